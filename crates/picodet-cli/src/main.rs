@@ -1,0 +1,3 @@
+//! The `picodet` command.
+
+fn main() {}

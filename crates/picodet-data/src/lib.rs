@@ -1,0 +1,1 @@
+//! Detection datasets: COCO, Pascal VOC, YOLO and LabelMe; check, convert, split.

@@ -1,0 +1,1 @@
+//! Runs a graph: plan, then run.

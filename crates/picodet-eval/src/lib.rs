@@ -1,0 +1,1 @@
+//! COCO metrics, curves, confusion and error kinds.

@@ -1,0 +1,1 @@
+//! Images in and out: decoding with limits, OpenCV-exact resizing, drawing.

@@ -1,0 +1,1 @@
+//! Weight files: safetensors, pdparams, ncnn and ONNX, read by closed parsers.
