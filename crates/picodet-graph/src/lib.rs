@@ -1,5 +1,27 @@
 //! A detection network as a value.
+//!
+//! A [`Graph`] says what is computed: operations ([`Op`]), symbolic shapes ([`Shape`]), named parameters
+//! ([`Param`]) and named outputs. It never holds numbers: those are a [`Weights`] map beside it. The zoo builds it
+//! with a [`Builder`]; the engine, the trainer and the exporter read it; the functions in [`pass`] rewrite it.
 
+mod build;
+mod check;
+mod cost;
+mod dump;
+mod graph;
+mod infer;
+mod op;
+mod param;
+pub mod pass;
+mod shape;
 mod weights;
 
+pub use build::{Builder, Defaults};
+pub use check::CheckError;
+pub use cost::Cost;
+pub use graph::{Graph, Node, NodeId, Output, ParamId};
+pub use infer::infer;
+pub use op::{Activation, BATCH_NORM_EPSILON, Convolution, Op, ResizeFactor};
+pub use param::{InitRule, Initialiser, Param, Role};
+pub use shape::{Extent, INPUT_MULTIPLE, Shape};
 pub use weights::{Tensor, Weights};
