@@ -1,0 +1,17 @@
+//! The paper's head: one 1×1 convolution makes class logits and box distributions (SPEC §3.2).
+
+use picodet_graph::{Activation, Builder, NodeId};
+
+use super::{CLASS_PRIOR_BIAS, REG_CHANNELS};
+
+pub(super) fn pico_head(g: &mut Builder, feature: NodeId, level: usize, classes: usize) {
+    let prediction = g.scope("prediction", |g| {
+        g.pointwise_with_bias(feature, classes + REG_CHANNELS, CLASS_PRIOR_BIAS)
+    });
+    let cls_logit = g.scope("cls", |g| g.slice(prediction, 0, classes));
+    let reg = g.scope("reg", |g| g.slice(prediction, classes, REG_CHANNELS));
+    let score = g.scope("score", |g| g.activation(cls_logit, Activation::Sigmoid));
+    g.output(format!("cls_logit.{level}"), cls_logit);
+    g.output(format!("reg.{level}"), reg);
+    g.output(format!("score.{level}"), score);
+}
