@@ -1,3 +1,33 @@
-//! The `picodet` command.
+//! The `picodet` command: a thin reader of the functions in the crate `picodet`.
+//!
+//! Exit codes: 0 all went well, 1 some of the work failed (each failure is named), 2 nothing could be done.
 
-fn main() {}
+mod args;
+mod commands;
+mod model;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match &arguments.command {
+        Command::Detect(command) => commands::detect::run(command),
+        Command::Info(command) => commands::info::run(command),
+        Command::Convert(command) => commands::convert::run(command),
+        Command::Forward(command) => commands::forward::run(command),
+        Command::Models => commands::models::run(),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&format!("picodet: {error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}

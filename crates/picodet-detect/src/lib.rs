@@ -1,1 +1,17 @@
-//! From an image to boxes: preprocess, run, decode, suppress.
+//! From an image to boxes.
+//!
+//! [`Detector::detect`] is the whole way of an image, read top to bottom in `detector.rs`; [`decode`] and [`Nms`] are
+//! its last steps, [`Model`] what it starts from.
+
+pub mod decode;
+mod detection;
+mod detector;
+mod error;
+mod model;
+mod nms;
+
+pub use detection::{Detection, ImageBox, InputBox, ScaleFactor};
+pub use detector::{Detector, Options, level_maps};
+pub use error::Error;
+pub use model::{Model, graph_of};
+pub use nms::Nms;

@@ -1,1 +1,43 @@
-//! PicoDet.
+//! PicoDet, the ultra-light object detector, as a library: what the `picodet` command does, as functions.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), picodet::Error> {
+//! let image = picodet::open_image("street.jpg")?;
+//! let mut detector = picodet::Detector::load("model.safetensors")?;
+//! for found in detector.detect(&image)? {
+//!     println!("{} {:.2} {:?}", detector.classes()[found.class], found.score, found.bbox.0);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod convert;
+mod default_model;
+#[cfg(feature = "download")]
+pub mod download;
+pub mod forward;
+pub mod results;
+
+use std::path::Path;
+
+pub use default_model::{DEFAULT_MODEL, default_model};
+pub use picodet_detect::{Detection, Detector, Error, ImageBox, Model, Nms, Options};
+pub use picodet_image::{Image, Interpolation, Limits};
+pub use picodet_weights::{Metadata, Storage};
+
+/// The parts, for those who need more than this facade.
+pub use {
+    picodet_detect as detect, picodet_engine as engine, picodet_graph as graph, picodet_image as image,
+    picodet_weights as weights, picodet_zoo as zoo,
+};
+
+/// Reads and decodes an image file, upright, with the usual limits.
+///
+/// # Errors
+/// When the file cannot be read or is not an image.
+pub fn open_image(path: impl AsRef<Path>) -> Result<Image, Error> {
+    let path = path.as_ref();
+    let read = |source| Error::Read { path: path.display().to_string(), source };
+    let bytes = std::fs::read(path).map_err(read)?;
+    Ok(picodet_image::decode(&bytes, &Limits::default())?)
+}

@@ -1,0 +1,176 @@
+//! The arguments of every command.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The ultra-light object detector.
+#[derive(Parser)]
+#[command(name = "picodet", version, about, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Find objects in images, list them, and draw them into copies
+    Detect(Detect),
+    /// Show a model's layers, parameters, multiply-accumulates, classes, origin and licence
+    Info(Info),
+    /// Make a native model file from .pdparams, .safetensors, ncnn or ONNX weights
+    Convert(Convert),
+    /// Run a tensor through a network and write every named tensor (to compare with another implementation)
+    Forward(Forward),
+    /// List all networks
+    Models,
+}
+
+/// Which model to use.
+#[derive(Args)]
+pub(crate) struct ModelArguments {
+    /// Model: a file, an https URL, or the name of the embedded model
+    #[arg(long, short, value_name = "FILE|NAME|URL", default_value = picodet::DEFAULT_MODEL)]
+    pub(crate) model: String,
+    /// Never use the network for a model given by URL
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// The sha256 that a model given by URL must have
+    #[arg(long, value_name = "HEX")]
+    pub(crate) sha256: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Detect {
+    /// Images, folders of images, globs, or - for an image on standard input
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<String>,
+    #[command(flatten)]
+    pub(crate) model: ModelArguments,
+    /// Only objects with at least this probability
+    #[arg(long, default_value_t = 0.4, value_name = "0..1")]
+    pub(crate) score: f32,
+    /// Drop an object that overlaps a better one of its class by more than this
+    #[arg(long, default_value_t = 0.6, value_name = "0..1")]
+    pub(crate) nms_iou: f32,
+    /// Keep at most this many objects an image
+    #[arg(long, default_value_t = 100, value_name = "COUNT")]
+    pub(crate) max_detections: usize,
+    /// Interpolation of the resize to the network input [default: the model's]
+    #[arg(long, value_name = "nearest|linear|cubic|area|lanczos4")]
+    pub(crate) resize: Option<picodet::Interpolation>,
+    /// Size of the network input [default: the model's]
+    #[arg(long, value_parser = size, value_name = "HxW")]
+    pub(crate) input_size: Option<(usize, usize)>,
+    /// Write copies of the images with the objects drawn in, into this folder
+    #[arg(long, short, value_name = "FOLDER")]
+    pub(crate) output: Option<PathBuf>,
+    /// How to list the objects
+    #[arg(long, short, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// COCO annotations whose file names give the image ids of --format coco [default: numeric file names]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) annotations: Option<PathBuf>,
+}
+
+/// How to list objects.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A line an object
+    Text,
+    /// A JSON document an image, one a line
+    Json,
+    /// A row an object
+    Csv,
+    /// COCO results: one JSON array
+    Coco,
+}
+
+#[derive(Args)]
+pub(crate) struct Info {
+    /// Model: a file, an https URL, the embedded model, or the name of any network
+    #[arg(default_value = picodet::DEFAULT_MODEL)]
+    pub(crate) model: String,
+    /// Size of the network input that multiply-accumulates are counted for [default: the model's]
+    #[arg(long, value_parser = size, value_name = "HxW")]
+    pub(crate) input_size: Option<(usize, usize)>,
+    /// Steps of the layer tree to show
+    #[arg(long, default_value_t = 3, value_name = "COUNT")]
+    pub(crate) depth: usize,
+    /// Show every operation in order instead of the tree
+    #[arg(long)]
+    pub(crate) nodes: bool,
+    /// Machine-readable summary
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Convert {
+    /// A .pdparams, .safetensors (reference names), .param (ncnn) or .onnx file
+    pub(crate) source: PathBuf,
+    /// The network that the weights belong to; `picodet models` lists all
+    #[arg(long, value_name = "NAME")]
+    pub(crate) variant: String,
+    /// The native model file to write
+    #[arg(long, short, value_name = "FILE.safetensors")]
+    pub(crate) output: PathBuf,
+    /// Size of the network input [default: the variant's]
+    #[arg(long, value_parser = size, value_name = "HxW")]
+    pub(crate) input_size: Option<(usize, usize)>,
+    /// The weights of an ncnn .param [default: the .bin beside it]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bin: Option<PathBuf>,
+    /// A text file with one class name a line [default: the variant's classes]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) classes: Option<PathBuf>,
+    /// The resize that the model was trained with
+    #[arg(long, default_value_t = picodet::Interpolation::Cubic, value_name = "nearest|linear|cubic|area|lanczos4")]
+    pub(crate) resize: picodet::Interpolation,
+    /// Where the weights come from, kept in the file
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) origin: Option<String>,
+    /// The licence of the weights, kept in the file
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) licence: Option<String>,
+    /// Store 16-bit floats: half the size, about three digits
+    #[arg(long)]
+    pub(crate) f16: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Forward {
+    /// A native model file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: String,
+    /// A safetensors file with the tensor `image` [n, 3, h, w], normalised, and optionally `scale_factor` [n, 2]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// The safetensors file to write
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// The numbers to compute with
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    pub(crate) dtype: Precision,
+}
+
+/// The numbers that the reference engine computes with.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Precision {
+    /// 32-bit floats
+    F32,
+    /// 64-bit floats
+    F64,
+}
+
+/// `416`, `416x416` or `800x608`, height first.
+fn size(text: &str) -> Result<(usize, usize), String> {
+    let wrong = || format!("`{text}` is not a size like 416 or 800x608 (height x width)");
+    let side = |part: &str| part.parse::<usize>().map_err(|_| wrong());
+    let size = match text.split_once(['x', 'X']) {
+        Some((height, width)) => (side(height)?, side(width)?),
+        None => (side(text)?, side(text)?),
+    };
+    let fits = |side: usize| (32..=4096).contains(&side) && side % 32 == 0;
+    if fits(size.0) && fits(size.1) { Ok(size) } else { Err(format!("`{text}`: sides are multiples of 32, 32 to 4096")) }
+}

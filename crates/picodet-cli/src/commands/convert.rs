@@ -1,0 +1,46 @@
+//! `picodet convert`: foreign weights to a native model file.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use picodet::Storage;
+use picodet::convert::{ConvertOptions, convert};
+use picodet::weights::write_atomically;
+use picodet::zoo::variant;
+
+use crate::args::Convert;
+use crate::output::complain;
+
+pub(crate) fn run(command: &Convert) -> Result<ExitCode> {
+    let Some(variant) = variant(&command.variant) else {
+        bail!("unknown variant `{}`; `picodet models` lists all", command.variant);
+    };
+    let classes = match &command.classes {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+            let names = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            Some(names.map(ToOwned::to_owned).collect())
+        }
+        None => None,
+    };
+    let options = ConvertOptions {
+        classes,
+        input_size: command.input_size,
+        resize: Some(command.resize.to_string()),
+        origin: command.origin.clone(),
+        licence: command.licence.clone(),
+        bin: command.bin.clone(),
+    };
+    let model = convert(&command.source, variant, &options)?;
+    let bytes = model.to_bytes(if command.f16 { Storage::F16 } else { Storage::F32 });
+    write_atomically(&command.output, &bytes).with_context(|| command.output.display().to_string())?;
+    complain(&format!(
+        "{}: {} with {} classes, {} parameters, {} bytes",
+        command.output.display(),
+        variant.name,
+        model.metadata.classes.len(),
+        model.graph.parameter_count(),
+        bytes.len()
+    ));
+    Ok(ExitCode::SUCCESS)
+}

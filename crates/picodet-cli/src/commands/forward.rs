@@ -1,0 +1,27 @@
+//! `picodet forward`: every named tensor of a network.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use picodet::forward::forward;
+use picodet::weights::{read_tensors, write_atomically, write_tensors};
+
+use crate::args::{Forward, ModelArguments, Precision};
+use crate::model;
+
+pub(crate) fn run(command: &Forward) -> Result<ExitCode> {
+    let arguments = ModelArguments { model: command.model.clone(), offline: false, sha256: None };
+    let model = model::open(&arguments)?;
+    let path = || command.input.display().to_string();
+    let bytes = std::fs::read(&command.input).with_context(path)?;
+    let (input, _) = read_tensors(&bytes).with_context(path)?;
+    let tensors = match command.dtype {
+        Precision::F32 => forward::<f32>(&model, &input),
+        Precision::F64 => forward::<f64>(&model, &input),
+    }
+    .with_context(path)?;
+    let bytes = write_tensors(&tensors, &BTreeMap::new());
+    write_atomically(&command.output, &bytes).with_context(|| command.output.display().to_string())?;
+    Ok(ExitCode::SUCCESS)
+}

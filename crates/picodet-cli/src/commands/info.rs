@@ -1,0 +1,106 @@
+//! `picodet info`: what a model is made of.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use picodet::graph::Graph;
+use picodet::zoo::{classifiers, variant};
+use serde_json::json;
+
+use crate::args::{Info, ModelArguments};
+use crate::model;
+use crate::output::say;
+
+/// What the command shows, from a file or from the zoo.
+struct Subject {
+    name: String,
+    graph: Graph,
+    input_size: (usize, usize),
+    classes: Vec<String>,
+    origin: String,
+    licence: String,
+}
+
+pub(crate) fn run(command: &Info) -> Result<ExitCode> {
+    let mut subject = find(&command.model)?;
+    subject.input_size = command.input_size.unwrap_or(subject.input_size);
+    if command.json {
+        say(&summary_json(&subject))?;
+    } else {
+        let layers = if command.nodes {
+            subject.graph.dump()
+        } else {
+            subject.graph.tree(subject.input_size, command.depth)
+        };
+        say(&format!("{}\n{layers}", summary(&subject)))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn find(name: &str) -> Result<Subject> {
+    let exists = Path::new(name).exists();
+    let published = variant(name).filter(|_| !exists && name != picodet::DEFAULT_MODEL);
+    if let Some(variant) = published {
+        return Ok(Subject {
+            name: name.to_owned(),
+            graph: variant.architecture.graph(variant.classes.len()),
+            input_size: variant.input_size,
+            classes: variant.classes.iter().map(ToString::to_string).collect(),
+            origin: "a network without weights".to_owned(),
+            licence: "-".to_owned(),
+        });
+    }
+    if let Some(variant) = classifiers().iter().find(|variant| !exists && variant.name == name) {
+        return Ok(Subject {
+            name: name.to_owned(),
+            graph: variant.classifier.graph(1000),
+            input_size: (224, 224),
+            classes: Vec::new(),
+            origin: "a network without weights".to_owned(),
+            licence: "-".to_owned(),
+        });
+    }
+    let arguments = ModelArguments { model: name.to_owned(), offline: false, sha256: None };
+    let model = model::open(&arguments)?;
+    let folded = if model.metadata.folded { ", batch norms folded" } else { "" };
+    Ok(Subject {
+        name: format!("{}{folded}", model.metadata.variant),
+        graph: model.graph,
+        input_size: model.metadata.input_size,
+        classes: model.metadata.classes,
+        origin: model.metadata.origin,
+        licence: model.metadata.licence,
+    })
+}
+
+fn summary(subject: &Subject) -> String {
+    let cost = subject.graph.cost(subject.input_size);
+    let mut text = String::new();
+    let (height, width) = subject.input_size;
+    let _ = writeln!(text, "network     {}", subject.name);
+    let _ = writeln!(text, "input       {height} x {width} pixels (height x width)");
+    let _ = writeln!(text, "parameters  {}", cost.parameters);
+    let _ = writeln!(text, "MACs        {:.1} M", cost.macs as f64 / 1e6);
+    if !subject.classes.is_empty() {
+        let _ = writeln!(text, "classes     {}: {}", subject.classes.len(), subject.classes.join(", "));
+    }
+    let _ = writeln!(text, "origin      {}", subject.origin);
+    let _ = writeln!(text, "licence     {}", subject.licence);
+    text
+}
+
+fn summary_json(subject: &Subject) -> String {
+    let cost = subject.graph.cost(subject.input_size);
+    let value = json!({
+        "network": subject.name,
+        "input_size": [subject.input_size.0, subject.input_size.1],
+        "parameters": cost.parameters,
+        "macs": cost.macs,
+        "classes": subject.classes,
+        "origin": subject.origin,
+        "licence": subject.licence,
+    });
+    format!("{value:#}\n")
+}

@@ -1,0 +1,7 @@
+//! One file a command.
+
+pub(crate) mod convert;
+pub(crate) mod detect;
+pub(crate) mod forward;
+pub(crate) mod info;
+pub(crate) mod models;

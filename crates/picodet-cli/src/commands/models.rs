@@ -1,0 +1,43 @@
+//! `picodet models`: all networks.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use picodet::zoo::{classifiers, variants};
+
+use crate::output::say;
+
+pub(crate) fn run() -> Result<ExitCode> {
+    let mut text = String::from("network                      input    classes  parameters  MACs (M)  what it is\n");
+    for variant in variants() {
+        let graph = variant.architecture.graph(variant.classes.len());
+        let cost = graph.cost(variant.input_size);
+        let (height, width) = variant.input_size;
+        let embedded = if variant.name == picodet::DEFAULT_MODEL { " (embedded)" } else { "" };
+        let _ = writeln!(
+            text,
+            "{:<28} {:<8} {:>7} {:>11} {:>9.1}  {}{embedded}",
+            variant.name,
+            format!("{height}x{width}"),
+            variant.classes.len(),
+            cost.parameters,
+            cost.macs as f64 / 1e6,
+            variant.summary
+        );
+    }
+    for variant in classifiers() {
+        let cost = variant.classifier.graph(1000).cost((224, 224));
+        let _ = writeln!(
+            text,
+            "{:<28} {:<8} {:>7} {:>11} {:>9.1}  ImageNet classifier, to start backbones from",
+            variant.name,
+            "224x224",
+            1000,
+            cost.parameters,
+            cost.macs as f64 / 1e6
+        );
+    }
+    say(&text)?;
+    Ok(ExitCode::SUCCESS)
+}

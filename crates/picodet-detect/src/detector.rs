@@ -1,0 +1,124 @@
+//! The way of an image: preprocess → backbone → neck → head → decode → suppress → undo preprocess.
+
+use std::path::Path;
+
+use picodet_engine::{Engine, Feature, Plan, Reference};
+use picodet_graph::pass;
+use picodet_image::{Image, Interpolation};
+
+use crate::decode::{self, LevelMaps};
+use crate::{Detection, Error, InputBox, Model, Nms, ScaleFactor};
+
+/// What a user may change about detecting.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Thresholds and limits of the suppression.
+    pub nms: Nms,
+    /// Height and width of the network input instead of the model's own.
+    pub input_size: Option<(usize, usize)>,
+    /// The interpolation of the resize instead of the model's own.
+    pub resize: Option<Interpolation>,
+}
+
+/// A model made ready to detect.
+pub struct Detector {
+    plan: Box<dyn Plan>,
+    classes: Vec<String>,
+    category_ids: Vec<u32>,
+    strides: Vec<usize>,
+    mean: [f32; 3],
+    std: [f32; 3],
+    resize: Interpolation,
+    nms: Nms,
+}
+
+impl Detector {
+    /// Loads a native model file and makes it ready with the model's own settings.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is not a sound model.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let read = |source| Error::Read { path: path.display().to_string(), source };
+        let bytes = std::fs::read(path).map_err(read)?;
+        Self::new(&Model::from_bytes(&bytes)?, &Options::default())
+    }
+
+    /// Makes a model ready.
+    ///
+    /// # Errors
+    /// When an option does not make sense or the engine refuses the model.
+    pub fn new(model: &Model, options: &Options) -> Result<Self, Error> {
+        Self::with_engine(model, options, &Reference::<f32>::new())
+    }
+
+    /// As [`Detector::new`], on a given engine.
+    ///
+    /// # Errors
+    /// As [`Detector::new`].
+    pub fn with_engine(model: &Model, options: &Options, engine: &dyn Engine) -> Result<Self, Error> {
+        let metadata = &model.metadata;
+        let resize = match options.resize {
+            Some(resize) => resize,
+            None => metadata.resize.parse().map_err(|_| {
+                Error::Metadata(format!("the unknown resize `{}`", metadata.resize))
+            })?,
+        };
+        let in_unit = |value: f32| (0.0..=1.0).contains(&value);
+        if !in_unit(options.nms.score_threshold) || !in_unit(options.nms.iou_threshold) {
+            return Err(Error::Option("score and overlap thresholds lie between 0 and 1".to_owned()));
+        }
+        let graph = pass::keep_outputs(&model.graph, |name| name.starts_with("score.") || name.starts_with("reg."));
+        let used = |name: &String| graph.params.iter().any(|param| &param.name == name);
+        let weights = model.weights.iter().filter(|(name, _)| used(name));
+        let weights = weights.map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
+        let plan = engine.plan(&graph, &weights, options.input_size.unwrap_or(metadata.input_size))?;
+        Ok(Self {
+            plan,
+            classes: metadata.classes.clone(),
+            category_ids: metadata.category_ids.clone(),
+            strides: model.variant.architecture.strides(),
+            mean: metadata.mean,
+            std: metadata.std,
+            resize,
+            nms: options.nms,
+        })
+    }
+
+    /// The names of the classes, by [`Detection::class`].
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// The COCO category id of each class.
+    pub fn category_ids(&self) -> &[u32] {
+        &self.category_ids
+    }
+
+    /// The objects in an image, best class order: by class, then by falling score; boxes in the image's pixels.
+    ///
+    /// # Errors
+    /// When the engine refuses the input, which a detector that was made does not.
+    pub fn detect(&mut self, image: &Image) -> Result<Vec<Detection>, Error> {
+        let (height, width) = self.plan.input_size();
+        let input = picodet_image::to_tensor(image, (height, width), self.resize, self.mean, self.std);
+        let scale = ScaleFactor { y: height as f32 / image.height() as f32, x: width as f32 / image.width() as f32 };
+
+        let outputs = self.plan.run(&Feature { shape: [1, 3, height, width], data: input })?;
+        let levels = level_maps(&outputs, &self.strides);
+
+        let scores = decode::scores(&levels, 0);
+        let boxes: Vec<_> =
+            decode::boxes(&levels, 0).into_iter().map(|bbox| InputBox(bbox).to_image(scale)).collect();
+        Ok(self.nms.run(&scores, &boxes))
+    }
+}
+
+/// The head's maps of each level among named outputs.
+pub fn level_maps<'a, T>(outputs: &'a [(String, Feature<T>)], strides: &[usize]) -> Vec<LevelMaps<'a, T>> {
+    let find = |name: String| outputs.iter().find(|output| output.0 == name).map(|output| &output.1);
+    let level = |(level, &stride): (usize, &usize)| {
+        Some(LevelMaps { score: find(format!("score.{level}"))?, reg: find(format!("reg.{level}"))?, stride })
+    };
+    strides.iter().enumerate().filter_map(level).collect()
+}

@@ -1,0 +1,56 @@
+//! An exported network: operations by the names of its format, convolutions with their numbers.
+
+use std::collections::{BTreeMap, HashMap};
+
+use picodet_graph::Tensor;
+
+/// A convolution of an exported network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ForeignConvolution {
+    /// `[out, in / groups, k, k]`.
+    pub weight: Tensor,
+    /// `[out]`.
+    pub bias: Option<Tensor>,
+    /// Step of the window along both axes.
+    pub stride: usize,
+    /// Number of groups.
+    pub groups: usize,
+}
+
+/// One operation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ForeignNode {
+    /// Its name in the file.
+    pub name: String,
+    /// Its kind in the file's words, as in `HardSwish`.
+    pub kind: String,
+    /// Names of the values that it reads.
+    pub inputs: Vec<String>,
+    /// Names of the values that it makes.
+    pub outputs: Vec<String>,
+    /// What it holds if it is a convolution.
+    pub convolution: Option<ForeignConvolution>,
+}
+
+/// A network in the order of its file, which is a topological one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ForeignNetwork {
+    /// The operations.
+    pub nodes: Vec<ForeignNode>,
+    /// What the file says beside them.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl ForeignNetwork {
+    /// For each value, the node that makes it.
+    pub(crate) fn makers(&self) -> HashMap<&str, usize> {
+        let outputs = |(index, node): (usize, &'_ ForeignNode)| -> Vec<(usize, usize)> {
+            (0..node.outputs.len())
+                .map(move |output| (index, output))
+                .collect()
+        };
+        let all = self.nodes.iter().enumerate().flat_map(outputs);
+        all.map(|(node, output)| (self.nodes[node].outputs[output].as_str(), node))
+            .collect()
+    }
+}

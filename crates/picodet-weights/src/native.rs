@@ -1,0 +1,314 @@
+//! Our own files: safetensors whose metadata says what the tensors are.
+
+use std::collections::{BTreeMap, HashMap};
+
+use half::{bf16, f16};
+use picodet_graph::{Tensor, Weights};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+
+use crate::ReadError;
+
+/// The version of the metadata that this library writes and reads.
+const FORMAT: &str = "1";
+/// Before every key of ours.
+const PREFIX: &str = "picodet.";
+
+/// What a model file says beside its tensors.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metadata {
+    /// Name of the network, as in `legacy_s_320`.
+    pub variant: String,
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// COCO category id of each class.
+    pub category_ids: Vec<u32>,
+    /// Height and width of the network input in pixels.
+    pub input_size: (usize, usize),
+    /// Mean of each channel (R, G, B), of values from 0 to 1.
+    pub mean: [f32; 3],
+    /// Standard deviation of each channel.
+    pub std: [f32; 3],
+    /// Interpolation of the resize to the input size: `cubic`, `linear`, ….
+    pub resize: String,
+    /// Stride of each pyramid level in input pixels.
+    pub strides: Vec<usize>,
+    /// Whether batch norms have been folded into the convolutions.
+    pub folded: bool,
+    /// Where the weights come from.
+    pub origin: String,
+    /// The licence of the weights.
+    pub licence: String,
+    /// Whatever else the file says, by its own keys.
+    pub extra: BTreeMap<String, String>,
+}
+
+/// A model file in memory.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Model {
+    /// The tensors by our names.
+    pub weights: Weights,
+    /// What they are.
+    pub metadata: Metadata,
+}
+
+/// How tensors are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// 32-bit floats.
+    F32,
+    /// 16-bit floats, where all values of the tensor fit their range; 32-bit elsewhere.
+    F16,
+}
+
+/// Reads a native file.
+///
+/// # Errors
+/// When the bytes are not safetensors, hold other than floats, or lack metadata.
+pub fn read(bytes: &[u8]) -> Result<Model, ReadError> {
+    let (weights, mut entries) = read_tensors(bytes)?;
+    let metadata = Metadata::from_entries(&mut entries)?;
+    Ok(Model { weights, metadata })
+}
+
+/// Writes a native file; the same model always gives the same bytes.
+pub fn write(model: &Model, storage: Storage) -> Vec<u8> {
+    write_stored(&model.weights, &model.metadata.to_entries(), storage)
+}
+
+/// Reads the tensors of any safetensors file, widened to `f32`, and its metadata.
+///
+/// # Errors
+/// When the bytes are not safetensors or a tensor has a type that is not a number of at most 64 bits.
+pub fn read_tensors(bytes: &[u8]) -> Result<(Weights, BTreeMap<String, String>), ReadError> {
+    let wrong = |error: safetensors::SafeTensorError| ReadError::Format {
+        format: "a safetensors file",
+        problem: error.to_string(),
+    };
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
+    let file = SafeTensors::deserialize(bytes).map_err(wrong)?;
+    let entries = header
+        .metadata()
+        .clone()
+        .unwrap_or_default()
+        .into_iter()
+        .collect();
+    let mut weights = Weights::new();
+    for (name, view) in file.iter() {
+        let data = widen(&view).ok_or_else(|| ReadError::Tensor {
+            name: name.to_owned(),
+            problem: format!("type {:?}", view.dtype()),
+        })?;
+        let tensor = Tensor::new(view.shape().to_vec(), data).map_err(|problem| ReadError::Tensor {
+            name: name.to_owned(),
+            problem,
+        })?;
+        weights.insert(name.to_owned(), tensor);
+    }
+    Ok((weights, entries))
+}
+
+/// Writes tensors as 32-bit floats with metadata.
+pub fn write_tensors(weights: &Weights, entries: &BTreeMap<String, String>) -> Vec<u8> {
+    write_stored(weights, entries, Storage::F32)
+}
+
+fn widen(view: &TensorView<'_>) -> Option<Vec<f32>> {
+    fn each<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+        bytes
+            .as_chunks::<N>()
+            .0
+            .iter()
+            .map(|chunk| value(*chunk))
+            .collect()
+    }
+    let bytes = view.data();
+    Some(match view.dtype() {
+        Dtype::F32 => each(bytes, f32::from_le_bytes),
+        Dtype::F16 => each(bytes, |chunk| f16::from_le_bytes(chunk).to_f32()),
+        Dtype::BF16 => each(bytes, |chunk| bf16::from_le_bytes(chunk).to_f32()),
+        Dtype::F64 => each(bytes, |chunk| f64::from_le_bytes(chunk) as f32),
+        Dtype::I64 => each(bytes, |chunk| i64::from_le_bytes(chunk) as f32),
+        Dtype::I32 => each(bytes, |chunk| i32::from_le_bytes(chunk) as f32),
+        Dtype::U8 => each(bytes, |[byte]: [u8; 1]| f32::from(byte)),
+        _ => return None,
+    })
+}
+
+fn write_stored(weights: &Weights, entries: &BTreeMap<String, String>, storage: Storage) -> Vec<u8> {
+    let narrow = |tensor: &Tensor| {
+        storage == Storage::F16 && tensor.data.iter().all(|value| f16::from_f32(*value).is_finite())
+    };
+    let stored: Vec<(&String, &Tensor, Dtype, Vec<u8>)> = weights
+        .iter()
+        .map(|(name, tensor)| match narrow(tensor) {
+            true => {
+                let bytes = tensor
+                    .data
+                    .iter()
+                    .flat_map(|value| f16::from_f32(*value).to_le_bytes())
+                    .collect();
+                (name, tensor, Dtype::F16, bytes)
+            }
+            false => (
+                name,
+                tensor,
+                Dtype::F32,
+                tensor.data.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            ),
+        })
+        .collect();
+    let views = stored.iter().filter_map(|(name, tensor, dtype, bytes)| {
+        Some((
+            name.as_str(),
+            TensorView::new(*dtype, tensor.shape.clone(), bytes).ok()?,
+        ))
+    });
+    // A hash map of metadata is written in its random order, so the header is made here with one entry, which holds
+    // all of ours in the order of their keys.
+    let mut metadata = HashMap::new();
+    if !entries.is_empty() {
+        metadata.insert(
+            ALL.to_owned(),
+            serde_json::Value::from_iter(entries.clone()).to_string(),
+        );
+    }
+    serialize(views, (!metadata.is_empty()).then_some(metadata)).unwrap_or_default()
+}
+
+/// The one metadata entry that holds all of ours as a JSON object.
+const ALL: &str = "picodet";
+
+impl Metadata {
+    fn to_entries(&self) -> BTreeMap<String, String> {
+        let json = |value: serde_json::Value| value.to_string();
+        let mut entries = self.extra.clone();
+        let ours = [
+            ("format", FORMAT.to_owned()),
+            ("variant", self.variant.clone()),
+            ("classes", json(self.classes.clone().into())),
+            ("category_ids", json(self.category_ids.clone().into())),
+            (
+                "input_size",
+                json(vec![self.input_size.0, self.input_size.1].into()),
+            ),
+            ("mean", json(self.mean.to_vec().into())),
+            ("std", json(self.std.to_vec().into())),
+            ("resize", self.resize.clone()),
+            ("strides", json(self.strides.clone().into())),
+            ("folded", self.folded.to_string()),
+            ("origin", self.origin.clone()),
+            ("licence", self.licence.clone()),
+        ];
+        entries.extend(ours.map(|(key, value)| (format!("{PREFIX}{key}"), value)));
+        entries
+    }
+
+    fn from_entries(entries: &mut BTreeMap<String, String>) -> Result<Self, ReadError> {
+        let broken = |key: &str, problem: String| ReadError::Metadata {
+            key: key.to_owned(),
+            problem,
+        };
+        if let Some(all) = entries.remove(ALL) {
+            let all: BTreeMap<String, String> =
+                serde_json::from_str(&all).map_err(|error| broken(ALL, error.to_string()))?;
+            entries.extend(all);
+        }
+        let mut take = |key: &str| {
+            let key = format!("{PREFIX}{key}");
+            entries.remove(&key).ok_or_else(|| ReadError::Metadata {
+                problem: "is missing; this is not a model that picodet wrote, `picodet convert` makes one"
+                    .to_owned(),
+                key,
+            })
+        };
+        let format = take("format")?;
+        if format != FORMAT {
+            return Err(broken(
+                "picodet.format",
+                format!("is {format}, but this program reads {FORMAT}"),
+            ));
+        }
+        let mut parsed = |key: &str| -> Result<serde_json::Value, ReadError> {
+            serde_json::from_str(&take(key)?).map_err(|error| broken(key, error.to_string()))
+        };
+        fn list<T: serde::de::DeserializeOwned>(key: &str, value: serde_json::Value) -> Result<T, ReadError> {
+            serde_json::from_value(value).map_err(|error| ReadError::Metadata {
+                key: format!("{PREFIX}{key}"),
+                problem: error.to_string(),
+            })
+        }
+        Ok(Self {
+            classes: list("classes", parsed("classes")?)?,
+            category_ids: list("category_ids", parsed("category_ids")?)?,
+            input_size: list("input_size", parsed("input_size")?)?,
+            mean: list("mean", parsed("mean")?)?,
+            std: list("std", parsed("std")?)?,
+            strides: list("strides", parsed("strides")?)?,
+            folded: list("folded", parsed("folded")?)?,
+            variant: take("variant")?,
+            resize: take("resize")?,
+            origin: take("origin")?,
+            licence: take("licence")?,
+            extra: std::mem::take(entries),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model() -> Model {
+        let mut weights = Weights::new();
+        weights.insert(
+            "b".to_owned(),
+            Tensor {
+                shape: vec![2],
+                data: vec![1.5, -2.0],
+            },
+        );
+        weights.insert(
+            "a".to_owned(),
+            Tensor {
+                shape: vec![1, 2],
+                data: vec![0.25, 1e9],
+            },
+        );
+        let metadata = Metadata {
+            variant: "legacy_s_320".to_owned(),
+            classes: vec!["a \"quoted\" class".to_owned(), "类".to_owned()],
+            category_ids: vec![3, 90],
+            input_size: (320, 416),
+            mean: [0.485, 0.456, 0.406],
+            std: [0.229, 0.224, 0.225],
+            resize: "cubic".to_owned(),
+            strides: vec![8, 16],
+            folded: true,
+            origin: "somewhere".to_owned(),
+            licence: "Apache-2.0".to_owned(),
+            extra: BTreeMap::from([("note".to_owned(), "kept".to_owned())]),
+        };
+        Model { weights, metadata }
+    }
+
+    #[test]
+    fn a_model_survives_the_file_and_the_bytes_are_stable() {
+        let bytes = write(&model(), Storage::F32);
+        assert_eq!(read(&bytes).as_ref(), Ok(&model()));
+        assert_eq!(bytes, write(&model(), Storage::F32));
+    }
+
+    #[test]
+    fn f16_keeps_what_does_not_fit() {
+        let bytes = write(&model(), Storage::F16);
+        assert!(bytes.len() < write(&model(), Storage::F32).len());
+        assert_eq!(read(&bytes).as_ref(), Ok(&model()));
+    }
+
+    #[test]
+    fn a_file_without_our_metadata_says_what_to_do() {
+        let bytes = write_tensors(&model().weights, &BTreeMap::new());
+        let error = read(&bytes).unwrap_err().to_string();
+        assert!(error.contains("picodet convert"), "{error}");
+    }
+}
