@@ -1,1 +1,15 @@
-//! Images in and out: decoding with limits, OpenCV-exact resizing, drawing.
+//! Images in and out: decoding with limits, resizing as OpenCV does it, normalising, drawing, encoding.
+
+mod decode;
+mod draw;
+mod encode;
+mod image_type;
+mod normalise;
+mod resize;
+
+pub use decode::{DecodeError, Limits, decode, dimensions};
+pub use draw::{Label, class_colour, draw};
+pub use encode::{encode_jpeg, encode_png};
+pub use image_type::Image;
+pub use normalise::to_tensor;
+pub use resize::{Interpolation, UnknownInterpolation, resize_f32, resize_u8};

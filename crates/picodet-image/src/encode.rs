@@ -1,0 +1,35 @@
+//! From a picture to the bytes of a file.
+
+use std::io::Cursor;
+
+use image::codecs::jpeg::JpegEncoder;
+use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
+
+use crate::Image;
+
+/// The picture as PNG.
+pub fn encode_png(image: &Image) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    // Writing to memory does not fail, and the sides of a decoded picture fit 32 bits.
+    let _ = PngEncoder::new(&mut bytes).write_image(
+        image.data(),
+        image.width() as u32,
+        image.height() as u32,
+        ExtendedColorType::Rgb8,
+    );
+    bytes.into_inner()
+}
+
+/// The picture as JPEG of a quality from 1 to 100.
+///
+/// JPEG holds at most 65,535 pixels a side; a larger picture gives no bytes.
+pub fn encode_jpeg(image: &Image, quality: u8) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let written = JpegEncoder::new_with_quality(&mut bytes, quality.clamp(1, 100)).encode(
+        image.data(),
+        image.width() as u32,
+        image.height() as u32,
+        ExtendedColorType::Rgb8,
+    );
+    if written.is_ok() { bytes } else { Vec::new() }
+}

@@ -1,0 +1,202 @@
+//! Resizing as OpenCV does it, value for value, so that a model sees the pixels that it was trained on.
+//!
+//! `taps` says which source cells make a target cell, `fixed` and `float` apply that to bytes and floats, `area`
+//! averages cells, which is what shrinking by `Area` means.
+
+mod area;
+mod fixed;
+mod float;
+mod taps;
+
+use std::fmt;
+use std::str::FromStr;
+
+/// How values between cells are made; the names are OpenCV's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Interpolation {
+    /// The nearest cell.
+    Nearest,
+    /// Between 2×2 cells.
+    Linear,
+    /// Between 4×4 cells (a = -0.75); what PicoDet is trained and evaluated with.
+    #[default]
+    Cubic,
+    /// The mean of the covered cells when shrinking; a variant of linear when enlarging.
+    Area,
+    /// Between 8×8 cells.
+    Lanczos4,
+}
+
+impl Interpolation {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Nearest,
+        Self::Linear,
+        Self::Cubic,
+        Self::Area,
+        Self::Lanczos4,
+    ];
+}
+
+impl fmt::Display for Interpolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nearest => "nearest",
+            Self::Linear => "linear",
+            Self::Cubic => "cubic",
+            Self::Area => "area",
+            Self::Lanczos4 => "lanczos4",
+        })
+    }
+}
+
+/// A name that is none of the five.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is none of nearest, linear, cubic, area, lanczos4")]
+pub struct UnknownInterpolation(String);
+
+impl FromStr for Interpolation {
+    type Err = UnknownInterpolation;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL
+            .into_iter()
+            .find(|interpolation| interpolation.to_string() == text);
+        found.ok_or_else(|| UnknownInterpolation(text.to_owned()))
+    }
+}
+
+/// What a resize comes down to once the sizes are known.
+enum Plan {
+    Nearest,
+    AreaMean,
+    Taps(taps::Kernel),
+}
+
+fn plan(interpolation: Interpolation, from: (usize, usize), to: (usize, usize)) -> Plan {
+    let shrinks = from.0 >= to.0 && from.1 >= to.1;
+    let halves = from.0 == 2 * to.0 && from.1 == 2 * to.1;
+    match interpolation {
+        Interpolation::Nearest => Plan::Nearest,
+        Interpolation::Linear if halves => Plan::AreaMean,
+        Interpolation::Linear => Plan::Taps(taps::Kernel::Linear),
+        Interpolation::Cubic => Plan::Taps(taps::Kernel::Cubic),
+        Interpolation::Area if shrinks => Plan::AreaMean,
+        Interpolation::Area => Plan::Taps(taps::Kernel::AreaEnlarging),
+        Interpolation::Lanczos4 => Plan::Taps(taps::Kernel::Lanczos4),
+    }
+}
+
+/// Resizes rows of pixels of `channels` bytes each from `from` to `to`, both (height, width) and positive.
+///
+/// # Panics
+/// When `source` does not hold height · width · channels bytes, or a size is 0.
+pub fn resize_u8(
+    source: &[u8],
+    from: (usize, usize),
+    channels: usize,
+    to: (usize, usize),
+    interpolation: Interpolation,
+) -> Vec<u8> {
+    check(source.len(), from, channels, to);
+    if from == to {
+        return source.to_vec();
+    }
+    match plan(interpolation, from, to) {
+        Plan::Nearest => nearest(source, from, channels, to),
+        Plan::AreaMean => area::mean_u8(source, from, channels, to),
+        // OpenCV shrinks and enlarges bytes by cubic in floats and rounds once.
+        Plan::Taps(taps::Kernel::Cubic) => float::resize(source, from, channels, to, taps::Kernel::Cubic)
+            .into_iter()
+            .map(|value| value.round_ties_even().clamp(0.0, 255.0) as u8)
+            .collect(),
+        Plan::Taps(kernel) => fixed::resize(source, from, channels, to, kernel),
+    }
+}
+
+/// As [`resize_u8`] for floats: no rounding, and values may overshoot.
+///
+/// # Panics
+/// As [`resize_u8`].
+pub fn resize_f32(
+    source: &[f32],
+    from: (usize, usize),
+    channels: usize,
+    to: (usize, usize),
+    interpolation: Interpolation,
+) -> Vec<f32> {
+    check(source.len(), from, channels, to);
+    if from == to {
+        return source.to_vec();
+    }
+    match plan(interpolation, from, to) {
+        Plan::Nearest => nearest(source, from, channels, to),
+        Plan::AreaMean => area::mean_f32(source, from, channels, to),
+        Plan::Taps(taps::Kernel::Linear) => {
+            float::resize(source, from, channels, to, taps::Kernel::ExactLinear)
+        }
+        Plan::Taps(kernel) => float::resize(source, from, channels, to, kernel),
+    }
+}
+
+fn check(len: usize, from: (usize, usize), channels: usize, to: (usize, usize)) {
+    assert_eq!(
+        len,
+        from.0 * from.1 * channels,
+        "the pixels do not fill {from:?} of {channels} channels"
+    );
+    assert!(
+        len > 0 && to.0 > 0 && to.1 > 0,
+        "a picture without pixels cannot be resized"
+    );
+}
+
+fn nearest<T: Copy>(source: &[T], from: (usize, usize), channels: usize, to: (usize, usize)) -> Vec<T> {
+    let pick = |target: usize, from: usize, to: usize| {
+        let scale = 1.0 / (to as f64 / from as f64);
+        ((target as f64 * scale).floor() as usize).min(from - 1)
+    };
+    let columns: Vec<usize> = (0..to.1).map(|x| pick(x, from.1, to.1)).collect();
+    let mut target = Vec::with_capacity(to.0 * to.1 * channels);
+    for y in 0..to.0 {
+        let row = pick(y, from.0, to.0) * from.1;
+        for &x in &columns {
+            target.extend_from_slice(&source[(row + x) * channels..][..channels]);
+        }
+    }
+    target
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        let lost: Vec<_> = Interpolation::ALL
+            .into_iter()
+            .filter(|i| i.to_string().parse() != Ok(*i))
+            .collect();
+        assert!(lost.is_empty(), "{lost:?}");
+        assert!("bicubic".parse::<Interpolation>().is_err());
+    }
+
+    #[test]
+    fn a_flat_picture_stays_flat_in_every_size() {
+        let mut wrong = Vec::new();
+        for interpolation in Interpolation::ALL {
+            for from in [(1, 1), (1, 9), (7, 3), (16, 16)] {
+                for to in [(1, 1), (2, 5), (8, 8), (13, 31), (32, 6)] {
+                    let bytes = resize_u8(&vec![77; from.0 * from.1], from, 1, to, interpolation);
+                    let floats = resize_f32(&vec![77.0; from.0 * from.1], from, 1, to, interpolation);
+                    let flat =
+                        bytes.iter().all(|v| *v == 77) && floats.iter().all(|v| (v - 77.0).abs() < 1e-3);
+                    if !flat || bytes.len() != to.0 * to.1 {
+                        wrong.push(format!("{interpolation} {from:?} to {to:?}: {bytes:?}"));
+                    }
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}
