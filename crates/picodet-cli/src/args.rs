@@ -171,6 +171,10 @@ fn size(text: &str) -> Result<(usize, usize), String> {
         Some((height, width)) => (side(height)?, side(width)?),
         None => (side(text)?, side(text)?),
     };
-    let fits = |side: usize| (32..=4096).contains(&side) && side % 32 == 0;
-    if fits(size.0) && fits(size.1) { Ok(size) } else { Err(format!("`{text}`: sides are multiples of 32, 32 to 4096")) }
+    let fits = |side: usize| (32..=4096).contains(&side) && side.is_multiple_of(32);
+    if fits(size.0) && fits(size.1) {
+        Ok(size)
+    } else {
+        Err(format!("`{text}`: sides are multiples of 32, 32 to 4096"))
+    }
 }

@@ -31,13 +31,32 @@ pub use {
     picodet_weights as weights, picodet_zoo as zoo,
 };
 
+/// A copy of `image` with `detections` drawn in: boxes in the colour of their class, name and score above.
+pub fn draw(image: &Image, detections: &[Detection], classes: &[String]) -> Image {
+    let mut worst_first: Vec<&Detection> = detections.iter().collect();
+    worst_first.sort_by(|a, b| a.score.total_cmp(&b.score));
+    let label = |found: &&Detection| picodet_image::Label {
+        bbox: found.bbox.0,
+        text: format!(
+            "{} {:.2}",
+            classes.get(found.class).map_or("?", String::as_str),
+            found.score
+        ),
+        colour: picodet_image::class_colour(found.class),
+    };
+    picodet_image::draw(image, &worst_first.iter().map(label).collect::<Vec<_>>())
+}
+
 /// Reads and decodes an image file, upright, with the usual limits.
 ///
 /// # Errors
 /// When the file cannot be read or is not an image.
 pub fn open_image(path: impl AsRef<Path>) -> Result<Image, Error> {
     let path = path.as_ref();
-    let read = |source| Error::Read { path: path.display().to_string(), source };
+    let read = |source| Error::Read {
+        path: path.display().to_string(),
+        source,
+    };
     let bytes = std::fs::read(path).map_err(read)?;
     Ok(picodet_image::decode(&bytes, &Limits::default())?)
 }

@@ -24,7 +24,11 @@ pub fn text(result: &ImageResult, classes: &[String]) -> String {
     for found in by_score(result) {
         let [x1, y1, x2, y2] = found.bbox.0;
         let name = &classes[found.class];
-        let _ = writeln!(text, "{}: {name} {:.3} [{x1:.1}, {y1:.1}, {x2:.1}, {y2:.1}]", result.file, found.score);
+        let _ = writeln!(
+            text,
+            "{}: {name} {:.3} [{x1:.1}, {y1:.1}, {x2:.1}, {y2:.1}]",
+            result.file, found.score
+        );
     }
     if result.detections.is_empty() {
         let _ = writeln!(text, "{}: nothing found", result.file);
@@ -65,18 +69,28 @@ pub fn csv(result: &ImageResult, classes: &[String]) -> String {
     for found in &result.detections {
         let [x1, y1, x2, y2] = found.bbox.0;
         let (file, name) = (quoted(&result.file), quoted(&classes[found.class]));
-        let _ = writeln!(text, "{file},{},{name},{},{x1},{y1},{x2},{y2}", found.class, found.score);
+        let _ = writeln!(
+            text,
+            "{file},{},{name},{},{x1},{y1},{x2},{y2}",
+            found.class, found.score
+        );
     }
     text
 }
 
 fn quoted(field: &str) -> String {
-    if field.contains([',', '"', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.to_owned() }
+    if field.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.to_owned()
+    }
 }
 
 /// COCO results: image id, category id, `[x, y, width, height]`, score. Empty when the image has no id.
 pub fn coco(result: &ImageResult, category_ids: &[u32]) -> Vec<Value> {
-    let Some(image_id) = result.image_id else { return Vec::new() };
+    let Some(image_id) = result.image_id else {
+        return Vec::new();
+    };
     let entry = |found: &Detection| {
         let [x1, y1, x2, y2] = found.bbox.0;
         json!({

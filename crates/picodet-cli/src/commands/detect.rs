@@ -46,7 +46,11 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
         max_detections: command.max_detections,
         ..Nms::default()
     };
-    let options = Options { nms, input_size: command.input_size, resize: command.resize };
+    let options = Options {
+        nms,
+        input_size: command.input_size,
+        resize: command.resize,
+    };
     let mut detector = Detector::new(&model, &options)?;
     if let Some(folder) = &command.output {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
@@ -85,17 +89,30 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
         say(&format!("{}\n", serde_json::Value::Array(coco)))?;
     }
     if failures > 0 {
-        complain(&format!("picodet: {failures} of {} inputs failed", sources.len() + failures));
+        complain(&format!(
+            "picodet: {failures} of {} inputs failed",
+            sources.len() + failures
+        ));
     }
-    Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if failures == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    })
 }
 
 /// A bar for many images, in a terminal only.
 fn progress(count: usize) -> ProgressBar {
-    let target = if count > 1 { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let target = if count > 1 {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
     let bar = ProgressBar::with_draw_target(Some(count as u64), target);
     let template = "detecting {bar:30} {pos}/{len} images, {per_sec}, {eta} left";
-    ProgressStyle::with_template(template).map(|style| bar.set_style(style)).ok();
+    ProgressStyle::with_template(template)
+        .map(|style| bar.set_style(style))
+        .ok();
     bar
 }
 
@@ -118,8 +135,10 @@ fn expand(argument: &str) -> Result<Vec<PathBuf>> {
         return Ok(found);
     }
     if argument.contains(['*', '?', '[']) {
-        let found: Vec<PathBuf> =
-            glob::glob(argument).with_context(|| argument.to_owned())?.filter_map(Result::ok).collect();
+        let found: Vec<PathBuf> = glob::glob(argument)
+            .with_context(|| argument.to_owned())?
+            .filter_map(Result::ok)
+            .collect();
         if found.is_empty() {
             bail!("{argument}: matches no file");
         }
@@ -129,19 +148,30 @@ fn expand(argument: &str) -> Result<Vec<PathBuf>> {
 }
 
 fn has_image_ending(path: &Path) -> bool {
-    let ending = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let ending = path
+        .extension()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_ascii_lowercase();
     ENDINGS.contains(&ending.as_str())
 }
 
 /// Image ids by file name, from a COCO annotation file.
 fn annotated_ids(path: &Path) -> Result<BTreeMap<String, u64>> {
     let text = std::fs::read(path).with_context(|| path.display().to_string())?;
-    let value: serde_json::Value = serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
+    let value: serde_json::Value =
+        serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
     let Some(images) = value["images"].as_array() else {
-        bail!("{}: no list `images`; a COCO annotation file is needed", path.display());
+        bail!(
+            "{}: no list `images`; a COCO annotation file is needed",
+            path.display()
+        );
     };
     let entry = |image: &serde_json::Value| {
-        let file = Path::new(image["file_name"].as_str()?).file_name()?.to_string_lossy().into_owned();
+        let file = Path::new(image["file_name"].as_str()?)
+            .file_name()?
+            .to_string_lossy()
+            .into_owned();
         Some((file, image["id"].as_u64()?))
     };
     Ok(images.iter().filter_map(entry).collect())
@@ -157,7 +187,11 @@ fn detect_one(
     let name = source.display().to_string();
     let image = read_image(source).with_context(|| name.clone())?;
     let detections = detector.detect(&image).with_context(|| name.clone())?;
-    let file_name = source.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let file_name = source
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let image_id = match ids {
         Some(ids) => ids.get(&file_name).copied(),
         None => source.file_stem().and_then(|stem| stem.to_str()?.parse().ok()),
@@ -169,30 +203,54 @@ fn detect_one(
         let path = free_name(folder, source, drawn);
         write_drawing(&path, &image, &detections, detector.classes())?;
     }
-    Ok(ImageResult { file: name, size: (image.width(), image.height()), image_id, detections })
+    Ok(ImageResult {
+        file: name,
+        size: (image.width(), image.height()),
+        image_id,
+        detections,
+    })
 }
 
 fn read_image(source: &Path) -> Result<Image> {
     let mut bytes = Vec::new();
     if source == Path::new("-") {
-        std::io::stdin().lock().take(LARGEST_FILE).read_to_end(&mut bytes)?;
+        std::io::stdin()
+            .lock()
+            .take(LARGEST_FILE)
+            .read_to_end(&mut bytes)?;
     } else {
-        std::fs::File::open(source)?.take(LARGEST_FILE).read_to_end(&mut bytes)?;
+        std::fs::File::open(source)?
+            .take(LARGEST_FILE)
+            .read_to_end(&mut bytes)?;
     }
     Ok(picodet::image::decode(&bytes, &Limits::default())?)
 }
 
 /// A file name in `folder` that no earlier image of this run took and that is not the source itself.
 fn free_name(folder: &Path, source: &Path, drawn: &mut BTreeSet<PathBuf>) -> PathBuf {
-    let stem = if source == Path::new("-") { "stdin".into() } else { source.file_stem().unwrap_or_default().to_string_lossy() };
-    let ending = match source.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase().as_str() {
+    let stem = if source == Path::new("-") {
+        "stdin".into()
+    } else {
+        source.file_stem().unwrap_or_default().to_string_lossy()
+    };
+    let ending = match source
+        .extension()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_ascii_lowercase()
+        .as_str()
+    {
         "jpg" | "jpeg" => "jpg",
         _ => "png",
     };
     let original = source.canonicalize().ok();
     let mut number = 1;
     loop {
-        let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+        let suffix = if number == 1 {
+            String::new()
+        } else {
+            format!("-{number}")
+        };
         let path = folder.join(format!("{stem}{suffix}.{ending}"));
         let is_source = original.is_some() && path.canonicalize().ok() == original;
         if !is_source && drawn.insert(path.clone()) {
@@ -202,7 +260,12 @@ fn free_name(folder: &Path, source: &Path, drawn: &mut BTreeSet<PathBuf>) -> Pat
     }
 }
 
-fn write_drawing(path: &Path, image: &Image, detections: &[picodet::Detection], classes: &[String]) -> Result<()> {
+fn write_drawing(
+    path: &Path,
+    image: &Image,
+    detections: &[picodet::Detection],
+    classes: &[String],
+) -> Result<()> {
     let drawing = picodet::draw(image, detections, classes);
     let bytes = match path.extension().and_then(|ending| ending.to_str()) {
         Some("jpg") => picodet::image::encode_jpeg(&drawing, 92),

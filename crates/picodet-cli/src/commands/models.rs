@@ -9,12 +9,17 @@ use picodet::zoo::{classifiers, variants};
 use crate::output::say;
 
 pub(crate) fn run() -> Result<ExitCode> {
-    let mut text = String::from("network                      input    classes  parameters  MACs (M)  what it is\n");
+    let mut text =
+        String::from("network                      input    classes  parameters  MACs (M)  what it is\n");
     for variant in variants() {
         let graph = variant.architecture.graph(variant.classes.len());
         let cost = graph.cost(variant.input_size);
         let (height, width) = variant.input_size;
-        let embedded = if variant.name == picodet::DEFAULT_MODEL { " (embedded)" } else { "" };
+        let embedded = if variant.name == picodet::DEFAULT_MODEL {
+            " (embedded)"
+        } else {
+            ""
+        };
         let _ = writeln!(
             text,
             "{:<28} {:<8} {:>7} {:>11} {:>9.1}  {}{embedded}",

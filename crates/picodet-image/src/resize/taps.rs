@@ -69,7 +69,7 @@ pub(super) fn taps(kernel: Kernel, axis: Axis, from: usize, to: usize) -> Vec<Ta
             } else {
                 let position = (target as f64 + 0.5) * scale - 0.5;
                 if kernel.is_exact() {
-                    (position.floor() as isize, f64::from(position - position.floor()))
+                    (position.floor() as isize, position - position.floor())
                 } else {
                     let position = position as f32;
                     (position.floor() as isize, f64::from(position - position.floor()))
