@@ -1,0 +1,257 @@
+//! What a dataset needs of its image files: upright size, whether they decode, content hash,
+//! small previews.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use image::metadata::Orientation;
+use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader, Limits};
+use sha2::{Digest, Sha256};
+
+use crate::guard::open_regular;
+
+/// File extensions that count as images.
+pub(crate) const EXTENSIONS: &[&str] = &["jpg", "jpeg", "png", "webp", "bmp"];
+
+/// Most bytes that decoding one image may allocate.
+const MAX_DECODED: u64 = 2 << 30;
+
+/// What an image file says about itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageHeader {
+    /// Width in pixels of the upright image (EXIF orientation applied).
+    pub width: u32,
+    /// Height in pixels of the upright image.
+    pub height: u32,
+    /// The EXIF orientation swaps width and height.
+    pub turned: bool,
+    /// Plain 8-bit RGB.
+    pub rgb: bool,
+    /// The content's format (`jpeg`, `png`, `webp`, `bmp`).
+    pub format: &'static str,
+}
+
+/// Reads the header of an image, without decoding it.
+///
+/// # Errors
+/// A sentence that says why this is no readable image.
+pub fn read_header(path: &Path) -> Result<ImageHeader, String> {
+    guarded(|| {
+        let mut reader = BufReader::new(open_regular(path).map_err(|error| error.to_string())?);
+        let start = reader.fill_buf().map_err(|error| error.to_string())?;
+        if start.starts_with(&[0xFF, 0xD8]) {
+            return jpeg_header(&mut reader);
+        }
+        header_of(&mut decoder(reader)?.0)
+    })
+}
+
+/// Header, and whether all of the image decodes.
+pub(crate) fn decode(path: &Path) -> Result<(ImageHeader, DynamicImage), String> {
+    guarded(|| {
+        let reader = BufReader::new(open_regular(path).map_err(|error| error.to_string())?);
+        let (mut decoder, format) = decoder(reader)?;
+        let mut header = header_of(&mut decoder)?;
+        header.format = format;
+        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        let mut pixels =
+            DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
+        pixels.apply_orientation(orientation);
+        Ok((header, pixels))
+    })
+}
+
+/// SHA-256 of the file's bytes; `None` when it cannot be read.
+pub(crate) fn content_hash(path: &Path) -> Option<[u8; 32]> {
+    let mut file = open_regular(path).ok()?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Some(hasher.finalize().into()),
+            Ok(count) => hasher.update(&buffer[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+/// The upright image, scaled to at most `side` pixels a side, as JPEG.
+pub(crate) fn preview(path: &Path, side: u32) -> Option<Vec<u8>> {
+    let (_, pixels) = decode(path).ok()?;
+    guarded(|| {
+        let small = if pixels.width().max(pixels.height()) > side {
+            pixels.thumbnail(side, side)
+        } else {
+            pixels
+        };
+        let mut bytes = Vec::new();
+        let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 78);
+        small.to_rgb8().write_with_encoder(encoder).map_err(|error| error.to_string())?;
+        Ok(bytes)
+    })
+    .ok()
+}
+
+/// A decoder must not take the process down, whatever the file holds.
+fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("the decoder failed".to_string()))
+}
+
+type Decoder = Box<dyn ImageDecoder>;
+
+fn decoder(reader: BufReader<File>) -> Result<(Decoder, &'static str), String> {
+    let mut reader = ImageReader::new(reader)
+        .with_guessed_format()
+        .map_err(|error| error.to_string())?;
+    let format = match reader.format() {
+        Some(ImageFormat::Jpeg) => "jpeg",
+        Some(ImageFormat::Png) => "png",
+        Some(ImageFormat::WebP) => "webp",
+        Some(ImageFormat::Bmp) => "bmp",
+        Some(_) => return Err("an image format that is not supported".to_string()),
+        None => return Err("not an image (empty, or neither JPEG, PNG, WebP nor BMP)".to_string()),
+    };
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_DECODED);
+    reader.limits(limits);
+    let decoder = reader.into_decoder().map_err(|error| error.to_string())?;
+    Ok((Box::new(decoder), format))
+}
+
+fn header_of(decoder: &mut Decoder) -> Result<ImageHeader, String> {
+    let (width, height) = decoder.dimensions();
+    if width == 0 || height == 0 {
+        return Err("the image has no pixels".to_string());
+    }
+    let turned = decoder.orientation().is_ok_and(swaps);
+    let rgb = decoder.original_color_type() == ExtendedColorType::Rgb8;
+    let (width, height) = if turned { (height, width) } else { (width, height) };
+    Ok(ImageHeader { width, height, turned, rgb, format: "" })
+}
+
+fn swaps(orientation: Orientation) -> bool {
+    orientation.to_exif() >= 5
+}
+
+/// Walks the segments of a JPEG up to its frame header, seeking over everything else: a few
+/// kilobytes are read instead of the whole file.
+fn jpeg_header(reader: &mut (impl BufRead + Seek)) -> Result<ImageHeader, String> {
+    let truncated = |_| "the JPEG ends before its frame header".to_string();
+    let mut turned = false;
+    reader.seek(SeekFrom::Start(2)).map_err(truncated)?;
+    loop {
+        let mut byte = [0];
+        reader.read_exact(&mut byte).map_err(truncated)?;
+        if byte[0] != 0xFF {
+            continue;
+        }
+        while byte[0] == 0xFF {
+            reader.read_exact(&mut byte).map_err(truncated)?;
+        }
+        match byte[0] {
+            0x00 | 0x01 | 0xD0..=0xD8 => continue,
+            0xD9 | 0xDA => return Err("the JPEG has no frame header".to_string()),
+            _ => {}
+        }
+        let marker = byte[0];
+        let mut length = [0; 2];
+        reader.read_exact(&mut length).map_err(truncated)?;
+        let length = usize::from(u16::from_be_bytes(length)).saturating_sub(2);
+        let is_frame = matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC);
+        if !is_frame && marker != 0xE1 {
+            reader.seek_relative(length as i64).map_err(truncated)?;
+            continue;
+        }
+        let mut payload = vec![0; length];
+        reader.read_exact(&mut payload).map_err(truncated)?;
+        if marker == 0xE1 {
+            if let Some(tiff) = payload.strip_prefix(b"Exif\0\0") {
+                turned |= Orientation::from_exif_chunk(tiff).is_some_and(swaps);
+            }
+            continue;
+        }
+        let [precision, h1, h0, w1, w0, components, ..] = payload[..] else {
+            return Err("the JPEG's frame header is cut short".to_string());
+        };
+        let height = u32::from(u16::from_be_bytes([h1, h0]));
+        let width = u32::from(u16::from_be_bytes([w1, w0]));
+        if width == 0 || height == 0 {
+            return Err("the image has no pixels".to_string());
+        }
+        let (width, height) = if turned { (height, width) } else { (width, height) };
+        let rgb = precision == 8 && components == 3;
+        return Ok(ImageHeader { width, height, turned, rgb, format: "jpeg" });
+    }
+}
+
+/// Applies `work` to `0..count` on all cores; results in order. `work` must not panic.
+pub(crate) fn parallel<T: Send + Default>(
+    count: usize,
+    work: impl Fn(usize) -> T + Sync,
+) -> Vec<T> {
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(count.max(1));
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let mut results: Vec<T> = Vec::new();
+    results.resize_with(count, T::default);
+    let done: Vec<Vec<(usize, T)>> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut mine = Vec::new();
+                    loop {
+                        let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        if index >= count {
+                            return mine;
+                        }
+                        mine.push((index, work(index)));
+                    }
+                })
+            })
+            .collect();
+        workers.into_iter().map(|worker| worker.join().unwrap_or_default()).collect()
+    });
+    for (index, result) in done.into_iter().flatten() {
+        results[index] = result;
+    }
+    results
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_jpeg_header_agrees_with_the_decoder_on_every_file() {
+        let root = std::env::var("PICODET_SHARED").unwrap_or_else(|_| {
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared").to_string()
+        });
+        let root = Path::new(&root).join("data");
+        if !root.is_dir() {
+            eprintln!("skipped: ../shared is absent");
+            return;
+        }
+        let mut findings = crate::finding::Findings::default();
+        let files = crate::walk::files(&root, EXTENSIONS, &mut findings).unwrap();
+        assert!(files.len() > 500, "{}", files.len());
+        let mut wrong = Vec::new();
+        let mut turned = 0;
+        for file in &files {
+            let path = root.join(file);
+            if let Ok((decoded, pixels)) = decode(&path) {
+                let header = read_header(&path);
+                let size = header.as_ref().map(|h| (h.width, h.height));
+                turned += usize::from(decoded.turned);
+                if size != Ok((pixels.width(), pixels.height()))
+                    || header.is_ok_and(|h| h.turned != decoded.turned)
+                {
+                    wrong.push(file);
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:?}");
+        assert!(turned >= 4, "EXIF orientations 5 to 8 were seen {turned} times");
+    }
+}

@@ -1,0 +1,111 @@
+//! Listing folders: sorted, bounded, proof against cyclic links and names that are not UTF-8.
+
+use std::path::{Path, PathBuf};
+
+use crate::dataset::display;
+use crate::error::DataError;
+use crate::finding::{Findings, Kind, Place};
+
+/// Deepest folder below the root.
+const MAX_DEPTH: usize = 32;
+/// Most entries looked at; a folder of links to folders of links could grow without end.
+const MAX_ENTRIES: usize = 20_000_000;
+
+/// All files under `root` whose lower-case extension is in `extensions`, as `/`-separated paths
+/// relative to `root`, sorted. Links to folders are followed unless they lead back to a folder
+/// that they lie in. Folders that start with a dot are skipped.
+///
+/// # Errors
+/// [`DataError::Io`] when `root` itself cannot be listed; [`DataError::BadArgument`] past
+/// twenty million entries.
+pub(crate) fn files(
+    root: &Path,
+    extensions: &[&str],
+    findings: &mut Findings,
+) -> Result<Vec<String>, DataError> {
+    let top = root.canonicalize().map_err(|source| DataError::io(root, source))?;
+    let mut found = Vec::new();
+    let mut entries = 0usize;
+    // Each entry: the folder, its path relative to root, and the real folders above it.
+    let mut todo: Vec<(PathBuf, String, Vec<PathBuf>)> =
+        vec![(root.to_path_buf(), String::new(), vec![top])];
+    while let Some((folder, relative, above)) = todo.pop() {
+        let listing = match std::fs::read_dir(&folder) {
+            Ok(listing) => listing,
+            Err(source) if relative.is_empty() => return Err(DataError::io(root, source)),
+            Err(source) => {
+                findings.push(
+                    Kind::FileUnreadable,
+                    Place::file(display(&folder)),
+                    format!("the folder cannot be listed: {source}"),
+                );
+                continue;
+            }
+        };
+        for entry in listing.flatten() {
+            entries += 1;
+            if entries > MAX_ENTRIES {
+                return Err(DataError::BadArgument {
+                    what: format!("{}: more than {MAX_ENTRIES} entries", root.display()),
+                });
+            }
+            let path = entry.path();
+            let is_folder = path.is_dir();
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else {
+                if is_folder || has_extension(&name.to_string_lossy(), extensions) {
+                    findings.push(
+                        Kind::NameNotUtf8,
+                        Place::file(display(&path)),
+                        "the name is not UTF-8, so no label file can state it; skipped".to_string(),
+                    );
+                }
+                continue;
+            };
+            let below =
+                if relative.is_empty() { name.to_string() } else { format!("{relative}/{name}") };
+            if !is_folder {
+                if has_extension(name, extensions) {
+                    found.push(below);
+                }
+                continue;
+            }
+            if name.starts_with('.') || above.len() > MAX_DEPTH {
+                continue;
+            }
+            let Ok(real) = path.canonicalize() else { continue };
+            if above.contains(&real) {
+                findings.push(
+                    Kind::LinkLoop,
+                    Place::file(display(&path)),
+                    "the link leads back to a folder that it lies in; not followed".to_string(),
+                );
+                continue;
+            }
+            let mut above = above.clone();
+            above.push(real);
+            todo.push((path, below, above));
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+fn has_extension(name: &str, extensions: &[&str]) -> bool {
+    name.rsplit_once('.')
+        .is_some_and(|(_, ext)| extensions.iter().any(|known| known.eq_ignore_ascii_case(ext)))
+}
+
+/// Everything before the last dot of the last component; the directory stays.
+pub(crate) fn without_extension(path: &str) -> &str {
+    let name_start = path.rfind('/').map_or(0, |slash| slash + 1);
+    match path[name_start..].rfind('.') {
+        Some(dot) if dot > 0 => &path[..name_start + dot],
+        _ => path,
+    }
+}
+
+/// The last component of a `/`- or `\`-separated path.
+pub(crate) fn file_name(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
+}
