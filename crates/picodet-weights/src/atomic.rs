@@ -3,6 +3,10 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Tells the temporary files of one process apart.
+static COUNTER: AtomicU64 = AtomicU64::new(0);
 
 /// Writes `bytes` to a temporary name in the same folder, syncs, and renames over `path`.
 ///
@@ -16,7 +20,12 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let name = path
         .file_name()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"))?;
-    let temporary = folder.join(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
+    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let temporary = folder.join(format!(
+        ".{}.{}.{number}.tmp",
+        name.to_string_lossy(),
+        std::process::id()
+    ));
     let written = File::create(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()

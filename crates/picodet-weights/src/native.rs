@@ -63,7 +63,7 @@ pub enum Storage {
 /// Reads a native file.
 ///
 /// # Errors
-/// When the bytes are not safetensors, hold other than floats, or lack metadata.
+/// When the bytes are not safetensors, a tensor has no numbers that are read, or metadata is missing.
 pub fn read(bytes: &[u8]) -> Result<Model, ReadError> {
     let (weights, mut entries) = read_tensors(bytes)?;
     let metadata = Metadata::from_entries(&mut entries)?;
@@ -71,6 +71,9 @@ pub fn read(bytes: &[u8]) -> Result<Model, ReadError> {
 }
 
 /// Writes a native file; the same model always gives the same bytes.
+///
+/// # Panics
+/// When a tensor's shape does not fit its values, which [`Tensor::new`] rules out.
 pub fn write(model: &Model, storage: Storage) -> Vec<u8> {
     write_stored(&model.weights, &model.metadata.to_entries(), storage)
 }
@@ -108,6 +111,9 @@ pub fn read_tensors(bytes: &[u8]) -> Result<(Weights, BTreeMap<String, String>),
 }
 
 /// Writes tensors as 32-bit floats with metadata.
+///
+/// # Panics
+/// As [`write`].
 pub fn write_tensors(weights: &Weights, entries: &BTreeMap<String, String>) -> Vec<u8> {
     write_stored(weights, entries, Storage::F32)
 }
@@ -157,11 +163,10 @@ fn write_stored(weights: &Weights, entries: &BTreeMap<String, String>, storage: 
             ),
         })
         .collect();
-    let views = stored.iter().filter_map(|(name, tensor, dtype, bytes)| {
-        Some((
-            name.as_str(),
-            TensorView::new(*dtype, tensor.shape.clone(), bytes).ok()?,
-        ))
+    let views = stored.iter().map(|(name, tensor, dtype, bytes)| {
+        let view =
+            TensorView::new(*dtype, tensor.shape.clone(), bytes).expect("a tensor's shape fits its values");
+        (name.as_str(), view)
     });
     // A hash map of metadata is written in its random order, so the header is made here with one entry, which holds
     // all of ours in the order of their keys.
@@ -172,7 +177,7 @@ fn write_stored(weights: &Weights, entries: &BTreeMap<String, String>, storage: 
             serde_json::Value::from_iter(entries.clone()).to_string(),
         );
     }
-    serialize(views, (!metadata.is_empty()).then_some(metadata)).unwrap_or_default()
+    serialize(views, (!metadata.is_empty()).then_some(metadata)).expect("tensors serialise to memory")
 }
 
 /// The one metadata entry that holds all of ours as a JSON object.

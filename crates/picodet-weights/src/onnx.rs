@@ -273,7 +273,13 @@ fn convolution(node: &RawNode, constants: &Constants) -> Result<ForeignConvoluti
     if !padded {
         return Err(wrong("a convolution that is not centred"));
     }
-    let bias = constant(2).filter(|bias| bias.data.len() == out).cloned();
+    let bias = match node.inputs.get(2) {
+        None => None,
+        Some(_) => match constant(2) {
+            Some(bias) if bias.data.len() == out => Some(bias.clone()),
+            _ => return Err(wrong("a convolution whose bias is not one constant a channel")),
+        },
+    };
     Ok(ForeignConvolution {
         weight,
         bias,

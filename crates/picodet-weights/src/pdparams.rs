@@ -28,14 +28,17 @@ pub fn read(bytes: &[u8]) -> Result<Weights, ReadError> {
     // Arrays may share their bytes through the pickle's memo: a small file must not unfold into a large memory.
     let mut budget = bytes.len();
     for (key, value) in dict.borrow().iter() {
-        let Value::Text(name) = key else {
-            return Err(format("a key that is not text"));
+        let name: String = match key {
+            Value::Text(name) => name.to_string(),
+            // Files of protocol 2 may keep names as bytes.
+            Value::Slice(name) => String::from_utf8_lossy(name).into_owned(),
+            _ => return Err(format("a key that is not text")),
         };
-        if &**name == NAMES {
+        if name == NAMES {
             continue;
         }
         let wrong = |problem: String| ReadError::Tensor {
-            name: name.to_string(),
+            name: name.clone(),
             problem,
         };
         // Some versions store (internal name, array).
@@ -50,7 +53,7 @@ pub fn read(bytes: &[u8]) -> Result<Weights, ReadError> {
             return Err(wrong("is no array".to_owned()));
         };
         let tensor = array_of(&object.borrow(), &mut budget).map_err(wrong)?;
-        if weights.insert(name.to_string(), tensor).is_some() {
+        if weights.insert(name.clone(), tensor).is_some() {
             return Err(wrong("appears twice".to_owned()));
         }
     }

@@ -38,6 +38,7 @@ pub(crate) enum Global {
     Dtype,
     Encode,
     OrderedDict,
+    Tuple,
 }
 
 /// A thing that a global built.
@@ -90,6 +91,7 @@ fn global(module: &str, name: &str) -> Option<Global> {
         ("numpy", "dtype") => Some(Global::Dtype),
         ("_codecs", "encode") => Some(Global::Encode),
         ("collections", "OrderedDict") => Some(Global::OrderedDict),
+        ("builtins" | "__builtin__", "tuple") => Some(Global::Tuple),
         _ => None,
     }
 }
@@ -110,6 +112,7 @@ pub(crate) fn load(bytes: &[u8]) -> Result<Value<'_>, ReadError> {
         marks: Vec::new(),
         memo: HashMap::new(),
         made: 0,
+        decoded: 0,
     };
     loop {
         if let Some(value) = machine.step()? {
@@ -124,7 +127,10 @@ struct Machine<'a> {
     stack: Vec<Value<'a>>,
     marks: Vec<usize>,
     memo: HashMap<usize, Value<'a>>,
+    /// Values pushed or remembered so far.
     made: usize,
+    /// Bytes that text was decoded to so far.
+    decoded: usize,
 }
 
 impl<'a> Machine<'a> {
@@ -175,11 +181,16 @@ impl<'a> Machine<'a> {
     }
 
     fn push(&mut self, value: Value<'a>) -> Result<(), ReadError> {
+        self.count()?;
+        self.stack.push(value);
+        Ok(())
+    }
+
+    fn count(&mut self) -> Result<(), ReadError> {
         self.made += 1;
         if self.made > MOST_VALUES {
             return Err(wrong(self.at, "more values than any model has"));
         }
-        self.stack.push(value);
         Ok(())
     }
 
@@ -399,6 +410,7 @@ impl<'a> Machine<'a> {
     }
 
     fn memoize(&mut self, key: usize) -> Result<(), ReadError> {
+        self.count()?;
         let value = self.top()?.clone();
         self.memo.insert(key, value);
         Ok(())
@@ -431,6 +443,11 @@ impl<'a> Machine<'a> {
             Global::Encode => match &arguments[..] {
                 // Protocol 2 writes bytes as text whose code points are the bytes.
                 [Value::Text(text), Value::Text(codec)] if &**codec == "latin1" => {
+                    // A text may be remembered and decoded again and again: no sound file decodes more than it holds.
+                    self.decoded += text.len();
+                    if self.decoded > self.bytes.len() {
+                        return Err(wrong(at, "bytes that repeat themselves"));
+                    }
                     let bytes: Option<Vec<u8>> =
                         text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
                     Value::Bytes(
@@ -442,6 +459,16 @@ impl<'a> Machine<'a> {
                 _ => return Err(wrong(at, "bytes in another form than latin-1")),
             },
             Global::OrderedDict if arguments.is_empty() => Value::Dict(Shared::default()),
+            // Some writers make a tuple by calling its type with a list or a tuple.
+            Global::Tuple => match &arguments[..] {
+                [Value::Tuple(values)] => Value::Tuple(values.clone()),
+                [Value::List(values)] => {
+                    let values = values.borrow().clone();
+                    self.made += values.len();
+                    Value::Tuple(Rc::new(values))
+                }
+                _ => return Err(wrong(at, "a tuple of something that is no list")),
+            },
             Global::Reconstruct | Global::Dtype => Value::Object(Rc::new(std::cell::RefCell::new(Object {
                 of,
                 arguments,
