@@ -60,7 +60,10 @@ pub(crate) fn syntax(path: &Path, error: &serde_json::Error) -> DataError {
 pub fn parse(reader: impl Read, file: &str) -> Result<(Dataset, Findings), serde_json::Error> {
     let builder = RefCell::new(Builder::default());
     let mut deserializer = serde_json::Deserializer::from_reader(reader);
-    deserializer.deserialize_map(Top { builder: &builder, file })?;
+    deserializer.deserialize_map(Top {
+        builder: &builder,
+        file,
+    })?;
     deserializer.end()?;
     Ok(builder.into_inner().finish(file))
 }
@@ -176,9 +179,14 @@ impl<'de> Deserialize<'de> for RawBox {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<RawBox, A::Error> {
-                let mut raw = RawBox { values: [f64::NAN; 4], count: 0 };
+                let mut raw = RawBox {
+                    values: [f64::NAN; 4],
+                    count: 0,
+                };
                 while raw.count < 4 {
-                    let Some(value) = list.next_element::<Option<f64>>()? else { return Ok(raw) };
+                    let Some(value) = list.next_element::<Option<f64>>()? else {
+                        return Ok(raw);
+                    };
                     raw.values[raw.count] = value.unwrap_or(f64::NAN);
                     raw.count += 1;
                 }
@@ -235,7 +243,10 @@ struct Each<T, F> {
 
 impl<T, F: FnMut(T)> Each<T, F> {
     fn new(call: F) -> Self {
-        Self { call, element: std::marker::PhantomData }
+        Self {
+            call,
+            element: std::marker::PhantomData,
+        }
     }
 }
 
@@ -274,7 +285,11 @@ impl Builder {
         let [width, height] = [raw.width, raw.height].map(|size| {
             let size = size.unwrap_or(0.0);
             // Sizes that no image has are reported like a missing size.
-            if size.fract() == 0.0 && (1.0..=1e9).contains(&size) { size as u32 } else { 0 }
+            if size.fract() == 0.0 && (1.0..=1e9).contains(&size) {
+                size as u32
+            } else {
+                0
+            }
         });
         self.images.push(ImageRecord {
             id,
@@ -300,18 +315,20 @@ impl Builder {
         }
         self.class_of.insert(id, self.classes.len());
         let name = raw.name.unwrap_or_default();
-        self.classes.push(Class { id, name, supercategory: raw.supercategory });
+        self.classes.push(Class {
+            id,
+            name,
+            supercategory: raw.supercategory,
+        });
     }
 
     fn annotation(&mut self, raw: RawAnnotation, file: &str) {
         let source = self.annotation_count;
         self.annotation_count = self.annotation_count.saturating_add(1);
         let place = || Place::pointer(file, format!("/annotations/{source}"));
-        let (Some(Id(image)), Some(Id(category)), Some(bbox)) =
-            (raw.image_id, raw.category_id, raw.bbox)
+        let (Some(Id(image)), Some(Id(category)), Some(bbox)) = (raw.image_id, raw.category_id, raw.bbox)
         else {
-            let message =
-                "an annotation without `image_id`, `category_id` or `bbox`; left out".to_string();
+            let message = "an annotation without `image_id`, `category_id` or `bbox`; left out".to_string();
             return self.findings.push(Kind::MissingField, place(), message);
         };
         if bbox.count != 4 {
@@ -436,14 +453,34 @@ pub fn write_to(mut out: impl Write, dataset: &Dataset) -> std::io::Result<()> {
     out.write_all(b"{\"images\":[")?;
     for (position, image) in dataset.images.iter().enumerate() {
         out.write_all(if position == 0 { b"\n" } else { b",\n" })?;
-        let ImageRecord { id, ref file, width, height, .. } = *image;
-        serde_json::to_writer(&mut out, &OutImage { id, file_name: file, width, height })?;
+        let ImageRecord {
+            id,
+            ref file,
+            width,
+            height,
+            ..
+        } = *image;
+        serde_json::to_writer(
+            &mut out,
+            &OutImage {
+                id,
+                file_name: file,
+                width,
+                height,
+            },
+        )?;
     }
     out.write_all(b"\n],\n\"annotations\":[")?;
     // The file's own order of annotations, not the images', so that a round trip changes nothing.
     let mut order: Vec<(u32, usize, usize)> = Vec::with_capacity(dataset.object_count());
     for (position, image) in dataset.images.iter().enumerate() {
-        order.extend(image.objects.iter().enumerate().map(|(o, object)| (object.source, position, o)));
+        order.extend(
+            image
+                .objects
+                .iter()
+                .enumerate()
+                .map(|(o, object)| (object.source, position, o)),
+        );
     }
     if dataset.format == Format::Coco {
         order.sort_unstable();
@@ -471,9 +508,20 @@ pub fn write_to(mut out: impl Write, dataset: &Dataset) -> std::io::Result<()> {
     out.write_all(b"\n],\n\"categories\":[")?;
     for (position, class) in dataset.classes.iter().enumerate() {
         out.write_all(if position == 0 { b"\n" } else { b",\n" })?;
-        let Class { id, name, supercategory } = class;
+        let Class {
+            id,
+            name,
+            supercategory,
+        } = class;
         let supercategory = supercategory.as_deref();
-        serde_json::to_writer(&mut out, &OutCategory { id: *id, name, supercategory })?;
+        serde_json::to_writer(
+            &mut out,
+            &OutCategory {
+                id: *id,
+                name,
+                supercategory,
+            },
+        )?;
     }
     out.write_all(b"\n]}\n")?;
     out.flush()

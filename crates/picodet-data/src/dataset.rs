@@ -133,7 +133,11 @@ impl Object {
 fn shortest_extent(start: f64, end: f64) -> f64 {
     let extent = end - start;
     if !extent.is_finite() || start + extent.round() == end {
-        return if extent.is_finite() { extent.round() } else { extent };
+        return if extent.is_finite() {
+            extent.round()
+        } else {
+            extent
+        };
     }
     // Up to 12 decimals a multiple of 1e-12 is exact enough for pixel coordinates; beyond that
     // the plain difference is as good as any.
@@ -208,9 +212,15 @@ impl Dataset {
         }
     }
 
-    /// Path of the `index`-th image on disk; `None` when there is no such image.
+    /// Path of the `index`-th image on disk; `None` when there is no such image. A name with
+    /// backslashes that does not exist as it stands is taken as a Windows path.
     pub fn image_path(&self, index: usize) -> Option<PathBuf> {
-        self.images.get(index).map(|image| self.root.join(&image.file))
+        let file = &self.images.get(index)?.file;
+        let path = self.root.join(file);
+        if file.contains('\\') && !path.exists() {
+            return Some(self.root.join(file.replace('\\', "/")));
+        }
+        Some(path)
     }
 
     /// Number of objects over all images.
@@ -231,7 +241,10 @@ impl Dataset {
 
     /// Number of images without objects.
     pub fn images_without_objects(&self) -> usize {
-        self.images.iter().filter(|image| image.objects.is_empty()).count()
+        self.images
+            .iter()
+            .filter(|image| image.objects.is_empty())
+            .count()
     }
 
     /// Index of the class with this name.
@@ -250,7 +263,9 @@ impl Dataset {
 
     /// Where the labels say what they say about this image.
     pub fn image_place(&self, image: usize) -> Place {
-        let Some(record) = self.images.get(image) else { return Place::default() };
+        let Some(record) = self.images.get(image) else {
+            return Place::default();
+        };
         match (self.format, &self.annotations, &record.label) {
             (Format::Coco, Some(annotations), _) => {
                 Place::pointer(display(annotations), format!("/images/{}", record.source))
@@ -267,15 +282,18 @@ impl Dataset {
             return place;
         };
         match self.format {
-            Format::Coco => {
-                Place { pointer: Some(format!("/annotations/{}", object.source)), ..place }
-            }
-            Format::LabelMe => {
-                Place { pointer: Some(format!("/shapes/{}", object.source)), ..place }
-            }
-            Format::Voc | Format::Yolo => {
-                Place { line: Some(u64::from(object.source)), ..place }
-            }
+            Format::Coco => Place {
+                pointer: Some(format!("/annotations/{}", object.source)),
+                ..place
+            },
+            Format::LabelMe => Place {
+                pointer: Some(format!("/shapes/{}", object.source)),
+                ..place
+            },
+            Format::Voc | Format::Yolo => Place {
+                line: Some(u64::from(object.source)),
+                ..place
+            },
         }
     }
 

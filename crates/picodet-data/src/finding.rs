@@ -29,7 +29,7 @@ impl Severity {
 }
 
 /// Where a finding is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Place {
     /// The file.
     pub file: String,
@@ -44,17 +44,29 @@ pub struct Place {
 impl Place {
     /// A whole file.
     pub fn file(file: impl Into<String>) -> Self {
-        Self { file: file.into(), line: None, pointer: None }
+        Self {
+            file: file.into(),
+            line: None,
+            pointer: None,
+        }
     }
 
     /// A 1-based line of a file.
     pub fn line(file: impl Into<String>, line: u64) -> Self {
-        Self { file: file.into(), line: Some(line), pointer: None }
+        Self {
+            file: file.into(),
+            line: Some(line),
+            pointer: None,
+        }
     }
 
     /// A JSON pointer into a file.
     pub fn pointer(file: impl Into<String>, pointer: impl Into<String>) -> Self {
-        Self { file: file.into(), line: None, pointer: Some(pointer.into()) }
+        Self {
+            file: file.into(),
+            line: None,
+            pointer: Some(pointer.into()),
+        }
     }
 }
 
@@ -209,7 +221,14 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}[{}] {}", self.place, self.severity.name(), self.kind.id(), self.message)
+        write!(
+            f,
+            "{}: {}[{}] {}",
+            self.place,
+            self.severity.name(),
+            self.kind.id(),
+            self.message
+        )
     }
 }
 
@@ -231,7 +250,13 @@ impl Findings {
         *count += 1;
         if *count <= KEPT_PER_KIND {
             let (severity, fix) = (kind.severity(), kind.fix());
-            self.list.push(Finding { kind, severity, place, message, fix });
+            self.list.push(Finding {
+                kind,
+                severity,
+                place,
+                message,
+                fix,
+            });
         }
     }
 
@@ -265,7 +290,11 @@ impl Findings {
 
     /// How many of this severity there are.
     pub fn count_of(&self, severity: Severity) -> usize {
-        self.counts.iter().filter(|(kind, _)| kind.severity() == severity).map(|(_, n)| n).sum()
+        self.counts
+            .iter()
+            .filter(|(kind, _)| kind.severity() == severity)
+            .map(|(_, n)| n)
+            .sum()
     }
 
     /// How many errors there are.
@@ -275,7 +304,22 @@ impl Findings {
 
     /// The first error, if there is one.
     pub fn first_error(&self) -> Option<&Finding> {
-        self.list.iter().find(|finding| finding.severity == Severity::Error)
+        self.list
+            .iter()
+            .find(|finding| finding.severity == Severity::Error)
+    }
+
+    /// Removes exact repetitions among the findings kept in full.
+    pub fn deduplicate(&mut self) {
+        let mut seen = std::collections::HashSet::new();
+        let counts = &mut self.counts;
+        self.list.retain(|finding| {
+            let new = seen.insert((finding.kind, finding.place.clone(), finding.message.clone()));
+            if !new && let Some(count) = counts.get_mut(&finding.kind) {
+                *count -= 1;
+            }
+            new
+        });
     }
 
     /// Worst first, then by kind and place, so that the same dataset gives the same report.

@@ -31,7 +31,14 @@ impl<R: Read> JsonGuard<R> {
     /// Guards `inner`, with tokens up to `max_token` bytes.
     pub(crate) fn new(inner: R, max_token: u64) -> Self {
         let max_token = max_token.min(MAX_TOKEN);
-        Self { inner, depth: 0, in_string: false, escaped: false, token: 0, max_token }
+        Self {
+            inner,
+            depth: 0,
+            in_string: false,
+            escaped: false,
+            token: 0,
+            max_token,
+        }
     }
 
     fn scan(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -184,19 +191,15 @@ pub(crate) fn open_regular(path: &Path) -> Result<File, DataError> {
 }
 
 /// Opens a JSON file behind the guard.
-pub(crate) fn open_json(
-    path: &Path,
-    max_token: u64,
-) -> Result<BufReader<JsonGuard<File>>, DataError> {
-    Ok(BufReader::with_capacity(1 << 18, JsonGuard::new(open_regular(path)?, max_token)))
+pub(crate) fn open_json(path: &Path, max_token: u64) -> Result<BufReader<JsonGuard<File>>, DataError> {
+    Ok(BufReader::with_capacity(
+        1 << 18,
+        JsonGuard::new(open_regular(path)?, max_token),
+    ))
 }
 
 /// The bytes of a file of at most `limit` bytes; `what` names its kind in the error.
-pub(crate) fn read_bounded(
-    path: &Path,
-    limit: u64,
-    what: &'static str,
-) -> Result<Vec<u8>, DataError> {
+pub(crate) fn read_bounded(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>, DataError> {
     let mut bytes = Vec::new();
     open_regular(path)?
         .take(limit + 1)
@@ -204,7 +207,12 @@ pub(crate) fn read_bounded(
         .map_err(|source| DataError::io(path, source))?;
     if bytes.len() as u64 > limit {
         let size = std::fs::metadata(path).map_or(limit + 1, |metadata| metadata.len());
-        return Err(DataError::TooLarge { path: path.to_path_buf(), what, size, limit });
+        return Err(DataError::TooLarge {
+            path: path.to_path_buf(),
+            what,
+            size,
+            limit,
+        });
     }
     Ok(bytes)
 }
@@ -231,7 +239,9 @@ mod tests {
 
         let brackets_in_a_string = format!("\"{}\\\"{}\"", "[".repeat(500), "{".repeat(500));
         let mut text = String::new();
-        JsonGuard::new(brackets_in_a_string.as_bytes(), MAX_TOKEN).read_to_string(&mut text).unwrap();
+        JsonGuard::new(brackets_in_a_string.as_bytes(), MAX_TOKEN)
+            .read_to_string(&mut text)
+            .unwrap();
         assert_eq!(text, brackets_in_a_string);
     }
 

@@ -56,8 +56,7 @@ pub(crate) fn decode(path: &Path) -> Result<(ImageHeader, DynamicImage), String>
         let mut header = header_of(&mut decoder)?;
         header.format = format;
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        let mut pixels =
-            DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
+        let mut pixels = DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
         pixels.apply_orientation(orientation);
         Ok((header, pixels))
     })
@@ -89,7 +88,10 @@ pub(crate) fn preview(path: &Path, side: u32) -> Option<Vec<u8>> {
         };
         let mut bytes = Vec::new();
         let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 78);
-        small.to_rgb8().write_with_encoder(encoder).map_err(|error| error.to_string())?;
+        small
+            .to_rgb8()
+            .write_with_encoder(encoder)
+            .map_err(|error| error.to_string())?;
         Ok(bytes)
     })
     .ok()
@@ -129,7 +131,13 @@ fn header_of(decoder: &mut Decoder) -> Result<ImageHeader, String> {
     let turned = decoder.orientation().is_ok_and(swaps);
     let rgb = decoder.original_color_type() == ExtendedColorType::Rgb8;
     let (width, height) = if turned { (height, width) } else { (width, height) };
-    Ok(ImageHeader { width, height, turned, rgb, format: "" })
+    Ok(ImageHeader {
+        width,
+        height,
+        turned,
+        rgb,
+        format: "",
+    })
 }
 
 fn swaps(orientation: Orientation) -> bool {
@@ -183,16 +191,21 @@ fn jpeg_header(reader: &mut (impl BufRead + Seek)) -> Result<ImageHeader, String
         }
         let (width, height) = if turned { (height, width) } else { (width, height) };
         let rgb = precision == 8 && components == 3;
-        return Ok(ImageHeader { width, height, turned, rgb, format: "jpeg" });
+        return Ok(ImageHeader {
+            width,
+            height,
+            turned,
+            rgb,
+            format: "jpeg",
+        });
     }
 }
 
 /// Applies `work` to `0..count` on all cores; results in order. `work` must not panic.
-pub(crate) fn parallel<T: Send + Default>(
-    count: usize,
-    work: impl Fn(usize) -> T + Sync,
-) -> Vec<T> {
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(count.max(1));
+pub(crate) fn parallel<T: Send + Default>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let threads = std::thread::available_parallelism()
+        .map_or(1, |n| n.get())
+        .min(count.max(1));
     let next = std::sync::atomic::AtomicUsize::new(0);
     let mut results: Vec<T> = Vec::new();
     results.resize_with(count, T::default);
@@ -211,7 +224,10 @@ pub(crate) fn parallel<T: Send + Default>(
                 })
             })
             .collect();
-        workers.into_iter().map(|worker| worker.join().unwrap_or_default()).collect()
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_default())
+            .collect()
     });
     for (index, result) in done.into_iter().flatten() {
         results[index] = result;
@@ -225,9 +241,8 @@ mod tests {
 
     #[test]
     fn own_jpeg_header_agrees_with_the_decoder_on_every_file() {
-        let root = std::env::var("PICODET_SHARED").unwrap_or_else(|_| {
-            concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared").to_string()
-        });
+        let root = std::env::var("PICODET_SHARED")
+            .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared").to_string());
         let root = Path::new(&root).join("data");
         if !root.is_dir() {
             eprintln!("skipped: ../shared is absent");

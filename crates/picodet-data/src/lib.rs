@@ -32,9 +32,7 @@ mod walk;
 mod yaml;
 pub mod yolo;
 
-pub use check::{
-    CheckOptions, Checked, DatasetSummary, Report, check, check_datasets, suggest_input_size,
-};
+pub use check::{CheckOptions, Checked, DatasetSummary, Report, check, check_datasets, suggest_input_size};
 pub use convert::{Images, Loss, Part, WriteReport, convert, write};
 pub use dataset::{Class, Dataset, Format, ImageRecord, Object};
 pub use error::DataError;

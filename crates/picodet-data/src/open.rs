@@ -69,7 +69,9 @@ pub fn splits(path: impl AsRef<Path>) -> Result<Vec<String>, DataError> {
 
 /// Subfolders that are named like splits.
 fn folders(inside: &Path) -> Vec<String> {
-    let Ok(listing) = std::fs::read_dir(inside) else { return Vec::new() };
+    let Ok(listing) = std::fs::read_dir(inside) else {
+        return Vec::new();
+    };
     let mut names: Vec<String> = listing
         .flatten()
         .filter(|entry| entry.path().is_dir())
@@ -109,7 +111,10 @@ pub fn open_lenient(path: impl AsRef<Path>, split: Option<&str>) -> Result<Loade
                 (None, [(_, json)]) => json,
                 (None, _) => {
                     let path = path.to_path_buf();
-                    return Err(DataError::SplitNeeded { path, available: available() });
+                    return Err(DataError::SplitNeeded {
+                        path,
+                        available: available(),
+                    });
                 }
                 (Some(split), _) => match files.iter().find(|(name, _)| name == split) {
                     Some((_, json)) => json,
@@ -133,7 +138,11 @@ pub fn open_lenient(path: impl AsRef<Path>, split: Option<&str>) -> Result<Loade
         },
     };
     let (dataset, findings) = parts;
-    Ok(Loaded { dataset, findings, complete })
+    Ok(Loaded {
+        dataset,
+        findings,
+        complete,
+    })
 }
 
 /// `part` with the class list of `whole`, by name.
@@ -165,7 +174,11 @@ fn image_root(json: &Path, dataset: &Dataset) -> PathBuf {
         _ => PathBuf::from("."),
     };
     let above = home.join("..");
-    let stem = json.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let stem = json
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let split = split_of_file(json).unwrap_or_default();
     let tail = stem.rsplit('_').next().unwrap_or_default().to_string();
     let mut candidates = Vec::new();
@@ -177,27 +190,48 @@ fn image_root(json: &Path, dataset: &Dataset) -> PathBuf {
             }
         }
         for name in ["", "images", "JPEGImages", "train2017", "val2017", "data"] {
-            candidates.push(if name.is_empty() { base.clone() } else { base.join(name) });
+            candidates.push(if name.is_empty() {
+                base.clone()
+            } else {
+                base.join(name)
+            });
         }
     }
-    let probe: Vec<&str> =
-        dataset.images.iter().take(20).map(|image| image.file.as_str()).collect();
+    let probe: Vec<&str> = dataset
+        .images
+        .iter()
+        .take(20)
+        .map(|image| image.file.as_str())
+        .collect();
     let hits = |folder: &PathBuf| probe.iter().filter(|file| folder.join(file).is_file()).count();
     let best = candidates.iter().map(hits).max().unwrap_or(0);
-    candidates.into_iter().find(|folder| best > 0 && hits(folder) == best).unwrap_or(home)
+    candidates
+        .into_iter()
+        .find(|folder| best > 0 && hits(folder) == best)
+        .unwrap_or(home)
 }
 
 /// The split in a file name: `instances_val2017.json` → `val2017`, `train.json` → `train`.
 fn split_of_file(json: &Path) -> Option<String> {
     let stem = json.file_stem()?.to_str()?;
     let tail = stem.rsplit(['_', '.', '-']).next().unwrap_or(stem);
-    Some(if tail == "annotations" || tail == "coco" { stem } else { tail }.to_string())
+    Some(
+        if tail == "annotations" || tail == "coco" {
+            stem
+        } else {
+            tail
+        }
+        .to_string(),
+    )
 }
 
 fn site(path: &Path) -> Result<Site, DataError> {
     let kind = std::fs::metadata(path).map_err(|source| DataError::io(path, source))?;
-    let extension =
-        path.extension().and_then(|ext| ext.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let extension = path
+        .extension()
+        .and_then(|ext| ext.to_str())
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     let unknown = |reason: &str| DataError::UnknownFormat {
         path: path.to_path_buf(),
         reason: reason.to_string(),
@@ -208,16 +242,19 @@ fn site(path: &Path) -> Result<Site, DataError> {
                 JsonKind::Coco | JsonKind::Broken => {
                     let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
                     let siblings = coco_files(folder.unwrap_or(Path::new("."))).len();
-                    Ok(Site::Coco { json: path.to_path_buf(), siblings })
+                    Ok(Site::Coco {
+                        json: path.to_path_buf(),
+                        siblings,
+                    })
                 }
-                JsonKind::LabelMe => {
-                    Err(unknown("one LabelMe file; open the folder that it is in"))
-                }
+                JsonKind::LabelMe => Err(unknown("one LabelMe file; open the folder that it is in")),
                 JsonKind::Other => Err(unknown(
                     "JSON without `images`, `annotations` or `categories`; detections are no dataset",
                 )),
             },
-            "yaml" | "yml" => Ok(Site::YoloYaml { yaml: path.to_path_buf() }),
+            "yaml" | "yml" => Ok(Site::YoloYaml {
+                yaml: path.to_path_buf(),
+            }),
             _ => Err(unknown("a file that is neither .json nor .yaml")),
         };
     }
@@ -240,7 +277,11 @@ fn site(path: &Path) -> Result<Site, DataError> {
             let names: Vec<String> = files.iter().map(|(name, _)| name.clone()).collect();
             for (name, json) in &mut files {
                 if names.iter().filter(|other| *other == name).count() > 1 {
-                    *name = json.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                    *name = json
+                        .file_stem()
+                        .unwrap_or_default()
+                        .to_string_lossy()
+                        .into_owned();
                 }
             }
             return Ok(Site::CocoFolder { files });
@@ -258,16 +299,23 @@ fn site(path: &Path) -> Result<Site, DataError> {
 }
 
 fn find_yaml(root: &Path) -> Option<PathBuf> {
-    let fixed = ["data.yaml", "data.yml", "dataset.yaml"].into_iter().map(|name| root.join(name));
+    let fixed = ["data.yaml", "data.yml", "dataset.yaml"]
+        .into_iter()
+        .map(|name| root.join(name));
     fixed.into_iter().find(|path| path.is_file())
 }
 
 fn json_files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(listing) = std::fs::read_dir(folder) else { return Vec::new() };
+    let Ok(listing) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
     let mut files: Vec<PathBuf> = listing
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("json")))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|ext| ext.eq_ignore_ascii_case("json"))
+        })
         .collect();
     files.sort();
     files
@@ -317,7 +365,9 @@ pub(crate) fn json_kind(path: &Path) -> JsonKind {
             Err(A::Error::custom(OTHER))
         }
     }
-    let Ok(reader) = open_json(path, 256 << 20) else { return JsonKind::Broken };
+    let Ok(reader) = open_json(path, 256 << 20) else {
+        return JsonKind::Broken;
+    };
     let mut deserializer = serde_json::Deserializer::from_reader(reader);
     let result = serde::Deserializer::deserialize_any(&mut deserializer, Sniff);
     let message = result.err().map(|error| error.to_string()).unwrap_or_default();
@@ -332,9 +382,11 @@ pub(crate) fn json_kind(path: &Path) -> JsonKind {
 /// An error of opening as a finding, where it is a fault of the data.
 pub(crate) fn as_finding(error: &DataError, findings: &mut Findings) -> bool {
     let place = match error {
-        DataError::Syntax { path, line, .. } => {
-            Place { file: display(path), line: *line, pointer: None }
-        }
+        DataError::Syntax { path, line, .. } => Place {
+            file: display(path),
+            line: *line,
+            pointer: None,
+        },
         DataError::TooLarge { path, .. } => Place::file(display(path)),
         _ => return false,
     };

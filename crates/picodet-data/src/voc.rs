@@ -37,9 +37,16 @@ pub struct Annotation {
 /// # Errors
 /// The parser's message and line, when it is no VOC XML at all.
 pub fn parse(text: &str, file: &str, findings: &mut Findings) -> Result<Annotation, (u64, String)> {
-    let options = ParsingOptions { nodes_limit: MAX_NODES, ..ParsingOptions::default() };
-    let document = Document::parse_with_options(text, options)
-        .map_err(|error| (u64::from(error.pos().row), format!("the XML cannot be read: {error}")))?;
+    let options = ParsingOptions {
+        nodes_limit: MAX_NODES,
+        ..ParsingOptions::default()
+    };
+    let document = Document::parse_with_options(text, options).map_err(|error| {
+        (
+            u64::from(error.pos().row),
+            format!("the XML cannot be read: {error}"),
+        )
+    })?;
     let lines = LineIndex::new(text);
     let line_of = |node: Node<'_, '_>| lines.line(node);
     let root = document.root_element();
@@ -105,7 +112,12 @@ pub fn parse(text: &str, file: &str, findings: &mut Findings) -> Result<Annotati
         };
         let (difficult, truncated) = (flag("difficult"), flag("truncated"));
         let source = u32::try_from(line).unwrap_or(u32::MAX);
-        let object = Object { difficult, truncated, source, ..Object::new(0, bbox) };
+        let object = Object {
+            difficult,
+            truncated,
+            source,
+            ..Object::new(0, bbox)
+        };
         annotation.objects.push((name.to_string(), object));
     }
     Ok(annotation)
@@ -116,7 +128,13 @@ struct LineIndex(Vec<usize>);
 
 impl LineIndex {
     fn new(text: &str) -> Self {
-        Self(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at).collect())
+        Self(
+            text.bytes()
+                .enumerate()
+                .filter(|(_, b)| *b == b'\n')
+                .map(|(at, _)| at)
+                .collect(),
+        )
     }
 
     fn line(&self, node: Node<'_, '_>) -> u64 {
@@ -129,7 +147,10 @@ fn child<'a, 'input>(node: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'inp
 }
 
 fn text_of<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
-    child(node, name)?.text().map(str::trim).filter(|text| !text.is_empty())
+    child(node, name)?
+        .text()
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
 }
 
 fn clip(text: &str) -> String {
@@ -139,16 +160,31 @@ fn clip(text: &str) -> String {
 /// Splits that `ImageSets/Main` names: one list of image ids each. VOC2007's per-class lists
 /// (`aeroplane_train.txt`, two columns) are not splits.
 pub(crate) fn splits(root: &Path) -> Vec<String> {
-    let Ok(listing) = std::fs::read_dir(root.join("ImageSets/Main")) else { return Vec::new() };
+    let Ok(listing) = std::fs::read_dir(root.join("ImageSets/Main")) else {
+        return Vec::new();
+    };
     let mut names: Vec<String> = listing
         .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".txt").map(str::to_string))
+        .filter_map(|entry| {
+            entry
+                .file_name()
+                .to_str()?
+                .strip_suffix(".txt")
+                .map(str::to_string)
+        })
         .filter(|name| {
-            read_bounded(&root.join(format!("ImageSets/Main/{name}.txt")), MAX_XML, "an image list")
-                .is_ok_and(|bytes| {
-                    let text = String::from_utf8_lossy(&bytes).into_owned();
-                    !text.lines().take(5).any(|line| line.split_whitespace().count() > 1)
-                })
+            read_bounded(
+                &root.join(format!("ImageSets/Main/{name}.txt")),
+                MAX_XML,
+                "an image list",
+            )
+            .is_ok_and(|bytes| {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                !text
+                    .lines()
+                    .take(5)
+                    .any(|line| line.split_whitespace().count() > 1)
+            })
         })
         .collect();
     names.sort_by_key(|name| (crate::open::split_rank(name), name.clone()));
@@ -157,11 +193,15 @@ pub(crate) fn splits(root: &Path) -> Vec<String> {
 
 /// Folders with XML files, relative to the dataset.
 pub(crate) fn label_folder(root: &Path) -> Option<&'static str> {
-    ["Annotations", "annotations", "labels", "."].into_iter().find(|folder| {
-        std::fs::read_dir(root.join(folder)).is_ok_and(|listing| {
-            listing.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with(".xml"))
+    ["Annotations", "annotations", "labels", "."]
+        .into_iter()
+        .find(|folder| {
+            std::fs::read_dir(root.join(folder)).is_ok_and(|listing| {
+                listing
+                    .flatten()
+                    .any(|entry| entry.file_name().to_string_lossy().ends_with(".xml"))
+            })
         })
-    })
 }
 
 /// Reads a VOC folder; with `split`, the images of `ImageSets/Main/<split>.txt` in its order,
@@ -176,7 +216,11 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
         path: root.to_path_buf(),
         reason: "no XML files".to_string(),
     })?;
-    let prefix = if folder == "." { String::new() } else { format!("{folder}/") };
+    let prefix = if folder == "." {
+        String::new()
+    } else {
+        format!("{folder}/")
+    };
     let labels: Vec<String> = walk::files(&root.join(folder), &["xml"], &mut findings)?;
     let images: Vec<String> = walk::files(root, EXTENSIONS, &mut Findings::default())?;
     let images = ImageIndex::new(&images);
@@ -195,8 +239,11 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
         own_findings.push(own);
     }
     let classes = class_list(root, &annotations, &mut findings)?;
-    let class_of: HashMap<&str, usize> =
-        classes.iter().enumerate().map(|(index, class)| (class.name.as_str(), index)).collect();
+    let class_of: HashMap<&str, usize> = classes
+        .iter()
+        .enumerate()
+        .map(|(index, class)| (class.name.as_str(), index))
+        .collect();
 
     let chosen: Vec<usize> = match split {
         None => (0..labels.len()).collect(),
@@ -205,28 +252,47 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
     let mut records = Vec::with_capacity(chosen.len());
     for index in chosen {
         findings.extend(std::mem::take(&mut own_findings[index]));
-        let Some(annotation) = annotations[index].take() else { continue };
+        let Some(annotation) = annotations[index].take() else {
+            continue;
+        };
         let label = format!("{prefix}{}", labels[index]);
         let stem = without_extension(&labels[index]);
-        let stated = annotation.file_name.as_deref().map(|name| name.replace('\\', "/"));
+        let stated = annotation
+            .file_name
+            .as_deref()
+            .map(|name| name.replace('\\', "/"));
         let file = images.find(stem, stated.as_deref());
         let stated_name = stated.as_deref().map(file_name);
         if let Some(stated) = stated_name
             && without_extension(stated) != file_name(stem)
         {
             let message = format!("<filename> is `{stated}`, the XML is `{}.xml`", file_name(stem));
-            findings.push(Kind::VocFileName, Place::file(display(&root.join(&label))), message);
+            findings.push(
+                Kind::VocFileName,
+                Place::file(display(&root.join(&label))),
+                message,
+            );
         }
         let mut objects: Vec<Object> = Vec::with_capacity(annotation.objects.len());
         for (name, mut object) in annotation.objects {
-            let Some(&class) = class_of.get(name.as_str()) else { continue };
+            let Some(&class) = class_of.get(name.as_str()) else {
+                continue;
+            };
             object.class = class;
             objects.push(object);
         }
         let [width, height] = annotation.size;
         let id = records.len() as i64 + 1;
         let label = Some(label);
-        records.push(ImageRecord { id, file, width, height, objects, label, source: 0 });
+        records.push(ImageRecord {
+            id,
+            file,
+            width,
+            height,
+            objects,
+            label,
+            source: 0,
+        });
     }
     let mut dataset = Dataset {
         format: Format::Voc,
@@ -252,8 +318,7 @@ fn fill_sizes(dataset: &mut Dataset, findings: &mut Findings) {
         let message = "<size> is missing or zero".to_string();
         findings.push(Kind::SizeUnknown, dataset.image_place(index), message);
         if let Some(header) = header {
-            (dataset.images[index].width, dataset.images[index].height) =
-                (header.width, header.height);
+            (dataset.images[index].width, dataset.images[index].height) = (header.width, header.height);
         }
     }
 }
@@ -269,7 +334,11 @@ fn read_one(path: &Path) -> (Option<Annotation>, Findings) {
         }
     };
     let Ok(text) = String::from_utf8(bytes) else {
-        findings.push(Kind::LabelNotUtf8, Place::file(file), "the XML is not UTF-8".to_string());
+        findings.push(
+            Kind::LabelNotUtf8,
+            Place::file(file),
+            "the XML is not UTF-8".to_string(),
+        );
         return (None, findings);
     };
     match parse(text.trim_start_matches('\u{feff}'), &file, &mut findings) {
@@ -291,7 +360,12 @@ fn class_list(
     if list.is_file() {
         let bytes = read_bounded(&list, MAX_XML, "a class list")?;
         let text = String::from_utf8_lossy(&bytes);
-        names.extend(text.lines().map(str::trim).filter(|name| !name.is_empty()).map(str::to_string));
+        names.extend(
+            text.lines()
+                .map(str::trim)
+                .filter(|name| !name.is_empty())
+                .map(str::to_string),
+        );
     }
     let listed: HashSet<&str> = names.iter().map(String::as_str).collect();
     let found: BTreeSet<&str> = annotations
@@ -311,7 +385,11 @@ fn class_list(
     Ok(names
         .into_iter()
         .enumerate()
-        .map(|(index, name)| Class { id: index as i64 + 1, name, supercategory: None })
+        .map(|(index, name)| Class {
+            id: index as i64 + 1,
+            name,
+            supercategory: None,
+        })
         .collect())
 }
 
@@ -324,7 +402,11 @@ fn chosen_by_list(
     let available = splits(root);
     if !available.iter().any(|name| name == split) {
         let (path, split) = (root.to_path_buf(), split.to_string());
-        return Err(DataError::UnknownSplit { path, split, available });
+        return Err(DataError::UnknownSplit {
+            path,
+            split,
+            available,
+        });
     }
     let list = root.join(format!("ImageSets/Main/{split}.txt"));
     let bytes = read_bounded(&list, 1 << 30, "an image list")?;
@@ -365,9 +447,14 @@ impl<'a> ImageIndex<'a> {
     fn new(files: &'a [String]) -> Self {
         let mut by_stem: HashMap<&str, Vec<&str>> = HashMap::new();
         for file in files {
-            by_stem.entry(file_name(without_extension(file))).or_default().push(file);
+            by_stem
+                .entry(file_name(without_extension(file)))
+                .or_default()
+                .push(file);
         }
-        let folder = files.iter().find_map(|file| file.split_once('/').map(|(folder, _)| folder));
+        let folder = files
+            .iter()
+            .find_map(|file| file.split_once('/').map(|(folder, _)| folder));
         Self { by_stem, folder }
     }
 
@@ -398,7 +485,11 @@ impl<'a> ImageIndex<'a> {
 fn best<'a>(candidates: impl Iterator<Item = &'a str>, stem: &str) -> Option<&'a str> {
     candidates.max_by_key(|file| {
         let file_stem = without_extension(file);
-        let common = file_stem.bytes().rev().zip(stem.bytes().rev()).take_while(|(a, b)| a == b);
+        let common = file_stem
+            .bytes()
+            .rev()
+            .zip(stem.bytes().rev())
+            .take_while(|(a, b)| a == b);
         (common.count(), std::cmp::Reverse(*file))
     })
 }
@@ -415,7 +506,10 @@ pub fn write_one(dataset: &Dataset, image: &ImageRecord, name: &str) -> String {
         image.height
     );
     for object in &image.objects {
-        let class = dataset.classes.get(object.class).map_or("", |class| class.name.as_str());
+        let class = dataset
+            .classes
+            .get(object.class)
+            .map_or("", |class| class.name.as_str());
         let [x1, y1, x2, y2] = object.bbox;
         let _ = writeln!(
             xml,
@@ -450,5 +544,9 @@ pub(crate) fn escape(text: &str) -> String {
 /// The path of a VOC root for a file inside it, for callers that were given `Annotations/`.
 pub(crate) fn root_of(path: &Path) -> PathBuf {
     let inside = path.file_name().is_some_and(|name| name == "Annotations");
-    if inside { path.parent().unwrap_or(path).to_path_buf() } else { path.to_path_buf() }
+    if inside {
+        path.parent().unwrap_or(path).to_path_buf()
+    } else {
+        path.to_path_buf()
+    }
 }

@@ -23,12 +23,13 @@ pub(crate) fn files(
     extensions: &[&str],
     findings: &mut Findings,
 ) -> Result<Vec<String>, DataError> {
-    let top = root.canonicalize().map_err(|source| DataError::io(root, source))?;
+    let top = root
+        .canonicalize()
+        .map_err(|source| DataError::io(root, source))?;
     let mut found = Vec::new();
     let mut entries = 0usize;
     // Each entry: the folder, its path relative to root, and the real folders above it.
-    let mut todo: Vec<(PathBuf, String, Vec<PathBuf>)> =
-        vec![(root.to_path_buf(), String::new(), vec![top])];
+    let mut todo: Vec<(PathBuf, String, Vec<PathBuf>)> = vec![(root.to_path_buf(), String::new(), vec![top])];
     while let Some((folder, relative, above)) = todo.pop() {
         let listing = match std::fs::read_dir(&folder) {
             Ok(listing) => listing,
@@ -62,8 +63,11 @@ pub(crate) fn files(
                 }
                 continue;
             };
-            let below =
-                if relative.is_empty() { name.to_string() } else { format!("{relative}/{name}") };
+            let below = if relative.is_empty() {
+                name.to_string()
+            } else {
+                format!("{relative}/{name}")
+            };
             if !is_folder {
                 if has_extension(name, extensions) {
                     found.push(below);

@@ -84,13 +84,19 @@ pub(crate) fn parse(text: &str, path: &Path) -> Result<Yaml, DataError> {
                 None => None,
             },
             Event::Alias(_) => {
-                return Err(fail(marker.line(), "aliases (`*name`) are not allowed".to_string()));
+                return Err(fail(
+                    marker.line(),
+                    "aliases (`*name`) are not allowed".to_string(),
+                ));
             }
             Event::StreamEnd | Event::DocumentEnd => return Ok(Yaml::Map(Vec::new())),
             Event::StreamStart | Event::DocumentStart | Event::Nothing => None,
         };
         if open.len() > MAX_DEPTH {
-            return Err(fail(marker.line(), format!("nested more than {MAX_DEPTH} levels deep")));
+            return Err(fail(
+                marker.line(),
+                format!("nested more than {MAX_DEPTH} levels deep"),
+            ));
         }
         let Some(value) = done else { continue };
         match open.last_mut() {

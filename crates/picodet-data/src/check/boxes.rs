@@ -1,0 +1,205 @@
+//! Faults of single boxes and of all boxes together.
+
+use std::collections::HashMap;
+
+use super::{CheckOptions, ImageFacts};
+use crate::dataset::{Dataset, Format, ImageRecord, Object};
+use crate::finding::{Findings, Kind, Place};
+
+pub(super) fn check(
+    dataset: &Dataset,
+    facts: &[ImageFacts],
+    options: &CheckOptions,
+    findings: &mut Findings,
+) {
+    let normalised = looks_normalised(dataset);
+    let xyxy = !normalised && looks_xyxy(dataset, options);
+    let mut ids: HashMap<i64, Place> = HashMap::new();
+    for (index, image) in dataset.images.iter().enumerate() {
+        let size = reference_size(image, facts.get(index));
+        let mut seen: HashMap<[u64; 4], usize> = HashMap::new();
+        for (number, object) in image.objects.iter().enumerate() {
+            let place = || dataset.object_place(index, number);
+            if let Some(id) = object.id {
+                if let Some(first) = ids.get(&id) {
+                    let message = format!("annotation id {id} is already used at {first}");
+                    findings.push(Kind::DuplicateAnnotationId, place(), message);
+                } else {
+                    ids.insert(id, place());
+                }
+            }
+            if let Some((kind, message)) = fault(object, size, options)
+                && !((normalised || xyxy) && matches!(kind, Kind::BoxOutside | Kind::BoxPartlyOutside))
+            {
+                let message = format!("{}: {message}", image.file);
+                findings.push(kind, place(), message);
+            }
+            if let Some(message) = wrong_area(object) {
+                findings.push(Kind::AreaWrong, place(), format!("{}: {message}", image.file));
+            }
+            if !object.is_finite() || object.crowd {
+                continue;
+            }
+            // Adding zero makes -0 and 0 the same.
+            let bits = object.bbox.map(|value| (value + 0.0).to_bits());
+            match seen.get(&bits) {
+                None => {
+                    seen.insert(bits, number);
+                }
+                Some(&first) => {
+                    let first = &image.objects[first];
+                    let name = |class: usize| {
+                        dataset
+                            .classes
+                            .get(class)
+                            .map_or("?", |class| class.name.as_str())
+                    };
+                    if first.class == object.class {
+                        let message = format!("{}: a second {}", image.file, name(object.class));
+                        findings.push(Kind::BoxDuplicate, place(), message);
+                    } else {
+                        let message = format!(
+                            "{}: both {} and {}",
+                            image.file,
+                            name(first.class),
+                            name(object.class)
+                        );
+                        findings.push(Kind::BoxTwoClasses, place(), message);
+                    }
+                }
+            }
+        }
+    }
+    if normalised {
+        let message = "every coordinate lies between 0 and 1".to_string();
+        findings.push(
+            Kind::BoxNormalised,
+            dataset.object_place(first_labelled(dataset), 0),
+            message,
+        );
+    }
+    if xyxy {
+        let message = "most boxes reach outside, and all fit when read as corners".to_string();
+        findings.push(
+            Kind::BoxLooksXyxy,
+            dataset.object_place(first_labelled(dataset), 0),
+            message,
+        );
+    }
+}
+
+fn first_labelled(dataset: &Dataset) -> usize {
+    dataset
+        .images
+        .iter()
+        .position(|image| !image.objects.is_empty())
+        .unwrap_or(0)
+}
+
+/// The size that boxes are judged by: the image's own, unless the label states another; then that
+/// is the finding, and the boxes were presumably drawn for the stated size.
+pub(crate) fn reference_size(image: &ImageRecord, facts: Option<&ImageFacts>) -> (f64, f64) {
+    let stated = (f64::from(image.width), f64::from(image.height));
+    match facts.and_then(|facts| facts.header) {
+        Some(header) if image.width == 0 || image.height == 0 => {
+            (f64::from(header.width), f64::from(header.height))
+        }
+        _ => stated,
+    }
+}
+
+/// The one fault that a box has, if any.
+pub(crate) fn fault(
+    object: &Object,
+    (width, height): (f64, f64),
+    options: &CheckOptions,
+) -> Option<(Kind, String)> {
+    let [x1, y1, x2, y2] = object.bbox;
+    let shown = format!("[{}, {}, {}, {}]", short(x1), short(y1), short(x2), short(y2));
+    if !object.is_finite() {
+        return Some((Kind::BoxNotFinite, format!("{shown} is not finite")));
+    }
+    if x2 < x1 || y2 < y1 {
+        return Some((
+            Kind::BoxInverted,
+            format!("{shown} has its corners the wrong way round"),
+        ));
+    }
+    if x2 == x1 || y2 == y1 {
+        let size = format!("{} × {}", short(x2 - x1), short(y2 - y1));
+        return Some((Kind::BoxEmpty, format!("{shown} is {size} pixels")));
+    }
+    if width == 0.0 || height == 0.0 {
+        return None;
+    }
+    if x2 <= 0.0 || y2 <= 0.0 || x1 >= width || y1 >= height {
+        return Some((
+            Kind::BoxOutside,
+            format!("{shown} lies outside {width} × {height}"),
+        ));
+    }
+    let beyond = (-x1).max(-y1).max(x2 - width).max(y2 - height);
+    (beyond > options.outside_tolerance).then(|| {
+        let message = format!(
+            "{shown} reaches {} pixels beyond {width} × {height}",
+            short(beyond)
+        );
+        (Kind::BoxPartlyOutside, message)
+    })
+}
+
+fn short(value: f64) -> String {
+    let rounded = (value * 100.0).round() / 100.0;
+    format!("{rounded}")
+}
+
+/// Segmentation areas may exceed the box by a rounding.
+pub(crate) fn wrong_area(object: &Object) -> Option<String> {
+    let area = object.stated_area?;
+    let (width, height) = object.size();
+    if !object.is_finite() || width <= 0.0 || height <= 0.0 {
+        return None;
+    }
+    if !area.is_finite() || area < 0.0 {
+        return Some(format!("area {area}"));
+    }
+    // Masks are drawn on whole pixels: allow one more on each side.
+    let largest = (width + 2.0) * (height + 2.0);
+    (area > largest * 1.01).then(|| format!("area {area}, the box has {}", short(width * height)))
+}
+
+fn looks_normalised(dataset: &Dataset) -> bool {
+    let mut objects = dataset.images.iter().flat_map(|image| &image.objects).peekable();
+    dataset.format != Format::Yolo
+        && objects.peek().is_some()
+        && objects.all(|object| object.bbox.iter().all(|value| (0.0..=1.0).contains(value)))
+}
+
+/// At least three boxes, and at least half of all, reach outside; and every one that does fits
+/// when width and height are read as the second corner.
+fn looks_xyxy(dataset: &Dataset, options: &CheckOptions) -> bool {
+    if dataset.format != Format::Coco {
+        return false;
+    }
+    let (mut outside, mut total) = (0usize, 0usize);
+    for image in dataset
+        .images
+        .iter()
+        .filter(|image| image.width > 0 && image.height > 0)
+    {
+        let (width, height) = (f64::from(image.width), f64::from(image.height));
+        for object in image.objects.iter().filter(|object| object.is_finite()) {
+            total += 1;
+            let tolerance = options.outside_tolerance;
+            if object.bbox[2] <= width + tolerance && object.bbox[3] <= height + tolerance {
+                continue;
+            }
+            outside += 1;
+            let [x, y, w, h] = object.xywh();
+            if !(w > x && h > y && w <= width + tolerance && h <= height + tolerance) {
+                return false;
+            }
+        }
+    }
+    outside >= 3 && outside * 2 >= total
+}

@@ -1,0 +1,136 @@
+//! Faults of class lists, within and between splits.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::CheckOptions;
+use crate::dataset::{Dataset, display};
+use crate::finding::{Findings, Kind, Place};
+
+pub(super) fn check(datasets: &[Dataset], options: &CheckOptions, findings: &mut Findings) {
+    let Some(first) = datasets.first() else { return };
+    let place =
+        |dataset: &Dataset| Place::file(display(dataset.annotations.as_ref().unwrap_or(&dataset.root)));
+    // The splits of YOLO, VOC and LabelMe share one list: complain once.
+    let mut lists: HashSet<(Place, Vec<&str>)> = HashSet::new();
+    for dataset in datasets {
+        let names: Vec<&str> = dataset.classes.iter().map(|class| class.name.as_str()).collect();
+        if lists.insert((place(dataset), names.clone())) {
+            names_of_one(&names, &place(dataset), findings);
+        }
+    }
+    for dataset in &datasets[1..] {
+        let list = |dataset: &Dataset| -> BTreeMap<String, i64> {
+            dataset
+                .classes
+                .iter()
+                .map(|class| (class.name.clone(), class.id))
+                .collect()
+        };
+        let (here, there) = (list(dataset), list(first));
+        if here != there {
+            let only = |a: &BTreeMap<String, i64>, b: &BTreeMap<String, i64>| -> Vec<String> {
+                a.keys().filter(|name| !b.contains_key(*name)).cloned().collect()
+            };
+            let message = format!(
+                "`{}` and `{}` differ: only here {:?}, only there {:?}, other ids {:?}",
+                dataset.split_name(),
+                first.split_name(),
+                only(&here, &there),
+                only(&there, &here),
+                here.iter()
+                    .filter(|(name, id)| there.get(*name).is_some_and(|other| other != *id))
+                    .map(|(name, _)| name)
+                    .collect::<Vec<_>>()
+            );
+            findings.push(Kind::ClassesDiffer, place(dataset), message);
+        }
+    }
+
+    // Counts over all splits together, by name, in the order of first appearance.
+    let mut order: Vec<&str> = Vec::new();
+    let mut totals: HashMap<&str, usize> = HashMap::new();
+    let mut home: HashMap<&str, &Dataset> = HashMap::new();
+    for dataset in datasets {
+        for (class, count) in dataset.classes.iter().zip(dataset.class_counts()) {
+            let name = class.name.as_str();
+            *totals.entry(name).or_insert_with(|| {
+                order.push(name);
+                home.insert(name, dataset);
+                0
+            }) += count;
+        }
+    }
+    let largest = totals.values().copied().max().unwrap_or(0);
+    if largest == 0 {
+        // No objects at all: that is its own finding.
+        return;
+    }
+    for &name in &order {
+        let count = totals[name];
+        if count == 0 {
+            let message = format!("class `{name}` has no object");
+            findings.push(Kind::ClassUnused, place(home[name]), message);
+        } else if largest as f64 > count as f64 * options.imbalance_ratio {
+            let message = format!("class `{name}` has {count} objects, the most frequent has {largest}");
+            findings.push(Kind::ClassImbalance, place(home[name]), message);
+        }
+    }
+    untrained(datasets, &order, findings, &place);
+}
+
+fn names_of_one(names: &[&str], place: &Place, findings: &mut Findings) {
+    let mut exact: HashSet<&str> = HashSet::new();
+    let mut similar: HashMap<String, &str> = HashMap::new();
+    for (index, &name) in names.iter().enumerate() {
+        if name.trim().is_empty() {
+            findings.push(Kind::ClassNameEmpty, place.clone(), format!("class {index}"));
+            continue;
+        }
+        if !exact.insert(name) {
+            let message = format!("`{name}` is in the list twice");
+            findings.push(Kind::DuplicateClassName, place.clone(), message);
+            continue;
+        }
+        let plain: String = name
+            .chars()
+            .filter(|c| !matches!(c, ' ' | '-' | '_'))
+            .flat_map(char::to_lowercase)
+            .collect();
+        if let Some(other) = similar.insert(plain, name) {
+            let message = format!("`{other}` and `{name}`");
+            findings.push(Kind::ClassNameSimilar, place.clone(), message);
+        }
+    }
+}
+
+fn untrained(
+    datasets: &[Dataset],
+    order: &[&str],
+    findings: &mut Findings,
+    place: &dyn Fn(&Dataset) -> Place,
+) {
+    let is_train = |dataset: &&Dataset| dataset.split_name().starts_with("train");
+    let Some(train) = datasets.iter().find(is_train) else {
+        return;
+    };
+    let count = |dataset: &Dataset, name: &str| -> usize {
+        let counts = dataset.class_counts();
+        dataset
+            .class_index(name)
+            .and_then(|index| counts.get(index).copied())
+            .unwrap_or(0)
+    };
+    for dataset in datasets.iter().filter(|dataset| !is_train(dataset)) {
+        for &name in order {
+            let here = count(dataset, name);
+            if here > 0 && train.class_index(name).is_some() && count(train, name) == 0 {
+                let message = format!(
+                    "class `{name}` has {here} objects in `{}` and none in `{}`",
+                    dataset.split_name(),
+                    train.split_name()
+                );
+                findings.push(Kind::ClassUntrained, place(dataset), message);
+            }
+        }
+    }
+}
