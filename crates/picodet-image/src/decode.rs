@@ -71,12 +71,33 @@ fn format_of(bytes: &[u8]) -> Result<(ImageFormat, &'static str), DecodeError> {
     }
 }
 
+/// Whether a JPEG is of a lossless kind, by its frame marker.
+fn is_lossless_jpeg(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some(&[0xff, marker, high, low]) = bytes.get(at..).and_then(|rest| rest.first_chunk::<4>()) {
+        match marker {
+            0xc3 | 0xc7 | 0xcb | 0xcf => return true,
+            // Another frame, or the picture itself.
+            0xc0..=0xc2 | 0xda => return false,
+            _ => at += 2 + usize::from(u16::from_be_bytes([high, low])).max(2),
+        }
+    }
+    false
+}
+
 /// A decoder whose header has been read and checked, and how the camera was held.
 fn open(
     bytes: &[u8],
     limits: &Limits,
 ) -> Result<(impl ImageDecoder, Orientation, &'static str), DecodeError> {
     let (format, name) = format_of(bytes)?;
+    if format == ImageFormat::Jpeg && is_lossless_jpeg(bytes) {
+        let problem = "lossless JPEG is not read; save it as PNG or as an ordinary JPEG".to_owned();
+        return Err(DecodeError::Broken {
+            format: name,
+            problem,
+        });
+    }
     let broken = |error: ImageError| DecodeError::Broken {
         format: name,
         problem: error.to_string(),
