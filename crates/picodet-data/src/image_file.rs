@@ -10,7 +10,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader, Limits};
 use sha2::{Digest, Sha256};
 
-use crate::guard::open_regular;
+use crate::guard::{open_regular, read_bounded};
 
 /// File extensions that count as images.
 pub(crate) const EXTENSIONS: &[&str] = &["jpg", "jpeg", "png", "webp", "bmp"];
@@ -53,6 +53,9 @@ pub(crate) fn decode(path: &Path) -> Result<(ImageHeader, DynamicImage), String>
     guarded(|| {
         let reader = BufReader::new(open_regular(path).map_err(|error| error.to_string())?);
         let (mut decoder, format) = decoder(reader)?;
+        if format == "jpeg" && !jpeg_has_end(path) {
+            return Err("the JPEG is cut off: it has no end marker".to_string());
+        }
         let mut header = header_of(&mut decoder)?;
         header.format = format;
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
@@ -60,6 +63,20 @@ pub(crate) fn decode(path: &Path) -> Result<(ImageHeader, DynamicImage), String>
         pixels.apply_orientation(orientation);
         Ok((header, pixels))
     })
+}
+
+/// Whether an end-of-image marker follows the last scan. Decoders fill up what is missing with
+/// grey and say nothing; a half-copied file must not pass.
+fn jpeg_has_end(path: &Path) -> bool {
+    let Ok(bytes) = read_bounded(path, MAX_DECODED, "an image") else {
+        return false;
+    };
+    // Embedded previews end before the main image's last scan starts.
+    let last_scan = bytes
+        .windows(2)
+        .rposition(|pair| pair == [0xFF, 0xDA])
+        .unwrap_or(0);
+    bytes[last_scan..].windows(2).any(|pair| pair == [0xFF, 0xD9])
 }
 
 /// SHA-256 of the file's bytes; `None` when it cannot be read.

@@ -69,6 +69,14 @@ pub fn splits(path: impl AsRef<Path>) -> Result<Vec<String>, DataError> {
 
 /// Subfolders that are named like splits.
 fn folders(inside: &Path) -> Vec<String> {
+    subfolders(inside)
+        .into_iter()
+        .filter(|name| split_rank(name) != usize::MAX)
+        .collect()
+}
+
+/// Subfolders, train first.
+fn subfolders(inside: &Path) -> Vec<String> {
     let Ok(listing) = std::fs::read_dir(inside) else {
         return Vec::new();
     };
@@ -76,9 +84,9 @@ fn folders(inside: &Path) -> Vec<String> {
         .flatten()
         .filter(|entry| entry.path().is_dir())
         .filter_map(|entry| entry.file_name().to_str().map(str::to_string))
-        .filter(|name| split_rank(name) != usize::MAX)
+        .filter(|name| !name.starts_with('.'))
         .collect();
-    names.sort_by_key(|name| split_rank(name));
+    names.sort_by_key(|name| (split_rank(name), name.clone()));
     names
 }
 
@@ -214,6 +222,9 @@ fn image_root(json: &Path, dataset: &Dataset) -> PathBuf {
 /// The split in a file name: `instances_val2017.json` → `val2017`, `train.json` → `train`.
 fn split_of_file(json: &Path) -> Option<String> {
     let stem = json.file_stem()?.to_str()?;
+    if let Some(split) = stem.strip_prefix("instances_") {
+        return Some(split.to_string());
+    }
     let tail = stem.rsplit(['_', '.', '-']).next().unwrap_or(stem);
     Some(
         if tail == "annotations" || tail == "coco" {
@@ -290,12 +301,38 @@ fn site(path: &Path) -> Result<Site, DataError> {
     if root.join("labels").is_dir() && root.join("images").is_dir() {
         return Ok(Site::YoloFolder { root });
     }
-    let splits = folders(&root);
-    let has_json = |folder: &Path| !json_files(folder).is_empty();
-    if has_json(&root) || splits.iter().any(|split| has_json(&root.join(split))) {
+    let splits = labelme_splits(&root);
+    if is_labelme(&root) || !splits.is_empty() {
         return Ok(Site::LabelMe { root, splits });
     }
     Err(unknown("no label files"))
+}
+
+/// Subfolders with LabelMe files: all of them beside a `labels.txt`, otherwise those that are
+/// named like splits.
+fn labelme_splits(root: &Path) -> Vec<String> {
+    let names = if root.join("labels.txt").is_file() {
+        subfolders(root)
+    } else {
+        folders(root)
+    };
+    names
+        .into_iter()
+        .filter(|name| is_labelme(&root.join(name)))
+        .collect()
+}
+
+/// One of the first JSON files in the folder (or in a folder in it) is LabelMe's.
+fn is_labelme(folder: &Path) -> bool {
+    let here = json_files(folder);
+    let below = || {
+        subfolders(folder)
+            .into_iter()
+            .take(20)
+            .flat_map(|name| json_files(&folder.join(name)))
+    };
+    let is = |file: &PathBuf| json_kind(file) == JsonKind::LabelMe;
+    here.iter().take(20).any(is) || (here.is_empty() && below().take(20).any(|file| is(&file)))
 }
 
 fn find_yaml(root: &Path) -> Option<PathBuf> {

@@ -180,10 +180,12 @@ pub(crate) fn splits(root: &Path) -> Vec<String> {
             )
             .is_ok_and(|bytes| {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
-                !text
-                    .lines()
-                    .take(5)
-                    .any(|line| line.split_whitespace().count() > 1)
+                // A name may contain spaces; a per-class list ends each line in -1, 0 or 1.
+                !text.lines().take(5).any(|line| {
+                    line.trim()
+                        .rsplit_once(char::is_whitespace)
+                        .is_some_and(|(_, last)| matches!(last, "-1" | "0" | "1"))
+                })
             })
         })
         .collect();

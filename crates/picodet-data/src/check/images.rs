@@ -85,6 +85,11 @@ pub(super) fn check(
             let message = format!("{}: {fault}", image.file);
             findings.push(Kind::ImageUndecodable, place(), message);
         }
+        // Readers of formats with one label file an image report this themselves.
+        if dataset.format == Format::Coco && (image.width == 0 || image.height == 0) {
+            let message = format!("{}: width or height is missing", image.file);
+            findings.push(Kind::SizeUnknown, place(), message);
+        }
         if let Some(header) = &facts.header {
             header_faults(image, header, options, &place, findings);
         }

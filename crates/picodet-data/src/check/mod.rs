@@ -149,12 +149,10 @@ pub fn check(
             Err(error) => return Err(error),
         },
     };
-    let all_splits = split.is_none();
-    let many = names.len() > 1;
     for name in names {
         match open_lenient(path, name.as_deref()) {
             Ok(mut part) => {
-                part.complete |= all_splits && many;
+                part.complete |= split.is_none() && name.is_some();
                 loaded.push(part);
             }
             Err(error) if open::as_finding(&error, &mut broken) => {}
