@@ -1,3 +1,33 @@
-//! Checks and chores of the repository.
+//! Checks and chores of the repository: `cargo xtask TASK`.
 
-fn main() {}
+#![allow(clippy::print_stdout)]
+
+mod arrows;
+mod length;
+mod page;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+cargo xtask TASK
+  check   files are not too long, and crates depend on each other in one direction only
+  page    draw examples/page.png, the document page that the first command of the README detects on";
+
+fn main() -> Result<()> {
+    match std::env::args().nth(1).as_deref() {
+        Some("check") => {
+            let problems: Vec<String> = [length::check()?, arrows::check()?].concat();
+            problems.iter().for_each(|problem| println!("{problem}"));
+            if !problems.is_empty() {
+                bail!("{} problems", problems.len());
+            }
+            Ok(())
+        }
+        Some("page") => page::draw(),
+        Some(task) => bail!("unknown task `{task}`\n{USAGE}"),
+        None => {
+            println!("{USAGE}");
+            Ok(())
+        }
+    }
+}

@@ -39,7 +39,7 @@ pub fn draw(image: &Image, labels: &[Label]) -> Image {
     let mut drawing = image.clone();
     let side = image.width().min(image.height());
     let thickness = (side / 200).clamp(1, 12);
-    let scale = (side / 360).clamp(1, 8);
+    let scale = (side / 480).clamp(1, 8);
     for label in labels {
         outline(&mut drawing, label, thickness);
     }

@@ -1,0 +1,42 @@
+//! Crates depend on each other in one direction: a crate may use only those before it.
+
+use anyhow::{Context, Result};
+
+/// The way of the data; an arrow points to the left.
+const ORDER: [&str; 13] = [
+    "picodet-testing",
+    "picodet-graph",
+    "picodet-zoo",
+    "picodet-weights",
+    "picodet-image",
+    "picodet-engine",
+    "picodet-detect",
+    "picodet-data",
+    "picodet-eval",
+    "picodet-train",
+    "picodet-search",
+    "picodet",
+    "picodet-cli",
+];
+
+/// One sentence for each dependency that points the wrong way.
+pub(crate) fn check() -> Result<Vec<String>> {
+    let mut problems = Vec::new();
+    for (place, name) in ORDER.iter().enumerate() {
+        let path = format!("crates/{name}/Cargo.toml");
+        if !std::path::Path::new(&path).exists() {
+            continue;
+        }
+        let manifest = std::fs::read_to_string(&path).context(path.clone())?;
+        // Tests may look at anything.
+        let used = manifest.split("[dev-dependencies]").next().unwrap_or_default();
+        let section = used.split("[dependencies]").nth(1).unwrap_or_default();
+        for later in &ORDER[place + 1..] {
+            let named = |line: &str| line.split(['.', ' ', '=']).next() == Some(later);
+            if section.lines().any(named) {
+                problems.push(format!("{path}: {name} must not depend on {later}"));
+            }
+        }
+    }
+    Ok(problems)
+}
