@@ -176,7 +176,7 @@ kinds! {
     BoxLooksXyxy "box-looks-xyxy" Error "The COCO boxes look like corners; COCO has x, y, width, height." "write width and height instead of the second corner";
     AreaWrong "area-wrong" Warning "The stated area is negative, not a number, or larger than the box." "recompute it (--fix does); it decides small/medium/large at evaluation";
     // Pascal VOC.
-    VocFileName "voc-file-name" Warning "The XML's <filename> is not the XML's own name." "correct <filename> (--fix does)";
+    VocFileName "voc-file-name" Warning "The XML's `filename` is not the XML's own name." "correct `filename` (--fix does)";
     SplitUnlabelled "split-unlabelled" Error "A split lists an image that has no label file." "label it, or remove it from the list";
     SplitDuplicate "split-duplicate" Warning "A split lists an image twice." "remove one line";
     // YOLO.
@@ -235,6 +235,9 @@ impl fmt::Display for Finding {
 /// How many findings of one kind are kept in full; beyond that they are only counted.
 const KEPT_PER_KIND: usize = 1000;
 
+/// Characters of a message that are kept.
+const LONGEST_MESSAGE: usize = 1000;
+
 /// A list of findings that cannot grow without bound: the first thousand of each kind are kept,
 /// all are counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -245,10 +248,15 @@ pub struct Findings {
 
 impl Findings {
     /// Adds one.
-    pub fn push(&mut self, kind: Kind, place: Place, message: String) {
+    pub fn push(&mut self, kind: Kind, place: Place, mut message: String) {
         let count = self.counts.entry(kind).or_default();
         *count += 1;
         if *count <= KEPT_PER_KIND {
+            // Messages quote the data, and a file name may be megabytes long.
+            if let Some((cut, _)) = message.char_indices().nth(LONGEST_MESSAGE) {
+                message.truncate(cut);
+                message.push('…');
+            }
             let (severity, fix) = (kind.severity(), kind.fix());
             self.list.push(Finding {
                 kind,

@@ -5,7 +5,7 @@
 //! reader with a size limit.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use crate::error::DataError;
@@ -111,8 +111,8 @@ pub(crate) struct NonFiniteToNull<R> {
     pub(crate) replaced: std::rc::Rc<std::cell::Cell<usize>>,
 }
 
-impl<R: Read> NonFiniteToNull<R> {
-    /// Wraps `inner`, which should be buffered.
+impl<R: BufRead> NonFiniteToNull<R> {
+    /// Wraps `inner`.
     pub(crate) fn new(inner: R) -> Self {
         Self {
             inner: inner.bytes(),
@@ -166,7 +166,7 @@ impl<R: Read> NonFiniteToNull<R> {
     }
 }
 
-impl<R: Read> Read for NonFiniteToNull<R> {
+impl<R: BufRead> Read for NonFiniteToNull<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let mut count = 0;
         while count < out.len() {

@@ -107,7 +107,7 @@ pub fn open_lenient(path: impl AsRef<Path>, split: Option<&str>) -> Result<Loade
         Site::Coco { json, siblings } => {
             // A single file is its own only split; naming it is allowed.
             if let Some(split) = split
-                && !split_of_file(&json).is_some_and(|own| own == split)
+                && split_of_file(&json).is_none_or(|own| own != split)
             {
                 return Err(unknown(split, split_of_file(&json).into_iter().collect()));
             }
@@ -276,8 +276,8 @@ fn site(path: &Path) -> Result<Site, DataError> {
     if voc::label_folder(&root).is_some() {
         return Ok(Site::Voc { root });
     }
-    for folder in ["annotations", "."] {
-        let files = coco_files(&root.join(folder));
+    for folder in [root.join("annotations"), root.clone()] {
+        let files = coco_files(&folder);
         if !files.is_empty() {
             let mut files: Vec<(String, PathBuf)> = files
                 .into_iter()

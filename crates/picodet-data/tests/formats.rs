@@ -73,8 +73,11 @@ fn sample(root: &Path) -> Dataset {
     }
 }
 
+/// Width, height, and objects.
+type Essence = (u32, u32, Vec<(String, [f64; 4])>);
+
 /// What every format must keep, by file name: size, and class name and box of each object.
-fn essence(dataset: &Dataset, crowd: bool) -> HashMap<String, (u32, u32, Vec<(String, [f64; 4])>)> {
+fn essence(dataset: &Dataset, crowd: bool) -> HashMap<String, Essence> {
     dataset
         .images
         .iter()

@@ -10,7 +10,7 @@ use common::{picture, put};
 use picodet_data::{CheckOptions, Dataset, Findings, Kind, check, coco, labelme, voc, yolo};
 use proptest::prelude::*;
 
-/// A gigabyte on disk that costs nothing to make: the pattern, then a hole.
+/// A file of `start` and then `pattern` up to so many bytes.
 fn nested_json(path: &Path, start: &str, pattern: &str, bytes: usize) {
     let mut out = BufWriter::with_capacity(1 << 20, std::fs::File::create(path).unwrap());
     out.write_all(start.as_bytes()).unwrap();
@@ -44,7 +44,7 @@ fn nested_json_ends_at_once() {
             wrong.push(format!("{name}: {:?} {error}", before.elapsed()));
         }
         let checked = check(&path, None, &CheckOptions::default());
-        if !checked.is_err() && checked.unwrap().report.exit_code() != 2 {
+        if checked.is_ok_and(|checked| checked.report.exit_code() != 2) {
             wrong.push(format!("{name}: check passed"));
         }
         std::fs::remove_file(path).unwrap();
@@ -61,8 +61,13 @@ fn one_gigabyte_of_nested_json_ends_at_once() {
     nested_json(&path, "{\"annotations\":[{\"segmentation\":", "[", 1 << 30);
     let before = Instant::now();
     let error = Dataset::open(&path, None).unwrap_err();
-    eprintln!("{:?}: {error}", before.elapsed());
-    assert!(before.elapsed() < Duration::from_secs(1));
+    let message = error.to_string();
+    assert!(
+        before.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        before.elapsed()
+    );
+    assert!(message.contains("levels deep"), "{message}");
 }
 
 #[test]
@@ -154,7 +159,6 @@ fn cyclic_links_names_and_pipes_do_not_hang() {
     symlink(root, root.join("images/up")).unwrap();
     symlink("self", root.join("images/self")).unwrap();
     symlink(root.join("images"), root.join("images/again")).unwrap();
-    // Folders of links to folders of links: 2^20 paths if each were followed without a limit.
     let name = std::ffi::OsStr::from_bytes(b"n\xfe.jpg");
     put(root.join("images").join(name), "x");
     let before = Instant::now();
@@ -213,4 +217,29 @@ proptest! {
     fn almost_yaml(text in pieces(&["names:", " ", "\n", "- ", "[", "]", "{", "}", "a", "0: ", "nc: 3", "&a ", "*a", "'", "\"", "#", "|", ">", "---", "? ", "train: x"])) {
         let _ = yolo::parse_data_yaml(&text, Path::new("x"), &mut Findings::default());
     }
+}
+
+/// A header that promises 65535 × 65535 pixels must not be believed with memory.
+#[test]
+fn image_bombs_are_findings() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    // The frame header of a JPEG, with the size overwritten.
+    picture(root.join("images/a.jpg"), 64, 64, 1);
+    let mut bytes = std::fs::read(root.join("images/a.jpg")).unwrap();
+    let frame = bytes.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();
+    bytes[frame + 5..frame + 9].copy_from_slice(&[0xFF, 0xFF, 0xFF, 0xFF]);
+    put(root.join("images/a.jpg"), bytes);
+    put(root.join("labels/a.txt"), "0 0.5 0.5 0.1 0.1\n");
+    put(root.join("classes.txt"), "a\n");
+    let before = Instant::now();
+    let checked = check(root, None, &CheckOptions::default()).unwrap();
+    assert!(
+        before.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        before.elapsed()
+    );
+    let counts = checked.report.findings.counts();
+    assert_eq!(counts.get(&Kind::ImageUndecodable), Some(&1), "{counts:?}");
+    assert_eq!(counts.get(&Kind::ImageHuge), Some(&1), "{counts:?}");
 }

@@ -359,7 +359,7 @@ fn small_coco(root: &Path, kind: Kind) -> Vec<Expected> {
         _ => "train.json",
     };
     if kind == Kind::ClassImbalance {
-        coco.plant(kind, &[place, "`b` has 1"]);
+        coco.plant(kind, &[place, "`b` has 1 of the 101"]);
     } else {
         coco.plant(kind, &[place]);
     }

@@ -71,7 +71,8 @@ pub(super) fn check(datasets: &[Dataset], options: &CheckOptions, findings: &mut
             let message = format!("class `{name}` has no object");
             findings.push(Kind::ClassUnused, place(home[name]), message);
         } else if largest as f64 > count as f64 * options.imbalance_ratio {
-            let message = format!("class `{name}` has {count} objects, the most frequent has {largest}");
+            let message =
+                format!("class `{name}` has {count} of the {largest} objects that the most frequent has");
             findings.push(Kind::ClassImbalance, place(home[name]), message);
         }
     }
@@ -125,7 +126,7 @@ fn untrained(
             let here = count(dataset, name);
             if here > 0 && train.class_index(name).is_some() && count(train, name) == 0 {
                 let message = format!(
-                    "class `{name}` has {here} objects in `{}` and none in `{}`",
+                    "class `{name}` occurs {here} times in `{}` and never in `{}`",
                     dataset.split_name(),
                     train.split_name()
                 );

@@ -14,8 +14,9 @@ const COLOURS: [&str; 7] = [
 pub(super) fn bars(rows: &[(String, usize)]) -> String {
     let largest = rows.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1) as f64;
     let height = rows.len() * 22 + 6;
-    let mut svg =
-        format!("<svg viewBox=\"0 0 640 {height}\" width=\"640\" height=\"{height}\" role=\"img\">");
+    let mut svg = format!(
+        "<svg class=\"bars\" viewBox=\"0 0 640 {height}\" width=\"640\" height=\"{height}\" role=\"img\">"
+    );
     for (index, (name, count)) in rows.iter().enumerate() {
         let y = index * 22 + 4;
         let length = (*count as f64 / largest * 360.0).max(if *count > 0 { 1.0 } else { 0.0 });

@@ -1,5 +1,5 @@
 //! What several tests need: small images, files, the shared folder.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::print_stderr)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
