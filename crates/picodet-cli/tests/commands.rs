@@ -1,0 +1,228 @@
+//! The commands as a user runs them: what they print, what they write, how they end.
+
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use picodet_testing::shared_path;
+
+fn picodet(arguments: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("picodet").expect("the command is built");
+    command.args(arguments).env("PICODET_CACHE", "/nonexistent");
+    command
+}
+
+fn page() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/page.png"))
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path of text")
+}
+
+/// Exit code, standard output, standard error.
+fn run(arguments: &[&str]) -> (i32, String, String) {
+    let output = picodet(arguments).output().expect("the command runs");
+    let words = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (
+        output.status.code().unwrap_or(-1),
+        words(output.stdout),
+        words(output.stderr),
+    )
+}
+
+#[test]
+fn the_first_command_finds_the_parts_of_the_page_and_draws_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, out, err) = run(&["detect", text(&page()), "--output", text(folder.path())]);
+    assert_eq!(code, 0, "{err}");
+    for class in ["table", "figure", "text", "title"] {
+        assert!(out.contains(&format!(": {class} 0.")), "no {class} in\n{out}");
+    }
+    let drawn = picodet::open_image(folder.path().join("page.png")).expect("a drawing");
+    let original = picodet::open_image(page()).expect("the page");
+    assert_eq!(
+        (drawn.width(), drawn.height()),
+        (original.width(), original.height())
+    );
+    assert_ne!(drawn.data(), original.data());
+}
+
+#[test]
+fn every_format_holds_the_same_objects() {
+    let (_, lines, _) = run(&["detect", text(&page())]);
+    let count = lines.lines().count();
+    assert!(count > 5, "{lines}");
+
+    let (_, json, _) = run(&["detect", text(&page()), "--format", "json"]);
+    let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(value["detections"].as_array().map(Vec::len), Some(count));
+    assert_eq!(value["width"], 1216);
+
+    let (_, csv, _) = run(&["detect", text(&page()), "--format", "csv"]);
+    assert_eq!(csv.lines().count(), count + 1);
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let numbered = folder.path().join("000042.png");
+    std::fs::copy(page(), &numbered).expect("a copy");
+    let (code, coco, _) = run(&["detect", text(&numbered), "--format", "coco"]);
+    let value: serde_json::Value = serde_json::from_str(&coco).expect("JSON");
+    assert_eq!(code, 0);
+    assert_eq!(value.as_array().map(Vec::len), Some(count));
+    assert_eq!(value[0]["image_id"], 42);
+    assert!(value[0]["bbox"][2].as_f64().is_some_and(|width| width > 0.0));
+
+    let (code, _, err) = run(&["detect", text(&page()), "--format", "coco"]);
+    assert!(code == 1 && err.contains("no image id"), "{code}: {err}");
+}
+
+#[test]
+fn one_bad_image_does_not_stop_the_rest() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("a_broken.png"), b"\x89PNG\r\n\x1a\nnothing").expect("a file");
+    std::fs::write(folder.path().join("b_empty.jpg"), b"").expect("a file");
+    std::fs::copy(page(), folder.path().join("c_page.png")).expect("a copy");
+    std::fs::write(folder.path().join("notes.txt"), b"not an image").expect("a file");
+    let (code, out, err) = run(&["detect", text(folder.path())]);
+    assert_eq!(code, 1, "{err}");
+    assert!(out.contains("c_page.png: table"), "{out}");
+    assert!(
+        err.contains("a_broken.png") && err.contains("b_empty.jpg") && !err.contains("notes.txt"),
+        "{err}"
+    );
+    assert!(!err.contains("panicked"), "{err}");
+}
+
+#[test]
+fn mistakes_are_told_in_one_line_that_helps() {
+    let page = page();
+    let page = text(&page);
+    let cases: [(&[&str], i32, &str); 9] = [
+        (&["detect", "missing.jpg"], 2, "missing.jpg: no such file"),
+        (&["detect", page, "--model", "legacy_s_416"], 2, "picodet convert"),
+        (
+            &["detect", page, "--model", "missing.safetensors"],
+            2,
+            "no such file",
+        ),
+        (
+            &["detect", page, "--model", "http://example.org/m"],
+            2,
+            "only https",
+        ),
+        (
+            &["detect", page, "--model", "https://example.org/m", "--offline"],
+            2,
+            "--offline",
+        ),
+        (&["detect", page, "--model", page], 2, "not a picodet model"),
+        (&["detect", page, "--score", "7"], 2, "between 0 and 1"),
+        (&["detect", page, "--input-size", "100x100"], 2, "multiples of 32"),
+        (
+            &["convert", page, "--variant", "v9", "-o", "x"],
+            2,
+            "picodet models",
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (arguments, expected, word) in cases {
+        let (code, _, err) = run(arguments);
+        if code != expected
+            || !err.contains(word)
+            || err.contains("panicked")
+            || err.contains("stack backtrace")
+        {
+            wrong.push(format!("{arguments:?}: {code}: {err}"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn an_image_comes_from_standard_input() {
+    let output = picodet(&["detect", "-", "--format", "json"])
+        .write_stdin(std::fs::read(page()).expect("the page"))
+        .output()
+        .expect("the command runs");
+    assert!(output.status.success());
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(value["file"], "-");
+}
+
+#[test]
+fn info_and_models_show_what_there_is() {
+    let (code, models, _) = run(&["models"]);
+    assert!(
+        code == 0 && models.contains("legacy_s_320 ") && models.contains("992715"),
+        "{models}"
+    );
+    let (code, info, _) = run(&["info", "legacy_s_320"]);
+    assert!(
+        code == 0 && info.contains("351.0 M") && info.contains("tower"),
+        "{info}"
+    );
+    let (code, info, _) = run(&["info"]);
+    assert!(
+        code == 0 && info.contains("Apache-2.0") && info.contains("figure_caption"),
+        "{info}"
+    );
+    let (_, json, _) = run(&["info", "v2_l_640", "--json"]);
+    let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(value["parameters"], 5_804_500);
+    let (code, nodes, _) = run(&["info", "esnet_x1_0", "--nodes"]);
+    assert!(code == 0 && nodes.contains("channel_shuffle"), "{nodes}");
+}
+
+#[test]
+fn converted_weights_run_forward_as_the_reference_does() {
+    let Some(pdparams) = shared_path("golden/forward/legacy_s_320.pdparams") else {
+        return;
+    };
+    let Some(input) = shared_path("golden/forward/legacy_s_320.128x160.safetensors") else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (model, output) = (
+        folder.path().join("s.safetensors"),
+        folder.path().join("out.safetensors"),
+    );
+    let (code, _, err) = run(&[
+        "convert",
+        text(&pdparams),
+        "--variant",
+        "legacy_s_320",
+        "-o",
+        text(&model),
+    ]);
+    assert_eq!(code, 0, "{err}");
+    let arguments = [
+        "forward",
+        "--model",
+        text(&model),
+        "--input",
+        text(&input),
+        "--output",
+        text(&output),
+        "--dtype",
+        "f64",
+    ];
+    let (code, _, err) = run(&arguments);
+    assert_eq!(code, 0, "{err}");
+    let read = |path: &Path| {
+        picodet::weights::read_tensors(&std::fs::read(path).expect("a file"))
+            .expect("tensors")
+            .0
+    };
+    let (found, expected) = (read(&output), read(&input));
+    let missing: Vec<&String> = expected
+        .keys()
+        .filter(|name| !found.contains_key(*name) && *name != "image" && *name != "scale_factor")
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    let largest = found["boxes"]
+        .data
+        .iter()
+        .zip(&expected["boxes"].data)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max);
+    assert!(largest < 1e-3, "boxes differ by {largest} pixels");
+}
