@@ -24,6 +24,11 @@ pub(crate) enum Command {
     Forward(Forward),
     /// List all networks
     Models,
+    /// Look for everything in a dataset that makes training silently bad
+    Check(Check),
+    /// Convert and split datasets
+    #[command(subcommand)]
+    Data(Data),
 }
 
 /// Which model to use.
@@ -177,4 +182,81 @@ fn size(text: &str) -> Result<(usize, usize), String> {
     } else {
         Err(format!("`{text}`: sides are multiples of 32, 32 to 4096"))
     }
+}
+
+#[derive(Args)]
+pub(crate) struct Check {
+    /// A COCO JSON file, or a folder of COCO, Pascal VOC, YOLO or LabelMe data
+    pub(crate) dataset: PathBuf,
+    /// Only this split [default: all, compared with each other]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) split: Option<String>,
+    /// Size of the network input that boxes must survive
+    #[arg(long, value_parser = size, default_value = "416", value_name = "HxW")]
+    pub(crate) input_size: (usize, usize),
+    /// How to list the findings
+    #[arg(long, short, value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) format: ReportFormat,
+    /// Also write one self-contained HTML report
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Write a repaired copy into this new or empty folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) fix: Option<PathBuf>,
+    /// Read only the headers of the images
+    #[arg(long)]
+    pub(crate) fast: bool,
+}
+
+/// How to list findings or metrics.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Data {
+    /// Write a dataset in another format
+    Convert(DataConvert),
+    /// Deal a dataset out into parts, stratified, copies of an image kept together
+    Split(DataSplit),
+}
+
+#[derive(Args)]
+pub(crate) struct DataConvert {
+    /// The dataset, in any of the four formats
+    pub(crate) dataset: PathBuf,
+    /// The format to write: coco, voc, yolo or labelme
+    #[arg(long)]
+    pub(crate) to: picodet::data::Format,
+    /// The new or empty folder to write
+    #[arg(long, short, value_name = "FOLDER")]
+    pub(crate) output: PathBuf,
+    /// Only this split [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) split: Option<String>,
+    /// Write labels only and leave the images where they are
+    #[arg(long)]
+    pub(crate) labels_only: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct DataSplit {
+    /// The dataset, in any of the four formats
+    pub(crate) dataset: PathBuf,
+    /// Names and shares, which add up to 1
+    #[arg(long, default_value = "train=0.8,val=0.2", value_name = "NAME=SHARE,…")]
+    pub(crate) parts: String,
+    /// The new or empty folder to write, in the dataset's own format
+    #[arg(long, short, value_name = "FOLDER")]
+    pub(crate) output: PathBuf,
+    /// The same seed gives the same parts on every machine
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Write labels only and leave the images where they are
+    #[arg(long)]
+    pub(crate) labels_only: bool,
 }

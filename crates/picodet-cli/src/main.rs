@@ -1,6 +1,7 @@
 //! The `picodet` command: a thin reader of the functions in the crate `picodet`.
 //!
-//! Exit codes: 0 all went well, 1 some of the work failed (each failure is named), 2 nothing could be done.
+//! Exit codes: 0 all went well, 1 some of the work failed (each failure is named), 2 nothing could be done. `check` ends
+//! with 0 for a clean dataset, 1 for warnings, 2 for errors.
 
 mod args;
 mod commands;
@@ -21,6 +22,8 @@ fn main() -> ExitCode {
         Command::Convert(command) => commands::convert::run(command),
         Command::Forward(command) => commands::forward::run(command),
         Command::Models => commands::models::run(),
+        Command::Check(command) => commands::check::run(command),
+        Command::Data(command) => commands::data::run(command),
     };
     match result {
         Ok(code) => code,

@@ -27,8 +27,8 @@ pub use picodet_weights::{Metadata, Storage};
 
 /// The parts, for those who need more than this facade.
 pub use {
-    picodet_detect as detect, picodet_engine as engine, picodet_graph as graph, picodet_image as image,
-    picodet_weights as weights, picodet_zoo as zoo,
+    picodet_data as data, picodet_detect as detect, picodet_engine as engine, picodet_graph as graph,
+    picodet_image as image, picodet_weights as weights, picodet_zoo as zoo,
 };
 
 /// A copy of `image` with `detections` drawn in: boxes in the colour of their class, name and score above.

@@ -1,6 +1,8 @@
 //! One file a command.
 
+pub(crate) mod check;
 pub(crate) mod convert;
+pub(crate) mod data;
 pub(crate) mod detect;
 pub(crate) mod forward;
 pub(crate) mod info;
