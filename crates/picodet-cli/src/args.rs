@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Forward(Forward),
     /// List all networks
     Models,
+    /// Compare two models, or a model and a file of detections, box by box
+    Verify(Verify),
     /// Look for everything in a dataset that makes training silently bad
     Check(Check),
     /// Convert and split datasets
@@ -259,4 +261,33 @@ pub(crate) struct DataSplit {
     /// Write labels only and leave the images where they are
     #[arg(long)]
     pub(crate) labels_only: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Verify {
+    /// A model: a file, a URL, or the embedded one
+    pub(crate) first: String,
+    /// Another model, or a JSON file of COCO results
+    pub(crate) second: String,
+    /// Images, folders of images, or globs to compare on
+    #[arg(long, required = true, num_args = 1.., value_name = "IMAGE")]
+    pub(crate) images: Vec<String>,
+    /// Only objects with at least this probability must have a counterpart
+    #[arg(long, default_value_t = 0.3, value_name = "0..1")]
+    pub(crate) score: f32,
+    /// Counterparts overlap by at least this
+    #[arg(long, default_value_t = 0.99, value_name = "0..1")]
+    pub(crate) iou: f32,
+    /// Scores of counterparts differ by at most this
+    #[arg(long, default_value_t = 0.01, value_name = "0..1")]
+    pub(crate) score_tolerance: f32,
+    /// Interpolation of the resize to the network input [default: each model's]
+    #[arg(long, value_name = "nearest|linear|cubic|area|lanczos4")]
+    pub(crate) resize: Option<picodet::Interpolation>,
+    /// Cut all boxes to the image first, as some engines do
+    #[arg(long)]
+    pub(crate) clip: bool,
+    /// COCO annotations whose file names give the image ids of the results [default: numeric file names]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) annotations: Option<PathBuf>,
 }

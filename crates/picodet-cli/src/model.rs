@@ -16,10 +16,7 @@ pub(crate) fn open(arguments: &ModelArguments) -> Result<Model> {
         return Ok(picodet::default_model()?);
     }
     if name.contains("://") {
-        let options = DownloadOptions {
-            offline: arguments.offline,
-            sha256: arguments.sha256.clone(),
-        };
+        let options = DownloadOptions { offline: arguments.offline, sha256: arguments.sha256.clone() };
         let bar = ProgressBar::no_length().with_message(name.to_owned());
         bar.set_style(ProgressStyle::with_template(
             "fetching {msg} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
@@ -39,10 +36,7 @@ pub(crate) fn open(arguments: &ModelArguments) -> Result<Model> {
                  with `picodet convert SOURCE --variant {name} --output {name}.safetensors`"
             );
         }
-        bail!(
-            "{name}: no such file; give a model file, an https URL, or `{}`",
-            picodet::DEFAULT_MODEL
-        );
+        bail!("{name}: no such file; give a model file, an https URL, or `{}`", picodet::DEFAULT_MODEL);
     }
     read(path)
 }

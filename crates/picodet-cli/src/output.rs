@@ -22,7 +22,5 @@ pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let io = |cause: &(dyn std::error::Error + 'static)| {
         cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind)
     };
-    error
-        .chain()
-        .any(|cause| io(cause) == Some(std::io::ErrorKind::BrokenPipe))
+    error.chain().any(|cause| io(cause) == Some(std::io::ErrorKind::BrokenPipe))
 }

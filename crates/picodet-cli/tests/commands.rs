@@ -23,11 +23,7 @@ fn text(path: &Path) -> &str {
 fn run(arguments: &[&str]) -> (i32, String, String) {
     let output = picodet(arguments).output().expect("the command runs");
     let words = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    (
-        output.status.code().unwrap_or(-1),
-        words(output.stdout),
-        words(output.stderr),
-    )
+    (output.status.code().unwrap_or(-1), words(output.stdout), words(output.stderr))
 }
 
 #[test]
@@ -40,10 +36,7 @@ fn the_first_command_finds_the_parts_of_the_page_and_draws_them() {
     }
     let drawn = picodet::open_image(folder.path().join("page.png")).expect("a drawing");
     let original = picodet::open_image(page()).expect("the page");
-    assert_eq!(
-        (drawn.width(), drawn.height()),
-        (original.width(), original.height())
-    );
+    assert_eq!((drawn.width(), drawn.height()), (original.width(), original.height()));
     assert_ne!(drawn.data(), original.data());
 }
 
@@ -99,29 +92,13 @@ fn mistakes_are_told_in_one_line_that_helps() {
     let cases: [(&[&str], i32, &str); 9] = [
         (&["detect", "missing.jpg"], 2, "missing.jpg: no such file"),
         (&["detect", page, "--model", "legacy_s_416"], 2, "picodet convert"),
-        (
-            &["detect", page, "--model", "missing.safetensors"],
-            2,
-            "no such file",
-        ),
-        (
-            &["detect", page, "--model", "http://example.org/m"],
-            2,
-            "only https",
-        ),
-        (
-            &["detect", page, "--model", "https://example.org/m", "--offline"],
-            2,
-            "--offline",
-        ),
+        (&["detect", page, "--model", "missing.safetensors"], 2, "no such file"),
+        (&["detect", page, "--model", "http://example.org/m"], 2, "only https"),
+        (&["detect", page, "--model", "https://example.org/m", "--offline"], 2, "--offline"),
         (&["detect", page, "--model", page], 2, "not a picodet model"),
         (&["detect", page, "--score", "7"], 2, "between 0 and 1"),
         (&["detect", page, "--input-size", "100x100"], 2, "multiples of 32"),
-        (
-            &["convert", page, "--variant", "v9", "-o", "x"],
-            2,
-            "picodet models",
-        ),
+        (&["convert", page, "--variant", "v9", "-o", "x"], 2, "picodet models"),
     ];
     let mut wrong = Vec::new();
     for (arguments, expected, word) in cases {
@@ -151,20 +128,11 @@ fn an_image_comes_from_standard_input() {
 #[test]
 fn info_and_models_show_what_there_is() {
     let (code, models, _) = run(&["models"]);
-    assert!(
-        code == 0 && models.contains("legacy_s_320 ") && models.contains("992715"),
-        "{models}"
-    );
+    assert!(code == 0 && models.contains("legacy_s_320 ") && models.contains("992715"), "{models}");
     let (code, info, _) = run(&["info", "legacy_s_320"]);
-    assert!(
-        code == 0 && info.contains("351.0 M") && info.contains("tower"),
-        "{info}"
-    );
+    assert!(code == 0 && info.contains("351.0 M") && info.contains("tower"), "{info}");
     let (code, info, _) = run(&["info"]);
-    assert!(
-        code == 0 && info.contains("Apache-2.0") && info.contains("figure_caption"),
-        "{info}"
-    );
+    assert!(code == 0 && info.contains("Apache-2.0") && info.contains("figure_caption"), "{info}");
     let (_, json, _) = run(&["info", "v2_l_640", "--json"]);
     let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(value["parameters"], 5_804_500);
@@ -181,18 +149,8 @@ fn converted_weights_run_forward_as_the_reference_does() {
         return;
     };
     let folder = tempfile::tempdir().expect("a folder");
-    let (model, output) = (
-        folder.path().join("s.safetensors"),
-        folder.path().join("out.safetensors"),
-    );
-    let (code, _, err) = run(&[
-        "convert",
-        text(&pdparams),
-        "--variant",
-        "legacy_s_320",
-        "-o",
-        text(&model),
-    ]);
+    let (model, output) = (folder.path().join("s.safetensors"), folder.path().join("out.safetensors"));
+    let (code, _, err) = run(&["convert", text(&pdparams), "--variant", "legacy_s_320", "-o", text(&model)]);
     assert_eq!(code, 0, "{err}");
     let arguments = [
         "forward",
@@ -208,9 +166,7 @@ fn converted_weights_run_forward_as_the_reference_does() {
     let (code, _, err) = run(&arguments);
     assert_eq!(code, 0, "{err}");
     let read = |path: &Path| {
-        picodet::weights::read_tensors(&std::fs::read(path).expect("a file"))
-            .expect("tensors")
-            .0
+        picodet::weights::read_tensors(&std::fs::read(path).expect("a file")).expect("tensors").0
     };
     let (found, expected) = (read(&output), read(&input));
     let missing: Vec<&String> = expected

@@ -32,11 +32,7 @@ fn load(path: &str) -> Result<(), Box<dyn Error>> {
     let bytes = std::fs::metadata(path)?.len();
     let (images, objects) = (dataset.images.len(), dataset.object_count());
     let mut out = io::stdout().lock();
-    writeln!(
-        out,
-        "{} MB, {images} images, {objects} objects: {seconds:.2} s",
-        bytes >> 20
-    )?;
+    writeln!(out, "{} MB, {images} images, {objects} objects: {seconds:.2} s", bytes >> 20)?;
     // Linux only; elsewhere the line is missing.
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     if let Some(peak) = status.lines().find(|line| line.starts_with("VmHWM")) {
@@ -58,9 +54,7 @@ fn generate(out: &mut impl Write) -> io::Result<()> {
     write!(out, "], \"annotations\": [")?;
     let mut state = 1u64;
     let mut random = |bound: u64| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % bound
     };
     for index in 0..OBJECTS {
@@ -69,21 +63,11 @@ fn generate(out: &mut impl Write) -> io::Result<()> {
         for point in 0..24 + random(14) {
             let comma = if point == 0 { "" } else { ", " };
             let (x, y) = (random(64_000), random(48_000));
-            write!(
-                out,
-                "{comma}{}.{:02}, {}.{:02}",
-                x / 100,
-                x % 100,
-                y / 100,
-                y % 100
-            )?;
+            write!(out, "{comma}{}.{:02}, {}.{:02}", x / 100, x % 100, y / 100, y % 100)?;
         }
         let image = random(u64::from(IMAGES)) * 5 + 9;
         let (x, y) = (random(30_000) as f64 / 100.0, random(20_000) as f64 / 100.0);
-        let (w, h) = (
-            random(30_000) as f64 / 100.0 + 1.0,
-            random(20_000) as f64 / 100.0 + 1.0,
-        );
+        let (w, h) = (random(30_000) as f64 / 100.0 + 1.0, random(20_000) as f64 / 100.0 + 1.0);
         let (area, category) = (w * h / 2.0, random(80) + 1);
         write!(
             out,
@@ -94,10 +78,7 @@ fn generate(out: &mut impl Write) -> io::Result<()> {
     write!(out, "], \"categories\": [")?;
     for id in 1..=80 {
         let comma = if id == 1 { "" } else { ", " };
-        write!(
-            out,
-            "{comma}{{\"supercategory\": \"thing\", \"id\": {id}, \"name\": \"class {id}\"}}"
-        )?;
+        write!(out, "{comma}{{\"supercategory\": \"thing\", \"id\": {id}, \"name\": \"class {id}\"}}")?;
     }
     writeln!(out, "]}}")?;
     out.flush()

@@ -60,10 +60,7 @@ pub(crate) fn syntax(path: &Path, error: &serde_json::Error) -> DataError {
 pub fn parse(reader: impl Read, file: &str) -> Result<(Dataset, Findings), serde_json::Error> {
     let builder = RefCell::new(Builder::default());
     let mut deserializer = serde_json::Deserializer::from_reader(reader);
-    deserializer.deserialize_map(Top {
-        builder: &builder,
-        file,
-    })?;
+    deserializer.deserialize_map(Top { builder: &builder, file })?;
     deserializer.end()?;
     Ok(builder.into_inner().finish(file))
 }
@@ -179,10 +176,7 @@ impl<'de> Deserialize<'de> for RawBox {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<RawBox, A::Error> {
-                let mut raw = RawBox {
-                    values: [f64::NAN; 4],
-                    count: 0,
-                };
+                let mut raw = RawBox { values: [f64::NAN; 4], count: 0 };
                 while raw.count < 4 {
                     let Some(value) = list.next_element::<Option<f64>>()? else {
                         return Ok(raw);
@@ -243,10 +237,7 @@ struct Each<T, F> {
 
 impl<T, F: FnMut(T)> Each<T, F> {
     fn new(call: F) -> Self {
-        Self {
-            call,
-            element: std::marker::PhantomData,
-        }
+        Self { call, element: std::marker::PhantomData }
     }
 }
 
@@ -285,11 +276,7 @@ impl Builder {
         let [width, height] = [raw.width, raw.height].map(|size| {
             let size = size.unwrap_or(0.0);
             // Sizes that no image has are reported like a missing size.
-            if size.fract() == 0.0 && (1.0..=1e9).contains(&size) {
-                size as u32
-            } else {
-                0
-            }
+            if size.fract() == 0.0 && (1.0..=1e9).contains(&size) { size as u32 } else { 0 }
         });
         self.images.push(ImageRecord {
             id,
@@ -315,11 +302,7 @@ impl Builder {
         }
         self.class_of.insert(id, self.classes.len());
         let name = raw.name.unwrap_or_default();
-        self.classes.push(Class {
-            id,
-            name,
-            supercategory: raw.supercategory,
-        });
+        self.classes.push(Class { id, name, supercategory: raw.supercategory });
     }
 
     fn annotation(&mut self, raw: RawAnnotation, file: &str) {
@@ -453,34 +436,14 @@ pub fn write_to(mut out: impl Write, dataset: &Dataset) -> std::io::Result<()> {
     out.write_all(b"{\"images\":[")?;
     for (position, image) in dataset.images.iter().enumerate() {
         out.write_all(if position == 0 { b"\n" } else { b",\n" })?;
-        let ImageRecord {
-            id,
-            ref file,
-            width,
-            height,
-            ..
-        } = *image;
-        serde_json::to_writer(
-            &mut out,
-            &OutImage {
-                id,
-                file_name: file,
-                width,
-                height,
-            },
-        )?;
+        let ImageRecord { id, ref file, width, height, .. } = *image;
+        serde_json::to_writer(&mut out, &OutImage { id, file_name: file, width, height })?;
     }
     out.write_all(b"\n],\n\"annotations\":[")?;
     // The file's own order of annotations, not the images', so that a round trip changes nothing.
     let mut order: Vec<(u32, usize, usize)> = Vec::with_capacity(dataset.object_count());
     for (position, image) in dataset.images.iter().enumerate() {
-        order.extend(
-            image
-                .objects
-                .iter()
-                .enumerate()
-                .map(|(o, object)| (object.source, position, o)),
-        );
+        order.extend(image.objects.iter().enumerate().map(|(o, object)| (object.source, position, o)));
     }
     if dataset.format == Format::Coco {
         order.sort_unstable();
@@ -508,20 +471,9 @@ pub fn write_to(mut out: impl Write, dataset: &Dataset) -> std::io::Result<()> {
     out.write_all(b"\n],\n\"categories\":[")?;
     for (position, class) in dataset.classes.iter().enumerate() {
         out.write_all(if position == 0 { b"\n" } else { b",\n" })?;
-        let Class {
-            id,
-            name,
-            supercategory,
-        } = class;
+        let Class { id, name, supercategory } = class;
         let supercategory = supercategory.as_deref();
-        serde_json::to_writer(
-            &mut out,
-            &OutCategory {
-                id: *id,
-                name,
-                supercategory,
-            },
-        )?;
+        serde_json::to_writer(&mut out, &OutCategory { id: *id, name, supercategory })?;
     }
     out.write_all(b"\n]}\n")?;
     out.flush()

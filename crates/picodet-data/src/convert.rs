@@ -71,18 +71,10 @@ pub fn convert(
     let datasets = if names.is_empty() {
         vec![Dataset::open(from, None)?]
     } else {
-        names
-            .iter()
-            .map(|name| Dataset::open(from, Some(name)))
-            .collect::<Result<Vec<_>, _>>()?
+        names.iter().map(|name| Dataset::open(from, Some(name))).collect::<Result<Vec<_>, _>>()?
     };
-    let parts: Vec<Part<'_>> = datasets
-        .iter()
-        .map(|dataset| Part {
-            name: dataset.split_name(),
-            dataset,
-        })
-        .collect();
+    let parts: Vec<Part<'_>> =
+        datasets.iter().map(|dataset| Part { name: dataset.split_name(), dataset }).collect();
     write(&parts, format, out, images)
 }
 
@@ -110,10 +102,7 @@ pub fn write(
         one_class_list(parts)?;
     }
     prepare(parts, out)?;
-    let mut report = WriteReport {
-        losses: losses(parts, format),
-        ..WriteReport::default()
-    };
+    let mut report = WriteReport { losses: losses(parts, format), ..WriteReport::default() };
     let mut taken = HashSet::new();
     let mut folders = Vec::new();
     for part in parts {
@@ -180,11 +169,7 @@ pub fn write(
 /// YOLO has one list of indices for all splits.
 fn one_class_list(parts: &[Part<'_>]) -> Result<(), DataError> {
     let names = |part: &Part<'_>| -> Vec<String> {
-        part.dataset
-            .classes
-            .iter()
-            .map(|class| class.name.clone())
-            .collect()
+        part.dataset.classes.iter().map(|class| class.name.clone()).collect()
     };
     let Some(first) = parts.first() else { return Ok(()) };
     match parts.iter().find(|part| names(part) != names(first)) {
@@ -201,14 +186,10 @@ fn one_class_list(parts: &[Part<'_>]) -> Result<(), DataError> {
 
 fn prepare(parts: &[Part<'_>], out: &Path) -> Result<(), DataError> {
     if parts.is_empty() {
-        return Err(DataError::BadArgument {
-            what: "no dataset to write".to_string(),
-        });
+        return Err(DataError::BadArgument { what: "no dataset to write".to_string() });
     }
     if fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) || out.is_file() {
-        return Err(DataError::OutputExists {
-            path: out.to_path_buf(),
-        });
+        return Err(DataError::OutputExists { path: out.to_path_buf() });
     }
     fs::create_dir_all(out).map_err(|source| DataError::io(out, source))?;
     let real = out.canonicalize().map_err(|source| DataError::io(out, source))?;
@@ -217,10 +198,7 @@ fn prepare(parts: &[Part<'_>], out: &Path) -> Result<(), DataError> {
             && real.starts_with(&source_root)
         {
             let _ = fs::remove_dir(out);
-            return Err(DataError::OutputInsideSource {
-                path: out.to_path_buf(),
-                source_root,
-            });
+            return Err(DataError::OutputInsideSource { path: out.to_path_buf(), source_root });
         }
     }
     let mut names = HashSet::new();
@@ -234,29 +212,18 @@ fn prepare(parts: &[Part<'_>], out: &Path) -> Result<(), DataError> {
 }
 
 fn crowd(parts: &[Part<'_>]) -> usize {
-    parts
-        .iter()
-        .map(|part| count(part.dataset, |object| object.crowd))
-        .sum()
+    parts.iter().map(|part| count(part.dataset, |object| object.crowd)).sum()
 }
 
 fn count(dataset: &Dataset, which: impl Fn(&crate::Object) -> bool) -> usize {
-    dataset
-        .images
-        .iter()
-        .flat_map(|image| &image.objects)
-        .filter(|object| which(object))
-        .count()
+    dataset.images.iter().flat_map(|image| &image.objects).filter(|object| which(object)).count()
 }
 
 fn losses(parts: &[Part<'_>], format: Format) -> Vec<Loss> {
     let mut losses = Vec::new();
     let mut add = |what: &str, count: usize| {
         if count > 0 {
-            losses.push(Loss {
-                what: what.to_string(),
-                count,
-            });
+            losses.push(Loss { what: what.to_string(), count });
         }
     };
     let objects = |which: fn(&crate::Object) -> bool| -> usize {
@@ -269,16 +236,11 @@ fn losses(parts: &[Part<'_>], format: Format) -> Vec<Loss> {
     add("stated areas that are not the box's", {
         objects(|object| {
             let [_, _, width, height] = object.xywh();
-            object
-                .stated_area
-                .is_some_and(|area| (area - width * height).abs() > 1e-6 * area.abs())
+            object.stated_area.is_some_and(|area| (area - width * height).abs() > 1e-6 * area.abs())
         })
     });
     let coco = parts.iter().filter(|part| part.dataset.format == Format::Coco);
-    add(
-        "image ids (images are numbered anew)",
-        coco.map(|part| part.dataset.images.len()).sum(),
-    );
+    add("image ids (images are numbered anew)", coco.map(|part| part.dataset.images.len()).sum());
     match format {
         Format::Voc => add("crowd flags (written as difficult)", crowd(parts)),
         Format::Yolo => {
@@ -297,11 +259,7 @@ fn safe(path: &str) -> String {
         .split(['/', '\\'])
         .filter(|part| !part.is_empty() && *part != "." && *part != ".." && !part.ends_with(':'))
         .collect();
-    if parts.is_empty() {
-        "unnamed".to_string()
-    } else {
-        parts.join("/")
-    }
+    if parts.is_empty() { "unnamed".to_string() } else { parts.join("/") }
 }
 
 /// The images' new names below their folder: safe, without the folders that all share (unless

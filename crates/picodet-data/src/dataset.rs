@@ -133,11 +133,7 @@ impl Object {
 fn shortest_extent(start: f64, end: f64) -> f64 {
     let extent = end - start;
     if !extent.is_finite() || start + extent.round() == end {
-        return if extent.is_finite() {
-            extent.round()
-        } else {
-            extent
-        };
+        return if extent.is_finite() { extent.round() } else { extent };
     }
     // Up to 12 decimals a multiple of 1e-12 is exact enough for pixel coordinates; beyond that
     // the plain difference is as good as any.
@@ -241,10 +237,7 @@ impl Dataset {
 
     /// Number of images without objects.
     pub fn images_without_objects(&self) -> usize {
-        self.images
-            .iter()
-            .filter(|image| image.objects.is_empty())
-            .count()
+        self.images.iter().filter(|image| image.objects.is_empty()).count()
     }
 
     /// Index of the class with this name.
@@ -282,18 +275,9 @@ impl Dataset {
             return place;
         };
         match self.format {
-            Format::Coco => Place {
-                pointer: Some(format!("/annotations/{}", object.source)),
-                ..place
-            },
-            Format::LabelMe => Place {
-                pointer: Some(format!("/shapes/{}", object.source)),
-                ..place
-            },
-            Format::Voc | Format::Yolo => Place {
-                line: Some(u64::from(object.source)),
-                ..place
-            },
+            Format::Coco => Place { pointer: Some(format!("/annotations/{}", object.source)), ..place },
+            Format::LabelMe => Place { pointer: Some(format!("/shapes/{}", object.source)), ..place },
+            Format::Voc | Format::Yolo => Place { line: Some(u64::from(object.source)), ..place },
         }
     }
 

@@ -44,29 +44,17 @@ pub struct Place {
 impl Place {
     /// A whole file.
     pub fn file(file: impl Into<String>) -> Self {
-        Self {
-            file: file.into(),
-            line: None,
-            pointer: None,
-        }
+        Self { file: file.into(), line: None, pointer: None }
     }
 
     /// A 1-based line of a file.
     pub fn line(file: impl Into<String>, line: u64) -> Self {
-        Self {
-            file: file.into(),
-            line: Some(line),
-            pointer: None,
-        }
+        Self { file: file.into(), line: Some(line), pointer: None }
     }
 
     /// A JSON pointer into a file.
     pub fn pointer(file: impl Into<String>, pointer: impl Into<String>) -> Self {
-        Self {
-            file: file.into(),
-            line: None,
-            pointer: Some(pointer.into()),
-        }
+        Self { file: file.into(), line: None, pointer: Some(pointer.into()) }
     }
 }
 
@@ -221,14 +209,7 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: {}[{}] {}",
-            self.place,
-            self.severity.name(),
-            self.kind.id(),
-            self.message
-        )
+        write!(f, "{}: {}[{}] {}", self.place, self.severity.name(), self.kind.id(), self.message)
     }
 }
 
@@ -258,13 +239,7 @@ impl Findings {
                 message.push('…');
             }
             let (severity, fix) = (kind.severity(), kind.fix());
-            self.list.push(Finding {
-                kind,
-                severity,
-                place,
-                message,
-                fix,
-            });
+            self.list.push(Finding { kind, severity, place, message, fix });
         }
     }
 
@@ -298,11 +273,7 @@ impl Findings {
 
     /// How many of this severity there are.
     pub fn count_of(&self, severity: Severity) -> usize {
-        self.counts
-            .iter()
-            .filter(|(kind, _)| kind.severity() == severity)
-            .map(|(_, n)| n)
-            .sum()
+        self.counts.iter().filter(|(kind, _)| kind.severity() == severity).map(|(_, n)| n).sum()
     }
 
     /// How many errors there are.
@@ -312,9 +283,7 @@ impl Findings {
 
     /// The first error, if there is one.
     pub fn first_error(&self) -> Option<&Finding> {
-        self.list
-            .iter()
-            .find(|finding| finding.severity == Severity::Error)
+        self.list.iter().find(|finding| finding.severity == Severity::Error)
     }
 
     /// Removes exact repetitions among the findings kept in full.

@@ -64,16 +64,9 @@ pub fn fix(checked: &Checked, out: impl AsRef<Path>) -> Result<FixReport, DataEr
     if reader_losses > 0 {
         actions.insert("entries left out that could not be read", reader_losses);
     }
-    let parts: Vec<Part<'_>> = repaired
-        .iter()
-        .map(|dataset| Part {
-            name: dataset.split_name(),
-            dataset,
-        })
-        .collect();
-    let format = parts
-        .first()
-        .map_or(crate::Format::Coco, |part| part.dataset.format);
+    let parts: Vec<Part<'_>> =
+        repaired.iter().map(|dataset| Part { name: dataset.split_name(), dataset }).collect();
+    let format = parts.first().map_or(crate::Format::Coco, |part| part.dataset.format);
     let written = write(&parts, format, out, Images::Copy)?;
     Ok(FixReport { actions, written })
 }
@@ -85,11 +78,7 @@ fn repair(
     actions: &mut BTreeMap<&'static str, usize>,
 ) -> Dataset {
     let mut done = |what: &'static str| *actions.entry(what).or_default() += 1;
-    let mut dataset = Dataset {
-        images: Vec::new(),
-        classes: Vec::new(),
-        ..source.clone()
-    };
+    let mut dataset = Dataset { images: Vec::new(), classes: Vec::new(), ..source.clone() };
     // Classes of the same name become the first of them.
     let mut class_map = Vec::new();
     for class in &source.classes {

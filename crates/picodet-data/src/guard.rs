@@ -31,14 +31,7 @@ impl<R: Read> JsonGuard<R> {
     /// Guards `inner`, with tokens up to `max_token` bytes.
     pub(crate) fn new(inner: R, max_token: u64) -> Self {
         let max_token = max_token.min(MAX_TOKEN);
-        Self {
-            inner,
-            depth: 0,
-            in_string: false,
-            escaped: false,
-            token: 0,
-            max_token,
-        }
+        Self { inner, depth: 0, in_string: false, escaped: false, token: 0, max_token }
     }
 
     fn scan(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -77,10 +70,7 @@ impl<R: Read> JsonGuard<R> {
                 }
             }
             if self.token > self.max_token {
-                return Err(invalid(format!(
-                    "a string or number longer than {} bytes",
-                    self.max_token
-                )));
+                return Err(invalid(format!("a string or number longer than {} bytes", self.max_token)));
             }
         }
         Ok(())
@@ -192,10 +182,7 @@ pub(crate) fn open_regular(path: &Path) -> Result<File, DataError> {
 
 /// Opens a JSON file behind the guard.
 pub(crate) fn open_json(path: &Path, max_token: u64) -> Result<BufReader<JsonGuard<File>>, DataError> {
-    Ok(BufReader::with_capacity(
-        1 << 18,
-        JsonGuard::new(open_regular(path)?, max_token),
-    ))
+    Ok(BufReader::with_capacity(1 << 18, JsonGuard::new(open_regular(path)?, max_token)))
 }
 
 /// The bytes of a file of at most `limit` bytes; `what` names its kind in the error.
@@ -207,12 +194,7 @@ pub(crate) fn read_bounded(path: &Path, limit: u64, what: &'static str) -> Resul
         .map_err(|source| DataError::io(path, source))?;
     if bytes.len() as u64 > limit {
         let size = std::fs::metadata(path).map_or(limit + 1, |metadata| metadata.len());
-        return Err(DataError::TooLarge {
-            path: path.to_path_buf(),
-            what,
-            size,
-            limit,
-        });
+        return Err(DataError::TooLarge { path: path.to_path_buf(), what, size, limit });
     }
     Ok(bytes)
 }
@@ -239,9 +221,7 @@ mod tests {
 
         let brackets_in_a_string = format!("\"{}\\\"{}\"", "[".repeat(500), "{".repeat(500));
         let mut text = String::new();
-        JsonGuard::new(brackets_in_a_string.as_bytes(), MAX_TOKEN)
-            .read_to_string(&mut text)
-            .unwrap();
+        JsonGuard::new(brackets_in_a_string.as_bytes(), MAX_TOKEN).read_to_string(&mut text).unwrap();
         assert_eq!(text, brackets_in_a_string);
     }
 

@@ -62,9 +62,7 @@ pub(crate) fn decode(path: &Path) -> Result<(ImageHeader, DynamicImage), String>
         // The decoders bound their own buffers only, not the image that they fill.
         let bytes = decoder.total_bytes();
         if bytes > MAX_DECODED {
-            return Err(format!(
-                "decoded it would take {bytes} bytes; {MAX_DECODED} are allowed"
-            ));
+            return Err(format!("decoded it would take {bytes} bytes; {MAX_DECODED} are allowed"));
         }
         let mut pixels = DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
         pixels.apply_orientation(orientation);
@@ -79,10 +77,7 @@ fn jpeg_has_end(path: &Path) -> bool {
         return false;
     };
     // Embedded previews end before the main image's last scan starts.
-    let last_scan = bytes
-        .windows(2)
-        .rposition(|pair| pair == [0xFF, 0xDA])
-        .unwrap_or(0);
+    let last_scan = bytes.windows(2).rposition(|pair| pair == [0xFF, 0xDA]).unwrap_or(0);
     bytes[last_scan..].windows(2).any(|pair| pair == [0xFF, 0xD9])
 }
 
@@ -105,17 +100,11 @@ pub(crate) fn content_hash(path: &Path) -> Option<[u8; 32]> {
 pub(crate) fn preview(path: &Path, side: u32) -> Option<Vec<u8>> {
     let (_, pixels) = decode(path).ok()?;
     guarded(|| {
-        let small = if pixels.width().max(pixels.height()) > side {
-            pixels.thumbnail(side, side)
-        } else {
-            pixels
-        };
+        let small =
+            if pixels.width().max(pixels.height()) > side { pixels.thumbnail(side, side) } else { pixels };
         let mut bytes = Vec::new();
         let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 78);
-        small
-            .to_rgb8()
-            .write_with_encoder(encoder)
-            .map_err(|error| error.to_string())?;
+        small.to_rgb8().write_with_encoder(encoder).map_err(|error| error.to_string())?;
         Ok(bytes)
     })
     .ok()
@@ -129,9 +118,7 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
 type Decoder = Box<dyn ImageDecoder>;
 
 fn decoder(reader: BufReader<File>) -> Result<(Decoder, &'static str), String> {
-    let mut reader = ImageReader::new(reader)
-        .with_guessed_format()
-        .map_err(|error| error.to_string())?;
+    let mut reader = ImageReader::new(reader).with_guessed_format().map_err(|error| error.to_string())?;
     let format = match reader.format() {
         Some(ImageFormat::Jpeg) => "jpeg",
         Some(ImageFormat::Png) => "png",
@@ -155,13 +142,7 @@ fn header_of(decoder: &mut Decoder) -> Result<ImageHeader, String> {
     let turned = decoder.orientation().is_ok_and(swaps);
     let rgb = decoder.original_color_type() == ExtendedColorType::Rgb8;
     let (width, height) = if turned { (height, width) } else { (width, height) };
-    Ok(ImageHeader {
-        width,
-        height,
-        turned,
-        rgb,
-        format: "",
-    })
+    Ok(ImageHeader { width, height, turned, rgb, format: "" })
 }
 
 fn swaps(orientation: Orientation) -> bool {
@@ -215,21 +196,13 @@ fn jpeg_header(reader: &mut (impl BufRead + Seek)) -> Result<ImageHeader, String
         }
         let (width, height) = if turned { (height, width) } else { (width, height) };
         let rgb = precision == 8 && components == 3;
-        return Ok(ImageHeader {
-            width,
-            height,
-            turned,
-            rgb,
-            format: "jpeg",
-        });
+        return Ok(ImageHeader { width, height, turned, rgb, format: "jpeg" });
     }
 }
 
 /// Applies `work` to `0..count` on all cores; results in order. `work` must not panic.
 pub(crate) fn parallel<T: Send + Default>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let threads = std::thread::available_parallelism()
-        .map_or(1, |n| n.get())
-        .min(count.max(1));
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(count.max(1));
     let next = std::sync::atomic::AtomicUsize::new(0);
     let mut results: Vec<T> = Vec::new();
     results.resize_with(count, T::default);
@@ -248,10 +221,7 @@ pub(crate) fn parallel<T: Send + Default>(count: usize, work: impl Fn(usize) -> 
                 })
             })
             .collect();
-        workers
-            .into_iter()
-            .map(|worker| worker.join().unwrap_or_default())
-            .collect()
+        workers.into_iter().map(|worker| worker.join().unwrap_or_default()).collect()
     });
     for (index, result) in done.into_iter().flatten() {
         results[index] = result;

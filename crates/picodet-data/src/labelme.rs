@@ -76,11 +76,7 @@ pub fn parse(
     let raw: RawFile = serde_json::from_reader(reader)?;
     let size = [raw.width, raw.height].map(|size| {
         let size = size.unwrap_or(0.0);
-        if size.fract() == 0.0 && (1.0..=1e9).contains(&size) {
-            size as u32
-        } else {
-            0
-        }
+        if size.fract() == 0.0 && (1.0..=1e9).contains(&size) { size as u32 } else { 0 }
     });
     let mut objects = Vec::with_capacity(raw.shapes.len());
     for (index, shape) in raw.shapes.into_iter().enumerate() {
@@ -92,11 +88,7 @@ pub fn parse(
         };
         let kind = shape.shape_type.as_deref().unwrap_or("polygon");
         let number = |value: Option<f64>| value.unwrap_or(f64::NAN);
-        let points: Vec<[f64; 2]> = shape
-            .points
-            .iter()
-            .map(|[x, y]| [number(*x), number(*y)])
-            .collect();
+        let points: Vec<[f64; 2]> = shape.points.iter().map(|[x, y]| [number(*x), number(*y)]).collect();
         let bbox = match (kind, &points[..]) {
             // LabelMe lets the user start from any corner.
             ("rectangle", [[x1, y1], [x2, y2]]) if [x1, y1, x2, y2].iter().all(|v| v.is_finite()) => {
@@ -122,26 +114,12 @@ pub fn parse(
                 continue;
             }
         };
-        let Flags {
-            crowd,
-            difficult,
-            truncated,
-        } = shape.flags;
+        let Flags { crowd, difficult, truncated } = shape.flags;
         let source = u32::try_from(index).unwrap_or(u32::MAX);
-        let object = Object {
-            crowd,
-            difficult,
-            truncated,
-            source,
-            ..Object::new(0, bbox)
-        };
+        let object = Object { crowd, difficult, truncated, source, ..Object::new(0, bbox) };
         objects.push((label, object));
     }
-    Ok(Annotation {
-        image_path: raw.image_path,
-        size,
-        objects,
-    })
+    Ok(Annotation { image_path: raw.image_path, size, objects })
 }
 
 /// Parses one LabelMe JSON from memory, bounded in depth.
@@ -186,11 +164,7 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
     let listed = class_names(root)?;
     let mut found = BTreeSet::new();
     for (annotation, _) in parsed.iter().flatten() {
-        found.extend(
-            annotation
-                .iter()
-                .flat_map(|a| a.objects.iter().map(|(name, _)| name.clone())),
-        );
+        found.extend(annotation.iter().flat_map(|a| a.objects.iter().map(|(name, _)| name.clone())));
     }
     let known: HashSet<&String> = listed.iter().collect();
     let extra: Vec<String> = found.into_iter().filter(|name| !known.contains(name)).collect();
@@ -198,17 +172,10 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
         .into_iter()
         .chain(extra)
         .enumerate()
-        .map(|(index, name)| Class {
-            id: index as i64 + 1,
-            name,
-            supercategory: None,
-        })
+        .map(|(index, name)| Class { id: index as i64 + 1, name, supercategory: None })
         .collect();
-    let class_of: HashMap<&str, usize> = classes
-        .iter()
-        .enumerate()
-        .map(|(index, class)| (class.name.as_str(), index))
-        .collect();
+    let class_of: HashMap<&str, usize> =
+        classes.iter().enumerate().map(|(index, class)| (class.name.as_str(), index)).collect();
 
     let mut images = Vec::new();
     let mut unsized_images = Vec::new();
@@ -228,22 +195,10 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
         let objects = annotation
             .objects
             .into_iter()
-            .filter_map(|(name, object)| {
-                class_of
-                    .get(name.as_str())
-                    .map(|&class| Object { class, ..object })
-            })
+            .filter_map(|(name, object)| class_of.get(name.as_str()).map(|&class| Object { class, ..object }))
             .collect();
         let id = images.len() as i64 + 1;
-        images.push(ImageRecord {
-            id,
-            file,
-            width,
-            height,
-            objects,
-            label: Some(label),
-            source: 0,
-        });
+        images.push(ImageRecord { id, file, width, height, objects, label: Some(label), source: 0 });
     }
     let mut dataset = Dataset {
         format: Format::LabelMe,
@@ -321,16 +276,10 @@ pub fn write_one(
         .iter()
         .map(|object| {
             let [x1, y1, x2, y2] = object.bbox;
-            let set = [
-                ("crowd", object.crowd),
-                ("difficult", object.difficult),
-                ("truncated", object.truncated),
-            ];
+            let set =
+                [("crowd", object.crowd), ("difficult", object.difficult), ("truncated", object.truncated)];
             OutShape {
-                label: dataset
-                    .classes
-                    .get(object.class)
-                    .map_or("", |class| class.name.as_str()),
+                label: dataset.classes.get(object.class).map_or("", |class| class.name.as_str()),
                 points: [[x1, y1], [x2, y2]],
                 group_id: None,
                 shape_type: "rectangle",

@@ -69,10 +69,7 @@ pub fn splits(path: impl AsRef<Path>) -> Result<Vec<String>, DataError> {
 
 /// Subfolders that are named like splits.
 fn folders(inside: &Path) -> Vec<String> {
-    subfolders(inside)
-        .into_iter()
-        .filter(|name| split_rank(name) != usize::MAX)
-        .collect()
+    subfolders(inside).into_iter().filter(|name| split_rank(name) != usize::MAX).collect()
 }
 
 /// Subfolders, train first.
@@ -119,10 +116,7 @@ pub fn open_lenient(path: impl AsRef<Path>, split: Option<&str>) -> Result<Loade
                 (None, [(_, json)]) => json,
                 (None, _) => {
                     let path = path.to_path_buf();
-                    return Err(DataError::SplitNeeded {
-                        path,
-                        available: available(),
-                    });
+                    return Err(DataError::SplitNeeded { path, available: available() });
                 }
                 (Some(split), _) => match files.iter().find(|(name, _)| name == split) {
                     Some((_, json)) => json,
@@ -146,20 +140,13 @@ pub fn open_lenient(path: impl AsRef<Path>, split: Option<&str>) -> Result<Loade
         },
     };
     let (dataset, findings) = parts;
-    Ok(Loaded {
-        dataset,
-        findings,
-        complete,
-    })
+    Ok(Loaded { dataset, findings, complete })
 }
 
 /// `part` with the class list of `whole`, by name.
 fn with_classes(mut part: Dataset, whole: Dataset) -> Dataset {
-    let map: Vec<usize> = part
-        .classes
-        .iter()
-        .map(|class| whole.class_index(&class.name).unwrap_or(0))
-        .collect();
+    let map: Vec<usize> =
+        part.classes.iter().map(|class| whole.class_index(&class.name).unwrap_or(0)).collect();
     for object in part.images.iter_mut().flat_map(|image| &mut image.objects) {
         object.class = map.get(object.class).copied().unwrap_or(0);
     }
@@ -182,11 +169,7 @@ fn image_root(json: &Path, dataset: &Dataset) -> PathBuf {
         _ => PathBuf::from("."),
     };
     let above = home.join("..");
-    let stem = json
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let stem = json.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let split = split_of_file(json).unwrap_or_default();
     let tail = stem.rsplit('_').next().unwrap_or_default().to_string();
     let mut candidates = Vec::new();
@@ -198,25 +181,13 @@ fn image_root(json: &Path, dataset: &Dataset) -> PathBuf {
             }
         }
         for name in ["", "images", "JPEGImages", "train2017", "val2017", "data"] {
-            candidates.push(if name.is_empty() {
-                base.clone()
-            } else {
-                base.join(name)
-            });
+            candidates.push(if name.is_empty() { base.clone() } else { base.join(name) });
         }
     }
-    let probe: Vec<&str> = dataset
-        .images
-        .iter()
-        .take(20)
-        .map(|image| image.file.as_str())
-        .collect();
+    let probe: Vec<&str> = dataset.images.iter().take(20).map(|image| image.file.as_str()).collect();
     let hits = |folder: &PathBuf| probe.iter().filter(|file| folder.join(file).is_file()).count();
     let best = candidates.iter().map(hits).max().unwrap_or(0);
-    candidates
-        .into_iter()
-        .find(|folder| best > 0 && hits(folder) == best)
-        .unwrap_or(home)
+    candidates.into_iter().find(|folder| best > 0 && hits(folder) == best).unwrap_or(home)
 }
 
 /// The split in a file name: `instances_val2017.json` → `val2017`, `train.json` → `train`.
@@ -226,46 +197,28 @@ fn split_of_file(json: &Path) -> Option<String> {
         return Some(split.to_string());
     }
     let tail = stem.rsplit(['_', '.', '-']).next().unwrap_or(stem);
-    Some(
-        if tail == "annotations" || tail == "coco" {
-            stem
-        } else {
-            tail
-        }
-        .to_string(),
-    )
+    Some(if tail == "annotations" || tail == "coco" { stem } else { tail }.to_string())
 }
 
 fn site(path: &Path) -> Result<Site, DataError> {
     let kind = std::fs::metadata(path).map_err(|source| DataError::io(path, source))?;
-    let extension = path
-        .extension()
-        .and_then(|ext| ext.to_str())
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    let unknown = |reason: &str| DataError::UnknownFormat {
-        path: path.to_path_buf(),
-        reason: reason.to_string(),
-    };
+    let extension = path.extension().and_then(|ext| ext.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let unknown =
+        |reason: &str| DataError::UnknownFormat { path: path.to_path_buf(), reason: reason.to_string() };
     if kind.is_file() {
         return match extension.as_str() {
             "json" => match json_kind(path) {
                 JsonKind::Coco | JsonKind::Broken => {
                     let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
                     let siblings = coco_files(folder.unwrap_or(Path::new("."))).len();
-                    Ok(Site::Coco {
-                        json: path.to_path_buf(),
-                        siblings,
-                    })
+                    Ok(Site::Coco { json: path.to_path_buf(), siblings })
                 }
                 JsonKind::LabelMe => Err(unknown("one LabelMe file; open the folder that it is in")),
                 JsonKind::Other => Err(unknown(
                     "JSON without `images`, `annotations` or `categories`; detections are no dataset",
                 )),
             },
-            "yaml" | "yml" => Ok(Site::YoloYaml {
-                yaml: path.to_path_buf(),
-            }),
+            "yaml" | "yml" => Ok(Site::YoloYaml { yaml: path.to_path_buf() }),
             _ => Err(unknown("a file that is neither .json nor .yaml")),
         };
     }
@@ -279,20 +232,14 @@ fn site(path: &Path) -> Result<Site, DataError> {
     for folder in [root.join("annotations"), root.clone()] {
         let files = coco_files(&folder);
         if !files.is_empty() {
-            let mut files: Vec<(String, PathBuf)> = files
-                .into_iter()
-                .map(|json| (split_of_file(&json).unwrap_or_default(), json))
-                .collect();
+            let mut files: Vec<(String, PathBuf)> =
+                files.into_iter().map(|json| (split_of_file(&json).unwrap_or_default(), json)).collect();
             files.sort_by_key(|(name, json)| (split_rank(name), json.clone()));
             // Two files of one split name (instances_val, keypoints_val): the whole stem tells.
             let names: Vec<String> = files.iter().map(|(name, _)| name.clone()).collect();
             for (name, json) in &mut files {
                 if names.iter().filter(|other| *other == name).count() > 1 {
-                    *name = json
-                        .file_stem()
-                        .unwrap_or_default()
-                        .to_string_lossy()
-                        .into_owned();
+                    *name = json.file_stem().unwrap_or_default().to_string_lossy().into_owned();
                 }
             }
             return Ok(Site::CocoFolder { files });
@@ -311,34 +258,20 @@ fn site(path: &Path) -> Result<Site, DataError> {
 /// Subfolders with LabelMe files: all of them beside a `labels.txt`, otherwise those that are
 /// named like splits.
 fn labelme_splits(root: &Path) -> Vec<String> {
-    let names = if root.join("labels.txt").is_file() {
-        subfolders(root)
-    } else {
-        folders(root)
-    };
-    names
-        .into_iter()
-        .filter(|name| is_labelme(&root.join(name)))
-        .collect()
+    let names = if root.join("labels.txt").is_file() { subfolders(root) } else { folders(root) };
+    names.into_iter().filter(|name| is_labelme(&root.join(name))).collect()
 }
 
 /// One of the first JSON files in the folder (or in a folder in it) is LabelMe's.
 fn is_labelme(folder: &Path) -> bool {
     let here = json_files(folder);
-    let below = || {
-        subfolders(folder)
-            .into_iter()
-            .take(20)
-            .flat_map(|name| json_files(&folder.join(name)))
-    };
+    let below = || subfolders(folder).into_iter().take(20).flat_map(|name| json_files(&folder.join(name)));
     let is = |file: &PathBuf| json_kind(file) == JsonKind::LabelMe;
     here.iter().take(20).any(is) || (here.is_empty() && below().take(20).any(|file| is(&file)))
 }
 
 fn find_yaml(root: &Path) -> Option<PathBuf> {
-    let fixed = ["data.yaml", "data.yml", "dataset.yaml"]
-        .into_iter()
-        .map(|name| root.join(name));
+    let fixed = ["data.yaml", "data.yml", "dataset.yaml"].into_iter().map(|name| root.join(name));
     fixed.into_iter().find(|path| path.is_file())
 }
 
@@ -349,10 +282,7 @@ fn json_files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = listing
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|ext| ext.eq_ignore_ascii_case("json"))
-        })
+        .filter(|path| path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("json")))
         .collect();
     files.sort();
     files
@@ -419,11 +349,7 @@ pub(crate) fn json_kind(path: &Path) -> JsonKind {
 /// An error of opening as a finding, where it is a fault of the data.
 pub(crate) fn as_finding(error: &DataError, findings: &mut Findings) -> bool {
     let place = match error {
-        DataError::Syntax { path, line, .. } => Place {
-            file: display(path),
-            line: *line,
-            pointer: None,
-        },
+        DataError::Syntax { path, line, .. } => Place { file: display(path), line: *line, pointer: None },
         DataError::TooLarge { path, .. } => Place::file(display(path)),
         _ => return false,
     };

@@ -17,14 +17,8 @@ use crate::image_file::{content_hash, parallel};
 /// [`DataError::BadArgument`] for fractions that are not positive or do not add up to 1, and for
 /// names that are empty or repeated.
 pub fn split(dataset: &Dataset, parts: &[(&str, f64)], seed: u64) -> Result<Vec<Dataset>, DataError> {
-    let bad = |what: &str| DataError::BadArgument {
-        what: what.to_string(),
-    };
-    if parts.is_empty()
-        || parts
-            .iter()
-            .any(|(_, share)| !(share.is_finite() && *share > 0.0))
-    {
+    let bad = |what: &str| DataError::BadArgument { what: what.to_string() };
+    if parts.is_empty() || parts.iter().any(|(_, share)| !(share.is_finite() && *share > 0.0)) {
         return Err(bad("fractions must be positive"));
     }
     let total: f64 = parts.iter().map(|(_, share)| share).sum();
@@ -106,14 +100,10 @@ fn assign(dataset: &Dataset, groups: &[Vec<usize>], parts: &[(&str, f64)], seed:
         }
     }
     // What each part still wants of each label, and of images.
-    let mut wanted: Vec<Vec<f64>> = parts
-        .iter()
-        .map(|(_, share)| left.iter().map(|total| total * share).collect())
-        .collect();
-    let mut images_wanted: Vec<f64> = parts
-        .iter()
-        .map(|(_, share)| share * dataset.images.len() as f64)
-        .collect();
+    let mut wanted: Vec<Vec<f64>> =
+        parts.iter().map(|(_, share)| left.iter().map(|total| total * share).collect()).collect();
+    let mut images_wanted: Vec<f64> =
+        parts.iter().map(|(_, share)| share * dataset.images.len() as f64).collect();
 
     let mut order: Vec<usize> = (0..groups.len()).collect();
     shuffle(&mut order, seed);

@@ -37,16 +37,9 @@ pub struct Annotation {
 /// # Errors
 /// The parser's message and line, when it is no VOC XML at all.
 pub fn parse(text: &str, file: &str, findings: &mut Findings) -> Result<Annotation, (u64, String)> {
-    let options = ParsingOptions {
-        nodes_limit: MAX_NODES,
-        ..ParsingOptions::default()
-    };
-    let document = Document::parse_with_options(text, options).map_err(|error| {
-        (
-            u64::from(error.pos().row),
-            format!("the XML cannot be read: {error}"),
-        )
-    })?;
+    let options = ParsingOptions { nodes_limit: MAX_NODES, ..ParsingOptions::default() };
+    let document = Document::parse_with_options(text, options)
+        .map_err(|error| (u64::from(error.pos().row), format!("the XML cannot be read: {error}")))?;
     let lines = LineIndex::new(text);
     let line_of = |node: Node<'_, '_>| lines.line(node);
     let root = document.root_element();
@@ -54,10 +47,8 @@ pub fn parse(text: &str, file: &str, findings: &mut Findings) -> Result<Annotati
         let name = root.tag_name().name();
         return Err((line_of(root), format!("<annotation> expected, not <{name}>")));
     }
-    let mut annotation = Annotation {
-        file_name: text_of(root, "filename").map(str::to_string),
-        ..Annotation::default()
-    };
+    let mut annotation =
+        Annotation { file_name: text_of(root, "filename").map(str::to_string), ..Annotation::default() };
     if let Some(size) = child(root, "size") {
         for (slot, name) in ["width", "height"].into_iter().enumerate() {
             let Some(text) = text_of(size, name) else { continue };
@@ -112,12 +103,7 @@ pub fn parse(text: &str, file: &str, findings: &mut Findings) -> Result<Annotati
         };
         let (difficult, truncated) = (flag("difficult"), flag("truncated"));
         let source = u32::try_from(line).unwrap_or(u32::MAX);
-        let object = Object {
-            difficult,
-            truncated,
-            source,
-            ..Object::new(0, bbox)
-        };
+        let object = Object { difficult, truncated, source, ..Object::new(0, bbox) };
         annotation.objects.push((name.to_string(), object));
     }
     Ok(annotation)
@@ -128,13 +114,7 @@ struct LineIndex(Vec<usize>);
 
 impl LineIndex {
     fn new(text: &str) -> Self {
-        Self(
-            text.bytes()
-                .enumerate()
-                .filter(|(_, b)| *b == b'\n')
-                .map(|(at, _)| at)
-                .collect(),
-        )
+        Self(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at).collect())
     }
 
     fn line(&self, node: Node<'_, '_>) -> u64 {
@@ -147,10 +127,7 @@ fn child<'a, 'input>(node: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'inp
 }
 
 fn text_of<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
-    child(node, name)?
-        .text()
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
+    child(node, name)?.text().map(str::trim).filter(|text| !text.is_empty())
 }
 
 fn clip(text: &str) -> String {
@@ -165,28 +142,18 @@ pub(crate) fn splits(root: &Path) -> Vec<String> {
     };
     let mut names: Vec<String> = listing
         .flatten()
-        .filter_map(|entry| {
-            entry
-                .file_name()
-                .to_str()?
-                .strip_suffix(".txt")
-                .map(str::to_string)
-        })
+        .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".txt").map(str::to_string))
         .filter(|name| {
-            read_bounded(
-                &root.join(format!("ImageSets/Main/{name}.txt")),
-                MAX_XML,
-                "an image list",
-            )
-            .is_ok_and(|bytes| {
-                let text = String::from_utf8_lossy(&bytes).into_owned();
-                // A name may contain spaces; a per-class list ends each line in -1, 0 or 1.
-                !text.lines().take(5).any(|line| {
-                    line.trim()
-                        .rsplit_once(char::is_whitespace)
-                        .is_some_and(|(_, last)| matches!(last, "-1" | "0" | "1"))
+            read_bounded(&root.join(format!("ImageSets/Main/{name}.txt")), MAX_XML, "an image list")
+                .is_ok_and(|bytes| {
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
+                    // A name may contain spaces; a per-class list ends each line in -1, 0 or 1.
+                    !text.lines().take(5).any(|line| {
+                        line.trim()
+                            .rsplit_once(char::is_whitespace)
+                            .is_some_and(|(_, last)| matches!(last, "-1" | "0" | "1"))
+                    })
                 })
-            })
         })
         .collect();
     names.sort_by_key(|name| (crate::open::split_rank(name), name.clone()));
@@ -195,15 +162,11 @@ pub(crate) fn splits(root: &Path) -> Vec<String> {
 
 /// Folders with XML files, relative to the dataset.
 pub(crate) fn label_folder(root: &Path) -> Option<&'static str> {
-    ["Annotations", "annotations", "labels", "."]
-        .into_iter()
-        .find(|folder| {
-            std::fs::read_dir(root.join(folder)).is_ok_and(|listing| {
-                listing
-                    .flatten()
-                    .any(|entry| entry.file_name().to_string_lossy().ends_with(".xml"))
-            })
+    ["Annotations", "annotations", "labels", "."].into_iter().find(|folder| {
+        std::fs::read_dir(root.join(folder)).is_ok_and(|listing| {
+            listing.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with(".xml"))
         })
+    })
 }
 
 /// Reads a VOC folder; with `split`, the images of `ImageSets/Main/<split>.txt` in its order,
@@ -218,11 +181,7 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
         path: root.to_path_buf(),
         reason: "no XML files".to_string(),
     })?;
-    let prefix = if folder == "." {
-        String::new()
-    } else {
-        format!("{folder}/")
-    };
+    let prefix = if folder == "." { String::new() } else { format!("{folder}/") };
     let labels: Vec<String> = walk::files(&root.join(folder), &["xml"], &mut findings)?;
     let images: Vec<String> = walk::files(root, EXTENSIONS, &mut Findings::default())?;
     let images = ImageIndex::new(&images);
@@ -241,11 +200,8 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
         own_findings.push(own);
     }
     let classes = class_list(root, &annotations, &mut findings)?;
-    let class_of: HashMap<&str, usize> = classes
-        .iter()
-        .enumerate()
-        .map(|(index, class)| (class.name.as_str(), index))
-        .collect();
+    let class_of: HashMap<&str, usize> =
+        classes.iter().enumerate().map(|(index, class)| (class.name.as_str(), index)).collect();
 
     let chosen: Vec<usize> = match split {
         None => (0..labels.len()).collect(),
@@ -259,21 +215,14 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
         };
         let label = format!("{prefix}{}", labels[index]);
         let stem = without_extension(&labels[index]);
-        let stated = annotation
-            .file_name
-            .as_deref()
-            .map(|name| name.replace('\\', "/"));
+        let stated = annotation.file_name.as_deref().map(|name| name.replace('\\', "/"));
         let file = images.find(stem, stated.as_deref());
         let stated_name = stated.as_deref().map(file_name);
         if let Some(stated) = stated_name
             && without_extension(stated) != file_name(stem)
         {
             let message = format!("<filename> is `{stated}`, the XML is `{}.xml`", file_name(stem));
-            findings.push(
-                Kind::VocFileName,
-                Place::file(display(&root.join(&label))),
-                message,
-            );
+            findings.push(Kind::VocFileName, Place::file(display(&root.join(&label))), message);
         }
         let mut objects: Vec<Object> = Vec::with_capacity(annotation.objects.len());
         for (name, mut object) in annotation.objects {
@@ -286,15 +235,7 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
         let [width, height] = annotation.size;
         let id = records.len() as i64 + 1;
         let label = Some(label);
-        records.push(ImageRecord {
-            id,
-            file,
-            width,
-            height,
-            objects,
-            label,
-            source: 0,
-        });
+        records.push(ImageRecord { id, file, width, height, objects, label, source: 0 });
     }
     let mut dataset = Dataset {
         format: Format::Voc,
@@ -336,11 +277,7 @@ fn read_one(path: &Path) -> (Option<Annotation>, Findings) {
         }
     };
     let Ok(text) = String::from_utf8(bytes) else {
-        findings.push(
-            Kind::LabelNotUtf8,
-            Place::file(file),
-            "the XML is not UTF-8".to_string(),
-        );
+        findings.push(Kind::LabelNotUtf8, Place::file(file), "the XML is not UTF-8".to_string());
         return (None, findings);
     };
     match parse(text.trim_start_matches('\u{feff}'), &file, &mut findings) {
@@ -362,12 +299,7 @@ fn class_list(
     if list.is_file() {
         let bytes = read_bounded(&list, MAX_XML, "a class list")?;
         let text = String::from_utf8_lossy(&bytes);
-        names.extend(
-            text.lines()
-                .map(str::trim)
-                .filter(|name| !name.is_empty())
-                .map(str::to_string),
-        );
+        names.extend(text.lines().map(str::trim).filter(|name| !name.is_empty()).map(str::to_string));
     }
     let listed: HashSet<&str> = names.iter().map(String::as_str).collect();
     let found: BTreeSet<&str> = annotations
@@ -387,11 +319,7 @@ fn class_list(
     Ok(names
         .into_iter()
         .enumerate()
-        .map(|(index, name)| Class {
-            id: index as i64 + 1,
-            name,
-            supercategory: None,
-        })
+        .map(|(index, name)| Class { id: index as i64 + 1, name, supercategory: None })
         .collect())
 }
 
@@ -404,11 +332,7 @@ fn chosen_by_list(
     let available = splits(root);
     if !available.iter().any(|name| name == split) {
         let (path, split) = (root.to_path_buf(), split.to_string());
-        return Err(DataError::UnknownSplit {
-            path,
-            split,
-            available,
-        });
+        return Err(DataError::UnknownSplit { path, split, available });
     }
     let list = root.join(format!("ImageSets/Main/{split}.txt"));
     let bytes = read_bounded(&list, 1 << 30, "an image list")?;
@@ -449,14 +373,9 @@ impl<'a> ImageIndex<'a> {
     fn new(files: &'a [String]) -> Self {
         let mut by_stem: HashMap<&str, Vec<&str>> = HashMap::new();
         for file in files {
-            by_stem
-                .entry(file_name(without_extension(file)))
-                .or_default()
-                .push(file);
+            by_stem.entry(file_name(without_extension(file))).or_default().push(file);
         }
-        let folder = files
-            .iter()
-            .find_map(|file| file.split_once('/').map(|(folder, _)| folder));
+        let folder = files.iter().find_map(|file| file.split_once('/').map(|(folder, _)| folder));
         Self { by_stem, folder }
     }
 
@@ -487,11 +406,7 @@ impl<'a> ImageIndex<'a> {
 fn best<'a>(candidates: impl Iterator<Item = &'a str>, stem: &str) -> Option<&'a str> {
     candidates.max_by_key(|file| {
         let file_stem = without_extension(file);
-        let common = file_stem
-            .bytes()
-            .rev()
-            .zip(stem.bytes().rev())
-            .take_while(|(a, b)| a == b);
+        let common = file_stem.bytes().rev().zip(stem.bytes().rev()).take_while(|(a, b)| a == b);
         (common.count(), std::cmp::Reverse(*file))
     })
 }
@@ -508,10 +423,7 @@ pub fn write_one(dataset: &Dataset, image: &ImageRecord, name: &str) -> String {
         image.height
     );
     for object in &image.objects {
-        let class = dataset
-            .classes
-            .get(object.class)
-            .map_or("", |class| class.name.as_str());
+        let class = dataset.classes.get(object.class).map_or("", |class| class.name.as_str());
         let [x1, y1, x2, y2] = object.bbox;
         let _ = writeln!(
             xml,
@@ -546,9 +458,5 @@ pub(crate) fn escape(text: &str) -> String {
 /// The path of a VOC root for a file inside it, for callers that were given `Annotations/`.
 pub(crate) fn root_of(path: &Path) -> PathBuf {
     let inside = path.file_name().is_some_and(|name| name == "Annotations");
-    if inside {
-        path.parent().unwrap_or(path).to_path_buf()
-    } else {
-        path.to_path_buf()
-    }
+    if inside { path.parent().unwrap_or(path).to_path_buf() } else { path.to_path_buf() }
 }

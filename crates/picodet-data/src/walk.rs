@@ -23,9 +23,7 @@ pub(crate) fn files(
     extensions: &[&str],
     findings: &mut Findings,
 ) -> Result<Vec<String>, DataError> {
-    let top = root
-        .canonicalize()
-        .map_err(|source| DataError::io(root, source))?;
+    let top = root.canonicalize().map_err(|source| DataError::io(root, source))?;
     let mut found = Vec::new();
     let mut entries = 0usize;
     // Each entry: the folder, its path relative to root, and the real folders above it.
@@ -63,11 +61,7 @@ pub(crate) fn files(
                 }
                 continue;
             };
-            let below = if relative.is_empty() {
-                name.to_string()
-            } else {
-                format!("{relative}/{name}")
-            };
+            let below = if relative.is_empty() { name.to_string() } else { format!("{relative}/{name}") };
             if !is_folder {
                 if has_extension(name, extensions) {
                     found.push(below);

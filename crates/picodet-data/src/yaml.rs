@@ -65,9 +65,8 @@ pub(crate) fn parse(text: &str, path: &Path) -> Result<Yaml, DataError> {
     let mut parser = Parser::new_from_str(text);
     let mut open: Vec<Open> = Vec::new();
     loop {
-        let (event, marker) = parser
-            .next_token()
-            .map_err(|error| fail(error.marker().line(), error.info().to_string()))?;
+        let (event, marker) =
+            parser.next_token().map_err(|error| fail(error.marker().line(), error.info().to_string()))?;
         let done = match event {
             Event::Scalar(text, ..) => Some(Yaml::Text(text)),
             Event::SequenceStart(..) => {
@@ -84,19 +83,13 @@ pub(crate) fn parse(text: &str, path: &Path) -> Result<Yaml, DataError> {
                 None => None,
             },
             Event::Alias(_) => {
-                return Err(fail(
-                    marker.line(),
-                    "aliases (`*name`) are not allowed".to_string(),
-                ));
+                return Err(fail(marker.line(), "aliases (`*name`) are not allowed".to_string()));
             }
             Event::StreamEnd | Event::DocumentEnd => return Ok(Yaml::Map(Vec::new())),
             Event::StreamStart | Event::DocumentStart | Event::Nothing => None,
         };
         if open.len() > MAX_DEPTH {
-            return Err(fail(
-                marker.line(),
-                format!("nested more than {MAX_DEPTH} levels deep"),
-            ));
+            return Err(fail(marker.line(), format!("nested more than {MAX_DEPTH} levels deep")));
         }
         let Some(value) = done else { continue };
         match open.last_mut() {

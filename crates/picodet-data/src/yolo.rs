@@ -43,19 +43,13 @@ pub fn parse_labels(
         let polygon = columns.len() >= 7 && columns.len() % 2 == 1;
         if columns.len() > MAX_COLUMNS || !(columns.len() == 5 || polygon) {
             let count = line.split_whitespace().count();
-            let hint = if count == 6 {
-                " (a sixth column is a detector's score)"
-            } else {
-                ""
-            };
+            let hint = if count == 6 { " (a sixth column is a detector's score)" } else { "" };
             let message = format!("{count} columns; a row is `class x y w h`{hint}; row left out");
             findings.push(Kind::YoloColumns, place(), message);
             continue;
         }
-        let numbers: Result<Vec<f64>, _> = columns[1..]
-            .iter()
-            .map(|text| text.parse::<f64>().map_err(|_| *text))
-            .collect();
+        let numbers: Result<Vec<f64>, _> =
+            columns[1..].iter().map(|text| text.parse::<f64>().map_err(|_| *text)).collect();
         let numbers = match numbers {
             Ok(numbers) => numbers,
             Err(text) => {
@@ -79,39 +73,24 @@ pub fn parse_labels(
             |value: &&f64| value.is_finite() && !(-TOLERANCE..=1.0 + TOLERANCE).contains(*value);
         // A negative width is an inverted box, which the box checks report.
         let checked = if polygon { &numbers[..] } else { &numbers[..2] };
-        let too_large = numbers
-            .iter()
-            .find(|value| value.is_finite() && **value > 1.0 + TOLERANCE);
+        let too_large = numbers.iter().find(|value| value.is_finite() && **value > 1.0 + TOLERANCE);
         if let Some(value) = checked.iter().find(out_of_range).or(too_large) {
             let message = format!("{value} is not between 0 and 1; row left out");
             findings.push(Kind::YoloRange, place(), message);
             continue;
         }
         let bbox = if polygon {
-            findings.push(
-                Kind::YoloPolygon,
-                place(),
-                format!("{} points", numbers.len() / 2),
-            );
+            findings.push(Kind::YoloPolygon, place(), format!("{} points", numbers.len() / 2));
             let xs = || numbers.iter().step_by(2).copied();
             let ys = || numbers.iter().skip(1).step_by(2).copied();
-            bounds(xs(), ys()).map_or([f64::NAN; 4], |[x1, y1, x2, y2]| {
-                [x1 * width, y1 * height, x2 * width, y2 * height]
-            })
+            bounds(xs(), ys())
+                .map_or([f64::NAN; 4], |[x1, y1, x2, y2]| [x1 * width, y1 * height, x2 * width, y2 * height])
         } else {
             let [x, y, w, h] = numbers[..] else { continue };
-            [
-                (x - w / 2.0) * width,
-                (y - h / 2.0) * height,
-                (x + w / 2.0) * width,
-                (y + h / 2.0) * height,
-            ]
+            [(x - w / 2.0) * width, (y - h / 2.0) * height, (x + w / 2.0) * width, (y + h / 2.0) * height]
         };
         let source = u32::try_from(number).unwrap_or(u32::MAX);
-        objects.push(Object {
-            source,
-            ..Object::new(class, bbox)
-        });
+        objects.push(Object { source, ..Object::new(class, bbox) });
     }
     objects
 }
@@ -157,17 +136,13 @@ pub fn parse_data_yaml(text: &str, path: &Path, findings: &mut Findings) -> Resu
     let mut names = Vec::new();
     match yaml.get("names") {
         Some(Yaml::List(list)) => {
-            names.extend(
-                list.iter()
-                    .map(|name| name.text().unwrap_or_default().to_string()),
-            );
+            names.extend(list.iter().map(|name| name.text().unwrap_or_default().to_string()));
         }
         Some(Yaml::Map(entries)) => {
             let mut by_index = BTreeMap::new();
             for (key, name) in entries {
-                let index: u32 = key
-                    .parse()
-                    .map_err(|_| no_names(&format!("`names` has the key `{key}`, no index")))?;
+                let index: u32 =
+                    key.parse().map_err(|_| no_names(&format!("`names` has the key `{key}`, no index")))?;
                 by_index.insert(index, name.text().unwrap_or_default().to_string());
             }
             // Names after a gap would need invented classes in between.
@@ -202,10 +177,7 @@ pub fn parse_data_yaml(text: &str, path: &Path, findings: &mut Findings) -> Resu
 
 /// Splits of a `data.yaml`, train first.
 pub(crate) fn splits(yaml: &Path) -> Result<Vec<String>, DataError> {
-    let mut names: Vec<String> = load_yaml(yaml, &mut Findings::default())?
-        .splits
-        .into_keys()
-        .collect();
+    let mut names: Vec<String> = load_yaml(yaml, &mut Findings::default())?.splits.into_keys().collect();
     names.sort_by_key(|name| crate::open::split_rank(name));
     Ok(names)
 }
@@ -227,10 +199,7 @@ fn load_yaml(path: &Path, findings: &mut Findings) -> Result<DataYaml, DataError
 pub fn read(yaml: &Path, split: Option<&str>) -> Result<(Dataset, Findings), DataError> {
     let mut findings = Findings::default();
     let data = load_yaml(yaml, &mut findings)?;
-    let home = yaml
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let home = yaml.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Ultralytics resolves `path` against a global folder; beside the YAML is what moves with it.
     let root = match &data.path {
         Some(path) if home.join(path).is_dir() => home.join(path),
@@ -243,11 +212,7 @@ pub fn read(yaml: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
         Some(split) if data.splits.contains_key(split) => vec![split.to_string()],
         Some(split) => {
             let (path, split) = (yaml.to_path_buf(), split.to_string());
-            return Err(DataError::UnknownSplit {
-                path,
-                split,
-                available,
-            });
+            return Err(DataError::UnknownSplit { path, split, available });
         }
     };
     let mut files: Vec<String> = Vec::new();
@@ -277,40 +242,21 @@ pub fn read_folder(root: &Path, split: Option<&str>) -> Result<(Dataset, Finding
     })?;
     let bytes = read_bounded(&list, MAX_YAML, "a class list")?;
     let text = String::from_utf8_lossy(&bytes);
-    let names = text
-        .lines()
-        .map(str::trim)
-        .filter(|n| !n.is_empty())
-        .map(str::to_string)
-        .collect();
+    let names = text.lines().map(str::trim).filter(|n| !n.is_empty()).map(str::to_string).collect();
     let folder = split.map_or_else(|| "images".to_string(), |split| format!("images/{split}"));
     if !root.join(&folder).is_dir() {
         let (path, split) = (root.to_path_buf(), split.unwrap_or_default().to_string());
-        return Err(DataError::UnknownSplit {
-            path,
-            split,
-            available: Vec::new(),
-        });
+        return Err(DataError::UnknownSplit { path, split, available: Vec::new() });
     }
     let mut files = Vec::new();
-    list_split(
-        root,
-        &folder,
-        split.unwrap_or("all"),
-        &list,
-        &mut files,
-        &mut findings,
-    )?;
+    list_split(root, &folder, split.unwrap_or("all"), &list, &mut files, &mut findings)?;
     let mut dataset = read_images(root, files, names, &mut findings);
     dataset.split = split.map(str::to_string);
     Ok((dataset, findings))
 }
 
 pub(crate) fn classes_file(root: &Path) -> Option<PathBuf> {
-    ["classes.txt", "labels/classes.txt"]
-        .into_iter()
-        .map(|name| root.join(name))
-        .find(|p| p.is_file())
+    ["classes.txt", "labels/classes.txt"].into_iter().map(|name| root.join(name)).find(|p| p.is_file())
 }
 
 /// Adds the images of one folder or list file, relative to `root`.
@@ -325,11 +271,7 @@ fn list_split(
     let folder = folder.trim_end_matches('/');
     // Roboflow writes `../train/images` beside the folder `train`.
     let candidates = [Some(folder), folder.strip_prefix("../")];
-    let Some(found) = candidates
-        .into_iter()
-        .flatten()
-        .find(|name| root.join(name).exists())
-    else {
+    let Some(found) = candidates.into_iter().flatten().find(|name| root.join(name).exists()) else {
         let message = format!("`{split}: {folder}` does not exist under {}", root.display());
         findings.push(Kind::SplitMissing, Place::file(display(yaml)), message);
         return Ok(());
@@ -338,11 +280,7 @@ fn list_split(
     let path = root.join(found);
     if path.is_dir() {
         let listed = walk::files(&path, EXTENSIONS, findings)?;
-        let prefix = if found == "." || found.is_empty() {
-            String::new()
-        } else {
-            format!("{found}/")
-        };
+        let prefix = if found == "." || found.is_empty() { String::new() } else { format!("{found}/") };
         orphans(&path, &prefix, &listed, findings)?;
         files.extend(listed.into_iter().map(|file| format!("{prefix}{file}")));
         return Ok(());
@@ -382,17 +320,11 @@ fn orphans(folder: &Path, prefix: &str, images: &[String], findings: &mut Findin
         return Ok(());
     }
     for label in walk::files(&labels, &["txt"], findings)? {
-        let special = matches!(
-            file_name(&label),
-            "classes.txt" | "README.txt" | "train.txt" | "val.txt" | "test.txt"
-        );
+        let special =
+            matches!(file_name(&label), "classes.txt" | "README.txt" | "train.txt" | "val.txt" | "test.txt");
         if !special && !stems.contains(without_extension(&label)) {
             let place = Place::file(display(&labels.join(&label)));
-            findings.push(
-                Kind::LabelWithoutImage,
-                place,
-                "no image of this name".to_string(),
-            );
+            findings.push(Kind::LabelWithoutImage, place, "no image of this name".to_string());
         }
     }
     Ok(())
@@ -417,17 +349,11 @@ fn read_images(root: &Path, files: Vec<String>, names: Vec<String>, findings: &m
         let label = label_of(file);
         let path = root.join(&label);
         let header = read_header(&root.join(file));
-        let size = header
-            .as_ref()
-            .map_or((0, 0), |header| (header.width, header.height));
+        let size = header.as_ref().map_or((0, 0), |header| (header.width, header.height));
         let place = || Place::file(display(&path));
         if !path.exists() {
             let message = format!("{file} has no label file {label}");
-            own.push(
-                Kind::ImageWithoutLabel,
-                Place::file(display(&root.join(file))),
-                message,
-            );
+            own.push(Kind::ImageWithoutLabel, Place::file(display(&root.join(file))), message);
             return Some((size, None, Vec::new(), own));
         }
         let objects = match read_bounded(&path, MAX_LABELS, "a YOLO label file") {
@@ -456,24 +382,12 @@ fn read_images(root: &Path, files: Vec<String>, names: Vec<String>, findings: &m
         };
         findings.extend(own);
         let id = images.len() as i64 + 1;
-        images.push(ImageRecord {
-            id,
-            file,
-            width,
-            height,
-            objects,
-            label,
-            source: 0,
-        });
+        images.push(ImageRecord { id, file, width, height, objects, label, source: 0 });
     }
     let classes = names
         .into_iter()
         .enumerate()
-        .map(|(index, name)| Class {
-            id: index as i64,
-            name,
-            supercategory: None,
-        })
+        .map(|(index, name)| Class { id: index as i64, name, supercategory: None })
         .collect();
     Dataset {
         format: Format::Yolo,

@@ -23,14 +23,10 @@ fn sample(root: &Path) -> Dataset {
         supercategory: Some("animal".to_string()),
     });
     let mut images = Vec::new();
-    for (index, (file, width, height)) in [
-        ("b.jpg", 200, 100),
-        ("a & é.png", 123, 77),
-        ("empty.jpg", 64, 64),
-        ("sub/c.webp", 90, 91),
-    ]
-    .into_iter()
-    .enumerate()
+    for (index, (file, width, height)) in
+        [("b.jpg", 200, 100), ("a & é.png", 123, 77), ("empty.jpg", 64, 64), ("sub/c.webp", 90, 91)]
+            .into_iter()
+            .enumerate()
     {
         picture(root.join(file), width, height, index as u8);
         images.push(ImageRecord {
@@ -43,11 +39,7 @@ fn sample(root: &Path) -> Dataset {
             source: index as u32,
         });
     }
-    let boxes = [
-        [0.1, 0.2, 33.37, 44.01],
-        [10.0, 10.0, 60.5, 70.25],
-        [1.0 / 3.0, 2.0 / 7.0, 50.7, 60.6],
-    ];
+    let boxes = [[0.1, 0.2, 33.37, 44.01], [10.0, 10.0, 60.5, 70.25], [1.0 / 3.0, 2.0 / 7.0, 50.7, 60.6]];
     for (number, bbox) in boxes.into_iter().enumerate() {
         for (index, image) in [0usize, 1, 3].into_iter().enumerate() {
             images[image].objects.push(Object {
@@ -63,14 +55,7 @@ fn sample(root: &Path) -> Dataset {
     }
     let classes = classes.collect();
     let (split, root) = (Some("train".to_string()), root.to_path_buf());
-    Dataset {
-        format: Format::Coco,
-        root,
-        annotations: None,
-        split,
-        classes,
-        images,
-    }
+    Dataset { format: Format::Coco, root, annotations: None, split, classes, images }
 }
 
 /// Width, height, and objects.
@@ -128,16 +113,7 @@ fn every_pair_of_formats_round_trips() {
     let mut wrong = Vec::new();
     for first in FORMATS {
         let once = folder.path().join(format!("{first}"));
-        let report = write(
-            &[Part {
-                name: "train",
-                dataset: &source,
-            }],
-            first,
-            &once,
-            Images::Copy,
-        )
-        .unwrap();
+        let report = write(&[Part { name: "train", dataset: &source }], first, &once, Images::Copy).unwrap();
         let opened = Dataset::open(&once, Some("train")).unwrap();
         // Text holds every bit; YOLO divides by the size and multiplies again.
         let tolerance = if first == Format::Yolo { 1e-10 } else { 0.0 };
@@ -151,11 +127,7 @@ fn every_pair_of_formats_round_trips() {
             let twice = folder.path().join(format!("{first}-{second}"));
             convert(&once, None, second, &twice, Images::Copy).unwrap();
             let again = Dataset::open(&twice, Some("train")).unwrap();
-            let tolerance = if [first, second].contains(&Format::Yolo) {
-                1e-10
-            } else {
-                0.0
-            };
+            let tolerance = if [first, second].contains(&Format::Yolo) { 1e-10 } else { 0.0 };
             if let Err(what) = same(&opened, &again, tolerance) {
                 wrong.push(format!("{first} to {second}: {what}"));
             }
@@ -172,16 +144,7 @@ fn each_format_keeps_everything_of_its_own() {
     for format in FORMATS {
         let once = folder.path().join(format!("{format}-1"));
         let twice = folder.path().join(format!("{format}-2"));
-        write(
-            &[Part {
-                name: "train",
-                dataset: &source,
-            }],
-            format,
-            &once,
-            Images::Copy,
-        )
-        .unwrap();
+        write(&[Part { name: "train", dataset: &source }], format, &once, Images::Copy).unwrap();
         let a = Dataset::open(&once, Some("train")).unwrap();
         let report = convert(&once, Some("train"), format, &twice, Images::Copy).unwrap();
         let b = Dataset::open(&twice, Some("train")).unwrap();
@@ -228,16 +191,7 @@ fn coco_to_coco_is_the_same_dataset_bit_for_bit() {
     let Some(shared) = common::shared() else { return };
     let source = Dataset::open(shared.join("data/coco-mini"), Some("val")).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    write(
-        &[Part {
-            name: "val",
-            dataset: &source,
-        }],
-        Format::Coco,
-        folder.path(),
-        Images::Copy,
-    )
-    .unwrap();
+    write(&[Part { name: "val", dataset: &source }], Format::Coco, folder.path(), Images::Copy).unwrap();
     let again = Dataset::open(folder.path(), Some("val")).unwrap();
     assert_eq!(source.images, again.images);
     assert_eq!(source.classes, again.classes);
@@ -264,22 +218,10 @@ fn hostile_names_stay_inside_the_output() {
     dataset.images[3].file = "..\\..\\escape.webp".to_string();
     for format in FORMATS {
         let out = folder.path().join(format!("deep/out/{format}"));
-        write(
-            &[Part {
-                name: "../../evil",
-                dataset: &dataset,
-            }],
-            format,
-            &out,
-            Images::Copy,
-        )
-        .unwrap();
+        write(&[Part { name: "../../evil", dataset: &dataset }], format, &out, Images::Copy).unwrap();
     }
-    let mut outside: Vec<_> = std::fs::read_dir(folder.path())
-        .unwrap()
-        .flatten()
-        .map(|e| e.file_name())
-        .collect();
+    let mut outside: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().flatten().map(|e| e.file_name()).collect();
     outside.retain(|name| name != "deep");
     assert!(outside.is_empty(), "{outside:?}");
     assert_eq!(std::fs::read_dir(folder.path().join("deep")).unwrap().count(), 2);
@@ -291,18 +233,12 @@ fn roboflow_and_ultralytics_layouts_open() {
     let root = folder.path();
     picture(root.join("train/images/a.jpg"), 200, 100, 1);
     put(root.join("train/labels/a.txt"), "1 0.5 0.5 0.5 0.5\n");
-    put(
-        root.join("data.yaml"),
-        "train: ../train/images\nval: ../train/images\nnc: 2\nnames: ['a', 'b']\n",
-    );
+    put(root.join("data.yaml"), "train: ../train/images\nval: ../train/images\nnc: 2\nnames: ['a', 'b']\n");
     let dataset = Dataset::open(root, Some("train")).unwrap();
     assert_eq!(dataset.images[0].objects[0].bbox, [50.0, 25.0, 150.0, 75.0]);
     assert_eq!(dataset.images[0].file, "train/images/a.jpg");
 
-    put(
-        root.join("list/data.yaml"),
-        "path: ..\ntrain: list/train.txt\nnames: {0: a, 1: b}\n",
-    );
+    put(root.join("list/data.yaml"), "path: ..\ntrain: list/train.txt\nnames: {0: a, 1: b}\n");
     put(root.join("list/train.txt"), "./train/images/a.jpg\n");
     let dataset = Dataset::open(root.join("list"), None).unwrap();
     assert_eq!(dataset.images[0].objects.len(), 1);
@@ -321,43 +257,18 @@ fn splitting_is_stratified_seeded_and_keeps_duplicates_together() {
         let file = format!("{index:03}.png");
         // Images 0 to 19 are pairs of the same content.
         let content = if index < 20 { index / 2 } else { index };
-        picture(
-            root.join(&file),
-            40 + content % 7,
-            32 + content / 7,
-            content as u8,
-        );
+        picture(root.join(&file), 40 + content % 7, 32 + content / 7, content as u8);
         let mut objects = vec![Object::new(0, [1.0, 1.0, 20.0, 20.0]); (index % 3) as usize];
         if index % 20 == 5 {
             objects.push(Object::new(1, [1.0, 1.0, 9.0, 9.0]));
         }
         let id = i64::from(index);
-        images.push(ImageRecord {
-            id,
-            file,
-            width: 40,
-            height: 40,
-            objects,
-            label: None,
-            source: index,
-        });
+        images.push(ImageRecord { id, file, width: 40, height: 40, objects, label: None, source: index });
     }
-    let classes = ["common", "rare"]
-        .map(|name| Class {
-            id: 1,
-            name: name.to_string(),
-            supercategory: None,
-        })
-        .to_vec();
+    let classes =
+        ["common", "rare"].map(|name| Class { id: 1, name: name.to_string(), supercategory: None }).to_vec();
     let (root, annotations) = (root.to_path_buf(), None);
-    let dataset = Dataset {
-        format: Format::Coco,
-        root,
-        annotations,
-        split: None,
-        classes,
-        images,
-    };
+    let dataset = Dataset { format: Format::Coco, root, annotations, split: None, classes, images };
     let shares = [("train", 0.7), ("val", 0.2), ("test", 0.1)];
     let parts = split(&dataset, &shares, 7).unwrap();
     let total = |d: &Dataset| (d.images.len(), d.images_without_objects(), d.class_counts());
@@ -366,45 +277,20 @@ fn splitting_is_stratified_seeded_and_keeps_duplicates_together() {
     for (part, (name, share)) in parts.iter().zip(shares) {
         assert_eq!(part.split.as_deref(), Some(name));
         let (images, empty, counts) = total(part);
-        assert!(
-            (images as f64 - 200.0 * share).abs() <= 8.0,
-            "{name}: {images} images"
-        );
-        assert!(
-            (empty as f64 - whole.1 as f64 * share).abs() <= 3.0,
-            "{name}: {empty} empty"
-        );
-        assert!(
-            (counts[0] as f64 - whole.2[0] as f64 * share).abs() <= 4.0,
-            "{name}: {counts:?}"
-        );
-        assert!(
-            (counts[1] as f64 - 10.0 * share).abs() <= 1.0,
-            "{name}: {counts:?}"
-        );
+        assert!((images as f64 - 200.0 * share).abs() <= 8.0, "{name}: {images} images");
+        assert!((empty as f64 - whole.1 as f64 * share).abs() <= 3.0, "{name}: {empty} empty");
+        assert!((counts[0] as f64 - whole.2[0] as f64 * share).abs() <= 4.0, "{name}: {counts:?}");
+        assert!((counts[1] as f64 - 10.0 * share).abs() <= 1.0, "{name}: {counts:?}");
         assert!(part.images.windows(2).all(|pair| pair[0].id < pair[1].id));
     }
-    let part_of = |id: i64| {
-        parts
-            .iter()
-            .position(|p| p.images.iter().any(|i| i.id == id))
-            .unwrap()
-    };
-    let torn: Vec<i64> = (0..20)
-        .step_by(2)
-        .filter(|&id| part_of(id) != part_of(id + 1))
-        .collect();
+    let part_of = |id: i64| parts.iter().position(|p| p.images.iter().any(|i| i.id == id)).unwrap();
+    let torn: Vec<i64> = (0..20).step_by(2).filter(|&id| part_of(id) != part_of(id + 1)).collect();
     assert!(torn.is_empty(), "{torn:?}");
     let ids: usize = parts.iter().map(|part| part.images.len()).sum();
     assert_eq!(ids, 200);
     assert_eq!(parts, split(&dataset, &shares, 7).unwrap());
     assert_ne!(parts, split(&dataset, &shares, 8).unwrap());
-    for bad in [
-        vec![],
-        vec![("a", 0.5)],
-        vec![("a", 0.5), ("a", 0.5)],
-        vec![("a", -1.0), ("b", 2.0)],
-    ] {
+    for bad in [vec![], vec![("a", 0.5)], vec![("a", 0.5), ("a", 0.5)], vec![("a", -1.0), ("b", 2.0)]] {
         assert!(split(&dataset, &bad, 0).is_err(), "{bad:?}");
     }
 }

@@ -62,11 +62,7 @@ fn one_gigabyte_of_nested_json_ends_at_once() {
     let before = Instant::now();
     let error = Dataset::open(&path, None).unwrap_err();
     let message = error.to_string();
-    assert!(
-        before.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        before.elapsed()
-    );
+    assert!(before.elapsed() < Duration::from_secs(1), "{:?}", before.elapsed());
     assert!(message.contains("levels deep"), "{message}");
 }
 
@@ -75,12 +71,7 @@ fn endless_tokens_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("long.json");
     nested_json(&path, "{\"images\":[{\"file_name\":\"", "a", 20 << 20);
-    assert!(
-        Dataset::open(&path, None)
-            .unwrap_err()
-            .to_string()
-            .contains("longer than")
-    );
+    assert!(Dataset::open(&path, None).unwrap_err().to_string().contains("longer than"));
 }
 
 #[test]
@@ -103,11 +94,7 @@ fn entity_bombs_and_deep_xml_are_refused() {
     voc::parse(&many, "many", &mut findings).unwrap();
     assert_eq!(findings.counts()[&Kind::MissingField], 300_000);
     assert_eq!(findings.list().len(), 1000);
-    assert!(
-        before.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        before.elapsed()
-    );
+    assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
@@ -124,10 +111,7 @@ fn files_beyond_their_limit_are_refused() {
         .set_len(1 << 34)
         .unwrap();
     let error = Dataset::open(root, None).unwrap_err().to_string();
-    assert!(
-        error.contains("17179869184 bytes") && error.contains("file-unreadable"),
-        "{error}"
-    );
+    assert!(error.contains("17179869184 bytes") && error.contains("file-unreadable"), "{error}");
 }
 
 #[test]
@@ -139,10 +123,7 @@ fn a_row_of_a_million_numbers_is_a_clear_finding() {
     let objects = yolo::parse_labels(&row, (10, 10), 1, "a.txt", &mut findings);
     assert!(objects.is_empty());
     let text = findings.list()[0].to_string();
-    assert!(
-        text.starts_with("a.txt:1: error[yolo-columns] 1000001 columns"),
-        "{text}"
-    );
+    assert!(text.starts_with("a.txt:1: error[yolo-columns] 1000001 columns"), "{text}");
     assert!(before.elapsed() < Duration::from_secs(1));
 }
 
@@ -234,11 +215,7 @@ fn image_bombs_are_findings() {
     put(root.join("classes.txt"), "a\n");
     let before = Instant::now();
     let checked = check(root, None, &CheckOptions::default()).unwrap();
-    assert!(
-        before.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        before.elapsed()
-    );
+    assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
     let counts = checked.report.findings.counts();
     assert_eq!(counts.get(&Kind::ImageUndecodable), Some(&1), "{counts:?}");
     assert_eq!(counts.get(&Kind::ImageHuge), Some(&1), "{counts:?}");

@@ -31,10 +31,7 @@ fn compare(name: &str, path: &Path, options: &CheckOptions, expected: &[Expected
             None => wrong.push(format!("{name}: not planted: {finding}")),
         }
     }
-    wrong.extend(
-        open.iter()
-            .map(|(kind, parts)| format!("{name}: missed {} {parts:?}", kind.id())),
-    );
+    wrong.extend(open.iter().map(|(kind, parts)| format!("{name}: missed {} {parts:?}", kind.id())));
     wrong
 }
 
@@ -53,8 +50,7 @@ struct Coco {
 impl Coco {
     fn image(&mut self, file: &str) -> usize {
         let id = self.images.len() + 1;
-        self.images
-            .push(json!({"id": id, "file_name": file, "width": 200, "height": 100}));
+        self.images.push(json!({"id": id, "file_name": file, "width": 200, "height": 100}));
         id
     }
 
@@ -73,12 +69,7 @@ impl Coco {
     }
 
     fn write(&self, path: &Path) {
-        let Self {
-            images,
-            annotations,
-            categories,
-            ..
-        } = self;
+        let Self { images, annotations, categories, .. } = self;
         let json =
             json!({"info": {}, "images": images, "annotations": annotations, "categories": categories});
         put(path, json.to_string().replace("\"@NaN@\"", "NaN"));
@@ -91,10 +82,7 @@ fn one_of_each_kind_is_found_and_nothing_else() {
     let root = folder.path();
     let mut wrong = Vec::new();
     let mut planted: BTreeSet<&str> = BTreeSet::new();
-    let options = CheckOptions {
-        huge_pixels: 100_000,
-        ..CheckOptions::default()
-    };
+    let options = CheckOptions { huge_pixels: 100_000, ..CheckOptions::default() };
     let mut run = |name: &str, expected: Vec<Expected>| {
         planted.extend(expected.iter().map(|(kind, _)| kind.id()));
         wrong.extend(compare(name, &root.join(name), &options, &expected));
@@ -104,24 +92,12 @@ fn one_of_each_kind_is_found_and_nothing_else() {
     run("yolo", yolo(&root.join("yolo")));
     run("gap.yaml", gap(root));
     run("labelme", labelme(&root.join("labelme")));
-    run(
-        "normalised",
-        small_coco(&root.join("normalised"), Kind::BoxNormalised),
-    );
+    run("normalised", small_coco(&root.join("normalised"), Kind::BoxNormalised));
     run("corners", small_coco(&root.join("corners"), Kind::BoxLooksXyxy));
-    run(
-        "no_objects",
-        small_coco(&root.join("no_objects"), Kind::NoObjects),
-    );
+    run("no_objects", small_coco(&root.join("no_objects"), Kind::NoObjects));
     run("empty", small_coco(&root.join("empty"), Kind::DatasetEmpty));
-    run(
-        "imbalance",
-        small_coco(&root.join("imbalance"), Kind::ClassImbalance),
-    );
-    put(
-        root.join("broken/annotations/train.json"),
-        "{\"images\": [\n{\"id\": }]}",
-    );
+    run("imbalance", small_coco(&root.join("imbalance"), Kind::ClassImbalance));
+    put(root.join("broken/annotations/train.json"), "{\"images\": [\n{\"id\": }]}");
     run("broken", vec![expect(Kind::FileUnreadable, &["train.json:2:"])]);
 
     let all: BTreeSet<&str> = Kind::ALL.iter().map(|kind| kind.id()).collect();
@@ -137,17 +113,9 @@ fn one_of_each_kind_is_found_and_nothing_else() {
 fn coco(root: &Path) -> Vec<Expected> {
     let train = root.join("train");
     let names = ["cat", "dog", "Cat", "cat", " ", "ghost", "only val"];
-    let categories = names
-        .iter()
-        .enumerate()
-        .map(|(index, name)| json!({"id": index + 1, "name": name}))
-        .collect();
-    let mut coco = Coco {
-        images: vec![],
-        annotations: vec![],
-        categories,
-        expected: vec![],
-    };
+    let categories =
+        names.iter().enumerate().map(|(index, name)| json!({"id": index + 1, "name": name})).collect();
+    let mut coco = Coco { images: vec![], annotations: vec![], categories, expected: vec![] };
     let good = json!([20.0, 20.0, 60.0, 50.0]);
     let mut seed = 0;
     let mut fresh = |coco: &mut Coco, name: &str| {
@@ -216,12 +184,7 @@ fn coco(root: &Path) -> Vec<Expected> {
     let pointer = coco.object(9999, 1, json!([5, 5, 20, 20]));
     coco.plant(Kind::UnknownImageId, &[&pointer, "9999"]);
     let pointer = coco.object(image, 1, json!([6, 6, 20, 20]));
-    coco.annotations
-        .last_mut()
-        .unwrap()
-        .as_object_mut()
-        .unwrap()
-        .remove("bbox");
+    coco.annotations.last_mut().unwrap().as_object_mut().unwrap().remove("bbox");
     coco.plant(Kind::MissingField, &[&pointer]);
     let pointer = coco.object(image, 1, json!([7, 7, 20]));
     coco.plant(Kind::MissingField, &[&pointer, "3 numbers"]);
@@ -257,9 +220,7 @@ fn coco(root: &Path) -> Vec<Expected> {
     faulty(&mut coco, "tiny.png", Kind::ImageTiny, "20 × 20");
     coco.images.last_mut().unwrap()["width"] = json!(20);
     coco.images.last_mut().unwrap()["height"] = json!(20);
-    image::GrayImage::from_fn(200, 100, |x, _| image::Luma([x as u8]))
-        .save(train.join("grey.png"))
-        .unwrap();
+    image::GrayImage::from_fn(200, 100, |x, _| image::Luma([x as u8])).save(train.join("grey.png")).unwrap();
     faulty(&mut coco, "grey.png", Kind::ImageNotRgb, "grey.png");
     picture(train.join("really.png"), 200, 100, 82);
     fs::rename(train.join("really.png"), train.join("said.jpg")).unwrap();
@@ -269,10 +230,7 @@ fn coco(root: &Path) -> Vec<Expected> {
     faulty(&mut coco, "clean1.png", Kind::DuplicateFileName, "clean1.png");
     let image = coco.image("id_again.png");
     coco.images[image - 1]["id"] = json!(1);
-    coco.plant(
-        Kind::DuplicateImageId,
-        &[&format!("#/images/{}:", image - 1), "id_again.png"],
-    );
+    coco.plant(Kind::DuplicateImageId, &[&format!("#/images/{}:", image - 1), "id_again.png"]);
     picture(train.join("unused.png"), 200, 100, 83);
     coco.plant(Kind::ImageUnreferenced, &["train/unused.png"]);
     picture(train.join("background.png"), 200, 100, 84);
@@ -282,12 +240,7 @@ fn coco(root: &Path) -> Vec<Expected> {
     // Paths.
     picture(root.join("absolute.png"), 200, 100, 85);
     let absolute = root.canonicalize().unwrap().join("absolute.png");
-    faulty(
-        &mut coco,
-        absolute.to_str().unwrap(),
-        Kind::PathAbsolute,
-        "absolute.png",
-    );
+    faulty(&mut coco, absolute.to_str().unwrap(), Kind::PathAbsolute, "absolute.png");
     picture(root.join("above.png"), 200, 100, 86);
     faulty(&mut coco, "../above.png", Kind::PathEscapes, "../above.png");
     picture(train.join("sub/slash.png"), 200, 100, 87);
@@ -301,18 +254,10 @@ fn coco(root: &Path) -> Vec<Expected> {
     categories.retain(|category| category["name"] != "again" && category["name"] != "ghost");
     categories.retain(|category| category["id"].as_u64().unwrap() != 4);
     let expected = std::mem::take(&mut coco.expected);
-    let mut val = Coco {
-        images: vec![],
-        annotations: vec![],
-        categories,
-        expected,
-    };
+    let mut val = Coco { images: vec![], annotations: vec![], categories, expected };
     let image = val.image("leaked.png");
     val.object(image, 7, good);
-    val.plant(
-        Kind::Leakage,
-        &["instances_val.json#/images/0:", "leaked.png", "clean3.png"],
-    );
+    val.plant(Kind::Leakage, &["instances_val.json#/images/0:", "leaked.png", "clean3.png"]);
     val.plant(Kind::ClassUntrained, &["val.json", "`only val`"]);
     val.plant(Kind::ClassesDiffer, &["val.json", "ghost"]);
     val.plant(Kind::ClassNameSimilar, &["val.json", "`cat` and `Cat`"]);
@@ -325,22 +270,13 @@ fn small_coco(root: &Path, kind: Kind) -> Vec<Expected> {
     picture(root.join("a.png"), 200, 100, 1);
     picture(root.join("b.png"), 200, 100, 2);
     let categories = vec![json!({"id": 1, "name": "a"}), json!({"id": 2, "name": "b"})];
-    let mut coco = Coco {
-        images: vec![],
-        annotations: vec![],
-        categories,
-        expected: vec![],
-    };
+    let mut coco = Coco { images: vec![], annotations: vec![], categories, expected: vec![] };
     let place = match kind {
         Kind::BoxNormalised | Kind::BoxLooksXyxy | Kind::ClassImbalance => {
             let (a, b) = (coco.image("a.png"), coco.image("b.png"));
             let mut boxes = vec![[0.1, 0.1, 0.3, 0.4], [0.5, 0.5, 0.2, 0.2], [0.0, 0.0, 1.0, 1.0]];
             if kind == Kind::BoxLooksXyxy {
-                boxes = vec![
-                    [110., 20., 190., 90.],
-                    [120., 40., 180., 95.],
-                    [101., 10., 150., 60.],
-                ];
+                boxes = vec![[110., 20., 190., 90.], [120., 40., 180., 95.], [101., 10., 150., 60.]];
             }
             if kind == Kind::ClassImbalance {
                 boxes = (0..101).map(|n| [f64::from(n), 0.0, 50.0, 50.0]).collect();
@@ -381,73 +317,36 @@ fn voc(root: &Path) -> Vec<Expected> {
     let good = voc_object("cat", ["10", "10", "60", "60"]) + &voc_object("dog", ["70", "20", "150", "90"]);
     let mut listed = Vec::new();
     let mut add = |name: &str, objects: &str| {
-        picture(
-            root.join(format!("JPEGImages/{name}.png")),
-            200,
-            100,
-            listed.len() as u8 + 1,
-        );
-        put(
-            root.join(format!("Annotations/{name}.xml")),
-            voc_xml(&format!("{name}.png"), objects),
-        );
+        picture(root.join(format!("JPEGImages/{name}.png")), 200, 100, listed.len() as u8 + 1);
+        put(root.join(format!("Annotations/{name}.xml")), voc_xml(&format!("{name}.png"), objects));
         listed.push(name.to_string());
     };
     add("good1", &good);
     add("good2", &good);
-    add(
-        "number",
-        &(good.clone() + &voc_object("cat", ["1", "2", "3O", "40"])),
-    );
+    add("number", &(good.clone() + &voc_object("cat", ["1", "2", "3O", "40"])));
     expected.push(expect(Kind::BadNumber, &["number.xml:6:", "<xmax> is `3O`"]));
-    add(
-        "flag",
-        &good
-            .replace("<difficult>0<", "<difficult>yes<")
-            .replacen("yes", "0", 1),
-    );
+    add("flag", &good.replace("<difficult>0<", "<difficult>yes<").replacen("yes", "0", 1));
     expected.push(expect(Kind::BadFlag, &["flag.xml:5:", "yes"]));
-    add(
-        "noname",
-        &(good.clone() + "<object><bndbox><xmin>1</xmin></bndbox></object>\n"),
-    );
+    add("noname", &(good.clone() + "<object><bndbox><xmin>1</xmin></bndbox></object>\n"));
     expected.push(expect(Kind::MissingField, &["noname.xml:6:"]));
     add("renamed", &good);
     let xml = fs::read_to_string(root.join("Annotations/renamed.xml")).unwrap();
-    put(
-        root.join("Annotations/renamed.xml"),
-        xml.replace("renamed.png", "elsewhere.png"),
-    );
+    put(root.join("Annotations/renamed.xml"), xml.replace("renamed.png", "elsewhere.png"));
     expected.push(expect(Kind::VocFileName, &["renamed.xml", "elsewhere.png"]));
     add("nosize", &good);
     let xml = fs::read_to_string(root.join("Annotations/nosize.xml")).unwrap();
-    put(
-        root.join("Annotations/nosize.xml"),
-        xml.replace(">200<", ">0<").replace(">100<", ">0<"),
-    );
+    put(root.join("Annotations/nosize.xml"), xml.replace(">200<", ">0<").replace(">100<", ">0<"));
     expected.push(expect(Kind::SizeUnknown, &["nosize.xml"]));
-    add(
-        "nan",
-        &(good.clone() + &voc_object("cat", ["nan", "1", "30", "40"])),
-    );
+    add("nan", &(good.clone() + &voc_object("cat", ["nan", "1", "30", "40"])));
     expected.push(expect(Kind::BoxNotFinite, &["nan.xml:6:"]));
-    add(
-        "flat",
-        &(good.clone() + &voc_object("cat", ["5", "5", "5", "40"])),
-    );
+    add("flat", &(good.clone() + &voc_object("cat", ["5", "5", "5", "40"])));
     expected.push(expect(Kind::BoxEmpty, &["flat.xml:6:", "0 × 35"]));
-    add(
-        "unlisted_class",
-        &(good.clone() + &voc_object("horse", ["5", "5", "50", "40"])),
-    );
+    add("unlisted_class", &(good.clone() + &voc_object("horse", ["5", "5", "50", "40"])));
     expected.push(expect(Kind::UnknownCategory, &["label_list.txt", "horse"]));
     put(root.join("label_list.txt"), "cat\ndog\n");
     for (name, content) in [
         ("broken", &b"<annotation>\n<object></annotation>"[..]),
-        (
-            "bomb",
-            &b"<!DOCTYPE a [<!ENTITY x \"xxxx\">]>\n<annotation>&x;</annotation>"[..],
-        ),
+        ("bomb", &b"<!DOCTYPE a [<!ENTITY x \"xxxx\">]>\n<annotation>&x;</annotation>"[..]),
         ("latin1", &b"<annotation>\xe9</annotation>"[..]),
     ] {
         put(root.join(format!("Annotations/{name}.xml")), content);
@@ -528,10 +427,7 @@ fn yolo(root: &Path) -> Vec<Expected> {
 fn gap(root: &Path) -> Vec<Expected> {
     picture(root.join("gap/images/a.jpg"), 200, 100, 1);
     put(root.join("gap/labels/a.txt"), "0 0.5 0.5 0.2 0.4\n");
-    put(
-        root.join("gap.yaml"),
-        "path: gap\ntrain: images\nnames:\n  0: cat\n  2: dog\n",
-    );
+    put(root.join("gap.yaml"), "path: gap\ntrain: images\nnames:\n  0: cat\n  2: dog\n");
     vec![expect(Kind::YoloNamesGap, &["gap.yaml", "index 1 is missing"])]
 }
 
@@ -547,10 +443,7 @@ fn labelme(root: &Path) -> Vec<Expected> {
         picture(root.join(format!("{name}.png")), 200, 100, seed as u8 + 1);
     }
     file("good", vec![good.clone(), polygon.clone()]);
-    file(
-        "circle",
-        vec![good.clone(), shape("cat", "circle", json!([[1, 1], [5, 5]]))],
-    );
+    file("circle", vec![good.clone(), shape("cat", "circle", json!([[1, 1], [5, 5]]))]);
     file("short", vec![polygon, shape("cat", "rectangle", json!([[1, 1]]))]);
     put(root.join("settings.json"), "{\"theme\": \"dark\"}");
     vec![
@@ -564,10 +457,7 @@ fn labelme(root: &Path) -> Vec<Expected> {
 #[test]
 fn the_repaired_copy_is_clean_and_the_original_untouched() {
     let folder = tempfile::tempdir().unwrap();
-    let options = CheckOptions {
-        huge_pixels: 100_000,
-        ..CheckOptions::default()
-    };
+    let options = CheckOptions { huge_pixels: 100_000, ..CheckOptions::default() };
     let mut wrong = Vec::new();
     type Build = fn(&Path) -> Vec<Expected>;
     let cases: [(&str, Build, &[Kind]); 4] = [
@@ -602,17 +492,11 @@ fn the_repaired_copy_is_clean_and_the_original_untouched() {
         let checked = check(&source, None, &options).unwrap();
         assert_eq!(checked.report.exit_code(), 2);
         let inside = fix(&checked, checked.datasets[0].root.join("fixed"));
-        assert!(
-            inside.is_err(),
-            "{name}: an output inside the source must be refused"
-        );
+        assert!(inside.is_err(), "{name}: an output inside the source must be refused");
         let out = folder.path().join(format!("{name}-fixed"));
         let report = fix(&checked, &out).unwrap();
         assert!(!report.actions.is_empty());
-        assert!(
-            fix(&checked, &out).is_err(),
-            "{name}: an existing output must be refused"
-        );
+        assert!(fix(&checked, &out).is_err(), "{name}: an existing output must be refused");
         assert_eq!(before, snapshot(&source), "{name}: the original changed");
         let again = check(&out, None, &options).unwrap();
         for finding in again.report.findings.list() {

@@ -12,25 +12,14 @@ fn bccd_has_its_two_zero_size_boxes() {
     let root = shared.join("data/bccd");
     let checked = check(&root, None, &CheckOptions::default()).unwrap();
     let report = &checked.report;
-    let splits: Vec<(&str, usize)> = report
-        .datasets
-        .iter()
-        .map(|part| (part.split.as_str(), part.images))
-        .collect();
+    let splits: Vec<(&str, usize)> =
+        report.datasets.iter().map(|part| (part.split.as_str(), part.images)).collect();
     assert_eq!(splits, [("train", 205), ("val", 87), ("test", 72)]);
-    let empty: Vec<_> = report
-        .findings
-        .list()
-        .iter()
-        .filter(|f| f.kind == Kind::BoxEmpty)
-        .collect();
+    let empty: Vec<_> = report.findings.list().iter().filter(|f| f.kind == Kind::BoxEmpty).collect();
     assert_eq!(empty.len(), 2, "{empty:?}");
     for finding in empty {
         let text = std::fs::read_to_string(&finding.place.file).unwrap();
-        let line = text
-            .lines()
-            .nth(finding.place.line.unwrap() as usize - 1)
-            .unwrap();
+        let line = text.lines().nth(finding.place.line.unwrap() as usize - 1).unwrap();
         assert!(line.contains("<object>"), "{finding} points at {line}");
     }
     // The same images by COCO JSON hold the same boxes.
@@ -52,14 +41,8 @@ fn bccd_has_its_two_zero_size_boxes() {
     };
     // The COCO file was made without some boxes: all of it must be in the XML.
     let (coco_boxes, voc_boxes) = (boxes(&coco), boxes(&voc));
-    let lost: Vec<_> = coco_boxes
-        .iter()
-        .filter(|b| voc_boxes.binary_search(b).is_err())
-        .collect();
-    assert!(
-        lost.is_empty() && coco.images.len() == voc.images.len(),
-        "{lost:?}"
-    );
+    let lost: Vec<_> = coco_boxes.iter().filter(|b| voc_boxes.binary_search(b).is_err()).collect();
+    assert!(lost.is_empty() && coco.images.len() == voc.images.len(), "{lost:?}");
     assert!(voc_boxes.len() - coco_boxes.len() <= 2);
 }
 
@@ -70,35 +53,16 @@ fn coco_mini_opens_by_split_and_has_no_errors() {
     assert_eq!(picodet_data::splits(&root).unwrap(), ["train", "val"]);
     let val = Dataset::open(&root, Some("val")).unwrap();
     let by_file = Dataset::open(root.join("instances_val.json"), None).unwrap();
-    assert_eq!(
-        (val.format, val.images.len(), val.object_count()),
-        (Format::Coco, 106, 963)
-    );
+    assert_eq!((val.format, val.images.len(), val.object_count()), (Format::Coco, 106, 963));
     assert_eq!(val.images, by_file.images);
     assert_eq!(val.classes.len(), 80);
     assert_eq!(val.classes[79].id, 90);
     assert!((0..val.images.len()).all(|index| val.image_path(index).unwrap().is_file()));
-    assert!(
-        Dataset::open(&root, None)
-            .unwrap_err()
-            .to_string()
-            .contains("train, val")
-    );
-    assert!(
-        Dataset::open(&root, Some("test"))
-            .unwrap_err()
-            .to_string()
-            .contains("train, val")
-    );
+    assert!(Dataset::open(&root, None).unwrap_err().to_string().contains("train, val"));
+    assert!(Dataset::open(&root, Some("test")).unwrap_err().to_string().contains("train, val"));
 
     let checked = check(&root, None, &CheckOptions::default()).unwrap();
-    let errors: Vec<String> = checked
-        .report
-        .findings
-        .list()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let errors: Vec<String> = checked.report.findings.list().iter().map(ToString::to_string).collect();
     assert!(checked.report.exit_code() < 2, "{errors:#?}");
     assert!(render_text(&checked.report).contains("106 images"));
     let json: serde_json::Value = serde_json::from_str(&render_json(&checked.report)).unwrap();
@@ -109,9 +73,7 @@ fn coco_mini_opens_by_split_and_has_no_errors() {
 /// Nothing that a browser would fetch.
 fn assert_html(page: &str) {
     assert!(page.starts_with("<!DOCTYPE html>") && page.contains("data:image/jpeg;base64,"));
-    for foreign in [
-        "http://", "https://", "src=", "<script", "<link", "@import", "url(",
-    ] {
+    for foreign in ["http://", "https://", "src=", "<script", "<link", "@import", "url("] {
         assert!(!page.contains(foreign), "the page contains {foreign}");
     }
     assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());

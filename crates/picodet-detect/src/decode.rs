@@ -52,21 +52,13 @@ pub fn box_at<T: Real>(level: &LevelMaps<'_, T>, image: usize, y: usize, x: usiz
     let plane = level.reg.plane();
     let cell = y * width + x;
     let logits = &level.reg.data[image * REG_CHANNELS * plane..];
-    let side = |side: usize| {
-        integral::<T>(std::array::from_fn(|bin| {
-            logits[(side * BINS + bin) * plane + cell]
-        }))
-    };
+    let side =
+        |side: usize| integral::<T>(std::array::from_fn(|bin| logits[(side * BINS + bin) * plane + cell]));
     let stride = T::from_f64(level.stride as f64);
     // Cell centres lie half a stride into the cell.
     let centre = |index: usize| T::from_f64((index as f64 + 0.5) * level.stride as f64);
     let (cx, cy) = (centre(x), centre(y));
-    [
-        cx - side(0) * stride,
-        cy - side(1) * stride,
-        cx + side(2) * stride,
-        cy + side(3) * stride,
-    ]
+    [cx - side(0) * stride, cy - side(1) * stride, cx + side(2) * stride, cy + side(3) * stride]
 }
 
 /// The expectation of a distribution given by logits: a distance in strides, 0 to 7.
@@ -98,14 +90,7 @@ mod tests {
     fn boxes_grow_from_cell_centres() {
         let score = Feature::<f64>::zeros([1, 1, 2, 3]);
         let reg = Feature::<f64>::zeros([1, REG_CHANNELS, 2, 3]);
-        let boxes = boxes(
-            &[LevelMaps {
-                score: &score,
-                reg: &reg,
-                stride: 8,
-            }],
-            0,
-        );
+        let boxes = boxes(&[LevelMaps { score: &score, reg: &reg, stride: 8 }], 0);
         // Uniform bins mean a distance of 3.5 strides to each side.
         assert_eq!(boxes[5], [20.0 - 28.0, 12.0 - 28.0, 20.0 + 28.0, 12.0 + 28.0]);
     }

@@ -21,22 +21,13 @@ impl ImageBox {
     pub fn clipped(self, width: usize, height: usize) -> Self {
         let [x1, y1, x2, y2] = self.0;
         let (width, height) = (width as f32, height as f32);
-        Self([
-            x1.clamp(0.0, width),
-            y1.clamp(0.0, height),
-            x2.clamp(0.0, width),
-            y2.clamp(0.0, height),
-        ])
+        Self([x1.clamp(0.0, width), y1.clamp(0.0, height), x2.clamp(0.0, width), y2.clamp(0.0, height)])
     }
 
     /// Area in square pixels; 0 for an inverted box.
     pub fn area(self) -> f32 {
         let [x1, y1, x2, y2] = self.0;
-        if x2 < x1 || y2 < y1 {
-            0.0
-        } else {
-            (x2 - x1) * (y2 - y1)
-        }
+        if x2 < x1 || y2 < y1 { 0.0 } else { (x2 - x1) * (y2 - y1) }
     }
 
     /// Intersection over union as the reference's suppression computes it (SPEC §6.3): 0 for boxes that do not

@@ -39,10 +39,7 @@ impl Detector {
     /// When the file cannot be read or is not a sound model.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let read = |source| Error::Read {
-            path: path.display().to_string(),
-            source,
-        };
+        let read = |source| Error::Read { path: path.display().to_string(), source };
         let bytes = std::fs::read(path).map_err(read)?;
         Self::new(&Model::from_bytes(&bytes)?, &Options::default())
     }
@@ -70,23 +67,14 @@ impl Detector {
         };
         let in_unit = |value: f32| (0.0..=1.0).contains(&value);
         if !in_unit(options.nms.score_threshold) || !in_unit(options.nms.iou_threshold) {
-            return Err(Error::Option(
-                "score and overlap thresholds lie between 0 and 1".to_owned(),
-            ));
+            return Err(Error::Option("score and overlap thresholds lie between 0 and 1".to_owned()));
         }
-        let graph = pass::keep_outputs(&model.graph, |name| {
-            name.starts_with("score.") || name.starts_with("reg.")
-        });
+        let graph =
+            pass::keep_outputs(&model.graph, |name| name.starts_with("score.") || name.starts_with("reg."));
         let used = |name: &String| graph.params.iter().any(|param| &param.name == name);
         let weights = model.weights.iter().filter(|(name, _)| used(name));
-        let weights = weights
-            .map(|(name, tensor)| (name.clone(), tensor.clone()))
-            .collect();
-        let plan = engine.plan(
-            &graph,
-            &weights,
-            options.input_size.unwrap_or(metadata.input_size),
-        )?;
+        let weights = weights.map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
+        let plan = engine.plan(&graph, &weights, options.input_size.unwrap_or(metadata.input_size))?;
         Ok(Self {
             plan,
             classes: metadata.classes.clone(),
@@ -116,40 +104,24 @@ impl Detector {
     pub fn detect(&mut self, image: &Image) -> Result<Vec<Detection>, Error> {
         let (height, width) = self.plan.input_size();
         let input = picodet_image::to_tensor(image, (height, width), self.resize, self.mean, self.std);
-        let scale = ScaleFactor {
-            y: height as f32 / image.height() as f32,
-            x: width as f32 / image.width() as f32,
-        };
+        let scale =
+            ScaleFactor { y: height as f32 / image.height() as f32, x: width as f32 / image.width() as f32 };
 
-        let outputs = self.plan.run(&Feature {
-            shape: [1, 3, height, width],
-            data: input,
-        })?;
+        let outputs = self.plan.run(&Feature { shape: [1, 3, height, width], data: input })?;
         let levels = level_maps(&outputs, &self.strides);
 
         let scores = decode::scores(&levels, 0);
-        let boxes: Vec<_> = decode::boxes(&levels, 0)
-            .into_iter()
-            .map(|bbox| InputBox(bbox).to_image(scale))
-            .collect();
+        let boxes: Vec<_> =
+            decode::boxes(&levels, 0).into_iter().map(|bbox| InputBox(bbox).to_image(scale)).collect();
         Ok(self.nms.run(&scores, &boxes))
     }
 }
 
 /// The head's maps of each level among named outputs.
 pub fn level_maps<'a, T>(outputs: &'a [(String, Feature<T>)], strides: &[usize]) -> Vec<LevelMaps<'a, T>> {
-    let find = |name: String| {
-        outputs
-            .iter()
-            .find(|output| output.0 == name)
-            .map(|output| &output.1)
-    };
+    let find = |name: String| outputs.iter().find(|output| output.0 == name).map(|output| &output.1);
     let level = |(level, &stride): (usize, &usize)| {
-        Some(LevelMaps {
-            score: find(format!("score.{level}"))?,
-            reg: find(format!("reg.{level}"))?,
-            stride,
-        })
+        Some(LevelMaps { score: find(format!("score.{level}"))?, reg: find(format!("reg.{level}"))?, stride })
     };
     strides.iter().enumerate().filter_map(level).collect()
 }

@@ -30,23 +30,13 @@ impl Model {
         let known = variant(&metadata.variant).ok_or_else(|| Error::Variant(metadata.variant.clone()))?;
         check_metadata(&metadata)?;
         let graph = graph_of(&known.architecture, metadata.classes.len(), metadata.folded);
-        graph
-            .check_weights(&weights)
-            .map_err(|problem| Error::Weights(known.name, problem))?;
-        Ok(Self {
-            variant: known,
-            graph,
-            weights,
-            metadata,
-        })
+        graph.check_weights(&weights).map_err(|problem| Error::Weights(known.name, problem))?;
+        Ok(Self { variant: known, graph, weights, metadata })
     }
 
     /// The bytes of a native file.
     pub fn to_bytes(&self, storage: picodet_weights::Storage) -> Vec<u8> {
-        let file = NativeFile {
-            weights: self.weights.clone(),
-            metadata: self.metadata.clone(),
-        };
+        let file = NativeFile { weights: self.weights.clone(), metadata: self.metadata.clone() };
         picodet_weights::write(&file, storage)
     }
 }
@@ -54,11 +44,7 @@ impl Model {
 /// The graph of an architecture for so many classes, as it is or with its batch norms folded.
 pub fn graph_of(architecture: &Architecture, classes: usize, folded: bool) -> Graph {
     let graph = architecture.graph(classes);
-    if folded {
-        pass::fold_batch_norm_structure(&graph)
-    } else {
-        graph
-    }
+    if folded { pass::fold_batch_norm_structure(&graph) } else { graph }
 }
 
 fn check_metadata(metadata: &Metadata) -> Result<(), Error> {
@@ -68,16 +54,9 @@ fn check_metadata(metadata: &Metadata) -> Result<(), Error> {
     let side_fits = |side: usize| side > 0 && side <= LARGEST_SIDE && side.is_multiple_of(32);
     let number_fits = |value: &f32| value.is_finite();
     let problem = if metadata.classes.is_empty() || metadata.classes.len() > MOST_CLASSES {
-        format!(
-            "{} classes, where 1 to {MOST_CLASSES} make sense",
-            metadata.classes.len()
-        )
+        format!("{} classes, where 1 to {MOST_CLASSES} make sense", metadata.classes.len())
     } else if metadata.category_ids.len() != metadata.classes.len() {
-        format!(
-            "{} category ids for {} classes",
-            metadata.category_ids.len(),
-            metadata.classes.len()
-        )
+        format!("{} category ids for {} classes", metadata.category_ids.len(), metadata.classes.len())
     } else if !side_fits(height) || !side_fits(width) {
         format!("an input of {height}x{width} pixels, where multiples of 32 up to {LARGEST_SIDE} make sense")
     } else if !metadata.mean.iter().all(number_fits)

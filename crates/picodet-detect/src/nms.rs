@@ -18,12 +18,7 @@ pub struct Nms {
 impl Default for Nms {
     /// The reference's evaluation settings.
     fn default() -> Self {
-        Self {
-            score_threshold: 0.025,
-            iou_threshold: 0.6,
-            candidates_per_class: 1000,
-            max_detections: 100,
-        }
+        Self { score_threshold: 0.025, iou_threshold: 0.6, candidates_per_class: 1000, max_detections: 100 }
     }
 }
 
@@ -38,13 +33,9 @@ impl Nms {
             return kept;
         }
         for (class, scores) in scores.chunks(boxes.len()).enumerate() {
-            let candidates = scores
-                .iter()
-                .enumerate()
-                .filter(|(_, score)| **score > self.score_threshold);
-            let mut candidates: Vec<(f32, ImageBox)> = candidates
-                .map(|(anchor, &score)| (score, boxes[anchor]))
-                .collect();
+            let candidates = scores.iter().enumerate().filter(|(_, score)| **score > self.score_threshold);
+            let mut candidates: Vec<(f32, ImageBox)> =
+                candidates.map(|(anchor, &score)| (score, boxes[anchor])).collect();
             candidates.sort_by(|a, b| b.0.total_cmp(&a.0));
             candidates.truncate(self.candidates_per_class);
             self.suppress(class, &candidates, &mut kept);

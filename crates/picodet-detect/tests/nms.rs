@@ -11,10 +11,7 @@ fn suppression_equals_the_reference_bit_for_bit() {
         return;
     };
     let (tensors, _) = read_tensors(&bytes).expect("a sound fixture");
-    let cases: Vec<&str> = tensors
-        .keys()
-        .filter_map(|name| name.strip_suffix(".boxes"))
-        .collect();
+    let cases: Vec<&str> = tensors.keys().filter_map(|name| name.strip_suffix(".boxes")).collect();
     assert!(cases.len() >= 6, "the fixture has {cases:?}");
     let mut wrong = Vec::new();
     for case in cases {
@@ -31,16 +28,10 @@ fn suppression_equals_the_reference_bit_for_bit() {
             rows.extend(found);
         }
         if found_counts != counts.data {
-            wrong.push(format!(
-                "{case}: {found_counts:?} detections, not {:?}",
-                counts.data
-            ));
+            wrong.push(format!("{case}: {found_counts:?} detections, not {:?}", counts.data));
         }
         let same = rows.len() == expected.data.len()
-            && rows
-                .iter()
-                .zip(&expected.data)
-                .all(|(a, b)| a.to_bits() == b.to_bits());
+            && rows.iter().zip(&expected.data).all(|(a, b)| a.to_bits() == b.to_bits());
         if !same {
             wrong.push(format!("{case}: the detections differ"));
         }
@@ -52,20 +43,9 @@ fn suppression_equals_the_reference_bit_for_bit() {
 fn suppress(boxes: &Tensor, scores: &Tensor, image: usize, max_detections: usize) -> Vec<f32> {
     let anchors = boxes.shape[1];
     let boxes = &boxes.data[image * anchors * 4..][..anchors * 4];
-    let boxes: Vec<ImageBox> = boxes
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .map(|bbox| ImageBox(*bbox))
-        .collect();
-    let nms = Nms {
-        max_detections,
-        ..Nms::default()
-    };
+    let boxes: Vec<ImageBox> = boxes.as_chunks::<4>().0.iter().map(|bbox| ImageBox(*bbox)).collect();
+    let nms = Nms { max_detections, ..Nms::default() };
     let per_image = scores.shape[1] * anchors;
     let found = nms.run(&scores.data[image * per_image..][..per_image], &boxes);
-    found
-        .iter()
-        .flat_map(|d| [d.class as f32, d.score].into_iter().chain(d.bbox.0))
-        .collect()
+    found.iter().flat_map(|d| [d.class as f32, d.score].into_iter().chain(d.bbox.0)).collect()
 }

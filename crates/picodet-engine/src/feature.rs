@@ -32,19 +32,11 @@ pub trait Real:
     fn sqrt(self) -> Self;
     /// The larger of two numbers; NaN if either is NaN.
     fn larger(self, other: Self) -> Self {
-        if self > other || self.is_nan() {
-            self
-        } else {
-            other
-        }
+        if self > other || self.is_nan() { self } else { other }
     }
     /// The smaller of two numbers; NaN if either is NaN.
     fn smaller(self, other: Self) -> Self {
-        if self < other || self.is_nan() {
-            self
-        } else {
-            other
-        }
+        if self < other || self.is_nan() { self } else { other }
     }
     /// Whether it is not a number.
     fn is_nan(self) -> bool;
@@ -90,10 +82,7 @@ pub struct Feature<T = f32> {
 impl<T: Real> Feature<T> {
     /// A map of zeros.
     pub fn zeros(shape: [usize; 4]) -> Self {
-        Self {
-            shape,
-            data: vec![T::ZERO; shape.iter().product()],
-        }
+        Self { shape, data: vec![T::ZERO; shape.iter().product()] }
     }
 
     /// Wraps values, or `None` when their number is not that of `shape`.
@@ -110,11 +99,7 @@ impl<T: Real> Feature<T> {
     pub fn convert<U: Real>(&self) -> Feature<U> {
         Feature {
             shape: self.shape,
-            data: self
-                .data
-                .iter()
-                .map(|value| U::from_f64(value.to_f64()))
-                .collect(),
+            data: self.data.iter().map(|value| U::from_f64(value.to_f64())).collect(),
         }
     }
 }

@@ -37,16 +37,8 @@ impl Default for Builder {
 impl Builder {
     /// An empty graph.
     pub fn new() -> Self {
-        let defaults = Defaults {
-            init: InitRule::KaimingNormal,
-            weights_decay: true,
-            norms_decay: false,
-        };
-        Self {
-            graph: Graph::default(),
-            scope: Vec::new(),
-            defaults,
-        }
+        let defaults = Defaults { init: InitRule::KaimingNormal, weights_decay: true, norms_decay: false };
+        Self { graph: Graph::default(), scope: Vec::new(), defaults }
     }
 
     /// The finished graph.
@@ -82,32 +74,17 @@ impl Builder {
 
     /// As [`Builder::with`], changing only how convolution weights start.
     pub fn with_init<R>(&mut self, init: InitRule, block: impl FnOnce(&mut Self) -> R) -> R {
-        self.with(
-            Defaults {
-                init,
-                ..self.defaults
-            },
-            block,
-        )
+        self.with(Defaults { init, ..self.defaults }, block)
     }
 
     /// As [`Builder::with`], changing only whether batch norms decay.
     pub fn with_norms_decay<R>(&mut self, norms_decay: bool, block: impl FnOnce(&mut Self) -> R) -> R {
-        self.with(
-            Defaults {
-                norms_decay,
-                ..self.defaults
-            },
-            block,
-        )
+        self.with(Defaults { norms_decay, ..self.defaults }, block)
     }
 
     /// Names a result.
     pub fn output(&mut self, name: impl ToString, node: NodeId) {
-        self.graph.outputs.push(Output {
-            name: name.to_string(),
-            node,
-        });
+        self.graph.outputs.push(Output { name: name.to_string(), node });
     }
 
     /// The image, `[n, 3, h, w]`.
@@ -124,13 +101,7 @@ impl Builder {
         stride: usize,
         groups: usize,
     ) -> NodeId {
-        let op = Convolution {
-            out_channels,
-            kernel,
-            stride,
-            groups,
-            bias: false,
-        };
+        let op = Convolution { out_channels, kernel, stride, groups, bias: false };
         self.scope("conv", |g| g.append_convolution(x, op, 0.0))
     }
 
@@ -142,23 +113,14 @@ impl Builder {
 
     /// A pointwise convolution with a bias that starts at `bias`; the parameters sit in the scope itself.
     pub fn pointwise_with_bias(&mut self, x: NodeId, out_channels: usize, bias: f32) -> NodeId {
-        let op = Convolution {
-            out_channels,
-            kernel: 1,
-            stride: 1,
-            groups: 1,
-            bias: true,
-        };
+        let op = Convolution { out_channels, kernel: 1, stride: 1, groups: 1, bias: true };
         self.append_convolution(x, op, bias)
     }
 
     fn append_convolution(&mut self, x: NodeId, op: Convolution, bias: f32) -> NodeId {
         let in_channels = self.channels(x);
         let shape = vec![op.out_channels, in_channels / op.groups, op.kernel, op.kernel];
-        let initialiser = self
-            .defaults
-            .init
-            .for_convolution(in_channels, op.groups, op.kernel);
+        let initialiser = self.defaults.init.for_convolution(in_channels, op.groups, op.kernel);
         let decays = self.defaults.weights_decay;
         let mut params = vec![self.param("weight", shape, Role::Weight, initialiser, decays)];
         if op.bias {
@@ -179,13 +141,7 @@ impl Builder {
                 g.param("gamma", gamma, Role::Gamma, Initialiser::Constant(1.0), decays),
                 g.param("beta", beta, Role::Beta, Initialiser::Constant(0.0), decays),
                 g.param("mean", mean, Role::RunningMean, Initialiser::Constant(0.0), false),
-                g.param(
-                    "variance",
-                    variance,
-                    Role::RunningVariance,
-                    Initialiser::Constant(1.0),
-                    false,
-                ),
+                g.param("variance", variance, Role::RunningVariance, Initialiser::Constant(1.0), false),
             ];
             g.append(Op::BatchNorm, &[x], params)
         })
@@ -251,9 +207,7 @@ impl Builder {
 
     /// Bilinear resize by two, up or down.
     pub fn resize_bilinear(&mut self, x: NodeId, factor: ResizeFactor) -> NodeId {
-        self.scope("resize", |g| {
-            g.append(Op::ResizeBilinear(factor), &[x], Vec::new())
-        })
+        self.scope("resize", |g| g.append(Op::ResizeBilinear(factor), &[x], Vec::new()))
     }
 
     /// A fully connected layer with bias; the parameters sit in the scope itself.
@@ -269,13 +223,7 @@ impl Builder {
                 Initialiser::Uniform { limit },
                 decays,
             ),
-            self.param(
-                "bias",
-                vec![out_features],
-                Role::Bias,
-                Initialiser::Constant(0.0),
-                decays,
-            ),
+            self.param("bias", vec![out_features], Role::Bias, Initialiser::Constant(0.0), decays),
         ];
         self.append(Op::Linear { out_features }, &[x], params)
     }
@@ -300,13 +248,7 @@ impl Builder {
         decays: bool,
     ) -> ParamId {
         let name = format!("{}.{leaf}", self.scope.join("."));
-        self.graph.params.push(Param {
-            name,
-            shape,
-            role,
-            initialiser,
-            decays,
-        });
+        self.graph.params.push(Param { name, shape, role, initialiser, decays });
         ParamId(self.graph.params.len() - 1)
     }
 
@@ -317,13 +259,7 @@ impl Builder {
             Ok(shape) => shape,
             Err(problem) => panic!("{scope}: {problem}"),
         };
-        self.graph.nodes.push(Node {
-            op,
-            inputs: inputs.to_vec(),
-            params,
-            scope,
-            shape,
-        });
+        self.graph.nodes.push(Node { op, inputs: inputs.to_vec(), params, scope, shape });
         NodeId(self.graph.nodes.len() - 1)
     }
 }

@@ -27,25 +27,15 @@ impl fmt::Display for CheckError {
 impl std::error::Error for CheckError {}
 
 fn verdict(problems: Vec<String>) -> Result<(), CheckError> {
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(CheckError { problems })
-    }
+    if problems.is_empty() { Ok(()) } else { Err(CheckError { problems }) }
 }
 
 /// The roles and shapes that the parameters of a node must have.
 fn expected_params(graph: &Graph, node: &Node) -> Vec<(Role, Vec<usize>)> {
-    let in_channels = node
-        .inputs
-        .first()
-        .map_or(0, |&input| graph.node(input).shape.channels);
+    let in_channels = node.inputs.first().map_or(0, |&input| graph.node(input).shape.channels);
     match node.op {
         Op::Convolution(c) => {
-            let weight = (
-                Role::Weight,
-                vec![c.out_channels, in_channels / c.groups, c.kernel, c.kernel],
-            );
+            let weight = (Role::Weight, vec![c.out_channels, in_channels / c.groups, c.kernel, c.kernel]);
             let bias = c.bias.then(|| (Role::Bias, vec![c.out_channels]));
             std::iter::once(weight).chain(bias).collect()
         }
@@ -53,10 +43,7 @@ fn expected_params(graph: &Graph, node: &Node) -> Vec<(Role, Vec<usize>)> {
             .map(|role| (role, vec![in_channels]))
             .to_vec(),
         Op::Linear { out_features } => {
-            vec![
-                (Role::Weight, vec![in_channels, out_features]),
-                (Role::Bias, vec![out_features]),
-            ]
+            vec![(Role::Weight, vec![in_channels, out_features]), (Role::Bias, vec![out_features])]
         }
         _ => Vec::new(),
     }
@@ -83,46 +70,27 @@ impl Graph {
                 Err(problem) => problems.push(format!("{scope}: {problem}")),
             }
             if let Some(param) = node.params.iter().find(|param| param.0 >= self.params.len()) {
-                problems.push(format!(
-                    "{scope}: reads parameter {} which does not exist",
-                    param.0
-                ));
+                problems.push(format!("{scope}: reads parameter {} which does not exist", param.0));
                 continue;
             }
             node.params.iter().for_each(|param| readers[param.0] += 1);
-            let found: Vec<_> = self
-                .params_of(node)
-                .map(|param| (param.role, param.shape.clone()))
-                .collect();
+            let found: Vec<_> = self.params_of(node).map(|param| (param.role, param.shape.clone())).collect();
             let expected = expected_params(self, node);
             if found != expected {
-                problems.push(format!(
-                    "{scope}: has parameters {found:?} where {expected:?} belong"
-                ));
+                problems.push(format!("{scope}: has parameters {found:?} where {expected:?} belong"));
             }
         }
         for (param, readers) in self.params.iter().zip(readers) {
             if readers != 1 {
-                problems.push(format!(
-                    "{}: is read by {readers} nodes instead of one",
-                    param.name
-                ));
+                problems.push(format!("{}: is read by {readers} nodes instead of one", param.name));
             }
         }
         let mut names = BTreeSet::new();
-        let all = self
-            .params
-            .iter()
-            .map(|param| &param.name)
-            .chain(self.outputs.iter().map(|output| &output.name));
-        problems.extend(
-            all.filter(|name| !names.insert(*name))
-                .map(|name| format!("{name}: is named twice")),
-        );
-        let missing = self
-            .outputs
-            .iter()
-            .filter(|output| output.node.0 >= self.nodes.len());
+        let all =
+            self.params.iter().map(|param| &param.name).chain(self.outputs.iter().map(|output| &output.name));
+        problems
+            .extend(all.filter(|name| !names.insert(*name)).map(|name| format!("{name}: is named twice")));
+        let missing = self.outputs.iter().filter(|output| output.node.0 >= self.nodes.len());
         problems.extend(missing.map(|output| format!("{}: is the output of no node", output.name)));
         verdict(problems)
     }

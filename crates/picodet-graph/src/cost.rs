@@ -22,11 +22,8 @@ impl std::ops::AddAssign for Cost {
 impl Graph {
     /// The cost of one node for an input of `input` = (height, width) pixels.
     pub fn cost_of(&self, node: &Node, input: (usize, usize)) -> Cost {
-        let parameters = self
-            .params_of(node)
-            .filter(|param| param.role.is_learned())
-            .map(|param| param.len())
-            .sum();
+        let parameters =
+            self.params_of(node).filter(|param| param.role.is_learned()).map(|param| param.len()).sum();
         let weight = self.params_of(node).next().map_or(0, |param| param.len()) as u64;
         let macs = match node.op {
             Op::Convolution(_) => {
@@ -42,9 +39,7 @@ impl Graph {
     /// The cost of the whole graph.
     pub fn cost(&self, input: (usize, usize)) -> Cost {
         let mut total = Cost::default();
-        self.nodes
-            .iter()
-            .for_each(|node| total += self.cost_of(node, input));
+        self.nodes.iter().for_each(|node| total += self.cost_of(node, input));
         total
     }
 }

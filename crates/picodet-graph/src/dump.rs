@@ -38,10 +38,7 @@ impl Graph {
         let mut rest = nodes;
         while let Some(first) = rest.first() {
             let name = first.scope.split('.').nth(level);
-            let len = rest
-                .iter()
-                .take_while(|node| node.scope.split('.').nth(level) == name)
-                .count();
+            let len = rest.iter().take_while(|node| node.scope.split('.').nth(level) == name).count();
             let (block, after) = rest.split_at(len);
             rest = after;
             let Some(name) = name else { continue };
@@ -59,11 +56,7 @@ impl Graph {
                 (0, 0) => String::new(),
                 (parameters, macs) => format!("{parameters:>10} {:>10.2} M", macs as f64 / 1e6),
             };
-            let _ = writeln!(
-                text,
-                "{}",
-                format!("{label:<52} {shape:<18} {numbers}").trim_end()
-            );
+            let _ = writeln!(text, "{}", format!("{label:<52} {shape:<18} {numbers}").trim_end());
             if level + 1 < depth && !(block.len() == 1 && block[0].scope.split('.').count() == level + 1) {
                 self.tree_level(block, input, level + 1, depth, text);
             }

@@ -58,10 +58,7 @@ impl Graph {
 
     /// The node behind a named output.
     pub fn output(&self, name: &str) -> Option<NodeId> {
-        self.outputs
-            .iter()
-            .find(|output| output.name == name)
-            .map(|output| output.node)
+        self.outputs.iter().find(|output| output.name == name).map(|output| output.node)
     }
 
     /// For each node, the nodes that read it.
@@ -77,10 +74,6 @@ impl Graph {
 
     /// The number of learned values: weights, biases and batch-norm affines, without running statistics.
     pub fn parameter_count(&self) -> usize {
-        self.params
-            .iter()
-            .filter(|param| param.role.is_learned())
-            .map(Param::len)
-            .sum()
+        self.params.iter().filter(|param| param.role.is_learned()).map(Param::len).sum()
     }
 }

@@ -24,27 +24,18 @@ pub fn infer(op: &Op, inputs: &[Shape]) -> Result<Shape, String> {
                 ));
             }
             if !x.channels.is_multiple_of(c.groups) || !c.out_channels.is_multiple_of(c.groups) {
-                return Err(format!(
-                    "{op}: {} groups do not divide {} channels",
-                    c.groups, x.channels
-                ));
+                return Err(format!("{op}: {} groups do not divide {} channels", c.groups, x.channels));
             }
             Ok(x.strided(c.stride).with_channels(c.out_channels))
         }
         Op::BatchNorm | Op::Activation(_) | Op::Dropout { .. } => Ok(inputs[0]),
         Op::MaxPool | Op::AveragePool => Ok(inputs[0].strided(2)),
-        Op::GlobalAveragePool => Ok(Shape {
-            channels: inputs[0].channels,
-            height: Extent::Fixed(1),
-            width: Extent::Fixed(1),
-        }),
+        Op::GlobalAveragePool => {
+            Ok(Shape { channels: inputs[0].channels, height: Extent::Fixed(1), width: Extent::Fixed(1) })
+        }
         Op::Add => same(op, inputs[0], inputs[1]),
         Op::Scale => {
-            let vector = Shape {
-                height: Extent::Fixed(1),
-                width: Extent::Fixed(1),
-                ..inputs[0]
-            };
+            let vector = Shape { height: Extent::Fixed(1), width: Extent::Fixed(1), ..inputs[0] };
             same(op, vector, inputs[1]).map(|_| inputs[0])
         }
         Op::Concat => {
@@ -63,24 +54,13 @@ pub fn infer(op: &Op, inputs: &[Shape]) -> Result<Shape, String> {
         }
         Op::ChannelShuffle => {
             if !inputs[0].channels.is_multiple_of(2) {
-                return Err(format!(
-                    "{op} of {} channels: an even number is needed",
-                    inputs[0].channels
-                ));
+                return Err(format!("{op} of {} channels: an even number is needed", inputs[0].channels));
             }
             Ok(inputs[0])
         }
         Op::UpsampleNearest | Op::ResizeBilinear(ResizeFactor::Double) => {
-            let double = |extent: Extent| {
-                extent
-                    .doubled()
-                    .ok_or(format!("{op} of a map of extent {extent}"))
-            };
-            Ok(Shape {
-                height: double(inputs[0].height)?,
-                width: double(inputs[0].width)?,
-                ..inputs[0]
-            })
+            let double = |extent: Extent| extent.doubled().ok_or(format!("{op} of a map of extent {extent}"));
+            Ok(Shape { height: double(inputs[0].height)?, width: double(inputs[0].width)?, ..inputs[0] })
         }
         Op::ResizeBilinear(ResizeFactor::Half) => Ok(inputs[0].strided(2)),
         Op::Linear { out_features } => {
@@ -94,11 +74,7 @@ pub fn infer(op: &Op, inputs: &[Shape]) -> Result<Shape, String> {
 }
 
 fn same(op: &Op, a: Shape, b: Shape) -> Result<Shape, String> {
-    if a == b {
-        Ok(a)
-    } else {
-        Err(format!("{op}: {a} does not go with {b}"))
-    }
+    if a == b { Ok(a) } else { Err(format!("{op}: {a} does not go with {b}")) }
 }
 
 #[cfg(test)]

@@ -63,18 +63,14 @@ impl InitRule {
         let window = (kernel * kernel) as f32;
         let fan_in = (in_channels / groups) as f32 * window;
         match self {
-            Self::KaimingNormal => Initialiser::Normal {
-                std: (2.0 / fan_in).sqrt(),
-            },
-            Self::KaimingUniform => Initialiser::Uniform {
-                limit: (6.0 / fan_in).sqrt(),
-            },
-            Self::FrameworkDefault => Initialiser::Normal {
-                std: (2.0 / (in_channels as f32 * window)).sqrt(),
-            },
-            Self::XavierUniform => Initialiser::Uniform {
-                limit: (6.0 / (fan_in + in_channels as f32)).sqrt(),
-            },
+            Self::KaimingNormal => Initialiser::Normal { std: (2.0 / fan_in).sqrt() },
+            Self::KaimingUniform => Initialiser::Uniform { limit: (6.0 / fan_in).sqrt() },
+            Self::FrameworkDefault => {
+                Initialiser::Normal { std: (2.0 / (in_channels as f32 * window)).sqrt() }
+            }
+            Self::XavierUniform => {
+                Initialiser::Uniform { limit: (6.0 / (fan_in + in_channels as f32)).sqrt() }
+            }
             Self::Normal(std) => Initialiser::Normal { std },
         }
     }

@@ -29,9 +29,7 @@ impl Extent {
     /// The extent after a window of stride `stride` with "same" padding.
     pub fn strided(self, stride: usize) -> Self {
         match self {
-            Self::Input { divisor } => Self::Input {
-                divisor: divisor * stride,
-            },
+            Self::Input { divisor } => Self::Input { divisor: divisor * stride },
             Self::Fixed(extent) => Self::Fixed(extent.div_ceil(stride)),
         }
     }
@@ -73,11 +71,7 @@ pub struct Shape {
 impl Shape {
     /// The network input itself: one cell a pixel.
     pub fn input(channels: usize) -> Self {
-        Self {
-            channels,
-            height: Extent::Input { divisor: 1 },
-            width: Extent::Input { divisor: 1 },
-        }
+        Self { channels, height: Extent::Input { divisor: 1 }, width: Extent::Input { divisor: 1 } }
     }
 
     /// The same map with another number of channels.
@@ -87,20 +81,12 @@ impl Shape {
 
     /// The map after a window of stride `stride` with "same" padding.
     pub fn strided(self, stride: usize) -> Self {
-        Self {
-            height: self.height.strided(stride),
-            width: self.width.strided(stride),
-            ..self
-        }
+        Self { height: self.height.strided(stride), width: self.width.strided(stride), ..self }
     }
 
     /// `[channels, height, width]` for an input of `input` = (height, width) pixels.
     pub fn resolve(self, input: (usize, usize)) -> [usize; 3] {
-        [
-            self.channels,
-            self.height.resolve(input.0),
-            self.width.resolve(input.1),
-        ]
+        [self.channels, self.height.resolve(input.0), self.width.resolve(input.1)]
     }
 }
 
@@ -129,10 +115,7 @@ mod tests {
 
     #[test]
     fn only_exact_strides_double() {
-        assert_eq!(
-            Extent::Input { divisor: 32 }.doubled(),
-            Some(Extent::Input { divisor: 16 })
-        );
+        assert_eq!(Extent::Input { divisor: 32 }.doubled(), Some(Extent::Input { divisor: 16 }));
         assert_eq!(Extent::Input { divisor: 64 }.doubled(), None);
         assert_eq!(Extent::Input { divisor: 1 }.doubled(), None);
     }

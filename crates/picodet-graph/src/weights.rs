@@ -22,24 +22,16 @@ impl Tensor {
     /// # Errors
     /// Says so when the number of values is not the product of `shape`, or when that product overflows.
     pub fn new(shape: Vec<usize>, data: Vec<f32>) -> Result<Self, String> {
-        let expected = shape
-            .iter()
-            .try_fold(1usize, |product, &extent| product.checked_mul(extent));
+        let expected = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
         if expected != Some(data.len()) {
-            return Err(format!(
-                "a tensor of shape {shape:?} cannot hold {} values",
-                data.len()
-            ));
+            return Err(format!("a tensor of shape {shape:?} cannot hold {} values", data.len()));
         }
         Ok(Self { shape, data })
     }
 
     /// A tensor filled with one value.
     pub fn full(shape: &[usize], value: f32) -> Self {
-        Self {
-            shape: shape.to_vec(),
-            data: vec![value; shape.iter().product()],
-        }
+        Self { shape: shape.to_vec(), data: vec![value; shape.iter().product()] }
     }
 }
 

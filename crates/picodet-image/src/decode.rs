@@ -19,10 +19,7 @@ pub struct Limits {
 impl Default for Limits {
     /// 100 million pixels, 65,535 a side.
     fn default() -> Self {
-        Self {
-            pixels: 100_000_000,
-            side: 65_535,
-        }
+        Self { pixels: 100_000_000, side: 65_535 }
     }
 }
 
@@ -93,15 +90,9 @@ fn open(
     let (format, name) = format_of(bytes)?;
     if format == ImageFormat::Jpeg && is_lossless_jpeg(bytes) {
         let problem = "lossless JPEG is not read; save it as PNG or as an ordinary JPEG".to_owned();
-        return Err(DecodeError::Broken {
-            format: name,
-            problem,
-        });
+        return Err(DecodeError::Broken { format: name, problem });
     }
-    let broken = |error: ImageError| DecodeError::Broken {
-        format: name,
-        problem: error.to_string(),
-    };
+    let broken = |error: ImageError| DecodeError::Broken { format: name, problem: error.to_string() };
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut allowed = image::Limits::default();
     // Four channels of 16 bits are the most that a pixel takes.
@@ -110,17 +101,10 @@ fn open(
     let mut decoder = reader.into_decoder().map_err(broken)?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > limits.pixels || width > limits.side || height > limits.side {
-        return Err(DecodeError::TooLarge {
-            width,
-            height,
-            limit: limits.pixels,
-        });
+        return Err(DecodeError::TooLarge { width, height, limit: limits.pixels });
     }
     if width == 0 || height == 0 {
-        return Err(DecodeError::Broken {
-            format: name,
-            problem: "it has no pixels".to_owned(),
-        });
+        return Err(DecodeError::Broken { format: name, problem: "it has no pixels".to_owned() });
     }
     // A broken EXIF block does not make the pixels useless.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
@@ -154,10 +138,7 @@ pub fn dimensions(bytes: &[u8], limits: &Limits) -> Result<(usize, usize), Decod
 /// When the bytes are no image, broken, or larger than the limits; limits are checked before memory is taken.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Image, DecodeError> {
     let (decoder, orientation, name) = open(bytes, limits)?;
-    let broken = |problem: String| DecodeError::Broken {
-        format: name,
-        problem,
-    };
+    let broken = |problem: String| DecodeError::Broken { format: name, problem };
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| broken(error.to_string()))?;
     picture.apply_orientation(orientation);
     let (width, height) = (picture.width() as usize, picture.height() as usize);
@@ -172,21 +153,15 @@ fn upper(values: &[u16]) -> Vec<u8> {
 fn into_rgb(picture: DynamicImage) -> Vec<u8> {
     match picture {
         DynamicImage::ImageRgb16(picture) => upper(&picture),
-        DynamicImage::ImageRgba16(picture) => upper(&picture)
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .flat_map(|&[r, g, b, _]| [r, g, b])
-            .collect(),
+        DynamicImage::ImageRgba16(picture) => {
+            upper(&picture).as_chunks::<4>().0.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect()
+        }
         DynamicImage::ImageLuma16(picture) => {
             upper(&picture).into_iter().flat_map(|grey| [grey; 3]).collect()
         }
-        DynamicImage::ImageLumaA16(picture) => upper(&picture)
-            .as_chunks::<2>()
-            .0
-            .iter()
-            .flat_map(|&[grey, _]| [grey; 3])
-            .collect(),
+        DynamicImage::ImageLumaA16(picture) => {
+            upper(&picture).as_chunks::<2>().0.iter().flat_map(|&[grey, _]| [grey; 3]).collect()
+        }
         other => other.into_rgb8().into_raw(),
     }
 }

@@ -51,11 +51,7 @@ pub fn draw(image: &Image, labels: &[Label]) -> Image {
 
 /// A coordinate as a pixel inside the picture.
 fn inside(value: f32, extent: usize) -> usize {
-    if value.is_finite() {
-        (value.round().max(0.0) as usize).min(extent - 1)
-    } else {
-        0
-    }
+    if value.is_finite() { (value.round().max(0.0) as usize).min(extent - 1) } else { 0 }
 }
 
 fn outline(image: &mut Image, label: &Label, thickness: usize) {
@@ -69,19 +65,9 @@ fn outline(image: &mut Image, label: &Label, thickness: usize) {
     let across = thickness.min(right - left + 1);
     let down = thickness.min(bottom - top + 1);
     fill(image, (left, top), (right + 1, top + down), label.colour);
-    fill(
-        image,
-        (left, bottom + 1 - down),
-        (right + 1, bottom + 1),
-        label.colour,
-    );
+    fill(image, (left, bottom + 1 - down), (right + 1, bottom + 1), label.colour);
     fill(image, (left, top), (left + across, bottom + 1), label.colour);
-    fill(
-        image,
-        (right + 1 - across, top),
-        (right + 1, bottom + 1),
-        label.colour,
-    );
+    fill(image, (right + 1 - across, top), (right + 1, bottom + 1), label.colour);
 }
 
 fn fill(image: &mut Image, from: (usize, usize), to: (usize, usize), colour: [u8; 3]) {
@@ -103,17 +89,9 @@ fn caption(image: &mut Image, label: &Label, thickness: usize, scale: usize) {
     let box_left = inside(label.bbox[0], image.width());
     let left = box_left.min(image.width().saturating_sub(bar_width));
     let box_top = inside(label.bbox[1], image.height());
-    let top = if box_top >= bar_height {
-        box_top - bar_height
-    } else {
-        (box_top + thickness).min(image.height())
-    };
-    fill(
-        image,
-        (left, top),
-        (left + bar_width, top + bar_height),
-        label.colour,
-    );
+    let top =
+        if box_top >= bar_height { box_top - bar_height } else { (box_top + thickness).min(image.height()) };
+    fill(image, (left, top), (left + bar_width, top + bar_height), label.colour);
     let [r, g, b] = label.colour.map(u32::from);
     let bright = 299 * r + 587 * g + 114 * b > 140_000;
     let ink = if bright { [16, 16, 16] } else { [255, 255, 255] };
@@ -141,20 +119,8 @@ mod tests {
     #[test]
     fn boxes_that_leave_the_picture_or_are_no_boxes_do_no_harm() {
         let image = Image::filled(20, 10, [0; 3]);
-        for bbox in [
-            [-5.0, -5.0, 100.0, 100.0],
-            [f32::NAN; 4],
-            [15.0, 8.0, 2.0, 1.0],
-            [f32::INFINITY; 4],
-        ] {
-            let drawn = draw(
-                &image,
-                &[Label {
-                    bbox,
-                    text: "超 label".to_owned(),
-                    colour: [255, 0, 0],
-                }],
-            );
+        for bbox in [[-5.0, -5.0, 100.0, 100.0], [f32::NAN; 4], [15.0, 8.0, 2.0, 1.0], [f32::INFINITY; 4]] {
+            let drawn = draw(&image, &[Label { bbox, text: "超 label".to_owned(), colour: [255, 0, 0] }]);
             assert_eq!((drawn.width(), drawn.height()), (20, 10));
         }
     }
@@ -162,11 +128,7 @@ mod tests {
     #[test]
     fn an_outline_lies_on_the_box() {
         let image = Image::filled(40, 40, [0; 3]);
-        let label = Label {
-            bbox: [5.0, 6.0, 30.0, 31.0],
-            text: String::new(),
-            colour: [9, 8, 7],
-        };
+        let label = Label { bbox: [5.0, 6.0, 30.0, 31.0], text: String::new(), colour: [9, 8, 7] };
         let drawn = draw(&image, &[label]);
         assert_eq!(drawn.pixel(5, 20), [9, 8, 7]);
         assert_eq!(drawn.pixel(30, 20), [9, 8, 7]);

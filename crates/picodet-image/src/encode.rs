@@ -13,12 +13,7 @@ pub fn encode_png(image: &Image) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     // Writing to memory does not fail, and the sides of a decoded picture fit 32 bits.
     let _ = PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, FilterType::Adaptive)
-        .write_image(
-            image.data(),
-            image.width() as u32,
-            image.height() as u32,
-            ExtendedColorType::Rgb8,
-        );
+        .write_image(image.data(), image.width() as u32, image.height() as u32, ExtendedColorType::Rgb8);
     bytes.into_inner()
 }
 

@@ -20,11 +20,7 @@ impl Image {
     /// A picture of one colour; sides of 0 become 1.
     pub fn filled(width: usize, height: usize, colour: [u8; 3]) -> Self {
         let (width, height) = (width.max(1), height.max(1));
-        Self {
-            width,
-            height,
-            data: colour.repeat(width * height),
-        }
+        Self { width, height, data: colour.repeat(width * height) }
     }
 
     /// Columns.
@@ -59,13 +55,7 @@ impl Image {
     /// The picture in another size, without regard to its proportions.
     pub fn resized(&self, (height, width): (usize, usize), interpolation: Interpolation) -> Self {
         let (height, width) = (height.max(1), width.max(1));
-        let data = resize_u8(
-            &self.data,
-            (self.height, self.width),
-            3,
-            (height, width),
-            interpolation,
-        );
+        let data = resize_u8(&self.data, (self.height, self.width), 3, (height, width), interpolation);
         Self { width, height, data }
     }
 }

@@ -17,9 +17,8 @@ pub fn to_tensor(
     let plane = resized.width() * resized.height();
     let mut tensor = vec![0.0; 3 * plane];
     for channel in 0..3 {
-        let table: Vec<f32> = (0..=255u8)
-            .map(|value| normalised(value, mean[channel], std[channel]))
-            .collect();
+        let table: Vec<f32> =
+            (0..=255u8).map(|value| normalised(value, mean[channel], std[channel])).collect();
         let target = &mut tensor[channel * plane..][..plane];
         for (value, pixel) in target.iter_mut().zip(resized.data().as_chunks::<3>().0) {
             *value = table[usize::from(pixel[channel])];

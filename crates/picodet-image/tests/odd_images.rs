@@ -34,11 +34,7 @@ fn difference(a: &Image, b: &Image) -> (u8, f64) {
 
 /// What must be refused: the suite's broken files, and lossless JPEG, which is of no use to a detector.
 fn is_refused(path: &Path) -> bool {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let lossless = path.components().any(|part| part.as_os_str() == "lossless") && name.ends_with(".jpg");
     (name.starts_with('x') && path.components().any(|part| part.as_os_str() == "pngsuite")) || lossless
 }
@@ -50,12 +46,7 @@ fn every_odd_file_is_decoded_or_refused_with_a_reason() {
     };
     let mut paths = Vec::new();
     files(&folder, &mut paths);
-    assert!(
-        paths.len() > 200,
-        "only {} files in {}",
-        paths.len(),
-        folder.display()
-    );
+    assert!(paths.len() > 200, "only {} files in {}", paths.len(), folder.display());
     let mut wrong = Vec::new();
     for path in &paths {
         let name = path.display();
@@ -86,10 +77,7 @@ fn jpegs_equal_their_reference_pictures() {
     files(&folder, &mut paths);
     let mut wrong = Vec::new();
     let mut compared = 0;
-    for path in paths
-        .iter()
-        .filter(|path| path.extension().is_some_and(|ending| ending == "jpg"))
-    {
+    for path in paths.iter().filter(|path| path.extension().is_some_and(|ending| ending == "jpg")) {
         // The references of these two are from another decoder; the folder's own list leaves them out.
         if path.ends_with("jpg-size-3x3.jpg") || path.ends_with("jpg-size-4x4.jpg") {
             continue;
@@ -105,10 +93,7 @@ fn jpegs_equal_their_reference_pictures() {
             || largest > allowed
             || mean > 4.0
         {
-            wrong.push(format!(
-                "{}: differs by up to {largest}, {mean:.2} in the mean",
-                path.display()
-            ));
+            wrong.push(format!("{}: differs by up to {largest}, {mean:.2} in the mean", path.display()));
         }
     }
     assert!(compared >= 15, "only {compared} pictures were compared");
@@ -141,10 +126,8 @@ fn every_exif_orientation_gives_the_same_upright_picture() {
 #[test]
 fn sixteen_bits_lose_their_lower_byte_and_alpha_is_dropped() {
     let mut png = Vec::new();
-    let pixels: Vec<u8> = [0x12ffu16, 0xff80, 0x00ff, 0x0000]
-        .iter()
-        .flat_map(|value| value.to_be_bytes())
-        .collect();
+    let pixels: Vec<u8> =
+        [0x12ffu16, 0xff80, 0x00ff, 0x0000].iter().flat_map(|value| value.to_be_bytes()).collect();
     let native: Vec<u8> = pixels
         .as_chunks::<2>()
         .0
@@ -166,22 +149,10 @@ fn claimed(width: u32, height: u32) -> Vec<u8> {
     let mut crc = !0u32;
     for byte in &header {
         crc ^= u32::from(*byte);
-        (0..8).for_each(|_| {
-            crc = if crc & 1 == 1 {
-                crc >> 1 ^ 0xedb8_8320
-            } else {
-                crc >> 1
-            }
-        });
+        (0..8).for_each(|_| crc = if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 });
     }
     let idat = [0, 0, 0, 0, b'I', b'D', b'A', b'T', 0x35, 0xaf, 0x06, 0x1e];
-    [
-        &b"\x89PNG\r\n\x1a\n\0\0\0\x0d"[..],
-        &header,
-        &(!crc).to_be_bytes(),
-        &idat,
-    ]
-    .concat()
+    [&b"\x89PNG\r\n\x1a\n\0\0\0\x0d"[..], &header, &(!crc).to_be_bytes(), &idat].concat()
 }
 
 #[test]
@@ -189,24 +160,10 @@ fn a_claim_of_gigapixels_is_refused_at_once() {
     let bytes = claimed(50_000, 50_000);
     let start = Instant::now();
     let error = decode(&bytes, &Limits::default()).expect_err("far too large");
-    assert!(
-        matches!(
-            error,
-            DecodeError::TooLarge {
-                width: 50_000,
-                height: 50_000,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, DecodeError::TooLarge { width: 50_000, height: 50_000, .. }), "{error}");
     assert!(error.to_string().contains("scale it down"), "{error}");
     // Not a matter of speed: decoding 2.5 gigapixels would take many seconds and gigabytes.
-    assert!(
-        start.elapsed() < Duration::from_secs(1),
-        "took {:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < Duration::from_secs(1), "took {:?}", start.elapsed());
 }
 
 proptest! {

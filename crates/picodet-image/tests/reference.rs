@@ -7,12 +7,7 @@ use safetensors::SafeTensors;
 const SOURCE: (usize, usize) = (123, 187);
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .map(|chunk| f32::from_le_bytes(*chunk))
-        .collect()
+    bytes.as_chunks::<4>().0.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect()
 }
 
 #[test]
@@ -21,12 +16,7 @@ fn every_interpolation_equals_opencv() {
         return;
     };
     let file = SafeTensors::deserialize(&bytes).expect("a sound fixture");
-    let tensor = |name: String| {
-        file.tensor(&name)
-            .expect("a tensor of the fixture")
-            .data()
-            .to_vec()
-    };
+    let tensor = |name: String| file.tensor(&name).expect("a tensor of the fixture").data().to_vec();
     let source = tensor("src_u8".to_owned());
     let source_floats: Vec<f32> = source.iter().map(|&value| f32::from(value)).collect();
     let mut wrong = Vec::new();
@@ -45,11 +35,7 @@ fn every_interpolation_equals_opencv() {
             }
             let expected = floats(&tensor(format!("{name}.f32")));
             let found = resize_f32(&source_floats, SOURCE, 3, size, interpolation);
-            let largest = found
-                .iter()
-                .zip(&expected)
-                .map(|(a, b)| (a - b).abs())
-                .fold(0.0, f32::max);
+            let largest = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             if largest > 1e-3 || found.len() != expected.len() {
                 wrong.push(format!("{name}.f32: differs by up to {largest}"));
             }
@@ -64,23 +50,11 @@ fn preprocessing_equals_the_reference() {
         return;
     };
     let file = SafeTensors::deserialize(&bytes).expect("a sound fixture");
-    let tensor = |name: &str| {
-        file.tensor(name)
-            .expect("a tensor of the fixture")
-            .data()
-            .to_vec()
-    };
+    let tensor = |name: &str| file.tensor(name).expect("a tensor of the fixture").data().to_vec();
     let image = Image::new(SOURCE.1, SOURCE.0, tensor("src_u8")).expect("the fixture's picture");
     let (mean, std) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
     let found = to_tensor(&image, (96, 128), Interpolation::Cubic, mean, std);
     let expected = floats(&tensor("eval.image"));
-    let largest = found
-        .iter()
-        .zip(&expected)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, f32::max);
-    assert!(
-        largest <= 1e-6 && found.len() == expected.len(),
-        "differs by up to {largest}"
-    );
+    let largest = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(largest <= 1e-6 && found.len() == expected.len(), "differs by up to {largest}");
 }

@@ -48,17 +48,11 @@ pub fn sites_of_graph(graph: &Graph) -> Vec<ConvolutionSite> {
     let mut sites = Vec::new();
     let mut reached: Vec<BTreeSet<usize>> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
-        let upstream: BTreeSet<usize> = node
-            .inputs
-            .iter()
-            .flat_map(|input| reached[input.0].iter().copied())
-            .collect();
+        let upstream: BTreeSet<usize> =
+            node.inputs.iter().flat_map(|input| reached[input.0].iter().copied()).collect();
         if let Op::Convolution(op) = node.op {
-            let weight_shape = graph
-                .params_of(node)
-                .next()
-                .map(|param| param.shape.clone())
-                .unwrap_or_default();
+            let weight_shape =
+                graph.params_of(node).next().map(|param| param.shape.clone()).unwrap_or_default();
             reached.push(BTreeSet::from([sites.len()]));
             sites.push(ConvolutionSite {
                 key: node.scope.clone(),
@@ -81,14 +75,9 @@ pub fn sites_of_foreign(network: &ForeignNetwork) -> Vec<ConvolutionSite> {
     let mut reached: Vec<BTreeSet<usize>> = Vec::with_capacity(network.nodes.len());
     for (index, node) in network.nodes.iter().enumerate() {
         // A hostile file may read what comes later; such inputs count as none.
-        let inputs = node
-            .inputs
-            .iter()
-            .filter_map(|input| makers.get(input.as_str()).copied());
-        let upstream: BTreeSet<usize> = inputs
-            .filter(|&maker| maker < index)
-            .flat_map(|maker| reached[maker].iter().copied())
-            .collect();
+        let inputs = node.inputs.iter().filter_map(|input| makers.get(input.as_str()).copied());
+        let upstream: BTreeSet<usize> =
+            inputs.filter(|&maker| maker < index).flat_map(|maker| reached[maker].iter().copied()).collect();
         if let Some(convolution) = &node.convolution {
             reached.push(BTreeSet::from([sites.len()]));
             sites.push(ConvolutionSite {
@@ -113,20 +102,15 @@ pub fn sites_of_foreign(network: &ForeignNetwork) -> Vec<ConvolutionSite> {
 /// When the networks are not the same; names the first sites without counterpart.
 pub fn align(ours: &[ConvolutionSite], theirs: &[ConvolutionSite]) -> Result<Vec<usize>, AlignError> {
     if ours.len() != theirs.len() {
-        return Err(AlignError::Count {
-            ours: ours.len(),
-            theirs: theirs.len(),
-        });
+        return Err(AlignError::Count { ours: ours.len(), theirs: theirs.len() });
     }
     let our_colours = colours(ours);
     let mut places: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
     for (index, colour) in colours(theirs).into_iter().enumerate().rev() {
         places.entry(colour).or_default().push(index);
     }
-    let found: Vec<Option<usize>> = our_colours
-        .iter()
-        .map(|colour| places.get_mut(colour).and_then(Vec::pop))
-        .collect();
+    let found: Vec<Option<usize>> =
+        our_colours.iter().map(|colour| places.get_mut(colour).and_then(Vec::pop)).collect();
     let missing: Vec<String> = ours
         .iter()
         .zip(&found)
@@ -135,11 +119,7 @@ pub fn align(ours: &[ConvolutionSite], theirs: &[ConvolutionSite]) -> Result<Vec
         .collect();
     if !missing.is_empty() {
         let shown = missing.iter().take(4).cloned().collect::<Vec<_>>().join(", ");
-        let more = if missing.len() > 4 {
-            format!(" and {} more", missing.len() - 4)
-        } else {
-            String::new()
-        };
+        let more = if missing.len() > 4 { format!(" and {} more", missing.len() - 4) } else { String::new() };
         return Err(AlignError::Missing(format!("{shown}{more}")));
     }
     Ok(found.into_iter().flatten().collect())
@@ -155,14 +135,9 @@ fn hash(value: impl Hash) -> u64 {
 fn colours(sites: &[ConvolutionSite]) -> Vec<u64> {
     let mut downstream = vec![Vec::new(); sites.len()];
     for (index, site) in sites.iter().enumerate() {
-        site.upstream
-            .iter()
-            .for_each(|&before| downstream[before].push(index));
+        site.upstream.iter().for_each(|&before| downstream[before].push(index));
     }
-    let mut colours: Vec<u64> = sites
-        .iter()
-        .map(|s| hash((&s.weight_shape, s.stride, s.groups)))
-        .collect();
+    let mut colours: Vec<u64> = sites.iter().map(|s| hash((&s.weight_shape, s.stride, s.groups))).collect();
     let count = |colours: &[u64]| colours.iter().collect::<BTreeSet<_>>().len();
     let mut distinct = 0;
     while count(&colours) > distinct {
@@ -188,29 +163,16 @@ pub fn import(graph: &Graph, network: &ForeignNetwork) -> Result<(Graph, Weights
     let folded = pass::fold_batch_norm_structure(graph);
     let ours = sites_of_graph(&folded);
     let places = align(&ours, &sites_of_foreign(network))?;
-    let convolutions: Vec<_> = network
-        .nodes
-        .iter()
-        .filter_map(|node| node.convolution.as_ref())
-        .collect();
-    let names: HashMap<&str, usize> = ours
-        .iter()
-        .enumerate()
-        .map(|(index, site)| (site.key.as_str(), places[index]))
-        .collect();
+    let convolutions: Vec<_> = network.nodes.iter().filter_map(|node| node.convolution.as_ref()).collect();
+    let names: HashMap<&str, usize> =
+        ours.iter().enumerate().map(|(index, site)| (site.key.as_str(), places[index])).collect();
     let mut weights = Weights::new();
     for (scope, place) in names {
         let convolution = convolutions[place];
         let out = convolution.weight.shape[0];
-        let bias = convolution.bias.clone().map(|bias| Tensor {
-            shape: vec![out],
-            data: bias.data,
-        });
+        let bias = convolution.bias.clone().map(|bias| Tensor { shape: vec![out], data: bias.data });
         weights.insert(format!("{scope}.weight"), convolution.weight.clone());
-        weights.insert(
-            format!("{scope}.bias"),
-            bias.unwrap_or_else(|| Tensor::full(&[out], 0.0)),
-        );
+        weights.insert(format!("{scope}.bias"), bias.unwrap_or_else(|| Tensor::full(&[out], 0.0)));
     }
     Ok((folded, weights))
 }

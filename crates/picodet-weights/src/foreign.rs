@@ -45,12 +45,9 @@ impl ForeignNetwork {
     /// For each value, the node that makes it.
     pub(crate) fn makers(&self) -> HashMap<&str, usize> {
         let outputs = |(index, node): (usize, &'_ ForeignNode)| -> Vec<(usize, usize)> {
-            (0..node.outputs.len())
-                .map(move |output| (index, output))
-                .collect()
+            (0..node.outputs.len()).map(move |output| (index, output)).collect()
         };
         let all = self.nodes.iter().enumerate().flat_map(outputs);
-        all.map(|(node, output)| (self.nodes[node].outputs[output].as_str(), node))
-            .collect()
+        all.map(|(node, output)| (self.nodes[node].outputs[output].as_str(), node)).collect()
     }
 }

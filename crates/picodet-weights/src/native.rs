@@ -89,22 +89,15 @@ pub fn read_tensors(bytes: &[u8]) -> Result<(Weights, BTreeMap<String, String>),
     };
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
     let file = SafeTensors::deserialize(bytes).map_err(wrong)?;
-    let entries = header
-        .metadata()
-        .clone()
-        .unwrap_or_default()
-        .into_iter()
-        .collect();
+    let entries = header.metadata().clone().unwrap_or_default().into_iter().collect();
     let mut weights = Weights::new();
     for (name, view) in file.iter() {
         let data = widen(&view).ok_or_else(|| ReadError::Tensor {
             name: name.to_owned(),
             problem: format!("type {:?}", view.dtype()),
         })?;
-        let tensor = Tensor::new(view.shape().to_vec(), data).map_err(|problem| ReadError::Tensor {
-            name: name.to_owned(),
-            problem,
-        })?;
+        let tensor = Tensor::new(view.shape().to_vec(), data)
+            .map_err(|problem| ReadError::Tensor { name: name.to_owned(), problem })?;
         weights.insert(name.to_owned(), tensor);
     }
     Ok((weights, entries))
@@ -120,12 +113,7 @@ pub fn write_tensors(weights: &Weights, entries: &BTreeMap<String, String>) -> V
 
 fn widen(view: &TensorView<'_>) -> Option<Vec<f32>> {
     fn each<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-        bytes
-            .as_chunks::<N>()
-            .0
-            .iter()
-            .map(|chunk| value(*chunk))
-            .collect()
+        bytes.as_chunks::<N>().0.iter().map(|chunk| value(*chunk)).collect()
     }
     let bytes = view.data();
     Some(match view.dtype() {
@@ -148,19 +136,13 @@ fn write_stored(weights: &Weights, entries: &BTreeMap<String, String>, storage: 
         .iter()
         .map(|(name, tensor)| match narrow(tensor) {
             true => {
-                let bytes = tensor
-                    .data
-                    .iter()
-                    .flat_map(|value| f16::from_f32(*value).to_le_bytes())
-                    .collect();
+                let bytes =
+                    tensor.data.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect();
                 (name, tensor, Dtype::F16, bytes)
             }
-            false => (
-                name,
-                tensor,
-                Dtype::F32,
-                tensor.data.iter().flat_map(|value| value.to_le_bytes()).collect(),
-            ),
+            false => {
+                (name, tensor, Dtype::F32, tensor.data.iter().flat_map(|value| value.to_le_bytes()).collect())
+            }
         })
         .collect();
     let views = stored.iter().map(|(name, tensor, dtype, bytes)| {
@@ -172,10 +154,7 @@ fn write_stored(weights: &Weights, entries: &BTreeMap<String, String>, storage: 
     // all of ours in the order of their keys.
     let mut metadata = HashMap::new();
     if !entries.is_empty() {
-        metadata.insert(
-            ALL.to_owned(),
-            serde_json::Value::from_iter(entries.clone()).to_string(),
-        );
+        metadata.insert(ALL.to_owned(), serde_json::Value::from_iter(entries.clone()).to_string());
     }
     serialize(views, (!metadata.is_empty()).then_some(metadata)).expect("tensors serialise to memory")
 }
@@ -192,10 +171,7 @@ impl Metadata {
             ("variant", self.variant.clone()),
             ("classes", json(self.classes.clone().into())),
             ("category_ids", json(self.category_ids.clone().into())),
-            (
-                "input_size",
-                json(vec![self.input_size.0, self.input_size.1].into()),
-            ),
+            ("input_size", json(vec![self.input_size.0, self.input_size.1].into())),
             ("mean", json(self.mean.to_vec().into())),
             ("std", json(self.std.to_vec().into())),
             ("resize", self.resize.clone()),
@@ -209,10 +185,7 @@ impl Metadata {
     }
 
     fn from_entries(entries: &mut BTreeMap<String, String>) -> Result<Self, ReadError> {
-        let broken = |key: &str, problem: String| ReadError::Metadata {
-            key: key.to_owned(),
-            problem,
-        };
+        let broken = |key: &str, problem: String| ReadError::Metadata { key: key.to_owned(), problem };
         if let Some(all) = entries.remove(ALL) {
             let all: BTreeMap<String, String> =
                 serde_json::from_str(&all).map_err(|error| broken(ALL, error.to_string()))?;
@@ -228,10 +201,7 @@ impl Metadata {
         };
         let format = take("format")?;
         if format != FORMAT {
-            return Err(broken(
-                "picodet.format",
-                format!("is {format}, but this program reads {FORMAT}"),
-            ));
+            return Err(broken("picodet.format", format!("is {format}, but this program reads {FORMAT}")));
         }
         let mut parsed = |key: &str| -> Result<serde_json::Value, ReadError> {
             serde_json::from_str(&take(key)?).map_err(|error| broken(key, error.to_string()))
@@ -265,20 +235,8 @@ mod tests {
 
     fn model() -> Model {
         let mut weights = Weights::new();
-        weights.insert(
-            "b".to_owned(),
-            Tensor {
-                shape: vec![2],
-                data: vec![1.5, -2.0],
-            },
-        );
-        weights.insert(
-            "a".to_owned(),
-            Tensor {
-                shape: vec![1, 2],
-                data: vec![0.25, 1e9],
-            },
-        );
+        weights.insert("b".to_owned(), Tensor { shape: vec![2], data: vec![1.5, -2.0] });
+        weights.insert("a".to_owned(), Tensor { shape: vec![1, 2], data: vec![0.25, 1e9] });
         let metadata = Metadata {
             variant: "legacy_s_320".to_owned(),
             classes: vec!["a \"quoted\" class".to_owned(), "类".to_owned()],

@@ -14,10 +14,7 @@ const MOST_VALUES: usize = 100_000_000;
 const HALF_FLAG: u32 = 0x0130_6B47;
 
 fn wrong(line: usize, problem: impl std::fmt::Display) -> ReadError {
-    ReadError::Format {
-        format: "an ncnn .param file",
-        problem: format!("{problem} in line {line}"),
-    }
+    ReadError::Format { format: "an ncnn .param file", problem: format!("{problem} in line {line}") }
 }
 
 /// Reads a network from the bytes of its `.param` and its `.bin`.
@@ -26,21 +23,15 @@ fn wrong(line: usize, problem: impl std::fmt::Display) -> ReadError {
 /// When the text is not such a list, a layer with weights is of a kind that PicoDets do not have, or the weights do not
 /// fill the layers exactly.
 pub fn read(param: &[u8], bin: &[u8]) -> Result<ForeignNetwork, ReadError> {
-    let text = std::str::from_utf8(param).map_err(|error| {
-        wrong(
-            1,
-            format!("bytes that are not text at byte {}", error.valid_up_to()),
-        )
-    })?;
+    let text = std::str::from_utf8(param)
+        .map_err(|error| wrong(1, format!("bytes that are not text at byte {}", error.valid_up_to())))?;
     let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
     match lines.next() {
         Some((_, line)) if line.trim() == MAGIC => {}
         _ => return Err(wrong(1, format!("no `{MAGIC}`"))),
     }
-    let (line, counts) = lines.next().ok_or(ReadError::Truncated {
-        at: param.len(),
-        what: "the layer count",
-    })?;
+    let (line, counts) =
+        lines.next().ok_or(ReadError::Truncated { at: param.len(), what: "the layer count" })?;
     let layers: usize = counts
         .split_whitespace()
         .next()
@@ -51,28 +42,17 @@ pub fn read(param: &[u8], bin: &[u8]) -> Result<ForeignNetwork, ReadError> {
     let mut network = ForeignNetwork::default();
     for (line, text) in lines.filter(|(_, text)| !text.trim().is_empty()) {
         if network.nodes.len() == layers {
-            return Err(wrong(
-                line,
-                format!("more than the {layers} layers that the file announces"),
-            ));
+            return Err(wrong(line, format!("more than the {layers} layers that the file announces")));
         }
         network.nodes.push(layer(line, text, &mut weights)?);
     }
     if network.nodes.len() < layers {
-        return Err(ReadError::Truncated {
-            at: param.len(),
-            what: "the list of layers",
-        });
+        return Err(ReadError::Truncated { at: param.len(), what: "the list of layers" });
     }
     if weights.at != bin.len() {
-        let problem = format!(
-            "{} bytes are left over after the last layer's weights",
-            bin.len() - weights.at
-        );
-        return Err(ReadError::Format {
-            format: "the .bin of this .param file",
-            problem,
-        });
+        let problem =
+            format!("{} bytes are left over after the last layer's weights", bin.len() - weights.at);
+        return Err(ReadError::Format { format: "the .bin of this .param file", problem });
     }
     Ok(network)
 }
@@ -86,12 +66,7 @@ fn layer(line: usize, text: &str, weights: &mut Reader<'_>) -> Result<ForeignNod
     let (inputs, outputs) = (count()?, count()?);
     let mut names = |count: usize| -> Result<Vec<String>, ReadError> {
         (0..count)
-            .map(|_| {
-                words
-                    .next()
-                    .map(ToOwned::to_owned)
-                    .ok_or_else(|| wrong(line, "too few values"))
-            })
+            .map(|_| words.next().map(ToOwned::to_owned).ok_or_else(|| wrong(line, "too few values")))
             .collect()
     };
     let (inputs, outputs) = (names(inputs)?, names(outputs)?);
@@ -106,13 +81,7 @@ fn layer(line: usize, text: &str, weights: &mut Reader<'_>) -> Result<ForeignNod
         }
         _ => None,
     };
-    Ok(ForeignNode {
-        name,
-        kind,
-        inputs,
-        outputs,
-        convolution,
-    })
+    Ok(ForeignNode { name, kind, inputs, outputs, convolution })
 }
 
 fn convolution(
@@ -122,9 +91,7 @@ fn convolution(
     weights: &mut Reader<'_>,
 ) -> Result<ForeignConvolution, ReadError> {
     let option = |key: &str, default: usize| match options.iter().find(|option| option.0 == key) {
-        Some((_, value)) => value
-            .parse()
-            .map_err(|_| wrong(line, format!("option {key}={value}"))),
+        Some((_, value)) => value.parse().map_err(|_| wrong(line, format!("option {key}={value}"))),
         None => Ok(default),
     };
     let (out, kernel, bias, values) = (option("0", 0)?, option("1", 0)?, option("5", 0)?, option("6", 0)?);
@@ -132,15 +99,9 @@ fn convolution(
     let square = option("11", kernel)? == kernel && option("13", stride)? == stride;
     let padded = option("4", 0)? == kernel.saturating_sub(1) / 2;
     if !square || !padded || dilation != 1 || option("9", 0)? != 0 || option("8", 0)? != 0 {
-        return Err(wrong(
-            line,
-            "a convolution that is not square, centred, in f32 and without activation",
-        ));
+        return Err(wrong(line, "a convolution that is not square, centred, in f32 and without activation"));
     }
-    let rows = out
-        .checked_mul(kernel)
-        .and_then(|rows| rows.checked_mul(kernel))
-        .unwrap_or(0);
+    let rows = out.checked_mul(kernel).and_then(|rows| rows.checked_mul(kernel)).unwrap_or(0);
     if rows == 0
         || values == 0
         || values > MOST_VALUES
@@ -155,20 +116,9 @@ fn convolution(
     }
     let shape = vec![out, values / rows, kernel, kernel];
     let weight = weights.flagged(values, name)?;
-    let bias = if bias == 0 {
-        None
-    } else {
-        Some(Tensor {
-            shape: vec![out],
-            data: weights.floats(out, name)?,
-        })
-    };
-    Ok(ForeignConvolution {
-        weight: Tensor { shape, data: weight },
-        bias,
-        stride,
-        groups,
-    })
+    let bias =
+        if bias == 0 { None } else { Some(Tensor { shape: vec![out], data: weights.floats(out, name)? }) };
+    Ok(ForeignConvolution { weight: Tensor { shape, data: weight }, bias, stride, groups })
 }
 
 /// Reads the `.bin`.
@@ -182,10 +132,7 @@ impl<'a> Reader<'a> {
         let end = self.at.checked_add(count).filter(|&end| end <= self.bytes.len());
         let end = end.ok_or_else(|| ReadError::Tensor {
             name: name.to_owned(),
-            problem: format!(
-                "the .bin ends at byte {} where {count} more are needed",
-                self.bytes.len()
-            ),
+            problem: format!("the .bin ends at byte {} where {count} more are needed", self.bytes.len()),
         })?;
         let slice = &self.bytes[self.at..end];
         self.at = end;
@@ -194,20 +141,12 @@ impl<'a> Reader<'a> {
 
     fn floats(&mut self, count: usize, name: &str) -> Result<Vec<f32>, ReadError> {
         let bytes = self.take(count.saturating_mul(4), name)?;
-        Ok(bytes
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|chunk| f32::from_le_bytes(*chunk))
-            .collect())
+        Ok(bytes.as_chunks::<4>().0.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect())
     }
 
     /// Values behind a flag that says how they are stored.
     fn flagged(&mut self, count: usize, name: &str) -> Result<Vec<f32>, ReadError> {
-        let flag = self
-            .take(4, name)?
-            .first_chunk()
-            .map_or(0, |chunk| u32::from_le_bytes(*chunk));
+        let flag = self.take(4, name)?.first_chunk().map_or(0, |chunk| u32::from_le_bytes(*chunk));
         match flag {
             0 => self.floats(count, name),
             HALF_FLAG => {

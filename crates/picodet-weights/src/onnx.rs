@@ -49,10 +49,7 @@ pub fn read(bytes: &[u8]) -> Result<ForeignNetwork, ReadError> {
     })?;
     let (nodes, constants) = read_graph(graph)?;
     let epsilons: Vec<f32> = nodes.iter().map(|node| node.epsilon).collect();
-    let mut network = ForeignNetwork {
-        nodes: assemble(nodes, &constants)?,
-        metadata,
-    };
+    let mut network = ForeignNetwork { nodes: assemble(nodes, &constants)?, metadata };
     fold_followers(&mut network, &constants, &epsilons);
     Ok(network)
 }
@@ -85,10 +82,7 @@ fn read_graph(bytes: &[u8]) -> Result<(Vec<RawNode>, Constants), ReadError> {
                 let (node, value) = read_node(bytes)?;
                 if nodes.len() == MOST_NODES {
                     let problem = format!("it has more than {MOST_NODES} nodes");
-                    return Err(ReadError::Format {
-                        format: "an ONNX file of ours",
-                        problem,
-                    });
+                    return Err(ReadError::Format { format: "an ONNX file of ours", problem });
                 }
                 if let (Some(value), Some(output)) = (value, node.outputs.first()) {
                     constants.insert(output.clone(), value);
@@ -108,10 +102,7 @@ fn read_graph(bytes: &[u8]) -> Result<(Vec<RawNode>, Constants), ReadError> {
 
 /// A node, and the tensor that it holds if it is a constant.
 fn read_node(bytes: &[u8]) -> Result<(RawNode, Option<Tensor>), ReadError> {
-    let mut node = RawNode {
-        epsilon: 1e-5,
-        ..RawNode::default()
-    };
+    let mut node = RawNode { epsilon: 1e-5, ..RawNode::default() };
     let mut value = None;
     let mut message = Message::new(bytes);
     while let Some((number, field)) = message.next()? {
@@ -167,46 +158,29 @@ fn read_tensor(bytes: &[u8]) -> Result<(String, Option<Tensor>), ReadError> {
             _ => {}
         }
     }
-    let wrong = |problem: String| ReadError::Tensor {
-        name: name.clone(),
-        problem,
-    };
+    let wrong = |problem: String| ReadError::Tensor { name: name.clone(), problem };
     if outside {
-        return Err(wrong(
-            "lies in another file; export the model with its weights inside".to_owned(),
-        ));
+        return Err(wrong("lies in another file; export the model with its weights inside".to_owned()));
     }
     const FLOAT: u64 = 1;
     const HALF: u64 = 10;
     let data = match (kind, raw) {
         (FLOAT, Some(raw)) => floats(raw),
         (FLOAT, None) => listed,
-        (HALF, Some(raw)) => raw
-            .as_chunks::<2>()
-            .0
-            .iter()
-            .map(|chunk| f16::from_le_bytes(*chunk).to_f32())
-            .collect(),
+        (HALF, Some(raw)) => {
+            raw.as_chunks::<2>().0.iter().map(|chunk| f16::from_le_bytes(*chunk).to_f32()).collect()
+        }
         _ => return Ok((name, None)),
     };
-    let shape: Option<Vec<usize>> = extents
-        .iter()
-        .map(|&extent| usize::try_from(extent).ok())
-        .collect();
-    let shape = shape
-        .filter(|shape| shape.len() <= MOST_AXES)
-        .ok_or_else(|| wrong(format!("shape {extents:?}")))?;
+    let shape: Option<Vec<usize>> = extents.iter().map(|&extent| usize::try_from(extent).ok()).collect();
+    let shape =
+        shape.filter(|shape| shape.len() <= MOST_AXES).ok_or_else(|| wrong(format!("shape {extents:?}")))?;
     let tensor = Tensor::new(shape, data).map_err(wrong)?;
     Ok((name, Some(tensor)))
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .map(|chunk| f32::from_le_bytes(*chunk))
-        .collect()
+    bytes.as_chunks::<4>().0.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect()
 }
 
 fn assemble(nodes: Vec<RawNode>, constants: &Constants) -> Result<Vec<ForeignNode>, ReadError> {
@@ -216,46 +190,23 @@ fn assemble(nodes: Vec<RawNode>, constants: &Constants) -> Result<Vec<ForeignNod
             "Conv" => Some(convolution(&node, constants)?),
             _ => None,
         };
-        let RawNode {
-            name,
-            kind,
-            inputs,
-            outputs,
-            ..
-        } = node;
-        assembled.push(ForeignNode {
-            name,
-            kind,
-            inputs,
-            outputs,
-            convolution,
-        });
+        let RawNode { name, kind, inputs, outputs, .. } = node;
+        assembled.push(ForeignNode { name, kind, inputs, outputs, convolution });
     }
     Ok(assembled)
 }
 
 fn convolution(node: &RawNode, constants: &Constants) -> Result<ForeignConvolution, ReadError> {
-    let wrong = |problem: &str| ReadError::Tensor {
-        name: node.name.clone(),
-        problem: problem.to_owned(),
-    };
+    let wrong = |problem: &str| ReadError::Tensor { name: node.name.clone(), problem: problem.to_owned() };
     let constant = |input: usize| node.inputs.get(input).and_then(|name| constants.get(name));
-    let weight = constant(1)
-        .ok_or_else(|| wrong("a convolution whose weight is not constant"))?
-        .clone();
+    let weight = constant(1).ok_or_else(|| wrong("a convolution whose weight is not constant"))?.clone();
     let &[out, _, kernel, width] = weight.shape.as_slice() else {
         return Err(wrong("a convolution whose weight has not four axes"));
     };
     let attribute = |name: &str| node.integers.get(name).map(Vec::as_slice).unwrap_or_default();
     let all = |name: &str, value: usize| attribute(name).iter().all(|&v| usize::try_from(v) == Ok(value));
-    let stride = attribute("strides")
-        .first()
-        .map_or(Ok(1), |&s| usize::try_from(s))
-        .unwrap_or(0);
-    let groups = attribute("group")
-        .first()
-        .map_or(Ok(1), |&g| usize::try_from(g))
-        .unwrap_or(0);
+    let stride = attribute("strides").first().map_or(Ok(1), |&s| usize::try_from(s)).unwrap_or(0);
+    let groups = attribute("group").first().map_or(Ok(1), |&g| usize::try_from(g)).unwrap_or(0);
     let pads = attribute("pads");
     let padded = match node.words.get("auto_pad").map(String::as_str) {
         None | Some("NOTSET") => all("pads", (kernel.max(1) - 1) / 2) && (kernel == 1 || !pads.is_empty()),
@@ -280,12 +231,7 @@ fn convolution(node: &RawNode, constants: &Constants) -> Result<ForeignConvoluti
             _ => return Err(wrong("a convolution whose bias is not one constant a channel")),
         },
     };
-    Ok(ForeignConvolution {
-        weight,
-        bias,
-        stride,
-        groups,
-    })
+    Ok(ForeignConvolution { weight, bias, stride, groups })
 }
 
 /// Folds the batch norm, then the addition, that alone reads a convolution's result.
@@ -304,10 +250,7 @@ fn fold_followers(network: &mut ForeignNetwork, constants: &Constants, epsilons:
             network.nodes[index].inputs.truncate(1);
             let made = network.nodes[maker].outputs.first().cloned().unwrap_or_default();
             network.nodes[index].inputs = vec![made];
-            makers.insert(
-                network.nodes[index].outputs.first().cloned().unwrap_or_default(),
-                maker,
-            );
+            makers.insert(network.nodes[index].outputs.first().cloned().unwrap_or_default(), maker);
             continue;
         }
         for output in network.nodes[index].outputs.clone() {
@@ -342,39 +285,22 @@ fn fold_one(
             let factor: Vec<f64> = (0..out)
                 .map(|c| f64::from(gamma[c]) / (f64::from(variance[c]) + f64::from(epsilon)).sqrt())
                 .collect();
-            let shift = (0..out)
-                .map(|c| f64::from(beta[c]) - f64::from(mean[c]) * factor[c])
-                .collect();
+            let shift = (0..out).map(|c| f64::from(beta[c]) - f64::from(mean[c]) * factor[c]).collect();
             (factor, shift)
         }
         "Add" => {
             let addend = vector(0).or_else(|| vector(1))?;
-            (
-                vec![1.0; out],
-                addend.iter().map(|&value| f64::from(value)).collect(),
-            )
+            (vec![1.0; out], addend.iter().map(|&value| f64::from(value)).collect())
         }
         _ => return None,
     };
     let mut folded = convolution.clone();
     let row = folded.weight.data.len() / out;
     for (values, factor) in folded.weight.data.chunks_mut(row.max(1)).zip(&factor) {
-        values
-            .iter_mut()
-            .for_each(|value| *value = (f64::from(*value) * factor) as f32);
+        values.iter_mut().for_each(|value| *value = (f64::from(*value) * factor) as f32);
     }
-    let before = |c: usize| {
-        convolution
-            .bias
-            .as_ref()
-            .map_or(0.0, |bias| f64::from(bias.data[c]))
-    };
-    let bias = (0..out)
-        .map(|c| (before(c) * factor[c] + shift[c]) as f32)
-        .collect();
-    folded.bias = Some(Tensor {
-        shape: vec![out],
-        data: bias,
-    });
+    let before = |c: usize| convolution.bias.as_ref().map_or(0.0, |bias| f64::from(bias.data[c]));
+    let bias = (0..out).map(|c| (before(c) * factor[c] + shift[c]) as f32).collect();
+    folded.bias = Some(Tensor { shape: vec![out], data: bias });
     Some((maker, folded))
 }

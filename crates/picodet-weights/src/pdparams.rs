@@ -16,10 +16,8 @@ const MOST_AXES: usize = 8;
 /// # Errors
 /// When the file is not such a pickle, asks for anything but arrays, or an array is not what it says.
 pub fn read(bytes: &[u8]) -> Result<Weights, ReadError> {
-    let format = |problem: &str| ReadError::Format {
-        format: "a .pdparams file",
-        problem: problem.to_owned(),
-    };
+    let format =
+        |problem: &str| ReadError::Format { format: "a .pdparams file", problem: problem.to_owned() };
     let value = load(bytes)?;
     let Value::Dict(dict) = &value else {
         return Err(format("the pickle holds no dict of tensors"));
@@ -37,16 +35,12 @@ pub fn read(bytes: &[u8]) -> Result<Weights, ReadError> {
         if name == NAMES {
             continue;
         }
-        let wrong = |problem: String| ReadError::Tensor {
-            name: name.clone(),
-            problem,
-        };
+        let wrong = |problem: String| ReadError::Tensor { name: name.clone(), problem };
         // Some versions store (internal name, array).
         let array = match value {
-            Value::Tuple(pair) => pair
-                .get(1)
-                .cloned()
-                .ok_or_else(|| wrong("a tuple without array".to_owned()))?,
+            Value::Tuple(pair) => {
+                pair.get(1).cloned().ok_or_else(|| wrong("a tuple without array".to_owned()))?
+            }
             other => other.clone(),
         };
         let Value::Object(object) = &array else {
@@ -78,14 +72,7 @@ fn array_of(object: &Object<'_>, budget: &mut usize) -> Result<Tensor, String> {
     let Some(Value::Tuple(state)) = &object.state else {
         return Err("an array without state".to_owned());
     };
-    let [
-        _,
-        Value::Tuple(shape),
-        Value::Object(dtype),
-        Value::Bool(fortran),
-        data,
-    ] = &state[..]
-    else {
+    let [_, Value::Tuple(shape), Value::Object(dtype), Value::Bool(fortran), data] = &state[..] else {
         return Err("an array of an unknown form".to_owned());
     };
     let data: &[u8] = match data {
@@ -97,37 +84,22 @@ fn array_of(object: &Object<'_>, budget: &mut usize) -> Result<Tensor, String> {
         Value::Int(extent) => usize::try_from(*extent).ok(),
         _ => None,
     });
-    let shape: Vec<usize> = extents
-        .collect::<Option<_>>()
-        .ok_or("a shape that is not of numbers")?;
+    let shape: Vec<usize> = extents.collect::<Option<_>>().ok_or("a shape that is not of numbers")?;
     if shape.len() > MOST_AXES {
         return Err(format!("{} axes", shape.len()));
     }
     let dtype = dtype_of(&dtype.borrow())?;
     let width = width_of(&dtype).ok_or_else(|| format!("numbers of type `{dtype}`, which are not read"))?;
-    let count = shape
-        .iter()
-        .try_fold(1usize, |product, &extent| product.checked_mul(extent));
+    let count = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
     if count.and_then(|count| count.checked_mul(width)) != Some(data.len()) {
-        return Err(format!(
-            "{} bytes do not fill shape {shape:?} of `{dtype}`",
-            data.len()
-        ));
+        return Err(format!("{} bytes do not fill shape {shape:?} of `{dtype}`", data.len()));
     }
-    *budget = budget
-        .checked_sub(data.len())
-        .ok_or("more bytes than the file has; it repeats itself")?;
+    *budget = budget.checked_sub(data.len()).ok_or("more bytes than the file has; it repeats itself")?;
     let chunks = data.chunks_exact(width);
     let values: Vec<f32> = match dtype.as_str() {
-        "f4" => chunks
-            .map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]]))
-            .collect(),
-        "i4" => chunks
-            .map(|c| i32::from_le_bytes([c[0], c[1], c[2], c[3]]) as f32)
-            .collect(),
-        "f2" => chunks
-            .map(|c| f16::from_le_bytes([c[0], c[1]]).to_f32())
-            .collect(),
+        "f4" => chunks.map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect(),
+        "i4" => chunks.map(|c| i32::from_le_bytes([c[0], c[1], c[2], c[3]]) as f32).collect(),
+        "f2" => chunks.map(|c| f16::from_le_bytes([c[0], c[1]]).to_f32()).collect(),
         "f8" => chunks
             .map(|c| f64::from_le_bytes([c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]]) as f32)
             .collect(),
@@ -135,11 +107,7 @@ fn array_of(object: &Object<'_>, budget: &mut usize) -> Result<Tensor, String> {
             .map(|c| i64::from_le_bytes([c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]]) as f32)
             .collect(),
     };
-    let values = if *fortran {
-        from_fortran(&shape, &values)
-    } else {
-        values
-    };
+    let values = if *fortran { from_fortran(&shape, &values) } else { values };
     Tensor::new(shape, values)
 }
 
@@ -190,9 +158,6 @@ mod tests {
 
     #[test]
     fn fortran_order_is_turned() {
-        assert_eq!(
-            from_fortran(&[2, 3], &[0.0, 3.0, 1.0, 4.0, 2.0, 5.0]),
-            [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
-        );
+        assert_eq!(from_fortran(&[2, 3], &[0.0, 3.0, 1.0, 4.0, 2.0, 5.0]), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
     }
 }

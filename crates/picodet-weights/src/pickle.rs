@@ -67,12 +67,7 @@ impl<'a> Value<'a> {
             Self::Tuple(values) => children.append(Rc::get_mut(values).unwrap_or(&mut Vec::new())),
             Self::List(values) if Rc::strong_count(values) == 1 => children.append(&mut values.borrow_mut()),
             Self::Dict(entries) if Rc::strong_count(entries) == 1 => {
-                children.extend(
-                    entries
-                        .borrow_mut()
-                        .drain(..)
-                        .flat_map(|(key, value)| [key, value]),
-                );
+                children.extend(entries.borrow_mut().drain(..).flat_map(|(key, value)| [key, value]));
             }
             Self::Object(object) if Rc::strong_count(object) == 1 => {
                 let mut object = object.borrow_mut();
@@ -97,10 +92,7 @@ fn global(module: &str, name: &str) -> Option<Global> {
 }
 
 fn wrong(at: usize, problem: impl std::fmt::Display) -> ReadError {
-    ReadError::Format {
-        format: "a .pdparams file",
-        problem: format!("{problem} at byte {at}"),
-    }
+    ReadError::Format { format: "a .pdparams file", problem: format!("{problem} at byte {at}") }
 }
 
 /// Reads one pickle.
@@ -136,10 +128,7 @@ struct Machine<'a> {
 impl<'a> Machine<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], ReadError> {
         let end = self.at.checked_add(count).filter(|&end| end <= self.bytes.len());
-        let end = end.ok_or(ReadError::Truncated {
-            at: self.bytes.len(),
-            what: "a pickle",
-        })?;
+        let end = end.ok_or(ReadError::Truncated { at: self.bytes.len(), what: "a pickle" })?;
         let slice = &self.bytes[self.at..end];
         self.at = end;
         Ok(slice)
@@ -199,22 +188,15 @@ impl<'a> Machine<'a> {
         if self.stack.len() <= floor {
             return Err(wrong(self.at, "a value is missing"));
         }
-        self.stack
-            .pop()
-            .ok_or_else(|| wrong(self.at, "a value is missing"))
+        self.stack.pop().ok_or_else(|| wrong(self.at, "a value is missing"))
     }
 
     fn top(&self) -> Result<&Value<'a>, ReadError> {
-        self.stack
-            .last()
-            .ok_or_else(|| wrong(self.at, "a value is missing"))
+        self.stack.last().ok_or_else(|| wrong(self.at, "a value is missing"))
     }
 
     fn pop_to_mark(&mut self) -> Result<Vec<Value<'a>>, ReadError> {
-        let mark = self
-            .marks
-            .pop()
-            .ok_or_else(|| wrong(self.at, "a mark is missing"))?;
+        let mark = self.marks.pop().ok_or_else(|| wrong(self.at, "a mark is missing"))?;
         if mark > self.stack.len() {
             return Err(wrong(self.at, "a mark is missing"));
         }
@@ -377,10 +359,7 @@ impl<'a> Machine<'a> {
                 }
             }
             opcode => {
-                return Err(wrong(
-                    at,
-                    format!("opcode {opcode:#04x}, which no file of weights needs,"),
-                ));
+                return Err(wrong(at, format!("opcode {opcode:#04x}, which no file of weights needs,")));
             }
         }
         Ok(None)
@@ -425,10 +404,7 @@ impl<'a> Machine<'a> {
     fn find(&mut self, at: usize, module: &str, name: &str) -> Result<(), ReadError> {
         match global(module, name) {
             Some(global) => self.push(Value::Global(global)),
-            None => Err(wrong(
-                at,
-                format!("the file asks for `{module}.{name}`, which is never run,"),
-            )),
+            None => Err(wrong(at, format!("the file asks for `{module}.{name}`, which is never run,"))),
         }
     }
 
@@ -450,11 +426,7 @@ impl<'a> Machine<'a> {
                     }
                     let bytes: Option<Vec<u8>> =
                         text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
-                    Value::Bytes(
-                        bytes
-                            .ok_or_else(|| wrong(at, "bytes that are not latin-1"))?
-                            .into(),
-                    )
+                    Value::Bytes(bytes.ok_or_else(|| wrong(at, "bytes that are not latin-1"))?.into())
                 }
                 _ => return Err(wrong(at, "bytes in another form than latin-1")),
             },
@@ -469,11 +441,9 @@ impl<'a> Machine<'a> {
                 }
                 _ => return Err(wrong(at, "a tuple of something that is no list")),
             },
-            Global::Reconstruct | Global::Dtype => Value::Object(Rc::new(std::cell::RefCell::new(Object {
-                of,
-                arguments,
-                state: None,
-            }))),
+            Global::Reconstruct | Global::Dtype => {
+                Value::Object(Rc::new(std::cell::RefCell::new(Object { of, arguments, state: None })))
+            }
             _ => return Err(wrong(at, "a call that no file of weights makes")),
         };
         self.push(value)

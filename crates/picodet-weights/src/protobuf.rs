@@ -25,11 +25,7 @@ pub(crate) struct Message<'a> {
 
 impl<'a> Message<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes,
-            at: 0,
-            base: 0,
-        }
+        Self { bytes, at: 0, base: 0 }
     }
 
     fn wrong(&self, problem: &str) -> ReadError {
@@ -42,10 +38,8 @@ impl<'a> Message<'a> {
     fn varint(&mut self) -> Result<u64, ReadError> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
-            let byte = *self
-                .bytes
-                .get(self.at)
-                .ok_or_else(|| self.wrong("the file ends inside an integer"))?;
+            let byte =
+                *self.bytes.get(self.at).ok_or_else(|| self.wrong("the file ends inside an integer"))?;
             self.at += 1;
             value |= u64::from(byte & 0x7f) << shift;
             if byte & 0x80 == 0 {

@@ -9,11 +9,7 @@ fn native() -> Vec<u8> {
     let mut weights = Weights::new();
     weights.insert("a.weight".to_owned(), Tensor::full(&[2, 3], 0.5));
     weights.insert("b.bias".to_owned(), Tensor::full(&[4], -1.0));
-    let metadata = Metadata {
-        classes: vec!["x".into()],
-        category_ids: vec![1],
-        ..Metadata::default()
-    };
+    let metadata = Metadata { classes: vec!["x".into()], category_ids: vec![1], ..Metadata::default() };
     write(&Model { weights, metadata }, Storage::F32)
 }
 
@@ -33,11 +29,7 @@ const PARAM: &str = "7767517\n3 3\nInput image 0 1 image\n\
 
 /// The `.bin` of [`PARAM`]: a flag, six weights, two biases.
 fn bin() -> Vec<u8> {
-    [
-        0u32.to_le_bytes().to_vec(),
-        [1.0f32; 8].iter().flat_map(|v| v.to_le_bytes()).collect(),
-    ]
-    .concat()
+    [0u32.to_le_bytes().to_vec(), [1.0f32; 8].iter().flat_map(|v| v.to_le_bytes()).collect()].concat()
 }
 
 fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
@@ -50,30 +42,17 @@ fn model() -> Vec<u8> {
         let raw: Vec<u8> = [value; 2].iter().flat_map(|v| v.to_le_bytes()).collect();
         [vec![0x08, 2, 0x10, 1], field(8, name.as_bytes()), field(9, &raw)].concat()
     };
-    let weight = [
-        vec![0x08, 2, 0x08, 1, 0x08, 1, 0x08, 1, 0x10, 1],
-        field(8, b"w"),
-        field(9, &[0; 8]),
-    ]
-    .concat();
+    let weight =
+        [vec![0x08, 2, 0x08, 1, 0x08, 1, 0x08, 1, 0x10, 1], field(8, b"w"), field(9, &[0; 8])].concat();
     let node = |kind: &str, inputs: &[&str], output: &str| {
-        let inputs: Vec<u8> = inputs
-            .iter()
-            .flat_map(|input| field(1, input.as_bytes()))
-            .collect();
-        field(
-            1,
-            &[inputs, field(2, output.as_bytes()), field(4, kind.as_bytes())].concat(),
-        )
+        let inputs: Vec<u8> = inputs.iter().flat_map(|input| field(1, input.as_bytes())).collect();
+        field(1, &[inputs, field(2, output.as_bytes()), field(4, kind.as_bytes())].concat())
     };
     let graph = [
         node("Conv", &["x", "w"], "y"),
         node("BatchNormalization", &["y", "g", "b", "m", "v"], "z"),
         field(5, &weight),
-        ["g", "b", "m", "v"]
-            .iter()
-            .flat_map(|name| field(5, &vector(name, 1.0)))
-            .collect(),
+        ["g", "b", "m", "v"].iter().flat_map(|name| field(5, &vector(name, 1.0))).collect(),
     ]
     .concat();
     let length = [0x80 | (graph.len() & 0x7f) as u8, (graph.len() >> 7) as u8];
@@ -100,15 +79,8 @@ fn the_small_files_are_sound() {
     );
     assert!(ncnn::read(PARAM.as_bytes(), &bin()).is_ok());
     let network = onnx::read(&model()).expect("a sound model");
-    let folded = network.nodes[0]
-        .convolution
-        .as_ref()
-        .and_then(|c| c.bias.clone())
-        .expect("a folded bias");
-    assert!(
-        folded.data.iter().all(|value| (value - 5e-6).abs() < 1e-6),
-        "{folded:?}"
-    );
+    let folded = network.nodes[0].convolution.as_ref().and_then(|c| c.bias.clone()).expect("a folded bias");
+    assert!(folded.data.iter().all(|value| (value - 5e-6).abs() < 1e-6), "{folded:?}");
 }
 
 #[test]
@@ -132,13 +104,9 @@ fn a_small_file_does_not_unfold_into_a_large_memory() {
 
 #[test]
 fn what_a_pickle_may_not_ask_for_is_named() {
-    let error = pdparams::read(b"\x80\x02cos\nsystem\nX\x02\x00\x00\x00ls\x85R.")
-        .expect_err("never run")
-        .to_string();
-    assert!(
-        error.contains("os.system") && error.contains("never run"),
-        "{error}"
-    );
+    let error =
+        pdparams::read(b"\x80\x02cos\nsystem\nX\x02\x00\x00\x00ls\x85R.").expect_err("never run").to_string();
+    assert!(error.contains("os.system") && error.contains("never run"), "{error}");
 }
 
 proptest! {

@@ -19,10 +19,8 @@ fn pdparams_equal_the_same_weights_in_safetensors() {
     };
     let found = pdparams::read(&pickle).expect("a sound file");
     let (expected, _) = read_tensors(&reference).expect("a sound file");
-    let different: Vec<&String> = expected
-        .keys()
-        .filter(|name| found.get(*name) != expected.get(*name))
-        .collect();
+    let different: Vec<&String> =
+        expected.keys().filter(|name| found.get(*name) != expected.get(*name)).collect();
     assert!(different.is_empty(), "{different:?}");
     assert_eq!(found.len(), expected.len());
 }
@@ -30,9 +28,7 @@ fn pdparams_equal_the_same_weights_in_safetensors() {
 fn imported(variant: &str, network: &ForeignNetwork) -> Weights {
     let (graph, weights) =
         import(&graph(variant), network).unwrap_or_else(|error| panic!("{variant}: {error}"));
-    graph
-        .check_weights(&weights)
-        .unwrap_or_else(|error| panic!("{variant}: {error}"));
+    graph.check_weights(&weights).unwrap_or_else(|error| panic!("{variant}: {error}"));
     weights
 }
 
@@ -49,10 +45,7 @@ fn every_convolution_of_the_ncnn_files_finds_its_place() {
         let weights = imported(&format!("legacy_s_{size}"), &network);
         // The order of the file is the order of the reference's constructor; a shuffled file must give the same.
         let mut shuffled = network.clone();
-        shuffled
-            .nodes
-            .iter_mut()
-            .for_each(|node| node.name = "anonymous".to_owned());
+        shuffled.nodes.iter_mut().for_each(|node| node.name = "anonymous".to_owned());
         assert_eq!(imported(&format!("legacy_s_{size}"), &shuffled), weights);
     }
 }
@@ -72,9 +65,7 @@ fn another_network_is_refused_by_name() {
         return;
     };
     let network = onnx::read(&bytes).expect("a sound file");
-    let error = import(&graph("v2_s_320"), &network)
-        .expect_err("S is not XS")
-        .to_string();
+    let error = import(&graph("v2_s_320"), &network).expect_err("S is not XS").to_string();
     assert!(error.contains("backbone."), "{error}");
 }
 

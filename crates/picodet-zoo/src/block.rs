@@ -14,11 +14,7 @@ pub(crate) const GATE: Activation = Activation::HardSigmoid { slope: 0.1666667 }
 /// Rounds a width to a multiple of `divisor` without losing more than a tenth of it (SPEC §0).
 pub fn make_divisible(value: f32, divisor: usize) -> usize {
     let rounded = ((value + divisor as f32 / 2.0) as usize / divisor * divisor).max(divisor);
-    if (rounded as f32) < 0.9 * value {
-        rounded + divisor
-    } else {
-        rounded
-    }
+    if (rounded as f32) < 0.9 * value { rounded + divisor } else { rounded }
 }
 
 /// A convolution, its batch norm and, unless `None`, its activation, under the scope `name`.
@@ -135,19 +131,12 @@ mod tests {
 
     #[test]
     fn widths_of_the_specification() {
-        let cases = [
-            (128.0 * 0.875, 8, 112),
-            (96.0 * 0.875, 8, 88),
-            (128.0 * 1.25, 16, 160),
-            (32.0 * 0.35, 8, 16),
-        ];
         let cases =
-            cases
-                .into_iter()
-                .chain([(16.0 * 0.35, 8, 8), (256.0 * 0.35, 8, 88), (116.0 * 0.25, 8, 32)]);
-        let wrong: Vec<_> = cases
-            .filter(|&(value, divisor, width)| make_divisible(value, divisor) != width)
-            .collect();
+            [(128.0 * 0.875, 8, 112), (96.0 * 0.875, 8, 88), (128.0 * 1.25, 16, 160), (32.0 * 0.35, 8, 16)];
+        let cases =
+            cases.into_iter().chain([(16.0 * 0.35, 8, 8), (256.0 * 0.35, 8, 88), (116.0 * 0.25, 8, 32)]);
+        let wrong: Vec<_> =
+            cases.filter(|&(value, divisor, width)| make_divisible(value, divisor) != width).collect();
         assert!(wrong.is_empty(), "{wrong:?}");
     }
 }

@@ -31,9 +31,8 @@ impl Classifier {
         let map = match *self {
             Self::EsNet { scale } => {
                 let widths = [116.0, 232.0, 464.0].map(|width| make_divisible(width * scale, 8));
-                let [.., c5] = g.scope("backbone", |g| {
-                    esnet_stages(g, image, widths, &[1.0; 13], HARD_SWISH)
-                });
+                let [.., c5] =
+                    g.scope("backbone", |g| esnet_stages(g, image, widths, &[1.0; 13], HARD_SWISH));
                 g.scope("classifier", |g| {
                     let x = pointwise(g, "expand", c5, 1024, HARD_SWISH);
                     g.global_average_pool(x)

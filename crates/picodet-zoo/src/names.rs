@@ -27,139 +27,47 @@ type Rule = (&'static str, &'static str, Style);
 
 const ESNET_RULES: &[Rule] = &[
     ("backbone.stem", "backbone._conv1", ESNET),
-    (
-        "backbone.stage{}.0.branch1.depthwise",
-        "backbone.{}_1._conv_dw_1",
-        ESNET,
-    ),
-    (
-        "backbone.stage{}.0.branch1.project",
-        "backbone.{}_1._conv_linear_1",
-        ESNET,
-    ),
-    (
-        "backbone.stage{}.0.branch2.expand",
-        "backbone.{}_1._conv_pw_2",
-        ESNET,
-    ),
-    (
-        "backbone.stage{}.0.branch2.depthwise",
-        "backbone.{}_1._conv_dw_2",
-        ESNET,
-    ),
-    (
-        "backbone.stage{}.0.branch2.squeeze_excite.reduce",
-        "backbone.{}_1._se.conv1",
-        Style::Plain,
-    ),
-    (
-        "backbone.stage{}.0.branch2.squeeze_excite.expand",
-        "backbone.{}_1._se.conv2",
-        Style::Plain,
-    ),
-    (
-        "backbone.stage{}.0.branch2.project",
-        "backbone.{}_1._conv_linear_2",
-        ESNET,
-    ),
-    (
-        "backbone.stage{}.0.fuse.depthwise",
-        "backbone.{}_1._conv_dw_mv1",
-        ESNET,
-    ),
-    (
-        "backbone.stage{}.0.fuse.pointwise",
-        "backbone.{}_1._conv_pw_mv1",
-        ESNET,
-    ),
+    ("backbone.stage{}.0.branch1.depthwise", "backbone.{}_1._conv_dw_1", ESNET),
+    ("backbone.stage{}.0.branch1.project", "backbone.{}_1._conv_linear_1", ESNET),
+    ("backbone.stage{}.0.branch2.expand", "backbone.{}_1._conv_pw_2", ESNET),
+    ("backbone.stage{}.0.branch2.depthwise", "backbone.{}_1._conv_dw_2", ESNET),
+    ("backbone.stage{}.0.branch2.squeeze_excite.reduce", "backbone.{}_1._se.conv1", Style::Plain),
+    ("backbone.stage{}.0.branch2.squeeze_excite.expand", "backbone.{}_1._se.conv2", Style::Plain),
+    ("backbone.stage{}.0.branch2.project", "backbone.{}_1._conv_linear_2", ESNET),
+    ("backbone.stage{}.0.fuse.depthwise", "backbone.{}_1._conv_dw_mv1", ESNET),
+    ("backbone.stage{}.0.fuse.pointwise", "backbone.{}_1._conv_pw_mv1", ESNET),
     ("backbone.stage{}.{}.expand", "backbone.{}_{+1}._conv_pw", ESNET),
-    (
-        "backbone.stage{}.{}.depthwise",
-        "backbone.{}_{+1}._conv_dw",
-        ESNET,
-    ),
-    (
-        "backbone.stage{}.{}.squeeze_excite.reduce",
-        "backbone.{}_{+1}._se.conv1",
-        Style::Plain,
-    ),
-    (
-        "backbone.stage{}.{}.squeeze_excite.expand",
-        "backbone.{}_{+1}._se.conv2",
-        Style::Plain,
-    ),
-    (
-        "backbone.stage{}.{}.project",
-        "backbone.{}_{+1}._conv_linear",
-        ESNET,
-    ),
+    ("backbone.stage{}.{}.depthwise", "backbone.{}_{+1}._conv_dw", ESNET),
+    ("backbone.stage{}.{}.squeeze_excite.reduce", "backbone.{}_{+1}._se.conv1", Style::Plain),
+    ("backbone.stage{}.{}.squeeze_excite.expand", "backbone.{}_{+1}._se.conv2", Style::Plain),
+    ("backbone.stage{}.{}.project", "backbone.{}_{+1}._conv_linear", ESNET),
 ];
 
 const LCNET_RULES: &[Rule] = &[
     ("backbone.stem", "backbone.conv1", BN),
-    (
-        "backbone.blocks{}.{}.depthwise",
-        "backbone.blocks{}.{}.dw_conv",
-        BN,
-    ),
-    (
-        "backbone.blocks{}.{}.squeeze_excite.reduce",
-        "backbone.blocks{}.{}.se.conv1",
-        Style::Plain,
-    ),
-    (
-        "backbone.blocks{}.{}.squeeze_excite.expand",
-        "backbone.blocks{}.{}.se.conv2",
-        Style::Plain,
-    ),
-    (
-        "backbone.blocks{}.{}.pointwise",
-        "backbone.blocks{}.{}.pw_conv",
-        BN,
-    ),
+    ("backbone.blocks{}.{}.depthwise", "backbone.blocks{}.{}.dw_conv", BN),
+    ("backbone.blocks{}.{}.squeeze_excite.reduce", "backbone.blocks{}.{}.se.conv1", Style::Plain),
+    ("backbone.blocks{}.{}.squeeze_excite.expand", "backbone.blocks{}.{}.se.conv2", Style::Plain),
+    ("backbone.blocks{}.{}.pointwise", "backbone.blocks{}.{}.pw_conv", BN),
 ];
 
 const MOBILENET_RULES: &[Rule] = &[
     ("backbone.stem", "backbone.conv1", BN),
     ("backbone.unit{}.expand", "backbone.conv{}.expand_conv", BN),
     ("backbone.unit{}.depthwise", "backbone.conv{}.bottleneck_conv", BN),
-    (
-        "backbone.unit{}.squeeze_excite.reduce",
-        "backbone.conv{}.mid_se.conv1",
-        Style::Plain,
-    ),
-    (
-        "backbone.unit{}.squeeze_excite.expand",
-        "backbone.conv{}.mid_se.conv2",
-        Style::Plain,
-    ),
+    ("backbone.unit{}.squeeze_excite.reduce", "backbone.conv{}.mid_se.conv1", Style::Plain),
+    ("backbone.unit{}.squeeze_excite.expand", "backbone.conv{}.mid_se.conv2", Style::Plain),
     ("backbone.unit{}.project", "backbone.conv{}.linear_conv", BN),
 ];
 
 const RESNET_RULES: &[Rule] = &[
     ("backbone.stem.{}", "backbone.conv1.conv1_{+1}", NORM),
-    (
-        "backbone.stage2.0.shortcut.project",
-        "backbone.res2.res2a.short",
-        NORM,
-    ),
-    (
-        "backbone.stage{}.0.shortcut.project",
-        "backbone.res{}.res{}a.short.conv",
-        NORM,
-    ),
+    ("backbone.stage2.0.shortcut.project", "backbone.res2.res2a.short", NORM),
+    ("backbone.stage{}.0.shortcut.project", "backbone.res{}.res{}a.short.conv", NORM),
     ("backbone.stage{}.0.first", "backbone.res{}.res{}a.branch2a", NORM),
-    (
-        "backbone.stage{}.0.second",
-        "backbone.res{}.res{}a.branch2b",
-        NORM,
-    ),
+    ("backbone.stage{}.0.second", "backbone.res{}.res{}a.branch2b", NORM),
     ("backbone.stage{}.1.first", "backbone.res{}.res{}b.branch2a", NORM),
-    (
-        "backbone.stage{}.1.second",
-        "backbone.res{}.res{}b.branch2b",
-        NORM,
-    ),
+    ("backbone.stage{}.1.second", "backbone.res{}.res{}b.branch2b", NORM),
 ];
 
 const PATH_AGGREGATION_RULES: &[Rule] = &[
@@ -168,116 +76,44 @@ const PATH_AGGREGATION_RULES: &[Rule] = &[
     ("neck.downsample.{}.pointwise", "neck.downsamples.{}", SECOND),
     ("neck.extra.from_reduced.depthwise", "neck.first_top_conv", FIRST),
     ("neck.extra.from_reduced.pointwise", "neck.first_top_conv", SECOND),
-    (
-        "neck.extra.from_aggregated.depthwise",
-        "neck.second_top_conv",
-        FIRST,
-    ),
-    (
-        "neck.extra.from_aggregated.pointwise",
-        "neck.second_top_conv",
-        SECOND,
-    ),
+    ("neck.extra.from_aggregated.depthwise", "neck.second_top_conv", FIRST),
+    ("neck.extra.from_aggregated.pointwise", "neck.second_top_conv", SECOND),
 ];
 
 const CSP_RULES: &[Rule] = &[
     ("neck.top_down.{}.main", "neck.top_down_blocks.{}.main_conv", BN),
-    (
-        "neck.top_down.{}.bottleneck.reduce",
-        "neck.top_down_blocks.{}.blocks.0.conv1",
-        BN,
-    ),
-    (
-        "neck.top_down.{}.bottleneck.depthwise",
-        "neck.top_down_blocks.{}.blocks.0.conv2",
-        FIRST,
-    ),
-    (
-        "neck.top_down.{}.bottleneck.pointwise",
-        "neck.top_down_blocks.{}.blocks.0.conv2",
-        SECOND,
-    ),
+    ("neck.top_down.{}.bottleneck.reduce", "neck.top_down_blocks.{}.blocks.0.conv1", BN),
+    ("neck.top_down.{}.bottleneck.depthwise", "neck.top_down_blocks.{}.blocks.0.conv2", FIRST),
+    ("neck.top_down.{}.bottleneck.pointwise", "neck.top_down_blocks.{}.blocks.0.conv2", SECOND),
     ("neck.top_down.{}.short", "neck.top_down_blocks.{}.short_conv", BN),
     ("neck.top_down.{}.final", "neck.top_down_blocks.{}.final_conv", BN),
     ("neck.bottom_up.{}.main", "neck.bottom_up_blocks.{}.main_conv", BN),
-    (
-        "neck.bottom_up.{}.bottleneck.reduce",
-        "neck.bottom_up_blocks.{}.blocks.0.conv1",
-        BN,
-    ),
-    (
-        "neck.bottom_up.{}.bottleneck.depthwise",
-        "neck.bottom_up_blocks.{}.blocks.0.conv2",
-        FIRST,
-    ),
-    (
-        "neck.bottom_up.{}.bottleneck.pointwise",
-        "neck.bottom_up_blocks.{}.blocks.0.conv2",
-        SECOND,
-    ),
-    (
-        "neck.bottom_up.{}.short",
-        "neck.bottom_up_blocks.{}.short_conv",
-        BN,
-    ),
-    (
-        "neck.bottom_up.{}.final",
-        "neck.bottom_up_blocks.{}.final_conv",
-        BN,
-    ),
+    ("neck.bottom_up.{}.bottleneck.reduce", "neck.bottom_up_blocks.{}.blocks.0.conv1", BN),
+    ("neck.bottom_up.{}.bottleneck.depthwise", "neck.bottom_up_blocks.{}.blocks.0.conv2", FIRST),
+    ("neck.bottom_up.{}.bottleneck.pointwise", "neck.bottom_up_blocks.{}.blocks.0.conv2", SECOND),
+    ("neck.bottom_up.{}.short", "neck.bottom_up_blocks.{}.short_conv", BN),
+    ("neck.bottom_up.{}.final", "neck.bottom_up_blocks.{}.final_conv", BN),
 ];
 
 const LC_RULES: &[Rule] = &[
-    (
-        "neck.top_down.{}.{}.depthwise",
-        "neck.top_down_blocks.{}.{}.dw_conv",
-        BN,
-    ),
-    (
-        "neck.top_down.{}.{}.pointwise",
-        "neck.top_down_blocks.{}.{}.pw_conv",
-        BN,
-    ),
-    (
-        "neck.bottom_up.{}.{}.depthwise",
-        "neck.bottom_up_blocks.{}.{}.dw_conv",
-        BN,
-    ),
-    (
-        "neck.bottom_up.{}.{}.pointwise",
-        "neck.bottom_up_blocks.{}.{}.pw_conv",
-        BN,
-    ),
+    ("neck.top_down.{}.{}.depthwise", "neck.top_down_blocks.{}.{}.dw_conv", BN),
+    ("neck.top_down.{}.{}.pointwise", "neck.top_down_blocks.{}.{}.pw_conv", BN),
+    ("neck.bottom_up.{}.{}.depthwise", "neck.bottom_up_blocks.{}.{}.dw_conv", BN),
+    ("neck.bottom_up.{}.{}.pointwise", "neck.bottom_up_blocks.{}.{}.pw_conv", BN),
 ];
 
 const PAN_RULES: &[Rule] = &[("neck.lateral.{}", "neck.lateral_convs.{}", Style::Plain)];
 
 const TOWER_RULES: &[Rule] = &[
-    (
-        "head.level{}.tower.{}.depthwise",
-        "head.conv_feat.cls_conv_dw{}.{}",
-        NORM,
-    ),
-    (
-        "head.level{}.tower.{}.pointwise",
-        "head.conv_feat.cls_conv_pw{}.{}",
-        NORM,
-    ),
+    ("head.level{}.tower.{}.depthwise", "head.conv_feat.cls_conv_dw{}.{}", NORM),
+    ("head.level{}.tower.{}.pointwise", "head.conv_feat.cls_conv_pw{}.{}", NORM),
 ];
 
 const HEAD_RULES: &[Rule] = &[("head.level{}.prediction", "head.head_cls{}", Style::Plain)];
 
 const HEAD_V2_RULES: &[Rule] = &[
-    (
-        "head.level{}.squeeze_excite.gate",
-        "head.conv_feat.se.{}.fc",
-        Style::Plain,
-    ),
-    (
-        "head.level{}.squeeze_excite.pointwise",
-        "head.conv_feat.se.{}.conv",
-        NORM,
-    ),
+    ("head.level{}.squeeze_excite.gate", "head.conv_feat.se.{}.fc", Style::Plain),
+    ("head.level{}.squeeze_excite.pointwise", "head.conv_feat.se.{}.conv", NORM),
     ("head.level{}.cls", "head.head_cls{}", Style::Plain),
     ("head.level{}.reg", "head.head_reg{}", Style::Plain),
     ("head.level{}.align.dense", "head.cls_align.{}", FIRST),
@@ -291,31 +127,15 @@ const ESNET_CLASSIFIER_RULES: &[Rule] = &[
     ("backbone.stage{}.0.branch1.project", "blocks.{}.pw_1", BN),
     ("backbone.stage{}.0.branch2.expand", "blocks.{}.pw_2_1", BN),
     ("backbone.stage{}.0.branch2.depthwise", "blocks.{}.dw_2", BN),
-    (
-        "backbone.stage{}.0.branch2.squeeze_excite.reduce",
-        "blocks.{}.se.conv1",
-        Style::Plain,
-    ),
-    (
-        "backbone.stage{}.0.branch2.squeeze_excite.expand",
-        "blocks.{}.se.conv2",
-        Style::Plain,
-    ),
+    ("backbone.stage{}.0.branch2.squeeze_excite.reduce", "blocks.{}.se.conv1", Style::Plain),
+    ("backbone.stage{}.0.branch2.squeeze_excite.expand", "blocks.{}.se.conv2", Style::Plain),
     ("backbone.stage{}.0.branch2.project", "blocks.{}.pw_2_2", BN),
     ("backbone.stage{}.0.fuse.depthwise", "blocks.{}.concat_dw", BN),
     ("backbone.stage{}.0.fuse.pointwise", "blocks.{}.concat_pw", BN),
     ("backbone.stage{}.{}.expand", "blocks.{}.pw_1_1", BN),
     ("backbone.stage{}.{}.depthwise", "blocks.{}.dw_1", BN),
-    (
-        "backbone.stage{}.{}.squeeze_excite.reduce",
-        "blocks.{}.se.conv1",
-        Style::Plain,
-    ),
-    (
-        "backbone.stage{}.{}.squeeze_excite.expand",
-        "blocks.{}.se.conv2",
-        Style::Plain,
-    ),
+    ("backbone.stage{}.{}.squeeze_excite.reduce", "blocks.{}.se.conv1", Style::Plain),
+    ("backbone.stage{}.{}.squeeze_excite.expand", "blocks.{}.se.conv2", Style::Plain),
     ("backbone.stage{}.{}.project", "blocks.{}.pw_1_2", BN),
     ("classifier.expand", "conv2", BN),
     ("classifier.last", "last_conv", Style::Bare),
@@ -325,16 +145,8 @@ const ESNET_CLASSIFIER_RULES: &[Rule] = &[
 const LCNET_CLASSIFIER_RULES: &[Rule] = &[
     ("backbone.stem", "conv1", BN),
     ("backbone.blocks{}.{}.depthwise", "blocks{}.{}.dw_conv", BN),
-    (
-        "backbone.blocks{}.{}.squeeze_excite.reduce",
-        "blocks{}.{}.se.conv1",
-        Style::Plain,
-    ),
-    (
-        "backbone.blocks{}.{}.squeeze_excite.expand",
-        "blocks{}.{}.se.conv2",
-        Style::Plain,
-    ),
+    ("backbone.blocks{}.{}.squeeze_excite.reduce", "blocks{}.{}.se.conv1", Style::Plain),
+    ("backbone.blocks{}.{}.squeeze_excite.expand", "blocks{}.{}.se.conv2", Style::Plain),
     ("backbone.blocks{}.{}.pointwise", "blocks{}.{}.pw_conv", BN),
     ("classifier.last", "last_conv", Style::Bare),
     ("classifier.logits", "fc", Style::Plain),
@@ -371,13 +183,7 @@ pub fn classifier_reference_name(classifier: &Classifier, ours: &str) -> Option<
         Classifier::LcNet { .. } => LCNET_CLASSIFIER_RULES.iter().find_map(|rule| apply(rule, ours)),
         Classifier::EsNet { .. } => ESNET_CLASSIFIER_RULES.iter().find_map(|rule| {
             let numbers = flatten_block(ours).into_iter().collect();
-            render(
-                rule,
-                &Capture {
-                    numbers,
-                    ..Capture::of(rule.0, ours)?
-                },
-            )
+            render(rule, &Capture { numbers, ..Capture::of(rule.0, ours)? })
         }),
     }
 }
@@ -425,10 +231,7 @@ impl<'a> Capture<'a> {
             numbers.push(text[..digits].parse().ok()?);
             text = text[digits..].strip_prefix(literal)?;
         }
-        Some(Self {
-            numbers,
-            rest: text.strip_prefix('.')?,
-        })
+        Some(Self { numbers, rest: text.strip_prefix('.')? })
     }
 }
 

@@ -62,34 +62,19 @@ const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 
 const fn esnet(scale: f32, ratios: [f32; 13]) -> Backbone {
-    Backbone::EsNet(EsNet {
-        scale,
-        ratios,
-        activation: HARD_SWISH,
-    })
+    Backbone::EsNet(EsNet { scale, ratios, activation: HARD_SWISH })
 }
 
 const fn lcnet(scale: f32) -> Backbone {
-    Backbone::LcNet {
-        scale,
-        activation: HARD_SWISH,
-    }
+    Backbone::LcNet { scale, activation: HARD_SWISH }
 }
 
 /// The paper's network: CSP-PAN of four levels and the paper's head.
 const fn legacy(backbone: Backbone, channels: usize, tower_convolutions: usize) -> Architecture {
     Architecture {
         backbone,
-        neck: Neck::CspPan {
-            channels,
-            levels: 4,
-            activation: HARD_SWISH,
-        },
-        head: Head {
-            kind: HeadKind::PicoHead,
-            tower_convolutions,
-            activation: HARD_SWISH,
-        },
+        neck: Neck::CspPan { channels, levels: 4, activation: HARD_SWISH },
+        head: Head { kind: HeadKind::PicoHead, tower_convolutions, activation: HARD_SWISH },
     }
 }
 
@@ -98,30 +83,18 @@ const fn v2(scale: f32, channels: usize, tower_convolutions: usize) -> Architect
     Architecture {
         backbone: lcnet(scale),
         neck: Neck::LcPan { channels },
-        head: Head {
-            kind: HeadKind::PicoHeadV2,
-            tower_convolutions,
-            activation: HARD_SWISH,
-        },
+        head: Head { kind: HeadKind::PicoHeadV2, tower_convolutions, activation: HARD_SWISH },
     }
 }
 
 /// A row of the ablation: leaky ReLU everywhere, two tower convolutions, 96 channels.
 const fn ablation(backbone: Backbone, neck: Neck) -> Architecture {
-    let head = Head {
-        kind: HeadKind::PicoHead,
-        tower_convolutions: 2,
-        activation: LEAKY_RELU,
-    };
+    let head = Head { kind: HeadKind::PicoHead, tower_convolutions: 2, activation: LEAKY_RELU };
     Architecture { backbone, neck, head }
 }
 
 const fn leaky_csp_pan(levels: usize) -> Neck {
-    Neck::CspPan {
-        channels: 96,
-        levels,
-        activation: LEAKY_RELU,
-    }
+    Neck::CspPan { channels: 96, levels, activation: LEAKY_RELU }
 }
 
 const LEGACY_S: Architecture = legacy(esnet(0.75, SEARCHED_S), 96, 2);
@@ -132,30 +105,15 @@ const V2_S: Architecture = v2(0.75, 96, 2);
 const V2_M: Architecture = v2(1.5, 128, 4);
 const V2_L: Architecture = v2(2.0, 160, 4);
 const NPU_S: Architecture = Architecture {
-    backbone: Backbone::LcNet {
-        scale: 0.75,
-        activation: RELU6,
-    },
-    neck: Neck::CspPan {
-        channels: 96,
-        levels: 4,
-        activation: RELU6,
-    },
-    head: Head {
-        kind: HeadKind::PicoHeadV2,
-        tower_convolutions: 4,
-        activation: RELU6,
-    },
+    backbone: Backbone::LcNet { scale: 0.75, activation: RELU6 },
+    neck: Neck::CspPan { channels: 96, levels: 4, activation: RELU6 },
+    head: Head { kind: HeadKind::PicoHeadV2, tower_convolutions: 4, activation: RELU6 },
 };
 const BASE: Architecture = ablation(Backbone::ShuffleNetV2, Neck::Pan { channels: 96 });
 const BASE_CSP_PAN_3: Architecture = ablation(Backbone::ShuffleNetV2, leaky_csp_pan(3));
 const BASE_CSP_PAN_4: Architecture = ablation(Backbone::ShuffleNetV2, leaky_csp_pan(4));
 const LEAKY_ESNET: Architecture = ablation(
-    Backbone::EsNet(EsNet {
-        scale: 0.75,
-        ratios: SEARCHED_S,
-        activation: LEAKY_RELU,
-    }),
+    Backbone::EsNet(EsNet { scale: 0.75, ratios: SEARCHED_S, activation: LEAKY_RELU }),
     leaky_csp_pan(4),
 );
 
@@ -178,55 +136,17 @@ const fn for_classes(variant: Variant, classes: &'static [&'static str]) -> Vari
 
 /// A document page: 800 high, 608 wide.
 const fn page(variant: Variant) -> Variant {
-    Variant {
-        input_size: (800, 608),
-        ..variant
-    }
+    Variant { input_size: (800, 608), ..variant }
 }
 
 const VARIANTS: &[Variant] = &[
-    coco(
-        "legacy_s_320",
-        "the paper's S: ESNet 0.75x, CSP-PAN",
-        LEGACY_S,
-        320,
-    ),
-    coco(
-        "legacy_s_416",
-        "the paper's S: ESNet 0.75x, CSP-PAN",
-        LEGACY_S,
-        416,
-    ),
-    coco(
-        "legacy_m_320",
-        "the paper's M: ESNet 1.0x, CSP-PAN",
-        LEGACY_M,
-        320,
-    ),
-    coco(
-        "legacy_m_416",
-        "the paper's M: ESNet 1.0x, CSP-PAN",
-        LEGACY_M,
-        416,
-    ),
-    coco(
-        "legacy_l_320",
-        "the paper's L: ESNet 1.25x, CSP-PAN",
-        LEGACY_L,
-        320,
-    ),
-    coco(
-        "legacy_l_416",
-        "the paper's L: ESNet 1.25x, CSP-PAN",
-        LEGACY_L,
-        416,
-    ),
-    coco(
-        "legacy_l_640",
-        "the paper's L: ESNet 1.25x, CSP-PAN",
-        LEGACY_L,
-        640,
-    ),
+    coco("legacy_s_320", "the paper's S: ESNet 0.75x, CSP-PAN", LEGACY_S, 320),
+    coco("legacy_s_416", "the paper's S: ESNet 0.75x, CSP-PAN", LEGACY_S, 416),
+    coco("legacy_m_320", "the paper's M: ESNet 1.0x, CSP-PAN", LEGACY_M, 320),
+    coco("legacy_m_416", "the paper's M: ESNet 1.0x, CSP-PAN", LEGACY_M, 416),
+    coco("legacy_l_320", "the paper's L: ESNet 1.25x, CSP-PAN", LEGACY_L, 320),
+    coco("legacy_l_416", "the paper's L: ESNet 1.25x, CSP-PAN", LEGACY_L, 416),
+    coco("legacy_l_640", "the paper's L: ESNet 1.25x, CSP-PAN", LEGACY_L, 640),
     coco(
         "shufflenetv2_1x_416",
         "ShuffleNetV2 1.0x (leaky ReLU), CSP-PAN",
@@ -239,48 +159,13 @@ const VARIANTS: &[Variant] = &[
         legacy(Backbone::MobileNetV3Large, 128, 4),
         416,
     ),
-    coco(
-        "lcnet_1_0x_416",
-        "LCNet 1.0x, CSP-PAN",
-        legacy(lcnet(1.0), 128, 4),
-        416,
-    ),
-    coco(
-        "lcnet_1_5x_416",
-        "LCNet 1.5x, CSP-PAN",
-        legacy(lcnet(1.5), 128, 4),
-        416,
-    ),
-    coco(
-        "lcnet_1_5x_640",
-        "LCNet 1.5x, CSP-PAN of 160 channels",
-        legacy(lcnet(1.5), 160, 4),
-        640,
-    ),
-    coco(
-        "lcnet_2_5x_416",
-        "LCNet 2.5x, CSP-PAN",
-        legacy(lcnet(2.5), 128, 4),
-        416,
-    ),
-    coco(
-        "r18vd_640",
-        "ResNet-18-vd, CSP-PAN",
-        legacy(Backbone::ResNet18Vd, 128, 4),
-        640,
-    ),
-    coco(
-        "v2_xs_320",
-        "second generation XS: LCNet 0.35x, LC-PAN",
-        V2_XS,
-        320,
-    ),
-    coco(
-        "v2_xs_416",
-        "second generation XS: LCNet 0.35x, LC-PAN",
-        V2_XS,
-        416,
-    ),
+    coco("lcnet_1_0x_416", "LCNet 1.0x, CSP-PAN", legacy(lcnet(1.0), 128, 4), 416),
+    coco("lcnet_1_5x_416", "LCNet 1.5x, CSP-PAN", legacy(lcnet(1.5), 128, 4), 416),
+    coco("lcnet_1_5x_640", "LCNet 1.5x, CSP-PAN of 160 channels", legacy(lcnet(1.5), 160, 4), 640),
+    coco("lcnet_2_5x_416", "LCNet 2.5x, CSP-PAN", legacy(lcnet(2.5), 128, 4), 416),
+    coco("r18vd_640", "ResNet-18-vd, CSP-PAN", legacy(Backbone::ResNet18Vd, 128, 4), 640),
+    coco("v2_xs_320", "second generation XS: LCNet 0.35x, LC-PAN", V2_XS, 320),
+    coco("v2_xs_416", "second generation XS: LCNet 0.35x, LC-PAN", V2_XS, 416),
     coco("v2_s_320", "second generation S: LCNet 0.75x, LC-PAN", V2_S, 320),
     coco("v2_s_416", "second generation S: LCNet 0.75x, LC-PAN", V2_S, 416),
     coco("v2_m_320", "second generation M: LCNet 1.5x, LC-PAN", V2_M, 320),
@@ -291,29 +176,12 @@ const VARIANTS: &[Variant] = &[
     Variant {
         mean: [0.0; 3],
         std: [1.0; 3],
-        ..coco(
-            "npu_s_416",
-            "for NPUs: LCNet 0.75x, CSP-PAN, second head, ReLU6 everywhere",
-            NPU_S,
-            416,
-        )
+        ..coco("npu_s_416", "for NPUs: LCNet 0.75x, CSP-PAN, second head, ReLU6 everywhere", NPU_S, 416)
     },
-    for_classes(
-        coco("pedestrian_s_192", "people: the paper's S", LEGACY_S, 192),
-        &["pedestrian"],
-    ),
-    for_classes(
-        coco("pedestrian_s_320", "people: the paper's S", LEGACY_S, 320),
-        &["pedestrian"],
-    ),
-    for_classes(
-        coco("pedestrian_v2_s_192", "people: second generation S", V2_S, 192),
-        &["pedestrian"],
-    ),
-    for_classes(
-        coco("pedestrian_v2_s_320", "people: second generation S", V2_S, 320),
-        &["pedestrian"],
-    ),
+    for_classes(coco("pedestrian_s_192", "people: the paper's S", LEGACY_S, 192), &["pedestrian"]),
+    for_classes(coco("pedestrian_s_320", "people: the paper's S", LEGACY_S, 320), &["pedestrian"]),
+    for_classes(coco("pedestrian_v2_s_192", "people: second generation S", V2_S, 192), &["pedestrian"]),
+    for_classes(coco("pedestrian_v2_s_320", "people: second generation S", V2_S, 320), &["pedestrian"]),
     page(for_classes(
         coco(
             "layout_publaynet",
@@ -324,122 +192,41 @@ const VARIANTS: &[Variant] = &[
         &["text", "title", "list", "table", "figure"],
     )),
     page(for_classes(
-        coco(
-            "layout_cdla",
-            "document layout, CDLA classes: LCNet 1.0x",
-            legacy(lcnet(1.0), 128, 4),
-            800,
-        ),
+        coco("layout_cdla", "document layout, CDLA classes: LCNet 1.0x", legacy(lcnet(1.0), 128, 4), 800),
         &CDLA_CLASSES,
     )),
     for_classes(
-        coco(
-            "mainbody_640",
-            "the main body of a photo: LCNet 2.5x",
-            legacy(lcnet(2.5), 128, 4),
-            640,
-        ),
+        coco("mainbody_640", "the main body of a photo: LCNet 2.5x", legacy(lcnet(2.5), 128, 4), 640),
         &["foreground"],
     ),
-    coco(
-        "ablation_1_base_416",
-        "ablation: ShuffleNetV2, PAN without convolutions",
-        BASE,
-        416,
-    ),
-    coco(
-        "ablation_2_csp_pan_3_416",
-        "ablation: + CSP-PAN of 3 levels",
-        BASE_CSP_PAN_3,
-        416,
-    ),
-    coco(
-        "ablation_3_csp_pan_4_416",
-        "ablation: + CSP-PAN of 4 levels",
-        BASE_CSP_PAN_4,
-        416,
-    ),
-    coco(
-        "ablation_4_vfl_416",
-        "ablation: + varifocal loss (the network of row 3)",
-        BASE_CSP_PAN_4,
-        416,
-    ),
-    coco(
-        "ablation_5_simota_416",
-        "ablation: + original SimOTA (the network of row 3)",
-        BASE_CSP_PAN_4,
-        416,
-    ),
+    coco("ablation_1_base_416", "ablation: ShuffleNetV2, PAN without convolutions", BASE, 416),
+    coco("ablation_2_csp_pan_3_416", "ablation: + CSP-PAN of 3 levels", BASE_CSP_PAN_3, 416),
+    coco("ablation_3_csp_pan_4_416", "ablation: + CSP-PAN of 4 levels", BASE_CSP_PAN_4, 416),
+    coco("ablation_4_vfl_416", "ablation: + varifocal loss (the network of row 3)", BASE_CSP_PAN_4, 416),
+    coco("ablation_5_simota_416", "ablation: + original SimOTA (the network of row 3)", BASE_CSP_PAN_4, 416),
     coco(
         "ablation_6_cost_416",
         "ablation: + the paper's SimOTA cost (the network of row 3)",
         BASE_CSP_PAN_4,
         416,
     ),
-    coco(
-        "ablation_7_esnet_416",
-        "ablation: + ESNet 0.75x",
-        LEAKY_ESNET,
-        416,
-    ),
-    coco(
-        "ablation_8_hard_swish_416",
-        "ablation: + hard-swish, which is legacy_s_416",
-        LEGACY_S,
-        416,
-    ),
+    coco("ablation_7_esnet_416", "ablation: + ESNet 0.75x", LEAKY_ESNET, 416),
+    coco("ablation_8_hard_swish_416", "ablation: + hard-swish, which is legacy_s_416", LEGACY_S, 416),
 ];
 
 const CLASSIFIERS: &[ClassifierVariant] = &[
-    ClassifierVariant {
-        name: "esnet_x0_25",
-        classifier: Classifier::EsNet { scale: 0.25 },
-    },
-    ClassifierVariant {
-        name: "esnet_x0_5",
-        classifier: Classifier::EsNet { scale: 0.5 },
-    },
-    ClassifierVariant {
-        name: "esnet_x0_75",
-        classifier: Classifier::EsNet { scale: 0.75 },
-    },
-    ClassifierVariant {
-        name: "esnet_x1_0",
-        classifier: Classifier::EsNet { scale: 1.0 },
-    },
-    ClassifierVariant {
-        name: "lcnet_x0_25",
-        classifier: Classifier::LcNet { scale: 0.25 },
-    },
-    ClassifierVariant {
-        name: "lcnet_x0_35",
-        classifier: Classifier::LcNet { scale: 0.35 },
-    },
-    ClassifierVariant {
-        name: "lcnet_x0_5",
-        classifier: Classifier::LcNet { scale: 0.5 },
-    },
-    ClassifierVariant {
-        name: "lcnet_x0_75",
-        classifier: Classifier::LcNet { scale: 0.75 },
-    },
-    ClassifierVariant {
-        name: "lcnet_x1_0",
-        classifier: Classifier::LcNet { scale: 1.0 },
-    },
-    ClassifierVariant {
-        name: "lcnet_x1_5",
-        classifier: Classifier::LcNet { scale: 1.5 },
-    },
-    ClassifierVariant {
-        name: "lcnet_x2_0",
-        classifier: Classifier::LcNet { scale: 2.0 },
-    },
-    ClassifierVariant {
-        name: "lcnet_x2_5",
-        classifier: Classifier::LcNet { scale: 2.5 },
-    },
+    ClassifierVariant { name: "esnet_x0_25", classifier: Classifier::EsNet { scale: 0.25 } },
+    ClassifierVariant { name: "esnet_x0_5", classifier: Classifier::EsNet { scale: 0.5 } },
+    ClassifierVariant { name: "esnet_x0_75", classifier: Classifier::EsNet { scale: 0.75 } },
+    ClassifierVariant { name: "esnet_x1_0", classifier: Classifier::EsNet { scale: 1.0 } },
+    ClassifierVariant { name: "lcnet_x0_25", classifier: Classifier::LcNet { scale: 0.25 } },
+    ClassifierVariant { name: "lcnet_x0_35", classifier: Classifier::LcNet { scale: 0.35 } },
+    ClassifierVariant { name: "lcnet_x0_5", classifier: Classifier::LcNet { scale: 0.5 } },
+    ClassifierVariant { name: "lcnet_x0_75", classifier: Classifier::LcNet { scale: 0.75 } },
+    ClassifierVariant { name: "lcnet_x1_0", classifier: Classifier::LcNet { scale: 1.0 } },
+    ClassifierVariant { name: "lcnet_x1_5", classifier: Classifier::LcNet { scale: 1.5 } },
+    ClassifierVariant { name: "lcnet_x2_0", classifier: Classifier::LcNet { scale: 2.0 } },
+    ClassifierVariant { name: "lcnet_x2_5", classifier: Classifier::LcNet { scale: 2.5 } },
 ];
 
 /// The classes of the CDLA layout model.

@@ -27,22 +27,12 @@ fn names_are_a_bijection() {
     for variant in variants() {
         let graph = variant.architecture.graph(3);
         let found = collisions(&graph, |ours| names::reference_name(&variant.architecture, ours));
-        wrong.extend(
-            found
-                .into_iter()
-                .map(|problem| format!("{}: {problem}", variant.name)),
-        );
+        wrong.extend(found.into_iter().map(|problem| format!("{}: {problem}", variant.name)));
     }
     for variant in classifiers() {
         let graph = variant.classifier.graph(10);
-        let found = collisions(&graph, |ours| {
-            names::classifier_reference_name(&variant.classifier, ours)
-        });
-        wrong.extend(
-            found
-                .into_iter()
-                .map(|problem| format!("{}: {problem}", variant.name)),
-        );
+        let found = collisions(&graph, |ours| names::classifier_reference_name(&variant.classifier, ours));
+        wrong.extend(found.into_iter().map(|problem| format!("{}: {problem}", variant.name)));
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
@@ -50,16 +40,8 @@ fn names_are_a_bijection() {
 #[test]
 fn names_read_as_in_the_specification() {
     let cases = [
-        (
-            "legacy_s_320",
-            "backbone.stem.norm.mean",
-            "backbone._conv1._batch_norm._mean",
-        ),
-        (
-            "legacy_s_320",
-            "backbone.stage3.6.squeeze_excite.reduce.bias",
-            "backbone.3_7._se.conv1.bias",
-        ),
+        ("legacy_s_320", "backbone.stem.norm.mean", "backbone._conv1._batch_norm._mean"),
+        ("legacy_s_320", "backbone.stage3.6.squeeze_excite.reduce.bias", "backbone.3_7._se.conv1.bias"),
         (
             "legacy_s_320",
             "backbone.stage2.0.fuse.depthwise.conv.weight",
@@ -75,21 +57,9 @@ fn names_read_as_in_the_specification() {
             "head.level0.tower.1.depthwise.conv.weight",
             "head.conv_feat.cls_conv_dw0.1.conv.weight",
         ),
-        (
-            "v2_s_320",
-            "head.level3.align.pointwise.norm.variance",
-            "head.cls_align.3.bn2._variance",
-        ),
-        (
-            "v2_s_320",
-            "neck.extra.from_reduced.pointwise.conv.weight",
-            "neck.first_top_conv.pwconv.weight",
-        ),
-        (
-            "mv3_large_1x_416",
-            "backbone.unit16.project.norm.beta",
-            "backbone.conv16.linear_conv.bn.bias",
-        ),
+        ("v2_s_320", "head.level3.align.pointwise.norm.variance", "head.cls_align.3.bn2._variance"),
+        ("v2_s_320", "neck.extra.from_reduced.pointwise.conv.weight", "neck.first_top_conv.pwconv.weight"),
+        ("mv3_large_1x_416", "backbone.unit16.project.norm.beta", "backbone.conv16.linear_conv.bn.bias"),
         (
             "r18vd_640",
             "backbone.stage3.0.shortcut.project.conv.weight",
@@ -117,11 +87,7 @@ fn every_graph_passes_the_checker_before_and_after_folding() {
                 wrong.push(format!("{}: {problem}", variant.name));
             }
         }
-        if folded
-            .nodes
-            .iter()
-            .any(|node| node.op == picodet_graph::Op::BatchNorm)
-        {
+        if folded.nodes.iter().any(|node| node.op == picodet_graph::Op::BatchNorm) {
             wrong.push(format!("{}: a batch norm survives folding", variant.name));
         }
     }

@@ -48,9 +48,7 @@ const TABLE: &[(&str, usize, usize, Option<f64>)] = &[
 /// The reference also counts one unused scalar a level (`scale_reg`), which our graphs do not hold; the table has
 /// them everywhere but in the ablation rows 1 to 6.
 fn unused_scalars(name: &str, levels: usize) -> usize {
-    let row = name
-        .strip_prefix("ablation_")
-        .and_then(|rest| rest.chars().next());
+    let row = name.strip_prefix("ablation_").and_then(|rest| rest.chars().next());
     if matches!(row, Some('1'..='6')) { 0 } else { levels }
 }
 
@@ -112,9 +110,7 @@ fn classifiers_have_their_published_size() {
         }
         let counted = graph.cost((224, 224)).macs as f64 / 1e6;
         if macs.is_some_and(|macs: f64| (counted / macs - 1.0).abs() > 0.03) {
-            wrong.push(format!(
-                "{name}: {counted:.1} M multiply-accumulates, not {macs:?}"
-            ));
+            wrong.push(format!("{name}: {counted:.1} M multiply-accumulates, not {macs:?}"));
         }
         if let Err(problem) = graph.check() {
             wrong.push(format!("{name}: {problem}"));

@@ -79,16 +79,9 @@ pub fn convert(
     variant: &'static Variant,
     options: &ConvertOptions,
 ) -> Result<Model, ConvertError> {
-    let name = source
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let name = source.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let path = source.display().to_string();
-    let parse = |problem: String| ConvertError::Parse {
-        path: path.clone(),
-        problem,
-    };
+    let parse = |problem: String| ConvertError::Parse { path: path.clone(), problem };
     let bytes = read(source)?;
     let (graph, weights, folded) = match name.rsplit('.').next() {
         Some("pdparams") => {
@@ -102,10 +95,7 @@ pub fn convert(
             from_reference(&path, variant, tensors)?
         }
         Some("param") => {
-            let bin = options
-                .bin
-                .clone()
-                .unwrap_or_else(|| source.with_extension("bin"));
+            let bin = options.bin.clone().unwrap_or_else(|| source.with_extension("bin"));
             let weights = read(&bin)?;
             let network =
                 picodet_weights::ncnn::read(&bytes, &weights).map_err(|error| parse(error.to_string()))?;
@@ -120,24 +110,14 @@ pub fn convert(
     let count = class_count(&graph);
     let classes = match &options.classes {
         Some(names) if names.len() != count => {
-            return Err(ConvertError::Classes {
-                found: count,
-                given: names.len(),
-            });
+            return Err(ConvertError::Classes { found: count, given: names.len() });
         }
         Some(names) => names.clone(),
         None if count == variant.classes.len() => variant.classes.iter().map(ToString::to_string).collect(),
         None => (0..count).map(|class| format!("class_{class}")).collect(),
     };
-    let published = classes
-        .iter()
-        .map(String::as_str)
-        .eq(variant.classes.iter().copied());
-    let category_ids = if published {
-        variant.category_ids()
-    } else {
-        (1..=count as u32).collect()
-    };
+    let published = classes.iter().map(String::as_str).eq(variant.classes.iter().copied());
+    let category_ids = if published { variant.category_ids() } else { (1..=count as u32).collect() };
     let metadata = Metadata {
         variant: variant.name.to_owned(),
         classes,
@@ -148,33 +128,20 @@ pub fn convert(
         resize: options.resize.clone().unwrap_or_else(|| "cubic".to_owned()),
         strides: variant.architecture.strides(),
         folded,
-        origin: options
-            .origin
-            .clone()
-            .unwrap_or_else(|| format!("converted from {name}")),
+        origin: options.origin.clone().unwrap_or_else(|| format!("converted from {name}")),
         licence: options.licence.clone().unwrap_or_else(|| "unknown".to_owned()),
         ..Metadata::default()
     };
-    Ok(Model {
-        variant,
-        graph,
-        weights,
-        metadata,
-    })
+    Ok(Model { variant, graph, weights, metadata })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ConvertError> {
-    std::fs::read(path).map_err(|source| ConvertError::Read {
-        path: path.display().to_string(),
-        source,
-    })
+    std::fs::read(path).map_err(|source| ConvertError::Read { path: path.display().to_string(), source })
 }
 
 /// The number of classes that a graph's head predicts.
 fn class_count(graph: &Graph) -> usize {
-    graph
-        .output("cls_logit.0")
-        .map_or(0, |node| graph.node(node).shape.channels)
+    graph.output("cls_logit.0").map_or(0, |node| graph.node(node).shape.channels)
 }
 
 /// Weights by the reference's names, batch norms apart.
@@ -188,9 +155,7 @@ fn from_reference(
         variant: variant.name.to_owned(),
         problem,
     };
-    let prediction = tensors
-        .get("head.head_cls0.weight")
-        .and_then(|tensor| tensor.shape.first().copied());
+    let prediction = tensors.get("head.head_cls0.weight").and_then(|tensor| tensor.shape.first().copied());
     let outputs = prediction.ok_or_else(|| refuse("`head.head_cls0.weight` is missing".to_owned()))?;
     let classes = match variant.architecture.head.kind {
         HeadKind::PicoHead => outputs.saturating_sub(REG_CHANNELS),
@@ -234,9 +199,7 @@ fn from_reference(
     if !problems.is_empty() {
         return Err(refuse(CheckError { problems }.to_string()));
     }
-    graph
-        .check_weights(&weights)
-        .map_err(|problem| refuse(problem.to_string()))?;
+    graph.check_weights(&weights).map_err(|problem| refuse(problem.to_string()))?;
     Ok((graph, weights, false))
 }
 
@@ -255,9 +218,7 @@ fn from_exported(
     for classes in possible_classes(variant, network) {
         match picodet_weights::import(&variant.architecture.graph(classes), network) {
             Ok((graph, weights)) => {
-                graph
-                    .check_weights(&weights)
-                    .map_err(|problem| refuse(problem.to_string()))?;
+                graph.check_weights(&weights).map_err(|problem| refuse(problem.to_string()))?;
                 return Ok((graph, weights, true));
             }
             Err(error) => problem = error.to_string(),
@@ -278,10 +239,8 @@ fn possible_classes(variant: &Variant, network: &picodet_weights::ForeignNetwork
         HeadKind::PicoHead => REG_CHANNELS,
         HeadKind::PicoHeadV2 => 0,
     };
-    let counted = heads
-        .into_iter()
-        .filter(|(_, count)| *count >= levels)
-        .map(|(out, _)| out.saturating_sub(fused));
+    let counted =
+        heads.into_iter().filter(|(_, count)| *count >= levels).map(|(out, _)| out.saturating_sub(fused));
     let mut classes: Vec<usize> = counted.filter(|&classes| classes > 0).collect();
     classes.sort_by_key(|&classes| (classes != variant.classes.len(), classes));
     classes

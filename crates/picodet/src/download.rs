@@ -64,11 +64,7 @@ pub struct DownloadOptions {
 /// # Errors
 /// When no environment variable says where.
 pub fn cache_folder() -> Result<PathBuf, DownloadError> {
-    let folder = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     folder("PICODET_CACHE")
         .or_else(|| folder("XDG_CACHE_HOME").map(|cache| cache.join("picodet")))
         .or_else(|| folder("HOME").map(|home| home.join(".cache/picodet")))
@@ -90,10 +86,7 @@ pub fn fetch(
         return Err(DownloadError::Scheme(url.to_owned()));
     }
     let path = cache_folder()?.join(cache_name(url));
-    let write = |source| DownloadError::Write {
-        path: path.display().to_string(),
-        source,
-    };
+    let write = |source| DownloadError::Write { path: path.display().to_string(), source };
     if !path.exists() {
         if options.offline {
             return Err(DownloadError::Offline(url.to_owned()));
@@ -105,9 +98,7 @@ pub fn fetch(
         std::fs::rename(&part, &path).map_err(write)?;
     }
     let record = path.with_extension("sha256");
-    let recorded = std::fs::read_to_string(&record)
-        .ok()
-        .map(|text| text.trim().to_owned());
+    let recorded = std::fs::read_to_string(&record).ok().map(|text| text.trim().to_owned());
     let found = check(&path, options.sha256.as_deref().or(recorded.as_deref()), url)?;
     if recorded.is_none() {
         picodet_weights::write_atomically(&record, format!("{found}\n").as_bytes()).map_err(write)?;
@@ -119,23 +110,14 @@ pub fn fetch(
 fn cache_name(url: &str) -> String {
     let digest = hex(&Sha256::digest(url.as_bytes()));
     let name = url.rsplit('/').next().unwrap_or_default();
-    let safe: String = name
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c))
-        .take(80)
-        .collect();
+    let safe: String =
+        name.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).take(80).collect();
     format!("{}-{}", &digest[..16], safe.trim_start_matches('.'))
 }
 
 fn transfer(url: &str, part: &Path, progress: &mut dyn FnMut(u64, Option<u64>)) -> Result<(), DownloadError> {
-    let failed = |problem: String| DownloadError::Transfer {
-        url: url.to_owned(),
-        problem,
-    };
-    let write = |source| DownloadError::Write {
-        path: part.display().to_string(),
-        source,
-    };
+    let failed = |problem: String| DownloadError::Transfer { url: url.to_owned(), problem };
+    let write = |source| DownloadError::Write { path: part.display().to_string(), source };
     let mut there = std::fs::metadata(part).map_or(0, |metadata| metadata.len());
     let mut request = ureq::get(url);
     if there > 0 {
@@ -153,23 +135,16 @@ fn transfer(url: &str, part: &Path, progress: &mut dyn FnMut(u64, Option<u64>)) 
     if !resumed {
         there = 0;
     }
-    let length = response
-        .headers()
-        .get("content-length")
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let length =
+        response.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let total = length.map(|length| there + length);
     if total.is_some_and(|total| total > LARGEST_MODEL) {
-        return Err(failed(format!(
-            "{} bytes are too many for a model",
-            total.unwrap_or_default()
-        )));
+        return Err(failed(format!("{} bytes are too many for a model", total.unwrap_or_default())));
     }
     let mut reader = response.body_mut().as_reader();
     let mut buffer = vec![0; 1 << 16];
     loop {
-        let count = reader
-            .read(&mut buffer)
-            .map_err(|error| failed(error.to_string()))?;
+        let count = reader.read(&mut buffer).map_err(|error| failed(error.to_string()))?;
         if count == 0 {
             break;
         }
@@ -188,10 +163,8 @@ fn transfer(url: &str, part: &Path, progress: &mut dyn FnMut(u64, Option<u64>)) 
 
 /// The sha256 of a file, compared with what it should be.
 fn check(path: &Path, expected: Option<&str>, url: &str) -> Result<String, DownloadError> {
-    let failed = |error: std::io::Error| DownloadError::Transfer {
-        url: url.to_owned(),
-        problem: error.to_string(),
-    };
+    let failed =
+        |error: std::io::Error| DownloadError::Transfer { url: url.to_owned(), problem: error.to_string() };
     let mut file = File::open(path).map_err(failed)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 16];

@@ -26,9 +26,7 @@ pub enum ForwardError {
 /// # Errors
 /// When the image is missing or does not fit.
 pub fn forward<T: Real>(model: &Model, input: &Weights) -> Result<Weights, ForwardError> {
-    let image = input
-        .get("image")
-        .ok_or_else(|| ForwardError::Image("it has none".to_owned()))?;
+    let image = input.get("image").ok_or_else(|| ForwardError::Image("it has none".to_owned()))?;
     let wrong = || ForwardError::Image(format!("it is {:?}", image.shape));
     let shape: [usize; 4] = image.shape.as_slice().try_into().map_err(|_| wrong())?;
     let feature = Feature::<f32>::new(shape, image.data.clone()).ok_or_else(wrong)?;
@@ -43,18 +41,13 @@ pub fn forward<T: Real>(model: &Model, input: &Weights) -> Result<Weights, Forwa
     let mut boxes = Vec::new();
     let mut detections = Vec::new();
     let mut counts = Vec::new();
-    let scales = input
-        .get("scale_factor")
-        .filter(|tensor| tensor.data.len() == 2 * shape[0]);
+    let scales = input.get("scale_factor").filter(|tensor| tensor.data.len() == 2 * shape[0]);
     for n in 0..shape[0] {
         let image_scores: Vec<f32> = narrow(&decode::scores(&levels, n));
         let image_boxes = decode::boxes(&levels, n);
         boxes.extend(image_boxes.iter().flat_map(|bbox| narrow(bbox)));
         if let Some(scales) = scales {
-            let scale = ScaleFactor {
-                y: scales.data[2 * n],
-                x: scales.data[2 * n + 1],
-            };
+            let scale = ScaleFactor { y: scales.data[2 * n], x: scales.data[2 * n + 1] };
             let to_image = |bbox: &[T; 4]| {
                 let bbox: [f32; 4] = std::array::from_fn(|side| bbox[side].to_f64() as f32);
                 InputBox(bbox).to_image(scale)
@@ -74,44 +67,14 @@ pub fn forward<T: Real>(model: &Model, input: &Weights) -> Result<Weights, Forwa
         .iter()
         .filter(|(name, _)| !name.starts_with("score."))
         .map(|(name, feature)| {
-            (
-                name.clone(),
-                Tensor {
-                    shape: feature.shape.to_vec(),
-                    data: narrow(&feature.data),
-                },
-            )
+            (name.clone(), Tensor { shape: feature.shape.to_vec(), data: narrow(&feature.data) })
         })
         .collect();
-    tensors.insert(
-        "scores".to_owned(),
-        Tensor {
-            shape: vec![shape[0], classes, anchors],
-            data: scores,
-        },
-    );
-    tensors.insert(
-        "boxes".to_owned(),
-        Tensor {
-            shape: vec![shape[0], anchors, 4],
-            data: boxes,
-        },
-    );
+    tensors.insert("scores".to_owned(), Tensor { shape: vec![shape[0], classes, anchors], data: scores });
+    tensors.insert("boxes".to_owned(), Tensor { shape: vec![shape[0], anchors, 4], data: boxes });
     if scales.is_some() {
-        tensors.insert(
-            "det".to_owned(),
-            Tensor {
-                shape: vec![detections.len() / 6, 6],
-                data: detections,
-            },
-        );
-        tensors.insert(
-            "det_num".to_owned(),
-            Tensor {
-                shape: vec![counts.len()],
-                data: counts,
-            },
-        );
+        tensors.insert("det".to_owned(), Tensor { shape: vec![detections.len() / 6, 6], data: detections });
+        tensors.insert("det_num".to_owned(), Tensor { shape: vec![counts.len()], data: counts });
     }
     Ok(tensors)
 }

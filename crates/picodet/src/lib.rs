@@ -17,6 +17,7 @@ mod default_model;
 pub mod download;
 pub mod forward;
 pub mod results;
+pub mod verify;
 
 use std::path::Path;
 
@@ -37,11 +38,7 @@ pub fn draw(image: &Image, detections: &[Detection], classes: &[String]) -> Imag
     worst_first.sort_by(|a, b| a.score.total_cmp(&b.score));
     let label = |found: &&Detection| picodet_image::Label {
         bbox: found.bbox.0,
-        text: format!(
-            "{} {:.2}",
-            classes.get(found.class).map_or("?", String::as_str),
-            found.score
-        ),
+        text: format!("{} {:.2}", classes.get(found.class).map_or("?", String::as_str), found.score),
         colour: picodet_image::class_colour(found.class),
     };
     picodet_image::draw(image, &worst_first.iter().map(label).collect::<Vec<_>>())
@@ -53,10 +50,7 @@ pub fn draw(image: &Image, detections: &[Detection], classes: &[String]) -> Imag
 /// When the file cannot be read or is not an image.
 pub fn open_image(path: impl AsRef<Path>) -> Result<Image, Error> {
     let path = path.as_ref();
-    let read = |source| Error::Read {
-        path: path.display().to_string(),
-        source,
-    };
+    let read = |source| Error::Read { path: path.display().to_string(), source };
     let bytes = std::fs::read(path).map_err(read)?;
     Ok(picodet_image::decode(&bytes, &Limits::default())?)
 }

@@ -24,11 +24,8 @@ pub fn text(result: &ImageResult, classes: &[String]) -> String {
     for found in by_score(result) {
         let [x1, y1, x2, y2] = found.bbox.0;
         let name = &classes[found.class];
-        let _ = writeln!(
-            text,
-            "{}: {name} {:.3} [{x1:.1}, {y1:.1}, {x2:.1}, {y2:.1}]",
-            result.file, found.score
-        );
+        let _ =
+            writeln!(text, "{}: {name} {:.3} [{x1:.1}, {y1:.1}, {x2:.1}, {y2:.1}]", result.file, found.score);
     }
     if result.detections.is_empty() {
         let _ = writeln!(text, "{}: nothing found", result.file);
@@ -69,11 +66,7 @@ pub fn csv(result: &ImageResult, classes: &[String]) -> String {
     for found in &result.detections {
         let [x1, y1, x2, y2] = found.bbox.0;
         let (file, name) = (quoted(&result.file), quoted(&classes[found.class]));
-        let _ = writeln!(
-            text,
-            "{file},{},{name},{},{x1},{y1},{x2},{y2}",
-            found.class, found.score
-        );
+        let _ = writeln!(text, "{file},{},{name},{},{x1},{y1},{x2},{y2}", found.class, found.score);
     }
     text
 }

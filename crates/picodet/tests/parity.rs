@@ -10,13 +10,7 @@ use picodet::weights::read_tensors;
 use picodet::zoo::variant;
 use picodet_testing::{shared, shared_path};
 
-const NAMES: [&str; 5] = [
-    "legacy_s_320",
-    "legacy_m_416",
-    "shufflenetv2_1x_416",
-    "v2_xs_320",
-    "v2_s_320",
-];
+const NAMES: [&str; 5] = ["legacy_s_320", "legacy_m_416", "shufflenetv2_1x_416", "v2_xs_320", "v2_s_320"];
 
 /// A network of the fixtures: its weights, and its tensors for one image.
 fn fixture(name: &str) -> Option<(Model, Weights)> {
@@ -30,13 +24,7 @@ fn fixture(name: &str) -> Option<(Model, Weights)> {
 fn deviation(found: &Tensor) -> f64 {
     let count = found.data.len().max(1) as f64;
     let mean = found.data.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
-    (found
-        .data
-        .iter()
-        .map(|&v| (f64::from(v) - mean).powi(2))
-        .sum::<f64>()
-        / count)
-        .sqrt()
+    (found.data.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / count).sqrt()
 }
 
 fn largest_difference(found: &Tensor, expected: &Tensor) -> f64 {
@@ -47,26 +35,20 @@ fn largest_difference(found: &Tensor, expected: &Tensor) -> f64 {
 /// Compares every tensor of the fixture but the inputs; `tolerance` says how far one may be away.
 fn compare(found: &Weights, expected: &Weights, tolerance: impl Fn(&str, &Tensor) -> f64) -> Vec<String> {
     let mut wrong = Vec::new();
-    for (name, expected) in expected
-        .iter()
-        .filter(|(name, _)| !matches!(name.as_str(), "image" | "scale_factor"))
+    for (name, expected) in
+        expected.iter().filter(|(name, _)| !matches!(name.as_str(), "image" | "scale_factor"))
     {
         let Some(found) = found.get(name) else {
             wrong.push(format!("{name} is missing"));
             continue;
         };
         if found.shape != expected.shape {
-            wrong.push(format!(
-                "{name} has shape {:?}, not {:?}",
-                found.shape, expected.shape
-            ));
+            wrong.push(format!("{name} has shape {:?}, not {:?}", found.shape, expected.shape));
             continue;
         }
         let (difference, allowed) = (largest_difference(found, expected), tolerance(name, expected));
         if difference > allowed {
-            wrong.push(format!(
-                "{name} differs by {difference:.2e}, more than {allowed:.2e}"
-            ));
+            wrong.push(format!("{name} differs by {difference:.2e}, more than {allowed:.2e}"));
         }
     }
     wrong
@@ -92,14 +74,8 @@ fn float64_equals_the_reference() {
 fn gaps(name: &str) -> Option<BTreeMap<String, f64>> {
     let bytes = shared(&format!("golden/forward/{name}.json"))?;
     let value: serde_json::Value = serde_json::from_slice(&bytes).expect("a sound fixture");
-    let gaps = value["f32_vs_f64_maxabs"]["128x160"]
-        .as_object()
-        .expect("the gaps");
-    Some(
-        gaps.iter()
-            .filter_map(|(name, gap)| Some((name.clone(), gap.as_f64()?)))
-            .collect(),
-    )
+    let gaps = value["f32_vs_f64_maxabs"]["128x160"].as_object().expect("the gaps");
+    Some(gaps.iter().filter_map(|(name, gap)| Some((name.clone(), gap.as_f64()?))).collect())
 }
 
 #[test]
@@ -110,11 +86,7 @@ fn float32_is_as_near_as_the_reference_is_folded_or_not() {
             return;
         };
         let (graph, weights) = pass::fold_batch_norm(&model.graph, &model.weights);
-        let folded = Model {
-            graph,
-            weights,
-            ..model.clone()
-        };
+        let folded = Model { graph, weights, ..model.clone() };
         for (form, model) in [("as it is", &model), ("folded", &folded)] {
             let found = forward::<f32>(model, &tensors).expect("the fixture's image fits");
             let problems = compare(&found, &tensors, |tensor, expected| match tensor {
@@ -131,19 +103,15 @@ fn float32_is_as_near_as_the_reference_is_folded_or_not() {
 
 #[test]
 fn a_pdparams_file_is_the_same_network() {
-    let (Some(path), Some((model, _))) = (
-        shared_path("golden/forward/legacy_s_320.pdparams"),
-        fixture("legacy_s_320"),
-    ) else {
+    let (Some(path), Some((model, _))) =
+        (shared_path("golden/forward/legacy_s_320.pdparams"), fixture("legacy_s_320"))
+    else {
         return;
     };
     let other = convert(&path, model.variant, &ConvertOptions::default()).expect("a sound file");
     assert_eq!(other.weights, model.weights);
     let bytes = other.to_bytes(picodet::Storage::F32);
-    assert_eq!(
-        Model::from_bytes(&bytes).expect("our own file").weights,
-        model.weights
-    );
+    assert_eq!(Model::from_bytes(&bytes).expect("our own file").weights, model.weights);
 }
 
 #[test]
@@ -170,12 +138,7 @@ fn faults_in_the_weights_are_named() {
         "`head.extra` belongs to nothing",
     );
     expect(
-        &|m| {
-            drop(
-                m.weights
-                    .insert("head.level0.reg.bias".into(), Tensor::full(&[31], 0.0)),
-            )
-        },
+        &|m| drop(m.weights.insert("head.level0.reg.bias".into(), Tensor::full(&[31], 0.0))),
         "shape [31], not [32]",
     );
     expect(&|m| m.metadata.variant = "v9".into(), "v9");

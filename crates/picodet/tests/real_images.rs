@@ -35,10 +35,7 @@ fn reference(path: &str) -> Option<BTreeMap<u64, Vec<Found>>> {
             score: entry["score"].as_f64()? as f32,
             bbox: box_of(entry),
         };
-        by_image
-            .entry(entry["image_id"].as_u64()?)
-            .or_default()
-            .push(found);
+        by_image.entry(entry["image_id"].as_u64()?).or_default().push(found);
     }
     Some(by_image)
 }
@@ -77,29 +74,15 @@ fn detect_all(source: &str, name: &str, options: &Options, clip: bool) -> Option
         images
             .iter()
             .map(|image| {
-                let file = Path::new(image["file_name"].as_str().expect("a name"))
-                    .file_name()
-                    .expect("a name");
+                let file =
+                    Path::new(image["file_name"].as_str().expect("a name")).file_name().expect("a name");
                 let picture = picodet::open_image(folder.join(file)).expect("a sound picture");
                 let one = |found: Detection| {
                     let bbox = found.bbox;
-                    let bbox = if clip {
-                        bbox.clipped(picture.width(), picture.height())
-                    } else {
-                        bbox
-                    };
-                    Found {
-                        category: ids[found.class].into(),
-                        score: found.score,
-                        bbox,
-                    }
+                    let bbox = if clip { bbox.clipped(picture.width(), picture.height()) } else { bbox };
+                    Found { category: ids[found.class].into(), score: found.score, bbox }
                 };
-                let found = detector
-                    .detect(&picture)
-                    .expect("a detection")
-                    .into_iter()
-                    .map(one)
-                    .collect();
+                let found = detector.detect(&picture).expect("a detection").into_iter().map(one).collect();
                 (image["id"].as_u64().expect("an id"), found)
             })
             .collect::<Vec<(u64, Vec<Found>)>>()
@@ -116,57 +99,33 @@ fn detect_all(source: &str, name: &str, options: &Options, clip: bool) -> Option
 
 /// `clip` where the other engine cut its boxes to the picture.
 fn compare(source: &str, name: &str, resize: Interpolation, clip: bool, expected: &str) {
-    let nms = Nms {
-        score_threshold: 0.025,
-        ..Nms::default()
-    };
-    let options = Options {
-        nms,
-        resize: Some(resize),
-        ..Options::default()
-    };
+    let nms = Nms { score_threshold: 0.025, ..Nms::default() };
+    let options = Options { nms, resize: Some(resize), ..Options::default() };
     let Some(expected) = reference(&format!("data/coco-mini/{expected}")) else {
         return;
     };
     let Some(found) = detect_all(source, name, &options, clip) else {
         return;
     };
-    for (direction, (hits, total, missed)) in [
-        ("of the reference", matched(&expected, &found)),
-        ("of ours", matched(&found, &expected)),
-    ] {
+    for (direction, (hits, total, missed)) in
+        [("of the reference", matched(&expected, &found)), ("of ours", matched(&found, &expected))]
+    {
         assert!(total > 100, "{name}: only {total} detections {direction}");
         let share = hits as f64 / total as f64;
-        assert!(
-            share >= 0.99,
-            "{name}: {hits} of {total} {direction} matched; not:\n{}",
-            missed.join("\n")
-        );
+        assert!(share >= 0.99, "{name}: {hits} of {total} {direction} matched; not:\n{}", missed.join("\n"));
     }
 }
 
 #[test]
 fn legacy_s_416_equals_ncnn() {
     let source = "data/weights/picodet_s_416_esnet_legacy.ncnn.param";
-    compare(
-        source,
-        "legacy_s_416",
-        Interpolation::Linear,
-        true,
-        "detections_picodet_s_416_ncnn.json",
-    );
+    compare(source, "legacy_s_416", Interpolation::Linear, true, "detections_picodet_s_416_ncnn.json");
 }
 
 #[test]
 fn v2_xs_320_equals_onnx_runtime() {
     let source = "data/weights/picodet_xs_320_lcnet_postprocessed.onnx";
-    compare(
-        source,
-        "v2_xs_320",
-        Interpolation::Cubic,
-        false,
-        "detections_picodet_xs_320_onnxruntime.json",
-    );
+    compare(source, "v2_xs_320", Interpolation::Cubic, false, "detections_picodet_xs_320_onnxruntime.json");
 }
 
 /// PubLayNet's tables, figures and titles on the pages, by the embedded model, whose other classes differ.
@@ -185,13 +144,7 @@ fn the_embedded_model_finds_tables_figures_and_titles() {
         .filter_map(|category| Some((category["id"].as_u64()?, category["name"].as_str()?)))
         .collect();
     let model = picodet::default_model().expect("the embedded model");
-    let options = Options {
-        nms: Nms {
-            score_threshold: 0.4,
-            ..Nms::default()
-        },
-        ..Options::default()
-    };
+    let options = Options { nms: Nms { score_threshold: 0.4, ..Nms::default() }, ..Options::default() };
     let mut detector = Detector::new(&model, &options).expect("the embedded model");
     let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for image in annotations["images"].as_array().expect("images") {
@@ -214,20 +167,12 @@ fn the_embedded_model_finds_tables_figures_and_titles() {
             count.1 += 1;
         }
     }
-    let (hits, total) = counts
-        .values()
-        .fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1));
-    assert!(
-        counts.contains_key("table") && counts.contains_key("figure"),
-        "{counts:?}"
-    );
+    let (hits, total) = counts.values().fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1));
+    assert!(counts.contains_key("table") && counts.contains_key("figure"), "{counts:?}");
     for (name, count) in &counts {
         // Titles of these pages are annotated tighter and more often than the model's classes have them.
         let share = if *name == "title" { 0.6 } else { 0.8 };
-        assert!(
-            count.0 as f64 >= share * count.1 as f64,
-            "{name}: {count:?} of {counts:?}"
-        );
+        assert!(count.0 as f64 >= share * count.1 as f64, "{name}: {count:?} of {counts:?}");
     }
     assert!(total >= 10 && hits * 10 >= total * 7, "{counts:?}");
 }

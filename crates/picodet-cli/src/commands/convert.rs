@@ -13,10 +13,7 @@ use crate::output::complain;
 
 pub(crate) fn run(command: &Convert) -> Result<ExitCode> {
     let Some(variant) = variant(&command.variant) else {
-        bail!(
-            "unknown variant `{}`; `picodet models` lists all",
-            command.variant
-        );
+        bail!("unknown variant `{}`; `picodet models` lists all", command.variant);
     };
     let classes = match &command.classes {
         Some(path) => {

@@ -1,30 +1,23 @@
 //! `picodet detect`: objects in images.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use picodet::results::{self, ImageResult};
 use picodet::weights::write_atomically;
-use picodet::{Detector, Image, Limits, Nms, Options};
+use picodet::{Detector, Image, Nms, Options};
 
 use crate::args::{Detect, Format};
-use crate::model;
 use crate::output::{complain, say};
-
-/// Endings of the files that are taken from a folder.
-const ENDINGS: [&str; 5] = ["jpg", "jpeg", "png", "webp", "bmp"];
-/// The largest file that is read.
-const LARGEST_FILE: u64 = 1 << 30;
+use crate::{images, model};
 
 pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
     let mut sources = Vec::new();
     let mut failures = 0usize;
     for argument in &command.images {
-        match expand(argument) {
+        match images::expand(argument) {
             Ok(found) => sources.extend(found),
             Err(error) => {
                 complain(&format!("picodet: {error:#}"));
@@ -36,7 +29,7 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
         bail!("no image to detect in");
     }
     let ids = match &command.annotations {
-        Some(path) => Some(annotated_ids(path)?),
+        Some(path) => Some(images::annotated_ids(path)?),
         None => None,
     };
     let model = model::open(&command.model)?;
@@ -46,17 +39,13 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
         max_detections: command.max_detections,
         ..Nms::default()
     };
-    let options = Options {
-        nms,
-        input_size: command.input_size,
-        resize: command.resize,
-    };
+    let options = Options { nms, input_size: command.input_size, resize: command.resize };
     let mut detector = Detector::new(&model, &options)?;
     if let Some(folder) = &command.output {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
 
-    let bar = progress(sources.len());
+    let bar = images::progress(sources.len(), "detecting");
     let mut coco = Vec::new();
     let mut drawn = BTreeSet::new();
     if command.format == Format::Csv {
@@ -89,92 +78,9 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
         say(&format!("{}\n", serde_json::Value::Array(coco)))?;
     }
     if failures > 0 {
-        complain(&format!(
-            "picodet: {failures} of {} inputs failed",
-            sources.len() + failures
-        ));
+        complain(&format!("picodet: {failures} of {} inputs failed", sources.len() + failures));
     }
-    Ok(if failures == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(1)
-    })
-}
-
-/// A bar for many images, in a terminal only.
-fn progress(count: usize) -> ProgressBar {
-    let target = if count > 1 {
-        ProgressDrawTarget::stderr()
-    } else {
-        ProgressDrawTarget::hidden()
-    };
-    let bar = ProgressBar::with_draw_target(Some(count as u64), target);
-    let template = "detecting {bar:30} {pos}/{len} images, {per_sec}, {eta} left";
-    ProgressStyle::with_template(template)
-        .map(|style| bar.set_style(style))
-        .ok();
-    bar
-}
-
-/// The images that an argument means.
-fn expand(argument: &str) -> Result<Vec<PathBuf>> {
-    let path = Path::new(argument);
-    if argument == "-" || path.is_file() {
-        return Ok(vec![path.to_owned()]);
-    }
-    if path.is_dir() {
-        let mut found: Vec<PathBuf> = std::fs::read_dir(path)
-            .with_context(|| argument.to_owned())?
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.is_file() && has_image_ending(path))
-            .collect();
-        found.sort();
-        if found.is_empty() {
-            bail!("{argument}: no image in this folder ({})", ENDINGS.join(", "));
-        }
-        return Ok(found);
-    }
-    if argument.contains(['*', '?', '[']) {
-        let found: Vec<PathBuf> = glob::glob(argument)
-            .with_context(|| argument.to_owned())?
-            .filter_map(Result::ok)
-            .collect();
-        if found.is_empty() {
-            bail!("{argument}: matches no file");
-        }
-        return Ok(found);
-    }
-    bail!("{argument}: no such file or folder")
-}
-
-fn has_image_ending(path: &Path) -> bool {
-    let ending = path
-        .extension()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_ascii_lowercase();
-    ENDINGS.contains(&ending.as_str())
-}
-
-/// Image ids by file name, from a COCO annotation file.
-fn annotated_ids(path: &Path) -> Result<BTreeMap<String, u64>> {
-    let text = std::fs::read(path).with_context(|| path.display().to_string())?;
-    let value: serde_json::Value =
-        serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
-    let Some(images) = value["images"].as_array() else {
-        bail!(
-            "{}: no list `images`; a COCO annotation file is needed",
-            path.display()
-        );
-    };
-    let entry = |image: &serde_json::Value| {
-        let file = Path::new(image["file_name"].as_str()?)
-            .file_name()?
-            .to_string_lossy()
-            .into_owned();
-        Some((file, image["id"].as_u64()?))
-    };
-    Ok(images.iter().filter_map(entry).collect())
+    Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 fn detect_one(
@@ -185,17 +91,9 @@ fn detect_one(
     drawn: &mut BTreeSet<PathBuf>,
 ) -> Result<ImageResult> {
     let name = source.display().to_string();
-    let image = read_image(source).with_context(|| name.clone())?;
+    let image = images::read(source).with_context(|| name.clone())?;
     let detections = detector.detect(&image).with_context(|| name.clone())?;
-    let file_name = source
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let image_id = match ids {
-        Some(ids) => ids.get(&file_name).copied(),
-        None => source.file_stem().and_then(|stem| stem.to_str()?.parse().ok()),
-    };
+    let image_id = images::id_of(source, ids);
     if command.format == Format::Coco && image_id.is_none() {
         bail!("{name}: no image id; name the file by a number, or give --annotations with an entry for it");
     }
@@ -203,27 +101,7 @@ fn detect_one(
         let path = free_name(folder, source, drawn);
         write_drawing(&path, &image, &detections, detector.classes())?;
     }
-    Ok(ImageResult {
-        file: name,
-        size: (image.width(), image.height()),
-        image_id,
-        detections,
-    })
-}
-
-fn read_image(source: &Path) -> Result<Image> {
-    let mut bytes = Vec::new();
-    if source == Path::new("-") {
-        std::io::stdin()
-            .lock()
-            .take(LARGEST_FILE)
-            .read_to_end(&mut bytes)?;
-    } else {
-        std::fs::File::open(source)?
-            .take(LARGEST_FILE)
-            .read_to_end(&mut bytes)?;
-    }
-    Ok(picodet::image::decode(&bytes, &Limits::default())?)
+    Ok(ImageResult { file: name, size: (image.width(), image.height()), image_id, detections })
 }
 
 /// A file name in `folder` that no earlier image of this run took and that is not the source itself.
@@ -233,12 +111,7 @@ fn free_name(folder: &Path, source: &Path, drawn: &mut BTreeSet<PathBuf>) -> Pat
     } else {
         source.file_stem().unwrap_or_default().to_string_lossy()
     };
-    let ending = match source
-        .extension()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_ascii_lowercase()
-        .as_str()
+    let ending = match source.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase().as_str()
     {
         "jpg" | "jpeg" => "jpg",
         _ => "png",
@@ -246,11 +119,7 @@ fn free_name(folder: &Path, source: &Path, drawn: &mut BTreeSet<PathBuf>) -> Pat
     let original = source.canonicalize().ok();
     let mut number = 1;
     loop {
-        let suffix = if number == 1 {
-            String::new()
-        } else {
-            format!("-{number}")
-        };
+        let suffix = if number == 1 { String::new() } else { format!("-{number}") };
         let path = folder.join(format!("{stem}{suffix}.{ending}"));
         let is_source = original.is_some() && path.canonicalize().ok() == original;
         if !is_source && drawn.insert(path.clone()) {

@@ -11,11 +11,7 @@ use crate::args::{Forward, ModelArguments, Precision};
 use crate::model;
 
 pub(crate) fn run(command: &Forward) -> Result<ExitCode> {
-    let arguments = ModelArguments {
-        model: command.model.clone(),
-        offline: false,
-        sha256: None,
-    };
+    let arguments = ModelArguments { model: command.model.clone(), offline: false, sha256: None };
     let model = model::open(&arguments)?;
     let path = || command.input.display().to_string();
     let bytes = std::fs::read(&command.input).with_context(path)?;

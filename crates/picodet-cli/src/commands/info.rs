@@ -52,10 +52,7 @@ fn find(name: &str) -> Result<Subject> {
             licence: "-".to_owned(),
         });
     }
-    if let Some(variant) = classifiers()
-        .iter()
-        .find(|variant| !exists && variant.name == name)
-    {
+    if let Some(variant) = classifiers().iter().find(|variant| !exists && variant.name == name) {
         return Ok(Subject {
             name: name.to_owned(),
             graph: variant.classifier.graph(1000),
@@ -65,17 +62,9 @@ fn find(name: &str) -> Result<Subject> {
             licence: "-".to_owned(),
         });
     }
-    let arguments = ModelArguments {
-        model: name.to_owned(),
-        offline: false,
-        sha256: None,
-    };
+    let arguments = ModelArguments { model: name.to_owned(), offline: false, sha256: None };
     let model = model::open(&arguments)?;
-    let folded = if model.metadata.folded {
-        ", batch norms folded"
-    } else {
-        ""
-    };
+    let folded = if model.metadata.folded { ", batch norms folded" } else { "" };
     Ok(Subject {
         name: format!("{}{folded}", model.metadata.variant),
         graph: model.graph,
@@ -95,12 +84,7 @@ fn summary(subject: &Subject) -> String {
     let _ = writeln!(text, "parameters  {}", cost.parameters);
     let _ = writeln!(text, "MACs        {:.1} M", cost.macs as f64 / 1e6);
     if !subject.classes.is_empty() {
-        let _ = writeln!(
-            text,
-            "classes     {}: {}",
-            subject.classes.len(),
-            subject.classes.join(", ")
-        );
+        let _ = writeln!(text, "classes     {}: {}", subject.classes.len(), subject.classes.join(", "));
     }
     let _ = writeln!(text, "origin      {}", subject.origin);
     let _ = writeln!(text, "licence     {}", subject.licence);

@@ -7,3 +7,4 @@ pub(crate) mod detect;
 pub(crate) mod forward;
 pub(crate) mod info;
 pub(crate) mod models;
+pub(crate) mod verify;

@@ -15,11 +15,7 @@ pub(crate) fn run() -> Result<ExitCode> {
         let graph = variant.architecture.graph(variant.classes.len());
         let cost = graph.cost(variant.input_size);
         let (height, width) = variant.input_size;
-        let embedded = if variant.name == picodet::DEFAULT_MODEL {
-            " (embedded)"
-        } else {
-            ""
-        };
+        let embedded = if variant.name == picodet::DEFAULT_MODEL { " (embedded)" } else { "" };
         let _ = writeln!(
             text,
             "{:<28} {:<8} {:>7} {:>11} {:>9.1}  {}{embedded}",

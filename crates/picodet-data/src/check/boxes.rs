@@ -48,22 +48,14 @@ pub(super) fn check(
                 }
                 Some(&first) => {
                     let first = &image.objects[first];
-                    let name = |class: usize| {
-                        dataset
-                            .classes
-                            .get(class)
-                            .map_or("?", |class| class.name.as_str())
-                    };
+                    let name =
+                        |class: usize| dataset.classes.get(class).map_or("?", |class| class.name.as_str());
                     if first.class == object.class {
                         let message = format!("{}: a second {}", image.file, name(object.class));
                         findings.push(Kind::BoxDuplicate, place(), message);
                     } else {
-                        let message = format!(
-                            "{}: both {} and {}",
-                            image.file,
-                            name(first.class),
-                            name(object.class)
-                        );
+                        let message =
+                            format!("{}: both {} and {}", image.file, name(first.class), name(object.class));
                         findings.push(Kind::BoxTwoClasses, place(), message);
                     }
                 }
@@ -72,28 +64,16 @@ pub(super) fn check(
     }
     if normalised {
         let message = "every coordinate lies between 0 and 1".to_string();
-        findings.push(
-            Kind::BoxNormalised,
-            dataset.object_place(first_labelled(dataset), 0),
-            message,
-        );
+        findings.push(Kind::BoxNormalised, dataset.object_place(first_labelled(dataset), 0), message);
     }
     if xyxy {
         let message = "most boxes reach outside, and all fit when read as corners".to_string();
-        findings.push(
-            Kind::BoxLooksXyxy,
-            dataset.object_place(first_labelled(dataset), 0),
-            message,
-        );
+        findings.push(Kind::BoxLooksXyxy, dataset.object_place(first_labelled(dataset), 0), message);
     }
 }
 
 fn first_labelled(dataset: &Dataset) -> usize {
-    dataset
-        .images
-        .iter()
-        .position(|image| !image.objects.is_empty())
-        .unwrap_or(0)
+    dataset.images.iter().position(|image| !image.objects.is_empty()).unwrap_or(0)
 }
 
 /// The size that boxes are judged by: the image's own, unless the label states another; then that
@@ -120,10 +100,7 @@ pub(crate) fn fault(
         return Some((Kind::BoxNotFinite, format!("{shown} is not finite")));
     }
     if x2 < x1 || y2 < y1 {
-        return Some((
-            Kind::BoxInverted,
-            format!("{shown} has its corners the wrong way round"),
-        ));
+        return Some((Kind::BoxInverted, format!("{shown} has its corners the wrong way round")));
     }
     if x2 == x1 || y2 == y1 {
         let size = format!("{} × {}", short(x2 - x1), short(y2 - y1));
@@ -133,17 +110,11 @@ pub(crate) fn fault(
         return None;
     }
     if x2 <= 0.0 || y2 <= 0.0 || x1 >= width || y1 >= height {
-        return Some((
-            Kind::BoxOutside,
-            format!("{shown} lies outside {width} × {height}"),
-        ));
+        return Some((Kind::BoxOutside, format!("{shown} lies outside {width} × {height}")));
     }
     let beyond = (-x1).max(-y1).max(x2 - width).max(y2 - height);
     (beyond > options.outside_tolerance).then(|| {
-        let message = format!(
-            "{shown} reaches {} pixels beyond {width} × {height}",
-            short(beyond)
-        );
+        let message = format!("{shown} reaches {} pixels beyond {width} × {height}", short(beyond));
         (Kind::BoxPartlyOutside, message)
     })
 }
@@ -182,11 +153,7 @@ fn looks_xyxy(dataset: &Dataset, options: &CheckOptions) -> bool {
         return false;
     }
     let (mut outside, mut total) = (0usize, 0usize);
-    for image in dataset
-        .images
-        .iter()
-        .filter(|image| image.width > 0 && image.height > 0)
-    {
+    for image in dataset.images.iter().filter(|image| image.width > 0 && image.height > 0) {
         let (width, height) = (f64::from(image.width), f64::from(image.height));
         for object in image.objects.iter().filter(|object| object.is_finite()) {
             total += 1;

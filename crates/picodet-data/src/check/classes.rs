@@ -20,11 +20,7 @@ pub(super) fn check(datasets: &[Dataset], options: &CheckOptions, findings: &mut
     }
     for dataset in &datasets[1..] {
         let list = |dataset: &Dataset| -> BTreeMap<String, i64> {
-            dataset
-                .classes
-                .iter()
-                .map(|class| (class.name.clone(), class.id))
-                .collect()
+            dataset.classes.iter().map(|class| (class.name.clone(), class.id)).collect()
         };
         let (here, there) = (list(dataset), list(first));
         if here != there {
@@ -92,11 +88,8 @@ fn names_of_one(names: &[&str], place: &Place, findings: &mut Findings) {
             findings.push(Kind::DuplicateClassName, place.clone(), message);
             continue;
         }
-        let plain: String = name
-            .chars()
-            .filter(|c| !matches!(c, ' ' | '-' | '_'))
-            .flat_map(char::to_lowercase)
-            .collect();
+        let plain: String =
+            name.chars().filter(|c| !matches!(c, ' ' | '-' | '_')).flat_map(char::to_lowercase).collect();
         if let Some(other) = similar.insert(plain, name) {
             let message = format!("`{other}` and `{name}`");
             findings.push(Kind::ClassNameSimilar, place.clone(), message);
@@ -116,10 +109,7 @@ fn untrained(
     };
     let count = |dataset: &Dataset, name: &str| -> usize {
         let counts = dataset.class_counts();
-        dataset
-            .class_index(name)
-            .and_then(|index| counts.get(index).copied())
-            .unwrap_or(0)
+        dataset.class_index(name).and_then(|index| counts.get(index).copied()).unwrap_or(0)
     };
     for dataset in datasets.iter().filter(|dataset| !is_train(dataset)) {
         for &name in order {

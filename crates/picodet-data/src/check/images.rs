@@ -18,10 +18,7 @@ pub(super) fn facts(dataset: &Dataset, options: &CheckOptions) -> Vec<ImageFacts
         if !path.is_file() {
             return ImageFacts::default();
         }
-        let mut facts = ImageFacts {
-            exists: true,
-            ..ImageFacts::default()
-        };
+        let mut facts = ImageFacts { exists: true, ..ImageFacts::default() };
         match image_file::read_header(&path) {
             Ok(header) => facts.header = Some(header),
             Err(fault) => facts.fault = Some(fault),
@@ -31,10 +28,7 @@ pub(super) fn facts(dataset: &Dataset, options: &CheckOptions) -> Vec<ImageFacts
         {
             match image_file::decode(&path) {
                 Ok((decoded, _)) => {
-                    facts.header = Some(ImageHeader {
-                        format: decoded.format,
-                        ..header
-                    });
+                    facts.header = Some(ImageHeader { format: decoded.format, ..header });
                 }
                 Err(fault) => facts.fault = Some(fault),
             }
@@ -58,11 +52,7 @@ pub(super) fn check(
         let place = || dataset.image_place(index);
         path_faults(&image.file, &place, findings);
         if let Some(first) = names.get(image.file.as_str()) {
-            let message = format!(
-                "{} is already listed at {}",
-                image.file,
-                dataset.image_place(*first)
-            );
+            let message = format!("{} is already listed at {}", image.file, dataset.image_place(*first));
             findings.push(Kind::DuplicateFileName, place(), message);
         } else {
             names.insert(&image.file, index);
@@ -130,13 +120,7 @@ fn header_faults(
     place: &dyn Fn() -> Place,
     findings: &mut Findings,
 ) {
-    let ImageHeader {
-        width,
-        height,
-        turned,
-        rgb,
-        format,
-    } = *header;
+    let ImageHeader { width, height, turned, rgb, format } = *header;
     let stated = (image.width, image.height);
     if stated != (width, height) && image.width > 0 && image.height > 0 {
         let sizes = format!("{}: the label states {} × {}", image.file, stated.0, stated.1);
@@ -159,16 +143,8 @@ fn header_faults(
     if !rgb {
         findings.push(Kind::ImageNotRgb, place(), image.file.clone());
     }
-    let extension = image
-        .file
-        .rsplit_once('.')
-        .map_or("", |(_, ext)| ext)
-        .to_ascii_lowercase();
-    let said = if extension == "jpg" {
-        "jpeg"
-    } else {
-        extension.as_str()
-    };
+    let extension = image.file.rsplit_once('.').map_or("", |(_, ext)| ext).to_ascii_lowercase();
+    let said = if extension == "jpg" { "jpeg" } else { extension.as_str() };
     if !format.is_empty() && said != format {
         let message = format!("{} is a {format} file", image.file);
         findings.push(Kind::ImageWrongExtension, place(), message);
@@ -212,11 +188,7 @@ pub(super) fn unreferenced(datasets: &[Dataset], findings: &mut Findings) {
         for file in files {
             if !used.contains(&file) && folders.contains(&folder(&file)) {
                 let place = Place::file(display(&root.join(&file)));
-                findings.push(
-                    Kind::ImageUnreferenced,
-                    place,
-                    "no label or split names it".to_string(),
-                );
+                findings.push(Kind::ImageUnreferenced, place, "no label or split names it".to_string());
             }
         }
     }

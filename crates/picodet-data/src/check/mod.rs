@@ -187,10 +187,8 @@ pub fn check_datasets(loaded: Vec<Loaded>, options: &CheckOptions) -> Checked {
         datasets.push(part.dataset);
     }
     findings.deduplicate();
-    let facts: Vec<Vec<ImageFacts>> = datasets
-        .iter()
-        .map(|dataset| images::facts(dataset, options))
-        .collect();
+    let facts: Vec<Vec<ImageFacts>> =
+        datasets.iter().map(|dataset| images::facts(dataset, options)).collect();
     for (dataset, facts) in datasets.iter().zip(&facts) {
         if dataset.images.is_empty() {
             let file = dataset.annotations.as_ref().unwrap_or(&dataset.root);
@@ -209,21 +207,14 @@ pub fn check_datasets(loaded: Vec<Loaded>, options: &CheckOptions) -> Checked {
     classes::check(&datasets, options, &mut findings);
     findings.sort();
     let report = Report {
-        path: datasets
-            .first()
-            .map(|dataset| display(&dataset.root))
-            .unwrap_or_default(),
+        path: datasets.first().map(|dataset| display(&dataset.root)).unwrap_or_default(),
         input: options.input,
         stride: options.stride,
         suggested_input: suggest_input_size(&datasets, options.stride),
         datasets: datasets.iter().map(|dataset| summary(dataset, options)).collect(),
         findings,
     };
-    Checked {
-        report,
-        datasets,
-        facts,
-    }
+    Checked { report, datasets, facts }
 }
 
 fn summary(dataset: &Dataset, options: &CheckOptions) -> DatasetSummary {

@@ -40,11 +40,7 @@ pub(super) fn check(dataset: &Dataset, options: &CheckOptions, findings: &mut Fi
             continue;
         };
         let image = &dataset.images[index];
-        let number = image
-            .objects
-            .iter()
-            .position(|object| object.source == source)
-            .unwrap_or(0);
+        let number = image.objects.iter().position(|object| object.source == source).unwrap_or(0);
         let message = format!(
             "`{}` in `{}`: {vanishing} of {boxes} boxes ({:.0} %) are smaller than one {stride}-pixel cell at {} × {}; the first is {w:.1} × {h:.1} there, in {}",
             class.name,
@@ -74,12 +70,7 @@ pub fn suggest_input_size(datasets: &[Dataset], stride: u32) -> Option<u32> {
     let (_, side, _) = sides.select_nth_unstable_by(tenth, f64::total_cmp);
     let needed = 2.0 * f64::from(stride) / *side;
     let last = USUAL_INPUTS[USUAL_INPUTS.len() - 1];
-    Some(
-        USUAL_INPUTS
-            .into_iter()
-            .find(|&input| f64::from(input) >= needed)
-            .unwrap_or(last),
-    )
+    Some(USUAL_INPUTS.into_iter().find(|&input| f64::from(input) >= needed).unwrap_or(last))
 }
 
 /// Upper bounds of the histogram's bins in pixels of the input; one more bin is above.
@@ -90,10 +81,7 @@ pub(super) fn histogram(dataset: &Dataset, input: (u32, u32)) -> Vec<usize> {
     let mut counts = vec![0; BINS.len() + 1];
     for (_, w, h) in dataset.images.iter().flat_map(|image| resized(image, input)) {
         let side = (w * h).sqrt();
-        let bin = BINS
-            .iter()
-            .position(|&bound| side < f64::from(bound))
-            .unwrap_or(BINS.len());
+        let bin = BINS.iter().position(|&bound| side < f64::from(bound)).unwrap_or(BINS.len());
         counts[bin] += 1;
     }
     counts

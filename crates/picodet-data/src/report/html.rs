@@ -35,17 +35,11 @@ pub fn render_html(checked: &Checked) -> String {
         "<title>Check of {0}</title><style>{STYLE}</style></head><body><h1>Check of {0}</h1><p class=\"badge\">",
         escape(&report.path)
     );
-    for (severity, name) in [
-        (Severity::Error, "errors"),
-        (Severity::Warning, "warnings"),
-        (Severity::Info, "notes"),
-    ] {
+    for (severity, name) in
+        [(Severity::Error, "errors"), (Severity::Warning, "warnings"), (Severity::Info, "notes")]
+    {
         let count = report.findings.count_of(severity);
-        let _ = write!(
-            page,
-            "<span class=\"{}\">{count} {name}</span> &nbsp; ",
-            severity.name()
-        );
+        let _ = write!(page, "<span class=\"{}\">{count} {name}</span> &nbsp; ", severity.name());
     }
     page.push_str("</p><ul>");
     for part in &report.datasets {
@@ -53,10 +47,8 @@ pub fn render_html(checked: &Checked) -> String {
     }
     if let Some(size) = report.suggested_input {
         let (width, height) = report.input;
-        let _ = write!(
-            page,
-            "<li>Input size: checked for {width} × {height}, suggested {size} × {size}</li>"
-        );
+        let _ =
+            write!(page, "<li>Input size: checked for {width} × {height}, suggested {size} × {size}</li>");
     }
     page.push_str("</ul><h2>Findings</h2>");
     findings(&mut page, checked);
@@ -81,11 +73,7 @@ fn findings(page: &mut String, checked: &Checked) {
         let (group, tail) = rest.split_at(length);
         rest = tail;
         let total = all.counts().get(&kind).copied().unwrap_or(length);
-        let open = if kind.severity() == Severity::Info {
-            ""
-        } else {
-            " open"
-        };
+        let open = if kind.severity() == Severity::Info { "" } else { " open" };
         let _ = write!(
             page,
             "<details{open}><summary><span class=\"badge {0}\">{0}</span> <code>{1}</code> {2} ({total})</summary><p class=\"fix\">Fix: {3}</p><table><tr><th>Where</th><th>What</th></tr>",
@@ -96,11 +84,7 @@ fn findings(page: &mut String, checked: &Checked) {
         );
         for Finding { place, message, .. } in group.iter().take(ROWS) {
             let place = escape(&place.to_string());
-            let _ = write!(
-                page,
-                "<tr><td><code>{place}</code></td><td>{}</td></tr>",
-                escape(message)
-            );
+            let _ = write!(page, "<tr><td><code>{place}</code></td><td>{}</td></tr>", escape(message));
         }
         page.push_str("</table>");
         if total > ROWS {
@@ -118,17 +102,11 @@ fn histograms(page: &mut String, part: &DatasetSummary, input: (u32, u32)) {
     if classes.len() > CLASSES {
         let _ = write!(page, "<p>… and {} rarer classes</p>", classes.len() - CLASSES);
     }
-    let _ = write!(
-        page,
-        "<h3>Box sizes at {} × {} (square root of the area, pixels)</h3>",
-        input.0, input.1
-    );
+    let _ = write!(page, "<h3>Box sizes at {} × {} (square root of the area, pixels)</h3>", input.0, input.1);
     let mut rows = Vec::new();
     for (bin, &count) in part.sizes.iter().enumerate() {
         let low = if bin == 0 { 0 } else { BINS[bin - 1] };
-        let name = BINS
-            .get(bin)
-            .map_or_else(|| format!("{low} –"), |high| format!("{low} – {high}"));
+        let name = BINS.get(bin).map_or_else(|| format!("{low} –"), |high| format!("{low} – {high}"));
         rows.push((name, count));
     }
     page.push_str(&svg::bars(&rows));
@@ -137,9 +115,7 @@ fn histograms(page: &mut String, part: &DatasetSummary, input: (u32, u32)) {
 fn samples(page: &mut String, checked: &Checked, part: usize) {
     let dataset = &checked.datasets[part];
     let chosen = choose(checked, part);
-    let drawn = parallel(chosen.len(), |index| {
-        preview(&dataset.image_path(chosen[index])?, PREVIEW_SIDE)
-    });
+    let drawn = parallel(chosen.len(), |index| preview(&dataset.image_path(chosen[index])?, PREVIEW_SIDE));
     page.push_str("<h3>Samples</h3><div class=\"samples\">");
     for (&index, jpeg) in chosen.iter().zip(drawn) {
         let Some(jpeg) = jpeg else { continue };
@@ -159,11 +135,8 @@ fn samples(page: &mut String, checked: &Checked, part: usize) {
 /// Up to half of the samples have findings, the others are evenly spaced; in order.
 fn choose(checked: &Checked, part: usize) -> Vec<usize> {
     let dataset = &checked.datasets[part];
-    let readable = |index: &usize| {
-        checked.facts[part]
-            .get(*index)
-            .is_some_and(|f| f.exists && f.fault.is_none())
-    };
+    let readable =
+        |index: &usize| checked.facts[part].get(*index).is_some_and(|f| f.exists && f.fault.is_none());
     let places: HashSet<String> = checked
         .report
         .findings
@@ -179,9 +152,7 @@ fn choose(checked: &Checked, part: usize) -> Vec<usize> {
     });
     let mut chosen: Vec<usize> = faulty.take(SAMPLES / 2).collect();
     let count = dataset.images.len();
-    let spaced = (0..SAMPLES.min(count))
-        .map(|n| n * count / SAMPLES.min(count))
-        .filter(readable);
+    let spaced = (0..SAMPLES.min(count)).map(|n| n * count / SAMPLES.min(count)).filter(readable);
     for index in spaced {
         if chosen.len() < SAMPLES && !chosen.contains(&index) {
             chosen.push(index);

@@ -23,10 +23,7 @@ pub fn render_text(report: &Report) -> String {
     }
     if let Some(size) = report.suggested_input {
         let (width, height) = report.input;
-        let _ = writeln!(
-            text,
-            "input size: checked for {width} × {height}, suggested {size} × {size}"
-        );
+        let _ = writeln!(text, "input size: checked for {width} × {height}, suggested {size} × {size}");
     }
     let mut list = report.findings.list().iter().peekable();
     while let Some(finding) = list.next() {
@@ -109,11 +106,7 @@ pub fn render_json(report: &Report) -> String {
         errors: findings.count_of(Severity::Error),
         warnings: findings.count_of(Severity::Warning),
         infos: findings.count_of(Severity::Info),
-        counts: findings
-            .counts()
-            .iter()
-            .map(|(kind, count)| (kind.id(), *count))
-            .collect(),
+        counts: findings.counts().iter().map(|(kind, count)| (kind.id(), *count)).collect(),
         datasets: &report.datasets,
         findings: findings.list(),
     };

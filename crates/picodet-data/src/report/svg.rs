@@ -6,9 +6,7 @@ use crate::dataset::{Dataset, ImageRecord};
 use crate::voc::escape;
 
 /// Colours of classes, told apart also by people with colour-blindness (Okabe and Ito).
-const COLOURS: [&str; 7] = [
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5c00",
-];
+const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5c00"];
 
 /// Horizontal bars with names at the left and counts at the right.
 pub(super) fn bars(rows: &[(String, usize)]) -> String {
@@ -46,15 +44,8 @@ pub(super) fn sample(dataset: &Dataset, image: &ImageRecord, jpeg: &str) -> Stri
     for object in image.objects.iter().filter(|object| object.is_finite()).take(300) {
         let [x1, y1, x2, y2] = object.bbox;
         let colour = COLOURS[object.class % COLOURS.len()];
-        let dash = if object.crowd || object.difficult {
-            " stroke-dasharray=\"4 3\""
-        } else {
-            ""
-        };
-        let name = dataset
-            .classes
-            .get(object.class)
-            .map_or("?", |class| class.name.as_str());
+        let dash = if object.crowd || object.difficult { " stroke-dasharray=\"4 3\"" } else { "" };
+        let name = dataset.classes.get(object.class).map_or("?", |class| class.name.as_str());
         let _ = write!(
             svg,
             "<rect x=\"{:.2}\" y=\"{:.2}\" width=\"{:.2}\" height=\"{:.2}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" vector-effect=\"non-scaling-stroke\"{dash}/><text x=\"{:.2}\" y=\"{:.2}\" font-size=\"{:.2}\" fill=\"{colour}\" stroke=\"#fff\" stroke-width=\"3\" paint-order=\"stroke\">{}</text>",

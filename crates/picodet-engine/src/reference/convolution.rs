@@ -159,18 +159,9 @@ mod tests {
             for stride in [1, 2] {
                 for groups in [1, 2, 6] {
                     for (height, width) in [(1, 1), (1, 7), (2, 3), (5, 4), (9, 9)] {
-                        let op = Convolution {
-                            out_channels: 6,
-                            kernel,
-                            stride,
-                            groups,
-                            bias: false,
-                        };
+                        let op = Convolution { out_channels: 6, kernel, stride, groups, bias: false };
                         let data = (0..2 * 6 * height * width).map(|_| random()).collect();
-                        let x = Feature {
-                            shape: [2, 6, height, width],
-                            data,
-                        };
+                        let x = Feature { shape: [2, 6, height, width], data };
                         let weight: Vec<f64> =
                             (0..6 * 6 / groups * kernel * kernel).map(|_| random()).collect();
                         let got = convolution(&x, &weight, None, &op).data;

@@ -5,10 +5,7 @@ use picodet_graph::{Activation, BATCH_NORM_EPSILON};
 use crate::{Feature, Real};
 
 pub(super) fn map<T: Real>(x: &Feature<T>, function: impl Fn(T) -> T) -> Feature<T> {
-    Feature {
-        shape: x.shape,
-        data: x.data.iter().map(|&value| function(value)).collect(),
-    }
+    Feature { shape: x.shape, data: x.data.iter().map(|&value| function(value)).collect() }
 }
 
 fn clip<T: Real>(x: T, low: T, high: T) -> T {
@@ -48,18 +45,13 @@ pub(super) fn batch_norm<T: Real>(x: &Feature<T>, statistics: [&[T]; 4]) -> Feat
     for (index, values) in out.data.chunks_mut(plane).enumerate() {
         let c = index % x.shape[1];
         let factor = gamma[c] / (variance[c] + T::from_f64(BATCH_NORM_EPSILON)).sqrt();
-        values
-            .iter_mut()
-            .for_each(|value| *value = (*value - mean[c]) * factor + beta[c]);
+        values.iter_mut().for_each(|value| *value = (*value - mean[c]) * factor + beta[c]);
     }
     out
 }
 
 pub(super) fn add<T: Real>(a: &Feature<T>, b: &Feature<T>) -> Feature<T> {
-    Feature {
-        shape: a.shape,
-        data: a.data.iter().zip(&b.data).map(|(&a, &b)| a + b).collect(),
-    }
+    Feature { shape: a.shape, data: a.data.iter().zip(&b.data).map(|(&a, &b)| a + b).collect() }
 }
 
 pub(super) fn scale<T: Real>(x: &Feature<T>, factors: &Feature<T>) -> Feature<T> {
@@ -100,36 +92,20 @@ fn gather<T: Real>(inputs: &[&Feature<T>], channels: &[(usize, usize)]) -> Featu
             data.extend_from_slice(&input.data[(n * input.shape[1] + channel) * plane..][..plane]);
         }
     }
-    Feature {
-        shape: [batch, channels.len(), height, width],
-        data,
-    }
+    Feature { shape: [batch, channels.len(), height, width], data }
 }
 
 pub(super) fn concat<T: Real>(inputs: &[&Feature<T>]) -> Feature<T> {
     let of_input =
         |(index, input): (usize, &&Feature<T>)| (0..input.shape[1]).map(move |channel| (index, channel));
-    gather(
-        inputs,
-        &inputs.iter().enumerate().flat_map(of_input).collect::<Vec<_>>(),
-    )
+    gather(inputs, &inputs.iter().enumerate().flat_map(of_input).collect::<Vec<_>>())
 }
 
 pub(super) fn slice<T: Real>(x: &Feature<T>, start: usize, len: usize) -> Feature<T> {
-    gather(
-        &[x],
-        &(start..start + len)
-            .map(|channel| (0, channel))
-            .collect::<Vec<_>>(),
-    )
+    gather(&[x], &(start..start + len).map(|channel| (0, channel)).collect::<Vec<_>>())
 }
 
 pub(super) fn channel_shuffle<T: Real>(x: &Feature<T>) -> Feature<T> {
     let half = x.shape[1] / 2;
-    gather(
-        &[x],
-        &(0..half)
-            .flat_map(|channel| [(0, channel), (0, half + channel)])
-            .collect::<Vec<_>>(),
-    )
+    gather(&[x], &(0..half).flat_map(|channel| [(0, channel), (0, half + channel)]).collect::<Vec<_>>())
 }

@@ -8,10 +8,7 @@ use crate::Real;
 /// When a slice does not have the length that its shape says.
 #[allow(unsafe_code)]
 pub(super) fn multiply<T: Real>(out: &mut [T], left: &[T], right: &[T], m: usize, k: usize, n: usize) {
-    assert!(
-        out.len() == m * n && left.len() == m * k && right.len() == k * n,
-        "matrix shapes do not fit"
-    );
+    assert!(out.len() == m * n && left.len() == m * k && right.len() == k * n, "matrix shapes do not fit");
     // SAFETY: the assertion above makes every index that the strides reach lie inside its slice; `out` is borrowed
     // mutably and overlaps neither input.
     unsafe {
@@ -46,14 +43,7 @@ mod tests {
     #[test]
     fn a_product_done_by_hand() {
         let mut out = [0.0f64; 4];
-        multiply(
-            &mut out,
-            &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
-            &[1.0, 0.0, 0.0, 1.0, 2.0, 3.0],
-            2,
-            3,
-            2,
-        );
+        multiply(&mut out, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[1.0, 0.0, 0.0, 1.0, 2.0, 3.0], 2, 3, 2);
         assert_eq!(out, [7.0, 11.0, 16.0, 23.0]);
     }
 }

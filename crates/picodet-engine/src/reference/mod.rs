@@ -36,18 +36,10 @@ impl<T: Real> Reference<T> {
             .params
             .iter()
             .map(|param| {
-                weights[&param.name]
-                    .data
-                    .iter()
-                    .map(|&value| T::from_f64(f64::from(value)))
-                    .collect()
+                weights[&param.name].data.iter().map(|&value| T::from_f64(f64::from(value))).collect()
             })
             .collect();
-        Ok(ReferencePlan {
-            graph: graph.clone(),
-            params,
-            input_size,
-        })
+        Ok(ReferencePlan { graph: graph.clone(), params, input_size })
     }
 }
 
@@ -78,10 +70,7 @@ impl<T: Real> Plan for ReferencePlan<T> {
 
     fn run(&mut self, image: &Feature) -> Result<Vec<(String, Feature)>, RunError> {
         let outputs = self.run_exact(&image.convert())?;
-        Ok(outputs
-            .into_iter()
-            .map(|(name, feature)| (name, feature.convert()))
-            .collect())
+        Ok(outputs.into_iter().map(|(name, feature)| (name, feature.convert())).collect())
     }
 }
 
@@ -93,25 +82,16 @@ impl<T: Real> ReferencePlan<T> {
     pub fn run_exact(&self, image: &Feature<T>) -> Result<Vec<(String, Feature<T>)>, RunError> {
         let [_, channels, height, width] = image.shape;
         if channels != 3 || (height, width) != self.input_size {
-            return Err(RunError::Shape {
-                found: image.shape,
-                size: self.input_size,
-            });
+            return Err(RunError::Shape { found: image.shape, size: self.input_size });
         }
         let mut remaining: Vec<usize> = self.graph.readers().iter().map(Vec::len).collect();
-        self.graph
-            .outputs
-            .iter()
-            .for_each(|output| remaining[output.node.0] += 1);
+        self.graph.outputs.iter().for_each(|output| remaining[output.node.0] += 1);
 
         let mut features: Vec<Option<Feature<T>>> = Vec::with_capacity(self.graph.nodes.len());
         for node in &self.graph.nodes {
             // The checker has made sure that inputs come first, and counting readers that they are still there.
-            let inputs: Vec<&Feature<T>> = node
-                .inputs
-                .iter()
-                .filter_map(|input| features[input.0].as_ref())
-                .collect();
+            let inputs: Vec<&Feature<T>> =
+                node.inputs.iter().filter_map(|input| features[input.0].as_ref()).collect();
             let feature = self.compute(node, &inputs, image);
             features.push(Some(feature));
             for input in &node.inputs {
@@ -122,9 +102,7 @@ impl<T: Real> ReferencePlan<T> {
             }
         }
         let outputs = self.graph.outputs.iter();
-        Ok(outputs
-            .filter_map(|out| Some((out.name.clone(), features[out.node.0].clone()?)))
-            .collect())
+        Ok(outputs.filter_map(|out| Some((out.name.clone(), features[out.node.0].clone()?))).collect())
     }
 
     fn compute(&self, node: &Node, inputs: &[&Feature<T>], image: &Feature<T>) -> Feature<T> {

@@ -44,9 +44,7 @@ pub(super) fn average_pool<T: Real>(x: &Feature<T>) -> Feature<T> {
 
 pub(super) fn global_average_pool<T: Real>(x: &Feature<T>) -> Feature<T> {
     let count = T::from_f64(x.plane() as f64);
-    per_cell(x, (1, 1), |map, _, _| {
-        map.iter().fold(T::ZERO, |sum, &value| sum + value) / count
-    })
+    per_cell(x, (1, 1), |map, _, _| map.iter().fold(T::ZERO, |sum, &value| sum + value) / count)
 }
 
 pub(super) fn upsample_nearest<T: Real>(x: &Feature<T>) -> Feature<T> {
@@ -61,11 +59,7 @@ pub(super) fn resize_bilinear<T: Real>(x: &Feature<T>, resized: impl Fn(usize) -
     let sample = |out: usize, extent: usize, out_extent: usize| {
         let position = ((out as f64 + 0.5) * extent as f64 / out_extent as f64 - 0.5).max(0.0);
         let first = (position as usize).min(extent - 1);
-        (
-            first,
-            (first + 1).min(extent - 1),
-            T::from_f64(position - first as f64),
-        )
+        (first, (first + 1).min(extent - 1), T::from_f64(position - first as f64))
     };
     per_cell(x, (out_height, out_width), |map, y, z| {
         let (y0, y1, fy) = sample(y, height, out_height);
@@ -81,10 +75,7 @@ mod tests {
 
     fn map(height: usize, width: usize) -> Feature<f64> {
         let data = (0..height * width).map(|value| value as f64).collect();
-        Feature {
-            shape: [1, 1, height, width],
-            data,
-        }
+        Feature { shape: [1, 1, height, width], data }
     }
 
     #[test]
@@ -96,14 +87,8 @@ mod tests {
 
     #[test]
     fn resizing_by_two() {
-        assert_eq!(
-            upsample_nearest(&map(1, 2)).data,
-            [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0]
-        );
-        assert_eq!(
-            resize_bilinear(&map(1, 2), |extent| extent * 2).data[..4],
-            [0.0, 0.25, 0.75, 1.0]
-        );
+        assert_eq!(upsample_nearest(&map(1, 2)).data, [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0]);
+        assert_eq!(resize_bilinear(&map(1, 2), |extent| extent * 2).data[..4], [0.0, 0.25, 0.75, 1.0]);
         assert_eq!(resize_bilinear(&map(2, 2), |extent| extent / 2).data, [1.5]);
     }
 }

@@ -20,10 +20,7 @@ fn pairs(graph: &Graph) -> Vec<Pair> {
         let convolution = node.inputs[0];
         let alone = readers[convolution.0].len() == 1 && !is_named(convolution);
         if matches!(graph.node(convolution).op, Op::Convolution(_)) && alone {
-            pairs.push(Pair {
-                convolution,
-                norm: NodeId(index),
-            });
+            pairs.push(Pair { convolution, norm: NodeId(index) });
         }
     }
     pairs
@@ -63,10 +60,7 @@ pub fn fold_batch_norm(graph: &Graph, weights: &Weights) -> (Graph, Weights) {
     let mut folded = weights.clone();
     for Pair { convolution, norm } in pairs(graph) {
         let convolution = graph.node(convolution);
-        let names: Vec<&str> = graph
-            .params_of(graph.node(norm))
-            .map(|param| param.name.as_str())
-            .collect();
+        let names: Vec<&str> = graph.params_of(graph.node(norm)).map(|param| param.name.as_str()).collect();
         let [Some(gamma), Some(beta), Some(mean), Some(variance)] =
             [0, 1, 2, 3].map(|i| folded.remove(names[i]))
         else {
@@ -86,18 +80,10 @@ pub fn fold_batch_norm(graph: &Graph, weights: &Weights) -> (Graph, Weights) {
         if let Some(weight) = folded.get_mut(&format!("{}.weight", convolution.scope)) {
             let row = weight.data.len() / channels;
             for (values, factor) in weight.data.chunks_mut(row).zip(&factor) {
-                values
-                    .iter_mut()
-                    .for_each(|value| *value = (f64::from(*value) * factor) as f32);
+                values.iter_mut().for_each(|value| *value = (f64::from(*value) * factor) as f32);
             }
         }
-        folded.insert(
-            format!("{}.bias", convolution.scope),
-            Tensor {
-                shape: vec![channels],
-                data: bias,
-            },
-        );
+        folded.insert(format!("{}.bias", convolution.scope), Tensor { shape: vec![channels], data: bias });
     }
     (fold_batch_norm_structure(graph), folded)
 }
@@ -113,9 +99,7 @@ pub(super) fn compact(graph: Graph, replaced: &[NodeId]) -> Graph {
             continue;
         }
         index[old] = Some(NodeId(result.nodes.len()));
-        node.inputs
-            .iter_mut()
-            .for_each(|input| *input = index[input.0].unwrap_or(*input));
+        node.inputs.iter_mut().for_each(|input| *input = index[input.0].unwrap_or(*input));
         for param in &mut node.params {
             let new = *params[param.0].get_or_insert_with(|| {
                 result.params.push(graph.params[param.0].clone());

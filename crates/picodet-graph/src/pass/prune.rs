@@ -11,10 +11,7 @@ pub fn keep_outputs(graph: &Graph, keep: impl Fn(&str) -> bool) -> Graph {
     outputs.iter().for_each(|output| needed[output.node.0] = true);
     for index in (0..graph.nodes.len()).rev() {
         if needed[index] {
-            graph.nodes[index]
-                .inputs
-                .iter()
-                .for_each(|input| needed[input.0] = true);
+            graph.nodes[index].inputs.iter().for_each(|input| needed[input.0] = true);
         }
     }
     let mut result = Graph::default();
@@ -29,12 +26,6 @@ pub fn keep_outputs(graph: &Graph, keep: impl Fn(&str) -> bool) -> Graph {
         index[old] = NodeId(result.nodes.len());
         result.nodes.push(node);
     }
-    result.outputs = outputs
-        .iter()
-        .map(|o| Output {
-            name: o.name.clone(),
-            node: index[o.node.0],
-        })
-        .collect();
+    result.outputs = outputs.iter().map(|o| Output { name: o.name.clone(), node: index[o.node.0] }).collect();
     result
 }

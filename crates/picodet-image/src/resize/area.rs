@@ -41,16 +41,10 @@ pub(super) fn mean_u8(source: &[u8], from: (usize, usize), channels: usize, to: 
             (2, 2) => ((sum + 2) >> 2) as u8,
             _ => (sum as f32 * share).round_ties_even().clamp(0.0, 255.0) as u8,
         };
-        return block_sums(from, channels, to, |at| u32::from(source[at]))
-            .into_iter()
-            .map(finish)
-            .collect();
+        return block_sums(from, channels, to, |at| u32::from(source[at])).into_iter().map(finish).collect();
     }
     let means = covered(from, channels, to, |at| f32::from(source[at]));
-    means
-        .into_iter()
-        .map(|value| value.round_ties_even().clamp(0.0, 255.0) as u8)
-        .collect()
+    means.into_iter().map(|value| value.round_ties_even().clamp(0.0, 255.0) as u8).collect()
 }
 
 pub(super) fn mean_f32(
@@ -61,10 +55,7 @@ pub(super) fn mean_f32(
 ) -> Vec<f32> {
     if let Some((rows, columns)) = whole(from, to) {
         let share = 1.0 / (rows * columns) as f32;
-        return block_sums(from, channels, to, |at| source[at])
-            .into_iter()
-            .map(|sum| sum * share)
-            .collect();
+        return block_sums(from, channels, to, |at| source[at]).into_iter().map(|sum| sum * share).collect();
     }
     covered(from, channels, to, |at| source[at])
 }
@@ -107,9 +98,8 @@ fn covered(
             for (x, shares) in columns.iter().enumerate() {
                 for channel in 0..channels {
                     let at = |column: usize| (y * from.1 + column) * channels + channel;
-                    let sum = shares
-                        .iter()
-                        .fold(0.0, |sum, &(column, share)| sum + value(at(column)) * share);
+                    let sum =
+                        shares.iter().fold(0.0, |sum, &(column, share)| sum + value(at(column)) * share);
                     sums[x * channels + channel] += row_share * sum;
                 }
             }

@@ -32,9 +32,8 @@ pub(super) fn resize(
         for ((cells, shares), values) in columns.iter().zip(row.chunks_mut(channels)) {
             for (channel, value) in values.iter_mut().enumerate() {
                 let cells = cells[..len].iter().zip(shares);
-                *value = cells
-                    .map(|(&cell, &share)| i32::from(source[cell * channels + channel]) * share)
-                    .sum();
+                *value =
+                    cells.map(|(&cell, &share)| i32::from(source[cell * channels + channel]) * share).sum();
             }
         }
     }
@@ -52,9 +51,8 @@ pub(super) fn resize(
             }
             _ => {
                 target.extend((0..width).map(|x| {
-                    let sum: i32 = (0..len)
-                        .map(|tap| row(tap)[x].wrapping_mul(shares[tap]))
-                        .fold(0, i32::wrapping_add);
+                    let sum: i32 =
+                        (0..len).map(|tap| row(tap)[x].wrapping_mul(shares[tap])).fold(0, i32::wrapping_add);
                     rounded(sum)
                 }));
             }

@@ -29,13 +29,7 @@ pub enum Interpolation {
 
 impl Interpolation {
     /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Nearest,
-        Self::Linear,
-        Self::Cubic,
-        Self::Area,
-        Self::Lanczos4,
-    ];
+    pub const ALL: [Self; 5] = [Self::Nearest, Self::Linear, Self::Cubic, Self::Area, Self::Lanczos4];
 }
 
 impl fmt::Display for Interpolation {
@@ -59,9 +53,7 @@ impl FromStr for Interpolation {
     type Err = UnknownInterpolation;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL
-            .into_iter()
-            .find(|interpolation| interpolation.to_string() == text);
+        let found = Self::ALL.into_iter().find(|interpolation| interpolation.to_string() == text);
         found.ok_or_else(|| UnknownInterpolation(text.to_owned()))
     }
 }
@@ -140,15 +132,8 @@ pub fn resize_f32(
 }
 
 fn check(len: usize, from: (usize, usize), channels: usize, to: (usize, usize)) {
-    assert_eq!(
-        len,
-        from.0 * from.1 * channels,
-        "the pixels do not fill {from:?} of {channels} channels"
-    );
-    assert!(
-        len > 0 && to.0 > 0 && to.1 > 0,
-        "a picture without pixels cannot be resized"
-    );
+    assert_eq!(len, from.0 * from.1 * channels, "the pixels do not fill {from:?} of {channels} channels");
+    assert!(len > 0 && to.0 > 0 && to.1 > 0, "a picture without pixels cannot be resized");
 }
 
 fn nearest<T: Copy>(source: &[T], from: (usize, usize), channels: usize, to: (usize, usize)) -> Vec<T> {
@@ -173,10 +158,8 @@ mod tests {
 
     #[test]
     fn names_are_read_back() {
-        let lost: Vec<_> = Interpolation::ALL
-            .into_iter()
-            .filter(|i| i.to_string().parse() != Ok(*i))
-            .collect();
+        let lost: Vec<_> =
+            Interpolation::ALL.into_iter().filter(|i| i.to_string().parse() != Ok(*i)).collect();
         assert!(lost.is_empty(), "{lost:?}");
         assert!("bicubic".parse::<Interpolation>().is_err());
     }

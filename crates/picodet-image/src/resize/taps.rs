@@ -58,14 +58,7 @@ pub(super) fn taps(kernel: Kernel, axis: Axis, from: usize, to: usize) -> Vec<Ta
             let (mut first, mut fraction) = if kernel == Kernel::AreaEnlarging {
                 let first = (target as f64 * scale).floor();
                 let fraction = f64::from(((target + 1) as f64 - (first + 1.0) * inverse) as f32);
-                (
-                    first as isize,
-                    if fraction <= 0.0 {
-                        0.0
-                    } else {
-                        fraction - fraction.floor()
-                    },
-                )
+                (first as isize, if fraction <= 0.0 { 0.0 } else { fraction - fraction.floor() })
             } else {
                 let position = (target as f64 + 0.5) * scale - 0.5;
                 if kernel.is_exact() {
@@ -83,10 +76,7 @@ pub(super) fn taps(kernel: Kernel, axis: Axis, from: usize, to: usize) -> Vec<Ta
                     (first, fraction) = (from as isize - 1, 0.0);
                 }
             }
-            let mut taps = Taps {
-                cells: [0; 8],
-                shares: [0.0; 8],
-            };
+            let mut taps = Taps { cells: [0; 8], shares: [0.0; 8] };
             let before = kernel.len() as isize / 2 - 1;
             for (index, cell) in taps.cells[..kernel.len()].iter_mut().enumerate() {
                 *cell = (first - before + index as isize).clamp(0, from as isize - 1) as usize;

@@ -8,13 +8,10 @@ use crate::block::{GATE, HARD_SWISH, dense, depthwise, make_divisible, pointwise
 const DEPTHS: [usize; 3] = [3, 7, 3];
 
 /// Channel ratios that the paper's search found for S.
-pub const SEARCHED_S: [f32; 13] = [
-    0.875, 0.5, 0.5, 0.5, 0.625, 0.5, 0.625, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5,
-];
+pub const SEARCHED_S: [f32; 13] = [0.875, 0.5, 0.5, 0.5, 0.625, 0.5, 0.625, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5];
 /// Channel ratios that the paper's search found for M.
-pub const SEARCHED_M: [f32; 13] = [
-    0.875, 0.5, 1.0, 0.625, 0.5, 0.75, 0.625, 0.625, 0.5, 0.625, 1.0, 0.625, 0.75,
-];
+pub const SEARCHED_M: [f32; 13] =
+    [0.875, 0.5, 1.0, 0.625, 0.5, 0.75, 0.625, 0.625, 0.5, 0.625, 1.0, 0.625, 0.75];
 /// L takes the ratios of M.
 pub const SEARCHED_L: [f32; 13] = SEARCHED_M;
 
@@ -31,9 +28,7 @@ pub struct EsNet {
 
 pub(crate) fn esnet(g: &mut Builder, image: NodeId, net: &EsNet) -> [NodeId; 3] {
     let widths = [128.0, 256.0, 512.0].map(|width| make_divisible(width * net.scale, 16));
-    g.scope("backbone", |g| {
-        stages(g, image, widths, &net.ratios, net.activation)
-    })
+    g.scope("backbone", |g| stages(g, image, widths, &net.ratios, net.activation))
 }
 
 /// The stem and the three stages, with `widths` channels each; returns what each stage makes.

@@ -62,9 +62,5 @@ fn residual_unit(
         x = squeeze_excite(g, x, GATE);
     }
     let x = pointwise(g, "project", x, out, None);
-    if stride == 1 && g.channels(shortcut) == out {
-        g.add(shortcut, x)
-    } else {
-        x
-    }
+    if stride == 1 && g.channels(shortcut) == out { g.add(shortcut, x) } else { x }
 }

@@ -37,11 +37,7 @@ impl Backbone {
     pub(crate) fn append(&self, g: &mut Builder, image: NodeId) -> [NodeId; 3] {
         // Only MobileNetV3 keeps its convolutions out of weight decay (SPEC §7.1).
         let weights_decay = !matches!(self, Self::MobileNetV3Large);
-        let defaults = Defaults {
-            init: InitRule::KaimingNormal,
-            weights_decay,
-            norms_decay: false,
-        };
+        let defaults = Defaults { init: InitRule::KaimingNormal, weights_decay, norms_decay: false };
         g.with(defaults, |g| match *self {
             Self::EsNet(ref esnet) => esnet::esnet(g, image, esnet),
             Self::LcNet { scale, activation } => lcnet(g, image, scale, activation),

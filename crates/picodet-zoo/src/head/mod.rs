@@ -39,11 +39,7 @@ impl Head {
     /// Appends the head to `g`, naming each level's `headfeat_cls`, `cls_logit`, `reg`, `score` and, in the second
     /// generation, `headfeat_se` and `align_logit`.
     pub(crate) fn append(&self, g: &mut Builder, pyramid: &[NodeId], classes: usize) {
-        let defaults = Defaults {
-            init: InitRule::Normal(0.01),
-            weights_decay: true,
-            norms_decay: false,
-        };
+        let defaults = Defaults { init: InitRule::Normal(0.01), weights_decay: true, norms_decay: false };
         g.with(defaults, |g| {
             g.scope("head", |g| {
                 for (level, &map) in pyramid.iter().enumerate() {

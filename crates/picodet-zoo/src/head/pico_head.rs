@@ -5,9 +5,8 @@ use picodet_graph::{Activation, Builder, NodeId};
 use super::{CLASS_PRIOR_BIAS, REG_CHANNELS};
 
 pub(super) fn pico_head(g: &mut Builder, feature: NodeId, level: usize, classes: usize) {
-    let prediction = g.scope("prediction", |g| {
-        g.pointwise_with_bias(feature, classes + REG_CHANNELS, CLASS_PRIOR_BIAS)
-    });
+    let prediction =
+        g.scope("prediction", |g| g.pointwise_with_bias(feature, classes + REG_CHANNELS, CLASS_PRIOR_BIAS));
     let cls_logit = g.scope("cls", |g| g.slice(prediction, 0, classes));
     let reg = g.scope("reg", |g| g.slice(prediction, classes, REG_CHANNELS));
     let score = g.scope("score", |g| g.activation(cls_logit, Activation::Sigmoid));

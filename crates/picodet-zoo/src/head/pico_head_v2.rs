@@ -11,9 +11,7 @@ const ALIGN_KERNEL: usize = 5;
 
 pub(super) fn pico_head_v2(g: &mut Builder, feature: NodeId, level: usize, classes: usize, act: Activation) {
     let excited = squeeze_excite(g, feature, act);
-    let cls_logit = g.scope("cls", |g| {
-        g.pointwise_with_bias(excited, classes, CLASS_PRIOR_BIAS)
-    });
+    let cls_logit = g.scope("cls", |g| g.pointwise_with_bias(excited, classes, CLASS_PRIOR_BIAS));
     let reg = g.scope("reg", |g| g.pointwise_with_bias(excited, REG_CHANNELS, 0.0));
     let align_logit = alignment(g, feature, act);
     let score = g.scope("score", |g| {
@@ -34,9 +32,8 @@ fn squeeze_excite(g: &mut Builder, x: NodeId, act: Activation) -> NodeId {
     g.scope("squeeze_excite", |g| {
         let pooled = g.global_average_pool(x);
         let factors = g.scope("gate", |g| {
-            let logits = g.with_init(InitRule::Normal(0.001), |g| {
-                g.pointwise_with_bias(pooled, channels, 0.0)
-            });
+            let logits =
+                g.with_init(InitRule::Normal(0.001), |g| g.pointwise_with_bias(pooled, channels, 0.0));
             g.activation(logits, Activation::Sigmoid)
         });
         let x = g.scale(x, factors);

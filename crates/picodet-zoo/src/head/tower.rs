@@ -9,8 +9,6 @@ const KERNEL: usize = 5;
 
 pub(super) fn tower(g: &mut Builder, map: NodeId, convolutions: usize, act: Activation) -> NodeId {
     g.scope("tower", |g| {
-        (0..convolutions).fold(map, |x, index| {
-            g.scope(index, |g| depthwise_pointwise(g, x, KERNEL, 1, act))
-        })
+        (0..convolutions).fold(map, |x, index| g.scope(index, |g| depthwise_pointwise(g, x, KERNEL, 1, act)))
     })
 }

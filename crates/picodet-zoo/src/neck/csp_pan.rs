@@ -12,9 +12,7 @@ pub(super) fn csp_pan(
     levels: usize,
     act: Activation,
 ) -> Vec<NodeId> {
-    path_aggregation(g, maps, channels, levels, act, |g, x, out| {
-        csp_layer(g, x, out, act)
-    })
+    path_aggregation(g, maps, channels, levels, act, |g, x, out| csp_layer(g, x, out, act))
 }
 
 /// One half of the width goes through a bottleneck, the other passes; both are joined, the worked half first.

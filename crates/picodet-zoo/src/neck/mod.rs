@@ -41,18 +41,12 @@ impl Neck {
 
     /// Appends the neck to `g`; returns P3, P4, … .
     pub(crate) fn append(&self, g: &mut Builder, maps: [NodeId; 3]) -> Vec<NodeId> {
-        let defaults = Defaults {
-            init: InitRule::KaimingUniform,
-            weights_decay: true,
-            norms_decay: true,
-        };
+        let defaults = Defaults { init: InitRule::KaimingUniform, weights_decay: true, norms_decay: true };
         g.with(defaults, |g| {
             g.scope("neck", |g| match *self {
-                Self::CspPan {
-                    channels,
-                    levels,
-                    activation,
-                } => csp_pan::csp_pan(g, maps, channels, levels, activation),
+                Self::CspPan { channels, levels, activation } => {
+                    csp_pan::csp_pan(g, maps, channels, levels, activation)
+                }
                 Self::LcPan { channels } => lc_pan::lc_pan(g, maps, channels),
                 Self::Pan { channels } => pan::pan(g, maps, channels),
             })

@@ -8,9 +8,7 @@ pub(super) fn pan(g: &mut Builder, maps: [NodeId; 3], channels: usize) -> Vec<No
         level += 1;
         g.scope("lateral", |g| {
             g.scope(level - 1, |g| {
-                g.with_init(InitRule::XavierUniform, |g| {
-                    g.pointwise_with_bias(map, channels, 0.0)
-                })
+                g.with_init(InitRule::XavierUniform, |g| g.pointwise_with_bias(map, channels, 0.0))
             })
         })
     });

@@ -36,9 +36,8 @@ pub(super) fn path_aggregation(
     let p3 = up(g, 1, u4, t3);
 
     let down = |g: &mut Builder, index: usize, fine: NodeId, coarse: NodeId| {
-        let fine = g.scope("downsample", |g| {
-            g.scope(index, |g| depthwise_pointwise(g, fine, KERNEL, 2, act))
-        });
+        let fine =
+            g.scope("downsample", |g| g.scope(index, |g| depthwise_pointwise(g, fine, KERNEL, 2, act)));
         g.scope("bottom_up", |g| {
             g.scope(index, |g| {
                 let joined = g.concat(&[fine, coarse]);

@@ -1,0 +1,121 @@
+//! `picodet verify`: two models, or a model and a file of detections.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use picodet::verify::{Comparison, Tolerance};
+use picodet::{Detection, Detector, Image, ImageBox, Nms, Options};
+
+use crate::args::{ModelArguments, Verify};
+use crate::output::{complain, say};
+use crate::{images, model};
+
+/// Where the detections of one side come from.
+enum Side {
+    Model(Box<Detector>),
+    /// By image id.
+    File(BTreeMap<u64, Vec<Detection>>),
+}
+
+pub(crate) fn run(command: &Verify) -> Result<ExitCode> {
+    let ids = match &command.annotations {
+        Some(path) => Some(images::annotated_ids(path)?),
+        None => None,
+    };
+    let mut sources: Vec<PathBuf> = Vec::new();
+    for argument in &command.images {
+        sources.extend(images::expand(argument)?);
+    }
+    let first = detector(command, &command.first)?;
+    let (classes, category_ids) = (first.classes().to_vec(), first.category_ids().to_vec());
+    let mut first = Side::Model(Box::new(first));
+    let mut second = if command.second.ends_with(".json") {
+        Side::File(read_results(Path::new(&command.second), &category_ids)?)
+    } else {
+        let second = detector(command, &command.second)?;
+        if second.classes() != classes {
+            bail!(
+                "the two models have different classes: {} and {}",
+                classes.join(", "),
+                second.classes().join(", ")
+            );
+        }
+        Side::Model(Box::new(second))
+    };
+    let tolerance =
+        Tolerance { score_threshold: command.score, iou: command.iou, score: command.score_tolerance };
+    let mut comparison = Comparison::new();
+    let mut failures = 0usize;
+    let bar = images::progress(sources.len(), "comparing");
+    for source in &sources {
+        let name = source.display().to_string();
+        let id = images::id_of(source, ids.as_ref());
+        let mut compare = || -> Result<()> {
+            let image = images::read(source)?;
+            let of = |side: &mut Side| detections(side, &image, id, command.clip);
+            let (ours, theirs) = (of(&mut first)?, of(&mut second)?);
+            comparison.add(&name, &ours, &theirs, &tolerance);
+            Ok(())
+        };
+        if let Err(error) = compare().with_context(|| name.clone()) {
+            failures += 1;
+            bar.suspend(|| complain(&format!("picodet: {error:#}")));
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    say(&comparison.text(&classes))?;
+    Ok(if comparison.is_equal() && failures == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn detector(command: &Verify, name: &str) -> Result<Detector> {
+    let arguments = ModelArguments { model: name.to_owned(), offline: false, sha256: None };
+    // Counterparts of objects near the threshold may lie below it.
+    let score_threshold = (command.score - command.score_tolerance).clamp(0.0, 1.0);
+    let nms = Nms { score_threshold, ..Nms::default() };
+    let options = Options { nms, resize: command.resize, ..Options::default() };
+    Ok(Detector::new(&model::open(&arguments)?, &options)?)
+}
+
+fn detections(side: &mut Side, image: &Image, id: Option<u64>, clip: bool) -> Result<Vec<Detection>> {
+    let mut found = match side {
+        Side::Model(detector) => detector.detect(image)?,
+        Side::File(by_image) => {
+            let id = id.context(
+                "no image id; name the file by a number, or give --annotations with an entry for it",
+            )?;
+            by_image.get(&id).cloned().unwrap_or_default()
+        }
+    };
+    if clip {
+        found.iter_mut().for_each(|found| found.bbox = found.bbox.clipped(image.width(), image.height()));
+    }
+    Ok(found)
+}
+
+/// COCO results by image id, categories as class indices.
+fn read_results(path: &Path, category_ids: &[u32]) -> Result<BTreeMap<u64, Vec<Detection>>> {
+    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    let value: serde_json::Value =
+        serde_json::from_slice(&bytes).with_context(|| path.display().to_string())?;
+    let Some(entries) = value.as_array() else { bail!("{}: COCO results are a JSON array", path.display()) };
+    let mut by_image: BTreeMap<u64, Vec<Detection>> = BTreeMap::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let parsed = || -> Option<(u64, Detection)> {
+            let category = entry["category_id"].as_u64()?;
+            let class = category_ids.iter().position(|&id| u64::from(id) == category)?;
+            let score = entry["score"].as_f64()? as f32;
+            let side = |side: usize| entry["bbox"][side].as_f64().filter(|value| value.is_finite());
+            let [x, y, width, height] = [side(0)?, side(1)?, side(2)?, side(3)?];
+            let bbox = ImageBox([x as f32, y as f32, (x + width) as f32, (y + height) as f32]);
+            Some((entry["image_id"].as_u64()?, Detection { class, score, bbox }))
+        };
+        let Some((image, detection)) = parsed() else {
+            bail!("{}: entry {index} is not a result of one of the model's categories", path.display());
+        };
+        by_image.entry(image).or_default().push(detection);
+    }
+    Ok(by_image)
+}

@@ -1,0 +1,92 @@
+//! Finding and reading the images that arguments mean.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use picodet::{Image, Limits};
+
+/// Endings of the files that are taken from a folder.
+const ENDINGS: [&str; 5] = ["jpg", "jpeg", "png", "webp", "bmp"];
+/// The largest file that is read.
+const LARGEST_FILE: u64 = 1 << 30;
+
+/// The images that an argument means.
+pub(crate) fn expand(argument: &str) -> Result<Vec<PathBuf>> {
+    let path = Path::new(argument);
+    if argument == "-" || path.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    if path.is_dir() {
+        let mut found: Vec<PathBuf> = std::fs::read_dir(path)
+            .with_context(|| argument.to_owned())?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.is_file() && has_image_ending(path))
+            .collect();
+        found.sort();
+        if found.is_empty() {
+            bail!("{argument}: no image in this folder ({})", ENDINGS.join(", "));
+        }
+        return Ok(found);
+    }
+    if argument.contains(['*', '?', '[']) {
+        let found: Vec<PathBuf> =
+            glob::glob(argument).with_context(|| argument.to_owned())?.filter_map(Result::ok).collect();
+        if found.is_empty() {
+            bail!("{argument}: matches no file");
+        }
+        return Ok(found);
+    }
+    bail!("{argument}: no such file or folder")
+}
+
+fn has_image_ending(path: &Path) -> bool {
+    let ending = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    ENDINGS.contains(&ending.as_str())
+}
+
+/// Image ids by file name, from a COCO annotation file.
+pub(crate) fn annotated_ids(path: &Path) -> Result<BTreeMap<String, u64>> {
+    let text = std::fs::read(path).with_context(|| path.display().to_string())?;
+    let value: serde_json::Value =
+        serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
+    let Some(images) = value["images"].as_array() else {
+        bail!("{}: no list `images`; a COCO annotation file is needed", path.display());
+    };
+    let entry = |image: &serde_json::Value| {
+        let file = Path::new(image["file_name"].as_str()?).file_name()?.to_string_lossy().into_owned();
+        Some((file, image["id"].as_u64()?))
+    };
+    Ok(images.iter().filter_map(entry).collect())
+}
+
+/// The COCO id of an image: from annotations, or from a numeric file name.
+pub(crate) fn id_of(source: &Path, ids: Option<&BTreeMap<String, u64>>) -> Option<u64> {
+    match ids {
+        Some(ids) => ids.get(&*source.file_name()?.to_string_lossy()).copied(),
+        None => source.file_stem()?.to_str()?.parse().ok(),
+    }
+}
+
+/// Reads an image from a file, or from standard input for `-`.
+pub(crate) fn read(source: &Path) -> Result<Image> {
+    let mut bytes = Vec::new();
+    if source == Path::new("-") {
+        std::io::stdin().lock().take(LARGEST_FILE).read_to_end(&mut bytes)?;
+    } else {
+        std::fs::File::open(source)?.take(LARGEST_FILE).read_to_end(&mut bytes)?;
+    }
+    Ok(picodet::image::decode(&bytes, &Limits::default())?)
+}
+
+/// A bar for many images, in a terminal only.
+pub(crate) fn progress(count: usize, what: &str) -> ProgressBar {
+    let target = if count > 1 { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(count as u64), target);
+    let template = "{msg} {bar:30} {pos}/{len} images, {per_sec}, {eta} left";
+    ProgressStyle::with_template(template).map(|style| bar.set_style(style)).ok();
+    bar.set_message(what.to_owned());
+    bar
+}
