@@ -3,12 +3,13 @@
 use anyhow::{Context, Result};
 
 /// The way of the data; an arrow points to the left.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 14] = [
     "picodet-testing",
     "picodet-graph",
     "picodet-zoo",
     "picodet-weights",
     "picodet-image",
+    "picodet-export",
     "picodet-engine",
     "picodet-detect",
     "picodet-data",

@@ -16,10 +16,7 @@ pub(crate) fn check() -> Result<Vec<String>> {
     for file in files {
         let lines = std::fs::read_to_string(&file)?.lines().count();
         if lines > MOST_LINES {
-            problems.push(format!(
-                "{}: {lines} lines, more than {MOST_LINES}",
-                file.display()
-            ));
+            problems.push(format!("{}: {lines} lines, more than {MOST_LINES}", file.display()));
         }
     }
     Ok(problems)

@@ -21,20 +21,10 @@ pub(crate) fn draw() -> Result<()> {
     paragraph(&mut page, (90, 200), (500, 620));
     write_line(&mut page, (640, 206), 2, "2 A small table");
     paragraph(&mut page, (640, 250), (500, 210));
-    write_line(
-        &mut page,
-        (690, 498),
-        1,
-        "Table 1: Networks, their size and their work.",
-    );
+    write_line(&mut page, (690, 498), 1, "Table 1: Networks, their size and their work.");
     table(&mut page, (640, 520), (500, 290));
     figure(&mut page, (90, 850), (500, 330));
-    write_line(
-        &mut page,
-        (130, 1200),
-        1,
-        "Figure 1: Time of each part of the network.",
-    );
+    write_line(&mut page, (130, 1200), 1, "Figure 1: Time of each part of the network.");
     paragraph(&mut page, (90, 1250), (500, 250));
     write_line(&mut page, (640, 856), 2, "3 What is left to do");
     paragraph(&mut page, (640, 900), (500, 600));
@@ -92,19 +82,11 @@ fn table(page: &mut Image, (x, y): (usize, usize), (width, height): (usize, usiz
     let row_height = height / ROWS.len();
     let column_width = width / ROWS[0].len();
     for (index, row) in ROWS.iter().enumerate() {
-        fill(
-            page,
-            (x, y + index * row_height),
-            (width, if index < 2 { 2 } else { 1 }),
-            INK,
-        );
+        fill(page, (x, y + index * row_height), (width, if index < 2 { 2 } else { 1 }), INK);
         for (column, text) in row.iter().enumerate() {
             write_line(
                 page,
-                (
-                    x + column * column_width + 14,
-                    y + index * row_height + row_height / 2 - 4,
-                ),
+                (x + column * column_width + 14, y + index * row_height + row_height / 2 - 4),
                 1,
                 text,
             );
@@ -112,12 +94,7 @@ fn table(page: &mut Image, (x, y): (usize, usize), (width, height): (usize, usiz
     }
     fill(page, (x, y + ROWS.len() * row_height), (width, 2), INK);
     for column in 0..=ROWS[0].len() {
-        fill(
-            page,
-            (x + column * column_width, y),
-            (1, ROWS.len() * row_height),
-            INK,
-        );
+        fill(page, (x + column * column_width, y), (1, ROWS.len() * row_height), INK);
     }
 }
 

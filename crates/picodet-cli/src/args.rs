@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Forward(Forward),
     /// List all networks
     Models,
+    /// Write a model for another program: ONNX
+    Export(Export),
     /// Compare two models, or a model and a file of detections, box by box
     Verify(Verify),
     /// Look for everything in a dataset that makes training silently bad
@@ -290,4 +292,52 @@ pub(crate) struct Verify {
     /// COCO annotations whose file names give the image ids of the results [default: numeric file names]
     #[arg(long, value_name = "FILE")]
     pub(crate) annotations: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Export {
+    #[command(flatten)]
+    pub(crate) model: ModelArguments,
+    /// The file to write
+    #[arg(long, short, value_name = "FILE.onnx")]
+    pub(crate) output: PathBuf,
+    /// The format to write
+    #[arg(long, value_enum, default_value_t = ExportFormat::Onnx)]
+    pub(crate) format: ExportFormat,
+    /// What the model gives out: each level's maps, decoded boxes, or suppressed detections
+    #[arg(long, value_enum, default_value_t = ExportHead::Decoded)]
+    pub(crate) head: ExportHead,
+    /// Images that the model takes at once: a number, or `dynamic`
+    #[arg(long, default_value = "1", value_name = "N|dynamic")]
+    pub(crate) batch: String,
+    /// Version of ONNX's operations, 11 to 17; from 14 on hard-swish is one operation
+    #[arg(long, default_value_t = 14, value_name = "VERSION")]
+    pub(crate) opset: i64,
+    /// Size of the network input [default: the model's]
+    #[arg(long, value_parser = size, value_name = "HxW")]
+    pub(crate) input_size: Option<(usize, usize)>,
+    /// With --head nms: only scores above this
+    #[arg(long, default_value_t = 0.025, value_name = "0..1")]
+    pub(crate) score: f32,
+    /// With --head nms: drop a box that overlaps a better one of its class by more than this
+    #[arg(long, default_value_t = 0.6, value_name = "0..1")]
+    pub(crate) nms_iou: f32,
+}
+
+/// Formats of other programs.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// ONNX
+    Onnx,
+}
+
+/// What an exported model gives out.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportHead {
+    /// score.L and reg.L of each level
+    Raw,
+    /// scores and boxes
+    Decoded,
+    /// detections
+    Nms,
 }

@@ -85,6 +85,9 @@ impl Graph {
                 problems.push(format!("{}: is read by {readers} nodes instead of one", param.name));
             }
         }
+        let mut scopes = BTreeSet::new();
+        let again = self.nodes.iter().filter(|node| !scopes.insert(&node.scope));
+        problems.extend(again.map(|node| format!("{}: is the scope of two nodes", node.scope)));
         let mut names = BTreeSet::new();
         let all =
             self.params.iter().map(|param| &param.name).chain(self.outputs.iter().map(|output| &output.name));

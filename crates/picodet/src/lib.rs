@@ -28,7 +28,7 @@ pub use picodet_weights::{Metadata, Storage};
 
 /// The parts, for those who need more than this facade.
 pub use {
-    picodet_data as data, picodet_detect as detect, picodet_engine as engine, picodet_graph as graph,
+    picodet_data as data, picodet_detect as detect, picodet_engine as engine, picodet_export as export, picodet_graph as graph,
     picodet_image as image, picodet_weights as weights, picodet_zoo as zoo,
 };
 

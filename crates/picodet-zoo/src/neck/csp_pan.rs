@@ -24,6 +24,6 @@ fn csp_layer(g: &mut Builder, x: NodeId, out: usize, act: Activation) -> NodeId 
         depthwise_pointwise(g, x, KERNEL, 1, act)
     });
     let short = pointwise(g, "short", x, mid, act);
-    let joined = g.concat(&[main, short]);
+    let joined = g.scope("halves", |g| g.concat(&[main, short]));
     pointwise(g, "final", joined, out, act)
 }

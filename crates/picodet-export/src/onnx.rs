@@ -1,0 +1,165 @@
+//! A whole ONNX model: graph, weights, inputs, outputs, metadata.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use picodet_graph::{Graph, Weights, pass};
+
+use crate::lower::Lowering;
+use crate::proto::{Extent, Message, value_info};
+use crate::tail::{Level, Suppression, decode, suppress};
+
+/// The opsets that can be written.
+pub const OPSETS: RangeInclusive<i64> = 11..=17;
+
+/// What the model gives out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum HeadOutput {
+    /// The maps of each level: `score.L` `[n, classes, h, w]` (probabilities) and `reg.L` `[n, 32, h, w]` (logits).
+    Raw,
+    /// `scores` `[n, classes, anchors]` and `boxes` `[n, anchors, 4]` in pixels of the input.
+    Decoded,
+    /// `detections` `[m, 7]`: image of the batch, class, score, x1, y1, x2, y2 in pixels of the input.
+    Nms {
+        /// Only scores above this take part.
+        score_threshold: f32,
+        /// A box that overlaps a better one of its class by more than this is dropped.
+        iou_threshold: f32,
+    },
+}
+
+/// The batch that the model takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Batch {
+    /// Exactly so many images.
+    Fixed(usize),
+    /// Any number of images.
+    Dynamic,
+}
+
+/// How to write a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExportOptions {
+    /// What it gives out.
+    pub head: HeadOutput,
+    /// The batch that it takes.
+    pub batch: Batch,
+    /// The version of ONNX's operations, one of [`OPSETS`]; from 14 on hard-swish is one operation.
+    pub opset: i64,
+    /// Height and width of its input in pixels.
+    pub input_size: (usize, usize),
+    /// Stride of each pyramid level.
+    pub strides: Vec<usize>,
+    /// What the file says beside the graph.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Why a model is not written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExportError {
+    /// The opset is not one of [`OPSETS`].
+    #[error("opset {0}: 11 to 17 can be written")]
+    Opset(i64),
+    /// The weights are not those of the graph.
+    #[error("the weights do not belong to this network: {0}")]
+    Weights(picodet_graph::CheckError),
+    /// The graph is no detector.
+    #[error("the network has no output `{0}`; only detectors are exported")]
+    Output(String),
+}
+
+/// Writes a detector as an ONNX model; batch norms are folded first.
+///
+/// # Errors
+/// When the opset cannot be written, or graph and weights do not fit each other or the options.
+pub fn to_onnx(graph: &Graph, weights: &Weights, options: &ExportOptions) -> Result<Vec<u8>, ExportError> {
+    if !OPSETS.contains(&options.opset) {
+        return Err(ExportError::Opset(options.opset));
+    }
+    graph.check_weights(weights).map_err(ExportError::Weights)?;
+    let (graph, weights) = pass::fold_batch_norm(graph, weights);
+    let graph = pass::keep_outputs(&graph, |name| name.starts_with("score.") || name.starts_with("reg."));
+    let mut lowering = Lowering::new(options.opset, options.input_size);
+    let results = lowering.graph(&graph, &weights);
+
+    let mut levels = Vec::new();
+    let mut classes = 0;
+    for (index, &stride) in options.strides.iter().enumerate() {
+        let result = |kind: &str| {
+            let name = format!("{kind}.{index}");
+            graph.output(&name).ok_or(ExportError::Output(name))
+        };
+        let (score, reg) = (result("score")?, result("reg")?);
+        let [channels, height, width] = graph.node(score).shape.resolve(options.input_size);
+        classes = channels;
+        let (score, reg) = (results[score.0].clone(), results[reg.0].clone());
+        levels.push(Level { score, reg, stride, cells: (height, width) });
+    }
+    let batch = match options.batch {
+        Batch::Fixed(batch) => Extent::Fixed(batch),
+        Batch::Dynamic => Extent::Named("batch"),
+    };
+    let outputs = outputs(&mut lowering, options.head, &levels, classes, &batch);
+    Ok(model(lowering, &outputs, options, batch))
+}
+
+fn outputs(
+    lowering: &mut Lowering,
+    head: HeadOutput,
+    levels: &[Level],
+    classes: usize,
+    batch: &Extent,
+) -> Vec<Message> {
+    let fixed = Extent::Fixed;
+    if head == HeadOutput::Raw {
+        let mut outputs = Vec::new();
+        for (kind, channels) in [("score", classes), ("reg", picodet_zoo::REG_CHANNELS)] {
+            for (index, level) in levels.iter().enumerate() {
+                let name = format!("{kind}.{index}");
+                let source = if kind == "score" { &level.score } else { &level.reg };
+                lowering.push("Identity", &name, &[source], &[]);
+                let shape = [batch.clone(), fixed(channels), fixed(level.cells.0), fixed(level.cells.1)];
+                outputs.push(value_info(&name, &shape, false));
+            }
+        }
+        return outputs;
+    }
+    let anchors = levels.iter().map(|level| level.cells.0 * level.cells.1).sum();
+    decode(lowering, levels, classes);
+    if let HeadOutput::Nms { score_threshold, iou_threshold } = head {
+        suppress(lowering, Suppression { score_threshold, iou_threshold, per_class: 100 });
+        return vec![value_info("detections", &[Extent::Named("detections"), fixed(7)], false)];
+    }
+    vec![
+        value_info("scores", &[batch.clone(), fixed(classes), fixed(anchors)], false),
+        value_info("boxes", &[batch.clone(), fixed(anchors), fixed(4)], false),
+    ]
+}
+
+fn model(lowering: Lowering, outputs: &[Message], options: &ExportOptions, batch: Extent) -> Vec<u8> {
+    let (height, width) = options.input_size;
+    let image = [batch, Extent::Fixed(3), Extent::Fixed(height), Extent::Fixed(width)];
+    let graph = lowering.nodes.iter().fold(Message::default(), |graph, node| graph.message(1, node));
+    let graph = graph.text(2, "picodet");
+    let graph = lowering.constants.iter().fold(graph, |graph, constant| graph.message(5, constant));
+    let graph = graph.message(11, &value_info("image", &image, false));
+    let graph = outputs.iter().fold(graph, |graph, output| graph.message(12, output));
+
+    // The oldest file version that goes with the opset, for the oldest readers.
+    let version = match options.opset {
+        11 => 6,
+        12..=14 => 7,
+        _ => 8,
+    };
+    let model = Message::default()
+        .integer(1, version)
+        .text(2, "picodet")
+        .text(3, env!("CARGO_PKG_VERSION"))
+        .message(7, &graph)
+        .message(8, &Message::default().text(1, "").integer(2, options.opset));
+    let entries = options.metadata.iter();
+    let model = entries.fold(model, |model, (key, value)| {
+        model.message(14, &Message::default().text(1, key).text(2, value))
+    });
+    model.into_bytes()
+}
