@@ -164,7 +164,9 @@ def generate(arguments):
         write(base / f"random {number:05}", *random_case(r), agnostic=number % 10 == 9)
     for name, case in edge_cases().items():
         write(base / f"edge {name}", *case, agnostic=False)
-        write(base / f"edge {name}, agnostic", *case, agnostic=True)
+        # With classes off pycocotools counts the boxes of a repeated class twice; we count them once.
+        if name != "repeated images and classes":
+            write(base / f"edge {name}, agnostic", *case, agnostic=True)
     for number, (annotations, detections) in enumerate(arguments.coco or []):
         folder = base / f"file {number} {pathlib.Path(detections).stem}"
         folder.mkdir(parents=True)

@@ -47,16 +47,6 @@ pub enum EvaluationError {
         /// 0-based index of the second.
         second: usize,
     },
-    /// More input than can be indexed.
-    #[error("{count} {what} are more than the {limit} that can be evaluated at once")]
-    TooMany {
-        /// `detections` or `annotations`.
-        what: &'static str,
-        /// How many there are.
-        count: usize,
-        /// The limit.
-        limit: usize,
-    },
     /// A parameter that makes no sense.
     #[error("parameter {name}: {problem}")]
     Parameter {
@@ -75,13 +65,15 @@ pub enum JsonError {
     #[error("cannot read or write: {0}")]
     Io(#[from] std::io::Error),
     /// Not the JSON that was expected.
-    #[error("{what} at line {line}, column {column}")]
+    #[error("{element}line {line}, column {column}: {problem}")]
     Malformed {
-        /// What is wrong, with the element's index where there is one.
-        what: String,
+        /// `detection 3: ` (0-based) or the like; empty outside of the lists.
+        element: String,
+        /// What is wrong.
+        problem: String,
         /// 1-based line.
         line: usize,
-        /// 1-based column.
+        /// 1-based column in bytes.
         column: usize,
     },
     /// The input is larger than allowed.
@@ -90,8 +82,11 @@ pub enum JsonError {
         /// The limit in bytes.
         limit: u64,
     },
-    /// A NaN or infinite number.
-    #[error("detection {index}: {field} is not a finite number; results with NaN come from a model that has diverged")]
+    /// A NaN or infinite number that was to be written.
+    #[error(
+        "detection {index}: {field} is not a finite number, which JSON cannot hold; \
+         NaN scores come from a model that has diverged or from damaged weights"
+    )]
     NotFinite {
         /// 0-based index of the detection.
         index: usize,

@@ -55,7 +55,8 @@ pub struct Parameters {
     pub max_detections: [usize; 3],
     /// Smallest and largest area in square pixels, both inclusive: all, small, medium, large.
     pub area_ranges: [[f64; 2]; 4],
-    /// False: the class is not looked at (class-agnostic AP of the boxes).
+    /// False: the class is not looked at (class-agnostic AP of the boxes). Each box counts once, also
+    /// where a dataset states a category twice (pycocotools then counts its boxes twice).
     pub use_categories: bool,
     /// True: [`crate::GroundTruth::ignore`] counts. pycocotools: false.
     pub respect_ignore: bool,
@@ -71,12 +72,7 @@ impl Default for Parameters {
             iou_thresholds: linspace(0.5, 0.95, 10),
             recall_thresholds: linspace(0.0, 1.0, 101),
             max_detections: [1, 10, 100],
-            area_ranges: [
-                [0.0, 1e10],
-                [0.0, 32.0 * 32.0],
-                [32.0 * 32.0, 96.0 * 96.0],
-                [96.0 * 96.0, 1e10],
-            ],
+            area_ranges: [[0.0, 1e10], [0.0, 32.0 * 32.0], [32.0 * 32.0, 96.0 * 96.0], [96.0 * 96.0, 1e10]],
             use_categories: true,
             respect_ignore: false,
             zero_id: ZeroId::AsPycocotools,

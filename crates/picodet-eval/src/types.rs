@@ -26,9 +26,9 @@ pub struct GroundTruth {
     /// medium and large.
     pub area: f64,
     /// A region of many objects: neither wanted nor punished, and any number of detections may lie in it.
-    pub iscrowd: bool,
+    pub crowd: bool,
     /// Neither wanted nor punished, a single object (VOC's `difficult`). pycocotools overwrites this flag
-    /// with `iscrowd`; it counts only with [`crate::Parameters::respect_ignore`].
+    /// with `iscrowd` (here [`GroundTruth::crowd`]); it counts only with [`crate::Parameters::respect_ignore`].
     pub ignore: bool,
 }
 
@@ -48,19 +48,16 @@ pub struct Detection {
 /// Intersection over union of two `[x, y, width, height]` boxes, as pycocotools computes it: no one-pixel
 /// shift, 0 where they do not overlap, and over the area of `detection` alone when `crowd`.
 pub fn intersection_over_union(detection: &[f64; 4], truth: &[f64; 4], crowd: bool) -> f64 {
-    let width =
-        (detection[2] + detection[0]).min(truth[2] + truth[0]) - detection[0].max(truth[0]);
+    let width = (detection[2] + detection[0]).min(truth[2] + truth[0]) - detection[0].max(truth[0]);
     if width <= 0.0 {
         return 0.0;
     }
-    let height =
-        (detection[3] + detection[1]).min(truth[3] + truth[1]) - detection[1].max(truth[1]);
+    let height = (detection[3] + detection[1]).min(truth[3] + truth[1]) - detection[1].max(truth[1]);
     if height <= 0.0 {
         return 0.0;
     }
     let intersection = width * height;
     let detection_area = detection[2] * detection[3];
-    let union =
-        if crowd { detection_area } else { detection_area + truth[2] * truth[3] - intersection };
+    let union = if crowd { detection_area } else { detection_area + truth[2] * truth[3] - intersection };
     intersection / union
 }
