@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Models,
     /// Write a model for another program: ONNX
     Export(Export),
+    /// Measure a model, or anyone's detections, on a dataset by COCO's rules
+    Eval(Eval),
     /// Compare two models, or a model and a file of detections, box by box
     Verify(Verify),
     /// Look for everything in a dataset that makes training silently bad
@@ -340,4 +342,44 @@ pub(crate) enum ExportHead {
     Decoded,
     /// detections
     Nms,
+}
+
+#[derive(Args)]
+pub(crate) struct Eval {
+    /// A model (a file, a URL, or the embedded one) and a dataset; with --detections only a dataset
+    #[arg(required = true, num_args = 1..=2, value_names = ["MODEL", "DATASET"])]
+    pub(crate) inputs: Vec<String>,
+    /// The split of the dataset to measure on
+    #[arg(long, value_name = "NAME")]
+    pub(crate) split: Option<String>,
+    /// Folder of the images [default: what the dataset says]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) images: Option<PathBuf>,
+    /// COCO results to measure instead of a model's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) detections: Option<PathBuf>,
+    /// Only objects with at least this probability count
+    #[arg(long, default_value_t = 0.025, value_name = "0..1")]
+    pub(crate) score: f32,
+    /// Drop an object that overlaps a better one of its class by more than this
+    #[arg(long, default_value_t = 0.6, value_name = "0..1")]
+    pub(crate) nms_iou: f32,
+    /// Keep at most this many objects an image
+    #[arg(long, default_value_t = 100, value_name = "COUNT")]
+    pub(crate) max_detections: usize,
+    /// Interpolation of the resize to the network input [default: the model's]
+    #[arg(long, value_name = "nearest|linear|cubic|area|lanczos4")]
+    pub(crate) resize: Option<picodet::Interpolation>,
+    /// Size of the network input [default: the model's]
+    #[arg(long, value_parser = size, value_name = "HxW")]
+    pub(crate) input_size: Option<(usize, usize)>,
+    /// Threads to use [default: all cores]
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "COUNT")]
+    pub(crate) threads: usize,
+    /// How to list the metrics
+    #[arg(long, short, value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) format: ReportFormat,
+    /// Write the detections as COCO results
+    #[arg(long, short, value_name = "FILE.json")]
+    pub(crate) output: Option<PathBuf>,
 }

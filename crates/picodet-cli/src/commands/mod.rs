@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod convert;
 pub(crate) mod data;
 pub(crate) mod detect;
+pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod forward;
 pub(crate) mod info;

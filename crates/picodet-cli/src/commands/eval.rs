@@ -1,0 +1,122 @@
+//! `picodet eval`: a model, or anyone's detections, measured on a dataset.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use picodet::data::Dataset;
+use picodet::eval::{DEFAULT_LIMIT, Detection, Evaluation, evaluate, read_results, write_results};
+use picodet::evaluate::{Truth, detect_dataset};
+use picodet::weights::write_atomically;
+use picodet::{Nms, Options};
+use serde_json::json;
+
+use crate::args::{Eval, ModelArguments, ReportFormat};
+use crate::output::{complain, say};
+use crate::{images, model};
+
+pub(crate) fn run(command: &Eval) -> Result<ExitCode> {
+    let (model, dataset) = match (command.inputs.as_slice(), &command.detections) {
+        ([dataset], Some(_)) => (None, dataset),
+        ([model, dataset], None) => (Some(model), dataset),
+        ([_, _], Some(_)) => bail!("with --detections only a dataset is given, no model"),
+        _ => bail!("a model and a dataset are needed, or a dataset and --detections FILE"),
+    };
+    let mut dataset = Dataset::open(dataset, command.split.as_deref())?;
+    if let Some(folder) = &command.images {
+        dataset.root.clone_from(folder);
+    }
+    let (detections, failures) = match (model, &command.detections) {
+        (Some(model), _) => detect(command, model, &dataset)?,
+        (None, Some(path)) => (read(path)?, 0),
+        (None, None) => bail!("a model and a dataset are needed, or a dataset and --detections FILE"),
+    };
+    if let Some(path) = &command.output {
+        let mut bytes = Vec::new();
+        write_results(&mut bytes, &detections)?;
+        write_atomically(path, &bytes).with_context(|| path.display().to_string())?;
+        complain(&format!("detections: {}", path.display()));
+    }
+    let truth = Truth::of(&dataset);
+    let evaluation = evaluate(&truth.image_ids, &truth.categories, &truth.truths, &detections)?;
+    say(&match command.format {
+        ReportFormat::Text => text(&evaluation),
+        ReportFormat::Json => as_json(&evaluation),
+    })?;
+    Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn read(path: &Path) -> Result<Vec<Detection>> {
+    let file = std::fs::File::open(path).with_context(|| path.display().to_string())?;
+    read_results(file, DEFAULT_LIMIT).with_context(|| path.display().to_string())
+}
+
+/// The detections of a model, and the number of images that failed.
+fn detect(command: &Eval, name: &str, dataset: &Dataset) -> Result<(Vec<Detection>, usize)> {
+    let arguments = ModelArguments { model: name.to_owned(), offline: false, sha256: None };
+    let model = model::open(&arguments)?;
+    let nms = Nms {
+        score_threshold: command.score,
+        iou_threshold: command.nms_iou,
+        max_detections: command.max_detections,
+        ..Nms::default()
+    };
+    let options = Options { nms, input_size: command.input_size, resize: command.resize };
+    let bar = images::progress(dataset.images.len(), "detecting");
+    let start = Instant::now();
+    let found =
+        detect_dataset(&model, &options, dataset, command.threads, &|done| bar.set_position(done as u64))?;
+    bar.finish_and_clear();
+    for (path, problem) in &found.failures {
+        complain(&format!("picodet: {}: {problem}", path.display()));
+    }
+    if !found.unknown_classes.is_empty() {
+        complain(&format!(
+            "classes of the model that the dataset lacks: {}",
+            found.unknown_classes.join(", ")
+        ));
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    complain(&format!("{} images in {seconds:.1} s", dataset.images.len()));
+    Ok((found.detections, found.failures.len()))
+}
+
+/// The twelve numbers by COCO's names.
+const NAMES: [&str; 12] =
+    ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"];
+
+fn text(evaluation: &Evaluation) -> String {
+    let percent = |value: f64| if value < 0.0 { "-".to_owned() } else { format!("{:.2}", 100.0 * value) };
+    let mut text = String::new();
+    for (name, value) in NAMES.iter().zip(evaluation.summary().values()) {
+        let _ = writeln!(text, "{name:<6} {:>6}", percent(value));
+    }
+    let _ = writeln!(text, "\n{:<24} {:>7} {:>6} {:>6} {:>6}", "class", "objects", "AP", "AP50", "AP75");
+    for class in evaluation.classes().iter().filter(|class| class.truths > 0) {
+        let (ap, ap50, ap75) = (percent(class.ap), percent(class.ap50), percent(class.ap75));
+        let _ = writeln!(text, "{:<24} {:>7} {ap:>6} {ap50:>6} {ap75:>6}", class.category.name, class.truths);
+    }
+    text
+}
+
+fn as_json(evaluation: &Evaluation) -> String {
+    let metrics: serde_json::Map<String, serde_json::Value> = NAMES
+        .iter()
+        .zip(evaluation.summary().values())
+        .map(|(name, value)| ((*name).to_owned(), value.into()))
+        .collect();
+    let class = |class: &picodet::eval::ClassResult| {
+        json!({
+            "id": class.category.id,
+            "name": class.category.name,
+            "objects": class.truths,
+            "AP": class.ap,
+            "AP50": class.ap50,
+            "AP75": class.ap75,
+        })
+    };
+    let classes: Vec<_> = evaluation.classes().iter().map(class).collect();
+    format!("{:#}\n", json!({ "images": evaluation.image_count(), "metrics": metrics, "classes": classes }))
+}

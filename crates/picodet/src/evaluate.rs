@@ -1,0 +1,157 @@
+//! A model over a dataset: detections on all cores, compared with the truth by COCO's rules.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use picodet_data::Dataset;
+use picodet_detect::{Detector, Error, Model, Options};
+use picodet_eval::{Category, Detection, GroundTruth};
+
+/// A dataset in the terms of an evaluation.
+#[derive(Clone, Debug, Default)]
+pub struct Truth {
+    /// Ids of the images in their order.
+    pub image_ids: Vec<i64>,
+    /// The classes with their ids in the data.
+    pub categories: Vec<Category>,
+    /// The objects.
+    pub truths: Vec<GroundTruth>,
+}
+
+impl Truth {
+    /// What a dataset says.
+    pub fn of(dataset: &Dataset) -> Self {
+        let category = |class: &picodet_data::Class| Category { id: class.id, name: class.name.clone() };
+        let mut truths = Vec::new();
+        for image in &dataset.images {
+            for object in &image.objects {
+                truths.push(GroundTruth {
+                    id: object.id.unwrap_or(truths.len() as i64 + 1),
+                    image_id: image.id,
+                    category_id: dataset.classes[object.class].id,
+                    bbox: object.xywh(),
+                    area: object.stated_area.unwrap_or_else(|| object.area()),
+                    crowd: object.crowd,
+                    ignore: object.difficult,
+                });
+            }
+        }
+        Self {
+            image_ids: dataset.images.iter().map(|image| image.id).collect(),
+            categories: dataset.classes.iter().map(category).collect(),
+            truths,
+        }
+    }
+}
+
+/// What a model found in a dataset.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The detections, image by image in the dataset's order.
+    pub detections: Vec<Detection>,
+    /// Images that could not be looked at, and why.
+    pub failures: Vec<(PathBuf, String)>,
+    /// Classes of the model that the dataset does not have; what is found of them is left out.
+    pub unknown_classes: Vec<String>,
+}
+
+/// For each class of the model, the category id of the dataset's class of the same name.
+///
+/// # Errors
+/// When no class of the model is in the dataset.
+pub fn match_classes(model: &Model, dataset: &Dataset) -> Result<Vec<Option<i64>>, Error> {
+    let plain = |name: &str| name.trim().to_lowercase();
+    let ids: BTreeMap<String, i64> =
+        dataset.classes.iter().map(|class| (plain(&class.name), class.id)).collect();
+    let matched: Vec<Option<i64>> =
+        model.metadata.classes.iter().map(|name| ids.get(&plain(name)).copied()).collect();
+    if matched.iter().all(Option::is_none) {
+        let list = |names: Vec<&str>| names.into_iter().take(5).collect::<Vec<_>>().join(", ");
+        return Err(Error::Option(format!(
+            "the model and the dataset have no class in common: {}, … against {}, …",
+            list(model.metadata.classes.iter().map(String::as_str).collect()),
+            list(dataset.classes.iter().map(|class| class.name.as_str()).collect()),
+        )));
+    }
+    Ok(matched)
+}
+
+/// Runs a model over every image of a dataset on `threads` threads (0: all cores). `progress` is told the number of
+/// images that are done; the result does not depend on the number of threads.
+///
+/// # Errors
+/// When the model cannot be made ready or has no class in common with the dataset. An image that cannot be read is a
+/// failure in the result, not an error.
+pub fn detect_dataset(
+    model: &Model,
+    options: &Options,
+    dataset: &Dataset,
+    threads: usize,
+    progress: &(dyn Fn(usize) + Sync),
+) -> Result<Found, Error> {
+    let categories = match_classes(model, dataset)?;
+    let threads = match threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    let count = dataset.images.len();
+    let detectors: Vec<Detector> = (0..threads.clamp(1, count.max(1)))
+        .map(|_| Detector::new(model, options))
+        .collect::<Result<_, _>>()?;
+    let next = AtomicUsize::new(0);
+    let done = AtomicUsize::new(0);
+    let results: Mutex<Vec<Option<Result<Vec<Detection>, (PathBuf, String)>>>> =
+        Mutex::new(vec![None; count]);
+    std::thread::scope(|scope| {
+        for mut detector in detectors {
+            let (next, done, results, categories) = (&next, &done, &results, &categories);
+            scope.spawn(move || {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    if index >= count {
+                        break;
+                    }
+                    let result = detect_one(&mut detector, dataset, index, categories);
+                    results.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(result);
+                    progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+                }
+            });
+        }
+    });
+    let mut found = Found::default();
+    for result in results.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten() {
+        match result {
+            Ok(detections) => found.detections.extend(detections),
+            Err(failure) => found.failures.push(failure),
+        }
+    }
+    let names = model.metadata.classes.iter().zip(&categories);
+    found.unknown_classes = names.filter(|(_, id)| id.is_none()).map(|(name, _)| name.clone()).collect();
+    Ok(found)
+}
+
+fn detect_one(
+    detector: &mut Detector,
+    dataset: &Dataset,
+    index: usize,
+    categories: &[Option<i64>],
+) -> Result<Vec<Detection>, (PathBuf, String)> {
+    let image = &dataset.images[index];
+    let path = dataset.image_path(index).ok_or_else(|| {
+        (PathBuf::from(&image.file), "the path of the image leaves the dataset or is empty".to_owned())
+    })?;
+    let detections = crate::open_image(&path).and_then(|picture| detector.detect(&picture));
+    let detections = detections.map_err(|error| (path, error.to_string()))?;
+    let convert = |found: picodet_detect::Detection| {
+        let [x1, y1, x2, y2] = found.bbox.0.map(f64::from);
+        Some(Detection {
+            image_id: image.id,
+            category_id: categories[found.class]?,
+            bbox: [x1, y1, x2 - x1, y2 - y1],
+            score: f64::from(found.score),
+        })
+    };
+    Ok(detections.into_iter().filter_map(convert).collect())
+}
