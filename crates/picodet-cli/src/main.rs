@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            output::complain(&format!("picodet: {error:#}"));
+            output::complain(&format!("picodet: {}", output::one_line(&error)));
             ExitCode::from(2)
         }
     }

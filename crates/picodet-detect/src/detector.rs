@@ -69,10 +69,10 @@ impl Detector {
         if !in_unit(options.nms.score_threshold) || !in_unit(options.nms.iou_threshold) {
             return Err(Error::Option("score and overlap thresholds lie between 0 and 1".to_owned()));
         }
-        let graph =
-            pass::keep_outputs(&model.graph, |name| name.starts_with("score.") || name.starts_with("reg."));
+        let (graph, weights) = pass::fold_batch_norm(&model.graph, &model.weights);
+        let graph = pass::keep_outputs(&graph, |name| name.starts_with("score.") || name.starts_with("reg."));
         let used = |name: &String| graph.params.iter().any(|param| &param.name == name);
-        let weights = model.weights.iter().filter(|(name, _)| used(name));
+        let weights = weights.iter().filter(|(name, _)| used(name));
         let weights = weights.map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
         let plan = engine.plan(&graph, &weights, options.input_size.unwrap_or(metadata.input_size))?;
         Ok(Self {

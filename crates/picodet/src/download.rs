@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+use ureq::tls::{RootCerts, TlsConfig};
 
 /// No published model comes near this many bytes.
 const LARGEST_MODEL: u64 = 1 << 30;
@@ -119,7 +120,10 @@ fn transfer(url: &str, part: &Path, progress: &mut dyn FnMut(u64, Option<u64>)) 
     let failed = |problem: String| DownloadError::Transfer { url: url.to_owned(), problem };
     let write = |source| DownloadError::Write { path: part.display().to_string(), source };
     let mut there = std::fs::metadata(part).map_or(0, |metadata| metadata.len());
-    let mut request = ureq::get(url);
+    // The certificates of the system, so that a company's own authority counts too.
+    let certificates = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+    let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().tls_config(certificates).build());
+    let mut request = agent.get(url);
     if there > 0 {
         request = request.header("Range", format!("bytes={there}-"));
     }

@@ -10,7 +10,7 @@ use picodet::weights::write_atomically;
 use picodet::{Detector, Image, Nms, Options};
 
 use crate::args::{Detect, Format};
-use crate::output::{complain, say};
+use crate::output::{complain, one_line, say};
 use crate::{images, model};
 
 pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
@@ -20,7 +20,7 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
         match images::expand(argument) {
             Ok(found) => sources.extend(found),
             Err(error) => {
-                complain(&format!("picodet: {error:#}"));
+                complain(&format!("picodet: {}", one_line(&error)));
                 failures += 1;
             }
         }
@@ -68,7 +68,7 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
             }
             Err(error) => {
                 failures += 1;
-                bar.suspend(|| complain(&format!("picodet: {error:#}")));
+                bar.suspend(|| complain(&format!("picodet: {}", one_line(&error))));
             }
         }
         bar.inc(1);

@@ -9,7 +9,7 @@ use picodet::verify::{Comparison, Tolerance};
 use picodet::{Detection, Detector, Image, ImageBox, Nms, Options};
 
 use crate::args::{ModelArguments, Verify};
-use crate::output::{complain, say};
+use crate::output::{complain, one_line, say};
 use crate::{images, model};
 
 /// Where the detections of one side come from.
@@ -61,7 +61,7 @@ pub(crate) fn run(command: &Verify) -> Result<ExitCode> {
         };
         if let Err(error) = compare().with_context(|| name.clone()) {
             failures += 1;
-            bar.suspend(|| complain(&format!("picodet: {error:#}")));
+            bar.suspend(|| complain(&format!("picodet: {}", one_line(&error))));
         }
         bar.inc(1);
     }
