@@ -21,7 +21,7 @@ pub enum ErrorKind {
     Duplicate,
     /// Nothing there.
     Background,
-    /// An object that nothing finds, not even with the wrong class or place.
+    /// An object that nothing finds, and none of the boxes with the wrong class or place is for it.
     Missed,
 }
 
@@ -50,7 +50,7 @@ impl ErrorKind {
             Self::Both => "wrong class, and box overlaps too little",
             Self::Duplicate => "object is already found by a surer box",
             Self::Background => "nothing is there",
-            Self::Missed => "object that no box is near",
+            Self::Missed => "object that no box is near in place or class",
         }
     }
 
@@ -101,17 +101,13 @@ enum Repair {
     FalseNegatives,
 }
 
-/// Truths that nothing finds among the detections that `shown` lets through, and that no detection is
-/// near.
+/// Truths that nothing finds among the detections that `shown` lets through, and that none would find if
+/// its class or place were right.
 pub(crate) fn missed(verdicts: &Verdicts, shown: impl Fn(usize) -> bool) -> Vec<usize> {
     let mut near = vec![false; verdicts.truths.len()];
     for (detection, verdict) in verdicts.detections.iter().enumerate() {
         match *verdict {
-            Verdict::Class { truth } | Verdict::Location { truth } | Verdict::Duplicate { truth }
-                if shown(detection) =>
-            {
-                near[truth] = true;
-            }
+            Verdict::Class { truth } | Verdict::Location { truth } if shown(detection) => near[truth] = true,
             _ => {}
         }
     }

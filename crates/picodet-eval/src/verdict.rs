@@ -120,12 +120,15 @@ fn why_wrong(
             *best = (overlap, Some(truth));
         }
     }
+    // The order is TIDE's: a taken object does not hide that the class is another's.
     match (same, other) {
+        ((overlap, Some(truth)), _) if (BACKGROUND_OVERLAP..threshold).contains(&overlap) => {
+            Verdict::Location { truth }
+        }
+        (_, (overlap, Some(truth))) if overlap >= threshold => Verdict::Class { truth },
         // It overlaps enough and was not matched: the object is taken.
         ((overlap, Some(truth)), _) if overlap >= threshold => Verdict::Duplicate { truth },
-        ((overlap, Some(truth)), _) if overlap >= BACKGROUND_OVERLAP => Verdict::Location { truth },
-        (_, (overlap, Some(truth))) if overlap >= threshold => Verdict::Class { truth },
-        (_, (overlap, Some(_))) if overlap >= BACKGROUND_OVERLAP => Verdict::Both,
+        (_, (overlap, Some(_))) if overlap > BACKGROUND_OVERLAP => Verdict::Both,
         _ => Verdict::Background,
     }
 }
