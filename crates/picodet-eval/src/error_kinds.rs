@@ -174,19 +174,22 @@ impl<'a> Pool<'a> {
         Self { evaluator, verdicts, members, truth_groups, missed: missed(verdicts, |_| true) }
     }
 
-    /// The detection, of those of the repaired kind, that would find each truth that is not found.
-    fn repaired(&self, kind: ErrorKind) -> HashMap<usize, usize> {
+    /// For each truth that is not found, the surest of the detections that would find it if their class
+    /// or their place were right. One over both kinds, as in TIDE: what another kind repairs better is
+    /// not gained twice.
+    fn repaired(&self) -> HashMap<usize, usize> {
         let mut best: HashMap<usize, usize> = HashMap::new();
         for &(_, detection) in &self.members {
             let verdict = self.verdicts.detections[detection];
             let (Verdict::Class { truth } | Verdict::Location { truth }) = verdict else { continue };
-            if ErrorKind::of(verdict) != Some(kind) || self.verdicts.truths[truth] != TruthFate::NotFound {
+            if self.verdicts.truths[truth] != TruthFate::NotFound {
                 continue;
             }
             let score = |one: usize| self.evaluator.detections[one].score;
-            let first = best.entry(truth).or_insert(detection);
-            if score(detection) > score(*first) {
-                *first = detection;
+            let surest = best.entry(truth).or_insert(detection);
+            let earlier = score(detection) == score(*surest) && detection < *surest;
+            if score(detection) > score(*surest) || earlier {
+                *surest = detection;
             }
         }
         best
@@ -194,14 +197,16 @@ impl<'a> Pool<'a> {
 
     fn average_precision(&self, repair: Repair) -> f64 {
         let group_count = self.evaluator.index.groups.len();
+        let mut present = vec![false; group_count];
         let mut wanted = vec![0_usize; group_count];
         for (truth, fate) in self.verdicts.truths.iter().enumerate() {
             let gone = match repair {
                 Repair::FalseNegatives => *fate == TruthFate::NotFound,
                 _ => false,
             };
-            if *fate != TruthFate::Unwanted && !gone {
-                wanted[self.truth_groups[&truth]] += 1;
+            if *fate != TruthFate::Unwanted {
+                present[self.truth_groups[&truth]] = true;
+                wanted[self.truth_groups[&truth]] += usize::from(!gone);
             }
         }
         if repair == Repair::Kind(ErrorKind::Missed) {
@@ -210,7 +215,7 @@ impl<'a> Pool<'a> {
             }
         }
         let best = match repair {
-            Repair::Kind(kind) => self.repaired(kind),
+            Repair::Kind(_) => self.repaired(),
             _ => HashMap::new(),
         };
         let mut lists: Vec<(Vec<f64>, Vec<Outcome>)> = vec![Default::default(); group_count];
@@ -237,9 +242,11 @@ impl<'a> Pool<'a> {
             lists[group].1.push(outcome);
         }
         let recalls = &self.evaluator.parameters.recall_thresholds;
-        let per_class = lists.iter().zip(wanted).map(|((scores, outcomes), wanted)| {
+        let per_class = lists.iter().zip(wanted).zip(present).map(|(((scores, outcomes), wanted), present)| {
             if wanted == 0 {
-                return -1.0;
+                // A class of which nothing was found still counts, so that the mean is over the same
+                // classes whatever is repaired.
+                return if present { 0.0 } else { -1.0 };
             }
             let curve = Curve::new(best_first(scores).into_iter().map(|place| outcomes[place]), wanted);
             let at = |&recall: &f64| curve.reach(recall).map_or(0.0, |place| curve.precision[place]);
