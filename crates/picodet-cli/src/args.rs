@@ -382,4 +382,7 @@ pub(crate) struct Eval {
     /// Write the detections as COCO results
     #[arg(long, short, value_name = "FILE.json")]
     pub(crate) output: Option<PathBuf>,
+    /// Write one self-contained HTML report: curves, confusion, calibration, kinds of errors, the worst images
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) html: Option<PathBuf>,
 }

@@ -57,6 +57,9 @@ pub struct Found {
     pub unknown_classes: Vec<String>,
 }
 
+/// What became of one image: its detections, or its file and why it failed.
+type Outcome = Result<Vec<Detection>, (PathBuf, String)>;
+
 /// For each class of the model, the category id of the dataset's class of the same name.
 ///
 /// # Errors
@@ -102,8 +105,7 @@ pub fn detect_dataset(
         .collect::<Result<_, _>>()?;
     let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
-    let results: Mutex<Vec<Option<Result<Vec<Detection>, (PathBuf, String)>>>> =
-        Mutex::new(vec![None; count]);
+    let results: Mutex<Vec<Option<Outcome>>> = Mutex::new(vec![None; count]);
     std::thread::scope(|scope| {
         for mut detector in detectors {
             let (next, done, results, categories) = (&next, &done, &results, &categories);
@@ -137,7 +139,7 @@ fn detect_one(
     dataset: &Dataset,
     index: usize,
     categories: &[Option<i64>],
-) -> Result<Vec<Detection>, (PathBuf, String)> {
+) -> Outcome {
     let image = &dataset.images[index];
     let path = dataset.image_path(index).ok_or_else(|| {
         (PathBuf::from(&image.file), "the path of the image leaves the dataset or is empty".to_owned())

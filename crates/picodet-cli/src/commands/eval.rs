@@ -1,13 +1,15 @@
 //! `picodet eval`: a model, or anyone's detections, measured on a dataset.
 
-use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use picodet::data::Dataset;
-use picodet::eval::{DEFAULT_LIMIT, Detection, Evaluation, evaluate, read_results, write_results};
+use picodet::eval::{
+    DEFAULT_LIMIT, Detection, DiagnosticOptions, Diagnostics, Evaluation, Evaluator, Parameters, Picture,
+    Report, class_table, error_table, read_results, render_html, summary_table, write_results,
+};
 use picodet::evaluate::{Truth, detect_dataset};
 use picodet::weights::write_atomically;
 use picodet::{Nms, Options};
@@ -40,11 +42,28 @@ pub(crate) fn run(command: &Eval) -> Result<ExitCode> {
         complain(&format!("detections: {}", path.display()));
     }
     let truth = Truth::of(&dataset);
-    let evaluation = evaluate(&truth.image_ids, &truth.categories, &truth.truths, &detections)?;
+    let evaluator = Evaluator::new(
+        &truth.image_ids,
+        &truth.categories,
+        &truth.truths,
+        &detections,
+        Parameters { threads: command.threads, ..Parameters::default() },
+    )?;
+    let evaluation = evaluator.evaluate();
+    let diagnostics = evaluator.diagnose(&DiagnosticOptions::default())?;
     say(&match command.format {
-        ReportFormat::Text => text(&evaluation),
+        ReportFormat::Text => {
+            let summary = summary_table(&evaluation.summary());
+            let classes: Vec<_> = evaluation.classes().into_iter().filter(|class| class.truths > 0).collect();
+            format!("{summary}\n{}\n{}", class_table(&classes), error_table(&diagnostics.errors))
+        }
         ReportFormat::Json => as_json(&evaluation),
     })?;
+    if let Some(path) = &command.html {
+        let html = report(command, &dataset, &evaluator, &evaluation, &diagnostics);
+        write_atomically(path, html.as_bytes()).with_context(|| path.display().to_string())?;
+        complain(&format!("report: {}", path.display()));
+    }
     Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
@@ -87,20 +106,6 @@ fn detect(command: &Eval, name: &str, dataset: &Dataset) -> Result<(Vec<Detectio
 const NAMES: [&str; 12] =
     ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"];
 
-fn text(evaluation: &Evaluation) -> String {
-    let percent = |value: f64| if value < 0.0 { "-".to_owned() } else { format!("{:.2}", 100.0 * value) };
-    let mut text = String::new();
-    for (name, value) in NAMES.iter().zip(evaluation.summary().values()) {
-        let _ = writeln!(text, "{name:<6} {:>6}", percent(value));
-    }
-    let _ = writeln!(text, "\n{:<24} {:>7} {:>6} {:>6} {:>6}", "class", "objects", "AP", "AP50", "AP75");
-    for class in evaluation.classes().iter().filter(|class| class.truths > 0) {
-        let (ap, ap50, ap75) = (percent(class.ap), percent(class.ap50), percent(class.ap75));
-        let _ = writeln!(text, "{:<24} {:>7} {ap:>6} {ap50:>6} {ap75:>6}", class.category.name, class.truths);
-    }
-    text
-}
-
 fn as_json(evaluation: &Evaluation) -> String {
     let metrics: serde_json::Map<String, serde_json::Value> = NAMES
         .iter()
@@ -119,4 +124,56 @@ fn as_json(evaluation: &Evaluation) -> String {
     };
     let classes: Vec<_> = evaluation.classes().iter().map(class).collect();
     format!("{:#}\n", json!({ "images": evaluation.image_count(), "metrics": metrics, "classes": classes }))
+}
+
+/// Images with the most errors that are drawn into the report.
+const WORST_IMAGES: usize = 12;
+/// Longest side of a drawn image in pixels.
+const PICTURE_SIDE: usize = 720;
+
+fn report(
+    command: &Eval,
+    dataset: &Dataset,
+    evaluator: &Evaluator<'_>,
+    evaluation: &Evaluation,
+    diagnostics: &Diagnostics,
+) -> String {
+    let inputs = command.inputs.join(" on ");
+    let results =
+        command.detections.as_ref().map(|path| format!("{} on ", path.display())).unwrap_or_default();
+    let facts = [
+        ("measured".to_owned(), format!("{results}{inputs}")),
+        ("images".to_owned(), dataset.images.len().to_string()),
+        ("objects".to_owned(), dataset.object_count().to_string()),
+    ];
+    let pictures: Vec<Picture> = diagnostics
+        .images
+        .iter()
+        .filter(|image| image.total() > 0)
+        .take(WORST_IMAGES)
+        .filter_map(|image| {
+            let index = dataset.images.iter().position(|record| record.id == image.image_id)?;
+            let picture = picodet::open_image(dataset.image_path(index)?).ok()?;
+            let longest = picture.width().max(picture.height());
+            let scaled =
+                |side: usize| if longest > PICTURE_SIDE { side * PICTURE_SIDE / longest } else { side };
+            let size = (scaled(picture.height()), scaled(picture.width()));
+            let small = picture.resized(size, picodet::Interpolation::Area);
+            let (truths, detections) = evaluator.labelled_boxes(image.image_id, diagnostics);
+            Some(Picture {
+                title: format!(
+                    "{}: {} errors, {} found",
+                    dataset.images[index].file,
+                    image.total(),
+                    image.correct
+                ),
+                jpeg: picodet::image::encode_jpeg(&small, 80),
+                size: (picture.width() as u32, picture.height() as u32),
+                truths,
+                detections,
+            })
+        })
+        .collect();
+    let title = "Evaluation";
+    render_html(&Report { title, facts: &facts, evaluation, diagnostics, pictures: &pictures })
 }
