@@ -242,16 +242,17 @@ impl<'a> Pool<'a> {
             lists[group].1.push(outcome);
         }
         let recalls = &self.evaluator.parameters.recall_thresholds;
-        let per_class = lists.iter().zip(wanted).zip(present).map(|(((scores, outcomes), wanted), present)| {
-            if wanted == 0 {
-                // A class of which nothing was found still counts, so that the mean is over the same
-                // classes whatever is repaired.
-                return if present { 0.0 } else { -1.0 };
-            }
-            let curve = Curve::new(best_first(scores).into_iter().map(|place| outcomes[place]), wanted);
-            let at = |&recall: &f64| curve.reach(recall).map_or(0.0, |place| curve.precision[place]);
-            mean_of_present(recalls.iter().map(at))
-        });
+        let per_class =
+            lists.iter().zip(wanted).zip(present).map(|(((scores, outcomes), wanted), present)| {
+                if wanted == 0 {
+                    // A class of which nothing was found still counts, so that the mean is over the same
+                    // classes whatever is repaired.
+                    return if present { 0.0 } else { -1.0 };
+                }
+                let curve = Curve::new(best_first(scores).into_iter().map(|place| outcomes[place]), wanted);
+                let at = |&recall: &f64| curve.reach(recall).map_or(0.0, |place| curve.precision[place]);
+                mean_of_present(recalls.iter().map(at))
+            });
         mean_of_present(per_class)
     }
 }

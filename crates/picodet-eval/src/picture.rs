@@ -127,7 +127,7 @@ fn draw(html: &mut String, one: &LabelledBox, unit: f64, size: (f64, f64)) {
     };
     let [x, y, width, height] = one.bbox;
     let label = shorten(&one.label, 40);
-    let (text_height, text_width) = (12.0 * unit, (label.chars().count() as f64 * 6.0 + 6.0) * unit);
+    let (text_height, text_width) = (12.0 * unit, (label.chars().count() as f64 * 5.7 + 6.0) * unit);
     let left = x.min(size.0 - text_width).max(0.0);
     let top = (y - text_height).clamp(0.0, (size.1 - text_height).max(0.0));
     let _ = write!(

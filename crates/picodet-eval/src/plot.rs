@@ -206,9 +206,11 @@ pub(crate) fn heat_map(names: &[String], counts: &[usize], title: &str) -> Strin
     const LABEL: f64 = 118.0;
     let side = names.len();
     let extent = LABEL + CELL * side as f64 + 4.0;
+    // The last of the slanted names leans out of the matrix.
+    let width = extent + 56.0;
     // A small matrix is not blown up to the width of the page.
     let mut svg = format!(
-        "<svg class=\"heat\" viewBox=\"0 0 {extent:.0} {extent:.0}\" style=\"max-width:{extent:.0}px\" role=\"img\" aria-label=\"{}\">",
+        "<svg class=\"heat\" viewBox=\"0 0 {width:.0} {extent:.0}\" style=\"max-width:{width:.0}px\" role=\"img\" aria-label=\"{}\">",
         escape(title)
     );
     for (row, name) in names.iter().enumerate() {

@@ -40,7 +40,7 @@ section{background:#fff;border:1px solid #e3e6eb;border-radius:8px;padding:20px 
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(128px,1fr));gap:12px;margin-top:20px}\
 .card{background:#fff;border:1px solid #e3e6eb;border-radius:8px;padding:12px 16px}.card b{display:block;font-size:28px;line-height:1.2;font-variant-numeric:tabular-nums}.card span{color:#5d6675;font-size:13px}.card.main{background:#1d4ed8;border-color:#1d4ed8;color:#fff}.card.main span{color:#dbe4ff}\
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(380px,1fr));gap:20px}.two>section{min-width:0}\
-table{border-collapse:collapse;width:100%;font-size:13.5px;font-variant-numeric:tabular-nums}th{font-weight:600;color:#5d6675;text-align:right;border-bottom:1px solid #cfd4dc;padding:5px 8px;white-space:nowrap}td{text-align:right;border-bottom:1px solid #eef0f3;padding:3px 8px}th:first-child,td:first-child{text-align:left;overflow-wrap:anywhere}td.words{text-align:left;color:#5d6675}.scroll{overflow-x:auto}\
+table{border-collapse:collapse;width:100%;font-size:13.5px;font-variant-numeric:tabular-nums}th{font-weight:600;color:#5d6675;text-align:right;border-bottom:1px solid #cfd4dc;padding:5px 8px;white-space:nowrap}td{text-align:right;border-bottom:1px solid #eef0f3;padding:3px 8px}th:first-child,td:first-child{text-align:left;overflow-wrap:anywhere}td.words{text-align:left;color:#5d6675}.kinds td:first-child{white-space:nowrap}.scroll{overflow-x:auto}\
 svg{display:block}svg text{font-size:11.5px;fill:#4a5261}.chart{width:100%;height:auto}.chart .axis{fill:#1f2430;font-size:12.5px}.chart .name{fill:#1f2430;font-size:13px}.grid{stroke:#e9ebef;fill:none}.line{fill:none;stroke-linejoin:round}.diagonal{stroke:#8b93a1;stroke-dasharray:4 4;fill:none}.columns{fill:#b9cbf5}.dot{fill:#1d4ed8;stroke:#fff}\
 .heat{width:100%;height:auto}.heat text{font-size:11px}.heat rect{stroke:#e9ebef;stroke-width:1}.heat .right{fill:#1d4ed8}.heat .wrong{fill:#c2410c}.heat .light{fill:#fff;font-size:10px}.heat .dark{fill:#1f2430;font-size:10px}\
 .small rect{fill:#f5f6f8}.small{margin-left:auto}\
@@ -143,7 +143,7 @@ fn notes(page: &mut String, report: &Report<'_>) {
 
 fn precision_recall(page: &mut String, evaluation: &Evaluation) {
     page.push_str("<section><h2>Precision and recall</h2><p class=\"hint\">Mean over the classes that have objects. A line for each overlap (IoU); the area below a line is the AP at that overlap.</p>");
-    let mut chart = UnitChart::new(460.0, 380.0, "recall", "precision", "Precision over recall");
+    let mut chart = UnitChart::new(460.0, 500.0, "recall", "precision", "Precision over recall");
     let recalls = &evaluation.parameters().recall_thresholds;
     let thresholds = &evaluation.parameters().iou_thresholds;
     let mut entries = Vec::new();
@@ -188,7 +188,7 @@ fn errors(page: &mut String, diagnostics: &Diagnostics) {
         .collect();
     page.push_str(&bars(&rows, "AP gained if a kind of error were repaired"));
     page.push_str(
-        "<table><tr><th>Kind</th><th>all scores</th><th style=\"text-align:left\">meaning</th></tr>",
+        "<table class=\"kinds\"><tr><th>Kind</th><th>all scores</th><th style=\"text-align:left\">meaning</th></tr>",
     );
     for cost in &diagnostics.errors.kinds {
         let _ = write!(
@@ -214,7 +214,7 @@ fn calibration(page: &mut String, diagnostics: &Diagnostics) {
         "<section><h2>Can the scores be believed?</h2><p class=\"hint\">Dots: share of detections that are right, against their score; on the dashed line a score is a probability. Bars: how many detections there are (logarithmic). Expected calibration error {:.3}.</p>",
         calibration.expected_error
     );
-    let mut chart = UnitChart::new(460.0, 340.0, "score", "share that is right", "Calibration of scores");
+    let mut chart = UnitChart::new(460.0, 360.0, "score", "share that is right", "Calibration of scores");
     let most = calibration.bins.iter().map(|bin| bin.count).max().unwrap_or(0).max(1) as f64;
     for bin in &calibration.bins {
         let height = 0.9 * (1.0 + bin.count as f64).ln() / (1.0 + most).ln();
