@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Models,
     /// Write a model for another program: ONNX
     Export(Export),
+    /// Time each stage of detecting on this machine
+    Bench(Bench),
     /// Measure a model, or anyone's detections, on a dataset by COCO's rules
     Eval(Eval),
     /// Compare two models, or a model and a file of detections, box by box
@@ -385,4 +387,25 @@ pub(crate) struct Eval {
     /// Write one self-contained HTML report: curves, confusion, calibration, kinds of errors, the worst images
     #[arg(long, value_name = "FILE.html")]
     pub(crate) html: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Bench {
+    #[command(flatten)]
+    pub(crate) model: ModelArguments,
+    /// The image to detect in [default: one of noise, 640 x 480]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) image: Option<PathBuf>,
+    /// Size of the network input [default: the model's]
+    #[arg(long, value_parser = size, value_name = "HxW")]
+    pub(crate) input_size: Option<(usize, usize)>,
+    /// Timed detections
+    #[arg(long, default_value_t = 50, value_name = "COUNT")]
+    pub(crate) runs: usize,
+    /// Detections before those, not timed
+    #[arg(long, default_value_t = 5, value_name = "COUNT")]
+    pub(crate) warmup: usize,
+    /// How to list the times
+    #[arg(long, short, value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) format: ReportFormat,
 }

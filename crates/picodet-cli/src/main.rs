@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Command::Convert(command) => commands::convert::run(command),
         Command::Forward(command) => commands::forward::run(command),
         Command::Models => commands::models::run(),
+        Command::Bench(command) => commands::bench::run(command),
         Command::Eval(command) => commands::eval::run(command),
         Command::Export(command) => commands::export::run(command),
         Command::Verify(command) => commands::verify::run(command),

@@ -1,6 +1,7 @@
 //! The way of an image: preprocess → backbone → neck → head → decode → suppress → undo preprocess.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use picodet_engine::{Engine, Feature, Plan, Reference};
 use picodet_graph::pass;
@@ -97,24 +98,52 @@ impl Detector {
         &self.category_ids
     }
 
-    /// The objects in an image, best class order: by class, then by falling score; boxes in the image's pixels.
+    /// The objects in an image, by class, then by falling score; boxes in the image's pixels.
     ///
     /// # Errors
     /// When the engine refuses the input, which a detector that was made does not.
     pub fn detect(&mut self, image: &Image) -> Result<Vec<Detection>, Error> {
+        Ok(self.detect_timed(image)?.0)
+    }
+
+    /// As [`Detector::detect`], and how long each stage took.
+    ///
+    /// # Errors
+    /// As [`Detector::detect`].
+    pub fn detect_timed(&mut self, image: &Image) -> Result<(Vec<Detection>, StageTimes), Error> {
+        let start = Instant::now();
         let (height, width) = self.plan.input_size();
         let input = picodet_image::to_tensor(image, (height, width), self.resize, self.mean, self.std);
         let scale =
             ScaleFactor { y: height as f32 / image.height() as f32, x: width as f32 / image.width() as f32 };
+        let preprocessed = Instant::now();
 
         let outputs = self.plan.run(&Feature { shape: [1, 3, height, width], data: input })?;
-        let levels = level_maps(&outputs, &self.strides);
+        let computed = Instant::now();
 
+        let levels = level_maps(&outputs, &self.strides);
         let scores = decode::scores(&levels, 0);
         let boxes: Vec<_> =
             decode::boxes(&levels, 0).into_iter().map(|bbox| InputBox(bbox).to_image(scale)).collect();
-        Ok(self.nms.run(&scores, &boxes))
+        let detections = self.nms.run(&scores, &boxes);
+        let times = StageTimes {
+            preprocess: preprocessed - start,
+            network: computed - preprocessed,
+            postprocess: computed.elapsed(),
+        };
+        Ok((detections, times))
     }
+}
+
+/// How long the stages of one detection took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StageTimes {
+    /// Resize and normalise.
+    pub preprocess: Duration,
+    /// Backbone, neck and head.
+    pub network: Duration,
+    /// Decode and suppress.
+    pub postprocess: Duration,
 }
 
 /// The head's maps of each level among named outputs.

@@ -11,7 +11,7 @@ mod model;
 mod nms;
 
 pub use detection::{Detection, ImageBox, InputBox, ScaleFactor};
-pub use detector::{Detector, Options, level_maps};
+pub use detector::{Detector, Options, StageTimes, level_maps};
 pub use error::Error;
 pub use model::{Model, graph_of};
 pub use nms::Nms;

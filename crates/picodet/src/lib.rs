@@ -11,6 +11,7 @@
 //! # }
 //! ```
 
+pub mod bench;
 pub mod convert;
 mod default_model;
 #[cfg(feature = "download")]
@@ -23,7 +24,7 @@ pub mod verify;
 use std::path::Path;
 
 pub use default_model::{DEFAULT_MODEL, default_model};
-pub use picodet_detect::{Detection, Detector, Error, ImageBox, Model, Nms, Options};
+pub use picodet_detect::{Detection, Detector, Error, ImageBox, Model, Nms, Options, StageTimes};
 pub use picodet_image::{Image, Interpolation, Limits};
 pub use picodet_weights::{Metadata, Storage};
 
