@@ -1,0 +1,227 @@
+//! The totals of the three generations (SPEC §4.2, §4.3, §5.4).
+
+use picodet_zoo::{BINS, REG_CHANNELS};
+
+use super::{distribution_focal, generalised_iou, quality_focal, varifocal_logit, varifocal_probability};
+use crate::geometry::iou;
+use crate::predictions::sigmoid;
+use crate::{Assignment, Gradients, Predictions, Truth};
+
+/// A loss of a batch: its three terms, already weighted and normalised, and the gradients of their sum.
+#[derive(Clone, Debug)]
+pub struct Loss {
+    /// Varifocal or quality focal loss.
+    pub cls: f64,
+    /// GIoU loss.
+    pub bbox: f64,
+    /// Distribution focal loss.
+    pub dfl: f64,
+    /// With respect to the head's logits.
+    pub gradients: Gradients,
+}
+
+impl Loss {
+    /// The sum of the terms.
+    pub fn total(&self) -> f64 {
+        self.cls + self.bbox + self.dfl
+    }
+}
+
+/// A cell that learns an object.
+struct Positive {
+    /// Image · anchors + anchor.
+    place: usize,
+    image: usize,
+    object: usize,
+    /// Weight of its box losses.
+    weight: f64,
+}
+
+/// The cells that learn objects, each with the weight that `weigh` gives it.
+fn positives(
+    predictions: &Predictions,
+    assignments: &[Assignment],
+    weigh: impl Fn(usize, f64) -> f64,
+) -> Vec<Positive> {
+    let count = predictions.anchors.len();
+    let mut found = Vec::new();
+    for (image, assignment) in assignments.iter().enumerate() {
+        for (anchor, object) in assignment.object.iter().enumerate() {
+            if let Some(object) = *object {
+                let place = image * count + anchor;
+                found.push(Positive {
+                    place,
+                    image,
+                    object,
+                    weight: weigh(place, assignment.quality[anchor]),
+                });
+            }
+        }
+    }
+    found
+}
+
+/// The largest class probability of a cell: the weight of its box in the paper's loss.
+fn confidence(predictions: &Predictions, place: usize) -> f64 {
+    let logits = &predictions.cls[place * predictions.classes..][..predictions.classes];
+    sigmoid(logits.iter().copied().fold(f64::NEG_INFINITY, f64::max))
+}
+
+/// Adds GIoU and distribution focal loss of all positives, divided by `normaliser`; returns the two sums.
+fn box_terms(
+    predictions: &Predictions,
+    truths: &[Truth],
+    positives: &[Positive],
+    (giou_weight, dfl_weight): (f64, f64),
+    normaliser: f64,
+    gradients: &mut Gradients,
+) -> (f64, f64) {
+    let (mut bbox_sum, mut dfl_sum) = (0.0, 0.0);
+    for positive in positives {
+        let place = positive.place;
+        let target = target_in_strides(predictions, truths, positive);
+        let (giou, by_side) = generalised_iou(&predictions.box_in_strides(place), &target);
+        let giou_factor = giou_weight * positive.weight / normaliser;
+        let dfl_factor = dfl_weight * positive.weight / 4.0 / normaliser;
+        bbox_sum += giou_factor * giou;
+
+        let shares = predictions.shares(place);
+        let distances = predictions.distances(place, &target);
+        for side in 0..4 {
+            let (dfl, by_logit) = distribution_focal(&shares[side], distances[side]);
+            dfl_sum += dfl_factor * dfl;
+            let mean: f64 = shares[side].iter().enumerate().map(|(bin, share)| bin as f64 * share).sum();
+            // Distances grow to the left and up where coordinates fall.
+            let by_distance = if side < 2 { -by_side[side] } else { by_side[side] };
+            let logits = &mut gradients.reg[place * REG_CHANNELS + side * BINS..][..BINS];
+            for (bin, gradient) in logits.iter_mut().enumerate() {
+                let by_mean = shares[side][bin] * (bin as f64 - mean);
+                *gradient += giou_factor * by_distance * by_mean + dfl_factor * by_logit[bin];
+            }
+        }
+    }
+    (bbox_sum, dfl_sum)
+}
+
+fn target_in_strides(predictions: &Predictions, truths: &[Truth], positive: &Positive) -> [f64; 4] {
+    let stride = predictions.anchors.strides[positive.place % predictions.anchors.len()];
+    truths[positive.image].boxes[positive.object].map(|side| side / stride)
+}
+
+/// The class of each positive with the overlap of its predicted box, by place: the class targets of the paper.
+fn overlap_targets(
+    predictions: &Predictions,
+    truths: &[Truth],
+    positives: &[Positive],
+) -> Vec<Option<(usize, f64)>> {
+    let mut targets = vec![None; predictions.images * predictions.anchors.len()];
+    for positive in positives {
+        let target = target_in_strides(predictions, truths, positive);
+        let overlap = iou(&predictions.box_in_strides(positive.place), &target, |union| union.max(1e-6));
+        targets[positive.place] = Some((truths[positive.image].classes[positive.object], overlap));
+    }
+    targets
+}
+
+/// Adds a class loss of every logit, divided by `normaliser`; returns the sum.
+fn class_terms(
+    predictions: &Predictions,
+    targets: &[Option<(usize, f64)>],
+    normaliser: f64,
+    gradients: &mut Gradients,
+    element: impl Fn(f64, Option<f64>) -> (f64, f64),
+) -> f64 {
+    let mut sum = 0.0;
+    for (index, (&logit, gradient)) in predictions.cls.iter().zip(&mut gradients.cls).enumerate() {
+        let (place, class) = (index / predictions.classes, index % predictions.classes);
+        let target = targets[place].filter(|target| target.0 == class).map(|target| target.1);
+        let (loss, slope) = element(logit, target);
+        sum += loss / normaliser;
+        *gradient += slope / normaliser;
+    }
+    sum
+}
+
+/// The paper's loss: varifocal, 2 · GIoU, 0.25 · DFL; boxes weighted by the predicted confidence.
+///
+/// An image with objects counts at least one positive; an image without counts none.
+pub fn paper(predictions: &Predictions, truths: &[Truth], assignments: &[Assignment]) -> Loss {
+    let counted = assignments
+        .iter()
+        .zip(truths)
+        .map(|(assignment, truth)| if truth.boxes.is_empty() { 0 } else { assignment.positives().max(1) });
+    let count = counted.sum::<usize>().max(1) as f64;
+    first_generation(predictions, truths, assignments, count, |x, q| varifocal_logit(x, q.unwrap_or(0.0)))
+}
+
+/// The loss of the ablation's Base: quality focal instead of varifocal, and every image counts at least one positive.
+pub fn base(predictions: &Predictions, truths: &[Truth], assignments: &[Assignment]) -> Loss {
+    let count: usize = assignments.iter().map(|assignment| assignment.positives().max(1)).sum();
+    first_generation(predictions, truths, assignments, count as f64, quality_focal)
+}
+
+fn first_generation(
+    predictions: &Predictions,
+    truths: &[Truth],
+    assignments: &[Assignment],
+    count: f64,
+    element: impl Fn(f64, Option<f64>) -> (f64, f64),
+) -> Loss {
+    let mut gradients = predictions.no_gradients();
+    let positives = positives(predictions, assignments, |place, _| confidence(predictions, place));
+    let weight = positives.iter().map(|positive| positive.weight).sum::<f64>().max(1.0);
+    let (bbox, dfl) = box_terms(predictions, truths, &positives, (2.0, 0.25), weight, &mut gradients);
+    let targets = overlap_targets(predictions, truths, &positives);
+    let cls = class_terms(predictions, &targets, count, &mut gradients, element);
+    Loss { cls, bbox, dfl, gradients }
+}
+
+/// The second generation's class probabilities of one image, `[anchors, classes]` (SPEC §3.3).
+pub fn scores(predictions: &Predictions, image: usize) -> Vec<f64> {
+    let count = predictions.anchors.len();
+    let places = image * count..(image + 1) * count;
+    places
+        .flat_map(|place| (0..predictions.classes).map(move |class| score(predictions, place, class).0))
+        .collect()
+}
+
+/// A probability and its derivatives by the class logit and by the alignment logit.
+fn score(predictions: &Predictions, place: usize, class: usize) -> (f64, f64, f64) {
+    let cls = sigmoid(predictions.cls[place * predictions.classes + class]);
+    let align = predictions.align.as_ref().map_or(1.0, |align| sigmoid(align[place]));
+    let score = (cls * align + 1e-9).sqrt();
+    let half = cls * align / (2.0 * score);
+    (score, half * (1.0 - cls), half * (1.0 - align))
+}
+
+/// The second generation's loss: varifocal on probabilities, 2.5 · GIoU, 0.5 · DFL, all divided by the sum of qualities.
+///
+/// A batch in which no cell learns anything, where the reference divides by zero, is divided by 1.
+pub fn second_generation(predictions: &Predictions, truths: &[Truth], assignments: &[Assignment]) -> Loss {
+    let mut gradients = predictions.no_gradients();
+    let positives = positives(predictions, assignments, |_, quality| quality);
+    let sum: f64 = positives.iter().map(|positive| positive.weight).sum();
+    let normaliser = if sum > 0.0 { sum } else { 1.0 };
+    let (bbox, dfl) = box_terms(predictions, truths, &positives, (2.5, 0.5), normaliser, &mut gradients);
+
+    let mut targets = vec![None; predictions.images * predictions.anchors.len()];
+    for positive in &positives {
+        targets[positive.place] = Some((truths[positive.image].classes[positive.object], positive.weight));
+    }
+    let mut cls = 0.0;
+    for (place, target) in targets.iter().enumerate() {
+        let mut by_align_sum = 0.0;
+        for class in 0..predictions.classes {
+            let quality = target.filter(|target| target.0 == class).map_or(0.0, |target| target.1);
+            let (score, by_cls, by_align) = score(predictions, place, class);
+            let (loss, slope) = varifocal_probability(score, quality);
+            cls += loss / normaliser;
+            gradients.cls[place * predictions.classes + class] += slope * by_cls / normaliser;
+            by_align_sum += slope * by_align / normaliser;
+        }
+        if let Some(align) = &mut gradients.align {
+            align[place] += by_align_sum;
+        }
+    }
+    Loss { cls, bbox, dfl, gradients }
+}

@@ -1,0 +1,51 @@
+//! Stochastic gradient descent with momentum and weight decay (SPEC §7.1).
+
+use std::collections::BTreeMap;
+
+use picodet_graph::{Graph, Weights};
+
+/// The optimiser and its state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Momentum {
+    /// Share of the last step that is kept; 0.9.
+    pub momentum: f32,
+    /// Pull to zero of the parameters that decay; 4e-5.
+    pub weight_decay: f32,
+    velocity: BTreeMap<String, Vec<f32>>,
+}
+
+impl Default for Momentum {
+    fn default() -> Self {
+        Self { momentum: 0.9, weight_decay: 4e-5, velocity: BTreeMap::new() }
+    }
+}
+
+impl Momentum {
+    /// Moves the learned parameters of `graph` along `gradients`, which it leaves as they are; a parameter without
+    /// gradient stays.
+    pub fn step(&mut self, graph: &Graph, weights: &mut Weights, gradients: &Weights, rate: f32) {
+        for param in graph.params.iter().filter(|param| param.role.is_learned()) {
+            let (Some(weight), Some(gradient)) = (weights.get_mut(&param.name), gradients.get(&param.name))
+            else {
+                continue;
+            };
+            let decay = if param.decays { self.weight_decay } else { 0.0 };
+            let velocity =
+                self.velocity.entry(param.name.clone()).or_insert_with(|| vec![0.0; gradient.data.len()]);
+            for ((value, gradient), velocity) in weight.data.iter_mut().zip(&gradient.data).zip(velocity) {
+                *velocity = self.momentum * *velocity + (gradient + decay * *value);
+                *value -= rate * *velocity;
+            }
+        }
+    }
+}
+
+/// Scales all gradients so that their common norm is at most `limit`; returns the norm that they had. Before weight
+/// decay.
+pub fn clip_to_norm(gradients: &mut Weights, limit: f64) -> f64 {
+    let squares = gradients.values().flat_map(|tensor| &tensor.data).map(|&value| f64::from(value).powi(2));
+    let norm = squares.sum::<f64>().sqrt();
+    let scale = (limit / norm.max(limit)) as f32;
+    gradients.values_mut().flat_map(|tensor| &mut tensor.data).for_each(|value| *value *= scale);
+    norm
+}

@@ -1,0 +1,63 @@
+//! The learning rate of each step (SPEC §7.1).
+
+use std::f64::consts::PI;
+
+/// Warm-up, then a cosine.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Schedule {
+    /// Linear from a tenth of the base over 300 steps, then a cosine to 0 at the end of `epochs`.
+    Cosine {
+        /// The rate at the end of the warm-up.
+        base: f64,
+        /// Epochs of the whole cosine, which training need not reach.
+        epochs: usize,
+        /// Steps an epoch.
+        steps_per_epoch: usize,
+    },
+    /// Quadratic over 2 epochs, a cosine to 0.08 of the base, flat over the last 30 epochs: the NPU recipe.
+    QuadraticWarmUp {
+        /// The rate at the end of the warm-up.
+        base: f64,
+        /// Epochs of the whole schedule.
+        epochs: usize,
+        /// Steps an epoch.
+        steps_per_epoch: usize,
+    },
+}
+
+const WARM_UP_STEPS: f64 = 300.0;
+const WARM_UP_START: f64 = 0.1;
+const QUADRATIC_EPOCHS: usize = 2;
+const FLAT_EPOCHS: usize = 30;
+const FLAT_SHARE: f64 = 0.08;
+
+impl Schedule {
+    /// The learning rate of a step, counted from 0.
+    pub fn rate(&self, step: usize) -> f64 {
+        let step = step as f64;
+        match *self {
+            Self::Cosine { base, epochs, steps_per_epoch } => {
+                if step < WARM_UP_STEPS {
+                    let share = step / WARM_UP_STEPS;
+                    return base * (WARM_UP_START * (1.0 - share) + share);
+                }
+                let total = (epochs * steps_per_epoch) as f64;
+                0.5 * base * (1.0 + (PI * (step - WARM_UP_STEPS) / (total - WARM_UP_STEPS)).cos())
+            }
+            Self::QuadraticWarmUp { base, epochs, steps_per_epoch } => {
+                let warm_up = (QUADRATIC_EPOCHS * steps_per_epoch) as f64;
+                let flat = (FLAT_EPOCHS * steps_per_epoch) as f64;
+                let total = (epochs * steps_per_epoch) as f64;
+                let least = FLAT_SHARE * base;
+                if step < warm_up {
+                    base * (step / warm_up).powi(2)
+                } else if step >= total - flat {
+                    least
+                } else {
+                    let share = (step - warm_up) / (total - warm_up - flat);
+                    least + (base - least) * 0.5 * (1.0 + (PI * share).cos())
+                }
+            }
+        }
+    }
+}
