@@ -2,13 +2,15 @@
 //!
 //! [`Engine::plan`] and [`Plan::run`] are the seam between whoever wants outputs and whatever computes them.
 //! [`Reference`] is the engine that is written to be read and to be right, in f32 or f64; the others are compared
-//! with it.
+//! with it. [`Fast`] is the engine to use.
 
+mod fast;
 mod feature;
 mod reference;
 
 use picodet_graph::{CheckError, Graph, INPUT_MULTIPLE, Weights};
 
+pub use fast::{Fast, FastPlan, Isa, StepTime};
 pub use feature::{Feature, Real};
 pub use reference::{Reference, ReferencePlan};
 

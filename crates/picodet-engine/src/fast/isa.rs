@@ -1,0 +1,68 @@
+//! The instruction sets that the kernels are compiled for, and which of them this processor has.
+
+use std::fmt;
+
+/// An instruction set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Isa {
+    /// AVX-512 F, VL, BW and DQ: 16 numbers at once.
+    Avx512,
+    /// AVX2 with FMA: 8 numbers at once.
+    Avx2,
+    /// NEON: 4 numbers at once.
+    Neon,
+    /// Plain Rust, for every target; vectorised by the compiler where the target has vectors.
+    Portable,
+}
+
+impl Isa {
+    /// The sets that this processor has, fastest first; [`Isa::Portable`] is always there.
+    pub fn available() -> Vec<Self> {
+        let mut sets = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            // Without VL the compiler may use half of the registers only, so a processor without it counts as AVX2.
+            let avx512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq");
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            if avx512 && avx2 {
+                sets.push(Self::Avx512);
+            }
+            if avx2 {
+                sets.push(Self::Avx2);
+            }
+        }
+        if cfg!(target_arch = "aarch64") {
+            sets.push(Self::Neon);
+        }
+        sets.push(Self::Portable);
+        sets
+    }
+
+    /// The fastest set of this processor.
+    pub fn best() -> Self {
+        Self::available()[0]
+    }
+
+    /// Numbers in a vector.
+    pub(crate) fn lanes(self) -> usize {
+        match self {
+            Self::Avx512 => 16,
+            Self::Avx2 => 8,
+            Self::Neon | Self::Portable => 4,
+        }
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Neon => "neon",
+            Self::Portable => "portable",
+        })
+    }
+}

@@ -1,0 +1,241 @@
+//! Matrix multiplication of feature rows by packed weights, with bias, residual and activation: pointwise
+//! convolutions, the stem, dense convolutions (over a padded copy of their rows) and linear layers.
+//!
+//! `out[p][n] = act(bias[n] + Σ_k a[p][k] · b[k][n] + residual[p][n])`. The left matrix is read where it lies, row
+//! by row, in runs of columns; the right one is packed in panels of one to three vectors. A tile of up to 12 rows by
+//! one panel stays in registers over the whole sum.
+#![allow(unsafe_code)]
+
+use picodet_graph::Activation;
+
+use super::activate::activate;
+use super::dispatch;
+use super::lanes::Lanes;
+
+/// Bytes of the left matrix that all panels go over before the next rows come: a part of a level-2 cache.
+const BLOCK_BYTES: usize = 192 << 10;
+
+/// What [`gemm`] multiplies.
+pub(crate) struct Gemm<'a> {
+    /// First row of the left matrix.
+    pub(crate) a: *const f32,
+    /// Numbers from one left row to the next.
+    pub(crate) a_stride: usize,
+    /// The columns of a left row that take part: first and number, in the order of the packed rows.
+    pub(crate) runs: &'a [(usize, usize)],
+    /// Rows of the left matrix and of the result.
+    pub(crate) rows: usize,
+    /// Packed as [`panels`] says: panel after panel, each `[k][vectors · lanes]`.
+    pub(crate) b: &'a [f32],
+    /// Columns of the result.
+    pub(crate) columns: usize,
+    /// One number a column, padded with zeros to whole vectors.
+    pub(crate) bias: &'a [f32],
+    /// First row of the result, valid for `columns` numbers each `out_stride`.
+    pub(crate) out: *mut f32,
+    /// Numbers from one result row to the next.
+    pub(crate) out_stride: usize,
+    /// Added before the activation; rows as those of the result. Null for none.
+    pub(crate) residual: *const f32,
+    /// Numbers from one residual row to the next.
+    pub(crate) residual_stride: usize,
+    /// Applied last.
+    pub(crate) act: Option<Activation>,
+}
+
+/// How `columns` are cut into panels: first column and vectors of each.
+pub(crate) fn panels(columns: usize, lanes: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut left = columns.div_ceil(lanes);
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        let vectors = match left {
+            0 => return None,
+            1 => 1,
+            3 => 3,
+            _ => 2,
+        };
+        let panel = (first, vectors);
+        left -= vectors;
+        first += vectors * lanes;
+        Some(panel)
+    })
+}
+
+/// Packs `[k][columns]`, given by `at(k, column)`, for [`gemm`] with vectors of `lanes`.
+pub(crate) fn pack(k: usize, columns: usize, lanes: usize, at: impl Fn(usize, usize) -> f32) -> Vec<f32> {
+    let mut packed = Vec::with_capacity(k * columns.next_multiple_of(lanes));
+    for (first, vectors) in panels(columns, lanes) {
+        for row in 0..k {
+            for column in first..first + vectors * lanes {
+                packed.push(if column < columns { at(row, column) } else { 0.0 });
+            }
+        }
+    }
+    packed
+}
+
+dispatch!(
+    /// Multiplies.
+    gemm, gemm_lanes, Gemm<'_>
+);
+
+/// # Safety
+/// As [`gemm`].
+#[inline(always)]
+unsafe fn gemm_lanes<V: Lanes>(args: &Gemm<'_>) {
+    let k: usize = args.runs.iter().map(|run| run.1).sum();
+    debug_assert_eq!(args.b.len(), k * args.columns.next_multiple_of(V::LEN));
+    let block = (BLOCK_BYTES / 4 / k.max(1)).max(24) / 24 * 24;
+    let mut start = 0;
+    while start < args.rows {
+        let end = (start + block).min(args.rows);
+        for (first, vectors) in panels(args.columns, V::LEN) {
+            // SAFETY: the caller's promise; tiles lie inside `start..end`.
+            unsafe {
+                match vectors {
+                    1 => panel::<V, 1>(args, k, first, start, end),
+                    2 => panel::<V, 2>(args, k, first, start, end),
+                    _ => panel::<V, 3>(args, k, first, start, end),
+                }
+            }
+        }
+        start = end;
+    }
+}
+
+/// Rows `start..end` of one panel, in tiles of nearly equal height.
+///
+/// # Safety
+/// As [`gemm`].
+#[inline(always)]
+unsafe fn panel<V: Lanes, const NV: usize>(
+    args: &Gemm<'_>,
+    k: usize,
+    first: usize,
+    start: usize,
+    end: usize,
+) {
+    let most = V::ROWS[NV - 1];
+    let rows = end - start;
+    let tiles = rows.div_ceil(most);
+    let mut row = start;
+    for index in 0..tiles {
+        let height = (end - row).div_ceil(tiles - index);
+        // SAFETY: the caller's promise; `height` is at most `most`.
+        unsafe {
+            match height {
+                12 if most >= 12 => tile::<V, 12, NV>(args, k, first, row),
+                11 if most >= 11 => tile::<V, 11, NV>(args, k, first, row),
+                10 if most >= 10 => tile::<V, 10, NV>(args, k, first, row),
+                9 if most >= 9 => tile::<V, 9, NV>(args, k, first, row),
+                8 if most >= 8 => tile::<V, 8, NV>(args, k, first, row),
+                7 if most >= 7 => tile::<V, 7, NV>(args, k, first, row),
+                6 if most >= 6 => tile::<V, 6, NV>(args, k, first, row),
+                5 if most >= 5 => tile::<V, 5, NV>(args, k, first, row),
+                4 if most >= 4 => tile::<V, 4, NV>(args, k, first, row),
+                3 => tile::<V, 3, NV>(args, k, first, row),
+                2 => tile::<V, 2, NV>(args, k, first, row),
+                _ => tile::<V, 1, NV>(args, k, first, row),
+            }
+        }
+        row += height;
+    }
+}
+
+/// # Safety
+/// As [`gemm`]; rows `row..row + MR` exist.
+#[inline(always)]
+unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(
+    args: &Gemm<'_>,
+    k: usize,
+    first: usize,
+    row: usize,
+) {
+    // SAFETY: the caller's promise. `b` holds `k` rows of this panel, `bias` whole vectors.
+    unsafe {
+        let stride = args.a_stride;
+        let mut b = args.b.as_ptr().add(first * k);
+        let mut acc = [[V::splat(0.0); NV]; MR];
+        for j in 0..NV {
+            let bias = V::load(args.bias.as_ptr().add(first + j * V::LEN));
+            for line in &mut acc {
+                line[j] = bias;
+            }
+        }
+        let base = args.a.add(row * stride);
+        for &(column, len) in args.runs {
+            // Three moving pointers and one stride address all twelve rows without spilling.
+            let mut a0 = base.add(column);
+            let mut a4 = if MR > 4 { a0.add(4 * stride) } else { a0 };
+            let mut a8 = if MR > 8 { a0.add(8 * stride) } else { a0 };
+            for _ in 0..len {
+                let mut right = [V::splat(0.0); NV];
+                for (j, right) in right.iter_mut().enumerate() {
+                    *right = V::load(b.add(j * V::LEN));
+                }
+                for i in 0..MR {
+                    let pointer = match i / 4 {
+                        0 => a0,
+                        1 => a4,
+                        _ => a8,
+                    };
+                    let left = V::splat(*pointer.add(i % 4 * stride));
+                    for j in 0..NV {
+                        acc[i][j] = left.mul_add(right[j], acc[i][j]);
+                    }
+                }
+                b = b.add(NV * V::LEN);
+                a0 = a0.add(1);
+                a4 = a4.add(1);
+                a8 = a8.add(1);
+            }
+        }
+        let columns = (args.columns - first).min(NV * V::LEN);
+        if !args.residual.is_null() {
+            for (i, line) in acc.iter_mut().enumerate() {
+                let from = args.residual.add((row + i) * args.residual_stride + first);
+                for (j, value) in line.iter_mut().enumerate() {
+                    let count = columns.saturating_sub(j * V::LEN).min(V::LEN);
+                    *value = value.add(V::load_part(from.add(j * V::LEN), count));
+                }
+            }
+        }
+        match args.act {
+            Some(Activation::HardSwish) => {
+                finish::<V, MR, NV>(args, row, first, columns, &acc, Some(Activation::HardSwish))
+            }
+            Some(Activation::Sigmoid) => {
+                finish::<V, MR, NV>(args, row, first, columns, &acc, Some(Activation::Sigmoid))
+            }
+            None => finish::<V, MR, NV>(args, row, first, columns, &acc, None),
+            act => finish::<V, MR, NV>(args, row, first, columns, &acc, act),
+        }
+    }
+}
+
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+unsafe fn finish<V: Lanes, const MR: usize, const NV: usize>(
+    args: &Gemm<'_>,
+    row: usize,
+    first: usize,
+    columns: usize,
+    acc: &[[V; NV]; MR],
+    act: Option<Activation>,
+) {
+    // SAFETY: the caller's promise; parts do not leave the columns of the result.
+    unsafe {
+        for (i, line) in acc.iter().enumerate() {
+            let to = args.out.add((row + i) * args.out_stride + first);
+            for (j, &value) in line.iter().enumerate() {
+                let value = activate(value, act);
+                if columns >= (j + 1) * V::LEN {
+                    value.store(to.add(j * V::LEN));
+                } else if columns > j * V::LEN {
+                    value.store_part(to.add(j * V::LEN), columns - j * V::LEN);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The kernels: each written once over [`lanes::Lanes`] and compiled for every instruction set.
+//!
+//! A kernel takes its arguments in one struct of raw pointers. What the pointers must be valid for is said there;
+//! `run.rs` fills them from a schedule whose extents the planner has checked.
+
+pub(crate) mod activate;
+pub(crate) mod depthwise;
+pub(crate) mod gemm;
+pub(crate) mod lanes;
+pub(crate) mod pixelwise;
+pub(crate) mod transpose;
+
+/// Channels that lie side by side in the source and in the destination of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// First column in the source.
+    pub(crate) source: usize,
+    /// First column in the second source, where there is one.
+    pub(crate) other: usize,
+    /// First column in the destination.
+    pub(crate) destination: usize,
+    /// Number of columns.
+    pub(crate) len: usize,
+}
+
+/// Defines `$name(isa, args)`, which runs `$generic::<V>(args)` compiled for `isa`.
+macro_rules! dispatch {
+    ($(#[$doc:meta])* $name:ident, $generic:ident, $args:ty) => {
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// `isa` is one of [`crate::fast::Isa::available`], and the pointers in `args` are valid for what the fields say.
+        pub(crate) unsafe fn $name(isa: crate::fast::Isa, args: &$args) {
+            use crate::fast::Isa;
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+            fn avx512(args: &$args) {
+                // SAFETY: the caller's promise, handed on.
+                unsafe { $generic::<crate::fast::kernel::lanes::Avx512>(args) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2(args: &$args) {
+                // SAFETY: the caller's promise, handed on.
+                unsafe { $generic::<crate::fast::kernel::lanes::Avx2>(args) }
+            }
+            match isa {
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: the processor has the instruction set, the caller says.
+                Isa::Avx512 => unsafe { avx512(args) },
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: as above.
+                Isa::Avx2 => unsafe { avx2(args) },
+                #[cfg(target_arch = "aarch64")]
+                // SAFETY: every aarch64 processor has NEON.
+                Isa::Neon => unsafe { $generic::<crate::fast::kernel::lanes::Neon>(args) },
+                // SAFETY: plain Rust; the pointers are the caller's promise.
+                _ => unsafe { $generic::<crate::fast::kernel::lanes::Portable>(args) },
+            }
+        }
+    };
+}
+pub(crate) use dispatch;

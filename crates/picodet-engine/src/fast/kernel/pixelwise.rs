@@ -1,0 +1,223 @@
+//! Operations that go over cells one after another, a vector of channels at a time: elementwise functions, pools and
+//! resizing.
+#![allow(unsafe_code)]
+
+use std::ops::Range;
+
+use picodet_graph::Activation;
+
+use super::activate::activate;
+use super::lanes::Lanes;
+use super::{Run, dispatch};
+
+/// What is done to each vector.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind<'a> {
+    /// `act(x)`.
+    Activate(Option<Activation>),
+    /// `act(x + other)`.
+    Add(Option<Activation>),
+    /// `x · factor[c] + addend[c]`, numbers by destination column.
+    Affine {
+        /// One factor a channel.
+        factor: *const f32,
+        /// One addend a channel; null for zeros.
+        addend: *const f32,
+    },
+    /// `sqrt(x · other[0] + epsilon)`, `other` one number a cell.
+    GeometricMean {
+        /// Column of the number.
+        column: usize,
+        /// Added under the root.
+        epsilon: f32,
+    },
+    /// The largest of 3×3 cells around twice the position.
+    MaxPool,
+    /// The cell at half the position.
+    Upsample,
+    /// Two by two cells of the source, weighted: tables of (first, second, share of the second) by row and column.
+    Blend {
+        /// One entry a row of the result.
+        rows: &'a [(usize, usize, f32)],
+        /// One entry a column of the result.
+        columns: &'a [(usize, usize, f32)],
+    },
+}
+
+/// What [`pixelwise`] goes over.
+pub(crate) struct Pixelwise<'a> {
+    /// What is done.
+    pub(crate) kind: Kind<'a>,
+    /// First cell of the source, `size` cells of `source_stride` numbers.
+    pub(crate) source: *const f32,
+    /// Numbers from one source cell to the next.
+    pub(crate) source_stride: usize,
+    /// Height and width of the source.
+    pub(crate) size: (usize, usize),
+    /// First cell of the second source, of the size of the result; null if there is none.
+    pub(crate) other: *const f32,
+    /// Numbers from one cell of the second source to the next.
+    pub(crate) other_stride: usize,
+    /// First cell of the result.
+    pub(crate) out: *mut f32,
+    /// Numbers from one result cell to the next.
+    pub(crate) out_stride: usize,
+    /// Width of the result.
+    pub(crate) out_width: usize,
+    /// Rows of the result to make.
+    pub(crate) rows: Range<usize>,
+    /// The channels.
+    pub(crate) runs: &'a [Run],
+}
+
+dispatch!(
+    /// Goes over the cells.
+    pixelwise, pixelwise_lanes, Pixelwise<'_>
+);
+
+/// # Safety
+/// As [`pixelwise`].
+#[inline(always)]
+unsafe fn pixelwise_lanes<V: Lanes>(args: &Pixelwise<'_>) {
+    let (height, width) = args.size;
+    for y in args.rows.clone() {
+        for x in 0..args.out_width {
+            let cell = y * args.out_width + x;
+            // SAFETY: the caller's promise: `cell` is a cell of the result, of `other`, and, for the kinds that keep
+            // the size, of the source; the other kinds clip their positions to the source. Runs lie inside cells.
+            unsafe {
+                let at =
+                    |row: usize, column: usize| args.source.add((row * width + column) * args.source_stride);
+                let out = args.out.add(cell * args.out_stride);
+                let other = args.other.wrapping_add(cell * args.other_stride);
+                match args.kind {
+                    Kind::Activate(act) => {
+                        let from = args.source.add(cell * args.source_stride);
+                        each::<V>(args.runs, out, |run, done, n| {
+                            activate(V::load_part(from.add(run.source + done), n), act)
+                        });
+                    }
+                    Kind::Add(act) => {
+                        let from = args.source.add(cell * args.source_stride);
+                        each::<V>(args.runs, out, |run, done, n| {
+                            let a = V::load_part(from.add(run.source + done), n);
+                            activate(a.add(V::load_part(other.add(run.other + done), n)), act)
+                        });
+                    }
+                    Kind::Affine { factor, addend } => {
+                        let from = args.source.add(cell * args.source_stride);
+                        each::<V>(args.runs, out, |run, done, n| {
+                            let value = V::load_part(from.add(run.source + done), n);
+                            let value = value.mul(V::load_part(factor.add(run.other + done), n));
+                            if addend.is_null() {
+                                value
+                            } else {
+                                value.add(V::load_part(addend.add(run.other + done), n))
+                            }
+                        });
+                    }
+                    Kind::GeometricMean { column, epsilon } => {
+                        let from = args.source.add(cell * args.source_stride);
+                        let alignment = V::splat(*other.add(column));
+                        each::<V>(args.runs, out, |run, done, n| {
+                            V::load_part(from.add(run.source + done), n)
+                                .mul_add(alignment, V::splat(epsilon))
+                                .sqrt()
+                        });
+                    }
+                    Kind::MaxPool => {
+                        let rows = (2 * y).saturating_sub(1)..(2 * y + 2).min(height);
+                        let columns = (2 * x).saturating_sub(1)..(2 * x + 2).min(width);
+                        each::<V>(args.runs, out, |run, done, n| {
+                            let mut most = V::splat(f32::NEG_INFINITY);
+                            for row in rows.clone() {
+                                for column in columns.clone() {
+                                    most =
+                                        most.larger(V::load_part(at(row, column).add(run.source + done), n));
+                                }
+                            }
+                            most
+                        });
+                    }
+                    Kind::Upsample => {
+                        let from = at(y / 2, x / 2);
+                        each::<V>(args.runs, out, |run, done, n| {
+                            V::load_part(from.add(run.source + done), n)
+                        });
+                    }
+                    Kind::Blend { rows, columns } => {
+                        let ((y0, y1, fy), (x0, x1, fx)) = (rows[y], columns[x]);
+                        let (fx0, fx1, fy0, fy1) =
+                            (V::splat(1.0 - fx), V::splat(fx), V::splat(1.0 - fy), V::splat(fy));
+                        each::<V>(args.runs, out, |run, done, n| {
+                            let load = |row, column| V::load_part(at(row, column).add(run.source + done), n);
+                            let top = load(y0, x0).mul(fx0).add(load(y0, x1).mul(fx1));
+                            let bottom = load(y1, x0).mul(fx0).add(load(y1, x1).mul(fx1));
+                            top.mul(fy0).add(bottom.mul(fy1))
+                        });
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Stores `value(run, columns done, count)` for every vector of every run.
+///
+/// # Safety
+/// `out` is valid for the destinations of the runs.
+#[inline(always)]
+unsafe fn each<V: Lanes>(runs: &[Run], out: *mut f32, value: impl Fn(&Run, usize, usize) -> V) {
+    for run in runs {
+        let mut done = 0;
+        while done < run.len {
+            let count = (run.len - done).min(V::LEN);
+            // SAFETY: the caller's promise.
+            unsafe { value(run, done, count).store_part(out.add(run.destination + done), count) };
+            done += count;
+        }
+    }
+}
+
+/// What [`sum_cells`] adds up.
+pub(crate) struct SumCells<'a> {
+    /// First cell, `cells` of them.
+    pub(crate) source: *const f32,
+    /// Numbers from one cell to the next.
+    pub(crate) source_stride: usize,
+    /// Number of cells.
+    pub(crate) cells: usize,
+    /// Channels to be summed.
+    pub(crate) runs: &'a [Run],
+    /// Sums by the runs' destination.
+    pub(crate) out: *mut f32,
+}
+
+dispatch!(
+    /// The sum of each channel over all cells.
+    sum_cells, sum_cells_lanes, SumCells<'_>
+);
+
+/// # Safety
+/// As [`sum_cells`].
+#[inline(always)]
+unsafe fn sum_cells_lanes<V: Lanes>(args: &SumCells<'_>) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        each::<V>(args.runs, args.out, |run, done, n| {
+            // Four sums at once hide the latency of the addition.
+            let mut sums = [V::splat(0.0); 4];
+            let from = args.source.add(run.source + done);
+            let whole = args.cells / 4 * 4;
+            for cell in (0..whole).step_by(4) {
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    *sum = sum.add(V::load_part(from.add((cell + i) * args.source_stride), n));
+                }
+            }
+            for cell in whole..args.cells {
+                sums[0] = sums[0].add(V::load_part(from.add(cell * args.source_stride), n));
+            }
+            sums[0].add(sums[1]).add(sums[2].add(sums[3]))
+        });
+    }
+}

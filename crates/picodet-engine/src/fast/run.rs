@@ -1,0 +1,345 @@
+//! Runs the steps of a schedule, one worker's rows of each.
+#![allow(unsafe_code)]
+
+use std::ops::Range;
+
+use super::kernel::depthwise::{Depthwise, depthwise};
+use super::kernel::gemm::{Gemm, gemm};
+use super::kernel::pixelwise::{Kind, Pixelwise, SumCells, pixelwise, sum_cells};
+use super::kernel::{Run, transpose};
+use super::schedule::{BufferId, DenseSource, Elementwise, Operation, Schedule, Step, Weights};
+
+/// The memory of one inference.
+#[derive(Clone)]
+pub(crate) struct Memory {
+    /// `Schedule::arena` numbers.
+    pub(crate) arena: *mut f32,
+    /// `[3, h, w]`.
+    pub(crate) image: *const f32,
+    /// One `[c, h, w]` an output.
+    pub(crate) outputs: Vec<*mut f32>,
+}
+
+// SAFETY: workers share the memory under the rule of `run_step`: between two barriers they write to different rows.
+unsafe impl Send for Memory {}
+// SAFETY: as above.
+unsafe impl Sync for Memory {}
+
+/// The rows of `height` that `worker` of `workers` makes.
+fn band(height: usize, worker: usize, workers: usize) -> Range<usize> {
+    height * worker / workers..height * (worker + 1) / workers
+}
+
+/// Runs one step's rows of one worker.
+///
+/// # Safety
+/// `memory` is what its fields say for `schedule`, the processor has `schedule.isa`, and all workers pass a barrier
+/// between two steps, each with another `worker < schedule.workers`. The planner has made sure that every run of
+/// columns lies inside its buffer's stride and every size inside its cells.
+pub(crate) unsafe fn run_step(schedule: &Schedule, step: &Step, memory: &Memory, worker: usize) {
+    let (isa, workers) = (schedule.isa, schedule.workers);
+    let at = |buffer: BufferId| memory.arena.wrapping_add(schedule.buffers[buffer].offset);
+    let stride = |buffer: BufferId| schedule.buffers[buffer].stride;
+    let (height, width) = step.size;
+    let out_width = step.out_size.1;
+    let rows = band(step.out_size.0, worker, workers);
+    if rows.is_empty() {
+        return;
+    }
+    let packed = |weights: &'_ Weights| match weights {
+        Weights::Constant(values) => (values.as_ptr(), values.len()),
+        Weights::Scaled(buffer, len) => (at(*buffer).cast_const(), *len),
+    };
+    // SAFETY: the caller's promise covers every pointer made here: buffers lie inside the arena, cells inside buffers.
+    unsafe {
+        match &step.operation {
+            Operation::Import { to, columns } => {
+                let first = rows.start * width;
+                let (source, out) = (memory.image.add(first), at(*to).add(first * stride(*to)));
+                transpose::from_planes(source, height * width, columns, rows.len() * width, out, stride(*to));
+            }
+            Operation::Pointwise { from, runs, weights, bias, columns, residual, act, to, column } => {
+                let first = rows.start * width;
+                let (pointer, len) = packed(weights);
+                let (residual, residual_stride) =
+                    residual.map_or((std::ptr::null(), 0), |(buffer, column)| {
+                        (at(buffer).add(first * stride(buffer) + column).cast_const(), stride(buffer))
+                    });
+                gemm(
+                    isa,
+                    &Gemm {
+                        a: at(*from).add(first * stride(*from)),
+                        a_stride: stride(*from),
+                        runs,
+                        rows: rows.len() * width,
+                        b: std::slice::from_raw_parts(pointer, len),
+                        columns: *columns,
+                        bias,
+                        out: at(*to).add(first * stride(*to) + column),
+                        out_stride: stride(*to),
+                        residual,
+                        residual_stride,
+                        act: *act,
+                    },
+                );
+            }
+            Operation::Dense {
+                source,
+                channels,
+                kernel,
+                stride: step_size,
+                runs,
+                weights,
+                bias,
+                columns,
+                residual,
+                act,
+                to,
+                column,
+                scratch,
+            } => {
+                let len = (kernel * (width + kernel - 1) * channels).next_multiple_of(16);
+                let scratch = at(*scratch).add(worker * len);
+                let planar = matches!(source, DenseSource::Image);
+                for y in rows {
+                    let first = (y * step_size) as isize - (kernel / 2) as isize;
+                    match source {
+                        DenseSource::Image => {
+                            pad_planar(memory.image, *channels, (height, width), *kernel, first, scratch);
+                        }
+                        DenseSource::Buffer(from, copied) => {
+                            let source = (at(*from).cast_const(), stride(*from));
+                            pad_cells(source, copied, *channels, (height, width), *kernel, first, scratch);
+                        }
+                    }
+                    let cell = y * out_width;
+                    let (residual, residual_stride) =
+                        residual.map_or((std::ptr::null(), 0), |(buffer, column)| {
+                            (at(buffer).add(cell * stride(buffer) + column).cast_const(), stride(buffer))
+                        });
+                    gemm(
+                        isa,
+                        &Gemm {
+                            a: scratch,
+                            a_stride: if planar { *step_size } else { step_size * channels },
+                            runs,
+                            rows: out_width,
+                            b: weights,
+                            columns: *columns,
+                            bias,
+                            out: at(*to).add(cell * stride(*to) + column),
+                            out_stride: stride(*to),
+                            residual,
+                            residual_stride,
+                            act: *act,
+                        },
+                    );
+                }
+            }
+            Operation::Depthwise {
+                from,
+                runs,
+                kernel,
+                stride: step_size,
+                weights,
+                bias,
+                act,
+                to,
+                column,
+            } => {
+                let (pointer, len) = packed(weights);
+                depthwise(
+                    isa,
+                    &Depthwise {
+                        source: at(*from),
+                        source_stride: stride(*from),
+                        size: step.size,
+                        out: at(*to).add(*column),
+                        out_stride: stride(*to),
+                        out_width,
+                        rows,
+                        zeros: memory.arena.add(schedule.zeros),
+                        kernel: *kernel,
+                        stride: *step_size,
+                        runs,
+                        weights: std::slice::from_raw_parts(pointer, len),
+                        bias,
+                        act: *act,
+                    },
+                );
+            }
+            Operation::ScaleWeights { factors, weights, groups, to } => {
+                let (factors, out) = (at(*factors), at(*to));
+                let mut done = 0;
+                for &(column, len) in groups {
+                    let factor = *factors.add(column);
+                    for (i, weight) in weights[done..done + len].iter().enumerate() {
+                        *out.add(done + i) = weight * factor;
+                    }
+                    done += len;
+                }
+            }
+            Operation::Elementwise { kind, from, other, to, runs } => {
+                let kind = match kind {
+                    Elementwise::Activate(act) => Kind::Activate(*act),
+                    Elementwise::Add(act) => Kind::Add(*act),
+                    Elementwise::Affine(factor, addend) => {
+                        Kind::Affine { factor: factor.as_ptr(), addend: addend.as_ptr() }
+                    }
+                    Elementwise::Scale => {
+                        let factor = other.map_or(std::ptr::null(), |other| at(other).cast_const());
+                        Kind::Affine { factor, addend: std::ptr::null() }
+                    }
+                    Elementwise::GeometricMean { column, epsilon } => {
+                        Kind::GeometricMean { column: *column, epsilon: *epsilon }
+                    }
+                    Elementwise::MaxPool => Kind::MaxPool,
+                    Elementwise::Upsample => Kind::Upsample,
+                    Elementwise::Blend { rows, columns } => Kind::Blend { rows, columns },
+                };
+                pixelwise(
+                    isa,
+                    &Pixelwise {
+                        kind,
+                        source: at(*from),
+                        source_stride: stride(*from),
+                        size: step.size,
+                        other: other.map_or(std::ptr::null(), |other| at(other).cast_const()),
+                        other_stride: other.map_or(0, stride),
+                        out: at(*to),
+                        out_stride: stride(*to),
+                        out_width,
+                        rows,
+                        runs,
+                    },
+                );
+            }
+            Operation::SumCells { from, runs, to } => {
+                let first = rows.start * width;
+                let channels: usize = runs.iter().map(|run| run.len).sum();
+                sum_cells(
+                    isa,
+                    &SumCells {
+                        source: at(*from).add(first * stride(*from)),
+                        source_stride: stride(*from),
+                        cells: rows.len() * width,
+                        runs,
+                        out: at(*to).add(worker * channels.next_multiple_of(16)),
+                    },
+                );
+            }
+            Operation::Mean { sums, channels, cells, to, column } => {
+                let (sums, out) = (at(*sums), at(*to).add(*column));
+                for c in 0..*channels {
+                    // Workers without rows have written no sums.
+                    let sum: f32 = (0..workers)
+                        .filter(|&worker| !band(height, worker, workers).is_empty())
+                        .map(|worker| *sums.add(worker * channels.next_multiple_of(16) + c))
+                        .sum();
+                    *out.add(c) = sum / *cells as f32;
+                }
+            }
+            Operation::Export { from, columns, output, act } => {
+                let first = rows.start * width;
+                let (cells, plane) = (rows.len() * width, height * width);
+                let out = memory.outputs[*output].add(first);
+                let source = at(*from).add(first * stride(*from));
+                transpose::to_planes(source, stride(*from), columns, cells, out, plane);
+                if act.is_some() {
+                    // Each plane is one long cell.
+                    let runs = [Run { source: 0, other: 0, destination: 0, len: cells }];
+                    pixelwise(
+                        isa,
+                        &Pixelwise {
+                            kind: Kind::Activate(*act),
+                            source: out,
+                            source_stride: plane,
+                            size: (columns.len(), 1),
+                            other: std::ptr::null(),
+                            other_stride: 0,
+                            out,
+                            out_stride: plane,
+                            out_width: 1,
+                            rows: 0..columns.len(),
+                            runs: &runs,
+                        },
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// `[channels][kernel][width + kernel - 1]` from rows `first..first + kernel` of an image, zeros beside it.
+///
+/// # Safety
+/// `image` is `[channels, height, width]`; `out` is valid for the result.
+unsafe fn pad_planar(
+    image: *const f32,
+    channels: usize,
+    (height, width): (usize, usize),
+    kernel: usize,
+    first: isize,
+    out: *mut f32,
+) {
+    let (pad, padded) = (kernel / 2, width + kernel - 1);
+    for c in 0..channels {
+        for ky in 0..kernel {
+            let y = first + ky as isize;
+            // SAFETY: the caller's promise; rows outside the image are not read.
+            unsafe {
+                let row = std::slice::from_raw_parts_mut(out.add((c * kernel + ky) * padded), padded);
+                if y < 0 || y >= height as isize {
+                    row.fill(0.0);
+                } else {
+                    row[..pad].fill(0.0);
+                    row[pad + width..].fill(0.0);
+                    let from =
+                        std::slice::from_raw_parts(image.add((c * height + y as usize) * width), width);
+                    row[pad..pad + width].copy_from_slice(from);
+                }
+            }
+        }
+    }
+}
+
+/// `[kernel][width + kernel - 1][channels]` from rows `first..first + kernel` of a map, zeros beside it.
+///
+/// # Safety
+/// `source` is the first cell of `height · width` and the numbers between cells; `runs` lie inside cells; `out` is
+/// valid for the result.
+unsafe fn pad_cells(
+    source: (*const f32, usize),
+    runs: &[Run],
+    channels: usize,
+    (height, width): (usize, usize),
+    kernel: usize,
+    first: isize,
+    out: *mut f32,
+) {
+    let (pad, padded) = (kernel / 2, width + kernel - 1);
+    for ky in 0..kernel {
+        let y = first + ky as isize;
+        // SAFETY: the caller's promise; rows outside the map are not read.
+        unsafe {
+            let row = out.add(ky * padded * channels);
+            if y < 0 || y >= height as isize {
+                std::slice::from_raw_parts_mut(row, padded * channels).fill(0.0);
+                continue;
+            }
+            std::slice::from_raw_parts_mut(row, pad * channels).fill(0.0);
+            std::slice::from_raw_parts_mut(
+                row.add((pad + width) * channels),
+                (padded - pad - width) * channels,
+            )
+            .fill(0.0);
+            for x in 0..width {
+                let cell = source.0.add((y as usize * width + x) * source.1);
+                let to = row.add((pad + x) * channels);
+                for run in runs {
+                    std::ptr::copy_nonoverlapping(cell.add(run.source), to.add(run.destination), run.len);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! What a plan runs: buffers, steps and where the buffers lie.
+
+use std::fmt;
+
+use picodet_graph::Activation;
+
+use super::Isa;
+use super::kernel::Run;
+
+/// Index of a [`Buffer`].
+pub(crate) type BufferId = usize;
+
+/// Channels-last memory that one or more values share: `cells` cells of `stride` numbers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Buffer {
+    /// Numbers from one cell to the next.
+    pub(crate) stride: usize,
+    /// Height times width.
+    pub(crate) cells: usize,
+    /// First number in the arena.
+    pub(crate) offset: usize,
+}
+
+/// A value: some columns of a buffer, in the order of the channels.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    pub(crate) buffer: BufferId,
+    /// Column of each channel.
+    pub(crate) columns: Vec<usize>,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+}
+
+impl View {
+    /// The first column, if the columns follow each other.
+    pub(crate) fn contiguous(&self) -> Option<usize> {
+        let first = *self.columns.first()?;
+        self.columns.iter().enumerate().all(|(i, &column)| column == first + i).then_some(first)
+    }
+
+    /// The channels in the order of their columns.
+    pub(crate) fn by_column(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.columns.len()).collect();
+        order.sort_by_key(|&channel| self.columns[channel]);
+        order
+    }
+}
+
+/// Where a step finds its weights.
+#[derive(Clone, Debug)]
+pub(crate) enum Weights {
+    /// Packed when planning.
+    Constant(Vec<f32>),
+    /// Written by an earlier [`Operation::ScaleWeights`]: the buffer and the number of values.
+    Scaled(BufferId, usize),
+}
+
+/// Where a dense convolution reads.
+#[derive(Clone, Debug)]
+pub(crate) enum DenseSource {
+    /// The image, planar.
+    Image,
+    /// A buffer; the runs say which columns go where in a compact cell.
+    Buffer(BufferId, Vec<Run>),
+}
+
+/// What is added to a convolution before its activation: a buffer and its first column.
+pub(crate) type Residual = Option<(BufferId, usize)>;
+
+/// What an elementwise step does; see the kernel's kind of the same name.
+#[derive(Clone, Debug)]
+pub(crate) enum Elementwise {
+    Activate(Option<Activation>),
+    Add(Option<Activation>),
+    /// A constant factor and addend a channel.
+    Affine(Vec<f32>, Vec<f32>),
+    /// One factor a channel, from a buffer of one cell.
+    Scale,
+    GeometricMean {
+        column: usize,
+        epsilon: f32,
+    },
+    MaxPool,
+    Upsample,
+    Blend {
+        rows: Vec<(usize, usize, f32)>,
+        columns: Vec<(usize, usize, f32)>,
+    },
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+pub(crate) enum Operation {
+    /// The image into a buffer.
+    Import { to: BufferId, columns: Vec<usize> },
+    /// A pointwise convolution or a linear layer.
+    Pointwise {
+        from: BufferId,
+        /// First and number of the columns read.
+        runs: Vec<(usize, usize)>,
+        weights: Weights,
+        bias: Vec<f32>,
+        columns: usize,
+        residual: Residual,
+        act: Option<Activation>,
+        to: BufferId,
+        column: usize,
+    },
+    /// Any other convolution over all channels of a group.
+    Dense {
+        source: DenseSource,
+        channels: usize,
+        kernel: usize,
+        stride: usize,
+        /// Runs of a left row in `scratch`.
+        runs: Vec<(usize, usize)>,
+        weights: Vec<f32>,
+        bias: Vec<f32>,
+        columns: usize,
+        residual: Residual,
+        act: Option<Activation>,
+        to: BufferId,
+        column: usize,
+        /// One part a worker: the padded rows below a row of the result.
+        scratch: BufferId,
+    },
+    /// A depthwise convolution.
+    Depthwise {
+        from: BufferId,
+        runs: Vec<Run>,
+        kernel: usize,
+        stride: usize,
+        weights: Weights,
+        bias: Vec<f32>,
+        act: Option<Activation>,
+        to: BufferId,
+        /// Destination columns count from here.
+        column: usize,
+    },
+    /// Weights times factors that an image decides on.
+    ScaleWeights {
+        factors: BufferId,
+        weights: Vec<f32>,
+        /// (column of the factor, number of weights it multiplies), in the order of the weights.
+        groups: Vec<(usize, usize)>,
+        to: BufferId,
+    },
+    /// An elementwise function, a pool or a resize.
+    Elementwise { kind: Elementwise, from: BufferId, other: Option<BufferId>, to: BufferId, runs: Vec<Run> },
+    /// Sums of channels, one row of sums a worker.
+    SumCells { from: BufferId, runs: Vec<Run>, to: BufferId },
+    /// The rows of sums added up and divided.
+    Mean { sums: BufferId, channels: usize, cells: usize, to: BufferId, column: usize },
+    /// A value to an output of the graph.
+    Export { from: BufferId, columns: Vec<usize>, output: usize, act: Option<Activation> },
+}
+
+/// One entry of the schedule.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    /// Scope of the node that it stands for.
+    pub(crate) scope: String,
+    pub(crate) operation: Operation,
+    /// Height and width of what it reads.
+    pub(crate) size: (usize, usize),
+    /// Height and width of what it makes; workers share its rows.
+    pub(crate) out_size: (usize, usize),
+    /// Multiply-accumulates an image.
+    pub(crate) macs: u64,
+}
+
+impl Operation {
+    /// Every buffer that the operation touches.
+    pub(crate) fn buffers(&self) -> Vec<BufferId> {
+        let residual = |residual: &Residual| residual.map(|(buffer, _)| buffer);
+        let scaled = |weights: &Weights| match weights {
+            Weights::Scaled(buffer, _) => Some(*buffer),
+            Weights::Constant(_) => None,
+        };
+        match self {
+            Self::Import { to, .. } => vec![*to],
+            Self::Pointwise { from, weights, residual: r, to, .. } => {
+                [Some(*from), scaled(weights), residual(r), Some(*to)].into_iter().flatten().collect()
+            }
+            Self::Dense { source, residual: r, to, scratch, .. } => {
+                let from = match source {
+                    DenseSource::Image => None,
+                    DenseSource::Buffer(buffer, _) => Some(*buffer),
+                };
+                [from, residual(r), Some(*to), Some(*scratch)].into_iter().flatten().collect()
+            }
+            Self::Depthwise { from, weights, to, .. } => {
+                [Some(*from), scaled(weights), Some(*to)].into_iter().flatten().collect()
+            }
+            Self::ScaleWeights { factors, to, .. } => vec![*factors, *to],
+            Self::Elementwise { from, other, to, .. } => {
+                [Some(*from), *other, Some(*to)].into_iter().flatten().collect()
+            }
+            Self::SumCells { from, to, .. } => vec![*from, *to],
+            Self::Mean { sums, to, .. } => vec![*sums, *to],
+            Self::Export { from, .. } => vec![*from],
+        }
+    }
+
+    /// A word for the profile.
+    pub(crate) fn kind(&self) -> String {
+        match self {
+            Self::Import { .. } => "import".into(),
+            Self::Pointwise { .. } => "pointwise".into(),
+            Self::Dense { kernel, stride, .. } => format!("dense {kernel}x{kernel}/{stride}"),
+            Self::Depthwise { kernel, stride, .. } => format!("depthwise {kernel}x{kernel}/{stride}"),
+            Self::ScaleWeights { .. } => "scale weights".into(),
+            Self::Elementwise { kind, .. } => match kind {
+                Elementwise::Activate(_) => "activate",
+                Elementwise::Add(_) => "add",
+                Elementwise::Affine(..) => "affine",
+                Elementwise::Scale => "scale",
+                Elementwise::GeometricMean { .. } => "geometric mean",
+                Elementwise::MaxPool => "max pool",
+                Elementwise::Upsample => "upsample",
+                Elementwise::Blend { .. } => "blend",
+            }
+            .into(),
+            Self::SumCells { .. } => "sum".into(),
+            Self::Mean { .. } => "mean".into(),
+            Self::Export { .. } => "export".into(),
+        }
+    }
+}
+
+/// Buffers and steps of a network at one input size.
+#[derive(Clone, Debug)]
+pub(crate) struct Schedule {
+    pub(crate) isa: Isa,
+    pub(crate) workers: usize,
+    pub(crate) buffers: Vec<Buffer>,
+    pub(crate) steps: Vec<Step>,
+    /// Name, channels, height, width.
+    pub(crate) outputs: Vec<(String, [usize; 3])>,
+    /// Where the row of zeros begins.
+    pub(crate) zeros: usize,
+    /// Numbers in the arena, the row of zeros included.
+    pub(crate) arena: usize,
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} steps, {}, {} workers, arena {:.1} MiB",
+            self.steps.len(),
+            self.isa,
+            self.workers,
+            self.arena as f64 * 4.0 / f64::from(1 << 20)
+        )?;
+        for step in &self.steps {
+            writeln!(
+                f,
+                "{:<18} {:>4}x{:<4} {:>8.2} MMAC  {}",
+                step.operation.kind(),
+                step.out_size.0,
+                step.out_size.1,
+                step.macs as f64 / 1e6,
+                step.scope
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Places the buffers in one arena so that those in use at the same time do not overlap, and returns its length.
+/// Offsets are multiples of 16 numbers, which keeps rows on cache lines.
+pub(crate) fn place(buffers: &mut [Buffer], steps: &[Step]) -> usize {
+    let mut lives: Vec<Option<(usize, usize)>> = vec![None; buffers.len()];
+    for (index, step) in steps.iter().enumerate() {
+        for buffer in step.operation.buffers() {
+            let life = lives[buffer].get_or_insert((index, index));
+            life.1 = index;
+        }
+    }
+    let len = |buffer: &Buffer| (buffer.stride * buffer.cells).next_multiple_of(16);
+    let mut order: Vec<usize> = (0..buffers.len()).filter(|&buffer| lives[buffer].is_some()).collect();
+    order.sort_by_key(|&buffer| std::cmp::Reverse(len(&buffers[buffer])));
+    let mut placed: Vec<usize> = Vec::new();
+    let mut total = 0;
+    for id in order {
+        let overlaps = |other: &usize| match (lives[id], lives[*other]) {
+            (Some(a), Some(b)) => a.0 <= b.1 && b.0 <= a.1,
+            _ => false,
+        };
+        let mut taken: Vec<(usize, usize)> = placed
+            .iter()
+            .filter(|other| overlaps(other))
+            .map(|&other| (buffers[other].offset, buffers[other].offset + len(&buffers[other])))
+            .collect();
+        taken.sort_unstable();
+        let mut offset = 0;
+        for (start, end) in taken {
+            if offset + len(&buffers[id]) <= start {
+                break;
+            }
+            offset = offset.max(end);
+        }
+        buffers[id].offset = offset;
+        total = total.max(offset + len(&buffers[id]));
+        placed.push(id);
+    }
+    total
+}

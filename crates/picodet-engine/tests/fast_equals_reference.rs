@@ -1,0 +1,183 @@
+//! The fast engine against the reference: every published network, every instruction set of this processor, one and
+//! three images, one to three threads.
+
+use picodet_engine::{Engine, Fast, Feature, Isa, Plan, Reference};
+use picodet_graph::{Graph, Initialiser, Role, Tensor, Weights};
+
+/// Numbers that repeat themselves from run to run.
+struct Random(u64);
+
+impl Random {
+    fn uniform(&mut self) -> f32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 40) as f32 / (1u64 << 24) as f32
+    }
+
+    fn normal(&mut self) -> f32 {
+        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
+        radius * (std::f32::consts::TAU * self.uniform()).cos()
+    }
+
+    fn image(&mut self, shape: [usize; 4]) -> Feature {
+        let data = (0..shape.iter().product()).map(|_| self.normal()).collect();
+        Feature { shape, data }
+    }
+}
+
+/// Weights as training would start, with batch-norm statistics that are not those of the identity.
+fn random_weights(graph: &Graph, seed: u64) -> Weights {
+    let mut random = Random(seed);
+    let mut weights = Weights::new();
+    for param in &graph.params {
+        let value = |random: &mut Random| match param.role {
+            Role::Gamma | Role::RunningVariance => 0.6 + 0.8 * random.uniform(),
+            Role::Beta | Role::RunningMean | Role::Bias => 0.2 * random.normal(),
+            Role::Weight => match param.initialiser {
+                Initialiser::Constant(value) => value,
+                Initialiser::Normal { std } => std.max(0.05) * random.normal(),
+                Initialiser::Uniform { limit } => limit * (2.0 * random.uniform() - 1.0),
+            },
+        };
+        let data = (0..param.len()).map(|_| value(&mut random)).collect();
+        weights.insert(param.name.clone(), Tensor { shape: param.shape.clone(), data });
+    }
+    weights
+}
+
+/// The largest difference between outputs, relative to the spread of each (or to 1 where that is larger).
+fn difference(got: &[(String, Feature)], expected: &[(String, Feature)]) -> Result<f64, String> {
+    if got.len() != expected.len() {
+        return Err(format!("{} outputs instead of {}", got.len(), expected.len()));
+    }
+    let mut worst = 0.0f64;
+    for ((name, a), (expected_name, b)) in got.iter().zip(expected) {
+        if name != expected_name || a.shape != b.shape {
+            return Err(format!("{name} {:?} instead of {expected_name} {:?}", a.shape, b.shape));
+        }
+        let count = b.data.len() as f64;
+        let mean = b.data.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
+        let std = (b.data.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / count).sqrt();
+        for (&a, &b) in a.data.iter().zip(&b.data) {
+            let difference = f64::from((a - b).abs()) / std.max(1.0);
+            if difference.is_nan() {
+                return Err(format!("{name}: {a} instead of {b}"));
+            }
+            worst = worst.max(difference);
+        }
+    }
+    Ok(worst)
+}
+
+fn fast(isa: Isa, threads: usize) -> Fast {
+    Fast::with_isa(isa).unwrap_or_default().with_threads(threads)
+}
+
+/// Compares all instruction sets with the reference on one network.
+fn compare(name: &str, graph: &Graph, size: (usize, usize), wrong: &mut Vec<String>) {
+    let weights = random_weights(graph, 7);
+    let mut random = Random(11);
+    for (batch, threads) in [(1, 1), (3, 2), (1, 3)] {
+        let image = random.image([batch, 3, size.0, size.1]);
+        let reference = Reference::<f64>::new().plan(graph, &weights, size).map(|mut plan| plan.run(&image));
+        let Ok(Ok(expected)) = reference else {
+            wrong.push(format!("{name}: the reference does not run"));
+            continue;
+        };
+        for isa in Isa::available() {
+            let outcome = fast(isa, threads)
+                .plan(graph, &weights, size)
+                .map_err(|error| error.to_string())
+                .and_then(|mut plan| {
+                    // Twice, because the second run finds the arena as the first one left it.
+                    let first = plan.run(&image).map_err(|error| error.to_string())?;
+                    let second = plan.run(&image).map_err(|error| error.to_string())?;
+                    if first != second {
+                        return Err("two runs differ".into());
+                    }
+                    difference(&first, &expected)
+                });
+            match outcome {
+                Ok(worst) if worst <= 2e-4 => {}
+                Ok(worst) => wrong.push(format!("{name} {isa} batch {batch} threads {threads}: {worst:.2e}")),
+                Err(problem) => {
+                    wrong.push(format!("{name} {isa} batch {batch} threads {threads}: {problem}"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_detector() {
+    let mut wrong = Vec::new();
+    let mut done = Vec::new();
+    for variant in picodet_zoo::variants() {
+        let key = format!("{:?} {}", variant.architecture, variant.classes.len());
+        if done.contains(&key) {
+            continue;
+        }
+        done.push(key);
+        compare(variant.name, &variant.architecture.graph(variant.classes.len()), (64, 96), &mut wrong);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_classifier() {
+    let mut wrong = Vec::new();
+    for variant in picodet_zoo::classifiers() {
+        compare(variant.name, &variant.classifier.graph(10), (64, 32), &mut wrong);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn pruned_graphs_and_odd_sizes() {
+    let mut wrong = Vec::new();
+    for name in ["legacy_s_320", "v2_s_320"] {
+        let Some(variant) = picodet_zoo::variant(name) else { continue };
+        let graph = variant.architecture.graph(3);
+        let pruned = picodet_graph::pass::keep_outputs(&graph, |name| {
+            name.starts_with("score") || name.starts_with("reg")
+        });
+        for size in [(32, 32), (32, 160), (224, 96), (160, 192)] {
+            compare(&format!("{name} {size:?}"), &pruned, size, &mut wrong);
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn not_a_number_reaches_the_outputs() {
+    let Some(variant) = picodet_zoo::variant("legacy_s_320") else { panic!("legacy_s_320 is gone") };
+    let graph = variant.architecture.graph(2);
+    let weights = random_weights(&graph, 3);
+    let mut wrong = Vec::new();
+    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut image = Random(1).image([1, 3, 64, 64]);
+        image.data[64 * 40 + 30] = value;
+        for isa in Isa::available() {
+            let outputs = fast(isa, 1).plan(&graph, &weights, (64, 64)).map(|mut plan| plan.run(&image));
+            match outputs {
+                Ok(Ok(outputs)) if outputs.iter().any(|(_, map)| map.data.iter().any(|v| v.is_nan())) => {}
+                Ok(Ok(_)) => wrong.push(format!("{isa}: {value} vanished")),
+                _ => wrong.push(format!("{isa}: {value} does not run")),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn images_of_another_shape_are_refused() {
+    let Some(variant) = picodet_zoo::variant("v2_xs_320") else { panic!("v2_xs_320 is gone") };
+    let graph = variant.architecture.graph(1);
+    let weights = random_weights(&graph, 3);
+    let Ok(mut plan) = Fast::new().prepare(&graph, &weights, (32, 64)) else { panic!("no plan") };
+    for shape in [[1, 3, 64, 32], [1, 1, 32, 64], [0, 3, 32, 64]] {
+        assert!(plan.run(&Feature::zeros(shape)).is_err(), "{shape:?}");
+    }
+    let short = Feature { shape: [1, 3, 32, 64], data: vec![0.0; 10] };
+    assert!(plan.run(&short).is_err());
+    assert!(Fast::new().prepare(&graph, &weights, (33, 64)).is_err());
+}
