@@ -83,13 +83,8 @@ pub fn error_table(costs: &ErrorCosts) -> String {
     let mut rows: Vec<Vec<String>> = (costs.kinds.iter())
         .map(|cost| {
             let [count, shown] = [cost.count, cost.count_shown].map(|count| count.to_string());
-            vec![
-                cost.kind.name().to_owned(),
-                gain(cost.ap_gain),
-                shown,
-                count,
-                cost.kind.meaning().to_owned(),
-            ]
+            let name = format!("{}: {}", cost.kind.name(), cost.kind.meaning());
+            vec![name, gain(cost.ap_gain), shown, count]
         })
         .collect();
     for (name, value) in [
