@@ -190,51 +190,46 @@ unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(
                 a8 = a8.add(1);
             }
         }
-        let columns = (args.columns - first).min(NV * V::LEN);
-        if !args.residual.is_null() {
-            for (i, line) in acc.iter_mut().enumerate() {
-                let from = args.residual.add((row + i) * args.residual_stride + first);
-                for (j, value) in line.iter_mut().enumerate() {
-                    let count = columns.saturating_sub(j * V::LEN).min(V::LEN);
-                    *value = value.add(V::load_part(from.add(j * V::LEN), count));
-                }
+        // The sums leave the registers here, in one go: an epilogue that kept them there would make the compiler
+        // keep them in memory during the loop as well.
+        let mut sums = [0.0f32; MOST];
+        for i in 0..MR {
+            for j in 0..NV {
+                acc[i][j].store(sums.as_mut_ptr().add((i * NV + j) * V::LEN));
             }
         }
-        match args.act {
-            Some(Activation::HardSwish) => {
-                finish::<V, MR, NV>(args, row, first, columns, &acc, Some(Activation::HardSwish))
-            }
-            Some(Activation::Sigmoid) => {
-                finish::<V, MR, NV>(args, row, first, columns, &acc, Some(Activation::Sigmoid))
-            }
-            None => finish::<V, MR, NV>(args, row, first, columns, &acc, None),
-            act => finish::<V, MR, NV>(args, row, first, columns, &acc, act),
-        }
+        finish::<V>(args, (row, MR), (first, NV), &sums);
     }
 }
 
+/// Numbers in the largest tile of any instruction set.
+const MOST: usize = 12 * 2 * 16;
+
+/// Residual, activation and store of a tile of (first row, rows) by (first column, vectors).
+///
 /// # Safety
 /// As [`tile`].
 #[inline(always)]
-unsafe fn finish<V: Lanes, const MR: usize, const NV: usize>(
+unsafe fn finish<V: Lanes>(
     args: &Gemm<'_>,
-    row: usize,
-    first: usize,
-    columns: usize,
-    acc: &[[V; NV]; MR],
-    act: Option<Activation>,
+    (row, rows): (usize, usize),
+    (first, vectors): (usize, usize),
+    sums: &[f32; MOST],
 ) {
-    // SAFETY: the caller's promise; parts do not leave the columns of the result.
-    unsafe {
-        for (i, line) in acc.iter().enumerate() {
-            let to = args.out.add((row + i) * args.out_stride + first);
-            for (j, &value) in line.iter().enumerate() {
-                let value = activate(value, act);
-                if columns >= (j + 1) * V::LEN {
-                    value.store(to.add(j * V::LEN));
-                } else if columns > j * V::LEN {
-                    value.store_part(to.add(j * V::LEN), columns - j * V::LEN);
+    let columns = args.columns - first;
+    let act = args.act;
+    for i in row..row + rows {
+        // SAFETY: the caller's promise; parts do not leave the columns of the result, and `sums` holds the tile.
+        unsafe {
+            let to = args.out.add(i * args.out_stride + first);
+            let from = args.residual.wrapping_add(i * args.residual_stride + first);
+            for j in 0..vectors {
+                let count = columns.saturating_sub(j * V::LEN).min(V::LEN);
+                let mut value = V::load(sums.as_ptr().add(((i - row) * vectors + j) * V::LEN));
+                if !args.residual.is_null() {
+                    value = value.add(V::load_part(from.add(j * V::LEN), count));
                 }
+                activate(value, act).store_part(to.add(j * V::LEN), count);
             }
         }
     }
