@@ -415,7 +415,8 @@ impl Lowering<'_> {
         act: Option<Activation>,
         column: usize,
     ) {
-        let lanes = self.isa.lanes();
+        let isa = self.isa;
+        let lanes = isa.lanes();
         let order = from.by_column();
         let k = order.len();
         let packed = gemm::pack(k, columns, lanes, |row, n| at(order[row], n));
@@ -531,7 +532,12 @@ impl Lowering<'_> {
             };
             weight[(n * channels + channel) * kernel * kernel + cell]
         };
-        let weights = gemm::pack(k, columns, self.isa.lanes(), at);
+        let isa = self.isa;
+        let weights = if columns == 1 && residual.is_none() {
+            (0..k).map(|row| at(row, 0)).collect()
+        } else {
+            gemm::pack(k, columns, isa.lanes(), at)
+        };
         let (source, runs) = if planar {
             (DenseSource::Image, (0..channels * kernel).map(|row| (row * padded_width, kernel)).collect())
         } else {
@@ -547,7 +553,7 @@ impl Lowering<'_> {
             stride: op.stride,
             runs,
             weights,
-            bias: padded(bias.iter().copied(), self.isa.lanes()),
+            bias: padded(bias.iter().copied(), isa.lanes()),
             columns,
             residual,
             act,

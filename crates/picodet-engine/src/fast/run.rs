@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::kernel::depthwise::{Depthwise, depthwise};
-use super::kernel::gemm::{Gemm, gemm};
+use super::kernel::gemm::{Dot, Gemm, dot, gemm};
 use super::kernel::pixelwise::{Kind, Pixelwise, SumCells, pixelwise, sum_cells};
 use super::kernel::{Run, transpose};
 use super::schedule::{BufferId, DenseSource, Elementwise, Operation, Schedule, Step, Weights};
@@ -117,11 +117,29 @@ pub(crate) unsafe fn run_step(schedule: &Schedule, step: &Step, memory: &Memory,
                         residual.map_or((std::ptr::null(), 0), |(buffer, column)| {
                             (at(buffer).add(cell * stride(buffer) + column).cast_const(), stride(buffer))
                         });
+                    let a_stride = if planar { *step_size } else { step_size * channels };
+                    if *columns == 1 && residual.is_null() {
+                        dot(
+                            isa,
+                            &Dot {
+                                a: scratch,
+                                a_stride,
+                                runs,
+                                rows: out_width,
+                                weights,
+                                bias: bias[0],
+                                out: at(*to).add(cell * stride(*to) + column),
+                                out_stride: stride(*to),
+                                act: *act,
+                            },
+                        );
+                        continue;
+                    }
                     gemm(
                         isa,
                         &Gemm {
                             a: scratch,
-                            a_stride: if planar { *step_size } else { step_size * channels },
+                            a_stride,
                             runs,
                             rows: out_width,
                             b: weights,

@@ -114,6 +114,7 @@ pub(crate) enum Operation {
         stride: usize,
         /// Runs of a left row in `scratch`.
         runs: Vec<(usize, usize)>,
+        /// Packed, or one after the other for a single column without residual.
         weights: Vec<f32>,
         bias: Vec<f32>,
         columns: usize,

@@ -100,36 +100,62 @@ unsafe fn tile<V: Lanes, const K: usize, const S: usize, const P: usize, const I
     x: usize,
 ) {
     let (height, width) = args.size;
-    let pad = K / 2;
-    let channels = args.bias.len();
+    let (pad, stride) = (K / 2, args.source_stride);
     let above = pad.saturating_sub(y * S);
     let below = (height + pad - y * S).min(K);
+    let inside = x * S >= pad && x * S + (P - 1) * S + K <= width + pad;
     // SAFETY: the caller's promise. Source pointers are cells of the map or the row of zeros, each valid for
-    // `source_stride` numbers; runs lie inside those, inside the result's cells and inside the weights.
+    // `source_stride` numbers.
     unsafe {
+        let out = args.out.add((y * args.out_width + x) * args.out_stride);
+        if inside {
+            let first = args.source.add((y * S + above - pad) * width * stride + (x * S - pad) * stride);
+            let at = |ky: usize, j: usize| first.add((ky - above) * width * stride + j * stride);
+            channels::<V, K, S, P>(args, above..below, out, at);
+            return;
+        }
         let mut cells = [[args.zeros; IN]; K];
         for ky in above..below {
-            let row = args.source.add((y * S + ky - pad) * width * args.source_stride);
+            let row = args.source.add((y * S + ky - pad) * width * stride);
             for (j, cell) in cells[ky].iter_mut().enumerate().take((P - 1) * S + K) {
                 let column = x * S + j;
                 if column >= pad && column < width + pad {
-                    *cell = row.add((column - pad) * args.source_stride);
+                    *cell = row.add((column - pad) * stride);
                 }
             }
         }
-        let out = args.out.add((y * args.out_width + x) * args.out_stride);
-        for run in args.runs {
-            let mut done = 0;
-            while done < run.len {
-                let count = (run.len - done).min(V::LEN);
-                let (from, to) = (run.source + done, run.destination + done);
+        channels::<V, K, S, P>(args, above..below, out, |ky, j| cells[ky][j]);
+    }
+}
+
+/// All channels of `P` cells from `out` on; `at(ky, j)` is the source cell of window row `ky` and of column `j`
+/// below the first cell's window.
+///
+/// # Safety
+/// As [`depthwise`]; the cells `at` are valid for `source_stride` numbers for the window rows in `window`.
+#[inline(always)]
+unsafe fn channels<V: Lanes, const K: usize, const S: usize, const P: usize>(
+    args: &Depthwise<'_>,
+    window: std::ops::Range<usize>,
+    out: *mut f32,
+    at: impl Fn(usize, usize) -> *const f32,
+) {
+    let channels = args.bias.len();
+    for run in args.runs {
+        let mut done = 0;
+        while done < run.len {
+            let count = (run.len - done).min(V::LEN);
+            let (from, to) = (run.source + done, run.destination + done);
+            // SAFETY: the caller's promise; runs lie inside cells, the result's cells and the weights.
+            unsafe {
+                let weight = args.weights.as_ptr().add(to);
                 if count == V::LEN {
                     let mut acc = [V::load(args.bias.as_ptr().add(to)); P];
-                    for ky in above..below {
+                    for ky in window.clone() {
                         for kx in 0..K {
-                            let weight = V::load(args.weights.as_ptr().add((ky * K + kx) * channels + to));
+                            let weight = V::load(weight.add((ky * K + kx) * channels));
                             for (p, acc) in acc.iter_mut().enumerate() {
-                                *acc = V::load(cells[ky][p * S + kx].add(from)).mul_add(weight, *acc);
+                                *acc = V::load(at(ky, p * S + kx).add(from)).mul_add(weight, *acc);
                             }
                         }
                     }
@@ -138,12 +164,11 @@ unsafe fn tile<V: Lanes, const K: usize, const S: usize, const P: usize, const I
                     }
                 } else {
                     let mut acc = [V::load_part(args.bias.as_ptr().add(to), count); P];
-                    for ky in above..below {
+                    for ky in window.clone() {
                         for kx in 0..K {
-                            let weight = args.weights.as_ptr().add((ky * K + kx) * channels + to);
-                            let weight = V::load_part(weight, count);
+                            let weight = V::load_part(weight.add((ky * K + kx) * channels), count);
                             for (p, acc) in acc.iter_mut().enumerate() {
-                                let value = V::load_part(cells[ky][p * S + kx].add(from), count);
+                                let value = V::load_part(at(ky, p * S + kx).add(from), count);
                                 *acc = value.mul_add(weight, *acc);
                             }
                         }
@@ -152,8 +177,8 @@ unsafe fn tile<V: Lanes, const K: usize, const S: usize, const P: usize, const I
                         activate(acc, args.act).store_part(out.add(p * args.out_stride + to), count);
                     }
                 }
-                done += count;
             }
+            done += count;
         }
     }
 }

@@ -212,12 +212,32 @@ const MOST: usize = 12 * 2 * 16;
 #[inline(always)]
 unsafe fn finish<V: Lanes>(
     args: &Gemm<'_>,
+    rows: (usize, usize),
+    columns: (usize, usize),
+    sums: &[f32; MOST],
+) {
+    // The usual activations are decided on once a tile, not once a vector.
+    // SAFETY: the caller's promise, handed on.
+    unsafe {
+        match args.act {
+            None => store::<V>(args, rows, columns, sums, None),
+            Some(Activation::HardSwish) => store::<V>(args, rows, columns, sums, Some(Activation::HardSwish)),
+            act => store::<V>(args, rows, columns, sums, act),
+        }
+    }
+}
+
+/// # Safety
+/// As [`finish`].
+#[inline(always)]
+unsafe fn store<V: Lanes>(
+    args: &Gemm<'_>,
     (row, rows): (usize, usize),
     (first, vectors): (usize, usize),
     sums: &[f32; MOST],
+    act: Option<Activation>,
 ) {
     let columns = args.columns - first;
-    let act = args.act;
     for i in row..row + rows {
         // SAFETY: the caller's promise; parts do not leave the columns of the result, and `sums` holds the tile.
         unsafe {
@@ -229,8 +249,91 @@ unsafe fn finish<V: Lanes>(
                 if !args.residual.is_null() {
                     value = value.add(V::load_part(from.add(j * V::LEN), count));
                 }
-                activate(value, act).store_part(to.add(j * V::LEN), count);
+                let value = activate(value, act);
+                if count == V::LEN {
+                    value.store(to.add(j * V::LEN));
+                } else {
+                    value.store_part(to.add(j * V::LEN), count);
+                }
             }
+        }
+    }
+}
+
+/// What [`dot`] multiplies: as [`Gemm`] with one column and no residual, the weights one after the other.
+pub(crate) struct Dot<'a> {
+    /// First row of the left matrix.
+    pub(crate) a: *const f32,
+    /// Numbers from one left row to the next.
+    pub(crate) a_stride: usize,
+    /// The columns of a left row that take part: first and number, in the order of the weights.
+    pub(crate) runs: &'a [(usize, usize)],
+    /// Rows of the left matrix and of the result.
+    pub(crate) rows: usize,
+    /// One weight a column.
+    pub(crate) weights: &'a [f32],
+    /// Added to each sum.
+    pub(crate) bias: f32,
+    /// First number of the result.
+    pub(crate) out: *mut f32,
+    /// Numbers from one result to the next.
+    pub(crate) out_stride: usize,
+    /// Applied last.
+    pub(crate) act: Option<Activation>,
+}
+
+dispatch!(
+    /// Multiplies rows by one column.
+    dot, dot_lanes, Dot<'_>
+);
+
+/// # Safety
+/// As [`dot`].
+#[inline(always)]
+unsafe fn dot_lanes<V: Lanes>(args: &Dot<'_>) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let whole = args.rows / 8 * 8;
+        for row in (0..whole).step_by(8) {
+            dot_rows::<V, 8>(args, row);
+        }
+        for row in whole..args.rows {
+            dot_rows::<V, 1>(args, row);
+        }
+    }
+}
+
+/// # Safety
+/// As [`dot`]; rows `row..row + R` exist.
+#[inline(always)]
+unsafe fn dot_rows<V: Lanes, const R: usize>(args: &Dot<'_>, row: usize) {
+    // SAFETY: the caller's promise; parts do not leave the runs.
+    unsafe {
+        let mut sums = [V::splat(0.0); R];
+        let mut weights = args.weights.as_ptr();
+        for &(column, len) in args.runs {
+            let from = args.a.add(row * args.a_stride + column);
+            let whole = len / V::LEN * V::LEN;
+            for done in (0..whole).step_by(V::LEN) {
+                let weight = V::load(weights.add(done));
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    *sum = V::load(from.add(i * args.a_stride + done)).mul_add(weight, *sum);
+                }
+            }
+            if whole < len {
+                let weight = V::load_part(weights.add(whole), len - whole);
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    let value = V::load_part(from.add(i * args.a_stride + whole), len - whole);
+                    *sum = value.mul_add(weight, *sum);
+                }
+            }
+            weights = weights.add(len);
+        }
+        for (i, sum) in sums.into_iter().enumerate() {
+            let mut lanes = [0.0f32; 16];
+            sum.store(lanes.as_mut_ptr());
+            let total = args.bias + lanes[..V::LEN].iter().sum::<f32>();
+            activate(V::splat(total), args.act).store_part(args.out.add((row + i) * args.out_stride), 1);
         }
     }
 }

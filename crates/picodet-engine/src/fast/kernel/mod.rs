@@ -8,6 +8,8 @@ pub(crate) mod depthwise;
 pub(crate) mod gemm;
 pub(crate) mod lanes;
 pub(crate) mod pixelwise;
+#[cfg(test)]
+mod tests;
 pub(crate) mod transpose;
 
 /// Channels that lie side by side in the source and in the destination of a step.

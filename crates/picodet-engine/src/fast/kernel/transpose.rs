@@ -18,9 +18,19 @@ pub(crate) unsafe fn to_planes(
     for first in (0..cells).step_by(BLOCK) {
         let last = (first + BLOCK).min(cells);
         for (c, &column) in columns.iter().enumerate() {
-            for p in first..last {
+            let to = out.wrapping_add(c * plane + first);
+            let from = source.wrapping_add(first * stride + column);
+            // A block of constant length is unrolled.
+            if last - first == BLOCK {
                 // SAFETY: the caller's promise.
-                unsafe { *out.add(c * plane + p) = *source.add(p * stride + column) };
+                let values: [f32; BLOCK] = std::array::from_fn(|p| unsafe { *from.add(p * stride) });
+                // SAFETY: as above.
+                unsafe { to.cast::<[f32; BLOCK]>().write_unaligned(values) };
+                continue;
+            }
+            for p in 0..last - first {
+                // SAFETY: the caller's promise.
+                unsafe { *to.add(p) = *from.add(p * stride) };
             }
         }
     }

@@ -1,0 +1,371 @@
+//! Every kernel against its definition, on odd sizes and on every instruction set of this processor.
+//!
+//! Results lie in memory with marks around them, so that a kernel that writes beside its columns is caught.
+#![allow(unsafe_code, clippy::undocumented_unsafe_blocks)]
+
+use picodet_graph::Activation;
+
+use super::depthwise::{Depthwise, depthwise};
+use super::gemm::{Dot, Gemm, dot, gemm, pack};
+use super::pixelwise::{Kind, Pixelwise, SumCells, pixelwise, sum_cells};
+use super::{Run, transpose};
+use crate::fast::Isa;
+
+const MARK: f32 = 12_345.0;
+
+const ACTIVATIONS: [Option<Activation>; 8] = [
+    None,
+    Some(Activation::HardSwish),
+    Some(Activation::Relu),
+    Some(Activation::Relu6),
+    Some(Activation::LeakyRelu { slope: 0.01 }),
+    Some(Activation::HardSigmoid { slope: 0.1666667 }),
+    Some(Activation::HardSigmoid { slope: 0.2 }),
+    Some(Activation::Sigmoid),
+];
+
+fn exact(x: f64, act: Option<Activation>) -> f64 {
+    match act {
+        None => x,
+        Some(Activation::HardSwish) => x * (x + 3.0).clamp(0.0, 6.0) / 6.0,
+        Some(Activation::Relu) => x.max(0.0),
+        Some(Activation::Relu6) => x.clamp(0.0, 6.0),
+        Some(Activation::LeakyRelu { slope }) => {
+            if x < 0.0 {
+                x * f64::from(slope)
+            } else {
+                x
+            }
+        }
+        Some(Activation::HardSigmoid { slope }) => (f64::from(slope) * x + 0.5).clamp(0.0, 1.0),
+        Some(Activation::Sigmoid) => 1.0 / (1.0 + (-x).exp()),
+    }
+}
+
+fn numbers(len: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
+    (0..len)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 22) as f32 - 2.0
+        })
+        .collect()
+}
+
+/// Compares `out` (cells of `stride`) with `expected(cell, column)` in columns `first..first + columns`, and with
+/// marks elsewhere.
+fn check(
+    case: &str,
+    out: &[f32],
+    stride: usize,
+    (first, columns): (usize, usize),
+    expected: impl Fn(usize, usize) -> f64,
+    wrong: &mut Vec<String>,
+) {
+    for (index, &value) in out.iter().enumerate() {
+        let (cell, column) = (index / stride, index % stride);
+        let inside = (first..first + columns).contains(&column);
+        let expected = if inside { expected(cell, column - first) } else { f64::from(MARK) };
+        if (f64::from(value) - expected).abs() > 2e-5 * (1.0 + expected.abs()) {
+            wrong.push(format!("{case}: cell {cell} column {column}: {value} instead of {expected}"));
+            return;
+        }
+    }
+}
+
+fn report(wrong: &[String]) {
+    assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong[..wrong.len().min(20)].join("\n"));
+}
+
+#[test]
+fn products_equal_their_definition() {
+    let mut wrong = Vec::new();
+    let mut case = 0;
+    for isa in Isa::available() {
+        for rows in (1..=40).step_by(3) {
+            for columns in (1..=40).step_by(2).chain([48, 64, 80, 96]) {
+                case += 1;
+                let k = [1, 3, 8, 17, 40][case % 5];
+                let act = ACTIVATIONS[case % 8];
+                let a_stride = k + 7;
+                let a = numbers(rows * a_stride, 1);
+                // Two runs with a gap, the second one maybe empty.
+                let first = k.div_ceil(2);
+                let runs = [(1, first), (first + 3, k - first)];
+                let at = |row: usize, i: usize| {
+                    f64::from(a[row * a_stride + if i < first { 1 + i } else { 3 + i }])
+                };
+                let weights = numbers(k * columns, 2);
+                let b = pack(k, columns, isa.lanes(), |i, n| weights[i * columns + n]);
+                let mut bias = numbers(columns, 3);
+                bias.resize(columns.next_multiple_of(isa.lanes()), 0.0);
+                let addend = numbers(rows * (columns + 2), 4);
+                let with_residual = case % 3 == 0;
+                let out_stride = columns + 5;
+                let mut out = vec![MARK; rows * out_stride];
+                let args = Gemm {
+                    a: a.as_ptr(),
+                    a_stride,
+                    runs: &runs,
+                    rows,
+                    b: &b,
+                    columns,
+                    bias: &bias,
+                    out: unsafe { out.as_mut_ptr().add(2) },
+                    out_stride,
+                    residual: if with_residual { addend.as_ptr() } else { std::ptr::null() },
+                    residual_stride: columns + 2,
+                    act,
+                };
+                unsafe { gemm(isa, &args) };
+                let expected = |row: usize, n: usize| {
+                    let sum: f64 = (0..k).map(|i| at(row, i) * f64::from(weights[i * columns + n])).sum();
+                    let residual =
+                        if with_residual { f64::from(addend[row * (columns + 2) + n]) } else { 0.0 };
+                    exact(sum + f64::from(bias[n]) + residual, act)
+                };
+                let case = format!("{isa} {rows}x{k}x{columns} {act:?}");
+                check(&case, &out, out_stride, (2, columns), expected, &mut wrong);
+
+                let column: Vec<f32> = (0..k).map(|i| weights[i * columns]).collect();
+                let mut out = vec![MARK; rows * 3];
+                let args = Dot {
+                    a: a.as_ptr(),
+                    a_stride,
+                    runs: &runs,
+                    rows,
+                    weights: &column,
+                    bias: bias[0],
+                    out: unsafe { out.as_mut_ptr().add(1) },
+                    out_stride: 3,
+                    act,
+                };
+                unsafe { dot(isa, &args) };
+                let expected = |row: usize, _: usize| {
+                    let sum: f64 = (0..k).map(|i| at(row, i) * f64::from(column[i])).sum();
+                    exact(sum + f64::from(bias[0]), act)
+                };
+                check(&format!("dot {case}"), &out, 3, (1, 1), expected, &mut wrong);
+            }
+        }
+    }
+    report(&wrong);
+}
+
+#[test]
+fn depthwise_convolutions_equal_their_definition() {
+    let mut wrong = Vec::new();
+    let mut case = 0;
+    let sizes: Vec<usize> = (1..=9).chain([11, 13, 15, 17, 23, 31, 39]).collect();
+    for isa in Isa::available() {
+        for (&height, &width) in sizes.iter().flat_map(|h| sizes.iter().map(move |w| (h, w))) {
+            for (kernel, stride) in [(3, 1), (3, 2), (5, 1), (5, 2), (7, 1), (7, 3)] {
+                case += 1;
+                if height * width > 300 && case % 5 != 0 {
+                    continue;
+                }
+                let channels = [1, 3, 9, 16, 21, 40][case % 6];
+                let act = ACTIVATIONS[case / 6 % 8];
+                let source_stride = channels + 6;
+                let source = numbers(height * width * source_stride, 5);
+                let zeros = vec![0.0; source_stride];
+                let weights = numbers(kernel * kernel * channels, 6);
+                let bias = numbers(channels, 7);
+                let half = channels / 2;
+                let runs = [
+                    Run { source: 1, other: 0, destination: 0, len: half },
+                    Run { source: half + 4, other: 0, destination: half, len: channels - half },
+                ];
+                let (rows, out_width) = (height.div_ceil(stride), width.div_ceil(stride));
+                let out_stride = channels + 3;
+                let mut out = vec![MARK; rows * out_width * out_stride];
+                let args = |rows, out: *mut f32| Depthwise {
+                    source: source.as_ptr(),
+                    source_stride,
+                    size: (height, width),
+                    out,
+                    out_stride,
+                    out_width,
+                    rows,
+                    zeros: zeros.as_ptr(),
+                    kernel,
+                    stride,
+                    runs: &runs,
+                    weights: &weights,
+                    bias: &bias,
+                    act,
+                };
+                let pointer = unsafe { out.as_mut_ptr().add(2) };
+                // In two bands, as two workers would.
+                unsafe { depthwise(isa, &args(0..rows / 2, pointer)) };
+                unsafe { depthwise(isa, &args(rows / 2..rows, pointer)) };
+                let expected = |cell: usize, c: usize| {
+                    let (y, x) = (cell / out_width, cell % out_width);
+                    let mut sum = f64::from(bias[c]);
+                    for (ky, kx) in (0..kernel).flat_map(|ky| (0..kernel).map(move |kx| (ky, kx))) {
+                        let row = (y * stride + ky).wrapping_sub(kernel / 2);
+                        let column = (x * stride + kx).wrapping_sub(kernel / 2);
+                        if row < height && column < width {
+                            let from = if c < half { c + 1 } else { c + 4 };
+                            let value = source[(row * width + column) * source_stride + from];
+                            sum += f64::from(value * weights[(ky * kernel + kx) * channels + c]);
+                        }
+                    }
+                    exact(sum, act)
+                };
+                let case = format!("{isa} {kernel}x{kernel}/{stride} on {height}x{width}x{channels} {act:?}");
+                check(&case, &out, out_stride, (2, channels), expected, &mut wrong);
+            }
+        }
+    }
+    report(&wrong);
+}
+
+#[test]
+fn pools_and_resizes_equal_their_definition() {
+    let mut wrong = Vec::new();
+    for isa in Isa::available() {
+        for (height, width) in (1..=40).step_by(3).flat_map(|h| (1..=39).step_by(2).map(move |w| (h, w))) {
+            let channels = 1 + (height * 7 + width) % 37;
+            let source = numbers(height * width * channels, 8);
+            let at = |y: usize, x: usize, c: usize| f64::from(source[(y * width + x) * channels + c]);
+            let runs = [Run { source: 0, other: 0, destination: 1, len: channels }];
+            let out_stride = channels + 2;
+            let go = |kind, (rows, out_width): (usize, usize)| {
+                let mut out = vec![MARK; rows * out_width * out_stride];
+                let args = Pixelwise {
+                    kind,
+                    source: source.as_ptr(),
+                    source_stride: channels,
+                    size: (height, width),
+                    other: std::ptr::null(),
+                    other_stride: 0,
+                    out: out.as_mut_ptr(),
+                    out_stride,
+                    out_width,
+                    rows: 0..rows,
+                    runs: &runs,
+                };
+                unsafe { pixelwise(isa, &args) };
+                out
+            };
+            let case = format!("{isa} {height}x{width}x{channels}");
+            let pooled = go(Kind::MaxPool, (height.div_ceil(2), width.div_ceil(2)));
+            let largest = |cell: usize, c: usize| {
+                let (y, x) = (2 * (cell / width.div_ceil(2)), 2 * (cell % width.div_ceil(2)));
+                let rows = y.saturating_sub(1)..(y + 2).min(height);
+                let cells = rows.flat_map(|y| (x.saturating_sub(1)..(x + 2).min(width)).map(move |x| (y, x)));
+                cells.map(|(y, x)| at(y, x, c)).fold(f64::NEG_INFINITY, f64::max)
+            };
+            check(&format!("max pool {case}"), &pooled, out_stride, (1, channels), largest, &mut wrong);
+            let larger = go(Kind::Upsample, (2 * height, 2 * width));
+            let nearest = |cell: usize, c: usize| at(cell / (2 * width) / 2, cell % (2 * width) / 2, c);
+            check(&format!("upsample {case}"), &larger, out_stride, (1, channels), nearest, &mut wrong);
+            let mut sums = vec![MARK; channels + 2];
+            let args = SumCells {
+                source: source.as_ptr(),
+                source_stride: channels,
+                cells: height * width,
+                runs: &runs,
+                out: sums.as_mut_ptr(),
+            };
+            unsafe { sum_cells(isa, &args) };
+            // Means, so that rounding is of the size of the values.
+            sums[1..=channels].iter_mut().for_each(|sum| *sum /= (height * width) as f32);
+            let mean = |_: usize, c: usize| {
+                let sum: f64 = (0..height * width).map(|cell| at(cell / width, cell % width, c)).sum();
+                sum / (height * width) as f64
+            };
+            check(&format!("sum {case}"), &sums, channels + 2, (1, channels), mean, &mut wrong);
+            let columns: Vec<usize> = (0..channels).rev().collect();
+            let (cells, plane) = (height * width, height * width + 3);
+            let mut planes = vec![MARK; channels * plane];
+            unsafe {
+                transpose::to_planes(source.as_ptr(), channels, &columns, cells, planes.as_mut_ptr(), plane);
+            }
+            let plain = |c: usize, cell: usize| at(cell / width, cell % width, columns[c]);
+            check(&format!("planes {case}"), &planes, plane, (0, cells), plain, &mut wrong);
+            let mut back = vec![0.0; source.len()];
+            unsafe {
+                transpose::from_planes(planes.as_ptr(), plane, &columns, cells, back.as_mut_ptr(), channels);
+            }
+            if back != source {
+                wrong.push(format!("planes and back {case}"));
+            }
+        }
+    }
+    report(&wrong);
+}
+
+#[test]
+fn activations_equal_their_definition_and_keep_nan() {
+    let mut wrong = Vec::new();
+    let values: Vec<f32> = (-4000..=4000).map(|i| i as f32 / 40.0).collect();
+    let hostile = [f32::NAN, 1e30, -1e30, 3.0, -3.0, 0.0, -0.0];
+    let source: Vec<f32> = values.iter().copied().chain(hostile).collect();
+    let runs = [Run { source: 0, other: 0, destination: 0, len: source.len() }];
+    for isa in Isa::available() {
+        for act in ACTIVATIONS {
+            let mut out = vec![0.0; source.len()];
+            let args = Pixelwise {
+                kind: Kind::Activate(act),
+                source: source.as_ptr(),
+                source_stride: source.len(),
+                size: (1, 1),
+                other: std::ptr::null(),
+                other_stride: 0,
+                out: out.as_mut_ptr(),
+                out_stride: source.len(),
+                out_width: 1,
+                rows: 0..1,
+                runs: &runs,
+            };
+            unsafe { pixelwise(isa, &args) };
+            for (&x, &y) in source.iter().zip(&out) {
+                let expected = exact(f64::from(x), act);
+                // Relative, and absolute near zero; the exponential is clipped where sigmoid is below 1e-37.
+                let scale = expected.abs() + if x.abs() < 1e3 { 1.0 } else { 1e-30 };
+                let close = (f64::from(y) - expected).abs() <= 4e-7 * scale;
+                if x.is_nan() != y.is_nan() || (!x.is_nan() && !close) {
+                    wrong.push(format!("{isa} {act:?} of {x}: {y} instead of {expected}"));
+                }
+            }
+        }
+    }
+    report(&wrong);
+}
+
+#[test]
+fn a_pool_keeps_nan() {
+    let mut wrong = Vec::new();
+    for isa in Isa::available() {
+        for place in 0..9 {
+            let mut source = [1.0f32; 9 * 5];
+            source[place * 5 + 3] = f32::NAN;
+            let runs = [Run { source: 0, other: 0, destination: 0, len: 5 }];
+            let mut out = vec![0.0; 4 * 5];
+            let args = Pixelwise {
+                kind: Kind::MaxPool,
+                source: source.as_ptr(),
+                source_stride: 5,
+                size: (3, 3),
+                other: std::ptr::null(),
+                other_stride: 0,
+                out: out.as_mut_ptr(),
+                out_stride: 5,
+                out_width: 2,
+                rows: 0..2,
+                runs: &runs,
+            };
+            unsafe { pixelwise(isa, &args) };
+            for (cell, values) in out.chunks(5).enumerate() {
+                let (y, x) = (2 * (cell / 2), 2 * (cell % 2));
+                let reads = (place / 3).abs_diff(y) <= 1 && (place % 3).abs_diff(x) <= 1;
+                if values[3].is_nan() != reads || values[2].is_nan() {
+                    wrong.push(format!("{isa} NaN at {place}, cell {cell}: {values:?}"));
+                }
+            }
+        }
+    }
+    report(&wrong);
+}
