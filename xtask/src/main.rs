@@ -11,6 +11,7 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 cargo xtask TASK
   check   files are not too long, and crates depend on each other in one direction only
+  train   the tests of the network in training, which build burn first (minutes)
   page    draw examples/page.png, the document page that the first command of the README detects on";
 
 fn main() -> Result<()> {
@@ -23,6 +24,7 @@ fn main() -> Result<()> {
             }
             Ok(())
         }
+        Some("train") => cargo(&["test", "--release", "--package", "picodet-train", "--features", "train"]),
         Some("page") => page::draw(),
         Some(task) => bail!("unknown task `{task}`\n{USAGE}"),
         None => {
@@ -30,4 +32,13 @@ fn main() -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Runs cargo and fails as it fails.
+fn cargo(arguments: &[&str]) -> Result<()> {
+    let status = std::process::Command::new(env!("CARGO")).args(arguments).status()?;
+    if !status.success() {
+        bail!("cargo {} failed", arguments.join(" "));
+    }
+    Ok(())
 }

@@ -9,6 +9,8 @@ mod average;
 mod geometry;
 pub mod loss;
 mod momentum;
+#[cfg(feature = "train")]
+pub mod network;
 mod predictions;
 mod schedule;
 

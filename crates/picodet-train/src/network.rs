@@ -1,0 +1,233 @@
+//! The graph in training, on burn: parameters become leaves, operations are walked in order, batch norms use the
+//! statistics of the batch.
+//!
+//! The numbers live in a [`Weights`] map between steps; a [`Pass`] is one forward with what its backward needs.
+
+use burn::tensor::module::{avg_pool2d, conv2d, interpolate, max_pool2d};
+use burn::tensor::ops::{AvgPoolOptions, ConvOptions, InterpolateMode, InterpolateOptions, MaxPoolOptions};
+use burn::tensor::{Device, Tensor as BurnTensor, TensorData, activation};
+use picodet_graph::{Activation, BATCH_NORM_EPSILON, Graph, Node, Op, ResizeFactor, Tensor, Weights};
+
+use crate::Map;
+
+/// Share of the running statistics that a step keeps (SPEC §0).
+const STATISTICS_MOMENTUM: f32 = 0.9;
+
+/// A forward pass in training.
+pub struct Pass {
+    /// The parameters as leaves, by index of the graph.
+    leaves: Vec<BurnTensor<1>>,
+    /// The named outputs.
+    outputs: Vec<(String, BurnTensor<4>)>,
+    /// Batch mean and biased variance of each batch norm, by the names of its running statistics.
+    statistics: Vec<(String, Vec<f32>)>,
+}
+
+/// A feature map read back: batch, channels, height, width, and the values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MapData {
+    /// Batch, channels, height, width.
+    pub shape: [usize; 4],
+    /// The values, row-major.
+    pub data: Vec<f32>,
+}
+
+impl MapData {
+    /// The map as a slice with its shape.
+    pub fn as_map(&self) -> Map<'_> {
+        Map { shape: self.shape, data: &self.data }
+    }
+}
+
+fn values<const D: usize>(tensor: BurnTensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+impl Pass {
+    /// Runs `image` (`[n, 3, h, w]`, normalised) through `graph` with `weights`, which must belong to it.
+    ///
+    /// `device` is one of burn's, as in `Device::flex()`; it is made to differentiate here.
+    pub fn forward(graph: &Graph, weights: &Weights, image: Map<'_>, device: &Device) -> Self {
+        let device = device.clone().autodiff();
+        let leaf = |name: &str| {
+            let data = TensorData::new(weights[name].data.clone(), [weights[name].data.len()]);
+            BurnTensor::<1>::from_data(data, &device)
+        };
+        let leaves: Vec<BurnTensor<1>> = graph
+            .params
+            .iter()
+            .map(|param| match param.role.is_learned() {
+                true => leaf(&param.name).require_grad(),
+                false => leaf(&param.name),
+            })
+            .collect();
+        let mut walk = Walk { graph, leaves: &leaves, statistics: Vec::new() };
+        let mut remaining: Vec<usize> = graph.readers().iter().map(Vec::len).collect();
+        graph.outputs.iter().for_each(|output| remaining[output.node.0] += 1);
+        let mut features: Vec<Option<BurnTensor<4>>> = Vec::with_capacity(graph.nodes.len());
+        for node in &graph.nodes {
+            let inputs: Vec<BurnTensor<4>> =
+                node.inputs.iter().filter_map(|input| features[input.0].clone()).collect();
+            let feature = match node.op {
+                Op::Input => {
+                    BurnTensor::from_data(TensorData::new(image.data.to_vec(), image.shape), &device)
+                }
+                _ => walk.compute(node, inputs),
+            };
+            features.push(Some(feature));
+            for input in &node.inputs {
+                remaining[input.0] -= 1;
+                if remaining[input.0] == 0 {
+                    features[input.0] = None;
+                }
+            }
+        }
+        let statistics = walk.statistics;
+        let outputs = graph
+            .outputs
+            .iter()
+            .filter_map(|output| Some((output.name.clone(), features[output.node.0].clone()?)))
+            .collect();
+        Self { leaves, outputs, statistics }
+    }
+
+    /// A named output, read back.
+    pub fn output(&self, name: &str) -> Option<MapData> {
+        let tensor = &self.outputs.iter().find(|output| output.0 == name)?.1;
+        Some(MapData { shape: tensor.dims(), data: values(tensor.clone().detach()) })
+    }
+
+    /// The gradients of the learned parameters when those of the named outputs are `gradients`.
+    pub fn backward(&self, graph: &Graph, gradients: &[(String, Vec<f32>)]) -> Weights {
+        let mut total: Option<BurnTensor<1>> = None;
+        for (name, gradient) in gradients {
+            let Some((_, tensor)) = self.outputs.iter().find(|output| &output.0 == name) else { continue };
+            let data = TensorData::new(gradient.clone(), tensor.dims());
+            // The derivative of this sum by the output is the gradient that was given.
+            let term = (tensor.clone() * BurnTensor::from_data(data, &tensor.device())).sum();
+            total = Some(match total {
+                Some(total) => total + term,
+                None => term,
+            });
+        }
+        let Some(total) = total else { return Weights::new() };
+        let mut gradients = total.backward();
+        let params = graph.params.iter().zip(&self.leaves).filter(|(param, _)| param.role.is_learned());
+        params
+            .filter_map(|(param, leaf)| {
+                let data = values(leaf.grad_remove(&mut gradients)?);
+                Some((param.name.clone(), Tensor { shape: param.shape.clone(), data }))
+            })
+            .collect()
+    }
+
+    /// Moves the running statistics of `weights` towards those of this batch.
+    pub fn update_statistics(&self, weights: &mut Weights) {
+        for (name, batch) in &self.statistics {
+            let Some(running) = weights.get_mut(name) else { continue };
+            for (running, batch) in running.data.iter_mut().zip(batch) {
+                *running = STATISTICS_MOMENTUM * *running + (1.0 - STATISTICS_MOMENTUM) * batch;
+            }
+        }
+    }
+}
+
+/// What the operations share.
+struct Walk<'a> {
+    graph: &'a Graph,
+    leaves: &'a [BurnTensor<1>],
+    statistics: Vec<(String, Vec<f32>)>,
+}
+
+impl Walk<'_> {
+    fn param(&self, node: &Node, index: usize) -> BurnTensor<1> {
+        self.leaves[node.params[index].0].clone()
+    }
+
+    fn compute(&mut self, node: &Node, mut inputs: Vec<BurnTensor<4>>) -> BurnTensor<4> {
+        if node.op == Op::Concat {
+            return BurnTensor::cat(inputs, 1);
+        }
+        let second = if inputs.len() > 1 { inputs.pop() } else { None };
+        let Some(x) = inputs.pop() else { unreachable!("the checker has made sure of the inputs") };
+        let [n, c, h, w] = x.dims();
+        match (node.op, second) {
+            (Op::Convolution(op), _) => {
+                let shape: [usize; 4] = [op.out_channels, c / op.groups, op.kernel, op.kernel];
+                let weight = self.param(node, 0).reshape(shape);
+                let bias = op.bias.then(|| self.param(node, 1));
+                let pad = (op.kernel - 1) / 2;
+                conv2d(x, weight, bias, ConvOptions::new([op.stride; 2], [pad; 2], [1; 2], op.groups))
+            }
+            (Op::BatchNorm, _) => self.batch_norm(node, x),
+            (Op::Activation(activation), _) => activate(x, activation),
+            (Op::MaxPool, _) => {
+                max_pool2d(x, MaxPoolOptions::new([3; 2]).with_stride([2; 2]).with_padding([1; 2]))
+            }
+            (Op::AveragePool, _) => {
+                let mut options = AvgPoolOptions::new([2; 2]);
+                options.count_include_pad = false;
+                options.ceil_mode = true;
+                avg_pool2d(x, options)
+            }
+            (Op::GlobalAveragePool, _) => x.mean_dim(3).mean_dim(2),
+            (Op::Add, Some(y)) => x + y,
+            (Op::Scale, Some(factors)) => x * factors,
+            (Op::Slice { start, len }, _) => x.narrow(1, start, len),
+            (Op::ChannelShuffle, _) => x.reshape([n, 2, c / 2, h, w]).swap_dims(1, 2).reshape([n, c, h, w]),
+            (Op::UpsampleNearest, _) => {
+                let options =
+                    InterpolateOptions::new(InterpolateMode::Nearest).with_output_size([2 * h, 2 * w]);
+                interpolate(x, options.with_align_corners(false))
+            }
+            (Op::ResizeBilinear(factor), _) => {
+                let size = match factor {
+                    ResizeFactor::Double => [2 * h, 2 * w],
+                    ResizeFactor::Half => [h.div_ceil(2), w.div_ceil(2)],
+                };
+                let options = InterpolateOptions::new(InterpolateMode::Bilinear).with_output_size(size);
+                interpolate(x, options.with_align_corners(false))
+            }
+            (Op::Linear { out_features }, _) => {
+                let weight = self.param(node, 0).reshape([c, out_features]);
+                let product =
+                    x.reshape([n, c]).matmul(weight) + self.param(node, 1).reshape([1, out_features]);
+                product.reshape([n, out_features, 1, 1])
+            }
+            (Op::Dropout { rate }, _) => {
+                let keep =
+                    x.random_like(burn::tensor::Distribution::Uniform(0.0, 1.0)).greater_equal_elem(rate);
+                x * keep.float()
+            }
+            (Op::GeometricMean { epsilon }, Some(y)) => (x * y + f64::from(epsilon)).sqrt(),
+            (op, _) => unreachable!("{op} does not come with its inputs in a checked graph"),
+        }
+    }
+
+    /// Batch norm by the statistics of the batch, with biased variance.
+    fn batch_norm(&mut self, node: &Node, x: BurnTensor<4>) -> BurnTensor<4> {
+        let channels = x.dims()[1];
+        let mean_of = |x: BurnTensor<4>| x.mean_dim(0).mean_dim(2).mean_dim(3);
+        let mean = mean_of(x.clone());
+        let centred = x - mean.clone();
+        let variance = mean_of(centred.clone() * centred.clone());
+        for (index, statistic) in [(2, &mean), (3, &variance)] {
+            let name = self.graph.params[node.params[index].0].name.clone();
+            self.statistics.push((name, values(statistic.clone().detach())));
+        }
+        let gamma = self.param(node, 0).reshape([1, channels, 1, 1]);
+        let beta = self.param(node, 1).reshape([1, channels, 1, 1]);
+        centred / (variance + BATCH_NORM_EPSILON).sqrt() * gamma + beta
+    }
+}
+
+fn activate(x: BurnTensor<4>, function: Activation) -> BurnTensor<4> {
+    match function {
+        Activation::HardSwish => x.clone() * (x + 3.0).clamp(0.0, 6.0) / 6.0,
+        Activation::Relu => activation::relu(x),
+        Activation::Relu6 => x.clamp(0.0, 6.0),
+        Activation::LeakyRelu { slope } => activation::leaky_relu(x, f64::from(slope)),
+        Activation::HardSigmoid { slope } => (x * f64::from(slope) + 0.5).clamp(0.0, 1.0),
+        Activation::Sigmoid => activation::sigmoid(x),
+    }
+}
