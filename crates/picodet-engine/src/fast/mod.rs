@@ -3,24 +3,24 @@
 //!
 //! [`Fast::prepare`] folds the batch norms, turns the graph into a schedule (`lower.rs`), packs the weights and lays
 //! out one arena; [`FastPlan::run`] goes through the schedule image by image. Maps are channels last. With several
-//! threads each takes a band of rows of every step, so that it mostly reads what it wrote itself.
+//! threads each takes a band of rows of every step, so that it mostly reads what it wrote itself (`share.rs`).
 
-mod barrier;
 mod isa;
 mod kernel;
 mod lower;
 mod run;
 mod schedule;
+mod share;
 
 use std::time::Instant;
 
 use picodet_graph::{Graph, Weights, pass};
 
 use crate::{Engine, Feature, Plan, PlanError, RunError, check_plan};
-use barrier::{Barrier, Guard};
 pub use isa::Isa;
 use run::{Memory, run_step};
 use schedule::Schedule;
+use share::Share;
 
 /// The engine.
 #[derive(Clone, Copy, Debug)]
@@ -119,19 +119,15 @@ impl Plan for FastPlan {
         let memories: Vec<Memory> =
             (0..image.shape[0]).map(|n| self.memory(image, n, &mut outputs)).collect();
         let schedule = &self.schedule;
-        let barrier = Barrier::new(schedule.workers);
+        let share = Share::new(schedule.workers, schedule.steps.len() * memories.len());
         let work = |worker: usize| {
-            let _guard = Guard(&barrier);
-            for memory in &memories {
-                for step in &schedule.steps {
-                    execute(schedule, step, memory, worker);
-                    if !barrier.wait() {
-                        return;
-                    }
-                }
-            }
+            share.work(worker, |index, band| {
+                let (image, step) = (index / schedule.steps.len(), index % schedule.steps.len());
+                execute(schedule, &schedule.steps[step], &memories[image], band);
+            });
         };
         std::thread::scope(|scope| {
+            let work = &work;
             (1..schedule.workers).for_each(|worker| drop(scope.spawn(move || work(worker))));
             work(0);
         });
@@ -214,10 +210,10 @@ impl FastPlan {
     }
 }
 
-/// Runs one step's rows of one worker.
+/// Runs one band of rows of one step.
 #[allow(unsafe_code)]
-fn execute(schedule: &Schedule, step: &schedule::Step, memory: &Memory, worker: usize) {
+fn execute(schedule: &Schedule, step: &schedule::Step, memory: &Memory, band: usize) {
     // SAFETY: plans are made for instruction sets of this processor only; `FastPlan::memory` gives slices of the
-    // lengths that the schedule says, borrowed mutably while it runs, and callers wait between steps.
-    unsafe { run_step(schedule, step, memory, worker) }
+    // lengths that the schedule says, borrowed mutably while it runs, and `Share` begins a step when the one before is done.
+    unsafe { run_step(schedule, step, memory, band) }
 }

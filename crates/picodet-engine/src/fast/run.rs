@@ -20,7 +20,7 @@ pub(crate) struct Memory {
     pub(crate) outputs: Vec<*mut f32>,
 }
 
-// SAFETY: workers share the memory under the rule of `run_step`: between two barriers they write to different rows.
+// SAFETY: workers share the memory under the rule of `run_step`: within a step they write to different rows.
 unsafe impl Send for Memory {}
 // SAFETY: as above.
 unsafe impl Sync for Memory {}
@@ -33,8 +33,8 @@ fn band(height: usize, worker: usize, workers: usize) -> Range<usize> {
 /// Runs one step's rows of one worker.
 ///
 /// # Safety
-/// `memory` is what its fields say for `schedule`, the processor has `schedule.isa`, and all workers pass a barrier
-/// between two steps, each with another `worker < schedule.workers`. The planner has made sure that every run of
+/// `memory` is what its fields say for `schedule`, the processor has `schedule.isa`, each `worker <
+/// schedule.workers` (whoever runs its band) is run once a step, and no step begins before the last is done. The planner has made sure that every run of
 /// columns lies inside its buffer's stride and every size inside its cells.
 pub(crate) unsafe fn run_step(schedule: &Schedule, step: &Step, memory: &Memory, worker: usize) {
     let (isa, workers) = (schedule.isa, schedule.workers);
