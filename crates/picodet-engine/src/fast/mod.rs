@@ -46,9 +46,10 @@ impl Fast {
         Isa::available().contains(&isa).then_some(Self { isa, threads: 1 })
     }
 
-    /// The same engine with `threads` threads in each inference; 0 counts as 1.
+    /// The same engine with `threads` threads in each inference, from 1 to 256; WebAssembly has one.
     pub fn with_threads(self, threads: usize) -> Self {
-        Self { threads: threads.clamp(1, 256), ..self }
+        let most = if cfg!(target_family = "wasm") { 1 } else { 256 };
+        Self { threads: threads.clamp(1, most), ..self }
     }
 
     /// The instruction set that plans of this engine run with.
@@ -116,8 +117,9 @@ impl Plan for FastPlan {
 
     fn run(&mut self, image: &Feature) -> Result<Vec<(String, Feature)>, RunError> {
         let mut outputs = self.outputs(image)?;
+        let arena = self.arena();
         let memories: Vec<Memory> =
-            (0..image.shape[0]).map(|n| self.memory(image, n, &mut outputs)).collect();
+            (0..image.shape[0]).map(|n| self.memory(arena, image, n, &mut outputs)).collect();
         let schedule = &self.schedule;
         let share = Share::new(schedule.workers, schedule.steps.len() * memories.len());
         let work = |worker: usize| {
@@ -128,7 +130,10 @@ impl Plan for FastPlan {
         };
         std::thread::scope(|scope| {
             let work = &work;
-            (1..schedule.workers).for_each(|worker| drop(scope.spawn(move || work(worker))));
+            for worker in 1..schedule.workers {
+                // A thread that cannot be had is no loss but of time: the others do its bands.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, move || work(worker));
+            }
             work(0);
         });
         Ok(outputs)
@@ -157,7 +162,8 @@ impl FastPlan {
     /// As [`Plan::run`].
     pub fn profile(&mut self, image: &Feature, rounds: usize) -> Result<Vec<StepTime>, RunError> {
         let mut outputs = self.outputs(image)?;
-        let memory = self.memory(image, 0, &mut outputs);
+        let arena = self.arena();
+        let memory = self.memory(arena, image, 0, &mut outputs);
         let mut times = vec![Vec::with_capacity(rounds); self.schedule.steps.len()];
         for _ in 0..rounds.max(1) {
             for (step, times) in self.schedule.steps.iter().zip(&mut times) {
@@ -192,12 +198,23 @@ impl FastPlan {
         Ok(outputs.map(|(name, shape)| (name.clone(), zeros(shape))).collect())
     }
 
-    /// The memory of image `n` of a checked batch.
-    fn memory(&mut self, image: &Feature, n: usize, outputs: &mut [(String, Feature)]) -> Memory {
-        let len = 3 * self.input_size.0 * self.input_size.1;
+    /// The first number of the arena that begins a cache line.
+    fn arena(&mut self) -> *mut f32 {
         let begin = self.arena.as_ptr().align_offset(64).min(16);
+        self.arena[begin..].as_mut_ptr()
+    }
+
+    /// The memory of image `n` of a checked batch.
+    fn memory(
+        &self,
+        arena: *mut f32,
+        image: &Feature,
+        n: usize,
+        outputs: &mut [(String, Feature)],
+    ) -> Memory {
+        let len = 3 * self.input_size.0 * self.input_size.1;
         Memory {
-            arena: self.arena[begin..].as_mut_ptr(),
+            arena,
             image: image.data[n * len..(n + 1) * len].as_ptr(),
             outputs: outputs
                 .iter_mut()

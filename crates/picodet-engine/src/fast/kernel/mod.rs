@@ -33,7 +33,6 @@ macro_rules! dispatch {
         /// # Safety
         /// `isa` is one of [`crate::fast::Isa::available`], and the pointers in `args` are valid for what the fields say.
         pub(crate) unsafe fn $name(isa: crate::fast::Isa, args: &$args) {
-            use crate::fast::Isa;
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
             fn avx512(args: &$args) {
@@ -49,13 +48,13 @@ macro_rules! dispatch {
             match isa {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: the processor has the instruction set, the caller says.
-                Isa::Avx512 => unsafe { avx512(args) },
+                crate::fast::Isa::Avx512 => unsafe { avx512(args) },
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: as above.
-                Isa::Avx2 => unsafe { avx2(args) },
+                crate::fast::Isa::Avx2 => unsafe { avx2(args) },
                 #[cfg(target_arch = "aarch64")]
                 // SAFETY: every aarch64 processor has NEON.
-                Isa::Neon => unsafe { $generic::<crate::fast::kernel::lanes::Neon>(args) },
+                crate::fast::Isa::Neon => unsafe { $generic::<crate::fast::kernel::lanes::Neon>(args) },
                 // SAFETY: plain Rust; the pointers are the caller's promise.
                 _ => unsafe { $generic::<crate::fast::kernel::lanes::Portable>(args) },
             }
