@@ -75,6 +75,9 @@ pub(crate) struct Detect {
     /// Size of the network input [default: the model's]
     #[arg(long, value_parser = size, value_name = "HxW")]
     pub(crate) input_size: Option<(usize, usize)>,
+    /// Threads in each inference
+    #[arg(long, default_value_t = 1, value_name = "COUNT")]
+    pub(crate) threads: usize,
     /// Write copies of the images with the objects drawn in, into this folder
     #[arg(long, short, value_name = "FOLDER")]
     pub(crate) output: Option<PathBuf>,
@@ -399,6 +402,9 @@ pub(crate) struct Bench {
     /// Size of the network input [default: the model's]
     #[arg(long, value_parser = size, value_name = "HxW")]
     pub(crate) input_size: Option<(usize, usize)>,
+    /// Threads in each inference
+    #[arg(long, default_value_t = 1, value_name = "COUNT")]
+    pub(crate) threads: usize,
     /// Timed detections
     #[arg(long, default_value_t = 50, value_name = "COUNT")]
     pub(crate) runs: usize,

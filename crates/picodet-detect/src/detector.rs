@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use picodet_engine::{Engine, Feature, Plan, Reference};
+use picodet_engine::{Engine, Fast, Feature, Plan};
 use picodet_graph::pass;
 use picodet_image::{Image, Interpolation};
 
@@ -19,6 +19,8 @@ pub struct Options {
     pub input_size: Option<(usize, usize)>,
     /// The interpolation of the resize instead of the model's own.
     pub resize: Option<Interpolation>,
+    /// Threads in each inference; 0 counts as 1.
+    pub threads: usize,
 }
 
 /// A model made ready to detect.
@@ -50,7 +52,7 @@ impl Detector {
     /// # Errors
     /// When an option does not make sense or the engine refuses the model.
     pub fn new(model: &Model, options: &Options) -> Result<Self, Error> {
-        Self::with_engine(model, options, &Reference::<f32>::new())
+        Self::with_engine(model, options, &Fast::new().with_threads(options.threads))
     }
 
     /// As [`Detector::new`], on a given engine.

@@ -19,7 +19,7 @@ pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
         Some(path) => std::fs::read(path).with_context(|| path.display().to_string())?,
         None => noise(),
     };
-    let options = Options { input_size: command.input_size, ..Options::default() };
+    let options = Options { input_size: command.input_size, threads: command.threads, ..Options::default() };
     let measured = measure(&model, &options, &bytes, command.warmup, command.runs.max(1))?;
     let name = &model.metadata.variant;
     say(&match command.format {
