@@ -48,7 +48,7 @@ pub struct WriteReport {
     pub objects: usize,
     /// What the format could not hold.
     pub losses: Vec<Loss>,
-    /// Images that were to be copied but do not exist.
+    /// Images that were to be copied but do not exist, or lie outside the dataset and are no images.
     pub missing: Vec<PathBuf>,
 }
 
@@ -86,7 +86,8 @@ pub fn convert(
 /// * LabelMe: `<split>/` with images and JSON, `labels.txt`
 ///
 /// What a format cannot hold is counted in [`WriteReport::losses`]. Paths are made safe: nothing
-/// is written outside `out`, whatever the source's names say.
+/// is written outside `out`, whatever the source's names say, and of files outside the source
+/// only images are copied.
 ///
 /// # Errors
 /// [`DataError::OutputExists`], [`DataError::OutputInsideSource`], [`DataError::Io`], or
@@ -123,7 +124,9 @@ pub fn write(
                     continue;
                 };
                 let to = out.join(&folder).join(name);
-                if from.is_file() {
+                // A label must not carry any file of this machine (`../../.ssh/…`) into the copy.
+                let stays = stays_inside(&part.dataset.images[index].file);
+                if from.is_file() && (stays || read_header(&from).is_ok()) {
                     make_parent(&to)?;
                     fs::copy(&from, &to).map_err(|source| DataError::io(&from, source))?;
                 } else {
@@ -260,6 +263,11 @@ fn safe(path: &str) -> String {
         .filter(|part| !part.is_empty() && *part != "." && *part != ".." && !part.ends_with(':'))
         .collect();
     if parts.is_empty() { "unnamed".to_string() } else { parts.join("/") }
+}
+
+/// Whether a relative path has no way out of its folder (links aside).
+fn stays_inside(path: &str) -> bool {
+    !Path::new(path).is_absolute() && !path.split(['/', '\\']).any(|part| part == ".." || part.ends_with(':'))
 }
 
 /// The images' new names below their folder: safe, without the folders that all share (unless

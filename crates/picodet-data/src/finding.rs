@@ -112,7 +112,7 @@ kinds! {
     FileUnreadable "file-unreadable" Error "A label file or folder cannot be read or parsed." "repair or remove the file; the message says where the parser stopped";
     LabelNotUtf8 "label-not-utf8" Error "A label file is not UTF-8 text." "save the file as UTF-8";
     NameNotUtf8 "name-not-utf8" Warning "A file or folder name is not UTF-8." "rename it";
-    LinkLoop "link-loop" Warning "A link leads back to a folder above it." "remove the link";
+    LinkLoop "link-loop" Warning "A link leads back to a folder above it, or links multiply a folder." "remove the link";
     JsonNan "json-nan" Error "The JSON contains NaN or Infinity, which JSON does not have." "write null or leave the annotation out (Python: json.dump(…, allow_nan=False))";
     MissingField "missing-field" Error "A required field is missing." "add the field, or remove the entry";
     BadNumber "bad-number" Error "A coordinate or size is not a number." "write a plain decimal number";

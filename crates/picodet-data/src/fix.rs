@@ -81,14 +81,16 @@ fn repair(
     let mut dataset = Dataset { images: Vec::new(), classes: Vec::new(), ..source.clone() };
     // Classes of the same name become the first of them.
     let mut class_map = Vec::new();
+    let mut class_of: HashMap<&str, usize> = HashMap::new();
     for class in &source.classes {
-        match dataset.class_index(&class.name) {
-            Some(first) => {
+        match class_of.get(class.name.as_str()) {
+            Some(&first) => {
                 done("classes of the same name merged");
                 class_map.push(first);
             }
             None => {
                 class_map.push(dataset.classes.len());
+                class_of.insert(&class.name, dataset.classes.len());
                 dataset.classes.push(class.clone());
             }
         }

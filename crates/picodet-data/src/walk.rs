@@ -1,5 +1,6 @@
 //! Listing folders: sorted, bounded, proof against cyclic links and names that are not UTF-8.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::dataset::display;
@@ -8,12 +9,14 @@ use crate::finding::{Findings, Kind, Place};
 
 /// Deepest folder below the root.
 const MAX_DEPTH: usize = 32;
-/// Most entries looked at; a folder of links to folders of links could grow without end.
+/// Most ways to one folder that are followed: links to folders of links multiply without end.
+const MAX_WAYS: u32 = 8;
+/// Most entries looked at.
 const MAX_ENTRIES: usize = 20_000_000;
 
 /// All files under `root` whose lower-case extension is in `extensions`, as `/`-separated paths
 /// relative to `root`, sorted. Links to folders are followed unless they lead back to a folder
-/// that they lie in. Folders that start with a dot are skipped.
+/// that they lie in, or to one that was already listed under eight names. Folders that start with a dot are skipped.
 ///
 /// # Errors
 /// [`DataError::Io`] when `root` itself cannot be listed; [`DataError::BadArgument`] past
@@ -26,6 +29,7 @@ pub(crate) fn files(
     let top = root.canonicalize().map_err(|source| DataError::io(root, source))?;
     let mut found = Vec::new();
     let mut entries = 0usize;
+    let mut ways: HashMap<PathBuf, u32> = HashMap::new();
     // Each entry: the folder, its path relative to root, and the real folders above it.
     let mut todo: Vec<(PathBuf, String, Vec<PathBuf>)> = vec![(root.to_path_buf(), String::new(), vec![top])];
     while let Some((folder, relative, above)) = todo.pop() {
@@ -77,6 +81,16 @@ pub(crate) fn files(
                     Kind::LinkLoop,
                     Place::file(display(&path)),
                     "the link leads back to a folder that it lies in; not followed".to_string(),
+                );
+                continue;
+            }
+            let way = ways.entry(real.clone()).or_default();
+            *way += 1;
+            if *way > MAX_WAYS {
+                findings.push(
+                    Kind::LinkLoop,
+                    Place::file(display(&path)),
+                    format!("links lead to this folder in more than {MAX_WAYS} ways; not followed"),
                 );
                 continue;
             }

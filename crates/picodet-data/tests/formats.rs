@@ -220,11 +220,21 @@ fn hostile_names_stay_inside_the_output() {
         let out = folder.path().join(format!("deep/out/{format}"));
         write(&[Part { name: "../../evil", dataset: &dataset }], format, &out, Images::Copy).unwrap();
     }
+    // Nor does a name outside the dataset bring in what is no image.
+    put(folder.path().join("deep/secret.txt"), "secret");
+    dataset.images[0].file = "../secret.txt".to_string();
+    dataset.images[1].file = folder.path().join("deep/secret.txt").to_str().unwrap().to_string();
+    dataset.images[3].file = "..\\secret.txt".to_string();
+    for format in FORMATS {
+        let out = folder.path().join(format!("deep/out/{format}-2"));
+        let report = write(&[Part { name: "a", dataset: &dataset }], format, &out, Images::Copy).unwrap();
+        assert_eq!(report.missing.len(), 3, "{format}: {:?}", report.missing);
+    }
     let mut outside: Vec<_> =
         std::fs::read_dir(folder.path()).unwrap().flatten().map(|e| e.file_name()).collect();
     outside.retain(|name| name != "deep");
     assert!(outside.is_empty(), "{outside:?}");
-    assert_eq!(std::fs::read_dir(folder.path().join("deep")).unwrap().count(), 2);
+    assert_eq!(std::fs::read_dir(folder.path().join("deep")).unwrap().count(), 3);
 }
 
 #[test]

@@ -150,6 +150,23 @@ fn cyclic_links_names_and_pipes_do_not_hang() {
     assert_eq!(counts.get(&Kind::NameNotUtf8), Some(&1), "{counts:?}");
     assert_eq!(checked.datasets[0].images.len(), 1);
 
+    // Each level links twice to the next: 2^24 ways to the last, and one image there.
+    let ladder = tempfile::tempdir().unwrap();
+    for level in 0..24 {
+        let (here, next) = (format!("l{level}"), ladder.path().join(format!("l{}", level + 1)));
+        put(ladder.path().join(&here).join("x.txt"), "");
+        for side in ["a", "b"] {
+            symlink(&next, ladder.path().join(&here).join(side)).unwrap();
+        }
+    }
+    picture(ladder.path().join("l24/a.jpg"), 200, 100, 1);
+    put(ladder.path().join("data.yaml"), "train: l0\nnames: [a]\n");
+    let before = Instant::now();
+    let checked = check(ladder.path(), None, &CheckOptions::default()).unwrap();
+    assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
+    assert!(checked.report.findings.counts().contains_key(&Kind::LinkLoop));
+    assert!((1..=8).contains(&checked.datasets[0].images.len()));
+
     // A device never ends; it is no label file.
     symlink("/dev/zero", root.join("endless.json")).unwrap();
     assert!(Dataset::open(root.join("endless.json"), None).is_err());

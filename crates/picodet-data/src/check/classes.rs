@@ -97,8 +97,8 @@ fn names_of_one(names: &[&str], place: &Place, findings: &mut Findings) {
     }
 }
 
-fn untrained(
-    datasets: &[Dataset],
+fn untrained<'a>(
+    datasets: &'a [Dataset],
     order: &[&str],
     findings: &mut Findings,
     place: &dyn Fn(&Dataset) -> Place,
@@ -107,14 +107,17 @@ fn untrained(
     let Some(train) = datasets.iter().find(is_train) else {
         return;
     };
-    let count = |dataset: &Dataset, name: &str| -> usize {
-        let counts = dataset.class_counts();
-        dataset.class_index(name).and_then(|index| counts.get(index).copied()).unwrap_or(0)
+    // By name; the first of classes with the same name.
+    let counts = |dataset: &'a Dataset| -> HashMap<&'a str, usize> {
+        let names = dataset.classes.iter().map(|class| class.name.as_str());
+        names.zip(dataset.class_counts()).rev().collect()
     };
+    let in_train = counts(train);
     for dataset in datasets.iter().filter(|dataset| !is_train(dataset)) {
+        let in_this = counts(dataset);
         for &name in order {
-            let here = count(dataset, name);
-            if here > 0 && train.class_index(name).is_some() && count(train, name) == 0 {
+            let here = in_this.get(name).copied().unwrap_or(0);
+            if here > 0 && in_train.get(name) == Some(&0) {
                 let message = format!(
                     "class `{name}` occurs {here} times in `{}` and never in `{}`",
                     dataset.split_name(),
