@@ -46,6 +46,33 @@ pub fn boxes<T: Real>(levels: &[LevelMaps<'_, T>], image: usize) -> Vec<[T; 4]> 
     boxes
 }
 
+/// As [`boxes`], but only where some class scores above `threshold`: nobody looks at the other boxes, which are zero.
+/// `scores` is what [`scores`](self::scores) gave for the same image.
+pub fn boxes_above<T: Real>(
+    levels: &[LevelMaps<'_, T>],
+    image: usize,
+    scores: &[T],
+    threshold: T,
+) -> Vec<[T; 4]> {
+    let count = anchor_count(levels);
+    let mut wanted = vec![false; count];
+    for scores in scores.chunks(count.max(1)) {
+        for (wanted, &score) in wanted.iter_mut().zip(scores) {
+            *wanted |= score > threshold;
+        }
+    }
+    let mut boxes = vec![[T::ZERO; 4]; count];
+    let mut first = 0;
+    for level in levels {
+        let [_, _, height, width] = level.reg.shape;
+        for cell in (0..height * width).filter(|cell| wanted[first + cell]) {
+            boxes[first + cell] = box_at(level, image, cell / width, cell % width);
+        }
+        first += height * width;
+    }
+    boxes
+}
+
 /// The box of one cell, in pixels of the network input.
 pub fn box_at<T: Real>(level: &LevelMaps<'_, T>, image: usize, y: usize, x: usize) -> [T; 4] {
     let [_, _, _, width] = level.reg.shape;
@@ -84,6 +111,18 @@ mod tests {
         logits[5] = 100.0;
         assert!((integral(logits) - 5.0).abs() < 1e-12);
         assert!((integral([3.0f32; BINS]) - 3.5).abs() < 1e-6);
+    }
+
+    #[test]
+    fn boxes_that_nobody_looks_at_are_left_out() {
+        let mut score = Feature::<f64>::zeros([1, 2, 2, 3]);
+        score.data[7] = 0.5;
+        let reg = Feature::<f64>::zeros([1, REG_CHANNELS, 2, 3]);
+        let levels = [LevelMaps { score: &score, reg: &reg, stride: 8 }];
+        let all = boxes(&levels, 0);
+        let some = boxes_above(&levels, 0, &scores(&levels, 0), 0.4);
+        assert_eq!(some[1], all[1]);
+        assert!(some.iter().enumerate().all(|(anchor, bbox)| anchor == 1 || *bbox == [0.0; 4]));
     }
 
     #[test]

@@ -125,8 +125,8 @@ impl Detector {
 
         let levels = level_maps(&outputs, &self.strides);
         let scores = decode::scores(&levels, 0);
-        let boxes: Vec<_> =
-            decode::boxes(&levels, 0).into_iter().map(|bbox| InputBox(bbox).to_image(scale)).collect();
+        let boxes = decode::boxes_above(&levels, 0, &scores, self.nms.score_threshold);
+        let boxes: Vec<_> = boxes.into_iter().map(|bbox| InputBox(bbox).to_image(scale)).collect();
         let detections = self.nms.run(&scores, &boxes);
         let times = StageTimes {
             preprocess: preprocessed - start,
