@@ -190,6 +190,17 @@ unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(
                 a8 = a8.add(1);
             }
         }
+        let plain = args.residual.is_null() && args.columns - first >= NV * V::LEN;
+        if plain && args.act == Some(Activation::HardSwish) {
+            // The usual case, straight from the registers. Masks here would send the sums to memory again.
+            for i in 0..MR {
+                for j in 0..NV {
+                    let to = args.out.add((row + i) * args.out_stride + first + j * V::LEN);
+                    activate(acc[i][j], Some(Activation::HardSwish)).store(to);
+                }
+            }
+            return;
+        }
         // The sums leave the registers here, in one go: an epilogue that kept them there would make the compiler
         // keep them in memory during the loop as well.
         let mut sums = [0.0f32; MOST];
