@@ -116,6 +116,9 @@ pub(crate) struct Info {
     /// Show every operation in order instead of the tree
     #[arg(long)]
     pub(crate) nodes: bool,
+    /// Show the engine's schedule on this processor instead of the tree; needs a model with weights
+    #[arg(long, conflicts_with = "nodes")]
+    pub(crate) plan: bool,
     /// Machine-readable summary
     #[arg(long)]
     pub(crate) json: bool,

@@ -133,6 +133,10 @@ fn info_and_models_show_what_there_is() {
     assert!(code == 0 && info.contains("351.0 M") && info.contains("tower"), "{info}");
     let (code, info, _) = run(&["info"]);
     assert!(code == 0 && info.contains("Apache-2.0") && info.contains("figure_caption"), "{info}");
+    let (code, plan, err) = run(&["info", "--plan"]);
+    assert!(code == 0 && plan.contains("backbone.stem"), "{err}{plan}");
+    let (code, _, err) = run(&["info", "v2_l_640", "--plan"]);
+    assert!(code == 2 && err.contains("without weights"), "{err}");
     let (_, json, _) = run(&["info", "v2_l_640", "--json"]);
     let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(value["parameters"], 5_804_500);

@@ -74,9 +74,7 @@ impl Detector {
         }
         let (graph, weights) = pass::fold_batch_norm(&model.graph, &model.weights);
         let graph = pass::keep_outputs(&graph, |name| name.starts_with("score.") || name.starts_with("reg."));
-        let used = |name: &String| graph.params.iter().any(|param| &param.name == name);
-        let weights = weights.iter().filter(|(name, _)| used(name));
-        let weights = weights.map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
+        let weights = pass::keep_weights(&graph, &weights);
         let plan = engine.plan(&graph, &weights, options.input_size.unwrap_or(metadata.input_size))?;
         Ok(Self {
             plan,

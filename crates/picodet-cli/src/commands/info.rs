@@ -4,8 +4,9 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
-use picodet::graph::Graph;
+use anyhow::{Result, bail};
+use picodet::engine::Fast;
+use picodet::graph::{Graph, Weights, pass};
 use picodet::zoo::{classifiers, variant};
 use serde_json::json;
 
@@ -21,6 +22,8 @@ struct Subject {
     classes: Vec<String>,
     origin: String,
     licence: String,
+    /// `None` for a network without weights.
+    weights: Option<Weights>,
 }
 
 pub(crate) fn run(command: &Info) -> Result<ExitCode> {
@@ -31,6 +34,8 @@ pub(crate) fn run(command: &Info) -> Result<ExitCode> {
     } else {
         let layers = if command.nodes {
             subject.graph.dump()
+        } else if command.plan {
+            plan(&subject)?
         } else {
             subject.graph.tree(subject.input_size, command.depth)
         };
@@ -50,6 +55,7 @@ fn find(name: &str) -> Result<Subject> {
             classes: variant.classes.iter().map(ToString::to_string).collect(),
             origin: "a network without weights".to_owned(),
             licence: "-".to_owned(),
+            weights: None,
         });
     }
     if let Some(variant) = classifiers().iter().find(|variant| !exists && variant.name == name) {
@@ -60,6 +66,7 @@ fn find(name: &str) -> Result<Subject> {
             classes: Vec::new(),
             origin: "a network without weights".to_owned(),
             licence: "-".to_owned(),
+            weights: None,
         });
     }
     let arguments = ModelArguments { model: name.to_owned(), offline: false, sha256: None };
@@ -72,7 +79,19 @@ fn find(name: &str) -> Result<Subject> {
         classes: model.metadata.classes,
         origin: model.metadata.origin,
         licence: model.metadata.licence,
+        weights: Some(model.weights),
     })
+}
+
+/// The schedule that the fast engine makes of a model.
+fn plan(subject: &Subject) -> Result<String> {
+    let Some(weights) = &subject.weights else {
+        bail!("{} is a network without weights, which cannot be planned; give a model file", subject.name);
+    };
+    let graph =
+        pass::keep_outputs(&subject.graph, |name| name.starts_with("score.") || name.starts_with("reg."));
+    let weights = pass::keep_weights(&graph, weights);
+    Ok(Fast::new().prepare(&graph, &weights, subject.input_size)?.describe())
 }
 
 fn summary(subject: &Subject) -> String {

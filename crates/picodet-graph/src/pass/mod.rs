@@ -4,4 +4,4 @@ mod fold_batch_norm;
 mod prune;
 
 pub use fold_batch_norm::{fold_batch_norm, fold_batch_norm_structure};
-pub use prune::keep_outputs;
+pub use prune::{keep_outputs, keep_weights};

@@ -1,6 +1,6 @@
 //! Keeps what leads to the outputs that a reader asks for.
 
-use crate::{Graph, NodeId, Output, ParamId};
+use crate::{Graph, NodeId, Output, ParamId, Weights};
 
 /// The graph with only the outputs named by `keep`, and without the nodes and parameters that none of them needs.
 ///
@@ -28,4 +28,10 @@ pub fn keep_outputs(graph: &Graph, keep: impl Fn(&str) -> bool) -> Graph {
     }
     result.outputs = outputs.iter().map(|o| Output { name: o.name.clone(), node: index[o.node.0] }).collect();
     result
+}
+
+/// The weights that `graph` has parameters for, and no others: what [`keep_outputs`] leaves of a larger network's.
+pub fn keep_weights(graph: &Graph, weights: &Weights) -> Weights {
+    let kept = graph.params.iter().filter_map(|param| weights.get_key_value(&param.name));
+    kept.map(|(name, tensor)| (name.clone(), tensor.clone())).collect()
 }
