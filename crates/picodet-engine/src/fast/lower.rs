@@ -8,9 +8,10 @@
 use picodet_graph::{Activation, Convolution, Graph, NodeId, Op, ResizeFactor, Tensor};
 
 use super::Isa;
-use super::kernel::{Run, gemm};
+use super::kernel::{Run, gemm, stem};
 use super::schedule::{
-    Buffer, BufferId, DenseSource, Elementwise, Operation, Residual, Schedule, Step, View, Weights, place,
+    Buffer, BufferId, DenseKind, DenseSource, Elementwise, Operation, Residual, Schedule, Step, View,
+    Weights, place,
 };
 
 /// A convolution with what it takes up.
@@ -19,6 +20,8 @@ struct Fused {
     convolution: usize,
     residual: Option<NodeId>,
     act: Option<Activation>,
+    /// Whether a max pool follows.
+    pool: bool,
 }
 
 struct Lowering<'a> {
@@ -132,7 +135,7 @@ impl Lowering<'_> {
             match node.op {
                 Op::Convolution(op) => {
                     let in_channels = self.graph.node(node.inputs[0]).shape.channels;
-                    let mut fused = Fused { convolution: index, residual: None, act: None };
+                    let mut fused = Fused { convolution: index, residual: None, act: None, pool: false };
                     let mut last = index;
                     if let Some(reader) = alone(last)
                         && self.graph.nodes[reader].op == Op::Add
@@ -150,6 +153,14 @@ impl Lowering<'_> {
                         && let Op::Activation(act) = self.graph.nodes[reader].op
                     {
                         fused.act = Some(act);
+                        self.inner[last] = true;
+                        last = reader;
+                    }
+                    if let Some(reader) = alone(last)
+                        && self.graph.nodes[reader].op == Op::MaxPool
+                        && self.reads_planar(index)
+                    {
+                        fused.pool = true;
                         self.inner[last] = true;
                         last = reader;
                     }
@@ -293,7 +304,7 @@ impl Lowering<'_> {
                 self.pointwise(index, &from, None, out_features, &at, &bias, None, None, first);
                 view((first..first + out_features).collect())
             }
-            Op::Convolution(_) | Op::Add | Op::Activation(_) if self.fused[index].is_some() => {
+            Op::Convolution(_) | Op::Add | Op::Activation(_) | Op::MaxPool if self.fused[index].is_some() => {
                 self.convolution(index)
             }
             Op::GlobalAveragePool => self.global_average_pool(index),
@@ -336,20 +347,28 @@ impl Lowering<'_> {
         named || readers.any(|node| !reads_planar(&node.op))
     }
 
+    /// Whether a node is a convolution that takes the image as it comes.
+    fn reads_planar(&self, index: usize) -> bool {
+        let node = &self.graph.nodes[index];
+        let planar = |op: &Convolution| op.groups == 1 && !is_pointwise(op);
+        matches!(&node.op, Op::Convolution(op) if planar(op))
+            && matches!(self.graph.node(node.inputs[0]).op, Op::Input)
+    }
+
     fn convolution(&mut self, index: usize) -> View {
-        let Some(Fused { convolution, residual, act }) = self.fused[index] else {
+        let Some(Fused { convolution, residual, act, pool }) = self.fused[index] else {
             return self.elementwise(index);
         };
         let node = &self.graph.nodes[convolution];
         let Op::Convolution(op) = node.op else { return self.elementwise(index) };
         let input = node.inputs[0];
         let [in_channels, in_height, in_width] = self.graph.node(input).shape.resolve(self.input_size);
-        let [channels, height, width] = node.shape.resolve(self.input_size);
+        let [channels, height, width] = self.graph.nodes[index].shape.resolve(self.input_size);
         let weight = self.data(convolution, 0);
         let mut bias = self.data(convolution, 1);
         bias.resize(channels, 0.0);
         let scale = self.folded_scale[input.0].then(|| self.value(self.graph.node(input).inputs[1]));
-        let planar = matches!(self.graph.node(input).op, Op::Input) && op.groups == 1 && !is_pointwise(&op);
+        let planar = self.reads_planar(convolution);
         let from = if planar {
             let columns = (0..in_channels).collect();
             View { buffer: 0, columns, height: in_height, width: in_width }
@@ -386,7 +405,8 @@ impl Lowering<'_> {
                 let rows = out_group * in_group * op.kernel * op.kernel;
                 let weight = &weight[group * rows..(group + 1) * rows];
                 let bias = &bias[group * out_group..(group + 1) * out_group];
-                self.dense(index, planar, &part, &op, weight, bias, with, then, first + group * out_group);
+                let column = first + group * out_group;
+                self.dense(index, planar, &part, &op, weight, bias, with, then, pool, column);
             }
         }
         let result = View { buffer, columns, height, width };
@@ -515,6 +535,7 @@ impl Lowering<'_> {
         bias: &[f32],
         residual: Residual,
         act: Option<Activation>,
+        pool: bool,
         column: usize,
     ) {
         let (kernel, channels, columns) = (op.kernel, from.columns.len(), bias.len());
@@ -532,11 +553,18 @@ impl Lowering<'_> {
             };
             weight[(n * channels + channel) * kernel * kernel + cell]
         };
-        let isa = self.isa;
-        let weights = if columns == 1 && residual.is_none() {
+        let kind = if planar && residual.is_none() && (kernel, op.stride) == (stem::KERNEL, stem::STRIDE) {
+            DenseKind::Stem
+        } else if columns == 1 && residual.is_none() {
+            DenseKind::Dot
+        } else {
+            DenseKind::Product
+        };
+        let lanes = if kind == DenseKind::Stem { stem::lanes(self.isa, columns) } else { self.isa.lanes() };
+        let weights = if kind == DenseKind::Dot {
             (0..k).map(|row| at(row, 0)).collect()
         } else {
-            gemm::pack(k, columns, isa.lanes(), at)
+            gemm::pack(k, columns, lanes, at)
         };
         let (source, runs) = if planar {
             (DenseSource::Image, (0..channels * kernel).map(|row| (row * padded_width, kernel)).collect())
@@ -544,23 +572,28 @@ impl Lowering<'_> {
             let runs = (0..kernel).map(|row| (row * padded_width * channels, kernel * channels)).collect();
             (DenseSource::Buffer(from.buffer, zip_runs(&order, &from.columns, None, 0)), runs)
         };
-        let scratch = self.scratch(self.workers * (kernel * padded_width * channels).next_multiple_of(16));
+        let rows = (kernel * padded_width * channels).next_multiple_of(16);
+        let strip = if pool { 3 * out_size.1 * columns.next_multiple_of(16) } else { 0 };
+        let scratch = self.scratch(self.workers * (rows + strip));
         let macs = (out_size.0 * out_size.1 * k * columns) as u64;
         let operation = Operation::Dense {
+            kind,
             source,
             channels,
             kernel,
             stride: op.stride,
             runs,
             weights,
-            bias: padded(bias.iter().copied(), isa.lanes()),
+            bias: padded(bias.iter().copied(), lanes),
             columns,
             residual,
             act,
+            pool,
             to: self.class[index],
             column,
             scratch,
         };
+        let out_size = if pool { (out_size.0.div_ceil(2), out_size.1.div_ceil(2)) } else { out_size };
         self.push(index, operation, size, out_size, macs);
     }
 

@@ -6,8 +6,9 @@ use std::ops::Range;
 use super::kernel::depthwise::{Depthwise, depthwise};
 use super::kernel::gemm::{Dot, Gemm, dot, gemm};
 use super::kernel::pixelwise::{Kind, Pixelwise, SumCells, pixelwise, sum_cells};
+use super::kernel::stem::{Stem, stem};
 use super::kernel::{Run, transpose};
-use super::schedule::{BufferId, DenseSource, Elementwise, Operation, Schedule, Step, Weights};
+use super::schedule::{BufferId, DenseKind, DenseSource, Elementwise, Operation, Schedule, Step, Weights};
 
 /// The memory of one inference.
 #[derive(Clone)]
@@ -84,6 +85,7 @@ pub(crate) unsafe fn run_step(schedule: &Schedule, step: &Step, memory: &Memory,
                 );
             }
             Operation::Dense {
+                kind,
                 source,
                 channels,
                 kernel,
@@ -94,14 +96,38 @@ pub(crate) unsafe fn run_step(schedule: &Schedule, step: &Step, memory: &Memory,
                 columns,
                 residual,
                 act,
+                pool,
                 to,
                 column,
                 scratch,
             } => {
-                let len = (kernel * (width + kernel - 1) * channels).next_multiple_of(16);
-                let scratch = at(*scratch).add(worker * len);
+                let full = (height.div_ceil(*step_size), width.div_ceil(*step_size));
+                let padded = (kernel * (width + kernel - 1) * channels).next_multiple_of(16);
+                // Rows of the strip that the pool reads.
+                let strip_stride = columns.next_multiple_of(16);
+                let strip_row = full.1 * strip_stride;
+                let each = if *pool { padded + 3 * strip_row } else { padded };
+                let scratch = at(*scratch).add(worker * each);
                 let planar = matches!(source, DenseSource::Image);
-                for y in rows {
+                let a_stride = if planar { *step_size } else { step_size * channels };
+                let make_row = |y: usize, out: *mut f32, out_stride: usize| {
+                    if *kind == DenseKind::Stem {
+                        stem(
+                            isa,
+                            &Stem {
+                                image: memory.image,
+                                size: (height, width),
+                                row: y,
+                                weights,
+                                columns: *columns,
+                                bias,
+                                out,
+                                out_stride,
+                                act: *act,
+                            },
+                        );
+                        return;
+                    }
                     let first = (y * step_size) as isize - (kernel / 2) as isize;
                     match source {
                         DenseSource::Image => {
@@ -112,28 +138,27 @@ pub(crate) unsafe fn run_step(schedule: &Schedule, step: &Step, memory: &Memory,
                             pad_cells(source, copied, *channels, (height, width), *kernel, first, scratch);
                         }
                     }
-                    let cell = y * out_width;
                     let (residual, residual_stride) =
                         residual.map_or((std::ptr::null(), 0), |(buffer, column)| {
-                            (at(buffer).add(cell * stride(buffer) + column).cast_const(), stride(buffer))
+                            let cell = at(buffer).add(y * full.1 * stride(buffer));
+                            (cell.add(column).cast_const(), stride(buffer))
                         });
-                    let a_stride = if planar { *step_size } else { step_size * channels };
-                    if *columns == 1 && residual.is_null() {
+                    if *kind == DenseKind::Dot {
                         dot(
                             isa,
                             &Dot {
                                 a: scratch,
                                 a_stride,
                                 runs,
-                                rows: out_width,
+                                rows: full.1,
                                 weights,
                                 bias: bias[0],
-                                out: at(*to).add(cell * stride(*to) + column),
-                                out_stride: stride(*to),
+                                out,
+                                out_stride,
                                 act: *act,
                             },
                         );
-                        continue;
+                        return;
                     }
                     gemm(
                         isa,
@@ -141,15 +166,52 @@ pub(crate) unsafe fn run_step(schedule: &Schedule, step: &Step, memory: &Memory,
                             a: scratch,
                             a_stride,
                             runs,
-                            rows: out_width,
+                            rows: full.1,
                             b: weights,
                             columns: *columns,
                             bias,
-                            out: at(*to).add(cell * stride(*to) + column),
-                            out_stride: stride(*to),
+                            out,
+                            out_stride,
                             residual,
                             residual_stride,
                             act: *act,
+                        },
+                    );
+                };
+                if !pool {
+                    for y in rows {
+                        let cell = y * out_width;
+                        make_row(y, at(*to).add(cell * stride(*to) + column), stride(*to));
+                    }
+                    return;
+                }
+                // Three rows at a time stay in the cache, each where the one three above it was: their order does not
+                // matter. In place of a row outside there is its neighbour once more.
+                let strip = scratch.add(padded);
+                let copied = [Run { source: 0, other: 0, destination: *column, len: *columns }];
+                for (done, y) in rows.enumerate() {
+                    for below in if done == 0 { 0 } else { 1 }..3 {
+                        let row = (2 * y + below).saturating_sub(1).min(full.0 - 1);
+                        make_row(row, strip.add((2 * y + below) % 3 * strip_row), strip_stride);
+                    }
+                    let cell = y * out_width;
+                    pixelwise(
+                        isa,
+                        &Pixelwise {
+                            kind: Kind::MaxPool,
+                            // Row 1 of a pool reads rows 1 to 3.
+                            source: strip.wrapping_sub(strip_row),
+                            source_stride: strip_stride,
+                            size: (4, full.1),
+                            other: std::ptr::null(),
+                            other_stride: 0,
+                            out: at(*to)
+                                .wrapping_add(cell * stride(*to))
+                                .wrapping_sub(out_width * stride(*to)),
+                            out_stride: stride(*to),
+                            out_width,
+                            rows: 1..2,
+                            runs: &copied,
                         },
                     );
                 }
@@ -261,28 +323,18 @@ pub(crate) unsafe fn run_step(schedule: &Schedule, step: &Step, memory: &Memory,
                 let first = rows.start * width;
                 let (cells, plane) = (rows.len() * width, height * width);
                 let out = memory.outputs[*output].add(first);
-                let source = at(*from).add(first * stride(*from));
-                transpose::to_planes(source, stride(*from), columns, cells, out, plane);
-                if act.is_some() {
-                    // Each plane is one long cell.
-                    let runs = [Run { source: 0, other: 0, destination: 0, len: cells }];
-                    pixelwise(
-                        isa,
-                        &Pixelwise {
-                            kind: Kind::Activate(*act),
-                            source: out,
-                            source_stride: plane,
-                            size: (columns.len(), 1),
-                            other: std::ptr::null(),
-                            other_stride: 0,
-                            out,
-                            out_stride: plane,
-                            out_width: 1,
-                            rows: 0..columns.len(),
-                            runs: &runs,
-                        },
-                    );
-                }
+                transpose::to_planes(
+                    isa,
+                    &transpose::ToPlanes {
+                        source: at(*from).add(first * stride(*from)),
+                        stride: stride(*from),
+                        columns,
+                        cells,
+                        out,
+                        plane,
+                        act: *act,
+                    },
+                );
             }
         }
     }

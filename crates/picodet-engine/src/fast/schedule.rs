@@ -64,6 +64,17 @@ pub(crate) enum DenseSource {
     Buffer(BufferId, Vec<Run>),
 }
 
+/// The kernel of a dense convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DenseKind {
+    /// 3×3 at step 2 over the image.
+    Stem,
+    /// To one column.
+    Dot,
+    /// Any other.
+    Product,
+}
+
 /// What is added to a convolution before its activation: a buffer and its first column.
 pub(crate) type Residual = Option<(BufferId, usize)>;
 
@@ -108,6 +119,7 @@ pub(crate) enum Operation {
     },
     /// Any other convolution over all channels of a group.
     Dense {
+        kind: DenseKind,
         source: DenseSource,
         channels: usize,
         kernel: usize,
@@ -120,9 +132,11 @@ pub(crate) enum Operation {
         columns: usize,
         residual: Residual,
         act: Option<Activation>,
+        /// Whether the result is max-pooled at once; `Step::out_size` is what the pool makes.
+        pool: bool,
         to: BufferId,
         column: usize,
-        /// One part a worker: the padded rows below a row of the result.
+        /// One part a worker: the padded rows below a row of the result, then three rows for the pool.
         scratch: BufferId,
     },
     /// A depthwise convolution.
@@ -208,7 +222,9 @@ impl Operation {
         match self {
             Self::Import { .. } => "import".into(),
             Self::Pointwise { .. } => "pointwise".into(),
-            Self::Dense { kernel, stride, .. } => format!("dense {kernel}x{kernel}/{stride}"),
+            Self::Dense { kernel, stride, pool, .. } => {
+                format!("dense {kernel}x{kernel}/{stride}{}", if *pool { " max pool" } else { "" })
+            }
             Self::Depthwise { kernel, stride, .. } => format!("depthwise {kernel}x{kernel}/{stride}"),
             Self::ScaleWeights { .. } => "scale weights".into(),
             Self::Elementwise { kind, .. } => match kind {

@@ -9,11 +9,14 @@
 use picodet_graph::Activation;
 
 use super::activate::activate;
-use super::dispatch;
 use super::lanes::Lanes;
+use super::{dispatch, prefetch};
 
 /// Bytes of the left matrix that all panels go over before the next rows come: a part of a level-2 cache.
 const BLOCK_BYTES: usize = 192 << 10;
+
+/// Numbers in a cache line.
+const LINE: usize = 16;
 
 /// What [`gemm`] multiplies.
 pub(crate) struct Gemm<'a> {
@@ -162,32 +165,51 @@ unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(
                 line[j] = bias;
             }
         }
+        // What the result overwrites has to be in the cache as well.
+        let mut target = args.out.wrapping_add(row * args.out_stride + first).cast_const();
+        for _ in 0..MR {
+            for line in (0..NV * V::LEN).step_by(LINE) {
+                prefetch(target.wrapping_add(line));
+            }
+            target = target.wrapping_add(args.out_stride);
+        }
         let base = args.a.add(row * stride);
         for &(column, len) in args.runs {
             // Three moving pointers and one stride address all twelve rows without spilling.
             let mut a0 = base.add(column);
             let mut a4 = if MR > 4 { a0.add(4 * stride) } else { a0 };
             let mut a8 = if MR > 8 { a0.add(8 * stride) } else { a0 };
-            for _ in 0..len {
-                let mut right = [V::splat(0.0); NV];
-                for (j, right) in right.iter_mut().enumerate() {
-                    *right = V::load(b.add(j * V::LEN));
+            let mut left = len;
+            while left > 0 {
+                let part = left.min(LINE);
+                left -= part;
+                // The next tile's rows come while this one is multiplied, a cache line of each at a time.
+                let mut ahead = a0.wrapping_add(MR * stride);
+                for _ in 0..MR {
+                    prefetch(ahead);
+                    ahead = ahead.wrapping_add(stride);
                 }
-                for i in 0..MR {
-                    let pointer = match i / 4 {
-                        0 => a0,
-                        1 => a4,
-                        _ => a8,
-                    };
-                    let left = V::splat(*pointer.add(i % 4 * stride));
-                    for j in 0..NV {
-                        acc[i][j] = left.mul_add(right[j], acc[i][j]);
+                for _ in 0..part {
+                    let mut right = [V::splat(0.0); NV];
+                    for (j, right) in right.iter_mut().enumerate() {
+                        *right = V::load(b.add(j * V::LEN));
                     }
+                    for i in 0..MR {
+                        let pointer = match i / 4 {
+                            0 => a0,
+                            1 => a4,
+                            _ => a8,
+                        };
+                        let left = V::splat(*pointer.add(i % 4 * stride));
+                        for j in 0..NV {
+                            acc[i][j] = left.mul_add(right[j], acc[i][j]);
+                        }
+                    }
+                    b = b.add(NV * V::LEN);
+                    a0 = a0.add(1);
+                    a4 = a4.add(1);
+                    a8 = a8.add(1);
                 }
-                b = b.add(NV * V::LEN);
-                a0 = a0.add(1);
-                a4 = a4.add(1);
-                a8 = a8.add(1);
             }
         }
         let plain = args.residual.is_null() && args.columns - first >= NV * V::LEN;

@@ -8,6 +8,7 @@ pub(crate) mod depthwise;
 pub(crate) mod gemm;
 pub(crate) mod lanes;
 pub(crate) mod pixelwise;
+pub(crate) mod stem;
 #[cfg(test)]
 mod tests;
 pub(crate) mod transpose;
@@ -23,6 +24,19 @@ pub(crate) struct Run {
     pub(crate) destination: usize,
     /// Number of columns.
     pub(crate) len: usize,
+}
+
+/// Asks for the cache line at `address`, which need not be valid.
+#[inline(always)]
+pub(crate) fn prefetch(address: *const f32) {
+    // SAFETY: SSE is part of every x86-64 processor, and a prefetch of any address does nothing but fill a cache.
+    #[cfg(target_arch = "x86_64")]
+    #[allow(unsafe_code)]
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
 }
 
 /// Defines `$name(isa, args)`, which runs `$generic::<V>(args)` compiled for `isa`.

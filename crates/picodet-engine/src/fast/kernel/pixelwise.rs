@@ -48,7 +48,8 @@ pub(crate) enum Kind<'a> {
 pub(crate) struct Pixelwise<'a> {
     /// What is done.
     pub(crate) kind: Kind<'a>,
-    /// First cell of the source, `size` cells of `source_stride` numbers.
+    /// First cell of the source, `size` cells of `source_stride` numbers; the kinds that change the size need only the
+    /// rows below `rows`.
     pub(crate) source: *const f32,
     /// Numbers from one source cell to the next.
     pub(crate) source_stride: usize,
@@ -79,16 +80,23 @@ dispatch!(
 /// As [`pixelwise`].
 #[inline(always)]
 unsafe fn pixelwise_lanes<V: Lanes>(args: &Pixelwise<'_>) {
-    let (height, width) = args.size;
+    let width = args.size.1;
+    if matches!(args.kind, Kind::MaxPool) {
+        // SAFETY: the caller's promise, handed on.
+        args.rows.clone().for_each(|y| unsafe { pool_row::<V>(args, y) });
+        return;
+    }
     for y in args.rows.clone() {
         for x in 0..args.out_width {
             let cell = y * args.out_width + x;
             // SAFETY: the caller's promise: `cell` is a cell of the result, of `other`, and, for the kinds that keep
             // the size, of the source; the other kinds clip their positions to the source. Runs lie inside cells.
             unsafe {
-                let at =
-                    |row: usize, column: usize| args.source.add((row * width + column) * args.source_stride);
-                let out = args.out.add(cell * args.out_stride);
+                // The source may begin before its memory does when only some of its rows are there.
+                let at = |row: usize, column: usize| {
+                    args.source.wrapping_add((row * width + column) * args.source_stride)
+                };
+                let out = args.out.wrapping_add(cell * args.out_stride);
                 let other = args.other.wrapping_add(cell * args.other_stride);
                 match args.kind {
                     Kind::Activate(act) => {
@@ -125,20 +133,8 @@ unsafe fn pixelwise_lanes<V: Lanes>(args: &Pixelwise<'_>) {
                                 .sqrt()
                         });
                     }
-                    Kind::MaxPool => {
-                        let rows = (2 * y).saturating_sub(1)..(2 * y + 2).min(height);
-                        let columns = (2 * x).saturating_sub(1)..(2 * x + 2).min(width);
-                        each::<V>(args.runs, out, |run, done, n| {
-                            let mut most = V::splat(f32::NEG_INFINITY);
-                            for row in rows.clone() {
-                                for column in columns.clone() {
-                                    most =
-                                        most.larger(V::load_part(at(row, column).add(run.source + done), n));
-                                }
-                            }
-                            most
-                        });
-                    }
+                    // By whole rows, below.
+                    Kind::MaxPool => {}
                     Kind::Upsample => {
                         let from = at(y / 2, x / 2);
                         each::<V>(args.runs, out, |run, done, n| {
@@ -155,6 +151,56 @@ unsafe fn pixelwise_lanes<V: Lanes>(args: &Pixelwise<'_>) {
                             let bottom = load(y1, x0).mul(fx0).add(load(y1, x1).mul(fx1));
                             top.mul(fy0).add(bottom.mul(fy1))
                         });
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One row of a max pool: a vector of channels goes along the row and keeps the largest of each column of three.
+///
+/// # Safety
+/// As [`pixelwise`].
+#[inline(always)]
+unsafe fn pool_row<V: Lanes>(args: &Pixelwise<'_>, y: usize) {
+    let (height, width) = args.size;
+    let above = (2 * y).saturating_sub(1);
+    let below = (2 * y + 1).min(height - 1);
+    for run in args.runs {
+        for done in (0..run.len).step_by(V::LEN) {
+            let n = (run.len - done).min(V::LEN);
+            // SAFETY: the caller's promise; rows and columns beside the map are replaced by the nearest inside, which
+            // is in the window as well.
+            unsafe {
+                let row = |row: usize| {
+                    args.source.wrapping_add(row * width * args.source_stride + run.source + done)
+                };
+                let (top, middle, bottom) = (row(above), row(2 * y), row(below));
+                let out =
+                    args.out.wrapping_add(y * args.out_width * args.out_stride + run.destination + done);
+                if n == V::LEN {
+                    let column = |x: usize| {
+                        let x = x * args.source_stride;
+                        V::load(middle.add(x)).larger(V::load(top.add(x))).larger(V::load(bottom.add(x)))
+                    };
+                    let mut last = column(0);
+                    for x in 0..args.out_width {
+                        let next = column((2 * x + 1).min(width - 1));
+                        last.larger(column(2 * x)).larger(next).store(out.add(x * args.out_stride));
+                        last = next;
+                    }
+                } else {
+                    let column = |x: usize| {
+                        let x = x * args.source_stride;
+                        let load = |row: *const f32| V::load_part(row.add(x), n);
+                        load(middle).larger(load(top)).larger(load(bottom))
+                    };
+                    let mut last = column(0);
+                    for x in 0..args.out_width {
+                        let next = column((2 * x + 1).min(width - 1));
+                        last.larger(column(2 * x)).larger(next).store_part(out.add(x * args.out_stride), n);
+                        last = next;
                     }
                 }
             }

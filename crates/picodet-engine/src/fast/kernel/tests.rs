@@ -8,7 +8,7 @@ use picodet_graph::Activation;
 use super::depthwise::{Depthwise, depthwise};
 use super::gemm::{Dot, Gemm, dot, gemm, pack};
 use super::pixelwise::{Kind, Pixelwise, SumCells, pixelwise, sum_cells};
-use super::{Run, transpose};
+use super::{Run, stem, transpose};
 use crate::fast::Isa;
 
 const MARK: f32 = 12_345.0;
@@ -277,14 +277,28 @@ fn pools_and_resizes_equal_their_definition() {
                 sum / (height * width) as f64
             };
             check(&format!("sum {case}"), &sums, channels + 2, (1, channels), mean, &mut wrong);
-            let columns: Vec<usize> = (0..channels).rev().collect();
+            // Backwards, and in whole runs with a gap.
+            let columns: Vec<usize> = match height % 2 {
+                0 => (0..channels).rev().collect(),
+                _ => (0..channels).map(|c| (c + channels / 3) % channels).collect(),
+            };
             let (cells, plane) = (height * width, height * width + 3);
             let mut planes = vec![MARK; channels * plane];
-            unsafe {
-                transpose::to_planes(source.as_ptr(), channels, &columns, cells, planes.as_mut_ptr(), plane);
-            }
-            let plain = |c: usize, cell: usize| at(cell / width, cell % width, columns[c]);
-            check(&format!("planes {case}"), &planes, plane, (0, cells), plain, &mut wrong);
+            let act = ACTIVATIONS[width % 8];
+            let args = transpose::ToPlanes {
+                source: source.as_ptr(),
+                stride: channels,
+                columns: &columns,
+                cells,
+                out: planes.as_mut_ptr(),
+                plane,
+                act,
+            };
+            unsafe { transpose::to_planes(isa, &args) };
+            let plain = |c: usize, cell: usize| exact(at(cell / width, cell % width, columns[c]), act);
+            check(&format!("planes {case} {act:?}"), &planes, plane, (0, cells), plain, &mut wrong);
+            let args = transpose::ToPlanes { act: None, ..args };
+            unsafe { transpose::to_planes(isa, &args) };
             let mut back = vec![0.0; source.len()];
             unsafe {
                 transpose::from_planes(planes.as_ptr(), plane, &columns, cells, back.as_mut_ptr(), channels);
@@ -365,6 +379,57 @@ fn a_pool_keeps_nan() {
                     wrong.push(format!("{isa} NaN at {place}, cell {cell}: {values:?}"));
                 }
             }
+        }
+    }
+    report(&wrong);
+}
+
+#[test]
+fn stems_equal_their_definition() {
+    let mut wrong = Vec::new();
+    let mut case = 0;
+    for isa in Isa::available() {
+        for (height, width) in (1..=9).flat_map(|h| (1..=40).map(move |w| (h, w))) {
+            case += 1;
+            let columns = [1, 7, 8, 16, 24, 32, 40, 48][case % 8];
+            let act = ACTIVATIONS[case / 8 % 8];
+            let image = numbers(3 * height * width, 9);
+            let weights = numbers(27 * columns, 10);
+            let lanes = stem::lanes(isa, columns);
+            let packed = pack(27, columns, lanes, |k, n| weights[k * columns + n]);
+            let mut bias = numbers(columns, 11);
+            bias.resize(columns.next_multiple_of(lanes), 0.0);
+            let (rows, cells, out_stride) = (height.div_ceil(2), width.div_ceil(2), columns + 3);
+            let mut out = vec![MARK; rows * cells * out_stride];
+            for row in 0..rows {
+                let args = stem::Stem {
+                    image: image.as_ptr(),
+                    size: (height, width),
+                    row,
+                    weights: &packed,
+                    columns,
+                    bias: &bias,
+                    out: unsafe { out.as_mut_ptr().add(row * cells * out_stride + 1) },
+                    out_stride,
+                    act,
+                };
+                unsafe { stem::stem(isa, &args) };
+            }
+            let expected = |cell: usize, n: usize| {
+                let (y, x) = (cell / cells, cell % cells);
+                let mut sum = f64::from(bias[n]);
+                for k in 0..27 {
+                    let (row, column) =
+                        ((2 * y + k / 3 % 3).wrapping_sub(1), (2 * x + k % 3).wrapping_sub(1));
+                    if row < height && column < width {
+                        let value = image[(k / 9 * height + row) * width + column];
+                        sum += f64::from(value) * f64::from(weights[k * columns + n]);
+                    }
+                }
+                exact(sum, act)
+            };
+            let case = format!("{isa} {height}x{width}x{columns} {act:?}");
+            check(&case, &out, out_stride, (1, columns), expected, &mut wrong);
         }
     }
     report(&wrong);
