@@ -11,5 +11,5 @@ pub use decode::{DecodeError, Limits, decode, dimensions};
 pub use draw::{Label, class_colour, draw};
 pub use encode::{encode_jpeg, encode_png};
 pub use image_type::Image;
-pub use normalise::to_tensor;
+pub use normalise::{to_tensor, to_tensor_in};
 pub use resize::{Interpolation, UnknownInterpolation, resize_f32, resize_u8};

@@ -1,9 +1,10 @@
 //! From a picture to the tensor that a network takes (SPEC §6.1).
 
+use crate::resize::resize_rows;
 use crate::{Image, Interpolation};
 
 /// The picture resized to `size` = (height, width), without regard to its proportions, as `[3, height, width]`:
-/// `(value / 255 - mean) / std` for red, green and blue.
+/// `(value / 255 - mean) / std` for red, green and blue. Sides of 0 become 1.
 ///
 /// The reference multiplies by 1/255 in f32, then subtracts and divides by f64 constants, rounding to f32 each time.
 pub fn to_tensor(
@@ -13,18 +14,40 @@ pub fn to_tensor(
     mean: [f32; 3],
     std: [f32; 3],
 ) -> Vec<f32> {
-    let resized = image.resized(size, interpolation);
-    let plane = resized.width() * resized.height();
-    let mut tensor = vec![0.0; 3 * plane];
-    for channel in 0..3 {
-        let table: Vec<f32> =
-            (0..=255u8).map(|value| normalised(value, mean[channel], std[channel])).collect();
-        let target = &mut tensor[channel * plane..][..plane];
-        for (value, pixel) in target.iter_mut().zip(resized.data().as_chunks::<3>().0) {
-            *value = table[usize::from(pixel[channel])];
-        }
-    }
+    let mut tensor = Vec::new();
+    to_tensor_in(&mut tensor, image, size, interpolation, mean, std);
     tensor
+}
+
+/// As [`to_tensor`], in memory that is there already: `tensor` becomes `[3, height, width]`, whatever it was.
+pub fn to_tensor_in(
+    tensor: &mut Vec<f32>,
+    image: &Image,
+    (height, width): (usize, usize),
+    interpolation: Interpolation,
+    mean: [f32; 3],
+    std: [f32; 3],
+) {
+    let (height, width) = (height.max(1), width.max(1));
+    let plane = height * width;
+    // Every value is written below; only those that were not there yet are made zero first.
+    tensor.resize(3 * plane, 0.0);
+    let [red, green, blue]: [[f32; 256]; 3] = std::array::from_fn(|channel| {
+        std::array::from_fn(|value| normalised(value as u8, mean[channel], std[channel]))
+    });
+    let (reds, rest) = tensor.split_at_mut(plane);
+    let (greens, blues) = rest.split_at_mut(plane);
+    let from = (image.height(), image.width());
+    resize_rows(image.data(), from, (height, width), interpolation, |y, row| {
+        let row = row.as_chunks::<3>().0.iter();
+        let at = y * width..(y + 1) * width;
+        let targets = reds[at.clone()].iter_mut().zip(&mut greens[at.clone()]).zip(&mut blues[at]);
+        for (&[r, g, b], ((to_red, to_green), to_blue)) in row.zip(targets) {
+            *to_red = red[usize::from(r)];
+            *to_green = green[usize::from(g)];
+            *to_blue = blue[usize::from(b)];
+        }
+    });
 }
 
 fn normalised(value: u8, mean: f32, std: f32) -> f32 {

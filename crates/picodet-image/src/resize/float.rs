@@ -41,7 +41,48 @@ pub(super) fn resize<T: Copy + Into<f32>>(
     target
 }
 
-/// `a · b + c`, rounded once, on processors without such an instruction too: the product is exact in f64.
-fn fused(a: f32, b: f32, c: f32) -> f32 {
-    (f64::from(a) * f64::from(b) + f64::from(c)) as f32
+/// `a · b + c`, rounded once, on processors without such an instruction too.
+#[inline(always)]
+pub(super) fn fused(a: f32, b: f32, c: f32) -> f32 {
+    let product = f64::from(a) * f64::from(b);
+    let addend = f64::from(c);
+    let sum = product + addend;
+    // The product is exact. What the sum lost decides where it lies half way between two f32; to keep that in mind
+    // through the second rounding, a sum that is not exact is made odd.
+    let back = sum - product;
+    let lost = (product - (sum - back)) + (addend - back);
+    let bits = sum.to_bits();
+    if lost == 0.0 || bits & 1 == 1 || !sum.is_finite() {
+        return sum as f32;
+    }
+    // The neighbour towards which the exact sum lies: one of the two that are odd.
+    let away = (lost > 0.0) == (sum > 0.0);
+    f64::from_bits(if away { bits + 1 } else { bits - 1 }) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fused_rounds_once_like_the_instruction() {
+        // The exact sum lies a hair above half way between two f32; rounding to f64 first would lose the hair.
+        let (a, b) = (1.0 + f32::EPSILON, 1.0 + f32::EPSILON);
+        let c = f32::EPSILON * f32::EPSILON * 2.0f32.powi(-24);
+        let mut wrong = Vec::new();
+        let mut state = 1u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            f32::from_bits((state >> 9) | 0x3f80_0000) - 1.5
+        };
+        let random =
+            (0..100_000).map(|_| (next() * 300.0, next(), next() * 2.0f32.powi((next() * 60.0) as i32)));
+        let cases = [(a, b, c), (a, b, -c), (-a, b, c), (0.0, 1.0, 0.0), (1.0, -1.0, 1.0)];
+        for (a, b, c) in cases.into_iter().chain(random.collect::<Vec<_>>()) {
+            if fused(a, b, c).to_bits() != a.mul_add(b, c).to_bits() {
+                wrong.push((a, b, c));
+            }
+        }
+        assert!(wrong.is_empty(), "{} differ: {:?}", wrong.len(), &wrong[..wrong.len().min(5)]);
+    }
 }

@@ -34,6 +34,8 @@ impl Kernel {
 
 /// The source cells of one target cell along an axis.
 pub(super) struct Taps {
+    /// The first cell as if there were no border.
+    pub(super) first: isize,
     /// Source cells, the border repeated.
     pub(super) cells: [usize; 8],
     /// Their shares; the first [`Kernel::len`] count.
@@ -76,10 +78,10 @@ pub(super) fn taps(kernel: Kernel, axis: Axis, from: usize, to: usize) -> Vec<Ta
                     (first, fraction) = (from as isize - 1, 0.0);
                 }
             }
-            let mut taps = Taps { cells: [0; 8], shares: [0.0; 8] };
-            let before = kernel.len() as isize / 2 - 1;
+            first -= kernel.len() as isize / 2 - 1;
+            let mut taps = Taps { first, cells: [0; 8], shares: [0.0; 8] };
             for (index, cell) in taps.cells[..kernel.len()].iter_mut().enumerate() {
-                *cell = (first - before + index as isize).clamp(0, from as isize - 1) as usize;
+                *cell = (first + index as isize).clamp(0, from as isize - 1) as usize;
             }
             match kernel {
                 Kernel::Linear | Kernel::ExactLinear | Kernel::AreaEnlarging => {
