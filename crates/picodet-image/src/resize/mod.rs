@@ -7,6 +7,7 @@ mod area;
 mod cubic;
 mod fixed;
 mod float;
+mod kernel;
 mod taps;
 
 use std::fmt;
