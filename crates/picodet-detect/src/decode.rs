@@ -46,31 +46,51 @@ pub fn boxes<T: Real>(levels: &[LevelMaps<'_, T>], image: usize) -> Vec<[T; 4]> 
     boxes
 }
 
-/// As [`boxes`], but only where some class scores above `threshold`: nobody looks at the other boxes, which are zero.
-/// `scores` is what [`scores`](self::scores) gave for the same image.
-pub fn boxes_above<T: Real>(
-    levels: &[LevelMaps<'_, T>],
-    image: usize,
-    scores: &[T],
-    threshold: T,
-) -> Vec<[T; 4]> {
-    let count = anchor_count(levels);
-    let mut wanted = vec![false; count];
-    for scores in scores.chunks(count.max(1)) {
-        for (wanted, &score) in wanted.iter_mut().zip(scores) {
-            *wanted |= score > threshold;
+/// An anchor that may show an object of a class.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Candidate<T = f32> {
+    /// Index of the class.
+    pub class: usize,
+    /// Its probability.
+    pub score: T,
+    /// The anchor's box, `[x1, y1, x2, y2]` in pixels of the network input. Not clipped.
+    pub bbox: [T; 4],
+}
+
+/// The anchors of one image of the batch that score above `threshold`, by class, then by anchor.
+///
+/// The same scores and boxes, to the bit, as [`scores`] and [`boxes`] give for all anchors, of which few are wanted.
+pub fn candidates<T: Real>(levels: &[LevelMaps<'_, T>], image: usize, threshold: T) -> Vec<Candidate<T>> {
+    /// So many scores are looked at together; mostly none of them is high.
+    const BLOCK: usize = 64;
+    let classes = levels.first().map_or(0, |level| level.score.shape[1]);
+    let mut found = Vec::new();
+    // Each anchor's box is made once, however many classes want it.
+    let mut boxes = Vec::new();
+    let mut box_of = vec![usize::MAX; anchor_count(levels)];
+    for class in 0..classes {
+        let mut first = 0;
+        for level in levels {
+            let (plane, width) = (level.score.plane(), level.score.shape[3]);
+            let scores = &level.score.data[(image * classes + class) * plane..][..plane];
+            for (block, scores) in scores.chunks(BLOCK).enumerate() {
+                if !scores.iter().fold(false, |any, score| any | (*score > threshold)) {
+                    continue;
+                }
+                for (i, &score) in scores.iter().enumerate().filter(|(_, score)| **score > threshold) {
+                    let cell = block * BLOCK + i;
+                    let index = &mut box_of[first + cell];
+                    if *index == usize::MAX {
+                        *index = boxes.len();
+                        boxes.push(box_at(level, image, cell / width, cell % width));
+                    }
+                    found.push(Candidate { class, score, bbox: boxes[*index] });
+                }
+            }
+            first += plane;
         }
     }
-    let mut boxes = vec![[T::ZERO; 4]; count];
-    let mut first = 0;
-    for level in levels {
-        let [_, _, height, width] = level.reg.shape;
-        for cell in (0..height * width).filter(|cell| wanted[first + cell]) {
-            boxes[first + cell] = box_at(level, image, cell / width, cell % width);
-        }
-        first += height * width;
-    }
-    boxes
+    found
 }
 
 /// The box of one cell, in pixels of the network input.
@@ -114,15 +134,34 @@ mod tests {
     }
 
     #[test]
-    fn boxes_that_nobody_looks_at_are_left_out() {
-        let mut score = Feature::<f64>::zeros([1, 2, 2, 3]);
-        score.data[7] = 0.5;
-        let reg = Feature::<f64>::zeros([1, REG_CHANNELS, 2, 3]);
-        let levels = [LevelMaps { score: &score, reg: &reg, stride: 8 }];
-        let all = boxes(&levels, 0);
-        let some = boxes_above(&levels, 0, &scores(&levels, 0), 0.4);
-        assert_eq!(some[1], all[1]);
-        assert!(some.iter().enumerate().all(|(anchor, bbox)| anchor == 1 || *bbox == [0.0; 4]));
+    fn candidates_are_the_anchors_above_the_threshold() {
+        // Numbers from 0 to 1 and, among the scores, one that is none.
+        let mut state = 7u32;
+        let mut map = |shape: [usize; 4]| {
+            let mut map = Feature::<f32>::zeros(shape);
+            map.data.iter_mut().for_each(|value| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                *value = (state >> 8) as f32 / (1 << 24) as f32;
+            });
+            map
+        };
+        let sizes = [(13, 11), (7, 6), (1, 1)];
+        let mut maps: Vec<_> = sizes.map(|(h, w)| (map([2, 3, h, w]), map([2, REG_CHANNELS, h, w]))).into();
+        maps[0].0.data[5] = f32::NAN;
+        let levels: Vec<_> = maps.iter().map(|(score, reg)| LevelMaps { score, reg, stride: 8 }).collect();
+        let mut wrong = Vec::new();
+        for (image, threshold) in [(0, 0.0), (0, 0.5), (1, 0.9), (1, 0.999), (0, 1.0)] {
+            let (scores, boxes) = (scores(&levels, image), boxes(&levels, image));
+            let all = scores.iter().enumerate().filter(|(_, score)| **score > threshold);
+            let expected: Vec<_> = all
+                .map(|(i, &score)| Candidate { class: i / boxes.len(), score, bbox: boxes[i % boxes.len()] })
+                .collect();
+            if candidates(&levels, image, threshold) != expected {
+                wrong.push((image, threshold, expected.len()));
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:?}");
+        assert!(!candidates(&levels, 1, 0.9).is_empty());
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct Detector {
     std: [f32; 3],
     resize: Interpolation,
     nms: Nms,
+    /// The network's input, whose memory serves every image.
+    input: Feature,
 }
 
 impl Detector {
@@ -85,6 +87,7 @@ impl Detector {
             std: metadata.std,
             resize,
             nms: options.nms,
+            input: Feature::default(),
         })
     }
 
@@ -113,19 +116,25 @@ impl Detector {
     pub fn detect_timed(&mut self, image: &Image) -> Result<(Vec<Detection>, StageTimes), Error> {
         let start = Instant::now();
         let (height, width) = self.plan.input_size();
-        let input = picodet_image::to_tensor(image, (height, width), self.resize, self.mean, self.std);
+        self.input.shape = [1, 3, height, width];
+        let (size, tensor) = ((height, width), &mut self.input.data);
+        picodet_image::to_tensor_in(tensor, image, size, self.resize, self.mean, self.std);
         let scale =
             ScaleFactor { y: height as f32 / image.height() as f32, x: width as f32 / image.width() as f32 };
         let preprocessed = Instant::now();
 
-        let outputs = self.plan.run(&Feature { shape: [1, 3, height, width], data: input })?;
+        let outputs = self.plan.run(&self.input)?;
         let computed = Instant::now();
 
         let levels = level_maps(&outputs, &self.strides);
-        let scores = decode::scores(&levels, 0);
-        let boxes = decode::boxes_above(&levels, 0, &scores, self.nms.score_threshold);
-        let boxes: Vec<_> = boxes.into_iter().map(|bbox| InputBox(bbox).to_image(scale)).collect();
-        let detections = self.nms.run(&scores, &boxes);
+        let candidates = decode::candidates(&levels, 0, self.nms.score_threshold);
+        let in_image = |found: decode::Candidate| Detection {
+            class: found.class,
+            score: found.score,
+            bbox: InputBox(found.bbox).to_image(scale),
+        };
+        let mut candidates: Vec<Detection> = candidates.into_iter().map(in_image).collect();
+        let detections = self.nms.run_candidates(&mut candidates);
         let times = StageTimes {
             preprocess: preprocessed - start,
             network: computed - preprocessed,

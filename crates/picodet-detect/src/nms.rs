@@ -28,28 +28,37 @@ impl Nms {
     /// The result is ordered by class, and by falling score within a class. Equal scores keep the order of their
     /// anchors. Scores that are not numbers never take part.
     pub fn run(&self, scores: &[f32], boxes: &[ImageBox]) -> Vec<Detection> {
-        let mut kept = Vec::new();
         if boxes.is_empty() {
-            return kept;
+            return Vec::new();
         }
-        for (class, scores) in scores.chunks(boxes.len()).enumerate() {
-            let candidates = scores.iter().enumerate().filter(|(_, score)| **score > self.score_threshold);
-            let mut candidates: Vec<(f32, ImageBox)> =
-                candidates.map(|(anchor, &score)| (score, boxes[anchor])).collect();
-            candidates.sort_by(|a, b| b.0.total_cmp(&a.0));
-            candidates.truncate(self.candidates_per_class);
-            self.suppress(class, &candidates, &mut kept);
+        let above = scores.iter().enumerate().filter(|(_, score)| **score > self.score_threshold);
+        let candidate = |(i, &score): (usize, &f32)| Detection {
+            class: i / boxes.len(),
+            score,
+            bbox: boxes[i % boxes.len()],
+        };
+        self.run_candidates(&mut above.map(candidate).collect::<Vec<_>>())
+    }
+
+    /// As [`Nms::run`], of those that score above the threshold only: `candidates` come by class, and within a class
+    /// by anchor; they are left in another order.
+    pub fn run_candidates(&self, candidates: &mut [Detection]) -> Vec<Detection> {
+        let mut kept = Vec::new();
+        for candidates in candidates.chunk_by_mut(|a, b| a.class == b.class) {
+            candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
+            let best = candidates.len().min(self.candidates_per_class);
+            self.suppress(&candidates[..best], &mut kept);
         }
         self.keep_best(kept)
     }
 
     /// Appends the survivors of one class, whose candidates come best first.
-    fn suppress(&self, class: usize, candidates: &[(f32, ImageBox)], kept: &mut Vec<Detection>) {
+    fn suppress(&self, candidates: &[Detection], kept: &mut Vec<Detection>) {
         let first = kept.len();
-        for &(score, bbox) in candidates {
-            let overlaps = |better: &Detection| better.bbox.iou(bbox) > self.iou_threshold;
+        for candidate in candidates {
+            let overlaps = |better: &Detection| better.bbox.iou(candidate.bbox) > self.iou_threshold;
             if !kept[first..].iter().any(overlaps) {
-                kept.push(Detection { class, score, bbox });
+                kept.push(*candidate);
             }
         }
     }
