@@ -1,6 +1,6 @@
 //! From a picture to the tensor that a network takes (SPEC §6.1).
 
-use crate::resize::resize_rows;
+use crate::resize::resize_into_planes;
 use crate::{Image, Interpolation};
 
 /// The picture resized to `size` = (height, width), without regard to its proportions, as `[3, height, width]`:
@@ -29,25 +29,13 @@ pub fn to_tensor_in(
     std: [f32; 3],
 ) {
     let (height, width) = (height.max(1), width.max(1));
-    let plane = height * width;
     // Every value is written below; only those that were not there yet are made zero first.
-    tensor.resize(3 * plane, 0.0);
-    let [red, green, blue]: [[f32; 256]; 3] = std::array::from_fn(|channel| {
+    tensor.resize(3 * height * width, 0.0);
+    let tables: [[f32; 256]; 3] = std::array::from_fn(|channel| {
         std::array::from_fn(|value| normalised(value as u8, mean[channel], std[channel]))
     });
-    let (reds, rest) = tensor.split_at_mut(plane);
-    let (greens, blues) = rest.split_at_mut(plane);
     let from = (image.height(), image.width());
-    resize_rows(image.data(), from, (height, width), interpolation, |y, row| {
-        let row = row.as_chunks::<3>().0.iter();
-        let at = y * width..(y + 1) * width;
-        let targets = reds[at.clone()].iter_mut().zip(&mut greens[at.clone()]).zip(&mut blues[at]);
-        for (&[r, g, b], ((to_red, to_green), to_blue)) in row.zip(targets) {
-            *to_red = red[usize::from(r)];
-            *to_green = green[usize::from(g)];
-            *to_blue = blue[usize::from(b)];
-        }
-    });
+    resize_into_planes(image.data(), from, (height, width), interpolation, &tables, tensor);
 }
 
 fn normalised(value: u8, mean: f32, std: f32) -> f32 {

@@ -165,7 +165,7 @@ mod tests {
         let columns: Vec<Column> = (0..29)
             .map(|x| Column { first: x * CHANNELS, shares: [-0.07 - x as f32 * 1e-3, 0.6, 0.55, -0.08] })
             .collect();
-        let source: Vec<u8> = (0..28 * CHANNELS).map(|i| (i * i * 37 >> 2) as u8).collect();
+        let source: Vec<u8> = (0..28 * CHANNELS).map(|i| ((i * i * 37) >> 2) as u8).collect();
         let result = |isa: Isa| {
             let mut widened = vec![0.0; (28 + 2 * MARGIN) * CHANNELS + 1];
             let mut rows: [Vec<f32>; 4] = std::array::from_fn(|_| vec![0.0; 29 * CHANNELS + 1]);

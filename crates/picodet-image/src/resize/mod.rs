@@ -1,13 +1,15 @@
 //! Resizing as OpenCV does it, value for value, so that a model sees the pixels that it was trained on.
 //!
-//! `taps` says which source cells make a target cell, `fixed` and `float` apply that to bytes and floats, `cubic` to
-//! pictures at speed, `area` averages cells, which is what shrinking by `Area` means.
+//! `taps` says which source cells make a target cell, `fixed` and `float` apply that to bytes and floats, `cubic`
+//! and `planes` to pictures at speed, `area` averages cells, which is what shrinking by `Area` means.
 
 mod area;
 mod cubic;
 mod fixed;
 mod float;
 mod kernel;
+#[cfg(target_arch = "x86_64")]
+mod planes;
 mod taps;
 
 use std::fmt;
@@ -138,24 +140,47 @@ pub fn resize_f32(
     }
 }
 
-/// As [`resize_u8`] of three channels, handing each finished row, `[width, 3]`, to `finish` with its index instead of
-/// keeping it.
+/// Resizes `[height, width, 3]` bytes and writes what `tables` make of red, green and blue to `tensor`,
+/// `[3, height, width]`.
 ///
 /// # Panics
-/// As [`resize_u8`].
-pub(crate) fn resize_rows(
+/// As [`resize_u8`], and when `tensor` is of another size.
+pub(crate) fn resize_into_planes(
     source: &[u8],
     from: (usize, usize),
     to: (usize, usize),
     interpolation: Interpolation,
-    mut finish: impl FnMut(usize, &[u8]),
+    tables: &[[f32; 256]; 3],
+    tensor: &mut [f32],
 ) {
-    if interpolation == Interpolation::Cubic && from != to {
-        check(source.len(), from, 3, to);
-        return cubic::resize(source, from, to, finish);
+    check(source.len(), from, 3, to);
+    assert_eq!(tensor.len(), 3 * to.0 * to.1, "the tensor is not of three planes of {to:?}");
+    if interpolation != Interpolation::Cubic || from == to {
+        let resized = resize_u8(source, from, 3, to, interpolation);
+        resized
+            .chunks_exact(to.1 * 3)
+            .enumerate()
+            .for_each(|(y, row)| look_up(row, tables, tensor, y * to.1));
+        return;
     }
-    let resized = resize_u8(source, from, 3, to, interpolation);
-    resized.chunks_exact(to.1 * 3).enumerate().for_each(|(y, row)| finish(y, row));
+    #[cfg(target_arch = "x86_64")]
+    if planes::resize(source, from, to, tables, tensor) {
+        return;
+    }
+    cubic::resize(source, from, to, |y, row| look_up(row, tables, tensor, y * to.1));
+}
+
+/// Writes a row of pixels to three planes, `first` values after their beginnings.
+fn look_up(row: &[u8], [red, green, blue]: &[[f32; 256]; 3], tensor: &mut [f32], first: usize) {
+    let plane = tensor.len() / 3;
+    let (reds, rest) = tensor.split_at_mut(plane);
+    let (greens, blues) = rest.split_at_mut(plane);
+    let targets = reds[first..].iter_mut().zip(&mut greens[first..]).zip(&mut blues[first..]);
+    for (&[r, g, b], ((to_red, to_green), to_blue)) in row.as_chunks::<3>().0.iter().zip(targets) {
+        *to_red = red[usize::from(r)];
+        *to_green = green[usize::from(g)];
+        *to_blue = blue[usize::from(b)];
+    }
 }
 
 fn check(len: usize, from: (usize, usize), channels: usize, to: (usize, usize)) {
@@ -228,6 +253,34 @@ mod tests {
                     .collect();
                 if resize_u8(&source, from, 3, to, Interpolation::Cubic) != plain {
                     wrong.push((from, to));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+
+    #[test]
+    fn planes_hold_what_tables_make_of_the_resized_picture() {
+        // Different in every channel, and the byte can be told from the number.
+        let tables: [[f32; 256]; 3] =
+            std::array::from_fn(|channel| std::array::from_fn(|value| (value * 3 + channel) as f32));
+        let mut wrong = Vec::new();
+        let froms = [(1, 1), (2, 3), (5, 64), (7, 65), (9, 200), (61, 130), (4, 1000), (300, 2)];
+        let tos = [(1, 1), (3, 15), (8, 16), (13, 31), (32, 100), (41, 167), (2, 300)];
+        for (from, to) in froms.into_iter().flat_map(|from| tos.map(|to| (from, to))) {
+            let source: Vec<u8> =
+                (0..from.0 * from.1 * 3).map(|i| ((i * 7919 + i * i * 31) >> 3) as u8).collect();
+            for interpolation in Interpolation::ALL {
+                let mut tensor = vec![f32::NAN; 3 * to.0 * to.1];
+                resize_into_planes(&source, from, to, interpolation, &tables, &mut tensor);
+                let resized = resize_u8(&source, from, 3, to, interpolation);
+                let plane = to.0 * to.1;
+                let expected = (0..3 * plane).map(|i| {
+                    let (channel, cell) = (i / plane, i % plane);
+                    tables[channel][usize::from(resized[cell * 3 + channel])]
+                });
+                if !tensor.into_iter().eq(expected) {
+                    wrong.push((from, to, interpolation));
                 }
             }
         }
