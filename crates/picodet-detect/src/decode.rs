@@ -51,46 +51,49 @@ pub fn boxes<T: Real>(levels: &[LevelMaps<'_, T>], image: usize) -> Vec<[T; 4]> 
 pub struct Candidate<T = f32> {
     /// Index of the class.
     pub class: usize,
-    /// Its probability.
+    /// Index of the anchor, which [`box_of`] takes.
+    pub anchor: usize,
+    /// The class's probability there.
     pub score: T,
-    /// The anchor's box, `[x1, y1, x2, y2]` in pixels of the network input. Not clipped.
-    pub bbox: [T; 4],
 }
 
 /// The anchors of one image of the batch that score above `threshold`, by class, then by anchor.
 ///
-/// The same scores and boxes, to the bit, as [`scores`] and [`boxes`] give for all anchors, of which few are wanted.
+/// The same numbers as in [`scores`], of which few are wanted. NaN is above nothing.
 pub fn candidates<T: Real>(levels: &[LevelMaps<'_, T>], image: usize, threshold: T) -> Vec<Candidate<T>> {
     /// So many scores are looked at together; mostly none of them is high.
     const BLOCK: usize = 64;
     let classes = levels.first().map_or(0, |level| level.score.shape[1]);
     let mut found = Vec::new();
-    // Each anchor's box is made once, however many classes want it.
-    let mut boxes = Vec::new();
-    let mut box_of = vec![usize::MAX; anchor_count(levels)];
     for class in 0..classes {
         let mut first = 0;
         for level in levels {
-            let (plane, width) = (level.score.plane(), level.score.shape[3]);
+            let plane = level.score.plane();
             let scores = &level.score.data[(image * classes + class) * plane..][..plane];
             for (block, scores) in scores.chunks(BLOCK).enumerate() {
-                if !scores.iter().fold(false, |any, score| any | (*score > threshold)) {
-                    continue;
-                }
-                for (i, &score) in scores.iter().enumerate().filter(|(_, score)| **score > threshold) {
-                    let cell = block * BLOCK + i;
-                    let index = &mut box_of[first + cell];
-                    if *index == usize::MAX {
-                        *index = boxes.len();
-                        boxes.push(box_at(level, image, cell / width, cell % width));
-                    }
-                    found.push(Candidate { class, score, bbox: boxes[*index] });
+                if scores.iter().fold(false, |any, score| any | (*score > threshold)) {
+                    let above = scores.iter().enumerate().filter(|(_, score)| **score > threshold);
+                    let anchor = |i: usize| first + block * BLOCK + i;
+                    found.extend(above.map(|(i, &score)| Candidate { class, anchor: anchor(i), score }));
                 }
             }
             first += plane;
         }
     }
     found
+}
+
+/// The box of one anchor of one image of the batch, as in [`boxes`]; `None` when there is no such anchor.
+pub fn box_of<T: Real>(levels: &[LevelMaps<'_, T>], image: usize, anchor: usize) -> Option<[T; 4]> {
+    let mut cell = anchor;
+    for level in levels {
+        let [_, _, height, width] = level.reg.shape;
+        if cell < height * width {
+            return Some(box_at(level, image, cell / width, cell % width));
+        }
+        cell -= height * width;
+    }
+    None
 }
 
 /// The box of one cell, in pixels of the network input.
@@ -154,9 +157,10 @@ mod tests {
             let (scores, boxes) = (scores(&levels, image), boxes(&levels, image));
             let all = scores.iter().enumerate().filter(|(_, score)| **score > threshold);
             let expected: Vec<_> = all
-                .map(|(i, &score)| Candidate { class: i / boxes.len(), score, bbox: boxes[i % boxes.len()] })
+                .map(|(i, &score)| Candidate { class: i / boxes.len(), anchor: i % boxes.len(), score })
                 .collect();
-            if candidates(&levels, image, threshold) != expected {
+            let same_box = |anchor: usize| box_of(&levels, image, anchor) == boxes.get(anchor).copied();
+            if candidates(&levels, image, threshold) != expected || !(0..boxes.len() + 2).all(same_box) {
                 wrong.push((image, threshold, expected.len()));
             }
         }

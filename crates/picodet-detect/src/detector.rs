@@ -128,13 +128,11 @@ impl Detector {
 
         let levels = level_maps(&outputs, &self.strides);
         let candidates = decode::candidates(&levels, 0, self.nms.score_threshold);
-        let in_image = |found: decode::Candidate| Detection {
-            class: found.class,
-            score: found.score,
-            bbox: InputBox(found.bbox).to_image(scale),
+        let bbox = |anchor| {
+            let bbox = decode::box_of(&levels, 0, anchor).unwrap_or_default();
+            InputBox(bbox).to_image(scale)
         };
-        let mut candidates: Vec<Detection> = candidates.into_iter().map(in_image).collect();
-        let detections = self.nms.run_candidates(&mut candidates);
+        let detections = self.nms.run_candidates(&candidates, bbox);
         let times = StageTimes {
             preprocess: preprocessed - start,
             network: computed - preprocessed,

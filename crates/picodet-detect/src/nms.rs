@@ -1,5 +1,9 @@
 //! Non-maximum suppression for many classes, as the reference does it bit for bit (SPEC §6.3).
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::decode::Candidate;
 use crate::{Detection, ImageBox};
 
 /// The settings of the suppression.
@@ -28,37 +32,64 @@ impl Nms {
     /// The result is ordered by class, and by falling score within a class. Equal scores keep the order of their
     /// anchors. Scores that are not numbers never take part.
     pub fn run(&self, scores: &[f32], boxes: &[ImageBox]) -> Vec<Detection> {
-        if boxes.is_empty() {
-            return Vec::new();
-        }
-        let above = scores.iter().enumerate().filter(|(_, score)| **score > self.score_threshold);
-        let candidate = |(i, &score): (usize, &f32)| Detection {
-            class: i / boxes.len(),
-            score,
-            bbox: boxes[i % boxes.len()],
-        };
-        self.run_candidates(&mut above.map(candidate).collect::<Vec<_>>())
-    }
-
-    /// As [`Nms::run`], of those that score above the threshold only: `candidates` come by class, and within a class
-    /// by anchor; they are left in another order.
-    pub fn run_candidates(&self, candidates: &mut [Detection]) -> Vec<Detection> {
         let mut kept = Vec::new();
-        for candidates in candidates.chunk_by_mut(|a, b| a.class == b.class) {
-            candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
-            let best = candidates.len().min(self.candidates_per_class);
-            self.suppress(&candidates[..best], &mut kept);
+        if boxes.is_empty() {
+            return kept;
+        }
+        for (class, scores) in scores.chunks(boxes.len()).enumerate() {
+            let candidates = scores.iter().enumerate().filter(|(_, score)| **score > self.score_threshold);
+            let mut candidates: Vec<(f32, ImageBox)> =
+                candidates.map(|(anchor, &score)| (score, boxes[anchor])).collect();
+            candidates.sort_by(|a, b| b.0.total_cmp(&a.0));
+            candidates.truncate(self.candidates_per_class);
+            self.suppress(class, &candidates, &mut kept);
         }
         self.keep_best(kept)
     }
 
+    /// The same detections, to the bit, as [`Nms::run`] of all anchors, from those alone that score above the
+    /// threshold: `candidates` come by class, and within a class by anchor. `bbox` gives the box of an anchor, and is
+    /// asked for few of them.
+    ///
+    /// Classes do not touch each other, so that the candidates of all may be taken together, best first; once so many
+    /// are kept as may be, all that would follow is worse.
+    pub fn run_candidates(
+        &self,
+        candidates: &[Candidate],
+        mut bbox: impl FnMut(usize) -> ImageBox,
+    ) -> Vec<Detection> {
+        let classes = candidates.last().map_or(0, |candidate| candidate.class + 1);
+        let mut boxes_of: Vec<Vec<ImageBox>> = vec![Vec::new(); classes];
+        let mut taken = vec![0; classes];
+        let mut kept = Vec::new();
+        let place = |(index, candidate): (usize, &Candidate)| (ordered(candidate.score), Reverse(index));
+        let places: Vec<_> = candidates.iter().enumerate().map(place).collect();
+        let mut best_first = BinaryHeap::from(places);
+        while kept.len() < self.max_detections
+            && let Some((_, Reverse(index))) = best_first.pop()
+        {
+            let Candidate { class, anchor, score } = candidates[index];
+            if taken[class] == self.candidates_per_class {
+                continue;
+            }
+            taken[class] += 1;
+            let bbox = bbox(anchor);
+            if !boxes_of[class].iter().any(|better| better.iou(bbox) > self.iou_threshold) {
+                boxes_of[class].push(bbox);
+                kept.push(Detection { class, score, bbox });
+            }
+        }
+        kept.sort_by_key(|detection| detection.class);
+        kept
+    }
+
     /// Appends the survivors of one class, whose candidates come best first.
-    fn suppress(&self, candidates: &[Detection], kept: &mut Vec<Detection>) {
+    fn suppress(&self, class: usize, candidates: &[(f32, ImageBox)], kept: &mut Vec<Detection>) {
         let first = kept.len();
-        for candidate in candidates {
-            let overlaps = |better: &Detection| better.bbox.iou(candidate.bbox) > self.iou_threshold;
+        for &(score, bbox) in candidates {
+            let overlaps = |better: &Detection| better.bbox.iou(bbox) > self.iou_threshold;
             if !kept[first..].iter().any(overlaps) {
-                kept.push(*candidate);
+                kept.push(Detection { class, score, bbox });
             }
         }
     }
@@ -71,5 +102,66 @@ impl Nms {
             kept.sort_by_key(|detection| detection.class);
         }
         kept
+    }
+}
+
+/// A whole number for each float, in the order of [`f32::total_cmp`].
+fn ordered(score: f32) -> i32 {
+    let bits = score.to_bits().cast_signed();
+    // Negative floats grow with falling bits.
+    if bits < 0 { bits ^ i32::MAX } else { bits }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_ordered_as_floats() {
+        let floats = [f32::NEG_INFINITY, -2.0, -1.0, -0.0, 0.0, 1e-30, 0.5, 0.500_001, 2.0, f32::INFINITY];
+        assert!(floats.map(ordered).is_sorted());
+    }
+
+    #[test]
+    fn candidates_give_the_same_detections_as_all_anchors() {
+        let mut state = 3u32;
+        let mut below = |limit: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) % limit
+        };
+        let mut wrong = Vec::new();
+        let mut dropped = 0;
+        for (case, (classes, anchors)) in
+            [(1, 1), (3, 40), (5, 300), (2, 1500), (80, 50)].into_iter().enumerate()
+        {
+            // Few different scores, so that many are equal, and some boxes without area or inside out.
+            let scores: Vec<f32> = (0..classes * anchors).map(|_| below(40) as f32 / 40.0).collect();
+            let boxes: Vec<ImageBox> = (0..anchors)
+                .map(|_| {
+                    let [x, y] = [below(60), below(60)].map(|value| value as f32);
+                    ImageBox([x, y, x + below(40) as f32 - 2.0, y + below(40) as f32 - 2.0])
+                })
+                .collect();
+            for (score_threshold, iou_threshold, candidates_per_class, max_detections) in [
+                (0.025, 0.6, 1000, 100),
+                (0.5, 0.5, 20, 10),
+                (0.9, 0.0, 5, 1),
+                (0.0, 1.0, 1000, 0),
+                (-1.0, 0.3, 7, 9999),
+            ] {
+                let nms = Nms { score_threshold, iou_threshold, candidates_per_class, max_detections };
+                let above = scores.iter().enumerate().filter(|(_, score)| **score > score_threshold);
+                let candidates: Vec<Candidate> = above
+                    .map(|(i, &score)| Candidate { class: i / anchors, anchor: i % anchors, score })
+                    .collect();
+                let expected = nms.run(&scores, &boxes);
+                dropped += candidates.len() - expected.len();
+                if nms.run_candidates(&candidates, |anchor| boxes[anchor]) != expected {
+                    wrong.push((case, nms));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:?}");
+        assert!(dropped > 1000, "only {dropped} candidates were dropped");
     }
 }

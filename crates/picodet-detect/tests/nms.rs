@@ -1,5 +1,6 @@
 //! Suppression equals the reference's, bit for bit, in every fixture.
 
+use picodet_detect::decode::Candidate;
 use picodet_detect::{ImageBox, Nms};
 use picodet_graph::Tensor;
 use picodet_testing::shared;
@@ -46,6 +47,12 @@ fn suppress(boxes: &Tensor, scores: &Tensor, image: usize, max_detections: usize
     let boxes: Vec<ImageBox> = boxes.as_chunks::<4>().0.iter().map(|bbox| ImageBox(*bbox)).collect();
     let nms = Nms { max_detections, ..Nms::default() };
     let per_image = scores.shape[1] * anchors;
-    let found = nms.run(&scores.data[image * per_image..][..per_image], &boxes);
+    let scores = &scores.data[image * per_image..][..per_image];
+    let found = nms.run(scores, &boxes);
+    let above = scores.iter().enumerate().filter(|(_, score)| **score > nms.score_threshold);
+    let candidates: Vec<Candidate> =
+        above.map(|(i, &score)| Candidate { class: i / anchors, anchor: i % anchors, score }).collect();
+    let again = nms.run_candidates(&candidates, |anchor| boxes[anchor]);
+    assert_eq!(again, found, "the candidates alone give other detections");
     found.iter().flat_map(|d| [d.class as f32, d.score].into_iter().chain(d.bbox.0)).collect()
 }
