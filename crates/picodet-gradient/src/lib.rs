@@ -1,0 +1,43 @@
+//! Forward and backward of a graph in training on the CPU.
+//!
+//! A [`Tape`] runs any graph of the zoo with batch statistics in its batch norms, remembers what the gradients need,
+//! and differentiates. Maps are f32, channels last; a batch norm and its activation are one operation; joins and
+//! slices of channels are addresses, not copies; all memory of a step is one block laid out by lifetimes and kept
+//! from step to step. Work is cut into the same pieces whatever the number of threads, and sums over pieces are taken
+//! in one order, so that results do not depend on the number of threads.
+//!
+//! ```
+//! use picodet_gradient::Tape;
+//! use picodet_graph::{Builder, Tensor};
+//!
+//! let mut builder = Builder::new();
+//! let image = builder.input();
+//! let map = builder.scope("head", |g| g.pointwise_with_bias(image, 2, 0.0));
+//! builder.output("map", map);
+//! let graph = builder.finish();
+//! let weights = [("head.weight", vec![2, 3, 1, 1], 0.5), ("head.bias", vec![2], 0.0)]
+//!     .map(|(name, shape, value)| (name.to_owned(), Tensor::full(&shape, value)))
+//!     .into();
+//!
+//! let mut tape = Tape::new(&graph, 1)?;
+//! tape.forward(&weights, [1, 3, 1, 1], &[1.0, 2.0, 3.0])?;
+//! assert_eq!(tape.output("map"), Some(([1, 2, 1, 1], vec![3.0, 3.0])));
+//! let gradients = tape.backward(&[("map".to_owned(), vec![1.0, 0.0])])?;
+//! assert_eq!(gradients["head.weight"].data, [1.0, 2.0, 3.0, 0.0, 0.0, 0.0]);
+//! # Ok::<(), picodet_gradient::GradientError>(())
+//! ```
+
+mod arena;
+mod backward;
+mod context;
+mod error;
+mod forward;
+mod kernel;
+mod layout;
+mod parameters;
+mod program;
+mod tape;
+mod team;
+
+pub use error::GradientError;
+pub use tape::{StepTime, Tape};

@@ -1,0 +1,162 @@
+//! The parameters and their gradients in the order that the kernels read them in.
+
+use picodet_graph::{Convolution, Graph, Op, Tensor, Weights};
+
+/// The order of a parameter's numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Order {
+    /// As in the weights.
+    Same,
+    /// Depthwise, `[c, 1, k, k]` in the weights: `[k · k][c]`.
+    Depthwise { window: usize },
+    /// Dense, `[out, in / groups, k, k]` in the weights: `[group][k · k][in / groups][out / groups]`.
+    Dense { groups: usize, inputs: usize, outputs: usize, window: usize },
+}
+
+impl Order {
+    /// Calls `pair(index in the weights, index for the kernels)` for every number.
+    fn each(self, len: usize, mut pair: impl FnMut(usize, usize)) {
+        match self {
+            Self::Same => (0..len).for_each(|index| pair(index, index)),
+            Self::Depthwise { window } => {
+                let channels = len / window;
+                for channel in 0..channels {
+                    for tap in 0..window {
+                        pair(channel * window + tap, tap * channels + channel);
+                    }
+                }
+            }
+            Self::Dense { groups, inputs, outputs, window } => {
+                for index in 0..groups * outputs * inputs * window {
+                    let (tap, rest) = (index % window, index / window);
+                    let (input, rest) = (rest % inputs, rest / inputs);
+                    let (output, group) = (rest % outputs, rest / outputs);
+                    pair(index, ((group * window + tap) * inputs + input) * outputs + output);
+                }
+            }
+        }
+    }
+}
+
+/// Whether the kernels of [`crate::kernel::depthwise`] take a convolution.
+pub(crate) fn is_depthwise(op: &Convolution, in_channels: usize) -> bool {
+    let whole = op.groups == in_channels && op.out_channels == in_channels && op.groups > 1;
+    whole && matches!(op.kernel, 3 | 5) && matches!(op.stride, 1 | 2)
+}
+
+/// Whether a convolution is a product with the map as it is.
+pub(crate) fn is_pointwise(op: &Convolution) -> bool {
+    op.kernel == 1 && op.stride == 1 && op.groups == 1
+}
+
+/// One parameter.
+struct Parameter {
+    name: String,
+    shape: Vec<usize>,
+    order: Order,
+    value: Vec<f32>,
+    gradient: Vec<f32>,
+    /// Whether the last backward made its gradient.
+    reached: bool,
+}
+
+/// All parameters of a graph, by its indices.
+pub(crate) struct Parameters {
+    all: Vec<Parameter>,
+}
+
+impl Parameters {
+    pub(crate) fn new(graph: &Graph) -> Self {
+        let mut orders = vec![Order::Same; graph.params.len()];
+        for node in &graph.nodes {
+            let Op::Convolution(op) = node.op else { continue };
+            let in_channels = graph.node(node.inputs[0]).shape.channels;
+            let window = op.kernel * op.kernel;
+            orders[node.params[0].0] = if is_pointwise(&op) {
+                Order::Same
+            } else if is_depthwise(&op, in_channels) {
+                Order::Depthwise { window }
+            } else {
+                let (inputs, outputs) = (in_channels / op.groups, op.out_channels / op.groups);
+                Order::Dense { groups: op.groups, inputs, outputs, window }
+            };
+        }
+        let parameter = |(param, order): (&picodet_graph::Param, Order)| Parameter {
+            name: param.name.clone(),
+            shape: param.shape.clone(),
+            order,
+            value: vec![0.0; param.len()],
+            gradient: if param.role.is_learned() { vec![0.0; param.len()] } else { Vec::new() },
+            reached: false,
+        };
+        Self { all: graph.params.iter().zip(orders).map(parameter).collect() }
+    }
+
+    /// Takes the numbers of `weights`, which belong to the graph.
+    pub(crate) fn read(&mut self, weights: &Weights) {
+        for parameter in &mut self.all {
+            let Some(tensor) = weights.get(&parameter.name) else { continue };
+            let (value, data) = (&mut parameter.value, &tensor.data);
+            match parameter.order {
+                Order::Same => value.copy_from_slice(data),
+                order => order.each(data.len(), |outside, inside| value[inside] = data[outside]),
+            }
+        }
+    }
+
+    /// The numbers of a parameter.
+    pub(crate) fn value(&self, index: usize) -> &[f32] {
+        &self.all[index].value
+    }
+
+    /// The name of a parameter.
+    pub(crate) fn name(&self, index: usize) -> &str {
+        &self.all[index].name
+    }
+
+    /// The gradient of a parameter, to be written whole.
+    pub(crate) fn gradient(&mut self, index: usize) -> &mut [f32] {
+        self.all[index].reached = true;
+        &mut self.all[index].gradient
+    }
+
+    /// Forgets which gradients were made.
+    pub(crate) fn clear(&mut self) {
+        self.all.iter_mut().for_each(|parameter| parameter.reached = false);
+    }
+
+    /// The gradients that were made, in the order of the weights.
+    pub(crate) fn gradients(&self) -> Weights {
+        let tensor = |parameter: &Parameter| {
+            let inside = &parameter.gradient;
+            let data = match parameter.order {
+                Order::Same => inside.clone(),
+                order => {
+                    let mut data = vec![0.0; inside.len()];
+                    order.each(inside.len(), |outside, index| data[outside] = inside[index]);
+                    data
+                }
+            };
+            (parameter.name.clone(), Tensor { shape: parameter.shape.clone(), data })
+        };
+        self.all.iter().filter(|parameter| parameter.reached).map(tensor).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Order;
+
+    #[test]
+    fn orders_are_permutations() {
+        let dense = Order::Dense { groups: 2, inputs: 3, outputs: 5, window: 9 };
+        for (order, len) in [(Order::Depthwise { window: 9 }, 63), (dense, 270)] {
+            let mut seen = vec![0; len];
+            order.each(len, |outside, inside| {
+                seen[inside] += 1;
+                assert!(outside < len);
+            });
+            assert!(seen.iter().all(|&count| count == 1), "{order:?}");
+        }
+    }
+}

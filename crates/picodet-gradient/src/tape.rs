@@ -1,0 +1,302 @@
+//! The tape: what the outside sees.
+#![allow(unsafe_code)]
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use picodet_graph::{Graph, Weights};
+
+use crate::arena::Arena;
+use crate::backward::{self, State, Written};
+use crate::context::Context;
+use crate::error::GradientError;
+use crate::forward::{self, Scratch, Statistics};
+use crate::kernel::Map;
+use crate::kernel::lanes::Isa;
+use crate::kernel::transpose::{from_channels_first, to_channels_first};
+use crate::layout::Layout;
+use crate::parameters::Parameters;
+use crate::program::{Kind, Program};
+use crate::team::Team;
+
+/// Time spent in one kind of step since [`Tape::reset_times`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StepTime {
+    /// In forward.
+    pub forward: Duration,
+    /// In backward.
+    pub backward: Duration,
+}
+
+/// How far a step has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Empty,
+    Forward([usize; 3]),
+    Backward([usize; 3]),
+}
+
+impl Stage {
+    fn size(self) -> Option<[usize; 3]> {
+        match self {
+            Self::Empty => None,
+            Self::Forward(size) | Self::Backward(size) => Some(size),
+        }
+    }
+}
+
+/// Runs a graph in training and differentiates it; keeps its memory from step to step.
+///
+/// Batch norms use the mean and the biased variance of the batch (SPEC §0), frozen or not; the running statistics are
+/// read by nobody here and are the caller's to move, by [`Tape::statistics`].
+pub struct Tape {
+    graph: Graph,
+    program: Program,
+    team: Team,
+    isa: Isa,
+    parameters: Parameters,
+    layouts: HashMap<[usize; 3], Layout>,
+    arena: Arena,
+    statistics: Vec<Statistics>,
+    scratch: Scratch,
+    zeros: Vec<f32>,
+    seed: u64,
+    stage: Stage,
+    times: BTreeMap<&'static str, StepTime>,
+}
+
+impl std::fmt::Debug for Tape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tape").field("steps", &self.program.steps.len()).field("stage", &self.stage).finish()
+    }
+}
+
+impl Tape {
+    /// A tape of `graph` on `threads` threads (at least one; fewer where the system gives no more).
+    ///
+    /// # Errors
+    /// [`GradientError::Graph`].
+    pub fn new(graph: &Graph, threads: usize) -> Result<Self, GradientError> {
+        Self::with_isa(graph, threads, Isa::available()[0])
+    }
+
+    fn with_isa(graph: &Graph, threads: usize, isa: Isa) -> Result<Self, GradientError> {
+        graph.check().map_err(GradientError::Graph)?;
+        let learns: Vec<bool> = graph.params.iter().map(|param| param.role.is_learned()).collect();
+        let mut tape = Self {
+            graph: graph.clone(),
+            program: Program::new(graph, &learns),
+            team: Team::new(threads),
+            isa,
+            parameters: Parameters::new(graph),
+            layouts: HashMap::new(),
+            arena: Arena::default(),
+            statistics: Vec::new(),
+            scratch: Scratch::default(),
+            zeros: Vec::new(),
+            seed: 0,
+            stage: Stage::Empty,
+            times: BTreeMap::new(),
+        };
+        tape.adopt(learns);
+        Ok(tape)
+    }
+
+    /// Takes the program of the parameters that learn.
+    fn adopt(&mut self, learns: Vec<bool>) {
+        self.program = Program::new(&self.graph, &learns);
+        self.layouts.clear();
+        self.stage = Stage::Empty;
+        self.statistics = vec![Statistics::default(); self.program.steps.len()];
+        let widest = self.program.buffers.iter().map(|buffer| buffer.shape.channels).max();
+        self.zeros = vec![0.0; widest.unwrap_or(0)];
+    }
+
+    /// Parameters whose gradients are not made, in place of those of the last call; below the lowest parameter that
+    /// is not frozen backward stops. A forward must follow.
+    ///
+    /// # Errors
+    /// [`GradientError::Parameter`] for a name that the graph does not have.
+    pub fn freeze<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) -> Result<(), GradientError> {
+        let frozen: BTreeSet<&str> = names.into_iter().collect();
+        let unknown = frozen.iter().find(|name| !self.graph.params.iter().any(|param| param.name == **name));
+        if let Some(name) = unknown {
+            return Err(GradientError::Parameter((*name).to_owned()));
+        }
+        let learns =
+            |param: &picodet_graph::Param| param.role.is_learned() && !frozen.contains(param.name.as_str());
+        self.adopt(self.graph.params.iter().map(learns).collect());
+        Ok(())
+    }
+
+    /// Seeds dropout: the same seed drops the same numbers. Each forward moves the seed on by one.
+    pub fn seed(&mut self, seed: u64) {
+        self.seed = seed;
+    }
+
+    /// Runs `image` (`shape` = `[n, 3, h, w]`, row-major, normalised) through the graph with `weights`.
+    ///
+    /// # Errors
+    /// [`GradientError::Weights`], [`GradientError::Image`], [`GradientError::Size`], [`GradientError::Memory`].
+    pub fn forward(
+        &mut self,
+        weights: &Weights,
+        shape: [usize; 4],
+        image: &[f32],
+    ) -> Result<(), GradientError> {
+        let [n, c, h, w] = shape;
+        let len = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
+        if c != 3 || len != Some(image.len()) || image.is_empty() {
+            return Err(GradientError::Image { shape, len: image.len() });
+        }
+        self.graph.check_weights(weights).map_err(GradientError::Weights)?;
+        let size = [n, h, w];
+        if !self.layouts.contains_key(&size) {
+            self.layouts.insert(size, Layout::new(&self.graph, &self.program, size)?);
+        }
+        self.stage = Stage::Empty;
+        self.arena.reserve(self.layouts[&size].len).ok_or(GradientError::Memory(shape))?;
+        self.parameters.read(weights);
+        self.seed = self.seed.wrapping_add(1);
+        let Self { program, parameters, statistics, scratch, times, .. } = self;
+        let ctx = Context {
+            program,
+            layout: &self.layouts[&size],
+            arena: self.arena.data(),
+            team: &self.team,
+            isa: self.isa,
+            zeros: &self.zeros,
+            seed: self.seed,
+        };
+        self.team.enter(|| {
+            for (index, step) in ctx.program.steps.iter().enumerate() {
+                let start = Instant::now();
+                if step.kind == Kind::Import {
+                    import(&ctx, ctx.value(step.output), image);
+                }
+                forward::run(&ctx, index, step, parameters, &mut statistics[index], scratch);
+                times.entry(step.kind.name()).or_default().forward += start.elapsed();
+            }
+        });
+        self.stage = Stage::Forward(size);
+        Ok(())
+    }
+
+    /// A named output of the last forward: `[n, c, h, w]` and the values in that order.
+    pub fn output(&mut self, name: &str) -> Option<([usize; 4], Vec<f32>)> {
+        let size = self.stage.size()?;
+        let place = self.program.outputs.iter().find(|output| output.0 == name)?.1;
+        let layout = self.layouts.get(&size)?;
+        let map = Map {
+            data: self.arena.data().at(layout.values[place.buffer] + place.first),
+            stride: self.program.buffers[place.buffer].shape.channels,
+            channels: place.channels,
+            size: layout.sizes[place.buffer],
+        };
+        let [n, h, w] = map.size;
+        let mut data = vec![0.0; n * place.channels * h * w];
+        for (image, data) in data.chunks_mut(place.channels * h * w).enumerate() {
+            // SAFETY: the layout keeps named outputs until the next forward.
+            unsafe { to_channels_first(&map, image, data) }
+        }
+        Some(([n, place.channels, h, w], data))
+    }
+
+    /// The gradients of the learned parameters when those of the named outputs are `gradients`, each
+    /// `[n, c, h, w]` like its output; several of one name add up.
+    ///
+    /// Parameters that are frozen, or that no given gradient leads to, have no entry.
+    ///
+    /// # Errors
+    /// [`GradientError::NoForward`], [`GradientError::Output`], [`GradientError::GradientLength`].
+    pub fn backward(&mut self, gradients: &[(String, Vec<f32>)]) -> Result<Weights, GradientError> {
+        let Stage::Forward(size) = self.stage else { return Err(GradientError::NoForward) };
+        let layout = &self.layouts[&size];
+        for (name, values) in gradients {
+            let output = self.program.outputs.iter().find(|output| &output.0 == name);
+            let Some((_, place, _)) = output else { return Err(GradientError::Output(name.clone())) };
+            let expected = layout.sizes[place.buffer].iter().product::<usize>() * place.channels;
+            if values.len() != expected {
+                let name = name.clone();
+                return Err(GradientError::GradientLength { name, found: values.len(), expected });
+            }
+        }
+        self.parameters.clear();
+        let Self { program, parameters, statistics, scratch, times, .. } = self;
+        let ctx = Context {
+            program,
+            layout,
+            arena: self.arena.data(),
+            team: &self.team,
+            isa: self.isa,
+            zeros: &self.zeros,
+            seed: self.seed,
+        };
+        let mut state = State { written: Written::new(ctx.program), parameters, scratch };
+        self.team.enter(|| {
+            let start = Instant::now();
+            for (name, values) in gradients {
+                let output = ctx.program.outputs.iter().find(|output| &output.0 == name);
+                let Some((_, place, true)) = output else { continue };
+                let accumulate = state.written.claim(&ctx, *place);
+                let map = ctx.gradient(*place);
+                let image_len = map.plane() * map.channels;
+                ctx.team.each(map.size[0], |image| {
+                    let values = &values[image * image_len..][..image_len];
+                    // SAFETY: the layout has room for gradients of needed outputs; an image belongs to one task.
+                    unsafe { from_channels_first(&map, image, values, accumulate) }
+                });
+            }
+            times.entry("import").or_default().backward += start.elapsed();
+            for (index, step) in ctx.program.steps.iter().enumerate().rev() {
+                let start = Instant::now();
+                backward::run(&ctx, index, step, &statistics[index], &mut state);
+                times.entry(step.kind.name()).or_default().backward += start.elapsed();
+            }
+        });
+        self.stage = Stage::Backward(size);
+        Ok(self.parameters.gradients())
+    }
+
+    /// Mean and biased variance of the last forward's batch, by the names of the running mean and variance that they
+    /// move.
+    pub fn statistics(&self) -> impl Iterator<Item = (&str, &[f32])> {
+        let measured = self.stage != Stage::Empty;
+        let steps = self.program.steps.iter().zip(&self.statistics);
+        steps.filter(move |(step, _)| measured && matches!(step.kind, Kind::Norm(_))).flat_map(
+            |(step, statistics)| {
+                [
+                    (self.parameters.name(step.params[2]), statistics.mean.as_slice()),
+                    (self.parameters.name(step.params[3]), statistics.variance.as_slice()),
+                ]
+            },
+        )
+    }
+
+    /// Time spent in each kind of step since the tape was made or [`Tape::reset_times`] was called.
+    pub fn times(&self) -> impl Iterator<Item = (&'static str, StepTime)> {
+        self.times.iter().map(|(&kind, &time)| (kind, time))
+    }
+
+    /// Forgets the times.
+    pub fn reset_times(&mut self) {
+        self.times.clear();
+    }
+
+    /// Bytes of the maps, gradients and what else a step of `[n, 3, h, w]` keeps, without the parameters.
+    ///
+    /// # Errors
+    /// As [`Tape::forward`] for the size.
+    pub fn memory(&self, [n, _, h, w]: [usize; 4]) -> Result<usize, GradientError> {
+        Ok(4 * Layout::new(&self.graph, &self.program, [n, h, w])?.len)
+    }
+}
+
+/// Takes the image.
+fn import(ctx: &Context<'_>, map: Map, image: &[f32]) {
+    let len = map.plane() * map.channels;
+    ctx.team.each(map.size[0], |index| {
+        // SAFETY: the layout gives every live map its own memory; an image belongs to one task.
+        unsafe { from_channels_first(&map, index, &image[index * len..][..len], false) }
+    });
+}
