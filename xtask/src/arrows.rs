@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 /// The way of the data; an arrow points to the left.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "picodet-testing",
     "picodet-graph",
     "picodet-zoo",
@@ -14,6 +14,7 @@ const ORDER: [&str; 14] = [
     "picodet-detect",
     "picodet-data",
     "picodet-eval",
+    "picodet-gradient",
     "picodet-train",
     "picodet-search",
     "picodet",

@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Export(Export),
     /// Time each stage of detecting on this machine
     Bench(Bench),
+    /// Train a network on your data, or go on with a run
+    Train(Train),
     /// Measure a model, or anyone's detections, on a dataset by COCO's rules
     Eval(Eval),
     /// Compare two models, or a model and a file of detections, box by box
@@ -417,4 +419,95 @@ pub(crate) struct Bench {
     /// How to list the times
     #[arg(long, short, value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) format: ReportFormat,
+}
+
+#[derive(Args)]
+pub(crate) struct Train {
+    /// Recipe: a TOML file, or the name of a published one (`picodet models` lists them)
+    #[arg(value_name = "RECIPE", required_unless_present = "resume")]
+    pub(crate) recipe: Option<String>,
+    /// Dataset of any format: a COCO .json, a YOLO .yaml, or a folder
+    #[arg(long, short, value_name = "PATH", required_unless_present = "resume")]
+    pub(crate) data: Option<PathBuf>,
+    /// Split to learn from [default: train, where there is one]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) split: Option<String>,
+    /// Dataset to measure on [default: the same]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) validation: Option<PathBuf>,
+    /// Split to measure on [default: val, valid or test, where there is one]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) validation_split: Option<String>,
+    /// Model to start from: a file, an https URL or the embedded model; what fits is taken [default: random numbers]
+    #[arg(long, short, value_name = "FILE|NAME|URL")]
+    pub(crate) weights: Option<String>,
+    /// Folder for checkpoints, models, curves and the report
+    #[arg(long, short, value_name = "FOLDER", default_value = "run", conflicts_with = "resume")]
+    pub(crate) output: PathBuf,
+    /// Go on with the run in this folder, bit for bit as if it had not stopped
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = [
+        "recipe", "data", "split", "validation", "validation_split", "weights", "batch", "rate", "epochs", "sizes", "seed",
+        "freeze_backbone", "threads", "augment",
+    ])]
+    pub(crate) resume: Option<PathBuf>,
+    /// Images a batch; the learning rate follows in proportion
+    #[arg(long, default_value_t = 16, value_name = "COUNT")]
+    pub(crate) batch: usize,
+    /// Learning rate for the batch as it is [default: the recipe's, in proportion to the batch]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) rate: Option<f64>,
+    /// Epochs, of training and of the schedule [default: the recipe's]
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) epochs: Option<usize>,
+    /// Sizes of the network input of which each batch takes one [default: the recipe's]
+    #[arg(long, value_parser = size, value_name = "HxW", value_delimiter = ',')]
+    pub(crate) sizes: Vec<(usize, usize)>,
+    /// Steps of the augmentation instead of the recipe's: crop, flip P, distort, mosaic P, hsv
+    #[arg(long, value_name = "STEP", value_delimiter = ',')]
+    pub(crate) augment: Option<Vec<String>>,
+    /// What everything random is drawn from
+    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    pub(crate) seed: u64,
+    /// Leave the backbone as it is
+    #[arg(long)]
+    pub(crate) freeze_backbone: bool,
+    /// Threads [default: one a core]
+    #[arg(long, default_value_t = 0, value_name = "COUNT")]
+    pub(crate) threads: usize,
+    /// Threads that prepare batches
+    #[arg(long, default_value_t = 1, value_name = "COUNT")]
+    pub(crate) workers: usize,
+    /// Megabytes of decoded images to keep in memory
+    #[arg(long, default_value_t = 512, value_name = "MEGABYTES")]
+    pub(crate) cache: usize,
+    /// Epochs between evaluations
+    #[arg(long, default_value_t = 5, value_name = "COUNT")]
+    pub(crate) evaluate_every: usize,
+    /// Seconds between checkpoints at most; there is one after every epoch
+    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    pub(crate) checkpoint_every: u64,
+    /// End after so many evaluations without a better one
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) patience: Option<usize>,
+    /// End after so many minutes, with a checkpoint
+    #[arg(long, value_name = "MINUTES")]
+    pub(crate) time_limit: Option<f64>,
+    /// What to do about a value that is no number
+    #[arg(long, value_enum, default_value_t = OnNan::Stop)]
+    pub(crate) on_nan: OnNan,
+    /// First learn one batch by heart, which shows in under a minute whether data and network go together
+    #[arg(long)]
+    pub(crate) overfit_first: bool,
+    /// Start although the dataset has errors
+    #[arg(long)]
+    pub(crate) unchecked: bool,
+}
+
+/// What to do about a value that is no number.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnNan {
+    /// Stop, with the batch saved
+    Stop,
+    /// Leave the batch out
+    Skip,
 }

@@ -1,7 +1,8 @@
 //! The `picodet` command: a thin reader of the functions in the crate `picodet`.
 //!
 //! Exit codes: 0 all went well, 1 some of the work failed (each failure is named), 2 nothing could be done. `check` ends
-//! with 0 for a clean dataset, 1 for warnings, 2 for errors.
+//! with 0 for a clean dataset, 1 for warnings, 2 for errors. `train` ends with 130 or 143 after SIGINT or SIGTERM, with 74
+//! where a file could not be written.
 
 mod args;
 mod commands;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Command::Eval(command) => commands::eval::run(command),
         Command::Export(command) => commands::export::run(command),
         Command::Verify(command) => commands::verify::run(command),
+        Command::Train(command) => commands::train::run(command),
         Command::Check(command) => commands::check::run(command),
         Command::Data(command) => commands::data::run(command),
     };

@@ -12,10 +12,10 @@ const DECAY: f64 = 0.9998;
 pub struct MovingAverage {
     /// After how many applications everything starts anew; `None` for never.
     pub cycle: Option<usize>,
-    values: BTreeMap<String, Vec<f32>>,
-    steps: usize,
-    applied: usize,
-    last_decay: f64,
+    pub(crate) values: BTreeMap<String, Vec<f32>>,
+    pub(crate) steps: usize,
+    pub(crate) applied: usize,
+    pub(crate) last_decay: f64,
 }
 
 impl MovingAverage {

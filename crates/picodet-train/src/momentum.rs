@@ -11,7 +11,7 @@ pub struct Momentum {
     pub momentum: f32,
     /// Pull to zero of the parameters that decay; 4e-5.
     pub weight_decay: f32,
-    velocity: BTreeMap<String, Vec<f32>>,
+    pub(crate) velocity: BTreeMap<String, Vec<f32>>,
 }
 
 impl Default for Momentum {
@@ -45,7 +45,10 @@ impl Momentum {
 pub fn clip_to_norm(gradients: &mut Weights, limit: f64) -> f64 {
     let squares = gradients.values().flat_map(|tensor| &tensor.data).map(|&value| f64::from(value).powi(2));
     let norm = squares.sum::<f64>().sqrt();
-    let scale = (limit / norm.max(limit)) as f32;
+    if norm.is_nan() || norm <= limit {
+        return norm;
+    }
+    let scale = (limit / norm) as f32;
     gradients.values_mut().flat_map(|tensor| &mut tensor.data).for_each(|value| *value *= scale);
     norm
 }

@@ -8,12 +8,12 @@ use burn::tensor::ops::{AvgPoolOptions, ConvOptions, InterpolateMode, Interpolat
 use burn::tensor::{Device, Tensor as BurnTensor, TensorData, activation};
 use picodet_graph::{Activation, BATCH_NORM_EPSILON, Graph, Node, Op, ResizeFactor, Tensor, Weights};
 
-use crate::Map;
-
-/// Share of the running statistics that a step keeps (SPEC §0).
-const STATISTICS_MOMENTUM: f32 = 0.9;
+use crate::cpu::STATISTICS_MOMENTUM;
+use crate::run::Network;
+use crate::{Map, MapData};
 
 /// A forward pass in training.
+#[derive(Debug)]
 pub struct Pass {
     /// The parameters as leaves, by index of the graph.
     leaves: Vec<BurnTensor<1>>,
@@ -21,22 +21,6 @@ pub struct Pass {
     outputs: Vec<(String, BurnTensor<4>)>,
     /// Batch mean and biased variance of each batch norm, by the names of its running statistics.
     statistics: Vec<(String, Vec<f32>)>,
-}
-
-/// A feature map read back: batch, channels, height, width, and the values.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MapData {
-    /// Batch, channels, height, width.
-    pub shape: [usize; 4],
-    /// The values, row-major.
-    pub data: Vec<f32>,
-}
-
-impl MapData {
-    /// The map as a slice with its shape.
-    pub fn as_map(&self) -> Map<'_> {
-        Map { shape: self.shape, data: &self.data }
-    }
 }
 
 fn values<const D: usize>(tensor: BurnTensor<D>) -> Vec<f32> {
@@ -128,6 +112,43 @@ impl Pass {
             for (running, batch) in running.data.iter_mut().zip(batch) {
                 *running = STATISTICS_MOMENTUM * *running + (1.0 - STATISTICS_MOMENTUM) * batch;
             }
+        }
+    }
+}
+
+/// A graph in training on one of burn's devices.
+#[derive(Debug)]
+pub struct BurnNetwork {
+    graph: Graph,
+    device: Device,
+    pass: Option<Pass>,
+}
+
+impl BurnNetwork {
+    /// The network on a device, as in `Device::flex()`.
+    pub fn new(graph: &Graph, device: Device) -> Self {
+        Self { graph: graph.clone(), device, pass: None }
+    }
+}
+
+impl Network for BurnNetwork {
+    fn forward(&mut self, weights: &Weights, images: Map<'_>) -> Result<(), String> {
+        self.pass = Some(Pass::forward(&self.graph, weights, images, &self.device));
+        Ok(())
+    }
+
+    fn output(&mut self, name: &str) -> Option<MapData> {
+        self.pass.as_ref()?.output(name)
+    }
+
+    fn backward(&mut self, gradients: &[(String, Vec<f32>)]) -> Result<Weights, String> {
+        let pass = self.pass.as_ref().ok_or("backward before forward")?;
+        Ok(pass.backward(&self.graph, gradients))
+    }
+
+    fn update_statistics(&self, weights: &mut Weights) {
+        if let Some(pass) = &self.pass {
+            pass.update_statistics(weights);
         }
     }
 }

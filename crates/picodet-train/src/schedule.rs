@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 /// Warm-up, then a cosine.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Schedule {
-    /// Linear from a tenth of the base over 300 steps, then a cosine to 0 at the end of `epochs`.
+    /// Linear from a tenth of the base over `warm_up` steps, then a cosine to 0 at the end of `epochs`.
     Cosine {
         /// The rate at the end of the warm-up.
         base: f64,
@@ -13,6 +13,8 @@ pub enum Schedule {
         epochs: usize,
         /// Steps an epoch.
         steps_per_epoch: usize,
+        /// Steps until the base is reached; 300 in all published recipes.
+        warm_up: usize,
     },
     /// Quadratic over 2 epochs, a cosine to 0.08 of the base, flat over the last 30 epochs: the NPU recipe.
     QuadraticWarmUp {
@@ -25,7 +27,6 @@ pub enum Schedule {
     },
 }
 
-const WARM_UP_STEPS: f64 = 300.0;
 const WARM_UP_START: f64 = 0.1;
 const QUADRATIC_EPOCHS: usize = 2;
 const FLAT_EPOCHS: usize = 30;
@@ -36,13 +37,16 @@ impl Schedule {
     pub fn rate(&self, step: usize) -> f64 {
         let step = step as f64;
         match *self {
-            Self::Cosine { base, epochs, steps_per_epoch } => {
-                if step < WARM_UP_STEPS {
-                    let share = step / WARM_UP_STEPS;
+            Self::Cosine { base, epochs, steps_per_epoch, warm_up } => {
+                let warm_up = warm_up as f64;
+                if step < warm_up {
+                    let share = step / warm_up;
                     return base * (WARM_UP_START * (1.0 - share) + share);
                 }
                 let total = (epochs * steps_per_epoch) as f64;
-                0.5 * base * (1.0 + (PI * (step - WARM_UP_STEPS) / (total - WARM_UP_STEPS)).cos())
+                // A run that goes on after the end of its cosine stays at 0.
+                let share = ((step - warm_up) / (total - warm_up).max(1.0)).min(1.0);
+                0.5 * base * (1.0 + (PI * share).cos())
             }
             Self::QuadraticWarmUp { base, epochs, steps_per_epoch } => {
                 let warm_up = (QUADRATIC_EPOCHS * steps_per_epoch) as f64;

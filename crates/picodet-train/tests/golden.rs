@@ -208,7 +208,7 @@ fn learning_rates_equal_the_reference() {
         let config = trace["config"].as_str().expect("a name");
         let schedule = match config.contains("npu") {
             true => Schedule::QuadraticWarmUp { base, epochs: 300, steps_per_epoch },
-            false => Schedule::Cosine { base, epochs: 300, steps_per_epoch },
+            false => Schedule::Cosine { base, epochs: 300, steps_per_epoch, warm_up: 300 },
         };
         for (step, expected) in trace["points"].as_object().expect("points") {
             points += 1;

@@ -24,6 +24,11 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
         file.sync_all()
     });
     let renamed = written.and_then(|()| fs::rename(&temporary, path));
+    // The rename itself outlives a power failure only once the folder is on disk; some systems cannot sync a folder.
+    #[cfg(unix)]
+    if renamed.is_ok() {
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    }
     if renamed.is_err() {
         let _ = fs::remove_file(&temporary);
     }

@@ -89,7 +89,14 @@ pub fn read_tensors(bytes: &[u8]) -> Result<(Weights, BTreeMap<String, String>),
     };
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
     let file = SafeTensors::deserialize(bytes).map_err(wrong)?;
-    let entries = header.metadata().clone().unwrap_or_default().into_iter().collect();
+    let mut entries: BTreeMap<String, String> =
+        header.metadata().clone().unwrap_or_default().into_iter().collect();
+    // Ours come packed; a broken pack stays as it is, for whoever asks for its contents to complain.
+    let packed = entries.get(ALL).map(|all| serde_json::from_str::<BTreeMap<String, String>>(all));
+    if let Some(Ok(ours)) = packed {
+        entries.remove(ALL);
+        entries.extend(ours);
+    }
     let mut weights = Weights::new();
     for (name, view) in file.iter() {
         let data = widen(&view).ok_or_else(|| ReadError::Tensor {
@@ -186,10 +193,8 @@ impl Metadata {
 
     fn from_entries(entries: &mut BTreeMap<String, String>) -> Result<Self, ReadError> {
         let broken = |key: &str, problem: String| ReadError::Metadata { key: key.to_owned(), problem };
-        if let Some(all) = entries.remove(ALL) {
-            let all: BTreeMap<String, String> =
-                serde_json::from_str(&all).map_err(|error| broken(ALL, error.to_string()))?;
-            entries.extend(all);
+        if entries.contains_key(ALL) {
+            return Err(broken(ALL, "is not a JSON object of texts".to_owned()));
         }
         let mut take = |key: &str| {
             let key = format!("{PREFIX}{key}");

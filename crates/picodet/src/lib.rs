@@ -19,6 +19,7 @@ pub mod download;
 pub mod evaluate;
 pub mod forward;
 pub mod results;
+pub mod train;
 pub mod verify;
 
 use std::path::Path;
@@ -31,8 +32,8 @@ pub use picodet_weights::{Metadata, Storage};
 /// The parts, for those who need more than this facade.
 pub use {
     picodet_data as data, picodet_detect as detect, picodet_engine as engine, picodet_eval as eval,
-    picodet_export as export, picodet_graph as graph, picodet_image as image, picodet_weights as weights,
-    picodet_zoo as zoo,
+    picodet_export as export, picodet_graph as graph, picodet_image as image, picodet_train as training,
+    picodet_weights as weights, picodet_zoo as zoo,
 };
 
 /// A copy of `image` with `detections` drawn in: boxes in the colour of their class, name and score above.

@@ -10,4 +10,5 @@ pub(crate) mod export;
 pub(crate) mod forward;
 pub(crate) mod info;
 pub(crate) mod models;
+pub(crate) mod train;
 pub(crate) mod verify;

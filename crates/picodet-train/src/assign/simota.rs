@@ -1,14 +1,18 @@
 //! SimOTA (SPEC §5.1): each object takes as many of the cheapest cells as its overlaps add up to.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Assignment, Truth, largest};
 use crate::geometry::{area, centre, inset, intersection, iou};
 use crate::predictions::sigmoid;
 use crate::{Box4, Predictions};
 
 /// What makes a cell expensive for an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SimOtaCost {
     /// The paper's: varifocal loss and generalised IoU.
+    #[default]
     Modified,
     /// YOLOX's: cross entropy and the logarithm of IoU.
     Original,

@@ -1,0 +1,65 @@
+//! The network in training on the processor: our own forward and backward.
+
+use picodet_gradient::{GradientError, Tape};
+use picodet_graph::{Graph, Weights};
+
+use crate::run::Network;
+use crate::{Map, MapData};
+
+/// Share of the running statistics that a step keeps (SPEC §0).
+pub(crate) const STATISTICS_MOMENTUM: f32 = 0.9;
+
+/// A graph with the memory of its steps.
+#[derive(Debug)]
+pub struct CpuNetwork {
+    tape: Tape,
+    steps: u64,
+    seed: u64,
+}
+
+impl CpuNetwork {
+    /// A network on so many threads. Parameters whose name begins with one of `frozen` get no gradients; what dropout leaves
+    /// out follows from `seed` and the number of the step, `first_step` at first.
+    ///
+    /// # Errors
+    /// When the graph cannot be differentiated.
+    pub fn new(
+        graph: &Graph,
+        threads: usize,
+        frozen: &[String],
+        seed: u64,
+        first_step: usize,
+    ) -> Result<Self, GradientError> {
+        let mut tape = Tape::new(graph, threads)?;
+        let is_frozen = |name: &str| frozen.iter().any(|prefix| name.starts_with(prefix.as_str()));
+        let learned = graph.params.iter().filter(|param| param.role.is_learned());
+        tape.freeze(learned.map(|param| param.name.as_str()).filter(|name| is_frozen(name)))?;
+        Ok(Self { tape, steps: first_step as u64, seed })
+    }
+}
+
+impl Network for CpuNetwork {
+    fn forward(&mut self, weights: &Weights, images: Map<'_>) -> Result<(), String> {
+        self.tape.seed(self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(self.steps));
+        self.steps += 1;
+        self.tape.forward(weights, images.shape, images.data).map_err(|error| error.to_string())
+    }
+
+    fn output(&mut self, name: &str) -> Option<MapData> {
+        let (shape, data) = self.tape.output(name)?;
+        Some(MapData { shape, data })
+    }
+
+    fn backward(&mut self, gradients: &[(String, Vec<f32>)]) -> Result<Weights, String> {
+        self.tape.backward(gradients).map_err(|error| error.to_string())
+    }
+
+    fn update_statistics(&self, weights: &mut Weights) {
+        for (name, batch) in self.tape.statistics() {
+            let Some(running) = weights.get_mut(name) else { continue };
+            for (running, batch) in running.data.iter_mut().zip(batch) {
+                *running = STATISTICS_MOMENTUM * *running + (1.0 - STATISTICS_MOMENTUM) * batch;
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What a batch is judged by: the head's maps → predictions → assignments → loss → gradients of the maps.
+
+use picodet_graph::{Graph, pass};
+use serde::{Deserialize, Serialize};
+
+use crate::assign::{SimOta, SimOtaCost, atss, loader_atss, task_aligned};
+use crate::loss::{Loss, base, paper, scores, second_generation};
+use crate::{Assignment, LevelMaps, Map, Predictions, Truth};
+
+/// Cells a level that the second generation's ATSS looks at (SPEC §5.2).
+const ATSS_NEAREST: usize = 9;
+/// The head's outputs that losses look at.
+const KINDS: [&str; 3] = ["cls_logit", "reg", "align_logit"];
+
+/// Which cells learn which objects.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Assigner {
+    /// The paper's SimOTA (SPEC §5.1).
+    SimOta {
+        /// What makes a cell expensive.
+        #[serde(default)]
+        cost: SimOtaCost,
+        /// Weight of the overlap in the cost.
+        #[serde(default = "lambda")]
+        lambda: f64,
+    },
+    /// The first recipe's ATSS on cells alone (SPEC §5.4).
+    Atss,
+    /// The second generation's: ATSS first, task-aligned from an epoch on (SPEC §5.2, §5.3).
+    AtssThenTaskAligned {
+        /// Epochs of ATSS.
+        static_epochs: usize,
+    },
+}
+
+fn lambda() -> f64 {
+    6.0
+}
+
+/// The sum of losses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LossKind {
+    /// Varifocal, GIoU, DFL.
+    Paper,
+    /// Quality focal, GIoU, DFL.
+    Base,
+    /// Varifocal on probabilities, GIoU, DFL by alignment.
+    SecondGeneration,
+}
+
+/// Assigner and loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Objective {
+    /// Which cells learn which objects.
+    pub assigner: Assigner,
+    /// How wrong they are.
+    pub loss: LossKind,
+}
+
+/// A batch judged.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// The loss and its gradients.
+    pub loss: Loss,
+    /// What the cells of each image learn.
+    pub assignments: Vec<Assignment>,
+    /// The cells.
+    pub predictions: Predictions,
+    /// The gradient of each of the head's maps, `[n, c, h, w]`, by the graph's names.
+    pub gradients: Vec<(String, Vec<f32>)>,
+}
+
+/// One of the head's maps as the network gave it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MapData {
+    /// Batch, channels, height, width.
+    pub shape: [usize; 4],
+    /// The values, row-major.
+    pub data: Vec<f32>,
+}
+
+impl MapData {
+    /// The map as a slice with its shape.
+    pub fn as_map(&self) -> Map<'_> {
+        Map { shape: self.shape, data: &self.data }
+    }
+}
+
+impl Objective {
+    /// The part of a network's graph that training needs: everything up to the head's maps.
+    pub fn graph(graph: &Graph) -> Graph {
+        pass::keep_outputs(graph, |name| {
+            KINDS.iter().any(|kind| name.strip_prefix(kind).is_some_and(|rest| rest.starts_with('.')))
+        })
+    }
+
+    /// Judges a batch by the maps that `output` gives for the names of [`Objective::graph`]'s outputs; `strides` are those
+    /// of the levels in pixels of the network input.
+    pub fn judge(
+        &self,
+        mut output: impl FnMut(&str) -> Option<MapData>,
+        strides: &[usize],
+        truths: &[Truth],
+        epoch: usize,
+    ) -> Judged {
+        let mut read = |kind: &str| -> Vec<MapData> {
+            (0..strides.len()).filter_map(|level| output(&format!("{kind}.{level}"))).collect()
+        };
+        let (cls, reg, align) = (read(KINDS[0]), read(KINDS[1]), read(KINDS[2]));
+        let levels: Vec<LevelMaps<'_>> = (0..strides.len())
+            .map(|level| LevelMaps {
+                cls: cls[level].as_map(),
+                reg: reg[level].as_map(),
+                align: align.get(level).map(MapData::as_map),
+                stride: strides[level],
+            })
+            .collect();
+        let predictions = Predictions::new(&levels);
+        let assignments = self.assign(&predictions, truths, epoch);
+        let loss = match self.loss {
+            LossKind::Paper => paper(&predictions, truths, &assignments),
+            LossKind::Base => base(&predictions, truths, &assignments),
+            LossKind::SecondGeneration => second_generation(&predictions, truths, &assignments),
+        };
+        let sizes: Vec<_> = cls.iter().map(|map| (map.shape[2], map.shape[3])).collect();
+        let by_kind = [Some(&loss.gradients.cls), Some(&loss.gradients.reg), loss.gradients.align.as_ref()];
+        let mut gradients = Vec::new();
+        for (kind, values) in KINDS.iter().zip(by_kind) {
+            let maps = values.map(|values| predictions.to_maps(values, &sizes)).unwrap_or_default();
+            gradients
+                .extend(maps.into_iter().enumerate().map(|(level, map)| (format!("{kind}.{level}"), map)));
+        }
+        Judged { loss, assignments, predictions, gradients }
+    }
+
+    /// Images are independent: each is assigned on a thread of its own.
+    fn assign(&self, predictions: &Predictions, truths: &[Truth], epoch: usize) -> Vec<Assignment> {
+        let one = |image: usize, truth: &Truth| match self.assigner {
+            Assigner::SimOta { cost, lambda } => SimOta { cost, lambda }.assign(predictions, image, truth),
+            Assigner::Atss => loader_atss(&predictions.anchors, truth),
+            Assigner::AtssThenTaskAligned { static_epochs } if epoch < static_epochs => {
+                atss(predictions, image, truth, ATSS_NEAREST)
+            }
+            Assigner::AtssThenTaskAligned { .. } => {
+                task_aligned(predictions, &scores(predictions, image), image, truth)
+            }
+        };
+        std::thread::scope(|scope| {
+            let half = truths.len().div_ceil(2);
+            let of = |from: usize, part: &[Truth]| -> Vec<Assignment> {
+                part.iter().enumerate().map(|(index, truth)| one(from + index, truth)).collect()
+            };
+            let (first, second) = truths.split_at(half);
+            let other = scope.spawn(move || of(half, second));
+            let mut assignments = of(0, first);
+            match other.join() {
+                Ok(others) => assignments.extend(others),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+            assignments
+        })
+    }
+}

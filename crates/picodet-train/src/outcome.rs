@@ -1,0 +1,100 @@
+//! What comes out of a run: the averaged model, and what is known about a value that is no number.
+
+use std::path::Path;
+
+use picodet_data::Dataset;
+use picodet_detect::{Model, graph_of};
+use picodet_graph::{Graph, Tensor, Weights, pass};
+use picodet_weights::{Metadata, Storage, write_atomically, write_tensors};
+use picodet_zoo::Variant;
+
+use crate::loader::Batch;
+use crate::objective::Judged;
+use crate::run::{Network, RunError};
+use crate::state::State;
+
+/// The averaged weights as a model that detects.
+pub fn model_of(state: &State, variant: &'static Variant, weights: Weights, epochs: usize) -> Model {
+    let progress = &state.progress;
+    let graph = graph_of(&variant.architecture, progress.classes.len(), false);
+    let published = progress.classes.iter().map(String::as_str).eq(variant.classes.iter().copied());
+    let sizes = &progress.experiment.batch.sizes;
+    let middle = sizes.get(sizes.len() / 2).map_or(variant.input_size, |size| size.pair());
+    let metadata = Metadata {
+        variant: variant.name.to_owned(),
+        classes: progress.classes.clone(),
+        category_ids: match published {
+            true => variant.category_ids(),
+            false => (1..=progress.classes.len() as u32).collect(),
+        },
+        input_size: middle,
+        mean: variant.mean,
+        std: variant.std,
+        resize: "cubic".to_owned(),
+        strides: variant.architecture.strides(),
+        folded: false,
+        origin: format!("trained by picodet for {epochs} epochs from {}", progress.origin),
+        licence: progress.licence.clone(),
+        ..Metadata::default()
+    };
+    let weights = pass::keep_weights(&graph, &weights);
+    Model { variant, graph, weights, metadata }
+}
+
+pub(crate) fn write_model(path: &Path, model: &Model) -> Result<(), RunError> {
+    write_atomically(path, &model.to_bytes(Storage::F32))
+        .map_err(|source| RunError::File { path: path.to_path_buf(), source })
+}
+
+/// Where a value that is no number is found first, on the way of the computation.
+pub(crate) fn first_non_finite(
+    graph: &Graph,
+    network: &mut dyn Network,
+    judged: &Judged,
+    gradients: &Weights,
+) -> String {
+    let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
+    for output in &graph.outputs {
+        if network.output(&output.name).is_some_and(|map| !finite(&map.data)) {
+            return format!("the map `{}`", output.name);
+        }
+    }
+    let terms = [
+        ("the class loss", judged.loss.cls),
+        ("the box loss", judged.loss.bbox),
+        ("the distribution loss", judged.loss.dfl),
+    ];
+    if let Some((name, _)) = terms.into_iter().find(|(_, value)| !value.is_finite()) {
+        return name.to_owned();
+    }
+    // Backward goes from the head down: the last parameter of the graph is met first.
+    let params = graph.params.iter().rev();
+    let broken = params
+        .map(|param| &param.name)
+        .find(|name| gradients.get(*name).is_some_and(|gradient| !finite(&gradient.data)));
+    broken.map_or_else(|| "the norm of all gradients".to_owned(), |name| format!("the gradient of `{name}`"))
+}
+
+/// Saves a batch that gave a value that is no number, and says all that is known about it.
+pub(crate) fn save_non_finite(
+    folder: &Path,
+    dataset: &Dataset,
+    batch: &Batch,
+    place: String,
+) -> Result<RunError, RunError> {
+    let path = folder.join(format!("non_finite_step_{}.safetensors", batch.step));
+    let names: Vec<&str> = batch.images.iter().map(|&image| dataset.images[image].file.as_str()).collect();
+    let images = names.join(", ");
+    let tensor = Tensor { shape: batch.shape.to_vec(), data: batch.pixels.clone() };
+    let truths = serde_json::json!(
+        batch.truths.iter().map(|truth| (&truth.boxes, &truth.classes)).collect::<Vec<_>>()
+    );
+    let entries = [
+        ("images".to_owned(), images.clone()),
+        ("place".to_owned(), place.clone()),
+        ("truths".to_owned(), truths.to_string()),
+    ];
+    let bytes = write_tensors(&Weights::from([("image".to_owned(), tensor)]), &entries.into_iter().collect());
+    write_atomically(&path, &bytes).map_err(|source| RunError::File { path: path.clone(), source })?;
+    Ok(RunError::NonFinite { step: batch.step, place, images, saved: path.display().to_string() })
+}

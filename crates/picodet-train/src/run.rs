@@ -1,0 +1,421 @@
+//! A run, top to bottom: data → model → loop { batch → forward → assign → loss → finite? → backward → step → average → log } →
+//! evaluate → checkpoint → report.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use picodet_data::Dataset;
+use picodet_detect::{Model, graph_of};
+use picodet_graph::{Graph, Weights};
+use picodet_zoo::Variant;
+
+use crate::journal::{EpochRecord, Journal, Record, StepRecord};
+use crate::loader::{BatchRecipe, Batches, ImageProblem};
+use crate::objective::{MapData, Objective};
+use crate::outcome::{first_non_finite, model_of, save_non_finite, write_model};
+use crate::sampler::Sampler;
+use crate::state::{CheckpointError, State};
+use crate::{Map, clip_to_norm, picture, report};
+
+/// The network in training: whoever can run a graph forward and back.
+pub trait Network {
+    /// Runs a batch, `[n, 3, h, w]`, batch norms by the statistics of the batch.
+    ///
+    /// # Errors
+    /// Says what does not fit.
+    fn forward(&mut self, weights: &Weights, images: Map<'_>) -> Result<(), String>;
+
+    /// A named output of the last batch.
+    fn output(&mut self, name: &str) -> Option<MapData>;
+
+    /// The gradients of the learned parameters when those of the named outputs are `gradients`.
+    ///
+    /// # Errors
+    /// Says what does not fit.
+    fn backward(&mut self, gradients: &[(String, Vec<f32>)]) -> Result<Weights, String>;
+
+    /// Moves the running statistics of `weights` towards those of the last batch.
+    fn update_statistics(&self, weights: &mut Weights);
+}
+
+/// Measures a model: the mAP over IoU 0.5 to 0.95, and the mAP at 0.5, both of 0 to 1.
+pub type Evaluate<'a> = &'a mut dyn FnMut(&Model) -> Result<(f64, f64), String>;
+
+/// What to do about a value that is no number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnNan {
+    /// Stop, with everything that is known about it saved.
+    #[default]
+    Stop,
+    /// Leave the batch out and go on; stop after several in a row.
+    Skip,
+}
+
+/// Settings of a run that do not change what is learned.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Where everything is written.
+    pub folder: PathBuf,
+    /// Threads that prepare batches.
+    pub workers: usize,
+    /// Bytes of decoded images that are kept.
+    pub cache: usize,
+    /// Epochs between evaluations.
+    pub evaluate_every: usize,
+    /// Longest time between checkpoints.
+    pub checkpoint_every: Duration,
+    /// Evaluations without a better result after which the run ends.
+    pub patience: Option<usize>,
+    /// Time after which the run ends, this start alone.
+    pub time_limit: Option<Duration>,
+    /// What to do about a value that is no number.
+    pub on_nan: OnNan,
+    /// Set to the number of a signal, the run ends after the step, with a checkpoint.
+    pub stop: Arc<AtomicUsize>,
+}
+
+impl RunOptions {
+    /// The usual settings for a folder.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            workers: 1,
+            cache: 512 << 20,
+            evaluate_every: 5,
+            checkpoint_every: Duration::from_secs(300),
+            patience: None,
+            time_limit: None,
+            on_nan: OnNan::Stop,
+            stop: Arc::default(),
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All epochs are done.
+    Finished,
+    /// No evaluation was better for a while.
+    Patience,
+    /// The time was over.
+    TimeLimit,
+    /// A signal came.
+    Signal(usize),
+}
+
+/// Why a run cannot go on. What was learned until the last checkpoint is safe.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// An image cannot be used.
+    #[error(transparent)]
+    Image(#[from] ImageProblem),
+    /// A checkpoint cannot be written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// Another file cannot be written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A value is no number.
+    #[error(
+        "step {step}: {place} is not finite; images {images}; the batch is in {saved}; try a smaller learning rate, or \
+         --on-nan skip"
+    )]
+    NonFinite {
+        /// The step, counted from 0.
+        step: usize,
+        /// The loss term, map, or parameter that it was found in first.
+        place: String,
+        /// The images of the batch.
+        images: String,
+        /// Where the batch was saved.
+        saved: String,
+    },
+    /// The network refuses the batch.
+    #[error("step {step}: {problem}")]
+    Network {
+        /// The step, counted from 0.
+        step: usize,
+        /// What does not fit.
+        problem: String,
+    },
+    /// The model cannot be measured.
+    #[error("the evaluation after epoch {epoch} failed: {problem}")]
+    Evaluation {
+        /// The epoch, counted from 1.
+        epoch: usize,
+        /// What happened.
+        problem: String,
+    },
+    /// The dataset has nothing to learn from.
+    #[error("the dataset has no image")]
+    NoImages,
+}
+
+/// What listeners hear of a run.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// A step was taken.
+    Step(&'a StepRecord),
+    /// An epoch is over; measured or not.
+    Epoch(&'a EpochRecord),
+    /// A checkpoint was written.
+    Checkpoint(usize),
+    /// Something that a reader of the log should know.
+    Note(String),
+}
+
+/// Steps in a row that may be left out because of values that are no numbers.
+const MOST_SKIPPED: usize = 10;
+
+/// The names of what a run writes.
+pub mod files {
+    /// Everything that is needed to go on.
+    pub const CHECKPOINT: &str = "checkpoint.safetensors";
+    /// The averaged model of the last evaluation.
+    pub const LAST: &str = "last.safetensors";
+    /// The averaged model of the best evaluation.
+    pub const BEST: &str = "best.safetensors";
+    /// One JSON object a step and an epoch.
+    pub const JOURNAL: &str = "metrics.jsonl";
+    /// Curves and pictures.
+    pub const REPORT: &str = "report.html";
+}
+
+/// The graph that a state trains.
+pub fn training_graph(state: &State, variant: &Variant) -> Graph {
+    Objective::graph(&graph_of(&variant.architecture, state.progress.classes.len(), false))
+}
+
+/// Trains until the end, a limit, or a signal. `state` is where the run stands, new or read from a checkpoint.
+///
+/// # Errors
+/// See [`RunError`]; the last checkpoint stays as it is.
+pub fn run(
+    state: &mut State,
+    dataset: Arc<Dataset>,
+    network: &mut dyn Network,
+    options: &RunOptions,
+    evaluate: Evaluate<'_>,
+    listen: &mut dyn FnMut(&Event<'_>),
+) -> Result<Ending, RunError> {
+    // Data.
+    let experiment = state.progress.experiment.clone();
+    let sampler =
+        Sampler { images: dataset.images.len(), batch: state.progress.batch, seed: state.progress.seed };
+    if sampler.images == 0 {
+        return Err(RunError::NoImages);
+    }
+    let Some(variant) = experiment.variant() else {
+        return Err(RunError::Network {
+            step: 0,
+            problem: format!("no network is called {}", experiment.model),
+        });
+    };
+    let batches = Batches::new(Arc::clone(&dataset), sampler, recipe_of(state, variant), options.cache);
+    let per_epoch = sampler.batches_per_epoch();
+    let last_step = experiment.epochs * per_epoch;
+
+    // Model.
+    let graph = training_graph(state, variant);
+    let objective = experiment.objective();
+    let strides = variant.architecture.strides();
+    let schedule = experiment.schedule(state.progress.batch, per_epoch);
+
+    // Log.
+    let mut journal = Journal::open(&options.folder, state.progress.step)?;
+    let mut loader = batches.start(state.progress.step, last_step, options.workers, 2);
+    let start = Instant::now();
+    let already = state.progress.seconds;
+    let mut last_checkpoint = Instant::now();
+    let mut skipped = 0;
+    let mut without_better = 0;
+    let mut last_end = Instant::now();
+
+    while state.progress.step < last_step {
+        let step = state.progress.step;
+        let (epoch, _) = sampler.place(step);
+
+        // Batch.
+        let asked = Instant::now();
+        let Some(batch) = loader.next() else { break };
+        let batch = batch?;
+        let wait = asked.elapsed();
+
+        // Forward, assign, loss, backward.
+        let failed = |problem: String| RunError::Network { step, problem };
+        network.forward(&state.weights, batch.map()).map_err(failed)?;
+        let forward_done = Instant::now();
+        let judged = objective.judge(|name| network.output(name), &strides, &batch.truths, epoch);
+        let judge = forward_done.elapsed();
+        let mut gradients = network.backward(&judged.gradients).map_err(failed)?;
+        gradients.retain(|name, _| !is_frozen(&state.progress.frozen, name));
+
+        // Finite?
+        let norm = clip_to_norm(&mut gradients, experiment.optimiser.clip.unwrap_or(f64::INFINITY));
+        let taken = norm.is_finite() && judged.loss.total().is_finite();
+        if taken {
+            skipped = 0;
+        } else {
+            skipped += 1;
+            let place = first_non_finite(&graph, network, &judged, &gradients);
+            let problem = save_non_finite(&options.folder, &dataset, &batch, place)?;
+            if options.on_nan == OnNan::Stop || skipped > MOST_SKIPPED {
+                return Err(problem);
+            }
+            listen(&Event::Note(format!("left out: {problem}")));
+        }
+
+        // Step, average.
+        let rate = schedule.rate(step);
+        if taken {
+            state.momentum.step(&graph, &mut state.weights, &gradients, rate as f32);
+            update_statistics(network, state);
+            state.average.update(&state.weights);
+        }
+        state.progress.step += 1;
+        state.progress.seconds = already + start.elapsed().as_secs_f64();
+
+        // Log.
+        let step_seconds = last_end.elapsed().as_secs_f64();
+        let record = StepRecord {
+            step,
+            epoch: epoch + 1,
+            of_steps: last_step,
+            loss: judged.loss.total(),
+            loss_cls: judged.loss.cls,
+            loss_box: judged.loss.bbox,
+            loss_dfl: judged.loss.dfl,
+            positives: judged.assignments.iter().map(crate::Assignment::positives).sum::<usize>() as f64
+                / batch.truths.len().max(1) as f64,
+            objects: batch.truths.iter().map(|truth| truth.boxes.len()).sum::<usize>() as f64
+                / batch.truths.len().max(1) as f64,
+            rate,
+            norm,
+            height: batch.shape[2],
+            width: batch.shape[3],
+            images_per_second: batch.shape[0] as f64 / step_seconds.max(1e-9),
+            step_seconds,
+            wait: wait.as_secs_f64(),
+            judge: judge.as_secs_f64(),
+            seconds: state.progress.seconds,
+        };
+        last_end = Instant::now();
+        listen(&Event::Step(&record));
+        journal.write(&Record::Step(record))?;
+        if step == 0 {
+            picture::save_batch(&options.folder, "batch", &batch, &judged, &variant.mean, &variant.std)?;
+        }
+
+        // Evaluate.
+        let mut ending = None;
+        if state.progress.step.is_multiple_of(per_epoch) {
+            let done = epoch + 1;
+            let averaged = state.average.apply(&state.weights);
+            let measured = done.is_multiple_of(options.evaluate_every.max(1)) || done == experiment.epochs;
+            let mut record = EpochRecord {
+                epoch: done,
+                of_epochs: experiment.epochs,
+                step: state.progress.step,
+                seconds: state.progress.seconds,
+                map: None,
+                map50: None,
+                best: false,
+            };
+            if measured {
+                let model = model_of(state, variant, averaged, done);
+                let (map, map50) =
+                    evaluate(&model).map_err(|problem| RunError::Evaluation { epoch: done, problem })?;
+                record.best = state.progress.best.is_none_or(|(best, _)| map > best);
+                (record.map, record.map50) = (Some(map), Some(map50));
+                write_model(&options.folder.join(files::LAST), &model)?;
+                if record.best {
+                    state.progress.best = Some((map, done));
+                    write_model(&options.folder.join(files::BEST), &model)?;
+                    without_better = 0;
+                } else {
+                    without_better += 1;
+                }
+                picture::save_batch(
+                    &options.folder,
+                    "batch_latest",
+                    &batch,
+                    &judged,
+                    &variant.mean,
+                    &variant.std,
+                )?;
+                if options.patience.is_some_and(|patience| without_better >= patience) {
+                    ending = Some(Ending::Patience);
+                }
+            }
+            listen(&Event::Epoch(&record));
+            journal.write(&Record::Epoch(record))?;
+            // What the evaluation took is no training.
+            last_end = Instant::now();
+        }
+
+        // Checkpoint.
+        match options.stop.load(Ordering::Relaxed) {
+            0 => {}
+            signal => ending = Some(Ending::Signal(signal)),
+        }
+        if options.time_limit.is_some_and(|limit| start.elapsed() >= limit) {
+            ending = ending.or(Some(Ending::TimeLimit));
+        }
+        let end_of_epoch = state.progress.step.is_multiple_of(per_epoch);
+        let due = last_checkpoint.elapsed() >= options.checkpoint_every;
+        if due || end_of_epoch || ending.is_some() {
+            journal.sync()?;
+            state.write(&options.folder.join(files::CHECKPOINT))?;
+            last_checkpoint = Instant::now();
+            listen(&Event::Checkpoint(state.progress.step));
+        }
+        if end_of_epoch || ending.is_some() {
+            report::write(&options.folder, state)?;
+        }
+        if let Some(ending) = ending {
+            return Ok(ending);
+        }
+    }
+    report::write(&options.folder, state)?;
+    Ok(Ending::Finished)
+}
+
+/// How the batches of a run are made.
+pub fn recipe_of(state: &State, variant: &Variant) -> BatchRecipe {
+    let experiment = &state.progress.experiment;
+    BatchRecipe {
+        augmentation: experiment.augmentation().unwrap_or_default(),
+        mosaic_until: experiment.batch.mosaic_until,
+        sizes: experiment.batch.sizes.iter().map(|size| size.pair()).collect(),
+        interpolations: experiment.interpolations().unwrap_or_default(),
+        mean: variant.mean,
+        std: variant.std,
+    }
+}
+
+fn is_frozen(frozen: &[String], name: &str) -> bool {
+    frozen.iter().any(|prefix| name.starts_with(prefix.as_str()))
+}
+
+/// Moves the running statistics, those of frozen parts apart.
+fn update_statistics(network: &dyn Network, state: &mut State) {
+    if state.progress.frozen.is_empty() {
+        network.update_statistics(&mut state.weights);
+        return;
+    }
+    let mut moved = state.weights.clone();
+    network.update_statistics(&mut moved);
+    for (name, tensor) in moved {
+        if !is_frozen(&state.progress.frozen, &name) {
+            state.weights.insert(name, tensor);
+        }
+    }
+}
