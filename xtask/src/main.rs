@@ -2,17 +2,25 @@
 
 #![allow(clippy::print_stdout)]
 
+mod arm;
 mod arrows;
+mod cross;
 mod length;
+mod memory;
 mod page;
+mod wasm;
 
 use anyhow::{Result, bail};
 
 const USAGE: &str = "\
 cargo xtask TASK
-  check   files are not too long, and crates depend on each other in one direction only
-  train   the tests of the network in training, which build burn first (minutes)
-  page    draw examples/page.png, the document page that the first command of the README detects on";
+  check      files are not too long, and crates depend on each other in one direction only
+  arm-test   the engine's tests on 64-bit ARM, emulated by qemu
+  wasm-test  the engine's tests in WebAssembly, in Node or wasmtime
+  miri       the kernels' tests on small sizes under Miri: undefined behaviour (minutes; a nightly toolchain)
+  asan       the engine's tests under the address sanitizer (minutes; a nightly toolchain)
+  train      the tests of the network in training, which build burn first (minutes)
+  page       draw examples/page.png, the document page that the first command of the README detects on";
 
 fn main() -> Result<()> {
     match std::env::args().nth(1).as_deref() {
@@ -24,6 +32,10 @@ fn main() -> Result<()> {
             }
             Ok(())
         }
+        Some("arm-test") => arm::test(),
+        Some("wasm-test") => wasm::test(),
+        Some("miri") => memory::miri(),
+        Some("asan") => memory::asan(),
         Some("train") => cargo(&["test", "--release", "--package", "picodet-train", "--features", "train"]),
         Some("page") => page::draw(),
         Some(task) => bail!("unknown task `{task}`\n{USAGE}"),

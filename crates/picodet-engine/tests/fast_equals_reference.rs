@@ -3,6 +3,7 @@
 
 use picodet_engine::{Engine, Fast, Feature, Isa, Plan, Reference};
 use picodet_graph::{Graph, Initialiser, Role, Tensor, Weights};
+use picodet_testing::emulated;
 
 /// Numbers that repeat themselves from run to run.
 struct Random(u64);
@@ -127,7 +128,11 @@ fn every_detector() {
             continue;
         }
         done.push(key);
-        compare(variant.name, &variant.architecture.graph(variant.classes.len()), (64, 96), &mut wrong);
+        if emulated() && done.len() % 4 != 1 {
+            continue;
+        }
+        let size = if emulated() { (32, 64) } else { (64, 96) };
+        compare(variant.name, &variant.architecture.graph(variant.classes.len()), size, &mut wrong);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -135,7 +140,8 @@ fn every_detector() {
 #[test]
 fn every_classifier() {
     let mut wrong = Vec::new();
-    for variant in picodet_zoo::classifiers() {
+    let classifiers = picodet_zoo::classifiers();
+    for variant in classifiers.iter().step_by(if emulated() { 4 } else { 1 }) {
         compare(variant.name, &variant.classifier.graph(10), (64, 32), &mut wrong);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -150,7 +156,8 @@ fn pruned_graphs_and_odd_sizes() {
         let pruned = picodet_graph::pass::keep_outputs(&graph, |name| {
             name.starts_with("score") || name.starts_with("reg")
         });
-        for size in [(32, 32), (32, 160), (224, 96), (160, 192)] {
+        let sizes = [(32, 32), (32, 160), (224, 96), (160, 192)];
+        for &size in &sizes[..if emulated() { 2 } else { 4 }] {
             compare(&format!("{name} {size:?}"), &pruned, size, &mut wrong);
         }
     }

@@ -1,4 +1,4 @@
-//! What the tests of all crates share: the reference data beside the repository.
+//! What the tests of all crates share: the reference data beside the repository, and where they run.
 
 use std::path::PathBuf;
 
@@ -22,4 +22,10 @@ pub fn shared_path(path: &str) -> Option<PathBuf> {
 /// The bytes of a file of the shared folder, or `None`, said aloud, where it is absent.
 pub fn shared(path: &str) -> Option<Vec<u8>> {
     std::fs::read(shared_path(path)?).ok()
+}
+
+/// Whether the tests run in WebAssembly or on an emulated processor (`PICODET_EMULATED` is set), where those that go
+/// over many networks take a sample of them, because all of them take minutes there.
+pub fn emulated() -> bool {
+    cfg!(target_family = "wasm") || std::env::var_os("PICODET_EMULATED").is_some()
 }

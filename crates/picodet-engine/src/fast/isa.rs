@@ -11,6 +11,8 @@ pub enum Isa {
     Avx2,
     /// NEON: 4 numbers at once.
     Neon,
+    /// WebAssembly's vectors: 4 numbers at once, fused multiply-add where the module is compiled for relaxed SIMD.
+    Simd128,
     /// Plain Rust, for every target; vectorised by the compiler where the target has vectors.
     Portable,
 }
@@ -37,6 +39,9 @@ impl Isa {
         if cfg!(target_arch = "aarch64") {
             sets.push(Self::Neon);
         }
+        if cfg!(all(target_arch = "wasm32", target_feature = "simd128")) {
+            sets.push(Self::Simd128);
+        }
         sets.push(Self::Portable);
         sets
     }
@@ -51,7 +56,7 @@ impl Isa {
         match self {
             Self::Avx512 => 16,
             Self::Avx2 => 8,
-            Self::Neon | Self::Portable => 4,
+            Self::Neon | Self::Simd128 | Self::Portable => 4,
         }
     }
 }
@@ -62,6 +67,7 @@ impl fmt::Display for Isa {
             Self::Avx512 => "avx512",
             Self::Avx2 => "avx2",
             Self::Neon => "neon",
+            Self::Simd128 => "simd128",
             Self::Portable => "portable",
         })
     }

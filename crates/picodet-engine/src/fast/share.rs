@@ -72,6 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(target_family = "wasm", ignore = "WebAssembly has no threads here")]
     fn every_band_once_and_no_step_before_the_last_is_done() {
         const STEPS: usize = 300;
         for workers in 1..=4 {
@@ -104,6 +105,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(target_family = "wasm", ignore = "WebAssembly has no threads here")]
     fn a_panic_does_not_hang_the_others() {
         let share = Share::new(2, 2);
         let steps = std::thread::scope(|scope| {

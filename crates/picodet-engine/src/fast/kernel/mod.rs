@@ -69,6 +69,9 @@ macro_rules! dispatch {
                 #[cfg(target_arch = "aarch64")]
                 // SAFETY: every aarch64 processor has NEON.
                 crate::fast::Isa::Neon => unsafe { $generic::<crate::fast::kernel::lanes::Neon>(args) },
+                #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+                // SAFETY: the whole module is compiled for the instructions.
+                crate::fast::Isa::Simd128 => unsafe { $generic::<crate::fast::kernel::lanes::Simd128>(args) },
                 // SAFETY: plain Rust; the pointers are the caller's promise.
                 _ => unsafe { $generic::<crate::fast::kernel::lanes::Portable>(args) },
             }

@@ -1,0 +1,56 @@
+//! What the runs on other processors have in common: which tests, and how to find tools and reference data.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+/// Runs the tests of the engine and of the way from an image to boxes: the same tests as on this processor.
+const TESTS: [&str; 5] = ["test", "--package", "picodet-engine", "--package", "picodet-detect"];
+
+/// A cargo command for [`TESTS`] with the arguments that the user gave.
+pub(crate) fn cargo_test(target: &str) -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(TESTS).args(["--target", target]);
+    command
+}
+
+/// A call of the script that knows how to build for other processors where no toolchain has their libraries.
+pub(crate) fn script_test(script: PathBuf, kind: &str) -> Command {
+    let mut command = Command::new("bash");
+    command.arg(script).arg(kind).args(TESTS);
+    command
+}
+
+/// The reference data's `tools/cross.sh`, where there is one.
+pub(crate) fn script() -> Option<PathBuf> {
+    let script = picodet_testing::shared_folder().join("tools/cross.sh");
+    script.is_file().then_some(script)
+}
+
+/// Whether rustc has the standard library of a target.
+pub(crate) fn has_target(target: &str) -> bool {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc).args(["--print", "target-libdir", "--target", target]).output();
+    output.is_ok_and(|output| {
+        let folder = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+        output.status.success() && folder.is_dir()
+    })
+}
+
+/// The first of these programs that is on the path.
+pub(crate) fn program(names: &[&str]) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let places = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    places.into_iter().find(|file| file.is_file())
+}
+
+/// Runs a command and fails as it fails.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("{:?} does not start", command.get_program()))?;
+    if !status.success() {
+        bail!("{command:?} failed");
+    }
+    Ok(())
+}

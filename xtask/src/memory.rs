@@ -1,0 +1,42 @@
+//! `cargo xtask miri` and `cargo xtask asan`: the kernels' use of memory, watched.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::cross;
+
+/// Runs the kernels' tests, on the small sizes that they choose there, in Miri's interpreter. It knows plain Rust
+/// only, so that it watches the portable kernels; all instruction sets share their text but for `lanes`.
+///
+/// # Errors
+/// When there is no nightly toolchain with Miri, or a test fails.
+pub(crate) fn miri() -> Result<()> {
+    let mut command = nightly();
+    command.args(["miri", "test", "--package", "picodet-engine", "--lib", "--", "kernel", "share"]);
+    // Kernels make pointers of arena offsets; the stricter of Miri's two models of borrowing is not asked for.
+    cross::run(command.env("MIRIFLAGS", "-Zmiri-tree-borrows"))
+}
+
+/// Runs the engine's tests with every access to memory checked, on every instruction set of this processor.
+///
+/// # Errors
+/// When there is no nightly toolchain, or a test fails.
+pub(crate) fn asan() -> Result<()> {
+    let mut command = nightly();
+    command.args(["test", "--target", HOST, "--package", "picodet-engine"]);
+    // Samples of the networks: the sanitizer costs several times the time.
+    cross::run(command.env("RUSTFLAGS", "-Zsanitizer=address").env("PICODET_EMULATED", "1"))
+}
+
+/// The sanitizer wants the target named, so that build scripts stay without it.
+const HOST: &str =
+    if cfg!(target_arch = "aarch64") { "aarch64-unknown-linux-gnu" } else { "x86_64-unknown-linux-gnu" };
+
+fn nightly() -> Command {
+    let mut command = Command::new("rustup");
+    command.args(["run", "nightly", "cargo"]);
+    // Left by the cargo that runs this program; they would name its compiler.
+    command.env_remove("CARGO").env_remove("RUSTC").env_remove("RUSTUP_TOOLCHAIN");
+    command
+}

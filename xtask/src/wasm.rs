@@ -1,0 +1,54 @@
+//! `cargo xtask wasm-test`: the tests as WebAssembly with its vectors, in Node or wasmtime.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use crate::cross;
+
+/// The target of the tests: it has files and streams.
+const TARGET: &str = "wasm32-wasip1";
+/// The crates that a browser needs; they must compile without a system below them.
+const PORTABLE: [&str; 6] =
+    ["picodet-graph", "picodet-zoo", "picodet-weights", "picodet-image", "picodet-engine", "picodet-detect"];
+const NONE: &str = "\
+no way to run WebAssembly tests here. Either
+  rustup target add wasm32-wasip1
+  and Node 20 (or later) or wasmtime on the path,
+or Node and the reference data's tools/cross.sh beside the repository (see PICODET_SHARED in CONTRIBUTING.md)";
+
+/// Builds and runs the tests, and checks that the crates compile for browsers where that target is installed.
+///
+/// # Errors
+/// When nothing that runs WebAssembly is here, or a test fails.
+pub(crate) fn test() -> Result<()> {
+    let runner = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/wasm_runner.mjs");
+    let node = cross::program(&["node"])
+        .map(|node| format!("{} --no-warnings {}", node.display(), runner.display()));
+    let wasmtime = cross::program(&["wasmtime"])
+        .map(|wasmtime| format!("{} run --dir / --env PICODET_SHARED", wasmtime.display()));
+    let features = "-C target-feature=+simd128";
+    match (node.clone().or(wasmtime), node, cross::script()) {
+        (Some(runner), _, _) if cross::has_target(TARGET) => {
+            let mut command = cross::cargo_test(TARGET);
+            command.env("CARGO_TARGET_WASM32_WASIP1_RUNNER", runner).env("RUSTFLAGS", features);
+            command.env("CARGO_PROFILE_DEV_DEBUG", "false");
+            // A panic ends the program, and with it what the test harness holds back of its message.
+            cross::run(command.args(["--", "--nocapture"]))?;
+        }
+        (_, Some(runner), Some(script)) => {
+            let mut command = cross::script_test(script, "wasm");
+            command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner).env("RUSTFLAGS", features);
+            cross::run(command.env("CARGO_PROFILE_DEV_DEBUG", "false"))?;
+        }
+        _ => bail!("{NONE}"),
+    }
+    const BROWSER: &str = "wasm32-unknown-unknown";
+    if cross::has_target(BROWSER) {
+        let mut command = std::process::Command::new(env!("CARGO"));
+        command.args(["check", "--target", BROWSER]).env("RUSTFLAGS", features);
+        PORTABLE.iter().for_each(|package| drop(command.args(["--package", package])));
+        cross::run(&mut command)?;
+    }
+    Ok(())
+}
