@@ -37,7 +37,7 @@ pub(crate) fn test() -> Result<()> {
     cross::run(emulated(&mut command))
 }
 
-/// Sets what an emulated processor needs: fewer networks, and no search for faster instructions.
+/// Asks for samples of the networks only, and for a shorter build.
 fn emulated(command: &mut Command) -> &mut Command {
     command.env("PICODET_EMULATED", "1").env("CARGO_PROFILE_DEV_DEBUG", "false")
 }

@@ -5,10 +5,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// Runs the tests of the engine and of the way from an image to boxes: the same tests as on this processor.
+/// The tests of the engine and of the way from an image to boxes, the same as on this processor.
 const TESTS: [&str; 5] = ["test", "--package", "picodet-engine", "--package", "picodet-detect"];
 
-/// A cargo command for [`TESTS`] with the arguments that the user gave.
+/// A cargo command for [`TESTS`] on a target.
 pub(crate) fn cargo_test(target: &str) -> Command {
     let mut command = Command::new(env!("CARGO"));
     command.args(TESTS).args(["--target", target]);
