@@ -2,9 +2,12 @@
 //! `step VARIANT BATCH SIZE THREADS ITERATIONS [--profile]`.
 #![allow(clippy::print_stdout)]
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use picodet_gradient::Tape;
+use picodet_gradient::{StepTime, Tape};
 use picodet_graph::{Graph, Initialiser, Tensor, Weights, pass};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -34,38 +37,86 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .map(|(name, values)| (name, values.iter().map(|_| noise.normal() * 0.01).collect()))
         .collect();
     tape.backward(&gradients)?;
-    tape.reset_times();
-    let (mut forward, mut backward) = (Vec::new(), Vec::new());
+    let mut forward = Spent::default();
+    let mut backward = Spent::default();
+    let mut least: BTreeMap<&str, StepTime> = BTreeMap::new();
     for _ in 0..iterations.max(1) {
-        let started = Instant::now();
-        tape.forward(&weights, shape, &image)?;
-        forward.push(started.elapsed());
-        let started = Instant::now();
-        std::hint::black_box(tape.backward(&gradients)?);
-        backward.push(started.elapsed());
+        tape.reset_times();
+        forward.measure(|| tape.forward(&weights, shape, &image))?;
+        backward.measure(|| tape.backward(&gradients).map(|gradients| drop(black_box(gradients))))?;
+        for (kind, time) in tape.times() {
+            let least = least.entry(kind).or_insert(time);
+            least.forward = least.forward.min(time.forward);
+            least.backward = least.backward.min(time.backward);
+        }
     }
-    let (forward, backward) = (median(&mut forward), median(&mut backward));
     println!(
-        "{name} batch {batch} size {size} threads {threads}: forward {forward:.1} ms, backward {backward:.1} ms, \
-         both {:.1} ms, peak RSS {} MiB, maps {} MiB",
-        forward + backward,
+        "{name} batch {batch} size {size} threads {threads}: forward {}, backward {}, peak RSS {} MiB, maps {} MiB",
+        forward.report(),
+        backward.report(),
         peak_memory().map_or("?".to_owned(), |kib| (kib / 1024).to_string()),
         tape.memory(shape)? >> 20,
     );
+    println!(
+        "both: {:.1} ms wall, {:.1} ms CPU",
+        forward.wall() + backward.wall(),
+        forward.cpu() + backward.cpu()
+    );
     if profile {
-        let per_step = |time: Duration| time.as_secs_f64() * 1e3 / iterations.max(1) as f64;
-        let mut times: Vec<_> = tape.times().collect();
-        times.sort_by_key(|(_, time)| std::cmp::Reverse(time.forward + time.backward));
-        for (kind, time) in times {
-            println!("{kind:20} {:8.2} ms {:8.2} ms", per_step(time.forward), per_step(time.backward));
+        println!("least wall time of each kind of step, ms: forward, backward");
+        let mut least: Vec<_> = least.into_iter().collect();
+        least.sort_by_key(|(_, time)| Reverse(time.forward + time.backward));
+        let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+        for (kind, time) in least {
+            println!("{kind:20} {:8.2} {:8.2}", milliseconds(time.forward), milliseconds(time.backward));
         }
     }
     Ok(())
 }
 
-fn median(times: &mut [Duration]) -> f64 {
-    times.sort();
-    times[times.len() / 2].as_secs_f64() * 1e3
+/// Wall and processor time of each repetition, in milliseconds.
+#[derive(Default)]
+struct Spent {
+    wall: Vec<f64>,
+    cpu: Vec<f64>,
+}
+
+impl Spent {
+    fn measure<E>(&mut self, work: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+        let (wall, cpu) = (Instant::now(), processor_time());
+        work()?;
+        self.wall.push(wall.elapsed().as_secs_f64() * 1e3);
+        self.cpu.push(processor_time() - cpu);
+        Ok(())
+    }
+
+    fn wall(&self) -> f64 {
+        median(&self.wall)
+    }
+
+    fn cpu(&self) -> f64 {
+        median(&self.cpu)
+    }
+
+    fn report(&self) -> String {
+        format!("{:.1} ms wall {:.1} ms CPU", self.wall(), self.cpu())
+    }
+}
+
+/// Milliseconds that all threads have run, where the system tells; unlike the clock it does not count other programs.
+fn processor_time() -> f64 {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return f64::NAN };
+    let times = tasks.flatten().filter_map(|task| {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<f64>().ok()
+    });
+    times.sum::<f64>() / 1e6
+}
+
+fn median(times: &[f64]) -> f64 {
+    let mut times = times.to_vec();
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
 }
 
 /// The most memory that the process has held, in KiB, where the system tells.
