@@ -2,10 +2,9 @@
 //! `step VARIANT BATCH SIZE THREADS ITERATIONS [--profile]`.
 #![allow(clippy::print_stdout)]
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use picodet_gradient::{StepTime, Tape};
 use picodet_graph::{Graph, Initialiser, Tensor, Weights, pass};
@@ -39,13 +38,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tape.backward(&gradients)?;
     let mut forward = Spent::default();
     let mut backward = Spent::default();
-    let mut least: BTreeMap<&str, StepTime> = BTreeMap::new();
+    let mut least: Vec<StepTime> = tape.times().to_vec();
     for _ in 0..iterations.max(1) {
-        tape.reset_times();
         forward.measure(|| tape.forward(&weights, shape, &image))?;
         backward.measure(|| tape.backward(&gradients).map(|gradients| drop(black_box(gradients))))?;
-        for (kind, time) in tape.times() {
-            let least = least.entry(kind).or_insert(time);
+        for (least, time) in least.iter_mut().zip(tape.times()) {
             least.forward = least.forward.min(time.forward);
             least.backward = least.backward.min(time.backward);
         }
@@ -63,12 +60,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         forward.cpu() + backward.cpu()
     );
     if profile {
-        println!("least wall time of each kind of step, ms: forward, backward");
-        let mut least: Vec<_> = least.into_iter().collect();
-        least.sort_by_key(|(_, time)| Reverse(time.forward + time.backward));
-        let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
-        for (kind, time) in least {
-            println!("{kind:20} {:8.2} {:8.2}", milliseconds(time.forward), milliseconds(time.backward));
+        println!("least wall time of each step, by kind, ms: forward, backward");
+        let mut kinds: BTreeMap<&str, [f64; 2]> = BTreeMap::new();
+        for time in &least {
+            let sums = kinds.entry(time.kind).or_default();
+            sums[0] += time.forward.as_secs_f64() * 1e3;
+            sums[1] += time.backward.as_secs_f64() * 1e3;
+        }
+        let mut kinds: Vec<_> = kinds.into_iter().collect();
+        kinds.sort_by(|a, b| b.1.iter().sum::<f64>().total_cmp(&a.1.iter().sum()));
+        let total = kinds.iter().fold([0.0, 0.0], |sum, (_, time)| [sum[0] + time[0], sum[1] + time[1]]);
+        for (kind, [forward, backward]) in kinds.into_iter().chain([("all", total)]) {
+            println!("{kind:20} {forward:8.2} {backward:8.2}");
         }
     }
     Ok(())

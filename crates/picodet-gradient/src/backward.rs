@@ -4,12 +4,12 @@
 use picodet_graph::Convolution;
 
 use crate::context::{Context, chance, with_columns};
-use crate::forward::{Scratch, SharedMatrix, Statistics, each_number, rows_per_task, window_rows, windows};
+use crate::forward::{Scratch, Statistics, each_number, rows_per_task, sums, window_rows, windows};
 use crate::kernel::cellwise::{Interleave, Kind as CellKind, SumCells, split, sum_cells};
 use crate::kernel::dense::{gather, scatter};
 use crate::kernel::depthwise::{Lines, WeightGradient, lines, weight_gradient};
-use crate::kernel::matrix::{Matrix, multiply};
-use crate::kernel::normalise::{Block, apply_backward, sums};
+use crate::kernel::matrix::{Matrix, Sums, multiply};
+use crate::kernel::normalise::{self, Block, apply_backward};
 use crate::kernel::resample::{
     Resample, average_shares, bilinear_shares, blend, max_pool_backward, upsample_backward,
 };
@@ -84,11 +84,8 @@ pub(crate) fn run(
     let value = |number: usize| ctx.value(step.inputs[number]);
     match step.kind {
         Kind::Import => {}
-        Kind::Pointwise => {
-            let input_channels = step.inputs[0].channels;
-            matrix(ctx, step, state, dy, input_channels, 1);
-        }
-        Kind::Linear => matrix(ctx, step, state, dy, 1, step.output.channels),
+        Kind::Pointwise => matrix(ctx, step, state, dy, false),
+        Kind::Linear => matrix(ctx, step, state, dy, true),
         Kind::Depthwise(op) => {
             if step.learns[0] {
                 depthwise_weights(ctx, &op, value(0), dy, state, step.params[0]);
@@ -332,40 +329,35 @@ fn bias(ctx: &Context<'_>, step: &Step, dy: Map, state: &mut State<'_>) {
     });
 }
 
-/// A product with a matrix whose element (input, output) is `input · input_step + output · output_step` places on.
-fn matrix(
-    ctx: &Context<'_>,
-    step: &Step,
-    state: &mut State<'_>,
-    dy: Map,
-    output_step: usize,
-    input_step: usize,
-) {
+/// A product with a matrix, `[outputs][inputs]`, or `[inputs][outputs]` if it `is_turned`.
+fn matrix(ctx: &Context<'_>, step: &Step, state: &mut State<'_>, dy: Map, is_turned: bool) {
     let rows = dy.cells();
     if step.learns[0] {
         let x = ctx.value(step.inputs[0]);
         let count = pieces(rows);
+        let (left, right) = if is_turned { (x, dy) } else { (dy, x) };
         sum_pieces(ctx, count, state, step.params[0], |piece, out| {
             let (from, to) = (rows * piece / count, rows * (piece + 1) / count);
-            let left = Matrix::rows(dy.at(from), dy.stride).transposed();
-            let right = Matrix::rows(x.at(from), x.stride);
-            let out = Matrix { data: out.0, row: output_step, column: input_step };
+            let extents = [left.channels, right.channels, to - from];
+            let out = Matrix::rows(out.0, right.channels);
+            let left = Matrix::rows(left.at(from), left.stride).transposed();
+            let right = Matrix::rows(right.at(from), right.stride);
             // SAFETY: the maps are whole, and each piece has its own room.
-            unsafe { multiply([dy.channels, x.channels, to - from], out, left, right, false) }
+            unsafe { multiply(ctx.isa, extents, out, left, right, Sums::Store) }
         });
     }
     bias(ctx, step, dy, state);
     if let Some((dx, accumulate)) = target(ctx, step, 0, state) {
-        let weights = state.parameters.value(step.params[0]).as_ptr().cast_mut();
-        let weights = SharedMatrix(Matrix { data: weights, row: output_step, column: input_step });
+        let index = step.params[0];
+        let weights = if is_turned { state.parameters.turned(index) } else { state.parameters.value(index) };
+        let right = Matrix::rows(weights.as_ptr(), dx.channels);
         let per_task = rows_per_task(rows);
         ctx.team.each(rows.div_ceil(per_task), |task| {
             let from = task * per_task;
-            let count = per_task.min(rows - from);
+            let extents = [per_task.min(rows - from), dx.channels, dy.channels];
             let (left, to) = (Matrix::rows(dy.at(from), dy.stride), Matrix::rows(dx.at(from), dx.stride));
-            let SharedMatrix(weights) = weights.get();
             // SAFETY: the layout gives every live map its own memory; rows belong to one task.
-            unsafe { multiply([count, dx.channels, dy.channels], to, left, weights, accumulate) }
+            unsafe { multiply(ctx.isa, extents, to, left, right.get(), sums(accumulate)) }
         });
     }
 }
@@ -401,7 +393,7 @@ fn norm(ctx: &Context<'_>, step: &Step, statistics: &Statistics, dy: Map, state:
         let at = from / block * 2 * channels;
         let args = Block { sum: partial.at(at), product: partial.at(at + channels), ..args(from, count) };
         // SAFETY: the maps are whole; each block has its own room.
-        unsafe { sums(ctx.isa, &args) }
+        unsafe { normalise::sums(ctx.isa, &args) }
     });
     let (partial, constants) = scratch.split_at_mut(2 * blocks * channels);
     let (p, q) = constants.split_at_mut(channels);
@@ -501,7 +493,7 @@ fn dense_weights(
                             gather(&windows, columns.as_mut_ptr());
                             let left = Matrix::rows(columns.as_ptr(), len).transposed();
                             let right = Matrix::rows(right, dy.stride);
-                            multiply([len, outputs, cells], to, left, right, accumulate);
+                            multiply(ctx.isa, [len, outputs, cells], to, left, right, sums(accumulate));
                         }
                     });
                     accumulate = true;
@@ -535,7 +527,7 @@ fn dense_input(ctx: &Context<'_>, op: &Convolution, dx: Map, dy: Map, weights: &
                     let to = Matrix::rows(columns.as_mut_ptr(), len);
                     // SAFETY: the gradient of the result is whole; an image belongs to one task.
                     unsafe {
-                        multiply([cells, len, outputs], to, left, right, false);
+                        multiply(ctx.isa, [cells, len, outputs], to, left, right, Sums::Store);
                         scatter(&windows, columns.as_ptr());
                     }
                 });

@@ -7,7 +7,7 @@ use crate::context::{Context, TASK, chance, with_columns};
 use crate::kernel::cellwise::{Interleave, Kind as CellKind, join};
 use crate::kernel::dense::{Windows, gather};
 use crate::kernel::depthwise::{Lines, lines};
-use crate::kernel::matrix::{Matrix, multiply};
+use crate::kernel::matrix::{Matrix, Sums, multiply};
 use crate::kernel::normalise::{Block, Moments, apply, moments};
 use crate::kernel::resample::{Resample, average_shares, bilinear_shares, blend, max_pool, upsample};
 use crate::kernel::{Map, Shared};
@@ -89,11 +89,11 @@ pub(crate) fn run(
         Kind::Import => {}
         Kind::Pointwise => {
             let x = input(0);
-            pointwise(ctx, x, parameter(0), bias(), out, x.channels, 1);
+            pointwise(ctx, x, parameters.turned(step.params[0]), bias(), out);
         }
         Kind::Linear => {
             let x = input(0);
-            pointwise(ctx, x, parameter(0), bias(), out, 1, out.channels);
+            pointwise(ctx, x, parameter(0), bias(), out);
         }
         Kind::Depthwise(op) => {
             let weights = parameter(0);
@@ -234,43 +234,25 @@ fn start_with_bias(ctx: &Context<'_>, bias: Option<&[f32]>, out: Map) {
     ctx.each(CellKind::Spread, [None, None], Some(factors), out, false);
 }
 
-/// Every cell times a matrix whose element (input, output) is `input · input_step + output · output_step` places on.
-fn pointwise(
-    ctx: &Context<'_>,
-    x: Map,
-    weights: &[f32],
-    bias: Option<&[f32]>,
-    out: Map,
-    output_step: usize,
-    input_step: usize,
-) {
+/// Every cell times a matrix `[inputs][outputs]`.
+fn pointwise(ctx: &Context<'_>, x: Map, weights: &[f32], bias: Option<&[f32]>, out: Map) {
     start_with_bias(ctx, bias, out);
-    let weights = Matrix { data: weights.as_ptr().cast_mut(), row: input_step, column: output_step };
-    let weights = SharedMatrix(weights);
+    let right = Matrix::rows(weights.as_ptr(), out.channels);
     let (rows, per_task) = (x.cells(), rows_per_task(x.cells()));
     ctx.team.each(rows.div_ceil(per_task), |task| {
         let from = task * per_task;
         let count = per_task.min(rows - from);
         let (left, to) = (Matrix::rows(x.at(from), x.stride), Matrix::rows(out.at(from), out.stride));
-        let SharedMatrix(weights) = weights.get();
         // SAFETY: the layout gives every live map its own memory; rows belong to one task.
-        unsafe { multiply([count, out.channels, x.channels], to, left, weights, bias.is_some()) }
+        unsafe {
+            multiply(ctx.isa, [count, out.channels, x.channels], to, left, right.get(), sums(bias.is_some()))
+        }
     });
 }
 
-/// A matrix that threads only read.
-#[derive(Clone, Copy)]
-pub(crate) struct SharedMatrix(pub(crate) Matrix);
-// SAFETY: it is only read.
-unsafe impl Send for SharedMatrix {}
-// SAFETY: it is only read.
-unsafe impl Sync for SharedMatrix {}
-
-impl SharedMatrix {
-    /// Itself; a method, so that closures catch the whole and not the pointer in it.
-    pub(crate) fn get(self) -> Self {
-        self
-    }
+/// What a product does with its sums.
+pub(crate) fn sums(accumulate: bool) -> Sums {
+    if accumulate { Sums::Add } else { Sums::Store }
 }
 
 fn dense(ctx: &Context<'_>, op: &Convolution, x: Map, weights: &[f32], bias: Option<&[f32]>, out: Map) {
@@ -294,7 +276,7 @@ fn dense(ctx: &Context<'_>, op: &Convolution, x: Map, weights: &[f32], bias: Opt
                     gather(&windows, columns.as_mut_ptr());
                     let left = Matrix::rows(columns.as_ptr(), len);
                     let right = Matrix::rows(weights.as_ptr(), outputs);
-                    multiply([count, outputs, len], to, left, right, bias.is_some());
+                    multiply(ctx.isa, [count, outputs, len], to, left, right, sums(bias.is_some()));
                 }
             });
         }

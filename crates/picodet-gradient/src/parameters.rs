@@ -55,6 +55,8 @@ struct Parameter {
     shape: Vec<usize>,
     order: Order,
     value: Vec<f32>,
+    /// Of a matrix in [`Order::Same`], the transpose: products read it along its rows.
+    turned: Vec<f32>,
     gradient: Vec<f32>,
     /// Whether the last backward made its gradient.
     reached: bool,
@@ -86,6 +88,7 @@ impl Parameters {
             shape: param.shape.clone(),
             order,
             value: vec![0.0; param.len()],
+            turned: Vec::new(),
             gradient: if param.role.is_learned() { vec![0.0; param.len()] } else { Vec::new() },
             reached: false,
         };
@@ -101,12 +104,25 @@ impl Parameters {
                 Order::Same => value.copy_from_slice(data),
                 order => order.each(data.len(), |outside, inside| value[inside] = data[outside]),
             }
+            if let ([rows, columns, ..], Order::Same) = (&parameter.shape[..], parameter.order) {
+                parameter.turned.resize(data.len(), 0.0);
+                for (row, values) in data.chunks(*columns).enumerate() {
+                    for (column, value) in values.iter().enumerate() {
+                        parameter.turned[column * rows + row] = *value;
+                    }
+                }
+            }
         }
     }
 
     /// The numbers of a parameter.
     pub(crate) fn value(&self, index: usize) -> &[f32] {
         &self.all[index].value
+    }
+
+    /// The transpose of the matrix of a pointwise convolution or a linear layer.
+    pub(crate) fn turned(&self, index: usize) -> &[f32] {
+        &self.all[index].turned
     }
 
     /// The name of a parameter.

@@ -1,7 +1,7 @@
 //! The tape: what the outside sees.
 #![allow(unsafe_code)]
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use picodet_graph::{Graph, Weights};
@@ -16,15 +16,17 @@ use crate::kernel::lanes::Isa;
 use crate::kernel::transpose::{from_channels_first, to_channels_first};
 use crate::layout::Layout;
 use crate::parameters::Parameters;
-use crate::program::{Kind, Program};
+use crate::program::{Kind, Program, Step};
 use crate::team::Team;
 
-/// Time spent in one kind of step since [`Tape::reset_times`].
+/// Time spent in one step of the last forward and backward.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StepTime {
-    /// In forward.
+    /// The kind of step, as in `pointwise`.
+    pub kind: &'static str,
+    /// In the last forward.
     pub forward: Duration,
-    /// In backward.
+    /// In the last backward.
     pub backward: Duration,
 }
 
@@ -62,7 +64,7 @@ pub struct Tape {
     zeros: Vec<f32>,
     seed: u64,
     stage: Stage,
-    times: BTreeMap<&'static str, StepTime>,
+    times: Vec<StepTime>,
 }
 
 impl std::fmt::Debug for Tape {
@@ -96,7 +98,7 @@ impl Tape {
             zeros: Vec::new(),
             seed: 0,
             stage: Stage::Empty,
-            times: BTreeMap::new(),
+            times: Vec::new(),
         };
         tape.adopt(learns);
         Ok(tape)
@@ -107,6 +109,8 @@ impl Tape {
         self.program = Program::new(&self.graph, &learns);
         self.layouts.clear();
         self.stage = Stage::Empty;
+        let time = |step: &Step| StepTime { kind: step.kind.name(), ..StepTime::default() };
+        self.times = self.program.steps.iter().map(time).collect();
         self.statistics = vec![Statistics::default(); self.program.steps.len()];
         let widest = self.program.buffers.iter().map(|buffer| buffer.shape.channels).max();
         self.zeros = vec![0.0; widest.unwrap_or(0)];
@@ -175,7 +179,7 @@ impl Tape {
                     import(&ctx, ctx.value(step.output), image);
                 }
                 forward::run(&ctx, index, step, parameters, &mut statistics[index], scratch);
-                times.entry(step.kind.name()).or_default().forward += start.elapsed();
+                times[index].forward = start.elapsed();
             }
         });
         self.stage = Stage::Forward(size);
@@ -234,7 +238,6 @@ impl Tape {
         };
         let mut state = State { written: Written::new(ctx.program), parameters, scratch };
         self.team.enter(|| {
-            let start = Instant::now();
             for (name, values) in gradients {
                 let output = ctx.program.outputs.iter().find(|output| &output.0 == name);
                 let Some((_, place, true)) = output else { continue };
@@ -247,11 +250,10 @@ impl Tape {
                     unsafe { from_channels_first(&map, image, values, accumulate) }
                 });
             }
-            times.entry("import").or_default().backward += start.elapsed();
             for (index, step) in ctx.program.steps.iter().enumerate().rev() {
                 let start = Instant::now();
                 backward::run(&ctx, index, step, &statistics[index], &mut state);
-                times.entry(step.kind.name()).or_default().backward += start.elapsed();
+                times[index].backward = start.elapsed();
             }
         });
         self.stage = Stage::Backward(size);
@@ -273,14 +275,9 @@ impl Tape {
         )
     }
 
-    /// Time spent in each kind of step since the tape was made or [`Tape::reset_times`] was called.
-    pub fn times(&self) -> impl Iterator<Item = (&'static str, StepTime)> {
-        self.times.iter().map(|(&kind, &time)| (kind, time))
-    }
-
-    /// Forgets the times.
-    pub fn reset_times(&mut self) {
-        self.times.clear();
+    /// Time spent in each step of the last forward and the last backward, in the order of the graph.
+    pub fn times(&self) -> &[StepTime] {
+        &self.times
     }
 
     /// Bytes of the maps, gradients and what else a step of `[n, 3, h, w]` keeps, without the parameters.

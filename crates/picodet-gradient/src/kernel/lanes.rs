@@ -37,6 +37,14 @@ impl Isa {
         sets.push(Self::Portable);
         sets
     }
+
+    /// Whether there are 32 registers of 16 numbers.
+    pub(crate) fn is_wide(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self == Self::Avx512;
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
 }
 
 /// A vector of [`Lanes::LEN`] numbers.
