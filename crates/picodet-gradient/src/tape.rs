@@ -297,3 +297,73 @@ fn import(ctx: &Context<'_>, map: Map, image: &[f32]) {
         unsafe { from_channels_first(&map, index, &image[index * len..][..len], false) }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use picodet_graph::{Activation, Op, Role, Tensor, pass};
+
+    use super::*;
+
+    fn noise(count: usize, seed: usize) -> Vec<f32> {
+        (0..count).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.5 - 1.0).collect()
+    }
+
+    /// A detector with smooth activations: no number falls to this or that side of an edge by a rounding.
+    fn smooth(name: &str) -> Graph {
+        let graph = picodet_zoo::variant(name).expect("a variant").architecture.graph(3);
+        let mut graph =
+            pass::keep_outputs(&graph, |name| name.starts_with("neck.") || name.starts_with("reg."));
+        for node in &mut graph.nodes {
+            if let Op::Activation(activation) = &mut node.op {
+                *activation = Activation::Sigmoid;
+            }
+        }
+        graph
+    }
+
+    #[test]
+    fn every_instruction_set_computes_the_same() {
+        for name in ["legacy_s_320", "v2_xs_320"] {
+            let graph = smooth(name);
+            let tensor = |(index, param): (usize, &picodet_graph::Param)| {
+                let mut data = noise(param.len(), index + 1);
+                let scale = if param.role == Role::Weight { 0.3 } else { 1.0 };
+                let shift = if param.role == Role::Gamma { 1.5 } else { 0.0 };
+                data.iter_mut().for_each(|value| *value = *value * scale + shift);
+                (param.name.clone(), Tensor { shape: param.shape.clone(), data })
+            };
+            let weights: Weights = graph.params.iter().enumerate().map(tensor).collect();
+            let shape = [4, 3, 64, 64];
+            let image = noise(shape.iter().product(), 0);
+            let run = |isa: Isa| {
+                let mut tape = Tape::with_isa(&graph, 1, isa).expect("a tape");
+                tape.forward(&weights, shape, &image).expect("runs");
+                let gradients: Vec<_> = graph
+                    .outputs
+                    .iter()
+                    .map(|output| (output.name.clone(), tape.output(&output.name).expect("an output").1))
+                    .collect();
+                (tape.backward(&gradients).expect("differentiates"), gradients)
+            };
+            let norm =
+                |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v * v)).sum::<f64>().sqrt();
+            // Deep batch norms of few cells enlarge the roundings in which the sets differ; a wrong kernel is off by
+            // the whole.
+            let (expected, expected_maps) = run(Isa::Portable);
+            let whole = norm(&mut expected.values().flat_map(|tensor| tensor.data.iter().copied()));
+            for isa in Isa::available() {
+                let (found, maps) = run(isa);
+                for ((name, found), (_, expected)) in maps.iter().zip(&expected_maps) {
+                    let off = norm(&mut found.iter().zip(expected).map(|(a, b)| a - b));
+                    assert!(off < 1e-3 * norm(&mut expected.iter().copied()), "{isa:?} {name}: {off}");
+                }
+                for (name, tensor) in &found {
+                    let pairs = tensor.data.iter().zip(&expected[name].data);
+                    let off = norm(&mut pairs.map(|(a, b)| a - b));
+                    let size = norm(&mut expected[name].data.iter().copied());
+                    assert!(off < 1e-2 * size.max(1e-4 * whole), "{isa:?} {name}: {off} of {size}");
+                }
+            }
+        }
+    }
+}

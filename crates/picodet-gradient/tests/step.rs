@@ -164,7 +164,7 @@ fn whole_step_on(fixture_name: &str, variant_name: &str, second: bool, number: u
     let mut momentum = Momentum::default();
     let mut average = MovingAverage::new(None);
     let base = log["log"][0]["lr"].as_f64()? / 0.1;
-    let schedule = Schedule::Cosine { base, epochs: 300, steps_per_epoch: 10 };
+    let schedule = Schedule::Cosine { base, epochs: 300, steps_per_epoch: 10, warm_up: 300 };
     let mut wrong = Vec::new();
     for index in 0..3 {
         let (loss, assignments, gradients) = step(&mut tape, &weights, &image, &truths, second);

@@ -55,17 +55,72 @@ impl Windows {
 /// The map is valid; `out` holds a row for every window of the band.
 pub(crate) unsafe fn gather(windows: &Windows, out: *mut f32) {
     let (len, channels) = (windows.len(), windows.x.channels);
+    if windows.x.stride == channels {
+        // SAFETY: the caller's promise.
+        unsafe { gather_rows(windows, out) }
+        return;
+    }
     windows.each(|window, tap, cell| {
         let to = out.wrapping_add(window * len + tap * channels);
         // SAFETY: the caller's promise; `cell` is a cell of the map.
         unsafe {
             match cell {
-                Some(cell) if channels == 3 => *to.cast::<[f32; 3]>() = *windows.x.at(cell).cast(),
                 Some(cell) => std::ptr::copy_nonoverlapping(windows.x.at(cell), to, channels),
                 None => std::ptr::write_bytes(to, 0, channels),
             }
         }
     });
+}
+
+/// [`gather`] where the cells of a row are contiguous: a row of the window is one copy.
+///
+/// # Safety
+/// As [`gather`].
+unsafe fn gather_rows(windows: &Windows, out: *mut f32) {
+    let [_, height, width] = windows.x.size;
+    let (k, channels, pad) = (windows.kernel, windows.x.channels, windows.kernel / 2);
+    let row_len = k * channels;
+    for y in windows.rows.0..windows.rows.1 {
+        for x in 0..windows.out_width {
+            let window = (y - windows.rows.0) * windows.out_width + x;
+            let column = x * windows.stride;
+            // Columns of the window that lie inside the map.
+            let from = pad.saturating_sub(column).min(k);
+            let to = (width + pad).saturating_sub(column).clamp(from, k);
+            for ky in 0..k {
+                let out = out.wrapping_add(window * k * row_len + ky * row_len);
+                let row = (y * windows.stride + ky).checked_sub(pad).filter(|&row| row < height);
+                // SAFETY: the caller's promise; the columns from `from` to `to` are cells of the row.
+                unsafe {
+                    let Some(row) = row.filter(|_| from < to) else {
+                        std::ptr::write_bytes(out, 0, row_len);
+                        continue;
+                    };
+                    let cell = (windows.image * height + row) * width + column + from - pad;
+                    std::ptr::write_bytes(out, 0, from * channels);
+                    copy(windows.x.at(cell), out.add(from * channels), (to - from) * channels);
+                    std::ptr::write_bytes(out.add(to * channels), 0, (k - to) * channels);
+                }
+            }
+        }
+    }
+}
+
+/// Copies `len` numbers.
+///
+/// # Safety
+/// Both are valid for them and do not overlap.
+#[inline(always)]
+unsafe fn copy(from: *const f32, to: *mut f32, len: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if len == 9 {
+            // The stem's: three cells of three channels, moved in registers instead of by a call.
+            *to.cast::<[f32; 9]>() = *from.cast();
+        } else {
+            std::ptr::copy_nonoverlapping(from, to, len);
+        }
+    }
 }
 
 /// Adds each row of `from` to the cells of its window.

@@ -77,20 +77,22 @@ pub(crate) fn activate(function: Activation, z: f64) -> (f64, f64) {
     }
 }
 
-/// For every product of a convolution: (output, weight index, input).
-fn taps(op: &Convolution, x: [usize; 4], y: &Map, mut visit: impl FnMut([usize; 4], usize, [usize; 4])) {
+/// For every product of a convolution: indices of the output, the weight and the input.
+fn taps(op: &Convolution, x: [usize; 4], y: [usize; 4], mut visit: impl FnMut(usize, usize, usize)) {
     let [_, channels, height, width] = x;
     let (per_group, k) = (channels / op.groups, op.kernel);
     let out_per_group = op.out_channels / op.groups;
-    for out in y.places() {
-        let [n, o, row, column] = out;
-        for i in 0..per_group {
-            for tap in 0..k * k {
-                let at = |place: usize, tap: usize| (place * op.stride + tap).checked_sub(k / 2);
-                let (Some(r), Some(c)) = (at(row, tap / k), at(column, tap % k)) else { continue };
-                if r < height && c < width {
-                    let weight = (o * per_group + i) * k * k + tap;
-                    visit(out, weight, [n, o / out_per_group * per_group + i, r, c]);
+    let at = |place: usize, tap: usize| (place * op.stride + tap).checked_sub(k / 2);
+    let planes = (0..y[0]).flat_map(|n| (0..y[1]).map(move |o| (n, o)));
+    for ((n, o), i) in planes.flat_map(|plane| (0..per_group).map(move |i| (plane, i))) {
+        let input = (n * channels + o / out_per_group * per_group + i) * height;
+        let output = (n * y[1] + o) * y[2];
+        for (row, tap) in (0..y[2]).flat_map(|row| (0..k * k).map(move |tap| (row, tap))) {
+            let Some(r) = at(row, tap / k).filter(|&r| r < height) else { continue };
+            let weight = (o * per_group + i) * k * k + tap;
+            for column in 0..y[3] {
+                if let Some(c) = at(column, tap % k).filter(|&c| c < width) {
+                    visit((output + row) * y[3] + column, weight, (input + r) * width + c);
                 }
             }
         }
@@ -173,11 +175,10 @@ pub(crate) fn forward(graph: &Graph, values: &Values, image: &Map) -> Vec<Map> {
         match node.op {
             Op::Input => y = image.clone(),
             Op::Convolution(op) => {
-                let mut sums = vec![0.0; y.data.len()];
-                taps(&op, inputs[0].shape, &y, |out, weight, x| {
-                    sums[y.index(out)] += param(0)[weight] * inputs[0].at(x);
+                let (weights, x) = (param(0), &inputs[0].data);
+                taps(&op, inputs[0].shape, shape, |out, weight, from| {
+                    y.data[out] += weights[weight] * x[from];
                 });
-                y.data = sums;
                 if op.bias {
                     y.places().for_each(|place| y.add(place, param(1)[place[1]]));
                 }
@@ -261,9 +262,9 @@ pub(crate) fn backward(graph: &Graph, values: &Values, maps: &[Map], outputs: &[
             Op::Convolution(op) => {
                 let weights = &values[&name(0)];
                 let dw = result.get_mut(&name(0)).expect("a weight");
-                taps(&op, x.shape, &dy, |out, weight, at| {
-                    dw[weight] += dy.at(out) * x.at(at);
-                    dx.add(at, dy.at(out) * weights[weight]);
+                taps(&op, x.shape, dy.shape, |out, weight, from| {
+                    dw[weight] += dy.data[out] * x.data[from];
+                    dx.data[from] += dy.data[out] * weights[weight];
                 });
                 if op.bias {
                     let db = result.get_mut(&name(1)).expect("a bias");
