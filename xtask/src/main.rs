@@ -5,6 +5,7 @@
 mod arm;
 mod arrows;
 mod cross;
+mod kill;
 mod length;
 mod memory;
 mod page;
@@ -20,6 +21,7 @@ cargo xtask TASK
   miri       the kernels' tests on small sizes under Miri: undefined behaviour (minutes; a nightly toolchain)
   asan       the engine's tests under the address sanitizer (minutes; a nightly toolchain)
   train      the tests of the network in training, which build burn first (minutes)
+  train-kill kill -9 a training 50 times and compare what comes out with an uninterrupted one (minutes)
   page       draw examples/page.png, the document page that the first command of the README detects on";
 
 fn main() -> Result<()> {
@@ -37,6 +39,7 @@ fn main() -> Result<()> {
         Some("miri") => memory::miri(),
         Some("asan") => memory::asan(),
         Some("train") => cargo(&["test", "--release", "--package", "picodet-train", "--features", "train"]),
+        Some("train-kill") => kill::run(),
         Some("page") => page::draw(),
         Some(task) => bail!("unknown task `{task}`\n{USAGE}"),
         None => {

@@ -1,0 +1,244 @@
+//! A run learns, goes on to the bit from where it stopped, and says what is wrong.
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use picodet::image::{Image, encode_png};
+use picodet::train::{DataPlaces, Request, Trainer, measure};
+use picodet::training::journal::{Record, read};
+use picodet::training::random::{Purpose, Stream};
+use picodet::training::recipes::recipe;
+use picodet::training::run::{Ending, Event, RunOptions, files};
+use picodet::training::state::State;
+use picodet::training::{Experiment, InputSize};
+
+/// Writes so many pictures of discs and squares on noise as a COCO dataset.
+fn shapes(folder: &Path, count: usize) -> std::path::PathBuf {
+    const SIDE: usize = 128;
+    let mut images = Vec::new();
+    let mut annotations = Vec::new();
+    for number in 0..count {
+        let mut stream = Stream::new(11, Purpose::Image, number as u64, 0);
+        let mut image = Image::filled(SIDE, SIDE, [0; 3]);
+        for at in 0..SIDE * SIDE {
+            let grey = 90 + stream.index(40) as u8;
+            image.set_pixel(at % SIDE, at / SIDE, [grey, grey, grey]);
+        }
+        for place in 0..2 {
+            let class = stream.index(2);
+            let side = 24 + stream.index(24);
+            // One in the left half, one in the right.
+            let (left, top) = (place * 64 + stream.index(64 - side), stream.index(SIDE - side));
+            let colour = [[220, 60, 60], [60, 80, 230]][class];
+            for dy in 0..side {
+                for dx in 0..side {
+                    let (x, y) = (2 * dx as i64 + 1 - side as i64, 2 * dy as i64 + 1 - side as i64);
+                    if class == 1 || x * x + y * y <= (side * side) as i64 {
+                        image.set_pixel(left + dx, top + dy, colour);
+                    }
+                }
+            }
+            annotations.push(serde_json::json!({
+                "id": annotations.len() + 1, "image_id": number + 1, "category_id": class + 1,
+                "bbox": [left, top, side, side], "area": side * side, "iscrowd": 0,
+            }));
+        }
+        let file = format!("{number}.png");
+        std::fs::write(folder.join(&file), encode_png(&image)).expect("a picture");
+        images.push(serde_json::json!({"id": number + 1, "file_name": file, "width": SIDE, "height": SIDE}));
+    }
+    let categories =
+        [(1, "disc"), (2, "square")].map(|(id, name)| serde_json::json!({"id": id, "name": name}));
+    let path = folder.join("shapes.json");
+    let text = serde_json::json!({"images": images, "annotations": annotations, "categories": categories});
+    std::fs::write(&path, text.to_string()).expect("annotations");
+    path
+}
+
+fn request(data: &Path, experiment: Experiment, batch: usize) -> Request {
+    let places =
+        DataPlaces { data: data.to_path_buf(), split: None, validation: None, validation_split: None };
+    Request { experiment, places, weights: None, batch, seed: 5, frozen: Vec::new(), threads: 2 }
+}
+
+fn short(name: &str, epochs: usize, side: usize) -> Experiment {
+    let mut experiment = recipe(name).expect("a recipe");
+    experiment.epochs = epochs;
+    experiment.rate.epochs = epochs;
+    experiment.rate.warm_up = 20;
+    experiment.batch.sizes = vec![InputSize::Square(side)];
+    experiment
+}
+
+#[test]
+fn eight_images_are_learned_by_heart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = shapes(folder.path(), 8);
+    let mut problems = Vec::new();
+    for (name, rate) in [("legacy_s_320", 0.03), ("v2_xs_320", 0.03)] {
+        let mut experiment = short(name, 150, 128);
+        experiment.batch.augmentation.clear();
+        experiment.batch.images = 8;
+        experiment.rate.base = rate;
+        let mut trainer = Trainer::new(request(&data, experiment, 8)).expect("a run");
+        let out = folder.path().join(name);
+        trainer.make_folder(&out).expect("a folder");
+        let options = RunOptions { evaluate_every: 150, ..RunOptions::new(&out) };
+        let mut measured = None;
+        let mut losses = Vec::new();
+        let ending = trainer.run(&options, &mut |event| match event {
+            Event::Epoch(record) => measured = record.map50.or(measured),
+            Event::Step(record) => losses.push(record.loss),
+            _ => {}
+        });
+        assert_eq!(ending.expect("a run to the end"), Ending::Finished);
+        let map50 = measured.expect("a last evaluation");
+        if map50 < 0.95 {
+            problems.push(format!(
+                "{name}: mAP 0.5 is {map50}; losses {:?} … {:?}",
+                losses.first(),
+                losses.last()
+            ));
+        }
+        // The file that was written is the model that was measured.
+        let model = picodet::Model::from_bytes(&std::fs::read(out.join(files::BEST)).expect("a model"));
+        let (_, again) = measure(&model.expect("a sound model"), &trainer.validation, 1).expect("a measure");
+        if again != map50 {
+            problems.push(format!("{name}: the file measures {again}, the run {map50}"));
+        }
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+/// The state of a checkpoint but for the clock.
+fn state_of(folder: &Path) -> Vec<u8> {
+    let mut state = State::read(&folder.join(files::CHECKPOINT)).expect("a checkpoint");
+    state.progress.seconds = 0.0;
+    state.to_bytes()
+}
+
+#[test]
+fn a_run_that_stops_anywhere_goes_on_to_the_bit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = shapes(folder.path(), 10);
+    // Cycle-EMA starts anew in the middle; every augmentation takes part.
+    let mut experiment = short("legacy_s_320", 3, 96);
+    experiment.batch.sizes = vec![InputSize::Square(96), InputSize::Rectangle(64, 128)];
+    experiment.batch.augmentation =
+        ["crop", "flip 0.5", "distort", "mosaic 0.3", "hsv"].map(str::to_owned).to_vec();
+    experiment.average.cycle = Some(2);
+    experiment.optimiser.clip = Some(20.0);
+    let options = |name: &str| RunOptions {
+        evaluate_every: 2,
+        workers: 2,
+        checkpoint_every: Duration::ZERO,
+        ..RunOptions::new(folder.path().join(name))
+    };
+    let mut whole = Trainer::new(request(&data, experiment.clone(), 4)).expect("a run");
+    let whole_options = options("whole");
+    whole.make_folder(&whole_options.folder).expect("a folder");
+    whole.run(&whole_options, &mut |_| {}).expect("a run to the end");
+
+    // Two batches an epoch: stops in the middle and at the end of epochs.
+    let stopped_options = options("stopped");
+    let mut trainer = Trainer::new(request(&data, experiment, 4)).expect("a run");
+    trainer.make_folder(&stopped_options.folder).expect("a folder");
+    for stop_after in [1, 2, 3, 5, 6] {
+        let stop = std::sync::Arc::clone(&stopped_options.stop);
+        stop.store(0, Ordering::Relaxed);
+        let ending = trainer.run(&stopped_options, &mut |event| {
+            if let Event::Step(record) = event
+                && record.step + 1 == stop_after
+            {
+                stop.store(15, Ordering::Relaxed);
+            }
+        });
+        assert_eq!(ending.expect("an ending"), Ending::Signal(15), "after step {stop_after}");
+        trainer = Trainer::resume(&stopped_options.folder).expect("a run to go on with");
+        assert_eq!(trainer.state.progress.step, stop_after);
+    }
+    assert!(state_of(&whole_options.folder) == state_of(&stopped_options.folder), "the states differ");
+    let last = |name: &str| std::fs::read(folder.path().join(name).join(files::LAST)).expect("a model");
+    assert!(last("whole") == last("stopped"), "the models differ");
+    let journal = |name: &str| -> Vec<Record> {
+        let text = std::fs::read_to_string(folder.path().join(name).join(files::JOURNAL)).expect("a journal");
+        read(&text)
+    };
+    let losses = |name: &str| -> Vec<u64> {
+        let loss = |record: &Record| match record {
+            Record::Step(record) => Some(record.loss.to_bits()),
+            Record::Epoch(_) => None,
+        };
+        journal(name).iter().filter_map(loss).collect()
+    };
+    assert_eq!(losses("whole").len(), 6);
+    assert_eq!(losses("whole"), losses("stopped"));
+}
+
+#[test]
+fn a_run_does_not_go_on_with_other_data_nor_from_a_broken_checkpoint() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = shapes(folder.path(), 4);
+    let out = folder.path().join("run");
+    let mut trainer = Trainer::new(request(&data, short("v2_xs_320", 1, 64), 4)).expect("a run");
+    trainer.make_folder(&out).expect("a folder");
+    trainer.run(&RunOptions::new(&out), &mut |_| {}).expect("a run to the end");
+    shapes(folder.path(), 5);
+    let error = Trainer::resume(&out).expect_err("other data").to_string();
+    assert!(error.contains("not the data"), "{error}");
+    shapes(folder.path(), 4);
+    Trainer::resume(&out).expect("the data that it began with");
+    let checkpoint = out.join(files::CHECKPOINT);
+    let bytes = std::fs::read(&checkpoint).expect("a checkpoint");
+    std::fs::write(&checkpoint, &bytes[..bytes.len() - 3]).expect("written");
+    let error = Trainer::resume(&out).expect_err("a broken checkpoint").to_string();
+    assert!(error.contains("is not a checkpoint"), "{error}");
+    std::fs::write(&checkpoint, std::fs::read(out.join(files::LAST)).expect("a model")).expect("written");
+    let error = Trainer::resume(&out).expect_err("a model").to_string();
+    assert!(error.contains("--weights"), "{error}");
+}
+
+#[test]
+fn a_value_that_is_no_number_stops_the_run_with_everything_known_about_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = shapes(folder.path(), 4);
+    let out = folder.path().join("run");
+    let mut trainer = Trainer::new(request(&data, short("v2_xs_320", 2, 64), 4)).expect("a run");
+    let mut weights = trainer.state.weights.iter_mut();
+    let broken = weights.find(|(name, _)| name.starts_with("neck.") && name.ends_with("weight"));
+    broken.expect("a weight of the neck").1.data[0] = f32::NAN;
+    trainer.make_folder(&out).expect("a folder");
+    let error = trainer.run(&RunOptions::new(&out), &mut |_| {}).expect_err("no number").to_string();
+    for part in ["step 0", "cls_logit.", "0.png", "non_finite_step_0"] {
+        assert!(error.contains(part), "{part} is not in: {error}");
+    }
+    assert!(out.join("non_finite_step_0.safetensors").exists());
+    assert!(!out.join(files::CHECKPOINT).exists());
+}
+
+#[test]
+fn a_trained_model_starts_another_and_its_classes_are_found_by_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = shapes(folder.path(), 4);
+    let first = Trainer::new(request(&data, short("legacy_s_320", 1, 64), 4)).expect("a run");
+    let variant = first.state.progress.experiment.variant().expect("a network");
+    let mut model =
+        picodet::training::outcome::model_of(&first.state, variant, first.state.weights.clone(), 0);
+    model.metadata.classes = vec!["square".to_owned(), "disc".to_owned()];
+    let second =
+        Request { weights: Some(model), seed: 99, ..request(&data, short("legacy_s_320", 1, 64), 4) };
+    let second = Trainer::new(second).expect("a run");
+    let transfer = second.transfer.expect("a transfer");
+    assert_eq!(transfer.classes, ["disc", "square"]);
+    assert!(transfer.fresh.is_empty() && transfer.resized.len() == 8, "{transfer:?}");
+    let rows = |state: &State| {
+        let found = state.weights.iter().find(|(name, _)| name.ends_with("prediction.weight"));
+        let (_, tensor) = found.expect("the prediction of the first level");
+        let row = tensor.data.len() / tensor.shape[0];
+        tensor.data.chunks(row).map(<[f32]>::to_vec).collect::<Vec<_>>()
+    };
+    let (old, new) = (rows(&first.state), rows(&second.state));
+    assert_eq!((&new[0], &new[1]), (&old[1], &old[0]));
+    assert_eq!(new[2..], old[2..]);
+}

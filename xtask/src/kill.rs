@@ -1,0 +1,120 @@
+//! Training killed at random moments: every time it must go on as if it had never been stopped.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail, ensure};
+use picodet_testing::shared_path;
+
+/// Kills that must be survived.
+const KILLS: usize = 50;
+const PROGRAM: &str = "target/release/picodet";
+const FILES: [&str; 2] = ["last.safetensors", "best.safetensors"];
+
+/// Trains once without a break, then kills the same run until it has been killed often enough, and compares models and
+/// losses.
+pub(crate) fn run() -> Result<()> {
+    let Some(data) = shared_path("data/bccd") else { return Ok(()) };
+    super::cargo(&["build", "--release", "--package", "picodet-cli"])?;
+    let folder = std::env::temp_dir().join(format!("picodet-kill-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let whole = folder.join("whole");
+    let start = Instant::now();
+    finish(&mut train(&data, &whole))?;
+    let length = start.elapsed();
+    println!("without a break: {:.1} s", length.as_secs_f64());
+
+    let mut seed = SystemTime::now().duration_since(UNIX_EPOCH)?.subsec_nanos() as usize;
+    let (mut kills, mut runs, mut restarts) = (0, 0, 0);
+    while kills < KILLS {
+        runs += 1;
+        let run = folder.join(format!("run_{runs}"));
+        loop {
+            let fresh = !run.join("checkpoint.safetensors").exists();
+            if fresh && run.exists() {
+                restarts += 1;
+                std::fs::remove_dir_all(&run)?;
+            }
+            let mut command = if fresh { train(&data, &run) } else { resume(&run) };
+            let mut child = command.stderr(Stdio::null()).stdout(Stdio::null()).spawn()?;
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let wait = length.mul_f64((seed >> 33) as f64 / (1u64 << 31) as f64 / 2.0);
+            let deadline = Instant::now() + wait;
+            let ended = loop {
+                if let Some(status) = child.try_wait()? {
+                    break Some(status);
+                }
+                if Instant::now() >= deadline {
+                    break None;
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            };
+            match ended {
+                Some(status) => {
+                    ensure!(status.success(), "a run did not go on after kill {kills}: {status}");
+                    break;
+                }
+                None => {
+                    child.kill()?;
+                    child.wait()?;
+                    kills += 1;
+                }
+            }
+        }
+        compare(&whole, &run).with_context(|| format!("after {kills} kills"))?;
+        println!("{kills} kills, {runs} runs, all equal");
+        std::fs::remove_dir_all(&run)?;
+    }
+    println!(
+        "{kills} kills in {runs} runs ({restarts} before the first checkpoint): every run ended with the same bits"
+    );
+    std::fs::remove_dir_all(&folder)?;
+    Ok(())
+}
+
+fn train(data: &Path, output: &Path) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args([
+        "train",
+        "v2_xs_320",
+        "--batch",
+        "8",
+        "--epochs",
+        "2",
+        "--sizes",
+        "96x96,64x128",
+        "--unchecked",
+    ]);
+    command.args(["--evaluate-every", "1", "--checkpoint-every", "0", "--threads", "2"]);
+    command.arg("--data").arg(data).arg("--output").arg(output);
+    command
+}
+
+fn resume(output: &Path) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args(["train", "--evaluate-every", "1", "--checkpoint-every", "0"]).arg("--resume").arg(output);
+    command
+}
+
+fn finish(command: &mut Command) -> Result<()> {
+    let output = command.output()?;
+    if !output.status.success() {
+        bail!("training failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}
+
+fn compare(whole: &Path, run: &Path) -> Result<()> {
+    for file in FILES {
+        ensure!(std::fs::read(whole.join(file))? == std::fs::read(run.join(file))?, "{file} differs");
+    }
+    let losses = |folder: &Path| -> Result<Vec<String>> {
+        let text = std::fs::read_to_string(folder.join("metrics.jsonl"))?;
+        let loss = |line: &str| line.split("\"loss\":").nth(1)?.split(',').next().map(str::to_owned);
+        Ok(text.lines().filter_map(loss).collect())
+    };
+    let (expected, found) = (losses(whole)?, losses(run)?);
+    ensure!(!expected.is_empty() && expected == found, "the losses differ");
+    Ok(())
+}
