@@ -38,7 +38,7 @@ fn main() -> Result<()> {
         Some("wasm-test") => wasm::test(),
         Some("miri") => memory::miri(),
         Some("asan") => memory::asan(),
-        Some("train") => cargo(&["test", "--release", "--package", "picodet-train", "--features", "train"]),
+        Some("train") => cargo(&["test", "--release", "--package", "picodet-train", "--features", "burn"]),
         Some("train-kill") => kill::run(),
         Some("page") => page::draw(),
         Some(task) => bail!("unknown task `{task}`\n{USAGE}"),

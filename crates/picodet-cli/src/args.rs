@@ -471,6 +471,9 @@ pub(crate) struct Train {
     /// Leave the backbone as it is
     #[arg(long)]
     pub(crate) freeze_backbone: bool,
+    /// Where to compute: cpu, or flex, cuda, rocm, vulkan, metal, wgpu where the program was built with that feature
+    #[arg(long, default_value = "cpu", value_name = "NAME")]
+    pub(crate) device: String,
     /// Threads [default: one a core]
     #[arg(long, default_value_t = 0, value_name = "COUNT")]
     pub(crate) threads: usize,

@@ -11,12 +11,14 @@ pub mod augment;
 mod average;
 mod cpu;
 mod experiment;
+#[cfg(feature = "burn")]
+pub mod fused;
 mod geometry;
 pub mod journal;
 pub mod loader;
 pub mod loss;
 mod momentum;
-#[cfg(feature = "train")]
+#[cfg(feature = "burn")]
 pub mod network;
 pub mod objective;
 pub mod outcome;

@@ -20,7 +20,7 @@ pub struct Pass {
     /// The named outputs.
     outputs: Vec<(String, BurnTensor<4>)>,
     /// Batch mean and biased variance of each batch norm, by the names of its running statistics.
-    statistics: Vec<(String, Vec<f32>)>,
+    statistics: Vec<(String, BurnTensor<4>)>,
 }
 
 fn values<const D: usize>(tensor: BurnTensor<D>) -> Vec<f32> {
@@ -109,10 +109,34 @@ impl Pass {
     pub fn update_statistics(&self, weights: &mut Weights) {
         for (name, batch) in &self.statistics {
             let Some(running) = weights.get_mut(name) else { continue };
-            for (running, batch) in running.data.iter_mut().zip(batch) {
+            for (running, batch) in running.data.iter_mut().zip(values(batch.clone())) {
                 *running = STATISTICS_MOMENTUM * *running + (1.0 - STATISTICS_MOMENTUM) * batch;
             }
         }
+    }
+}
+
+/// The device of a name: `flex`, and `cuda`, `rocm`, `vulkan`, `metal` or `wgpu` where the program was built with the feature of
+/// that name.
+///
+/// # Errors
+/// Says which devices there are.
+pub fn device(name: &str) -> Result<Device, String> {
+    match name {
+        "flex" => Ok(Device::flex()),
+        #[cfg(feature = "cuda")]
+        "cuda" => Ok(Device::cuda(0)),
+        #[cfg(feature = "rocm")]
+        "rocm" => Ok(Device::rocm(0)),
+        #[cfg(feature = "vulkan")]
+        "vulkan" => Ok(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
+        #[cfg(feature = "metal")]
+        "metal" => Ok(Device::metal(burn::tensor::DeviceKind::DefaultDevice)),
+        #[cfg(feature = "wgpu")]
+        "wgpu" => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
+        _ => Err(format!(
+            "`{name}` is no device of this program; build it with the cargo feature of that name, or use cpu or flex"
+        )),
     }
 }
 
@@ -157,7 +181,7 @@ impl Network for BurnNetwork {
 struct Walk<'a> {
     graph: &'a Graph,
     leaves: &'a [BurnTensor<1>],
-    statistics: Vec<(String, Vec<f32>)>,
+    statistics: Vec<(String, BurnTensor<4>)>,
 }
 
 impl Walk<'_> {
@@ -234,7 +258,7 @@ impl Walk<'_> {
         let variance = mean_of(centred.clone() * centred.clone());
         for (index, statistic) in [(2, &mean), (3, &variance)] {
             let name = self.graph.params[node.params[index].0].name.clone();
-            self.statistics.push((name, values(statistic.clone().detach())));
+            self.statistics.push((name, statistic.clone().detach()));
         }
         let gamma = self.param(node, 0).reshape([1, channels, 1, 1]);
         let beta = self.param(node, 1).reshape([1, channels, 1, 1]);

@@ -1,6 +1,6 @@
 //! Whole steps of training equal the reference's: gradients of every parameter, the state after one step, the average
 //! after three.
-#![cfg(feature = "train")]
+#![cfg(feature = "burn")]
 
 use burn::tensor::Device;
 use picodet_graph::{Graph, Tensor, Weights, pass};

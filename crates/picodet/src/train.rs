@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use picodet_data::Dataset;
 use picodet_detect::{Model, Options};
 use picodet_eval::{Evaluator, Parameters};
+use picodet_graph::Graph;
 use picodet_train::loader::{Batches, data_digest};
 use picodet_train::run::{self, Ending, Event, Network, RunOptions, files, training_graph};
 use picodet_train::sampler::Sampler;
@@ -177,13 +178,15 @@ impl Trainer {
         write_atomically(&path, text.as_bytes()).map_err(refuse(&path))
     }
 
-    /// Trains until the end, a limit, or a signal; the folder of `options` must be there.
+    /// Trains until the end, a limit, or a signal; the folder of `options` must be there. `device` is `cpu`, or one of burn's
+    /// that this program was built with.
     ///
     /// # Errors
     /// When the run cannot go on; what was learned until the last checkpoint is safe.
     pub fn run(
         &mut self,
         options: &RunOptions,
+        device: &str,
         listen: &mut dyn FnMut(&Event<'_>),
     ) -> Result<Ending, TrainError> {
         let progress = &self.state.progress;
@@ -191,15 +194,37 @@ impl Trainer {
             return Err(TrainError::Network(format!("no network is called {}", progress.experiment.model)));
         };
         let graph = training_graph(&self.state, variant);
-        let mut network =
-            CpuNetwork::new(&graph, progress.threads, &progress.frozen, progress.seed, progress.step)
-                .map_err(|error| TrainError::Network(error.to_string()))?;
+        let mut network = network(&self.state, &graph, device).map_err(TrainError::Network)?;
         let threads = progress.threads;
         let validation = &self.validation;
         let mut evaluate = |model: &Model| measure(model, validation, threads);
         let dataset = Arc::clone(&self.dataset);
-        Ok(run::run(&mut self.state, dataset, &mut network, options, &mut evaluate, listen)?)
+        Ok(run::run(&mut self.state, dataset, network.as_mut(), options, &mut evaluate, listen)?)
     }
+}
+
+/// The network on a device.
+fn network(state: &State, graph: &Graph, device: &str) -> Result<Box<dyn Network>, String> {
+    let progress = &state.progress;
+    if device == "cpu" {
+        let network =
+            CpuNetwork::new(graph, progress.threads, &progress.frozen, progress.seed, progress.step);
+        return Ok(Box::new(network.map_err(|error| error.to_string())?));
+    }
+    #[cfg(feature = "burn")]
+    if device == "flex" {
+        let network = picodet_train::fused::FusedBurnNetwork::new(graph, progress.threads);
+        return Ok(Box::new(network.map_err(|error| error.to_string())?));
+    }
+    #[cfg(feature = "burn")]
+    {
+        use picodet_train::network::{BurnNetwork, device as burn_device};
+        Ok(Box::new(BurnNetwork::new(graph, burn_device(device)?)))
+    }
+    #[cfg(not(feature = "burn"))]
+    Err(format!(
+        "`{device}` is no device of this program; build it with the cargo feature of that name, or use cpu"
+    ))
 }
 
 /// The mAP of a model on a dataset, over IoU 0.5 to 0.95 and at 0.5.

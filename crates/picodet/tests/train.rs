@@ -87,7 +87,7 @@ fn eight_images_are_learned_by_heart() {
         let options = RunOptions { evaluate_every: 150, ..RunOptions::new(&out) };
         let mut measured = None;
         let mut losses = Vec::new();
-        let ending = trainer.run(&options, &mut |event| match event {
+        let ending = trainer.run(&options, "cpu", &mut |event| match event {
             Event::Epoch(record) => measured = record.map50.or(measured),
             Event::Step(record) => losses.push(record.loss),
             _ => {}
@@ -138,7 +138,7 @@ fn a_run_that_stops_anywhere_goes_on_to_the_bit() {
     let mut whole = Trainer::new(request(&data, experiment.clone(), 4)).expect("a run");
     let whole_options = options("whole");
     whole.make_folder(&whole_options.folder).expect("a folder");
-    whole.run(&whole_options, &mut |_| {}).expect("a run to the end");
+    whole.run(&whole_options, "cpu", &mut |_| {}).expect("a run to the end");
 
     // Two batches an epoch: stops in the middle and at the end of epochs.
     let stopped_options = options("stopped");
@@ -147,7 +147,7 @@ fn a_run_that_stops_anywhere_goes_on_to_the_bit() {
     for stop_after in [1, 2, 3, 5, 6] {
         let stop = std::sync::Arc::clone(&stopped_options.stop);
         stop.store(0, Ordering::Relaxed);
-        let ending = trainer.run(&stopped_options, &mut |event| {
+        let ending = trainer.run(&stopped_options, "cpu", &mut |event| {
             if let Event::Step(record) = event
                 && record.step + 1 == stop_after
             {
@@ -183,7 +183,7 @@ fn a_run_does_not_go_on_with_other_data_nor_from_a_broken_checkpoint() {
     let out = folder.path().join("run");
     let mut trainer = Trainer::new(request(&data, short("v2_xs_320", 1, 64), 4)).expect("a run");
     trainer.make_folder(&out).expect("a folder");
-    trainer.run(&RunOptions::new(&out), &mut |_| {}).expect("a run to the end");
+    trainer.run(&RunOptions::new(&out), "cpu", &mut |_| {}).expect("a run to the end");
     shapes(folder.path(), 5);
     let error = Trainer::resume(&out).expect_err("other data").to_string();
     assert!(error.contains("not the data"), "{error}");
@@ -209,7 +209,7 @@ fn a_value_that_is_no_number_stops_the_run_with_everything_known_about_it() {
     let broken = weights.find(|(name, _)| name.starts_with("neck.") && name.ends_with("weight"));
     broken.expect("a weight of the neck").1.data[0] = f32::NAN;
     trainer.make_folder(&out).expect("a folder");
-    let error = trainer.run(&RunOptions::new(&out), &mut |_| {}).expect_err("no number").to_string();
+    let error = trainer.run(&RunOptions::new(&out), "cpu", &mut |_| {}).expect_err("no number").to_string();
     for part in ["step 0", "cls_logit.", "0.png", "non_finite_step_0"] {
         assert!(error.contains(part), "{part} is not in: {error}");
     }

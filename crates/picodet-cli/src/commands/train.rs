@@ -57,7 +57,7 @@ pub(crate) fn run(command: &Train) -> Result<ExitCode> {
         };
         trainer.make_folder(&folder)?;
         let mut display = Display::new();
-        let ending = trainer.run(&options, &mut |event| display.show(event));
+        let ending = trainer.run(&options, &command.device, &mut |event| display.show(event));
         display.bar.finish_and_clear();
         Ok((ending?, trainer, folder))
     });

@@ -1,0 +1,273 @@
+//! Our own forward and backward as one operation of burn's processor backend, through burn's backend extension: all
+//! parameters in one tensor go in, all outputs in one tensor come out, and burn's autodiff asks for the gradient.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, DType, Dispatch, Flex, TensorMetadata, backend_extension};
+use burn::tensor::{Bytes, Device, Shape, Tensor as BurnTensor, TensorData};
+use burn_flex::{FlexTensor, Layout};
+use picodet_gradient::Tape;
+use picodet_graph::{Graph, Tensor, Weights};
+
+use crate::cpu::STATISTICS_MOMENTUM;
+use crate::run::Network;
+use crate::{Map, MapData};
+
+/// A graph, its memory, and what became of the last batch.
+#[derive(Debug)]
+struct Inner {
+    graph: Graph,
+    tape: Tape,
+    /// Names, shapes and lengths of the outputs of the last forward.
+    outputs: Vec<(String, [usize; 4])>,
+    problem: Option<String>,
+}
+
+/// What the operation computes with; shared, since burn keeps it for the way back.
+#[derive(Clone, Debug)]
+pub struct Session(Arc<Mutex<Inner>>);
+
+impl Session {
+    fn with<R>(&self, work: impl FnOnce(&mut Inner) -> R) -> R {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// All outputs one after another. Where the network refuses the batch, nothing; the problem is kept.
+    fn forward(&self, params: &[f32], shape: [usize; 4], image: &[f32]) -> Vec<f32> {
+        self.with(|inner| {
+            let weights = unpacked(&inner.graph, params);
+            inner.problem = inner.tape.forward(&weights, shape, image).err().map(|error| error.to_string());
+            inner.outputs.clear();
+            let mut all = Vec::new();
+            for output in inner.graph.outputs.iter().filter(|_| inner.problem.is_none()) {
+                if let Some((shape, data)) = inner.tape.output(&output.name) {
+                    inner.outputs.push((output.name.clone(), shape));
+                    all.extend(data);
+                }
+            }
+            all
+        })
+    }
+
+    /// The gradients of all parameters one after another, for those of all outputs.
+    fn backward(&self, gradient: &[f32]) -> Vec<f32> {
+        self.with(|inner| {
+            let mut at = 0;
+            let mut by_output = Vec::new();
+            for (name, shape) in &inner.outputs {
+                let len: usize = shape.iter().product();
+                by_output.push((name.clone(), gradient[at..at + len].to_vec()));
+                at += len;
+            }
+            match inner.tape.backward(&by_output) {
+                Ok(gradients) => packed(&inner.graph, &gradients),
+                Err(error) => {
+                    inner.problem = Some(error.to_string());
+                    packed(&inner.graph, &Weights::new())
+                }
+            }
+        })
+    }
+}
+
+/// All parameters one after another; zeros for those that are not there.
+fn packed(graph: &Graph, weights: &Weights) -> Vec<f32> {
+    let mut all = Vec::with_capacity(graph.params.iter().map(|param| param.len()).sum());
+    for param in &graph.params {
+        match weights.get(&param.name) {
+            Some(tensor) => all.extend_from_slice(&tensor.data),
+            None => all.resize(all.len() + param.len(), 0.0),
+        }
+    }
+    all
+}
+
+fn unpacked(graph: &Graph, all: &[f32]) -> Weights {
+    let mut at = 0;
+    let take = |param: &picodet_graph::Param| {
+        let data = all[at..at + param.len()].to_vec();
+        at += param.len();
+        (param.name.clone(), Tensor { shape: param.shape.clone(), data })
+    };
+    graph.params.iter().map(take).collect()
+}
+
+/// The network as an operation of a backend.
+#[backend_extension(Flex, Autodiff)]
+pub trait FusedNetwork: Backend {
+    /// From all parameters (`[length]`) and images (`[n, 3, h, w]`) to all outputs (`[length]`).
+    fn fused_network(
+        params: FloatTensor<Self>,
+        image: FloatTensor<Self>,
+        session: Session,
+    ) -> FloatTensor<Self>;
+
+    /// From the gradients of all outputs to those of all parameters.
+    fn fused_network_backward(gradient: FloatTensor<Self>, session: Session) -> FloatTensor<Self>;
+}
+
+fn vector(values: Vec<f32>) -> FlexTensor {
+    let shape = Shape::from(vec![values.len()]);
+    FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape), DType::F32)
+}
+
+impl FusedNetwork for Flex {
+    fn fused_network(params: FlexTensor, image: FlexTensor, session: Session) -> FlexTensor {
+        let (params, image) = (params.to_contiguous(), image.to_contiguous());
+        vector(session.forward(params.storage::<f32>(), image.shape().dims(), image.storage::<f32>()))
+    }
+
+    fn fused_network_backward(gradient: FlexTensor, session: Session) -> FlexTensor {
+        vector(session.backward(gradient.to_contiguous().storage::<f32>()))
+    }
+}
+
+/// The way back, as burn's autodiff keeps it.
+#[derive(Debug)]
+struct WayBack;
+
+impl<B: FusedNetwork> Backward<B, 1> for WayBack {
+    type State = Session;
+
+    fn backward(self, ops: Ops<Session, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let [params] = ops.parents;
+        let gradient = gradients.consume::<B>(&ops.node);
+        if let Some(params) = params {
+            gradients.register::<B>(params.id, B::fused_network_backward(gradient, ops.state));
+        }
+    }
+}
+
+impl<B: FusedNetwork, C: CheckpointStrategy> FusedNetwork for Autodiff<B, C> {
+    fn fused_network(
+        params: FloatTensor<Self>,
+        image: FloatTensor<Self>,
+        session: Session,
+    ) -> FloatTensor<Self> {
+        let ((params, node), (image, _)) = (params.into_parts(), image.into_parts());
+        match WayBack.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let output = B::fused_network(params, image, session.clone());
+                prepared.finish(session, output)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(B::fused_network(params, image, session)),
+        }
+    }
+
+    fn fused_network_backward(gradient: FloatTensor<Self>, session: Session) -> FloatTensor<Self> {
+        // Nobody differentiates a gradient of ours: the result is a constant.
+        let (gradient, _) = gradient.into_parts();
+        <Self as burn::backend::AutodiffBackend>::from_inner(B::fused_network_backward(gradient, session))
+    }
+}
+
+/// A network on burn's processor backend that computes with our own kernels.
+#[derive(Debug)]
+pub struct FusedBurnNetwork {
+    session: Session,
+    graph: Graph,
+    last: Option<Last>,
+}
+
+/// The tensors of the last batch.
+#[derive(Debug)]
+struct Last {
+    params: BurnTensor<1>,
+    output: BurnTensor<1>,
+    /// Names and shapes of what the output holds, in order.
+    parts: Vec<(String, [usize; 4])>,
+}
+
+impl FusedBurnNetwork {
+    /// The network on so many threads.
+    ///
+    /// # Errors
+    /// When the graph cannot be differentiated.
+    pub fn new(graph: &Graph, threads: usize) -> Result<Self, picodet_gradient::GradientError> {
+        let tape = Tape::new(graph, threads)?;
+        let inner = Inner { graph: graph.clone(), tape, outputs: Vec::new(), problem: None };
+        Ok(Self { session: Session(Arc::new(Mutex::new(inner))), graph: graph.clone(), last: None })
+    }
+
+    fn problem(&self) -> Result<(), String> {
+        self.session.with(|inner| inner.problem.take()).map_or(Ok(()), Err)
+    }
+}
+
+impl Network for FusedBurnNetwork {
+    fn forward(&mut self, weights: &Weights, images: Map<'_>) -> Result<(), String> {
+        let device = Device::flex().autodiff();
+        let all = packed(&self.graph, weights);
+        let params =
+            BurnTensor::<1>::from_data(TensorData::new(all.clone(), [all.len()]), &device).require_grad();
+        let image = TensorData::new(images.data.to_vec(), images.shape);
+        let image = BurnTensor::<4>::from_data(image, &device);
+        let output = <Dispatch as FusedNetwork>::fused_network(
+            params.clone().into_dispatch(),
+            image.into_dispatch(),
+            self.session.clone(),
+        );
+        self.problem()?;
+        let parts = self.session.with(|inner| inner.outputs.clone());
+        self.last = Some(Last { params, output: BurnTensor::from_dispatch(output), parts });
+        Ok(())
+    }
+
+    fn output(&mut self, name: &str) -> Option<MapData> {
+        let last = self.last.as_ref()?;
+        let mut at = 0;
+        for (part, shape) in &last.parts {
+            let len: usize = shape.iter().product();
+            if part == name {
+                let data = last.output.clone().detach().narrow(0, at, len).into_data();
+                return Some(MapData { shape: *shape, data: data.iter::<f32>().collect() });
+            }
+            at += len;
+        }
+        None
+    }
+
+    fn backward(&mut self, gradients: &[(String, Vec<f32>)]) -> Result<Weights, String> {
+        let last = self.last.as_ref().ok_or("backward before forward")?;
+        let mut all = Vec::new();
+        for (part, shape) in &last.parts {
+            match gradients.iter().find(|gradient| gradient.0 == *part) {
+                Some((_, values)) => all.extend_from_slice(values),
+                None => all.resize(all.len() + shape.iter().product::<usize>(), 0.0),
+            }
+        }
+        let given =
+            BurnTensor::<1>::from_data(TensorData::new(all.clone(), [all.len()]), &last.output.device());
+        // The derivative of this sum by the outputs are the gradients that were given.
+        let mut found = (last.output.clone() * given).sum().backward();
+        self.problem()?;
+        let values = last.params.grad_remove(&mut found).ok_or("burn lost the gradient")?;
+        let values: Vec<f32> = values.into_data().iter::<f32>().collect();
+        let mut gradients = unpacked(&self.graph, &values);
+        let learned: Vec<&str> = self
+            .graph
+            .params
+            .iter()
+            .filter(|param| param.role.is_learned())
+            .map(|param| param.name.as_str())
+            .collect();
+        gradients.retain(|name, _| learned.contains(&name.as_str()));
+        Ok(gradients)
+    }
+
+    fn update_statistics(&self, weights: &mut Weights) {
+        self.session.with(|inner| {
+            for (name, batch) in inner.tape.statistics() {
+                let Some(running) = weights.get_mut(name) else { continue };
+                for (running, batch) in running.data.iter_mut().zip(batch) {
+                    *running = STATISTICS_MOMENTUM * *running + (1.0 - STATISTICS_MOMENTUM) * batch;
+                }
+            }
+        });
+    }
+}
