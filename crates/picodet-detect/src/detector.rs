@@ -1,5 +1,6 @@
 //! The way of an image: preprocess → backbone → neck → head → decode → suppress → undo preprocess.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -74,9 +75,14 @@ impl Detector {
         if !in_unit(options.nms.score_threshold) || !in_unit(options.nms.iou_threshold) {
             return Err(Error::Option("score and overlap thresholds lie between 0 and 1".to_owned()));
         }
-        let (graph, weights) = pass::fold_batch_norm(&model.graph, &model.weights);
-        let graph = pass::keep_outputs(&graph, |name| name.starts_with("score.") || name.starts_with("reg."));
-        let weights = pass::keep_weights(&graph, &weights);
+        let graph =
+            pass::keep_outputs(&model.graph, |name| name.starts_with("score.") || name.starts_with("reg."));
+        // Mostly every weight is needed, and there are megabytes of them.
+        let weights = if graph.params.len() == model.graph.params.len() {
+            Cow::Borrowed(&model.weights)
+        } else {
+            Cow::Owned(pass::keep_weights(&graph, &model.weights))
+        };
         let plan = engine.plan(&graph, &weights, options.input_size.unwrap_or(metadata.input_size))?;
         Ok(Self {
             plan,

@@ -14,6 +14,19 @@ fn quantised(taps: &Taps, len: usize) -> [i32; 8] {
     shares
 }
 
+/// Where a target column's cells begin in a row, and their shares.
+type Column = ([usize; 8], [i32; 8]);
+
+/// Resizes a row along its columns by their first `LEN` shares; the others are zero.
+#[inline(always)]
+fn along_columns<const LEN: usize>(source: &[u8], columns: &[Column], target: &mut [i32], channels: usize) {
+    for ((cells, shares), values) in columns.iter().zip(target.chunks_exact_mut(channels)) {
+        for (channel, value) in values.iter_mut().enumerate() {
+            *value = (0..LEN).map(|tap| i32::from(source[cells[tap] + channel]) * shares[tap]).sum();
+        }
+    }
+}
+
 pub(super) fn resize(
     source: &[u8],
     from: (usize, usize),
@@ -22,19 +35,19 @@ pub(super) fn resize(
     kernel: Kernel,
 ) -> Vec<u8> {
     let len = kernel.len();
-    let columns: Vec<([usize; 8], [i32; 8])> = taps(kernel, Axis::Columns, from.1, to.1)
+    let columns: Vec<Column> = taps(kernel, Axis::Columns, from.1, to.1)
         .iter()
-        .map(|taps| (taps.cells, quantised(taps, len)))
+        .map(|taps| (taps.cells.map(|cell| cell * channels), quantised(taps, len)))
         .collect();
     let width = to.1 * channels;
     let mut rows = vec![0i32; from.0 * width];
     for (source, row) in source.chunks(from.1 * channels).zip(rows.chunks_mut(width)) {
-        for ((cells, shares), values) in columns.iter().zip(row.chunks_mut(channels)) {
-            for (channel, value) in values.iter_mut().enumerate() {
-                let cells = cells[..len].iter().zip(shares);
-                *value =
-                    cells.map(|(&cell, &share)| i32::from(source[cell * channels + channel]) * share).sum();
-            }
+        // The sizes of pictures, which the compiler then unrolls; and all others.
+        match (len, channels) {
+            (2, 3) => along_columns::<2>(source, &columns, row, 3),
+            (2, _) => along_columns::<2>(source, &columns, row, channels),
+            (_, 3) => along_columns::<8>(source, &columns, row, 3),
+            (_, _) => along_columns::<8>(source, &columns, row, channels),
         }
     }
     let mut target = Vec::with_capacity(to.0 * width);
