@@ -26,7 +26,7 @@ from safetensors.numpy import load_file, save_file
 
 from engines import ENGINES, Absent, version
 
-BURST = 20
+BURST = int(os.environ.get("RUNS", "20"))
 WARMUP = 5
 ROUND_TRIP_NEAR = 250  # nanoseconds
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Times networks in picodet and in other engines: bench/peers/run.sh [MODEL.safetensors | VARIANT]... [-- IMAGE.jpg...]
-# (default: the embedded model). A variant's name stands for it with random weights. ROUNDS: rounds of 20 runs each, 5.
+# (default: the embedded model). A variant's name stands for it with random weights. ROUNDS (5) and RUNS (20) a round are
+# variables of the environment.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 environment="${PICODET_BENCH_ENV:-target/bench-env}"

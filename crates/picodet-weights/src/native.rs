@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use picodet_graph::{Tensor, Weights};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
@@ -122,11 +123,22 @@ fn widen(view: &TensorView<'_>) -> Option<Vec<f32>> {
     fn each<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
         bytes.as_chunks::<N>().0.iter().map(|chunk| value(*chunk)).collect()
     }
+    // Whole slices are widened by vector instructions.
+    fn halves<H: Copy>(
+        bytes: &[u8],
+        value: impl Fn([u8; 2]) -> H,
+        widen: impl Fn(&[H], &mut [f32]),
+    ) -> Vec<f32> {
+        let halves: Vec<H> = bytes.as_chunks::<2>().0.iter().map(|chunk| value(*chunk)).collect();
+        let mut values = vec![0.0; halves.len()];
+        widen(&halves, &mut values);
+        values
+    }
     let bytes = view.data();
     Some(match view.dtype() {
         Dtype::F32 => each(bytes, f32::from_le_bytes),
-        Dtype::F16 => each(bytes, |chunk| f16::from_le_bytes(chunk).to_f32()),
-        Dtype::BF16 => each(bytes, |chunk| bf16::from_le_bytes(chunk).to_f32()),
+        Dtype::F16 => halves(bytes, f16::from_le_bytes, |from, to| from.convert_to_f32_slice(to)),
+        Dtype::BF16 => halves(bytes, bf16::from_le_bytes, |from, to| from.convert_to_f32_slice(to)),
         Dtype::F64 => each(bytes, |chunk| f64::from_le_bytes(chunk) as f32),
         Dtype::I64 => each(bytes, |chunk| i64::from_le_bytes(chunk) as f32),
         Dtype::I32 => each(bytes, |chunk| i32::from_le_bytes(chunk) as f32),
