@@ -49,10 +49,10 @@ pub fn boxes<T: Real>(levels: &[LevelMaps<'_, T>], image: usize) -> Vec<[T; 4]> 
 /// An anchor that may show an object of a class.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Candidate<T = f32> {
-    /// Index of the class.
-    pub class: usize,
+    /// Index of the class. There are thousands of candidates, so that small numbers pay.
+    pub class: u32,
     /// Index of the anchor, which [`box_of`] takes.
-    pub anchor: usize,
+    pub anchor: u32,
     /// The class's probability there.
     pub score: T,
 }
@@ -64,7 +64,7 @@ pub fn candidates<T: Real>(levels: &[LevelMaps<'_, T>], image: usize, threshold:
     /// So many scores are looked at together; mostly none of them is high.
     const BLOCK: usize = 64;
     let classes = levels.first().map_or(0, |level| level.score.shape[1]);
-    let mut found = Vec::new();
+    let mut found = Vec::with_capacity(BLOCK * BLOCK);
     for class in 0..classes {
         let mut first = 0;
         for level in levels {
@@ -73,7 +73,8 @@ pub fn candidates<T: Real>(levels: &[LevelMaps<'_, T>], image: usize, threshold:
             for (block, scores) in scores.chunks(BLOCK).enumerate() {
                 if scores.iter().fold(false, |any, score| any | (*score > threshold)) {
                     let above = scores.iter().enumerate().filter(|(_, score)| **score > threshold);
-                    let anchor = |i: usize| first + block * BLOCK + i;
+                    let anchor = |i: usize| (first + block * BLOCK + i) as u32;
+                    let class = class as u32;
                     found.extend(above.map(|(i, &score)| Candidate { class, anchor: anchor(i), score }));
                 }
             }
@@ -157,7 +158,11 @@ mod tests {
             let (scores, boxes) = (scores(&levels, image), boxes(&levels, image));
             let all = scores.iter().enumerate().filter(|(_, score)| **score > threshold);
             let expected: Vec<_> = all
-                .map(|(i, &score)| Candidate { class: i / boxes.len(), anchor: i % boxes.len(), score })
+                .map(|(i, &score)| Candidate {
+                    class: (i / boxes.len()) as u32,
+                    anchor: (i % boxes.len()) as u32,
+                    score,
+                })
                 .collect();
             let same_box = |anchor: usize| box_of(&levels, image, anchor) == boxes.get(anchor).copied();
             if candidates(&levels, image, threshold) != expected || !(0..boxes.len() + 2).all(same_box) {

@@ -58,22 +58,24 @@ impl Nms {
         candidates: &[Candidate],
         mut bbox: impl FnMut(usize) -> ImageBox,
     ) -> Vec<Detection> {
-        let classes = candidates.last().map_or(0, |candidate| candidate.class + 1);
+        let classes = candidates.last().map_or(0, |candidate| candidate.class as usize + 1);
         let mut boxes_of: Vec<Vec<ImageBox>> = vec![Vec::new(); classes];
         let mut taken = vec![0; classes];
         let mut kept = Vec::new();
-        let place = |(index, candidate): (usize, &Candidate)| (ordered(candidate.score), Reverse(index));
+        let place =
+            |(index, candidate): (usize, &Candidate)| (ordered(candidate.score), Reverse(index as u32));
         let places: Vec<_> = candidates.iter().enumerate().map(place).collect();
         let mut best_first = BinaryHeap::from(places);
         while kept.len() < self.max_detections
             && let Some((_, Reverse(index))) = best_first.pop()
         {
-            let Candidate { class, anchor, score } = candidates[index];
+            let Candidate { class, anchor, score } = candidates[index as usize];
+            let class = class as usize;
             if taken[class] == self.candidates_per_class {
                 continue;
             }
             taken[class] += 1;
-            let bbox = bbox(anchor);
+            let bbox = bbox(anchor as usize);
             if !boxes_of[class].iter().any(|better| better.iou(bbox) > self.iou_threshold) {
                 boxes_of[class].push(bbox);
                 kept.push(Detection { class, score, bbox });
@@ -152,7 +154,11 @@ mod tests {
                 let nms = Nms { score_threshold, iou_threshold, candidates_per_class, max_detections };
                 let above = scores.iter().enumerate().filter(|(_, score)| **score > score_threshold);
                 let candidates: Vec<Candidate> = above
-                    .map(|(i, &score)| Candidate { class: i / anchors, anchor: i % anchors, score })
+                    .map(|(i, &score)| Candidate {
+                        class: (i / anchors) as u32,
+                        anchor: (i % anchors) as u32,
+                        score,
+                    })
                     .collect();
                 let expected = nms.run(&scores, &boxes);
                 dropped += candidates.len() - expected.len();

@@ -50,8 +50,9 @@ fn suppress(boxes: &Tensor, scores: &Tensor, image: usize, max_detections: usize
     let scores = &scores.data[image * per_image..][..per_image];
     let found = nms.run(scores, &boxes);
     let above = scores.iter().enumerate().filter(|(_, score)| **score > nms.score_threshold);
-    let candidates: Vec<Candidate> =
-        above.map(|(i, &score)| Candidate { class: i / anchors, anchor: i % anchors, score }).collect();
+    let candidates: Vec<Candidate> = above
+        .map(|(i, &score)| Candidate { class: (i / anchors) as u32, anchor: (i % anchors) as u32, score })
+        .collect();
     let again = nms.run_candidates(&candidates, |anchor| boxes[anchor]);
     assert_eq!(again, found, "the candidates alone give other detections");
     found.iter().flat_map(|d| [d.class as f32, d.score].into_iter().chain(d.bbox.0)).collect()

@@ -14,15 +14,32 @@ fn quantised(taps: &Taps, len: usize) -> [i32; 8] {
     shares
 }
 
-/// Where a target column's cells begin in a row, and their shares.
-type Column = ([usize; 8], [i32; 8]);
-
-/// Resizes a row along its columns by their first `LEN` shares; the others are zero.
+/// Resizes all rows along their columns, `from` of them to `to`, by the first `LEN` shares; the others are zero.
 #[inline(always)]
-fn along_columns<const LEN: usize>(source: &[u8], columns: &[Column], target: &mut [i32], channels: usize) {
-    for ((cells, shares), values) in columns.iter().zip(target.chunks_exact_mut(channels)) {
-        for (channel, value) in values.iter_mut().enumerate() {
-            *value = (0..LEN).map(|tap| i32::from(source[cells[tap] + channel]) * shares[tap]).sum();
+fn along_columns<const LEN: usize>(
+    source: &[u8],
+    kernel: Kernel,
+    (from, to): (usize, usize),
+    target: &mut [i32],
+    channels: usize,
+) {
+    // Where a target column's cells begin in a row, and their shares, in little memory.
+    let columns: Vec<([u32; LEN], [i32; LEN])> = taps(kernel, Axis::Columns, from, to)
+        .iter()
+        .map(|taps| {
+            let shares = quantised(taps, kernel.len());
+            let cell = |tap: usize| (taps.cells[tap] * channels) as u32;
+            (std::array::from_fn(cell), std::array::from_fn(|tap| shares[tap]))
+        })
+        .collect();
+    let rows = source.chunks_exact(from * channels).zip(target.chunks_exact_mut(to * channels));
+    for (source, row) in rows {
+        for ((cells, shares), values) in columns.iter().zip(row.chunks_exact_mut(channels)) {
+            // The channels of each cell; one check instead of one a channel.
+            let cells = cells.map(|cell| &source[cell as usize..][..channels]);
+            for (channel, value) in values.iter_mut().enumerate() {
+                *value = (0..LEN).map(|tap| i32::from(cells[tap][channel]) * shares[tap]).sum();
+            }
         }
     }
 }
@@ -35,20 +52,13 @@ pub(super) fn resize(
     kernel: Kernel,
 ) -> Vec<u8> {
     let len = kernel.len();
-    let columns: Vec<Column> = taps(kernel, Axis::Columns, from.1, to.1)
-        .iter()
-        .map(|taps| (taps.cells.map(|cell| cell * channels), quantised(taps, len)))
-        .collect();
     let width = to.1 * channels;
     let mut rows = vec![0i32; from.0 * width];
-    for (source, row) in source.chunks(from.1 * channels).zip(rows.chunks_mut(width)) {
-        // The sizes of pictures, which the compiler then unrolls; and all others.
-        match (len, channels) {
-            (2, 3) => along_columns::<2>(source, &columns, row, 3),
-            (2, _) => along_columns::<2>(source, &columns, row, channels),
-            (_, 3) => along_columns::<8>(source, &columns, row, 3),
-            (_, _) => along_columns::<8>(source, &columns, row, channels),
-        }
+    // The channels of pictures, which the compiler then unrolls; and all others.
+    match (len, channels) {
+        (2, 3) => along_columns::<2>(source, kernel, (from.1, to.1), &mut rows, 3),
+        (2, _) => along_columns::<2>(source, kernel, (from.1, to.1), &mut rows, channels),
+        _ => along_columns::<8>(source, kernel, (from.1, to.1), &mut rows, channels),
     }
     let mut target = Vec::with_capacity(to.0 * width);
     for taps in taps(kernel, Axis::Rows, from.0, to.0) {
