@@ -120,17 +120,17 @@ impl Detector {
     /// # Errors
     /// As [`Detector::detect`].
     pub fn detect_timed(&mut self, image: &Image) -> Result<(Vec<Detection>, StageTimes), Error> {
-        let start = Instant::now();
+        let start = now();
         let (height, width) = self.plan.input_size();
         self.input.shape = [1, 3, height, width];
         let (size, tensor) = ((height, width), &mut self.input.data);
         picodet_image::to_tensor_in(tensor, image, size, self.resize, self.mean, self.std);
         let scale =
             ScaleFactor { y: height as f32 / image.height() as f32, x: width as f32 / image.width() as f32 };
-        let preprocessed = Instant::now();
+        let preprocessed = now();
 
         let outputs = self.plan.run(&self.input)?;
-        let computed = Instant::now();
+        let computed = now();
 
         let levels = level_maps(&outputs, &self.strides);
         let candidates = decode::candidates(&levels, 0, self.nms.score_threshold);
@@ -140,15 +140,24 @@ impl Detector {
         };
         let detections = self.nms.run_candidates(&candidates, bbox);
         let times = StageTimes {
-            preprocess: preprocessed - start,
-            network: computed - preprocessed,
-            postprocess: computed.elapsed(),
+            preprocess: between(start, preprocessed),
+            network: between(preprocessed, computed),
+            postprocess: between(computed, now()),
         };
         Ok((detections, times))
     }
 }
 
-/// How long the stages of one detection took.
+/// The time, where there is a clock: WebAssembly without a system has none, and asking for it ends the program.
+fn now() -> Option<Instant> {
+    (!cfg!(all(target_family = "wasm", target_os = "unknown"))).then(Instant::now)
+}
+
+fn between(start: Option<Instant>, end: Option<Instant>) -> Duration {
+    start.zip(end).map_or(Duration::ZERO, |(start, end)| end - start)
+}
+
+/// How long the stages of one detection took; zeros in a browser, where there is no clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StageTimes {
     /// Resize and normalise.

@@ -77,7 +77,8 @@ fn fast(isa: Isa, threads: usize) -> Fast {
 fn compare(name: &str, graph: &Graph, size: (usize, usize), wrong: &mut Vec<String>) {
     let weights = random_weights(graph, 7);
     let mut random = Random(11);
-    for (batch, threads) in [(1, 1), (3, 2)] {
+    let ways = [(3, 2), (1, 1)];
+    for &(batch, threads) in &ways[..if emulated() { 1 } else { 2 }] {
         let image = random.image([batch, 3, size.0, size.1]);
         let reference = Reference::<f64>::new().plan(graph, &weights, size).map(|mut plan| plan.run(&image));
         let Ok(Ok(expected)) = reference else {
