@@ -19,7 +19,10 @@ if (WebAssembly.Module.imports(module).some((entry) => entry.module === "wasi_sn
     preopens: { "/": "/" },
     returnOnExit: true,
   });
-  const instance = await WebAssembly.instantiate(module, wasi.getImportObject());
+  // Each function in one of JavaScript: Node 20 crashes some time after modules have called its own ones directly.
+  const functions = Object.entries(wasi.wasiImport).map(([name, call]) => [name, (...values) => call(...values)]);
+  const imports = { wasi_snapshot_preview1: Object.fromEntries(functions) };
+  const instance = await WebAssembly.instantiate(module, imports);
   process.exitCode = wasi.start(instance);
 } else {
   const instance = await WebAssembly.instantiate(module, {});
