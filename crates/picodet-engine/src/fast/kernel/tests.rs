@@ -56,7 +56,7 @@ fn numbers(len: usize, seed: u32) -> Vec<f32> {
 /// The extents tried along each axis: all up to 40, samples where that takes too long.
 fn extents() -> Vec<usize> {
     match (cfg!(miri), emulated()) {
-        (true, _) => vec![1, 2, 3, 5, 9],
+        (true, _) => vec![1, 2, 5, 9],
         (_, true) => (1..=40).step_by(3).chain([2, 5, 9, 15, 39]).collect(),
         _ => (1..=40).collect(),
     }
@@ -174,10 +174,14 @@ fn depthwise_convolutions_equal_their_definition() {
                 case += 1;
                 // Of large maps two windows each, which differ from map to map.
                 let large = height * width > 300;
-                if large && case % 5 > 1 || cfg!(miri) && case % 3 > 0 {
+                if (large && case % 5 > 1) || (cfg!(miri) && (case % 3 > 0 || height > 5)) {
                     continue;
                 }
-                let channels = if large { [1, 3, 17][case / 6 % 3] } else { [1, 3, 9, 16, 21, 40][case % 6] };
+                let channels = if large || cfg!(miri) {
+                    [1, 3, 17][case / 6 % 3]
+                } else {
+                    [1, 3, 9, 16, 21, 40][case % 6]
+                };
                 let act = ACTIVATIONS[case / 6 % 8];
                 let source_stride = channels + 6;
                 let source = numbers(height * width * source_stride, 5);
