@@ -7,12 +7,12 @@
 
 use picodet_graph::{Activation, Convolution, Graph, NodeId, Op, ResizeFactor, Tensor};
 
-use super::Isa;
 use super::kernel::{Run, gemm, stem};
 use super::schedule::{
     Buffer, BufferId, DenseKind, DenseSource, Elementwise, Operation, Residual, Schedule, Step, View,
     Weights, place,
 };
+use super::{Isa, fuse};
 
 /// A convolution with what it takes up.
 #[derive(Clone, Copy)]
@@ -78,10 +78,15 @@ pub(crate) fn lower(
             buffer.stride += 16;
         }
     }
+    let steps = fuse::separable(&mut buffers, steps, workers);
     let zeros = place(&mut buffers, &steps);
     // Cells beside a map are read from here, up to the last column that a depthwise convolution reads.
-    let row = steps.iter().map(|step| match step.operation {
-        Operation::Depthwise { from, .. } => buffers[from].stride,
+    let row = steps.iter().map(|step| match &step.operation {
+        Operation::Depthwise { from, .. } => buffers[*from].stride,
+        Operation::Separable { depthwise, .. } => match depthwise.operation {
+            Operation::Depthwise { from, .. } => buffers[from].stride,
+            _ => 0,
+        },
         _ => 0,
     });
     let row = row.max().unwrap_or(0);

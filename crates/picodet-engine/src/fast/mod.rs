@@ -5,18 +5,23 @@
 //! out one arena; [`FastPlan::run`] goes through the schedule image by image. Maps are channels last. With several
 //! threads each takes a band of rows of every step, so that it mostly reads what it wrote itself (`share.rs`).
 
+mod arena;
+mod fuse;
 mod isa;
 mod kernel;
 mod lower;
+mod pool;
 mod run;
 mod schedule;
 mod share;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use picodet_graph::{Graph, Weights, pass};
 
 use crate::{Engine, Feature, Plan, PlanError, RunError, check_plan};
+use arena::Arena;
 pub use isa::Isa;
 use run::{Memory, run_step};
 use schedule::Schedule;
@@ -70,9 +75,8 @@ impl Fast {
         check_plan(graph, weights, input_size)?;
         let (graph, weights) = pass::fold_batch_norm(graph, weights);
         let schedule = lower::lower(&graph, &weights, input_size, self.isa, self.threads);
-        // A cache line more, so that the arena can begin on one.
-        let arena = vec![0.0; schedule.arena + 16];
-        Ok(FastPlan { schedule, arena, input_size })
+        let arenas = vec![Arena::new(schedule.arena)];
+        Ok(FastPlan { schedule: Arc::new(schedule), arenas, input_size, pace: Pace::default() })
     }
 }
 
@@ -105,9 +109,11 @@ pub struct StepTime {
 /// A network made ready by [`Fast`].
 #[derive(Clone, Debug)]
 pub struct FastPlan {
-    schedule: Schedule,
-    arena: Vec<f32>,
+    schedule: Arc<Schedule>,
+    /// The first one, and one for each further image that is computed at the same time.
+    arenas: Vec<Arena>,
     input_size: (usize, usize),
+    pace: Pace,
 }
 
 impl Plan for FastPlan {
@@ -117,26 +123,111 @@ impl Plan for FastPlan {
 
     fn run(&mut self, image: &Feature) -> Result<Vec<(String, Feature)>, RunError> {
         let mut outputs = self.outputs(image)?;
-        let arena = self.arena();
-        let memories: Vec<Memory> =
-            (0..image.shape[0]).map(|n| self.memory(arena, image, n, &mut outputs)).collect();
-        let schedule = &self.schedule;
-        let share = Share::new(schedule.workers, schedule.steps.len() * memories.len());
-        let work = |worker: usize| {
-            share.work(worker, |index, band| {
-                let (image, step) = (index / schedule.steps.len(), index % schedule.steps.len());
-                execute(schedule, &schedule.steps[step], &memories[image], band);
+        let workers = self.schedule.workers;
+        // As many images at a time as there are workers, each from beginning to end; what is left over in bands.
+        let whole = if workers > 1 { image.shape[0] / workers * workers } else { 0 };
+        if whole > 0 {
+            let len = self.schedule.arena;
+            self.arenas.resize_with(workers, || Arena::new(len));
+        }
+        let arenas: Vec<*mut f32> = self.arenas.iter_mut().map(Arena::pointer).collect();
+        let mut memories = Vec::with_capacity(image.shape[0]);
+        for n in 0..image.shape[0] {
+            let arena = arenas[if n < whole { n % workers } else { 0 }];
+            memories.push(self.memory(arena, image, n, &mut outputs));
+        }
+        let rest = memories.split_off(whole);
+        if whole > 0 {
+            share_out(&self.schedule, whole / workers, workers, move |schedule, index, band| {
+                let memory = &memories[index * workers + band];
+                for step in &schedule.steps {
+                    (0..workers).for_each(|band| execute(schedule, step, memory, band));
+                }
             });
-        };
-        std::thread::scope(|scope| {
-            let work = &work;
-            for worker in 1..schedule.workers {
-                // A thread that cannot be had is no loss but of time: the others do its bands.
-                let _ = std::thread::Builder::new().spawn_scoped(scope, move || work(worker));
+        }
+        if !rest.is_empty() {
+            // Not every system without threads has a clock.
+            let start = (workers > 1 && rest.len() == 1).then(Instant::now);
+            let steps = self.schedule.steps.len();
+            let shared = workers > 1 && self.pace.shared();
+            let helped = if shared { workers } else { 1 };
+            share_out(&self.schedule, steps * rest.len(), helped, move |schedule, index, band| {
+                execute(schedule, &schedule.steps[index % steps], &rest[index / steps], band);
+            });
+            if let Some(start) = start {
+                self.pace.note(shared, start.elapsed().as_secs_f64());
             }
-            work(0);
-        });
+        }
         Ok(outputs)
+    }
+}
+
+/// Does `work(schedule, step, band)` for all `steps` on `helped` threads at most; bands are those of the schedule's
+/// workers. Memory that `work` uses must be there until this returns, not longer.
+fn share_out(
+    schedule: &Arc<Schedule>,
+    steps: usize,
+    helped: usize,
+    work: impl Fn(&Schedule, usize, usize) + Send + Sync + 'static,
+) {
+    let share = Arc::new(Share::new(schedule.workers, steps));
+    if helped == 1 {
+        share.work(0, |step, band| work(schedule, step, band));
+        return;
+    }
+    let finish = Finish(Arc::clone(&share));
+    let schedule = Arc::clone(schedule);
+    let job: pool::Job = Arc::new(move |worker| share.work(worker, |step, band| work(&schedule, step, band)));
+    pool::run(&job, helped);
+    if !finish.0.finish() {
+        std::panic::resume_unwind(Box::new("a worker of the inference has panicked"));
+    }
+}
+
+/// Lets nobody go on with memory that a panic is about to free.
+struct Finish(Arc<Share>);
+
+impl Drop for Finish {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
+/// Whether helpers are worth it: on a busy machine, or with cores that share no cache, they may not be.
+#[derive(Clone, Debug, Default)]
+struct Pace {
+    /// Runs so far.
+    runs: usize,
+    /// Seconds of a run with helpers and without, smoothed; 0 as long as there was none.
+    times: [f64; 2],
+    /// Runs to go alone.
+    alone: usize,
+}
+
+impl Pace {
+    /// Runs that go alone once helpers have turned out to be a loss.
+    const PAUSE: usize = 16;
+
+    /// Decides on a run.
+    fn shared(&mut self) -> bool {
+        self.runs += 1;
+        if self.alone > 0 {
+            self.alone -= 1;
+            return false;
+        }
+        // The third run goes alone, to compare with.
+        self.runs != 3
+    }
+
+    fn note(&mut self, shared: bool, seconds: f64) {
+        let time = &mut self.times[usize::from(!shared)];
+        *time = if *time == 0.0 { seconds } else { 0.75 * *time + 0.25 * seconds };
+        let [with, without] = self.times;
+        if shared && without > 0.0 && with > without {
+            self.alone = Self::PAUSE;
+            // The next run with helpers counts for itself.
+            self.times[0] = 0.0;
+        }
     }
 }
 
@@ -146,9 +237,9 @@ impl FastPlan {
         self.schedule.to_string()
     }
 
-    /// Bytes of the arena in which all maps lie.
+    /// Bytes of the arenas in which all maps lie: one, and one a thread once a batch has been run.
     pub fn arena_bytes(&self) -> usize {
-        self.arena.len() * size_of::<f32>()
+        self.arenas.iter().map(|arena| arena.bytes()).sum()
     }
 
     /// Multiply-accumulates of one image.
@@ -162,7 +253,7 @@ impl FastPlan {
     /// As [`Plan::run`].
     pub fn profile(&mut self, image: &Feature, rounds: usize) -> Result<Vec<StepTime>, RunError> {
         let mut outputs = self.outputs(image)?;
-        let arena = self.arena();
+        let arena = self.arenas[0].pointer();
         let memory = self.memory(arena, image, 0, &mut outputs);
         let mut times = vec![Vec::with_capacity(rounds); self.schedule.steps.len()];
         for _ in 0..rounds.max(1) {
@@ -198,12 +289,6 @@ impl FastPlan {
         Ok(outputs.map(|(name, shape)| (name.clone(), zeros(shape))).collect())
     }
 
-    /// The first number of the arena that begins a cache line.
-    fn arena(&mut self) -> *mut f32 {
-        let begin = self.arena.as_ptr().align_offset(64).min(16);
-        self.arena[begin..].as_mut_ptr()
-    }
-
     /// The memory of image `n` of a checked batch.
     fn memory(
         &self,
@@ -233,4 +318,31 @@ fn execute(schedule: &Schedule, step: &schedule::Step, memory: &Memory, band: us
     // SAFETY: plans are made for instruction sets of this processor only; `FastPlan::memory` gives slices of the
     // lengths that the schedule says, borrowed mutably while it runs, and `Share` begins a step when the one before is done.
     unsafe { run_step(schedule, step, memory, band) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn helpers_that_are_a_loss_get_a_pause() {
+        let mut pace = Pace::default();
+        let mut decided = Vec::new();
+        for run in 0..30 {
+            let shared = pace.shared();
+            decided.push(shared);
+            // Helpers double the time at first, and halve it from the twentieth run on.
+            let time = if !shared {
+                1.0
+            } else if run < 20 {
+                2.0
+            } else {
+                0.5
+            };
+            pace.note(shared, time);
+        }
+        assert!(decided[0] && decided[1] && !decided[2], "{decided:?}");
+        assert!(decided[4..20].iter().all(|shared| !shared), "{decided:?}");
+        assert!(decided[21..].iter().all(|shared| *shared), "{decided:?}");
+    }
 }

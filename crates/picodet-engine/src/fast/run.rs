@@ -35,15 +35,44 @@ fn band(height: usize, worker: usize, workers: usize) -> Range<usize> {
 ///
 /// # Safety
 /// `memory` is what its fields say for `schedule`, the processor has `schedule.isa`, each `worker <
-/// schedule.workers` (whoever runs its band) is run once a step, and no step begins before the last is done. The planner has made sure that every run of
-/// columns lies inside its buffer's stride and every size inside its cells.
+/// schedule.workers` (whoever runs its band) is run once a step, and no step begins before the last is done. The
+/// planner has made sure that every run of columns lies inside its buffer's stride and every size inside its cells.
 pub(crate) unsafe fn run_step(schedule: &Schedule, step: &Step, memory: &Memory, worker: usize) {
+    let all = band(step.out_size.0, worker, schedule.workers);
+    if let Operation::Separable { depthwise, pointwise, rows } = &step.operation {
+        let between = Some(worker * rows * step.out_size.1);
+        for first in all.clone().step_by(*rows) {
+            let part = first..(first + rows).min(all.end);
+            // SAFETY: the caller's promise, handed on; the buffer between the two has `rows` rows for this worker.
+            unsafe {
+                run_rows(schedule, depthwise, memory, worker, part.clone(), between);
+                run_rows(schedule, pointwise, memory, worker, part, between);
+            }
+        }
+        return;
+    }
+    // SAFETY: as above.
+    unsafe { run_rows(schedule, step, memory, worker, all, None) }
+}
+
+/// Runs rows of one step. With `between`, the result of a depthwise and the source of a pointwise step have only these
+/// rows, from this cell of their buffer on.
+///
+/// # Safety
+/// As [`run_step`].
+unsafe fn run_rows(
+    schedule: &Schedule,
+    step: &Step,
+    memory: &Memory,
+    worker: usize,
+    rows: Range<usize>,
+    between: Option<usize>,
+) {
     let (isa, workers) = (schedule.isa, schedule.workers);
     let at = |buffer: BufferId| memory.arena.wrapping_add(schedule.buffers[buffer].offset);
     let stride = |buffer: BufferId| schedule.buffers[buffer].stride;
     let (height, width) = step.size;
     let out_width = step.out_size.1;
-    let rows = band(step.out_size.0, worker, workers);
     if rows.is_empty() {
         return;
     }
@@ -69,7 +98,7 @@ pub(crate) unsafe fn run_step(schedule: &Schedule, step: &Step, memory: &Memory,
                 gemm(
                     isa,
                     &Gemm {
-                        a: at(*from).add(first * stride(*from)),
+                        a: at(*from).add(between.unwrap_or(first) * stride(*from)),
                         a_stride: stride(*from),
                         runs,
                         rows: rows.len() * width,
@@ -228,13 +257,18 @@ pub(crate) unsafe fn run_step(schedule: &Schedule, step: &Step, memory: &Memory,
                 column,
             } => {
                 let (pointer, len) = packed(weights);
+                let first = rows.start * out_width * stride(*to);
+                let out = match between {
+                    Some(cell) => at(*to).add(cell * stride(*to)).wrapping_sub(first),
+                    None => at(*to),
+                };
                 depthwise(
                     isa,
                     &Depthwise {
                         source: at(*from),
                         source_stride: stride(*from),
                         size: step.size,
-                        out: at(*to).add(*column),
+                        out: out.wrapping_add(*column),
                         out_stride: stride(*to),
                         out_width,
                         rows,
@@ -248,6 +282,8 @@ pub(crate) unsafe fn run_step(schedule: &Schedule, step: &Step, memory: &Memory,
                     },
                 );
             }
+            // Its parts come here one by one.
+            Operation::Separable { .. } => {}
             Operation::ScaleWeights { factors, weights, groups, to } => {
                 let (factors, out) = (at(*factors), at(*to));
                 let mut done = 0;

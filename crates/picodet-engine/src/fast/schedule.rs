@@ -152,6 +152,9 @@ pub(crate) enum Operation {
         /// Destination columns count from here.
         column: usize,
     },
+    /// A depthwise step and the pointwise step that alone reads its result, `rows` rows at a time. The buffer between
+    /// them has that many rows a worker.
+    Separable { depthwise: Box<Step>, pointwise: Box<Step>, rows: usize },
     /// Weights times factors that an image decides on.
     ScaleWeights {
         factors: BufferId,
@@ -207,6 +210,11 @@ impl Operation {
             Self::Depthwise { from, weights, to, .. } => {
                 [Some(*from), scaled(weights), Some(*to)].into_iter().flatten().collect()
             }
+            Self::Separable { depthwise, pointwise, .. } => {
+                let mut buffers = depthwise.operation.buffers();
+                buffers.extend(pointwise.operation.buffers());
+                buffers
+            }
             Self::ScaleWeights { factors, to, .. } => vec![*factors, *to],
             Self::Elementwise { from, other, to, .. } => {
                 [Some(*from), *other, Some(*to)].into_iter().flatten().collect()
@@ -226,6 +234,7 @@ impl Operation {
                 format!("dense {kernel}x{kernel}/{stride}{}", if *pool { " max pool" } else { "" })
             }
             Self::Depthwise { kernel, stride, .. } => format!("depthwise {kernel}x{kernel}/{stride}"),
+            Self::Separable { depthwise, .. } => format!("{} + pointwise", depthwise.operation.kind()),
             Self::ScaleWeights { .. } => "scale weights".into(),
             Self::Elementwise { kind, .. } => match kind {
                 Elementwise::Activate(_) => "activate",

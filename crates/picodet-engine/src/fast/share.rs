@@ -15,6 +15,8 @@ pub(crate) struct Share {
     workers: usize,
     begun: Vec<AtomicBool>,
     done: AtomicUsize,
+    /// Workers inside [`Share::work`].
+    inside: AtomicUsize,
     abandoned: AtomicBool,
 }
 
@@ -24,6 +26,7 @@ impl Share {
             workers,
             begun: (0..workers * steps).map(|_| AtomicBool::new(false)).collect(),
             done: AtomicUsize::new(0),
+            inside: AtomicUsize::new(0),
             abandoned: AtomicBool::new(false),
         }
     }
@@ -31,7 +34,10 @@ impl Share {
     /// Does `work(step, band)` for bands of all steps together with the other workers. A step begins when the one
     /// before it is done, with all that its workers wrote visible. Returns early when another worker has panicked.
     pub(crate) fn work(&self, worker: usize, mut work: impl FnMut(usize, usize)) {
-        let _guard = Guard(self);
+        let _guard = Guard::new(self);
+        if self.abandoned.load(Ordering::SeqCst) {
+            return;
+        }
         for (step, begun) in self.begun.chunks(self.workers).enumerate() {
             for turn in 0..self.workers {
                 let band = (worker + turn) % self.workers;
@@ -56,14 +62,37 @@ impl Share {
     }
 }
 
-/// Tells the others when its worker panics, so that they do not wait for ever.
+impl Share {
+    /// Returns when no worker will do anything any more: at once after the last band, and when all have left if one has
+    /// panicked. Says whether all bands are done.
+    pub(crate) fn finish(&self) -> bool {
+        if self.done.load(Ordering::Acquire) == self.begun.len() {
+            return true;
+        }
+        self.abandoned.store(true, Ordering::SeqCst);
+        while self.inside.load(Ordering::SeqCst) > 0 {
+            std::thread::yield_now();
+        }
+        false
+    }
+}
+
+/// Counts a worker, and tells the others when it panics, so that they do not wait for ever.
 struct Guard<'a>(&'a Share);
+
+impl<'a> Guard<'a> {
+    fn new(share: &'a Share) -> Self {
+        share.inside.fetch_add(1, Ordering::SeqCst);
+        Self(share)
+    }
+}
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.abandoned.store(true, Ordering::Relaxed);
+            self.0.abandoned.store(true, Ordering::SeqCst);
         }
+        self.0.inside.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -101,6 +130,7 @@ mod tests {
         let share = Share::new(3, 2);
         let mut bands = Vec::new();
         share.work(1, |step, band| bands.push((step, band)));
+        assert!(share.finish());
         assert_eq!(bands, [(0, 1), (0, 2), (0, 0), (1, 1), (1, 2), (1, 0)]);
     }
 
@@ -108,15 +138,32 @@ mod tests {
     #[cfg_attr(target_family = "wasm", ignore = "WebAssembly has no threads here")]
     fn a_panic_does_not_hang_the_others() {
         let share = Share::new(2, 2);
-        let steps = std::thread::scope(|scope| {
-            let panicking = scope.spawn(|| {
-                share.work(0, |_, _| std::panic::resume_unwind(Box::new("expected")));
+        let begun = AtomicUsize::new(0);
+        let bands = std::thread::scope(|scope| {
+            let (share, begun) = (&share, &begun);
+            // Both are inside their bands of the first step before one of them panics.
+            let meet = || {
+                begun.fetch_add(1, Ordering::SeqCst);
+                while begun.load(Ordering::SeqCst) < 2 {
+                    std::thread::yield_now();
+                }
+            };
+            let panicking = scope.spawn(move || {
+                share.work(0, |_, _| {
+                    meet();
+                    std::panic::resume_unwind(Box::new("expected"));
+                });
+            });
+            let mut bands = Vec::new();
+            share.work(1, |step, band| {
+                meet();
+                bands.push((step, band));
             });
             assert!(panicking.join().is_err(), "the first worker took a band and panicked");
-            let mut steps = Vec::new();
-            share.work(1, |step, _| steps.push(step));
-            steps
+            bands
         });
-        assert_eq!(steps, [0], "the second worker does its band and gives up waiting");
+        assert_eq!(bands, [(0, 1)], "the second worker does its band and gives up waiting");
+        assert!(!share.finish(), "not all is done");
+        share.work(1, |_, _| unreachable!("nobody begins any more"));
     }
 }

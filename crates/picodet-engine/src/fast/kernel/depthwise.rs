@@ -18,7 +18,7 @@ pub(crate) struct Depthwise<'a> {
     pub(crate) source_stride: usize,
     /// Height and width of the source.
     pub(crate) size: (usize, usize),
-    /// First cell of the result.
+    /// Where the first cell of the result would be; only `rows` need be there.
     pub(crate) out: *mut f32,
     /// Numbers from one result cell to the next.
     pub(crate) out_stride: usize,
@@ -70,21 +70,21 @@ unsafe fn depthwise_lanes<V: Lanes>(args: &Depthwise<'_>) {
 #[inline(always)]
 unsafe fn rows<V: Lanes, const K: usize, const S: usize, const IN: usize>(args: &Depthwise<'_>) {
     let width = args.out_width;
+    // The cells of a tile, so that the last tile makes as little as possible twice.
+    let tall =
+        [8, 7, 5].into_iter().filter(|&tall| tall <= width).min_by_key(|tall| width.next_multiple_of(*tall));
+    let tall = tall.unwrap_or(1);
     for y in args.rows.clone() {
-        let mut x = 0;
-        while x < width {
+        for x in (0..width).step_by(tall) {
             // The last tile reaches back over cells that are done already; they get the same values again.
+            let x = x.min(width - tall);
             // SAFETY: the caller's promise; every tile lies inside the row.
             unsafe {
-                if width >= 8 {
-                    tile::<V, K, S, 8, IN>(args, y, x.min(width - 8));
-                    x += 8;
-                } else if width >= 4 {
-                    tile::<V, K, S, 4, IN>(args, y, x.min(width - 4));
-                    x += 4;
-                } else {
-                    tile::<V, K, S, 1, IN>(args, y, x);
-                    x += 1;
+                match tall {
+                    8 => tile::<V, K, S, 8, IN>(args, y, x),
+                    7 => tile::<V, K, S, 7, IN>(args, y, x),
+                    5 => tile::<V, K, S, 5, IN>(args, y, x),
+                    _ => tile::<V, K, S, 1, IN>(args, y, x),
                 }
             }
         }
@@ -107,7 +107,7 @@ unsafe fn tile<V: Lanes, const K: usize, const S: usize, const P: usize, const I
     // SAFETY: the caller's promise. Source pointers are cells of the map or the row of zeros, each valid for
     // `source_stride` numbers.
     unsafe {
-        let out = args.out.add((y * args.out_width + x) * args.out_stride);
+        let out = args.out.wrapping_add((y * args.out_width + x) * args.out_stride);
         if inside {
             let first = args.source.add((y * S + above - pad) * width * stride + (x * S - pad) * stride);
             let at = |ky: usize, j: usize| first.add((ky - above) * width * stride + j * stride);
@@ -210,7 +210,7 @@ unsafe fn any_window<V: Lanes>(args: &Depthwise<'_>) {
                         acc = value.mul_add(V::load_part(weight, count), acc);
                     }
                     let cell = (y * args.out_width + x) * args.out_stride;
-                    activate(acc, args.act).store_part(args.out.add(cell + to), count);
+                    activate(acc, args.act).store_part(args.out.wrapping_add(cell + to), count);
                 }
             }
         }

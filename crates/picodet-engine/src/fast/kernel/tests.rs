@@ -153,7 +153,7 @@ fn products_equal_their_definition() {
                 };
                 unsafe { dot(isa, &args) };
                 let expected = |row: usize, _: usize| {
-                    let sum: f64 = (0..k).map(|i| at(row, i) * f64::from(column[i])).sum();
+                    let sum: f64 = (0..k).map(|i| at(row, i) * f64::from(weights[i * columns])).sum();
                     exact(sum + f64::from(bias[0]), act)
                 };
                 check(&format!("dot {case}"), &out, 3, (1, 1), expected, &mut wrong);

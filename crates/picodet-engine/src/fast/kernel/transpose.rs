@@ -39,16 +39,24 @@ dispatch!(
 /// As [`to_planes`].
 #[inline(always)]
 unsafe fn to_planes_lanes<V: Lanes>(args: &ToPlanes<'_>) {
+    let in_order = args.columns.windows(2).all(|pair| pair[0] + 1 == pair[1]);
+    let lines = if in_order { args.columns.len() } else { 0 };
     for first in (0..args.cells).step_by(BLOCK) {
         let count = (args.cells - first).min(BLOCK);
+        // So many rows and planes are more than the processor looks ahead in by itself.
+        for cell in first + BLOCK..first + 2 * BLOCK {
+            for column in (0..lines).step_by(BLOCK) {
+                prefetch(args.source.wrapping_add(cell * args.stride + args.columns[0] + column));
+            }
+        }
         let mut c = 0;
         while c < args.columns.len() {
             // SAFETY: the caller's promise; blocks end where the cells do.
             unsafe {
                 let from = args.source.add(first * args.stride + args.columns[c]);
                 let to = args.out.add(c * args.plane + first);
-                let planes = square::<V>(args, c, count, from, to);
-                // So many planes are more than the processor looks ahead in by itself.
+                let eight = in_order && count == BLOCK && c + 8 <= args.columns.len();
+                let planes = square::<V>(args, eight, count, from, to);
                 for plane in 0..planes {
                     prefetch(to.wrapping_add(plane * args.plane + BLOCK));
                 }
@@ -66,25 +74,21 @@ unsafe fn to_planes_lanes<V: Lanes>(args: &ToPlanes<'_>) {
     }
 }
 
-/// Copies `count` cells of one plane or, of whole blocks on x86, of eight planes that lie side by side, these activated
-/// too; returns how many planes.
+/// Copies `count` cells of one plane or, if `eight`, on x86, a whole block of eight planes that lie side by side, these
+/// activated too; returns how many planes.
 ///
 /// # Safety
-/// As [`to_planes`]; `from` and `to` are the first numbers of plane `c`.
+/// As [`to_planes`]; `from` and `to` are the first numbers of the first plane.
 #[inline(always)]
 unsafe fn square<V: Lanes>(
     args: &ToPlanes<'_>,
-    c: usize,
+    eight: bool,
     count: usize,
     from: *const f32,
     to: *mut f32,
 ) -> usize {
     #[cfg(target_arch = "x86_64")]
-    if V::LEN >= 8
-        && count == BLOCK
-        && args.columns.get(c + 7) == Some(&(args.columns[c] + 7))
-        && args.columns[c..c + 8].windows(2).all(|pair| pair[0] + 1 == pair[1])
-    {
+    if V::LEN >= 8 && eight {
         for half in [0, 8] {
             // SAFETY: the caller's promise; vectors of eight or more mean AVX.
             unsafe {
@@ -112,6 +116,8 @@ unsafe fn square<V: Lanes>(
         }
         return 8;
     }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = eight;
     for p in 0..count {
         // SAFETY: the caller's promise.
         unsafe { *to.add(p) = *from.add(p * args.stride) };

@@ -1,0 +1,46 @@
+//! Depthwise and pointwise convolutions in one step: some rows at a time, so that what the depthwise one makes is still in
+//! the cache when the pointwise one reads it, and never goes to memory as a whole.
+
+use super::schedule::{Buffer, Operation, Step};
+
+/// Bytes of a band of rows between the two: a part of a level-2 cache.
+const BAND_BYTES: usize = 192 << 10;
+
+/// Joins each depthwise step with the pointwise step that alone reads its result.
+pub(crate) fn separable(buffers: &mut [Buffer], steps: Vec<Step>, workers: usize) -> Vec<Step> {
+    let mut users = vec![Vec::new(); buffers.len()];
+    for (index, step) in steps.iter().enumerate() {
+        for buffer in step.operation.buffers() {
+            users[buffer].push(index);
+        }
+    }
+    let mut pending: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
+    for first in 0..pending.len() {
+        let Some(Step { operation: Operation::Depthwise { to, .. }, .. }) = &pending[first] else { continue };
+        let to = *to;
+        let &[_, second] = users[to].as_slice() else { continue };
+        match pending[second].as_ref().map(|step| &step.operation) {
+            Some(Operation::Pointwise { from, to: result, .. }) if *from == to && *result != to => {}
+            _ => continue,
+        }
+        let (Some(depthwise), Some(pointwise)) = (pending[first].take(), pending[second].take()) else {
+            continue;
+        };
+        let (height, width) = depthwise.out_size;
+        let row = (width * buffers[to].stride * size_of::<f32>()).max(1);
+        let rows = (BAND_BYTES / row).clamp(1, height.div_ceil(workers).max(1));
+        buffers[to].cells = workers * rows * width;
+        pending[second] = Some(Step {
+            scope: pointwise.scope.clone(),
+            size: depthwise.size,
+            out_size: depthwise.out_size,
+            macs: depthwise.macs + pointwise.macs,
+            operation: Operation::Separable {
+                depthwise: Box::new(depthwise),
+                pointwise: Box::new(pointwise),
+                rows,
+            },
+        });
+    }
+    pending.into_iter().flatten().collect()
+}
