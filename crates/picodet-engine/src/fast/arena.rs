@@ -38,7 +38,7 @@ impl Arena {
 
     /// Maps are walked row by row, a page or more at a time: with small pages, the processor would look up addresses
     /// all the time and stop reading ahead at the end of each.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(miri)))]
     fn ask_for_huge_pages(&self) {
         unsafe extern "C" {
             fn madvise(
@@ -56,7 +56,7 @@ impl Arena {
         }
     }
 
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(not(all(target_os = "linux", not(miri))))]
     fn ask_for_huge_pages(&self) {}
 }
 

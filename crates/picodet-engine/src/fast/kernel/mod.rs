@@ -30,12 +30,12 @@ pub(crate) struct Run {
 #[inline(always)]
 pub(crate) fn prefetch(address: *const f32) {
     // SAFETY: SSE is part of every x86-64 processor, and a prefetch of any address does nothing but fill a cache.
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
     #[allow(unsafe_code)]
     unsafe {
         std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
     let _ = address;
 }
 
