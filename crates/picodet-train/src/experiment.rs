@@ -169,8 +169,12 @@ impl Experiment {
     /// As [`Experiment::from_toml`], and when the file cannot be read.
     pub fn read(path: &Path) -> Result<Self, ExperimentError> {
         let place = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ExperimentError { place: place.clone(), problem: error.to_string() })?;
+        let text = std::fs::read_to_string(path).map_err(|error| ExperimentError {
+            place: place.clone(),
+            problem: format!(
+                "{error}; a recipe is a TOML file, or the name of a network: `picodet models` lists them"
+            ),
+        })?;
         Self::from_toml(&text).map_err(|error| ExperimentError {
             place: format!("{place}: {}", error.place),
             problem: error.problem,
