@@ -10,7 +10,7 @@ mod reference;
 
 use picodet_graph::{CheckError, Graph, INPUT_MULTIPLE, Weights};
 
-pub use fast::{Fast, FastPlan, Isa, StepTime};
+pub use fast::{CellMap, Fast, FastPlan, Isa, StepTime};
 pub use feature::{Feature, Real};
 pub use reference::{Reference, ReferencePlan};
 
@@ -38,6 +38,15 @@ pub trait Plan: Send {
     /// # Errors
     /// [`RunError`] when `image` has another shape.
     fn run(&mut self, image: &Feature) -> Result<Vec<(String, Feature)>, RunError>;
+
+    /// Runs one image and lends the outputs, in the graph's order, as the engine has them, which saves copying them;
+    /// `None` where the engine has nothing to lend or there are several images.
+    ///
+    /// # Errors
+    /// As [`Plan::run`].
+    fn run_cells(&mut self, _image: &Feature) -> Result<Option<Vec<CellMap<'_>>>, RunError> {
+        Ok(None)
+    }
 }
 
 /// Why a network cannot be planned.

@@ -199,3 +199,35 @@ fn images_of_another_shape_are_refused() {
     assert!(plan.run(&short).is_err());
     assert!(Fast::new().prepare(&graph, &weights, (33, 64)).is_err());
 }
+
+#[test]
+fn lent_outputs_are_the_copied_ones() {
+    let Some(variant) = picodet_zoo::variant("legacy_s_320") else { panic!("legacy_s_320 is gone") };
+    let graph = picodet_graph::pass::keep_outputs(&variant.architecture.graph(3), |name| {
+        name.starts_with("score") || name.starts_with("reg")
+    });
+    let weights = random_weights(&graph, 5);
+    let image = Random(2).image([1, 3, 64, 96]);
+    for threads in [1, 2] {
+        let plan = Fast::new().with_threads(threads).prepare(&graph, &weights, (64, 96));
+        let Ok(mut plan) = plan else { panic!("no plan") };
+        let Ok(copied) = plan.run(&image) else { panic!("no outputs") };
+        let Ok(Some(lent)) = plan.run_cells(&image) else { panic!("nothing lent") };
+        assert_eq!(lent.len(), copied.len());
+        for (map, (name, feature)) in lent.iter().zip(&copied) {
+            assert_eq!(
+                (map.name, [map.channels(), map.size.0, map.size.1]),
+                (name.as_str(), [feature.shape[1], feature.shape[2], feature.shape[3]])
+            );
+            assert_eq!(map.pending.is_some(), name.starts_with("score"), "{name}");
+            for (i, &expected) in feature.data.iter().enumerate() {
+                let (channel, cell) = (i / feature.plane(), i % feature.plane());
+                let value = map.get(cell, channel).unwrap_or(f32::NAN);
+                assert_eq!(Some(value), map.cell(cell).map(|cell| cell[channel]), "{name}");
+                let value = if map.pending.is_some() { 1.0 / (1.0 + (-value).exp()) } else { value };
+                assert!((value - expected).abs() <= 1e-6, "{name} {cell} {channel}: {value} not {expected}");
+            }
+            assert_eq!(map.cell(feature.plane()), None);
+        }
+    }
+}

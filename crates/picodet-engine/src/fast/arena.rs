@@ -31,6 +31,11 @@ impl Arena {
         self.memory[self.begin..].as_mut_ptr()
     }
 
+    /// All numbers.
+    pub(crate) fn numbers(&self) -> &[f32] {
+        &self.memory[self.begin..]
+    }
+
     /// Bytes in use.
     pub(crate) fn bytes(&self) -> usize {
         self.len * size_of::<f32>()

@@ -6,6 +6,7 @@
 //! threads each takes a band of rows of every step, so that it mostly reads what it wrote itself (`share.rs`).
 
 mod arena;
+mod cells;
 mod fuse;
 mod isa;
 mod kernel;
@@ -22,6 +23,7 @@ use picodet_graph::{Graph, Weights, pass};
 
 use crate::{Engine, Feature, Plan, PlanError, RunError, check_plan};
 use arena::Arena;
+pub use cells::CellMap;
 pub use isa::Isa;
 use run::{Memory, run_step};
 use schedule::Schedule;
@@ -146,19 +148,20 @@ impl Plan for FastPlan {
             });
         }
         if !rest.is_empty() {
-            // Not every system without threads has a clock.
-            let start = (workers > 1 && rest.len() == 1).then(Instant::now);
-            let steps = self.schedule.steps.len();
-            let shared = workers > 1 && self.pace.shared();
-            let helped = if shared { workers } else { 1 };
-            share_out(&self.schedule, steps * rest.len(), helped, move |schedule, index, band| {
-                execute(schedule, &schedule.steps[index % steps], &rest[index / steps], band);
-            });
-            if let Some(start) = start {
-                self.pace.note(shared, start.elapsed().as_secs_f64());
-            }
+            self.in_bands(rest, true);
         }
         Ok(outputs)
+    }
+
+    fn run_cells(&mut self, image: &Feature) -> Result<Option<Vec<CellMap<'_>>>, RunError> {
+        self.check(image)?;
+        if image.shape[0] != 1 {
+            return Ok(None);
+        }
+        let memory =
+            Memory { arena: self.arenas[0].pointer(), image: image.data.as_ptr(), outputs: Vec::new() };
+        self.in_bands(vec![memory], false);
+        Ok(Some(cells::maps(&self.schedule, self.arenas[0].numbers())))
     }
 }
 
@@ -277,13 +280,38 @@ impl FastPlan {
         Ok(report.collect())
     }
 
-    /// The outputs of a batch, zeros as yet.
-    fn outputs(&self, image: &Feature) -> Result<Vec<(String, Feature)>, RunError> {
+    /// Runs images one after the other, their steps shared among the workers; without `export`, outputs stay where they
+    /// are.
+    fn in_bands(&mut self, images: Vec<Memory>, export: bool) {
+        let (workers, steps) = (self.schedule.workers, self.schedule.steps.len());
+        // Not every system without threads has a clock.
+        let start = (workers > 1 && images.len() == 1).then(Instant::now);
+        let shared = workers > 1 && self.pace.shared();
+        let helped = if shared { workers } else { 1 };
+        share_out(&self.schedule, steps * images.len(), helped, move |schedule, index, band| {
+            let step = &schedule.steps[index % steps];
+            if export || !matches!(step.operation, schedule::Operation::Export { .. }) {
+                execute(schedule, step, &images[index / steps], band);
+            }
+        });
+        if let Some(start) = start {
+            self.pace.note(shared, start.elapsed().as_secs_f64());
+        }
+    }
+
+    fn check(&self, image: &Feature) -> Result<(), RunError> {
         let [batch, channels, height, width] = image.shape;
         let complete = image.data.len() == image.shape.iter().product::<usize>();
         if channels != 3 || (height, width) != self.input_size || !complete || batch == 0 {
             return Err(RunError::Shape { found: image.shape, size: self.input_size });
         }
+        Ok(())
+    }
+
+    /// The outputs of a batch, zeros as yet.
+    fn outputs(&self, image: &Feature) -> Result<Vec<(String, Feature)>, RunError> {
+        self.check(image)?;
+        let batch = image.shape[0];
         let outputs = self.schedule.outputs.iter();
         let zeros = |&[c, h, w]: &[usize; 3]| Feature::zeros([batch, c, h, w]);
         Ok(outputs.map(|(name, shape)| (name.clone(), zeros(shape))).collect())

@@ -301,7 +301,9 @@ pub(crate) fn place(buffers: &mut [Buffer], steps: &[Step]) -> usize {
     for (index, step) in steps.iter().enumerate() {
         for buffer in step.operation.buffers() {
             let life = lives[buffer].get_or_insert((index, index));
-            life.1 = index;
+            // Outputs stay for whoever reads them where they are.
+            let exported = matches!(step.operation, Operation::Export { .. });
+            life.1 = if exported { steps.len() } else { life.1.max(index) };
         }
     }
     let len = |buffer: &Buffer| (buffer.stride * buffer.cells).next_multiple_of(16);
