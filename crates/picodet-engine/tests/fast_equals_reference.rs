@@ -92,7 +92,7 @@ fn compare(name: &str, graph: &Graph, size: (usize, usize), wrong: &mut Vec<Stri
             Ok(Ok(single)) => difference(&single, &expected).unwrap_or(0.0),
             _ => 0.0,
         };
-        let allowed = 2e-4f64.max(3.0 * rounding);
+        let allowed = if rounding <= 2e-4 { 2e-4 } else { 2.0 * rounding };
         for isa in Isa::available() {
             let outcome = fast(isa, threads)
                 .plan(graph, &weights, size)
