@@ -34,6 +34,7 @@ mod error;
 mod forward;
 mod kernel;
 mod layout;
+mod parameter_sums;
 mod parameters;
 mod program;
 mod tape;
