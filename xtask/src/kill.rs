@@ -1,6 +1,6 @@
 //! Training killed at random moments: every time it must go on as if it had never been stopped.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -9,14 +9,17 @@ use picodet_testing::shared_path;
 
 /// Kills that must be survived.
 const KILLS: usize = 50;
-const PROGRAM: &str = "target/release/picodet";
+/// The program to test instead of one built here.
+const PROGRAM: &str = "PICODET_PROGRAM";
 const FILES: [&str; 2] = ["last.safetensors", "best.safetensors"];
 
 /// Trains once without a break, then kills the same run until it has been killed often enough, and compares models and
 /// losses.
 pub(crate) fn run() -> Result<()> {
     let Some(data) = shared_path("data/bccd") else { return Ok(()) };
-    super::cargo(&["build", "--release", "--package", "picodet-cli"])?;
+    if std::env::var_os(PROGRAM).is_none() {
+        super::cargo(&["build", "--release", "--package", "picodet-cli"])?;
+    }
     let folder = std::env::temp_dir().join(format!("picodet-kill-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let whole = folder.join("whole");
@@ -73,8 +76,12 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
+fn program() -> PathBuf {
+    std::env::var_os(PROGRAM).map_or_else(|| PathBuf::from("target/release/picodet"), PathBuf::from)
+}
+
 fn train(data: &Path, output: &Path) -> Command {
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(program());
     command.args([
         "train",
         "v2_xs_320",
@@ -92,7 +99,7 @@ fn train(data: &Path, output: &Path) -> Command {
 }
 
 fn resume(output: &Path) -> Command {
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(program());
     command.args(["train", "--evaluate-every", "1", "--checkpoint-every", "0"]).arg("--resume").arg(output);
     command
 }
