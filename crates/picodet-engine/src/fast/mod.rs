@@ -205,11 +205,14 @@ struct Pace {
     times: [f64; 2],
     /// Runs to go alone.
     alone: usize,
+    /// Length of the last pause, while helpers go on to be a loss.
+    pause: usize,
 }
 
 impl Pace {
-    /// Runs that go alone once helpers have turned out to be a loss.
-    const PAUSE: usize = 16;
+    /// Runs that go alone once helpers have turned out to be a loss: few at first, since one slow run may be another
+    /// program's doing, then twice as many each time.
+    const PAUSES: (usize, usize) = (2, 16);
 
     /// Decides on a run.
     fn shared(&mut self) -> bool {
@@ -226,10 +229,16 @@ impl Pace {
         let time = &mut self.times[usize::from(!shared)];
         *time = if *time == 0.0 { seconds } else { 0.75 * *time + 0.25 * seconds };
         let [with, without] = self.times;
-        if shared && without > 0.0 && with > without {
-            self.alone = Self::PAUSE;
+        if !shared || without == 0.0 {
+            return;
+        }
+        if with > without {
+            self.pause = (2 * self.pause).clamp(Self::PAUSES.0, Self::PAUSES.1);
+            self.alone = self.pause;
             // The next run with helpers counts for itself.
             self.times[0] = 0.0;
+        } else {
+            self.pause = 0;
         }
     }
 }
@@ -353,7 +362,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn helpers_that_are_a_loss_get_a_pause() {
+    fn helpers_that_are_a_loss_get_longer_and_longer_pauses() {
         let mut pace = Pace::default();
         let mut decided = Vec::new();
         for run in 0..30 {
@@ -370,7 +379,8 @@ mod tests {
             pace.note(shared, time);
         }
         assert!(decided[0] && decided[1] && !decided[2], "{decided:?}");
-        assert!(decided[4..20].iter().all(|shared| !shared), "{decided:?}");
-        assert!(decided[21..].iter().all(|shared| *shared), "{decided:?}");
+        let tried: Vec<usize> = (3..20).filter(|&run| decided[run]).collect();
+        assert_eq!(tried, [3, 6, 11], "{decided:?}");
+        assert!(decided[20..].iter().all(|shared| *shared), "{decided:?}");
     }
 }
