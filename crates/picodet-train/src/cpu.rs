@@ -6,9 +6,6 @@ use picodet_graph::{Graph, Weights};
 use crate::run::Network;
 use crate::{Map, MapData};
 
-/// Share of the running statistics that a step keeps (SPEC §0).
-pub(crate) const STATISTICS_MOMENTUM: f32 = 0.9;
-
 /// A graph with the memory of its steps.
 #[derive(Debug)]
 pub struct CpuNetwork {
@@ -54,12 +51,7 @@ impl Network for CpuNetwork {
         self.tape.backward(gradients).map_err(|error| error.to_string())
     }
 
-    fn update_statistics(&self, weights: &mut Weights) {
-        for (name, batch) in self.tape.statistics() {
-            let Some(running) = weights.get_mut(name) else { continue };
-            for (running, batch) in running.data.iter_mut().zip(batch) {
-                *running = STATISTICS_MOMENTUM * *running + (1.0 - STATISTICS_MOMENTUM) * batch;
-            }
-        }
+    fn statistics(&self) -> Vec<(String, Vec<f32>)> {
+        self.tape.statistics().map(|(name, values)| (name.to_owned(), values.to_vec())).collect()
     }
 }

@@ -187,8 +187,13 @@ impl Experiment {
     }
 
     /// The network.
-    pub fn variant(&self) -> Option<&'static Variant> {
-        variant(&self.model)
+    ///
+    /// # Errors
+    /// When no network has this name, which [`Experiment::check`] rules out.
+    pub fn variant(&self) -> Result<&'static Variant, ExperimentError> {
+        let unknown =
+            || wrong("model", format!("`{}` is no network; `picodet models` lists them", self.model));
+        variant(&self.model).ok_or_else(unknown)
     }
 
     /// Assigner and loss.
@@ -253,12 +258,7 @@ impl Experiment {
     /// The first that does not, by its key.
     pub fn check(&self) -> Result<(), ExperimentError> {
         const LARGEST_SIDE: usize = 4096;
-        let Some(variant) = self.variant() else {
-            return Err(wrong(
-                "model",
-                format!("`{}` is no network; `picodet models` lists them", self.model),
-            ));
-        };
+        let variant = self.variant()?;
         let positive = |value: usize, key: &str| match value {
             0 => Err(wrong(key, "must be at least 1".to_owned())),
             _ => Ok(()),

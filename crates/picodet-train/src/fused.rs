@@ -14,7 +14,6 @@ use burn_flex::{FlexTensor, Layout};
 use picodet_gradient::Tape;
 use picodet_graph::{Graph, Tensor, Weights};
 
-use crate::cpu::STATISTICS_MOMENTUM;
 use crate::run::Network;
 use crate::{Map, MapData};
 
@@ -260,14 +259,10 @@ impl Network for FusedBurnNetwork {
         Ok(gradients)
     }
 
-    fn update_statistics(&self, weights: &mut Weights) {
+    fn statistics(&self) -> Vec<(String, Vec<f32>)> {
         self.session.with(|inner| {
-            for (name, batch) in inner.tape.statistics() {
-                let Some(running) = weights.get_mut(name) else { continue };
-                for (running, batch) in running.data.iter_mut().zip(batch) {
-                    *running = STATISTICS_MOMENTUM * *running + (1.0 - STATISTICS_MOMENTUM) * batch;
-                }
-            }
-        });
+            let statistics = inner.tape.statistics();
+            statistics.map(|(name, values)| (name.to_owned(), values.to_vec())).collect()
+        })
     }
 }

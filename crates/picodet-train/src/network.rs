@@ -8,7 +8,6 @@ use burn::tensor::ops::{AvgPoolOptions, ConvOptions, InterpolateMode, Interpolat
 use burn::tensor::{Device, Tensor as BurnTensor, TensorData, activation};
 use picodet_graph::{Activation, BATCH_NORM_EPSILON, Graph, Node, Op, ResizeFactor, Tensor, Weights};
 
-use crate::cpu::STATISTICS_MOMENTUM;
 use crate::run::Network;
 use crate::{Map, MapData};
 
@@ -105,14 +104,9 @@ impl Pass {
             .collect()
     }
 
-    /// Moves the running statistics of `weights` towards those of this batch.
-    pub fn update_statistics(&self, weights: &mut Weights) {
-        for (name, batch) in &self.statistics {
-            let Some(running) = weights.get_mut(name) else { continue };
-            for (running, batch) in running.data.iter_mut().zip(values(batch.clone())) {
-                *running = STATISTICS_MOMENTUM * *running + (1.0 - STATISTICS_MOMENTUM) * batch;
-            }
-        }
+    /// Mean and biased variance of the batch at each batch norm, by the names of its running statistics.
+    pub fn statistics(&self) -> Vec<(String, Vec<f32>)> {
+        self.statistics.iter().map(|(name, batch)| (name.clone(), values(batch.clone()))).collect()
     }
 }
 
@@ -170,10 +164,8 @@ impl Network for BurnNetwork {
         Ok(pass.backward(&self.graph, gradients))
     }
 
-    fn update_statistics(&self, weights: &mut Weights) {
-        if let Some(pass) = &self.pass {
-            pass.update_statistics(weights);
-        }
+    fn statistics(&self) -> Vec<(String, Vec<f32>)> {
+        self.pass.as_ref().map(Pass::statistics).unwrap_or_default()
     }
 }
 

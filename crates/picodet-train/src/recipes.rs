@@ -68,11 +68,6 @@ pub fn recipe(name: &str) -> Result<Experiment, ExperimentError> {
     Experiment::from_toml(text)
 }
 
-/// What a recipe should reach: its first line.
-pub fn expectation(text: &str) -> &str {
-    text.lines().next().unwrap_or_default().trim_start_matches("# ")
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -92,7 +87,7 @@ mod tests {
                     }
                 }
             }
-            if !expectation(text).contains("published")
+            if !text.lines().next().unwrap_or_default().contains("published")
                 || !text.contains(&format!("train configs/{name}.toml"))
             {
                 problems.push(format!("{name}: its first two lines are not what it reaches and the command"));

@@ -17,7 +17,7 @@ use crate::objective::{MapData, Objective};
 use crate::outcome::{first_non_finite, model_of, save_non_finite, write_model};
 use crate::sampler::Sampler;
 use crate::state::{CheckpointError, State};
-use crate::{Map, clip_to_norm, picture, report};
+use crate::{ExperimentError, Map, clip_to_norm, picture, report};
 
 /// The network in training: whoever can run a graph forward and back.
 pub trait Network {
@@ -36,8 +36,8 @@ pub trait Network {
     /// Says what does not fit.
     fn backward(&mut self, gradients: &[(String, Vec<f32>)]) -> Result<Weights, String>;
 
-    /// Moves the running statistics of `weights` towards those of the last batch.
-    fn update_statistics(&self, weights: &mut Weights);
+    /// Mean and biased variance of the last batch at each batch norm, by the names of its running statistics.
+    fn statistics(&self) -> Vec<(String, Vec<f32>)>;
 }
 
 /// Measures a model: the mAP over IoU 0.5 to 0.95, and the mAP at 0.5, both of 0 to 1.
@@ -172,6 +172,8 @@ pub enum Event<'a> {
     Note(String),
 }
 
+/// Share of the running statistics that a step keeps (SPEC §0).
+const STATISTICS_MOMENTUM: f32 = 0.9;
 /// Steps in a row that may be left out because of values that are no numbers.
 const MOST_SKIPPED: usize = 10;
 
@@ -213,12 +215,8 @@ pub fn run(
     if sampler.images == 0 {
         return Err(RunError::NoImages);
     }
-    let Some(variant) = experiment.variant() else {
-        return Err(RunError::Network {
-            step: 0,
-            problem: format!("no network is called {}", experiment.model),
-        });
-    };
+    let network_problem = |error: ExperimentError| RunError::Network { step: 0, problem: error.to_string() };
+    let variant = experiment.variant().map_err(network_problem)?;
     let batches = Batches::new(Arc::clone(&dataset), sampler, recipe_of(state, variant), options.cache);
     let per_epoch = sampler.batches_per_epoch();
     let last_step = experiment.epochs * per_epoch;
@@ -277,7 +275,7 @@ pub fn run(
         let rate = schedule.rate(step);
         if taken {
             state.momentum.step(&graph, &mut state.weights, &gradients, rate as f32);
-            update_statistics(network, state);
+            move_statistics(&mut state.weights, &network.statistics(), &state.progress.frozen);
             state.average.update(&state.weights);
         }
         state.progress.step += 1;
@@ -405,17 +403,12 @@ fn is_frozen(frozen: &[String], name: &str) -> bool {
     frozen.iter().any(|prefix| name.starts_with(prefix.as_str()))
 }
 
-/// Moves the running statistics, those of frozen parts apart.
-fn update_statistics(network: &dyn Network, state: &mut State) {
-    if state.progress.frozen.is_empty() {
-        network.update_statistics(&mut state.weights);
-        return;
-    }
-    let mut moved = state.weights.clone();
-    network.update_statistics(&mut moved);
-    for (name, tensor) in moved {
-        if !is_frozen(&state.progress.frozen, &name) {
-            state.weights.insert(name, tensor);
+/// Moves running statistics towards those of a batch, those of frozen parts apart.
+pub fn move_statistics(weights: &mut Weights, batch: &[(String, Vec<f32>)], frozen: &[String]) {
+    for (name, batch) in batch.iter().filter(|(name, _)| !is_frozen(frozen, name)) {
+        let Some(running) = weights.get_mut(name) else { continue };
+        for (running, batch) in running.data.iter_mut().zip(batch) {
+            *running = STATISTICS_MOMENTUM * *running + (1.0 - STATISTICS_MOMENTUM) * batch;
         }
     }
 }

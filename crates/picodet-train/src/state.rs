@@ -187,7 +187,7 @@ impl State {
             return Err(format!("version {}, where {FORMAT} is read", progress.format));
         }
         progress.experiment.check().map_err(|error| error.to_string())?;
-        let variant = progress.experiment.variant().ok_or("it names an unknown network")?;
+        let variant = progress.experiment.variant().map_err(|error| error.to_string())?;
         let graph: Graph = variant.architecture.graph(progress.classes.len());
         let mut momentum = progress.experiment.momentum();
         let mut average = progress.experiment.moving_average();

@@ -5,7 +5,7 @@ use picodet_graph::{Graph, Tensor, Weights};
 use picodet_testing::shared;
 use picodet_train::assign::SimOtaCost;
 use picodet_train::objective::{Assigner, LossKind};
-use picodet_train::run::Network;
+use picodet_train::run::{Network, move_statistics};
 use picodet_train::{CpuNetwork, Map, Momentum, MovingAverage, Objective, Schedule, Truth};
 use picodet_weights::read_tensors;
 use picodet_zoo::{Architecture, names, variant};
@@ -182,7 +182,7 @@ fn whole_step_on(
         }
         let rate = schedule.rate(index);
         momentum.step(&graph, &mut weights, &gradients, rate as f32);
-        network.update_statistics(&mut weights);
+        move_statistics(&mut weights, &network.statistics(), &[]);
         average.update(&weights);
         if index == 0 {
             let expected = renamed(&graph, &architecture, &tensors, "step1/");

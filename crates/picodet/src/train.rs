@@ -115,9 +115,7 @@ impl Trainer {
         experiment.check()?;
         let (dataset, validation) = open(&places)?;
         let classes: Vec<String> = dataset.classes.iter().map(|class| class.name.clone()).collect();
-        let Some(variant) = experiment.variant() else {
-            return Err(TrainError::Network(format!("no network is called {}", experiment.model)));
-        };
+        let variant = experiment.variant()?;
         let start = Start {
             seed,
             batch,
@@ -190,9 +188,7 @@ impl Trainer {
         listen: &mut dyn FnMut(&Event<'_>),
     ) -> Result<Ending, TrainError> {
         let progress = &self.state.progress;
-        let Some(variant) = progress.experiment.variant() else {
-            return Err(TrainError::Network(format!("no network is called {}", progress.experiment.model)));
-        };
+        let variant = progress.experiment.variant()?;
         let graph = training_graph(&self.state, variant);
         let mut network = network(&self.state, &graph, device).map_err(TrainError::Network)?;
         let threads = progress.threads;
@@ -262,9 +258,7 @@ fn measuring_batch(
     dataset: &Dataset,
     size: (usize, usize),
 ) -> Result<picodet_train::loader::Batch, TrainError> {
-    let Some(variant) = state.progress.experiment.variant() else {
-        return Err(TrainError::Network(format!("no network is called {}", state.progress.experiment.model)));
-    };
+    let variant = state.progress.experiment.variant()?;
     let mut recipe = run::recipe_of(state, variant);
     recipe.augmentation.clear();
     recipe.sizes = vec![size];
@@ -287,9 +281,7 @@ pub fn overfit(trainer: &Trainer, time: Duration) -> Result<[f64; 2], TrainError
     const STEPS: usize = 150;
     let mut state = trainer.state.clone();
     let experiment = state.progress.experiment.clone();
-    let Some(variant) = experiment.variant() else {
-        return Err(TrainError::Network(format!("no network is called {}", experiment.model)));
-    };
+    let variant = experiment.variant()?;
     let size = run::recipe_of(&state, variant).sizes[0];
     let batch = measuring_batch(&state, &trainer.dataset, size)?;
     let graph = training_graph(&state, variant);
