@@ -103,13 +103,23 @@ pub fn box_at<T: Real>(level: &LevelMaps<'_, T>, image: usize, y: usize, x: usiz
     let plane = level.reg.plane();
     let cell = y * width + x;
     let logits = &level.reg.data[image * REG_CHANNELS * plane..];
-    let side =
-        |side: usize| integral::<T>(std::array::from_fn(|bin| logits[(side * BINS + bin) * plane + cell]));
-    let stride = T::from_f64(level.stride as f64);
+    let side = |side: usize| std::array::from_fn(|bin| logits[(side * BINS + bin) * plane + cell]);
+    box_around((y, x), level.stride, side)
+}
+
+/// The box around the centre of cell (y, x) of a level; `side` gives the distance logits of the left, upper, right and lower
+/// side.
+pub(crate) fn box_around<T: Real>(
+    (y, x): (usize, usize),
+    stride: usize,
+    side: impl Fn(usize) -> [T; BINS],
+) -> [T; 4] {
     // Cell centres lie half a stride into the cell.
-    let centre = |index: usize| T::from_f64((index as f64 + 0.5) * level.stride as f64);
+    let centre = |index: usize| T::from_f64((index as f64 + 0.5) * stride as f64);
     let (cx, cy) = (centre(x), centre(y));
-    [cx - side(0) * stride, cy - side(1) * stride, cx + side(2) * stride, cy + side(3) * stride]
+    let stride = T::from_f64(stride as f64);
+    let distance = |index: usize| integral(side(index)) * stride;
+    [cx - distance(0), cy - distance(1), cx + distance(2), cy + distance(3)]
 }
 
 /// The expectation of a distribution given by logits: a distance in strides, 0 to 7.

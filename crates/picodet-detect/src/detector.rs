@@ -8,6 +8,7 @@ use picodet_engine::{Engine, Fast, Feature, Plan};
 use picodet_graph::pass;
 use picodet_image::{Image, Interpolation};
 
+use crate::cells;
 use crate::decode::{self, LevelMaps};
 use crate::{Detection, Error, InputBox, Model, Nms, ScaleFactor};
 
@@ -129,16 +130,21 @@ impl Detector {
             ScaleFactor { y: height as f32 / image.height() as f32, x: width as f32 / image.width() as f32 };
         let preprocessed = now();
 
-        let outputs = self.plan.run(&self.input)?;
-        let computed = now();
-
-        let levels = level_maps(&outputs, &self.strides);
-        let candidates = decode::candidates(&levels, 0, self.nms.score_threshold);
-        let bbox = |anchor| {
-            let bbox = decode::box_of(&levels, 0, anchor).unwrap_or_default();
-            InputBox(bbox).to_image(scale)
+        // Mostly the engine lends its maps; what cannot be read there is copied out.
+        let maps = self.plan.run_cells(&self.input)?;
+        let mut computed = now();
+        let lent = maps.and_then(|maps| cells::levels(&maps, &self.strides));
+        let to_image = |bbox: Option<[f32; 4]>| InputBox(bbox.unwrap_or_default()).to_image(scale);
+        let detections = if let Some(levels) = lent {
+            let candidates = cells::candidates(&levels, self.nms.score_threshold);
+            self.nms.run_candidates(&candidates, |anchor| to_image(cells::box_of(&levels, anchor)))
+        } else {
+            let outputs = self.plan.run(&self.input)?;
+            computed = now();
+            let levels = level_maps(&outputs, &self.strides);
+            let candidates = decode::candidates(&levels, 0, self.nms.score_threshold);
+            self.nms.run_candidates(&candidates, |anchor| to_image(decode::box_of(&levels, 0, anchor)))
         };
-        let detections = self.nms.run_candidates(&candidates, bbox);
         let times = StageTimes {
             preprocess: between(start, preprocessed),
             network: between(preprocessed, computed),

@@ -3,6 +3,7 @@
 //! [`Detector::detect`] is the whole way of an image, read top to bottom in `detector.rs`; [`decode`] and [`Nms`] are
 //! its last steps, [`Model`] what it starts from.
 
+mod cells;
 pub mod decode;
 mod detection;
 mod detector;
