@@ -1,5 +1,5 @@
 //! Times the fast engine on a network with random weights:
-//! `cargo run --release -p picodet-engine --example bench_engine -- legacy_s_320 1 [rounds] [isa] [profile]`.
+//! `cargo run --release -p picodet-engine --example bench_engine -- legacy_s_320 1 [rounds] [isa] [bf16] [profile]`.
 //!
 //! Prints the median and the least time of an image, and, with `profile`, what each step takes.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use picodet_engine::{Fast, Feature, Isa, Plan};
+use picodet_engine::{Fast, Feature, Isa, Plan, Precision};
 use picodet_graph::{Graph, Role, Tensor, Weights, pass};
 
 fn weights(graph: &Graph) -> Weights {
@@ -45,7 +45,13 @@ fn main() {
     let graph = pass::keep_outputs(&graph, |name| name.starts_with("score") || name.starts_with("reg"));
     let asked = Isa::available().into_iter().find(|isa| arguments.contains(&isa.to_string()));
     let isa = asked.unwrap_or_else(Isa::best);
+    let bf16 = arguments.iter().any(|argument| argument == "bf16");
+    let precision = if bf16 { Precision::Bf16 } else { Precision::F32 };
     let engine = Fast::with_isa(isa).unwrap_or_default().with_threads(threads);
+    let Some(engine) = engine.with_precision(precision) else {
+        eprintln!("this processor has no instructions for {precision}");
+        std::process::exit(1);
+    };
     let start = Instant::now();
     let mut plan = match engine.prepare(&graph, &weights(&graph), variant.input_size) {
         Ok(plan) => plan,
@@ -71,7 +77,7 @@ fn main() {
     times.sort_by(f64::total_cmp);
     let median = times[times.len() / 2];
     println!(
-        "{name} {isa} threads {threads}: median {median:.2} ms, least {:.2} ms, {:.1} GMAC/s of {:.3} GMAC, \
+        "{name} {isa} {precision} threads {threads}: median {median:.2} ms, least {:.2} ms, {:.1} GMAC/s of {:.3} GMAC, \
          arena {:.1} MiB, planned in {:.1} ms",
         times[0],
         plan.macs() as f64 / median / 1e6,

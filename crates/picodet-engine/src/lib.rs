@@ -10,7 +10,7 @@ mod reference;
 
 use picodet_graph::{CheckError, Graph, INPUT_MULTIPLE, Weights};
 
-pub use fast::{CellMap, Fast, FastPlan, Isa, StepTime};
+pub use fast::{CellMap, Fast, FastPlan, Isa, Precision, StepTime};
 pub use feature::{Feature, Real};
 pub use reference::{Reference, ReferencePlan};
 

@@ -1,7 +1,7 @@
 //! The fast engine against the reference: every published network, every instruction set of this processor, one and
 //! three images, one and two threads.
 
-use picodet_engine::{Engine, Fast, Feature, Isa, Plan, Reference};
+use picodet_engine::{Engine, Fast, Feature, Isa, Plan, Precision, Reference};
 use picodet_graph::{Graph, Initialiser, Role, Tensor, Weights};
 use picodet_testing::emulated;
 
@@ -117,6 +117,50 @@ fn compare(name: &str, graph: &Graph, size: (usize, usize), wrong: &mut Vec<Stri
             }
         }
     }
+}
+
+/// The correlation of two lists of numbers.
+fn correlation(a: &[f32], b: &[f32]) -> f64 {
+    let mean = |list: &[f32]| list.iter().map(|&v| f64::from(v)).sum::<f64>() / list.len() as f64;
+    let (mean_a, mean_b) = (mean(a), mean(b));
+    let pairs = a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - mean_a, f64::from(b) - mean_b));
+    let [ab, aa, bb] = pairs.fold([0.0; 3], |[ab, aa, bb], (a, b)| [ab + a * b, aa + a * a, bb + b * b]);
+    ab / (aa * bb).sqrt()
+}
+
+#[test]
+fn sixteen_bits_follow_the_reference() {
+    let mut wrong = Vec::new();
+    let names = if emulated() { &["v2_xs_320"][..] } else { &["legacy_s_320", "legacy_m_416", "v2_xs_320"] };
+    for &name in names {
+        let Some(variant) = picodet_zoo::variant(name) else { panic!("{name} is a published network") };
+        let graph = variant.architecture.graph(variant.classes.len());
+        let weights = random_weights(&graph, 7);
+        let image = Random(13).image([1, 3, 96, 128]);
+        let reference = Reference::<f64>::new().plan(&graph, &weights, (96, 128));
+        let Ok(Ok(expected)) = reference.map(|mut plan| plan.run(&image)) else {
+            panic!("{name} does not run")
+        };
+        for isa in Isa::available() {
+            let Some(engine) = fast(isa, 1).with_precision(Precision::Bf16) else { continue };
+            for threads in [1, 3] {
+                let plan = engine.with_threads(threads).plan(&graph, &weights, (96, 128));
+                let Ok(Ok(found)) = plan.map(|mut plan| plan.run(&image)) else {
+                    panic!("{name} does not run")
+                };
+                for ((output, found), (_, expected)) in found.iter().zip(&expected) {
+                    let expected: Vec<f32> = expected.data.iter().map(|&value| value as f32).collect();
+                    let likeness = correlation(&found.data, &expected);
+                    if likeness.is_nan() || likeness < 0.97 {
+                        wrong.push(format!(
+                            "{name} {isa} {threads} threads {output}: correlation {likeness:.4}"
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

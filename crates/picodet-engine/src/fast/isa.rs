@@ -51,6 +51,17 @@ impl Isa {
         Self::available()[0]
     }
 
+    /// Whether kernels for products of 16-bit floats (bf16) are there for this set and this processor. In plain Rust they
+    /// are, to compare with, not to be fast.
+    pub(crate) fn has_bf16(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => is_x86_feature_detected!("avx512bf16"),
+            Self::Portable => true,
+            _ => false,
+        }
+    }
+
     /// Numbers in a vector.
     pub(crate) fn lanes(self) -> usize {
         match self {
@@ -58,6 +69,25 @@ impl Isa {
             Self::Avx2 => 8,
             Self::Neon | Self::Simd128 | Self::Portable => 4,
         }
+    }
+}
+
+/// The numbers that pointwise convolutions multiply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// 16-bit floats with 8-bit mantissa, summed in 32-bit ones; maps, depthwise convolutions and the stem stay f32.
+    Bf16,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        })
     }
 }
 

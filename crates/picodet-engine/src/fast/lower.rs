@@ -7,12 +7,12 @@
 
 use picodet_graph::{Activation, Convolution, Graph, NodeId, Op, ResizeFactor, Tensor};
 
-use super::kernel::{Run, gemm, stem};
+use super::kernel::{Run, gemm, gemm_bf16, stem};
 use super::schedule::{
     Buffer, BufferId, DenseKind, DenseSource, Elementwise, Operation, Residual, Schedule, Step, View,
     Weights, place,
 };
-use super::{Isa, fuse};
+use super::{Isa, Precision, fuse};
 
 /// A convolution with what it takes up.
 #[derive(Clone, Copy)]
@@ -30,6 +30,7 @@ struct Lowering<'a> {
     input_size: (usize, usize),
     isa: Isa,
     workers: usize,
+    precision: Precision,
     /// For the last node of a fused convolution.
     fused: Vec<Option<Fused>>,
     /// Nodes that a later one makes on the way.
@@ -50,6 +51,7 @@ pub(crate) fn lower(
     input_size: (usize, usize),
     isa: Isa,
     workers: usize,
+    precision: Precision,
 ) -> Schedule {
     let count = graph.nodes.len();
     let mut lowering = Lowering {
@@ -58,6 +60,7 @@ pub(crate) fn lower(
         input_size,
         isa,
         workers,
+        precision,
         fused: vec![None; count],
         inner: vec![false; count],
         folded_scale: vec![false; count],
@@ -444,19 +447,19 @@ impl Lowering<'_> {
         let lanes = isa.lanes();
         let order = from.by_column();
         let k = order.len();
-        let packed = gemm::pack(k, columns, lanes, |row, n| at(order[row], n));
-        let weights = match scale {
-            None => Weights::Constant(packed),
-            Some(factors) => {
-                let rows = gemm::panels(columns, lanes).flat_map(|(_, vectors)| {
-                    let factors = &factors;
-                    order.iter().map(move |&channel| (factors.columns[channel], vectors * lanes))
-                });
-                let groups = rows.collect();
-                self.scale_weights(index, factors.buffer, packed, groups)
-            }
-        };
         let size = (from.height, from.width);
+        // A single cell, as in squeeze-excite, is no work that 16 bits would make shorter.
+        let weights = if self.precision == Precision::Bf16 && size != (1, 1) {
+            self.pairs(
+                index,
+                &order,
+                scale,
+                gemm_bf16::pack_pairs(k, columns, lanes, |row, n| at(order[row], n)),
+            )
+        } else {
+            let packed = gemm::pack(k, columns, lanes, |row, n| at(order[row], n));
+            self.packed(index, &order, scale, columns, packed)
+        };
         let macs = (size.0 * size.1 * k * columns) as u64;
         let operation = Operation::Pointwise {
             from: from.buffer,
@@ -470,6 +473,37 @@ impl Lowering<'_> {
             column,
         };
         self.push(index, operation, size, size, macs);
+    }
+
+    /// Packed weights, multiplied by the factors of an image where there are any.
+    fn packed(
+        &mut self,
+        index: usize,
+        order: &[usize],
+        scale: Option<View>,
+        columns: usize,
+        packed: Vec<f32>,
+    ) -> Weights {
+        let Some(factors) = scale else { return Weights::Constant(packed) };
+        let lanes = self.isa.lanes();
+        let rows = gemm::panels(columns, lanes).flat_map(|(_, vectors)| {
+            let factors = &factors;
+            order.iter().map(move |&channel| (factors.columns[channel], vectors * lanes))
+        });
+        let groups = rows.collect();
+        self.scale_weights(index, factors.buffer, packed, groups)
+    }
+
+    /// Weights of 16 bits; factors are multiplied into what is read, while it is rounded.
+    fn pairs(&mut self, index: usize, order: &[usize], scale: Option<View>, packed: Vec<u32>) -> Weights {
+        let factors = scale.map(|factors| {
+            let columns = order.iter().map(|&channel| factors.columns[channel]).collect();
+            let to = self.scratch(order.len());
+            self.push(index, Operation::Gather { from: factors.buffer, columns, to }, (1, 1), (1, 1), 0);
+            to
+        });
+        let scratch = self.scratch(self.workers * gemm_bf16::scratch_len(order.len()));
+        Weights::Pairs { packed, factors, scratch }
     }
 
     fn scale_weights(

@@ -24,7 +24,7 @@ use picodet_graph::{Graph, Weights, pass};
 use crate::{Engine, Feature, Plan, PlanError, RunError, check_plan};
 use arena::Arena;
 pub use cells::CellMap;
-pub use isa::Isa;
+pub use isa::{Isa, Precision};
 use run::{Memory, run_step};
 use schedule::Schedule;
 use share::Share;
@@ -34,6 +34,7 @@ use share::Share;
 pub struct Fast {
     isa: Isa,
     threads: usize,
+    precision: Precision,
 }
 
 impl Default for Fast {
@@ -45,18 +46,24 @@ impl Default for Fast {
 impl Fast {
     /// With the best instruction set of this processor and one thread.
     pub fn new() -> Self {
-        Self { isa: Isa::best(), threads: 1 }
+        Self { isa: Isa::best(), threads: 1, precision: Precision::F32 }
     }
 
     /// With a given instruction set, or `None` when this processor does not have it.
     pub fn with_isa(isa: Isa) -> Option<Self> {
-        Isa::available().contains(&isa).then_some(Self { isa, threads: 1 })
+        Isa::available().contains(&isa).then_some(Self { isa, threads: 1, precision: Precision::F32 })
     }
 
     /// The same engine with `threads` threads in each inference, from 1 to 256; WebAssembly has one.
     pub fn with_threads(self, threads: usize) -> Self {
         let most = if cfg!(target_family = "wasm") { 1 } else { 256 };
         Self { threads: threads.clamp(1, most), ..self }
+    }
+
+    /// The same engine with pointwise convolutions of a given precision, or `None` when this processor has no instructions
+    /// for it.
+    pub fn with_precision(self, precision: Precision) -> Option<Self> {
+        (precision == Precision::F32 || self.isa.has_bf16()).then_some(Self { precision, ..self })
     }
 
     /// The instruction set that plans of this engine run with.
@@ -76,7 +83,7 @@ impl Fast {
     ) -> Result<FastPlan, PlanError> {
         check_plan(graph, weights, input_size)?;
         let (graph, weights) = pass::fold_batch_norm(graph, weights);
-        let schedule = lower::lower(&graph, &weights, input_size, self.isa, self.threads);
+        let schedule = lower::lower(&graph, &weights, input_size, self.isa, self.threads, self.precision);
         let arenas = vec![Arena::new(schedule.arena)];
         Ok(FastPlan { schedule: Arc::new(schedule), arenas, input_size, pace: Pace::default() })
     }

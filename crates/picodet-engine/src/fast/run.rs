@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::kernel::depthwise::{Depthwise, depthwise};
 use super::kernel::gemm::{Dot, Gemm, dot, gemm};
+use super::kernel::gemm_bf16::{GemmBf16, gemm_bf16, scratch_len};
 use super::kernel::pixelwise::{Kind, Pixelwise, SumCells, pixelwise, sum_cells};
 use super::kernel::stem::{Stem, stem};
 use super::kernel::{Run, transpose};
@@ -79,6 +80,8 @@ unsafe fn run_rows(
     let packed = |weights: &'_ Weights| match weights {
         Weights::Constant(values) => (values.as_ptr(), values.len()),
         Weights::Scaled(buffer, len) => (at(*buffer).cast_const(), *len),
+        // Read by the pointwise step itself.
+        Weights::Pairs { .. } => (std::ptr::null(), 0),
     };
     // SAFETY: the caller's promise covers every pointer made here: buffers lie inside the arena, cells inside buffers.
     unsafe {
@@ -95,23 +98,29 @@ unsafe fn run_rows(
                     residual.map_or((std::ptr::null(), 0), |(buffer, column)| {
                         (at(buffer).add(first * stride(buffer) + column).cast_const(), stride(buffer))
                     });
-                gemm(
-                    isa,
-                    &Gemm {
-                        a: at(*from).add(between.unwrap_or(first) * stride(*from)),
-                        a_stride: stride(*from),
-                        runs,
-                        rows: rows.len() * width,
-                        b: std::slice::from_raw_parts(pointer, len),
-                        columns: *columns,
-                        bias,
-                        out: at(*to).add(first * stride(*to) + column),
-                        out_stride: stride(*to),
-                        residual,
-                        residual_stride,
-                        act: *act,
-                    },
-                );
+                let b = if pointer.is_null() { &[] } else { std::slice::from_raw_parts(pointer, len) };
+                let product = Gemm {
+                    a: at(*from).add(between.unwrap_or(first) * stride(*from)),
+                    a_stride: stride(*from),
+                    runs,
+                    rows: rows.len() * width,
+                    b,
+                    columns: *columns,
+                    bias,
+                    out: at(*to).add(first * stride(*to) + column),
+                    out_stride: stride(*to),
+                    residual,
+                    residual_stride,
+                    act: *act,
+                };
+                let Weights::Pairs { packed: pairs, factors, scratch } = weights else {
+                    gemm(isa, &product);
+                    return;
+                };
+                let k = runs.iter().map(|run| run.1).sum();
+                let scratch = at(*scratch).add(worker * scratch_len(k));
+                let factors = factors.map_or(std::ptr::null(), |buffer| at(buffer).cast_const());
+                gemm_bf16(isa, &GemmBf16 { product, pairs, factors, scratch });
             }
             Operation::Dense {
                 kind,
@@ -293,6 +302,11 @@ unsafe fn run_rows(
                         *out.add(done + i) = weight * factor;
                     }
                     done += len;
+                }
+            }
+            Operation::Gather { from, columns, to } => {
+                for (i, &column) in columns.iter().enumerate() {
+                    *at(*to).add(i) = *at(*from).add(column);
                 }
             }
             Operation::Elementwise { kind, from, other, to, runs } => {

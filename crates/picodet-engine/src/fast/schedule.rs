@@ -53,6 +53,24 @@ pub(crate) enum Weights {
     Constant(Vec<f32>),
     /// Written by an earlier [`Operation::ScaleWeights`]: the buffer and the number of values.
     Scaled(BufferId, usize),
+    /// Pairs of 16-bit floats, for a pointwise convolution.
+    Pairs {
+        packed: Vec<u32>,
+        /// What the columns that are read are multiplied by, written by an earlier [`Operation::Gather`].
+        factors: Option<BufferId>,
+        /// One part a worker.
+        scratch: BufferId,
+    },
+}
+
+impl Weights {
+    fn buffers(&self) -> Vec<BufferId> {
+        match self {
+            Self::Constant(_) => Vec::new(),
+            Self::Scaled(buffer, _) => vec![*buffer],
+            Self::Pairs { factors, scratch, .. } => factors.iter().chain([scratch]).copied().collect(),
+        }
+    }
 }
 
 /// Where a dense convolution reads.
@@ -163,6 +181,8 @@ pub(crate) enum Operation {
         groups: Vec<(usize, usize)>,
         to: BufferId,
     },
+    /// Numbers of a buffer of one cell, in the order of `columns`.
+    Gather { from: BufferId, columns: Vec<usize>, to: BufferId },
     /// An elementwise function, a pool or a resize.
     Elementwise { kind: Elementwise, from: BufferId, other: Option<BufferId>, to: BufferId, runs: Vec<Run> },
     /// Sums of channels, one row of sums a worker.
@@ -191,14 +211,10 @@ impl Operation {
     /// Every buffer that the operation touches.
     pub(crate) fn buffers(&self) -> Vec<BufferId> {
         let residual = |residual: &Residual| residual.map(|(buffer, _)| buffer);
-        let scaled = |weights: &Weights| match weights {
-            Weights::Scaled(buffer, _) => Some(*buffer),
-            Weights::Constant(_) => None,
-        };
         match self {
             Self::Import { to, .. } => vec![*to],
             Self::Pointwise { from, weights, residual: r, to, .. } => {
-                [Some(*from), scaled(weights), residual(r), Some(*to)].into_iter().flatten().collect()
+                weights.buffers().into_iter().chain([*from, *to]).chain(residual(r)).collect()
             }
             Self::Dense { source, residual: r, to, scratch, .. } => {
                 let from = match source {
@@ -208,7 +224,7 @@ impl Operation {
                 [from, residual(r), Some(*to), Some(*scratch)].into_iter().flatten().collect()
             }
             Self::Depthwise { from, weights, to, .. } => {
-                [Some(*from), scaled(weights), Some(*to)].into_iter().flatten().collect()
+                weights.buffers().into_iter().chain([*from, *to]).collect()
             }
             Self::Separable { depthwise, pointwise, .. } => {
                 let mut buffers = depthwise.operation.buffers();
@@ -216,6 +232,7 @@ impl Operation {
                 buffers
             }
             Self::ScaleWeights { factors, to, .. } => vec![*factors, *to],
+            Self::Gather { from, to, .. } => vec![*from, *to],
             Self::Elementwise { from, other, to, .. } => {
                 [Some(*from), *other, Some(*to)].into_iter().flatten().collect()
             }
@@ -229,13 +246,17 @@ impl Operation {
     pub(crate) fn kind(&self) -> String {
         match self {
             Self::Import { .. } => "import".into(),
+            Self::Pointwise { weights: Weights::Pairs { .. }, .. } => "pointwise bf16".into(),
             Self::Pointwise { .. } => "pointwise".into(),
             Self::Dense { kernel, stride, pool, .. } => {
                 format!("dense {kernel}x{kernel}/{stride}{}", if *pool { " max pool" } else { "" })
             }
             Self::Depthwise { kernel, stride, .. } => format!("depthwise {kernel}x{kernel}/{stride}"),
-            Self::Separable { depthwise, .. } => format!("{} + pointwise", depthwise.operation.kind()),
+            Self::Separable { depthwise, pointwise, .. } => {
+                format!("{} + {}", depthwise.operation.kind(), pointwise.operation.kind())
+            }
             Self::ScaleWeights { .. } => "scale weights".into(),
+            Self::Gather { .. } => "gather".into(),
             Self::Elementwise { kind, .. } => match kind {
                 Elementwise::Activate(_) => "activate",
                 Elementwise::Add(_) => "add",

@@ -236,14 +236,14 @@ unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(
 }
 
 /// Numbers in the largest tile of any instruction set.
-const MOST: usize = 12 * 2 * 16;
+pub(crate) const MOST: usize = 12 * 2 * 16;
 
 /// Residual, activation and store of a tile of (first row, rows) by (first column, vectors).
 ///
 /// # Safety
 /// As [`tile`].
 #[inline(always)]
-unsafe fn finish<V: Lanes>(
+pub(crate) unsafe fn finish<V: Lanes>(
     args: &Gemm<'_>,
     rows: (usize, usize),
     columns: (usize, usize),

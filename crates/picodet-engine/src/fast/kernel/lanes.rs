@@ -133,6 +133,8 @@ unsafe impl Lanes for Portable {
     }
 }
 
+pub(crate) mod pairs;
+
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{Avx2, Avx512};
 
@@ -144,7 +146,7 @@ mod x86 {
 
     /// Sixteen numbers.
     #[derive(Clone, Copy)]
-    pub(crate) struct Avx512(__m512);
+    pub(crate) struct Avx512(pub(super) __m512);
 
     #[inline(always)]
     fn mask16(count: usize) -> __mmask16 {

@@ -6,6 +6,7 @@
 pub(crate) mod activate;
 pub(crate) mod depthwise;
 pub(crate) mod gemm;
+pub(crate) mod gemm_bf16;
 pub(crate) mod lanes;
 pub(crate) mod pixelwise;
 pub(crate) mod stem;

@@ -8,6 +8,8 @@ use picodet_testing::emulated;
 
 use super::depthwise::{Depthwise, depthwise};
 use super::gemm::{Dot, Gemm, dot, gemm, pack};
+use super::gemm_bf16::{GemmBf16, gemm_bf16, pack_pairs, scratch_len};
+use super::lanes::pairs::{from_bf16, to_bf16};
 use super::pixelwise::{Kind, Pixelwise, SumCells, pixelwise, sum_cells};
 use super::{Run, stem, transpose};
 use crate::fast::Isa;
@@ -68,6 +70,18 @@ fn check(
     case: &str,
     out: &[f32],
     stride: usize,
+    columns: (usize, usize),
+    expected: impl Fn(usize, usize) -> f64,
+    wrong: &mut Vec<String>,
+) {
+    check_within(2e-5, case, out, stride, columns, expected, wrong);
+}
+
+fn check_within(
+    tolerance: f64,
+    case: &str,
+    out: &[f32],
+    stride: usize,
     (first, columns): (usize, usize),
     expected: impl Fn(usize, usize) -> f64,
     wrong: &mut Vec<String>,
@@ -76,7 +90,7 @@ fn check(
         let (cell, column) = (index / stride, index % stride);
         let inside = (first..first + columns).contains(&column);
         let expected = if inside { expected(cell, column - first) } else { f64::from(MARK) };
-        if (f64::from(value) - expected).abs() > 2e-5 * (1.0 + expected.abs()) {
+        if (f64::from(value) - expected).abs() > tolerance * (1.0 + expected.abs()) {
             wrong.push(format!("{case}: cell {cell} column {column}: {value} instead of {expected}"));
             return;
         }
@@ -157,6 +171,83 @@ fn products_equal_their_definition() {
                     exact(sum + f64::from(bias[0]), act)
                 };
                 check(&format!("dot {case}"), &out, 3, (1, 1), expected, &mut wrong);
+            }
+        }
+    }
+    report(&wrong);
+}
+
+#[test]
+fn bf16_products_equal_their_definition() {
+    let rounded = |value: f32| f64::from(from_bf16(to_bf16(value)));
+    let mut wrong = Vec::new();
+    let mut case = 0;
+    for isa in Isa::available().into_iter().filter(|isa| isa.has_bf16()) {
+        for rows in extents() {
+            let wide = if cfg!(miri) { 0..0 } else { 3..7 };
+            for columns in extents().into_iter().chain(wide.map(|vectors| 16 * vectors)) {
+                case += 1;
+                // One of them so long that rows are packed in several blocks.
+                let k = [1, 3, 8, 17, 40, if cfg!(miri) { 6 } else { 600 }][case % 6];
+                let act = ACTIVATIONS[case % 8];
+                let a_stride = k + 7;
+                let a = numbers(rows * a_stride, 1);
+                let first = k.div_ceil(2);
+                let runs = [(1, first), (first + 3, k - first)];
+                let factors = numbers(k, 5);
+                let scaled = case % 2 == 0;
+                let at = |row: usize, i: usize| {
+                    let value = a[row * a_stride + if i < first { 1 + i } else { 3 + i }];
+                    rounded(if scaled { value * factors[i] } else { value })
+                };
+                let weights = numbers(k * columns, 2);
+                let pairs = pack_pairs(k, columns, isa.lanes(), |i, n| weights[i * columns + n]);
+                let mut bias = numbers(columns, 3);
+                bias.resize(columns.next_multiple_of(isa.lanes()), 0.0);
+                let addend = numbers(rows * (columns + 2), 4);
+                let with_residual = case % 3 == 0;
+                let out_stride = columns + 5;
+                let mut out = vec![MARK; rows * out_stride];
+                // What is in the scratch memory before must not matter.
+                let mut scratch = vec![f32::NAN; scratch_len(k)];
+                let product = Gemm {
+                    a: a.as_ptr(),
+                    a_stride,
+                    runs: &runs,
+                    rows,
+                    b: &[],
+                    columns,
+                    bias: &bias,
+                    out: unsafe { out.as_mut_ptr().add(2) },
+                    out_stride,
+                    residual: if with_residual { addend.as_ptr() } else { std::ptr::null() },
+                    residual_stride: columns + 2,
+                    act,
+                };
+                let args = GemmBf16 {
+                    product,
+                    pairs: &pairs,
+                    factors: if scaled { factors.as_ptr() } else { std::ptr::null() },
+                    scratch: scratch.as_mut_ptr(),
+                };
+                unsafe { gemm_bf16(isa, &args) };
+                let expected = |row: usize, n: usize| {
+                    let sum: f64 = (0..k).map(|i| at(row, i) * rounded(weights[i * columns + n])).sum();
+                    let residual =
+                        if with_residual { f64::from(addend[row * (columns + 2) + n]) } else { 0.0 };
+                    exact(sum + f64::from(bias[n]) + residual, act)
+                };
+                // Long sums round more often.
+                let case = format!("{isa} {rows}x{k}x{columns} {act:?}");
+                check_within(
+                    1e-7 * (200 + 8 * k) as f64,
+                    &case,
+                    &out,
+                    out_stride,
+                    (2, columns),
+                    expected,
+                    &mut wrong,
+                );
             }
         }
     }

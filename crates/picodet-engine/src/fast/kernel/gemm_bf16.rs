@@ -1,0 +1,260 @@
+//! Matrix multiplication as in `gemm.rs`, with 16-bit factors (bf16) and f32 sums.
+//!
+//! Maps stay f32. Some rows of the left matrix at a time are rounded and packed, which also lets a factor a column be
+//! multiplied in; then all panels of weights go over them. Weights lie in pairs of rows: the processor multiplies two
+//! numbers a lane and adds both products at once.
+#![allow(unsafe_code)]
+
+use picodet_graph::Activation;
+
+use super::activate::activate;
+use super::gemm::{Gemm, MOST, finish, panels};
+use super::lanes::pairs::{Pairs, to_bf16};
+use super::prefetch;
+use crate::fast::Isa;
+
+/// Bytes of packed rows that all panels go over: a part of a level-1 cache.
+const BLOCK_BYTES: usize = 20 << 10;
+
+/// What [`gemm_bf16`] multiplies.
+pub(crate) struct GemmBf16<'a> {
+    /// The product without its weights, which it does not look at.
+    pub(crate) product: Gemm<'a>,
+    /// Packed by [`pack_pairs`].
+    pub(crate) pairs: &'a [u32],
+    /// One number a column of the left matrix, in the order of the packed rows, that it is multiplied by; null for none.
+    pub(crate) factors: *const f32,
+    /// [`scratch_len`] numbers of f32's size.
+    pub(crate) scratch: *mut f32,
+}
+
+/// Rows that are packed together.
+fn block_rows(k: usize) -> usize {
+    (BLOCK_BYTES / (2 * k.next_multiple_of(2)).max(1)).max(12) / 12 * 12
+}
+
+/// Numbers of f32's size that a product with rows of `k` needs as scratch memory.
+pub(crate) fn scratch_len(k: usize) -> usize {
+    // Whole vectors are written at the end of a row, so that something may lie behind the last one.
+    (block_rows(k) * k.next_multiple_of(2) / 2 + 16).next_multiple_of(16)
+}
+
+/// Packs `[k][columns]`, given by `at(k, column)`, in panels as [`super::gemm::pack`] does, rows in pairs.
+pub(crate) fn pack_pairs(
+    k: usize,
+    columns: usize,
+    lanes: usize,
+    at: impl Fn(usize, usize) -> f32,
+) -> Vec<u32> {
+    let mut packed = Vec::with_capacity(k.div_ceil(2) * columns.next_multiple_of(lanes));
+    let half = |row: usize, column: usize| {
+        if row < k && column < columns { u32::from(to_bf16(at(row, column))) } else { 0 }
+    };
+    for (first, vectors) in panels(columns, lanes) {
+        for row in (0..k).step_by(2) {
+            for column in first..first + vectors * lanes {
+                packed.push(half(row, column) | half(row + 1, column) << 16);
+            }
+        }
+    }
+    packed
+}
+
+/// Multiplies.
+///
+/// # Safety
+/// `isa` is one for which [`Isa::has_bf16`] holds, and the pointers in `args` are valid for what the fields say.
+pub(crate) unsafe fn gemm_bf16(isa: Isa, args: &GemmBf16<'_>) {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,avx2,fma")]
+    fn avx512(args: &GemmBf16<'_>) {
+        // SAFETY: the caller's promise, handed on.
+        unsafe { blocks::<super::lanes::Avx512>(args) }
+    }
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the processor has the instruction set, the caller says.
+        Isa::Avx512 => unsafe { avx512(args) },
+        // SAFETY: plain Rust; the pointers are the caller's promise.
+        _ => unsafe { blocks::<super::lanes::Portable>(args) },
+    }
+}
+
+/// # Safety
+/// As [`gemm_bf16`].
+#[inline(always)]
+unsafe fn blocks<V: Pairs>(args: &GemmBf16<'_>) {
+    let product = &args.product;
+    let k: usize = product.runs.iter().map(|run| run.1).sum();
+    debug_assert_eq!(args.pairs.len(), k.div_ceil(2) * product.columns.next_multiple_of(V::LEN));
+    let block = block_rows(k);
+    for start in (0..product.rows).step_by(block) {
+        let rows = block.min(product.rows - start);
+        // SAFETY: the caller's promise; the scratch memory holds a block, and rows lie inside the matrices.
+        unsafe {
+            pack_rows::<V>(args, k, start, rows);
+            for (first, vectors) in panels(product.columns, V::LEN) {
+                match vectors {
+                    1 => panel::<V, 1>(args, k, first, start, rows),
+                    2 => panel::<V, 2>(args, k, first, start, rows),
+                    _ => panel::<V, 3>(args, k, first, start, rows),
+                }
+            }
+        }
+    }
+}
+
+/// Rounds rows `start..start + rows` of the left matrix into the scratch memory.
+///
+/// # Safety
+/// As [`gemm_bf16`]; there is room for the rows.
+#[inline(always)]
+unsafe fn pack_rows<V: Pairs>(args: &GemmBf16<'_>, k: usize, start: usize, rows: usize) {
+    let product = &args.product;
+    let length = k.next_multiple_of(2);
+    let scratch = args.scratch.cast::<u16>();
+    for row in 0..rows {
+        // SAFETY: the caller's promise. A store reaches past its run by less than a vector; what lies there is written
+        // later, or is the spare memory behind the last row.
+        unsafe {
+            let mut to = scratch.add(row * length);
+            let mut factor = args.factors;
+            for &(column, len) in product.runs {
+                let from = product.a.add((start + row) * product.a_stride + column);
+                for done in (0..len).step_by(V::LEN) {
+                    let count = (len - done).min(V::LEN);
+                    let whole = count == V::LEN;
+                    let part =
+                        |from: *const f32| if whole { V::load(from) } else { V::load_part(from, count) };
+                    let mut value = part(from.add(done));
+                    if !factor.is_null() {
+                        value = value.mul(part(factor.add(done)));
+                    }
+                    value.store_bf16(to.add(done));
+                }
+                to = to.add(len);
+                if !factor.is_null() {
+                    factor = factor.add(len);
+                }
+            }
+            if length > k {
+                *to = 0;
+            }
+        }
+    }
+}
+
+/// Packed rows by one panel, in tiles of nearly equal height; `start` is the row of the result of the first one.
+///
+/// # Safety
+/// As [`gemm_bf16`].
+#[inline(always)]
+unsafe fn panel<V: Pairs, const NV: usize>(
+    args: &GemmBf16<'_>,
+    k: usize,
+    first: usize,
+    start: usize,
+    rows: usize,
+) {
+    let most = V::ROWS[NV - 1];
+    let tiles = rows.div_ceil(most);
+    let mut row = 0;
+    for index in 0..tiles {
+        let height = (rows - row).div_ceil(tiles - index);
+        // SAFETY: the caller's promise; `height` is at most `most`.
+        unsafe {
+            match height {
+                12 if most >= 12 => tile::<V, 12, NV>(args, k, first, start, row),
+                11 if most >= 11 => tile::<V, 11, NV>(args, k, first, start, row),
+                10 if most >= 10 => tile::<V, 10, NV>(args, k, first, start, row),
+                9 if most >= 9 => tile::<V, 9, NV>(args, k, first, start, row),
+                8 if most >= 8 => tile::<V, 8, NV>(args, k, first, start, row),
+                7 if most >= 7 => tile::<V, 7, NV>(args, k, first, start, row),
+                6 if most >= 6 => tile::<V, 6, NV>(args, k, first, start, row),
+                5 if most >= 5 => tile::<V, 5, NV>(args, k, first, start, row),
+                4 if most >= 4 => tile::<V, 4, NV>(args, k, first, start, row),
+                3 => tile::<V, 3, NV>(args, k, first, start, row),
+                2 => tile::<V, 2, NV>(args, k, first, start, row),
+                _ => tile::<V, 1, NV>(args, k, first, start, row),
+            }
+        }
+        row += height;
+    }
+}
+
+/// # Safety
+/// As [`gemm_bf16`]; packed rows `row..row + MR` exist.
+#[inline(always)]
+unsafe fn tile<V: Pairs, const MR: usize, const NV: usize>(
+    args: &GemmBf16<'_>,
+    k: usize,
+    first: usize,
+    start: usize,
+    row: usize,
+) {
+    let product = &args.product;
+    let pairs = k.div_ceil(2);
+    // SAFETY: the caller's promise. `pairs` holds the pairs of this panel, `bias` whole vectors, the scratch memory rows of
+    // `pairs` pairs.
+    unsafe {
+        let mut b = args.pairs.as_ptr().add(first * pairs);
+        let mut acc = [[V::splat(0.0); NV]; MR];
+        for j in 0..NV {
+            let bias = V::load(product.bias.as_ptr().add(first + j * V::LEN));
+            for line in &mut acc {
+                line[j] = bias;
+            }
+        }
+        // What the result overwrites has to be in the cache as well.
+        let mut target = product.out.wrapping_add((start + row) * product.out_stride + first).cast_const();
+        for _ in 0..MR {
+            for line in (0..NV * V::LEN).step_by(16) {
+                prefetch(target.wrapping_add(line));
+            }
+            target = target.wrapping_add(product.out_stride);
+        }
+        // Three moving pointers and one stride address all twelve rows without spilling.
+        let mut a0 = args.scratch.cast::<u32>().cast_const().add(row * pairs);
+        let mut a4 = if MR > 4 { a0.add(4 * pairs) } else { a0 };
+        let mut a8 = if MR > 8 { a0.add(8 * pairs) } else { a0 };
+        for _ in 0..pairs {
+            let mut right = [V::splat_pair(0); NV];
+            for (j, right) in right.iter_mut().enumerate() {
+                *right = V::load_pairs(b.add(j * V::LEN));
+            }
+            for i in 0..MR {
+                let pointer = match i / 4 {
+                    0 => a0,
+                    1 => a4,
+                    _ => a8,
+                };
+                let left = V::splat_pair(*pointer.add(i % 4 * pairs));
+                for j in 0..NV {
+                    acc[i][j] = acc[i][j].add_products(left, right[j]);
+                }
+            }
+            b = b.add(NV * V::LEN);
+            a0 = a0.add(1);
+            a4 = a4.add(1);
+            a8 = a8.add(1);
+        }
+        let row = start + row;
+        let plain = product.residual.is_null() && product.columns - first >= NV * V::LEN;
+        if plain && product.act == Some(Activation::HardSwish) {
+            for i in 0..MR {
+                for j in 0..NV {
+                    let to = product.out.add((row + i) * product.out_stride + first + j * V::LEN);
+                    activate(acc[i][j], Some(Activation::HardSwish)).store(to);
+                }
+            }
+            return;
+        }
+        let mut sums = [0.0f32; MOST];
+        for i in 0..MR {
+            for j in 0..NV {
+                acc[i][j].store(sums.as_mut_ptr().add((i * NV + j) * V::LEN));
+            }
+        }
+        finish::<V>(product, (row, MR), (first, NV), &sums);
+    }
+}
