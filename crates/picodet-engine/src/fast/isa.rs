@@ -62,6 +62,17 @@ impl Isa {
         }
     }
 
+    /// Whether the processor does an operation on a whole vector as two on halves, as AMD's family 19h (Zen 4) does.
+    pub(crate) fn splits_vectors(self) -> bool {
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        if self == Self::Avx512 {
+            let ([vendor, signature], amd) = (crate::fast::kernel::cpuid(), u32::from_le_bytes(*b"Auth"));
+            let family = ((signature >> 8) & 0xf) + ((signature >> 20) & 0xff);
+            return vendor == amd && family <= 0x19;
+        }
+        false
+    }
+
     /// Numbers in a vector.
     pub(crate) fn lanes(self) -> usize {
         match self {

@@ -593,13 +593,16 @@ impl Lowering<'_> {
             weight[(n * channels + channel) * kernel * kernel + cell]
         };
         let kind = if planar && residual.is_none() && (kernel, op.stride) == (stem::KERNEL, stem::STRIDE) {
-            DenseKind::Stem
+            DenseKind::Stem { half: stem::half(self.isa, columns) }
         } else if columns == 1 && residual.is_none() {
             DenseKind::Dot
         } else {
             DenseKind::Product
         };
-        let lanes = if kind == DenseKind::Stem { stem::lanes(self.isa, columns) } else { self.isa.lanes() };
+        let lanes = match kind {
+            DenseKind::Stem { half } => stem::lanes(self.isa, half),
+            _ => self.isa.lanes(),
+        };
         let weights = if kind == DenseKind::Dot {
             (0..k).map(|row| at(row, 0)).collect()
         } else {

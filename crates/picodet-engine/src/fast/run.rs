@@ -149,15 +149,17 @@ unsafe fn run_rows(
                 let planar = matches!(source, DenseSource::Image);
                 let a_stride = if planar { *step_size } else { step_size * channels };
                 let make_row = |y: usize, out: *mut f32, out_stride: usize| {
-                    if *kind == DenseKind::Stem {
+                    if let DenseKind::Stem { half } = *kind {
                         stem(
                             isa,
                             &Stem {
                                 image: memory.image,
                                 size: (height, width),
                                 row: y,
+                                half,
                                 weights,
-                                columns: *columns,
+                                // A strip has room for whole vectors.
+                                columns: if *pool { strip_stride } else { *columns },
                                 bias,
                                 out,
                                 out_stride,

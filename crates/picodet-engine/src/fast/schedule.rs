@@ -85,8 +85,8 @@ pub(crate) enum DenseSource {
 /// The kernel of a dense convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DenseKind {
-    /// 3×3 at step 2 over the image.
-    Stem,
+    /// 3×3 at step 2 over the image, by half vectors or whole ones.
+    Stem { half: bool },
     /// To one column.
     Dot,
     /// Any other.

@@ -27,6 +27,15 @@ pub(crate) struct Run {
     pub(crate) len: usize,
 }
 
+/// The first letters of the processor's vendor, and its signature.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[allow(unsafe_code, unused_unsafe)]
+pub(crate) fn cpuid() -> [u32; 2] {
+    use std::arch::x86_64::__cpuid;
+    // SAFETY: every x86-64 processor has the instruction and these two leaves.
+    unsafe { [__cpuid(0).ebx, __cpuid(1).eax] }
+}
+
 /// Asks for the cache line at `address`, which need not be valid.
 #[inline(always)]
 pub(crate) fn prefetch(address: *const f32) {

@@ -8,7 +8,7 @@ use picodet_graph::Activation;
 
 use super::activate::activate;
 use super::dispatch;
-use super::gemm::panels;
+use super::gemm::{MOST, panels};
 use super::lanes::Lanes;
 use crate::fast::Isa;
 
@@ -28,7 +28,9 @@ pub(crate) struct Stem<'a> {
     pub(crate) size: (usize, usize),
     /// Row of the result, of `height / STRIDE` rounded up.
     pub(crate) row: usize,
-    /// `[CHANNELS · KERNEL · KERNEL][columns]`, packed as [`panels`] says.
+    /// Whether half vectors are used, as [`half`] says.
+    pub(crate) half: bool,
+    /// `[CHANNELS · KERNEL · KERNEL][columns]`, packed as [`panels`] says, for [`lanes`].
     pub(crate) weights: &'a [f32],
     /// Channels of the result.
     pub(crate) columns: usize,
@@ -42,13 +44,14 @@ pub(crate) struct Stem<'a> {
     pub(crate) act: Option<Activation>,
 }
 
-/// The lanes that [`Stem::weights`] are packed for: half of a vector where the last one would be half empty.
-pub(crate) fn lanes(isa: Isa, columns: usize) -> usize {
-    if narrow(isa.lanes(), columns) { 8 } else { isa.lanes() }
+/// Whether half vectors are faster: where the last whole one would be half empty and whole ones take twice the time.
+pub(crate) fn half(isa: Isa, columns: usize) -> bool {
+    isa == Isa::Avx512 && (1..=8).contains(&(columns % 16)) && isa.splits_vectors()
 }
 
-fn narrow(lanes: usize, columns: usize) -> bool {
-    lanes == 16 && (1..=8).contains(&(columns % 16))
+/// The lanes that [`Stem::weights`] are packed for.
+pub(crate) fn lanes(isa: Isa, half: bool) -> usize {
+    if half { isa.lanes() / 2 } else { isa.lanes() }
 }
 
 dispatch!(
@@ -63,7 +66,7 @@ unsafe fn stem_lanes<V: Lanes>(args: &Stem<'_>) {
     // SAFETY: the caller's promise, handed on; whoever has AVX-512 has AVX2.
     unsafe {
         #[cfg(target_arch = "x86_64")]
-        if narrow(V::LEN, args.columns) {
+        if args.half && V::LEN == 16 {
             // Half vectors, but all 32 registers.
             return panels_of::<super::lanes::Avx2, 12, 12, 6>(args);
         }
@@ -191,10 +194,18 @@ unsafe fn tile<V: Lanes, const P: usize, const NV: usize>(
             }
             return;
         }
+        // As in `gemm.rs`, the sums leave the registers in one go.
+        let mut stored = [0.0f32; MOST];
+        for p in 0..P {
+            for j in 0..NV {
+                sums[p][j].store(stored.as_mut_ptr().add((p * NV + j) * V::LEN));
+            }
+        }
         for p in 0..P {
             for j in 0..NV {
                 let count = (args.columns - first).saturating_sub(j * V::LEN).min(V::LEN);
-                activate(sums[p][j], args.act).store_part(out.add(p * args.out_stride + j * V::LEN), count);
+                let sum = V::load(stored.as_ptr().add((p * NV + j) * V::LEN));
+                activate(sum, args.act).store_part(out.add(p * args.out_stride + j * V::LEN), count);
             }
         }
     }

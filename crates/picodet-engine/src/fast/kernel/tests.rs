@@ -507,7 +507,9 @@ fn stems_equal_their_definition() {
             let act = ACTIVATIONS[case / 8 % 8];
             let image = numbers(3 * height * width, 9);
             let weights = numbers(27 * columns, 10);
-            let lanes = stem::lanes(isa, columns);
+            // Half vectors are right on every processor that has whole ones.
+            let half = isa == Isa::Avx512 && case % 3 == 0;
+            let lanes = stem::lanes(isa, half);
             let packed = pack(27, columns, lanes, |k, n| weights[k * columns + n]);
             let mut bias = numbers(columns, 11);
             bias.resize(columns.next_multiple_of(lanes), 0.0);
@@ -518,6 +520,7 @@ fn stems_equal_their_definition() {
                     image: image.as_ptr(),
                     size: (height, width),
                     row,
+                    half,
                     weights: &packed,
                     columns,
                     bias: &bias,
