@@ -5,7 +5,8 @@ Usage: compare.py PICODET HANDOFF ROUNDS MODEL.safetensors... [-- IMAGE.jpg...]
 
 Every engine runs the network that `picodet export --head raw --opset 14` writes, batch 1. Outputs are compared first. Then
 the engines take turns in bursts; a figure is the median over all of an engine's runs, so that what else the machine does
-falls on all of them alike. picodet runs in a process of its own (`picodet bench`), whose stage `network` is counted; of
+falls on all of them alike. picodet runs in a process of its own (`picodet bench`), whose stage `network` is counted, in
+f32 and, where the processor can, in bf16, which OpenVINO takes by itself on such processors; of
 JPEG files it is `total`, from the file's bytes to boxes, against OpenCV around ONNX Runtime and OpenVINO. HANDOFF measures
 how near to each other the two processors are, before every round. Engines that are not there stand as a dash, and the
 reasons below the table.
@@ -42,10 +43,17 @@ def burst(run, argument):
     return times
 
 
-def ours(picodet, model, threads, stage, image=None):
+def ours(picodet, model, threads, stage, image=None, precision="f32"):
+    """Of files the whole way, else the network with all of its outputs copied out, as the others give them."""
+    what = ["--image", image] if image else ["--all-outputs"]
     command = [picodet, "bench", "--model", model, "--threads", str(threads), "--runs", str(BURST),
-               "--warmup", str(WARMUP), "--format", "json", *(["--image", image] if image else [])]
+               "--warmup", str(WARMUP), "--format", "json", "--precision", precision, *what]
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["stages_ms"][stage]["p50"]
+
+
+def has_bf16(picodet, model):
+    command = [picodet, "bench", "--model", model, "--runs", "1", "--warmup", "0", "--precision", "bf16"]
+    return subprocess.run(command, capture_output=True).returncode == 0
 
 
 def handoff(program):
@@ -116,11 +124,15 @@ def chatter_to_stderr():
         os.close(kept)
 
 
-def print_row(label, threads, own, medians, trips):
+def print_row(label, threads, own, own_bf16, medians, trips):
     cells = [f"{medians[name]:.2f} ms" if name in medians else "–" for name, *_ in ENGINES]
     f32 = [medians[name] for name, _, _, is_f32 in ENGINES if is_f32 and name in medians]
     ratio = f"{min(f32) / own:.2f}" if f32 else "–"
-    print(f"| {label} | {threads} | {own:.2f} ms | {' | '.join(cells)} | {ratio} | {placement(trips)} |", flush=True)
+    narrow = f"{own_bf16:.2f} ms" if own_bf16 else "–"
+    other = medians.get("OpenVINO default")
+    narrow_ratio = f"{other / own_bf16:.2f}" if own_bf16 and other else "–"
+    print(f"| {label} | {threads} | {own:.2f} ms | {narrow} | {' | '.join(cells)} | {ratio} | {narrow_ratio} | "
+          f"{placement(trips)} |", flush=True)
 
 
 def medians_of(times):
@@ -130,13 +142,17 @@ def medians_of(times):
 def compare_network(picodet, program, rounds, model, info, folder, threads, absent):
     peers = make_peers(folder / "model.onnx", info["input_size"], threads, absent)
     image = check_outputs(picodet, model, folder, info["input_size"], peers, absent)
-    own, trips, times = [], [], {name: [] for name in peers}
+    own, own_bf16, trips, times = [], [], [], {name: [] for name in peers}
+    narrow = has_bf16(picodet, model)
     for _ in range(rounds):
         trips.append(handoff(program))
         own.append(ours(picodet, model, threads, "network"))
+        if narrow:
+            own_bf16.append(ours(picodet, model, threads, "network", precision="bf16"))
         for name, (run, _) in peers.items():
             times[name] += burst(run, image)
-    print_row(info["network"].split(",")[0], threads, float(np.median(own)), medians_of(times), trips)
+    own_bf16 = float(np.median(own_bf16)) if own_bf16 else None
+    print_row(info["network"].split(",")[0], threads, float(np.median(own)), own_bf16, medians_of(times), trips)
 
 
 def compare_files(picodet, program, rounds, model, info, folder, threads, images, absent):
@@ -158,7 +174,7 @@ def compare_files(picodet, program, rounds, model, info, folder, threads, images
     medians = [medians_of(file_times) for file_times in times]
     means = {name: float(np.mean([file_medians[name] for file_medians in medians])) for name in peers}
     label = f"{info['network'].split(',')[0]}, JPEG to boxes ({len(images)} files)"
-    print_row(label, threads, float(np.mean([np.median(values) for values in own])), means, trips)
+    print_row(label, threads, float(np.mean([np.median(values) for values in own])), None, means, trips)
 
 
 def check_boxes(picodet, model, image, peers):
@@ -180,8 +196,9 @@ def main():
     engines = ", ".join(f"{package} {version(package)}" for package in dict.fromkeys(p for _, p, _, _ in ENGINES))
     print(f"{processor()}, {os.cpu_count()} processors; {engines}; {rounds} rounds of {BURST} runs\n")
     names = [name for name, *_ in ENGINES]
-    print(f"| network | threads | picodet | {' | '.join(names)} | best f32 peer ÷ picodet | processors |")
-    print(f"| --- | ---: | ---: |{' ---: |' * len(names)} ---: | --- |")
+    print(f"| network | threads | picodet | picodet bf16 | {' | '.join(names)} | best f32 peer ÷ picodet | "
+          "OpenVINO default ÷ picodet bf16 | processors |")
+    print(f"| --- | ---: | ---: | ---: |{' ---: |' * len(names)} ---: | ---: | --- |")
     absent = {}
     with tempfile.TemporaryDirectory() as name:
         for index, model in enumerate(models):

@@ -80,6 +80,9 @@ pub(crate) struct Detect {
     /// Threads in each inference
     #[arg(long, default_value_t = 1, value_name = "COUNT")]
     pub(crate) threads: usize,
+    /// Numbers that pointwise convolutions multiply: bf16 is faster where the processor has instructions for it
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    pub(crate) precision: Precision,
     /// Write copies of the images with the objects drawn in, into this folder
     #[arg(long, short, value_name = "FOLDER")]
     pub(crate) output: Option<PathBuf>,
@@ -89,6 +92,24 @@ pub(crate) struct Detect {
     /// COCO annotations whose file names give the image ids of --format coco [default: numeric file names]
     #[arg(long, value_name = "FILE")]
     pub(crate) annotations: Option<PathBuf>,
+}
+
+/// The numbers of products.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Precision {
+    /// 32-bit floats
+    F32,
+    /// 16-bit floats with 8-bit mantissa, summed in 32-bit ones
+    Bf16,
+}
+
+impl From<Precision> for picodet::Precision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::Bf16 => Self::Bf16,
+        }
+    }
 }
 
 /// How to list objects.
@@ -171,13 +192,13 @@ pub(crate) struct Forward {
     #[arg(long, value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// The numbers to compute with
-    #[arg(long, value_enum, default_value_t = Precision::F32)]
-    pub(crate) dtype: Precision,
+    #[arg(long, value_enum, default_value_t = Dtype::F32)]
+    pub(crate) dtype: Dtype,
 }
 
 /// The numbers that the reference engine computes with.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Precision {
+pub(crate) enum Dtype {
     /// 32-bit floats
     F32,
     /// 64-bit floats
@@ -386,6 +407,9 @@ pub(crate) struct Eval {
     /// Threads to use [default: all cores]
     #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "COUNT")]
     pub(crate) threads: usize,
+    /// Numbers that pointwise convolutions multiply: bf16 is faster where the processor has instructions for it
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    pub(crate) precision: Precision,
     /// How to list the metrics
     #[arg(long, short, value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) format: ReportFormat,
@@ -410,6 +434,15 @@ pub(crate) struct Bench {
     /// Threads in each inference
     #[arg(long, default_value_t = 1, value_name = "COUNT")]
     pub(crate) threads: usize,
+    /// Numbers that pointwise convolutions multiply: bf16 is faster where the processor has instructions for it
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    pub(crate) precision: Precision,
+    /// Time the network with every score and distance copied out, as other engines give them
+    #[arg(long)]
+    pub(crate) all_outputs: bool,
+    /// Also time every step of the network, on one thread, against the processor's own limit
+    #[arg(long)]
+    pub(crate) profile: bool,
     /// Timed detections
     #[arg(long, default_value_t = 50, value_name = "COUNT")]
     pub(crate) runs: usize,

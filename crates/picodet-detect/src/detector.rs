@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use picodet_engine::{Engine, Fast, Feature, Plan};
-use picodet_graph::pass;
+use picodet_engine::{Engine, Fast, Feature, Plan, Precision};
+use picodet_graph::{Graph, Weights, pass};
 use picodet_image::{Image, Interpolation};
 
 use crate::cells;
@@ -23,6 +23,8 @@ pub struct Options {
     pub resize: Option<Interpolation>,
     /// Threads in each inference; 0 counts as 1.
     pub threads: usize,
+    /// The numbers that pointwise convolutions multiply.
+    pub precision: Precision,
 }
 
 /// A model made ready to detect.
@@ -56,7 +58,7 @@ impl Detector {
     /// # Errors
     /// When an option does not make sense or the engine refuses the model.
     pub fn new(model: &Model, options: &Options) -> Result<Self, Error> {
-        Self::with_engine(model, options, &Fast::new().with_threads(options.threads))
+        Self::with_engine(model, options, &engine(options)?)
     }
 
     /// As [`Detector::new`], on a given engine.
@@ -76,14 +78,7 @@ impl Detector {
         if !in_unit(options.nms.score_threshold) || !in_unit(options.nms.iou_threshold) {
             return Err(Error::Option("score and overlap thresholds lie between 0 and 1".to_owned()));
         }
-        let graph =
-            pass::keep_outputs(&model.graph, |name| name.starts_with("score.") || name.starts_with("reg."));
-        // Mostly every weight is needed, and there are megabytes of them.
-        let weights = if graph.params.len() == model.graph.params.len() {
-            Cow::Borrowed(&model.weights)
-        } else {
-            Cow::Owned(pass::keep_weights(&graph, &model.weights))
-        };
+        let (graph, weights) = network(model);
         let plan = engine.plan(&graph, &weights, options.input_size.unwrap_or(metadata.input_size))?;
         Ok(Self {
             plan,
@@ -152,6 +147,33 @@ impl Detector {
         };
         Ok((detections, times))
     }
+}
+
+/// The engine that options ask for.
+///
+/// # Errors
+/// When this processor has no instructions for the precision.
+pub fn engine(options: &Options) -> Result<Fast, Error> {
+    let engine = Fast::new().with_threads(options.threads);
+    engine.with_precision(options.precision).ok_or_else(|| {
+        Error::Option(format!(
+            "this processor has no instructions for {} products; use f32",
+            options.precision
+        ))
+    })
+}
+
+/// The part of a model that detecting needs.
+pub fn network(model: &Model) -> (Graph, Cow<'_, Weights>) {
+    let graph =
+        pass::keep_outputs(&model.graph, |name| name.starts_with("score.") || name.starts_with("reg."));
+    // Mostly every weight is needed, and there are megabytes of them.
+    let weights = if graph.params.len() == model.graph.params.len() {
+        Cow::Borrowed(&model.weights)
+    } else {
+        Cow::Owned(pass::keep_weights(&graph, &model.weights))
+    };
+    (graph, weights)
 }
 
 /// The time, where there is a clock: WebAssembly without a system has none, and asking for it ends the program.

@@ -12,7 +12,7 @@ mod model;
 mod nms;
 
 pub use detection::{Detection, ImageBox, InputBox, ScaleFactor};
-pub use detector::{Detector, Options, StageTimes, level_maps};
+pub use detector::{Detector, Options, StageTimes, engine, level_maps, network};
 pub use error::Error;
 pub use model::{Model, graph_of};
 pub use nms::Nms;

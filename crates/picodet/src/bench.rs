@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use picodet_detect::{Detector, Error, Model, Options};
+use picodet_detect::{Detector, Error, Model, Options, engine, network};
+use picodet_engine::{Feature, Isa, Plan, Precision, StepTime};
 
 use crate::{Limits, StageTimes};
 
@@ -26,6 +27,12 @@ impl Times {
 /// What was measured.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Measured {
+    /// Threads in each inference.
+    pub threads: usize,
+    /// Numbers that pointwise convolutions multiplied.
+    pub precision: Precision,
+    /// Images a second, from bytes to boxes one after the other.
+    pub images_per_second: f64,
     /// From the model in memory to a detector that is ready.
     pub load: Duration,
     /// Name of each stage and its times, `total` last.
@@ -54,8 +61,12 @@ pub fn measure(
     let load = start.elapsed();
     let mut samples: Vec<(Duration, StageTimes)> = Vec::with_capacity(runs);
     let mut detections = 0;
+    let mut begin = Instant::now();
     for run in 0..warmup + runs {
         let start = Instant::now();
+        if run == warmup {
+            begin = start;
+        }
         let image = picodet_image::decode(bytes, &Limits::default())?;
         let decoded = start.elapsed();
         let (found, times) = detector.detect_timed(&image)?;
@@ -64,6 +75,7 @@ pub fn measure(
             samples.push((decoded, times));
         }
     }
+    let images_per_second = runs as f64 / begin.elapsed().as_secs_f64().max(1e-9);
     let stage =
         |time: &dyn Fn(&(Duration, StageTimes)) -> Duration| Times::of(samples.iter().map(time).collect());
     let stages = vec![
@@ -73,7 +85,86 @@ pub fn measure(
         ("postprocess", stage(&|sample| sample.1.postprocess)),
         ("total", stage(&|(decode, t)| *decode + t.preprocess + t.network + t.postprocess)),
     ];
-    Ok(Measured { load, stages, detections, peak_memory: peak_memory(), processor: processor() })
+    Ok(Measured {
+        threads: options.threads.max(1),
+        precision: options.precision,
+        images_per_second,
+        load,
+        stages,
+        detections,
+        peak_memory: peak_memory(),
+        processor: processor(),
+    })
+}
+
+/// Times a model's network on an image of noise, every output copied out channels first, as other engines give them:
+/// `runs` times after `warmup` ones that do not count.
+///
+/// # Errors
+/// When the model cannot be made ready.
+pub fn all_outputs(model: &Model, options: &Options, warmup: usize, runs: usize) -> Result<Times, Error> {
+    let (graph, weights) = network(model);
+    let size = options.input_size.unwrap_or(model.metadata.input_size);
+    let mut plan = engine(options)?.prepare(&graph, &weights, size)?;
+    let image = noise(size);
+    let mut times = Vec::with_capacity(runs);
+    for run in 0..warmup + runs {
+        let start = Instant::now();
+        plan.run(&image)?;
+        if run >= warmup {
+            times.push(start.elapsed());
+        }
+    }
+    Ok(Times::of(times))
+}
+
+/// `[1, 3, h, w]` of numbers from -2 to 2.
+fn noise((height, width): (usize, usize)) -> Feature {
+    let data = (0..3 * height * width).map(|i| ((i * 37 % 255) as f32 / 255.0 - 0.5) * 4.0).collect();
+    Feature { shape: [1, 3, height, width], data }
+}
+
+/// Where the time of a network goes, on one thread.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// The instruction set.
+    pub isa: Isa,
+    /// The most f32 multiply-accumulates a second that a core does.
+    pub peak: f64,
+    /// Multiply-accumulates of an image.
+    pub macs: u64,
+    /// Median seconds of an image.
+    pub seconds: f64,
+    /// The steps in order.
+    pub steps: Vec<StepTime>,
+}
+
+impl Profile {
+    /// The share of the f32 peak, 0 to 1, at which `macs` in `seconds` run. With bf16 it can be more than 1.
+    pub fn share(&self, macs: u64, seconds: f64) -> f64 {
+        macs as f64 / (seconds * self.peak).max(1.0)
+    }
+}
+
+/// Times the steps of a model's network, `runs` times each on one thread, with an image of noise.
+///
+/// # Errors
+/// When the model cannot be made ready.
+pub fn profile(model: &Model, options: &Options, runs: usize) -> Result<Profile, Error> {
+    let engine = engine(&Options { threads: 1, ..*options })?;
+    let (graph, weights) = network(model);
+    let size = options.input_size.unwrap_or(model.metadata.input_size);
+    let mut plan = engine.prepare(&graph, &weights, size)?;
+    let image = noise(size);
+    let mut times = Vec::with_capacity(runs);
+    for _ in 0..runs.max(1) {
+        let start = Instant::now();
+        plan.run_cells(&image)?;
+        times.push(start.elapsed());
+    }
+    let steps = plan.profile(&image, runs)?;
+    let seconds = Times::of(times).percentile(0.5).as_secs_f64();
+    Ok(Profile { isa: engine.isa(), peak: engine.peak(), macs: plan.macs(), seconds, steps })
 }
 
 /// The value of a line `KEY : VALUE` of a file of the system.

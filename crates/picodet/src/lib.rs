@@ -26,6 +26,7 @@ use std::path::Path;
 
 pub use default_model::{DEFAULT_MODEL, default_model};
 pub use picodet_detect::{Detection, Detector, Error, ImageBox, Model, Nms, Options, StageTimes};
+pub use picodet_engine::Precision;
 pub use picodet_image::{Image, Interpolation, Limits};
 pub use picodet_weights::{Metadata, Storage};
 

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use picodet::bench::{Measured, measure};
+use picodet::bench::{Measured, Profile, all_outputs, measure, profile};
+use picodet::engine::{Isa, StepTime};
 use picodet::{Image, Options};
 use serde_json::json;
 
@@ -19,12 +20,22 @@ pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
         Some(path) => std::fs::read(path).with_context(|| path.display().to_string())?,
         None => noise(),
     };
-    let options = Options { input_size: command.input_size, threads: command.threads, ..Options::default() };
-    let measured = measure(&model, &options, &bytes, command.warmup, command.runs.max(1))?;
+    let options = Options {
+        input_size: command.input_size,
+        threads: command.threads,
+        precision: command.precision.into(),
+        ..Options::default()
+    };
+    let (warmup, runs) = (command.warmup, command.runs.max(1));
+    let mut measured = measure(&model, &options, &bytes, warmup, if command.all_outputs { 1 } else { runs })?;
+    if command.all_outputs {
+        measured.stages = vec![("network", all_outputs(&model, &options, warmup, runs)?)];
+    }
+    let profile = if command.profile { Some(profile(&model, &options, runs)?) } else { None };
     let name = &model.metadata.variant;
     say(&match command.format {
-        ReportFormat::Text => text(name, &measured),
-        ReportFormat::Json => as_json(name, &measured),
+        ReportFormat::Text => text(name, &measured) + &profile.as_ref().map(profile_text).unwrap_or_default(),
+        ReportFormat::Json => as_json(name, &measured, profile.as_ref()),
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -55,7 +66,11 @@ fn text(name: &str, measured: &Measured) -> String {
     if let Some(bytes) = measured.peak_memory {
         let _ = writeln!(text, "memory     {:.1} MB at most", bytes as f64 / 1e6);
     }
-    let _ = writeln!(text, "found      {} objects\n", measured.detections);
+    let instructions = Isa::best();
+    let (threads, precision) = (measured.threads, measured.precision);
+    let _ = writeln!(text, "computing  {instructions}, {precision}, {threads} threads");
+    let _ = writeln!(text, "found      {} objects", measured.detections);
+    let _ = writeln!(text, "rate       {:.1} images/s\n", measured.images_per_second);
     let _ = writeln!(text, "{:<12} {:>9} {:>9} {:>9}", "stage (ms)", "p50", "p95", "p99");
     for (stage, times) in &measured.stages {
         let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|share| milliseconds(times.percentile(share)));
@@ -64,7 +79,33 @@ fn text(name: &str, measured: &Measured) -> String {
     text
 }
 
-fn as_json(name: &str, measured: &Measured) -> String {
+/// The steps that take longest first, against the processor's limit.
+fn profile_text(profile: &Profile) -> String {
+    let mut text = format!(
+        "\nnetwork on one thread: {:.2} ms, {:.1} % of the f32 limit of this core ({:.1} GMAC/s, {})\n\n",
+        1e3 * profile.seconds,
+        100.0 * profile.share(profile.macs, profile.seconds),
+        profile.peak / 1e9,
+        profile.isa
+    );
+    let _ =
+        writeln!(text, "{:>9} {:>8} {:>8}  {:<34} {:>9}  layer", "µs", "MMAC", "% limit", "step", "cells");
+    let mut steps: Vec<_> = profile.steps.iter().collect();
+    steps.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+    for step in steps {
+        let share = 100.0 * profile.share(step.macs, step.seconds);
+        let (micros, macs, (height, width)) = (1e6 * step.seconds, step.macs as f64 / 1e6, step.out_size);
+        let cells = format!("{height}x{width}");
+        let _ = writeln!(
+            text,
+            "{micros:>9.1} {macs:>8.2} {share:>8.1}  {:<34} {cells:>9}  {}",
+            step.kind, step.scope
+        );
+    }
+    text
+}
+
+fn as_json(name: &str, measured: &Measured, profile: Option<&Profile>) -> String {
     let stages: serde_json::Map<String, serde_json::Value> = measured
         .stages
         .iter()
@@ -73,8 +114,32 @@ fn as_json(name: &str, measured: &Measured) -> String {
             ((*stage).to_owned(), json!({ "p50": p50, "p95": p95, "p99": p99 }))
         })
         .collect();
+    let profile = profile.map(|profile| {
+        let step = |step: &StepTime| {
+            json!({
+                "step": step.kind,
+                "layer": step.scope,
+                "cells": [step.out_size.0, step.out_size.1],
+                "macs": step.macs,
+                "us": 1e6 * step.seconds,
+                "percent_of_peak": 100.0 * profile.share(step.macs, step.seconds),
+            })
+        };
+        json!({
+            "peak_gmacs_per_second": profile.peak / 1e9,
+            "network_ms": 1e3 * profile.seconds,
+            "macs": profile.macs,
+            "percent_of_peak": 100.0 * profile.share(profile.macs, profile.seconds),
+            "steps": profile.steps.iter().map(step).collect::<Vec<_>>(),
+        })
+    });
     let value = json!({
         "model": name,
+        "instruction_set": Isa::best().to_string(),
+        "precision": measured.precision.to_string(),
+        "threads": measured.threads,
+        "images_per_second": measured.images_per_second,
+        "profile": profile,
         "load_ms": milliseconds(measured.load),
         "processor": measured.processor,
         "peak_memory_bytes": measured.peak_memory,

@@ -39,8 +39,13 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
         max_detections: command.max_detections,
         ..Nms::default()
     };
-    let options =
-        Options { nms, input_size: command.input_size, resize: command.resize, threads: command.threads };
+    let options = Options {
+        nms,
+        input_size: command.input_size,
+        resize: command.resize,
+        threads: command.threads,
+        precision: command.precision.into(),
+    };
     let mut detector = Detector::new(&model, &options)?;
     if let Some(folder) = &command.output {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;

@@ -82,8 +82,13 @@ fn detect(command: &Eval, name: &str, dataset: &Dataset) -> Result<(Vec<Detectio
         max_detections: command.max_detections,
         ..Nms::default()
     };
-    let options =
-        Options { nms, input_size: command.input_size, resize: command.resize, ..Options::default() };
+    let options = Options {
+        nms,
+        input_size: command.input_size,
+        resize: command.resize,
+        precision: command.precision.into(),
+        ..Options::default()
+    };
     let bar = images::progress(dataset.images.len(), "detecting");
     let start = Instant::now();
     let found =

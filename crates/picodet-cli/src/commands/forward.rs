@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use picodet::forward::forward;
 use picodet::weights::{read_tensors, write_atomically, write_tensors};
 
-use crate::args::{Forward, ModelArguments, Precision};
+use crate::args::{Dtype, Forward, ModelArguments};
 use crate::model;
 
 pub(crate) fn run(command: &Forward) -> Result<ExitCode> {
@@ -17,8 +17,8 @@ pub(crate) fn run(command: &Forward) -> Result<ExitCode> {
     let bytes = std::fs::read(&command.input).with_context(path)?;
     let (input, _) = read_tensors(&bytes).with_context(path)?;
     let tensors = match command.dtype {
-        Precision::F32 => forward::<f32>(&model, &input),
-        Precision::F64 => forward::<f64>(&model, &input),
+        Dtype::F32 => forward::<f32>(&model, &input),
+        Dtype::F64 => forward::<f64>(&model, &input),
     }
     .with_context(path)?;
     let bytes = write_tensors(&tensors, &BTreeMap::new());

@@ -25,6 +25,7 @@ use crate::{Engine, Feature, Plan, PlanError, RunError, check_plan};
 use arena::Arena;
 pub use cells::CellMap;
 pub use isa::{Isa, Precision};
+use kernel::peak;
 use run::{Memory, run_step};
 use schedule::Schedule;
 use share::Share;
@@ -87,6 +88,29 @@ impl Fast {
         let arenas = vec![Arena::new(schedule.arena)];
         Ok(FastPlan { schedule: Arc::new(schedule), arenas, input_size, pace: Pace::default() })
     }
+}
+
+impl Fast {
+    /// The most f32 multiply-accumulates a second that one core does with this engine's instruction set, measured in
+    /// registers alone: what [`FastPlan::profile`]'s times are compared with. Takes some milliseconds.
+    pub fn peak(&self) -> f64 {
+        const ROUNDS: usize = 100_000;
+        let mut sum = 0.0f32;
+        let mut least = f64::INFINITY;
+        for _ in 0..20 {
+            let start = Instant::now();
+            accumulate(self.isa, &mut sum, ROUNDS);
+            least = least.min(start.elapsed().as_secs_f64());
+        }
+        debug_assert!(sum > 0.0);
+        peak::macs(self.isa.lanes(), ROUNDS) as f64 / least.max(1e-9)
+    }
+}
+
+#[allow(unsafe_code)]
+fn accumulate(isa: Isa, sum: &mut f32, rounds: usize) {
+    // SAFETY: engines are made for instruction sets of this processor only; `sum` is one number.
+    unsafe { peak::accumulate(isa, &peak::Rounds { rounds, sum }) }
 }
 
 impl Engine for Fast {

@@ -8,6 +8,7 @@ pub(crate) mod depthwise;
 pub(crate) mod gemm;
 pub(crate) mod gemm_bf16;
 pub(crate) mod lanes;
+pub(crate) mod peak;
 pub(crate) mod pixelwise;
 pub(crate) mod stem;
 #[cfg(test)]

@@ -86,14 +86,15 @@ mod x86 {
         #[inline(always)]
         unsafe fn add_products(self, left: __m512i, right: __m512i) -> Self {
             unsafe {
-                let (left, right) = (std::mem::transmute(left), std::mem::transmute(right));
+                let left = std::mem::transmute::<__m512i, __m512bh>(left);
+                let right = std::mem::transmute::<__m512i, __m512bh>(right);
                 Self(_mm512_dpbf16_ps(self.0, left, right))
             }
         }
         #[inline(always)]
         unsafe fn store_bf16(self, to: *mut u16) {
             unsafe {
-                let half: __m256i = std::mem::transmute(_mm512_cvtneps_pbh(self.0));
+                let half = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(self.0));
                 _mm256_storeu_si256(to.cast(), half);
             }
         }
