@@ -227,9 +227,10 @@ pub(crate) fn run(
         }
         Kind::Dropout(rate) => {
             let Some((dx, accumulate)) = target(ctx, step, 0, state) else { return };
+            let first = ctx.first_cell(&dx);
             ctx.blocks(dx.cells(), dx.channels, |from, cells| {
                 each_number(from, cells, dx.channels, |cell, channel| {
-                    let keeps = chance(ctx.seed, step.node, cell * dx.channels + channel) >= rate;
+                    let keeps = chance(ctx.seed, step.node, (first + cell) * dx.channels + channel) >= rate;
                     // SAFETY: as above.
                     unsafe {
                         let to = dx.at(cell).add(channel);
@@ -345,16 +346,26 @@ fn norm(ctx: &Context<'_>, step: &Step, statistics: &Statistics, dy: Map, state:
     let (partial, constants) = scratch.split_at_mut(2 * blocks * channels);
     let (p, q) = constants.split_at_mut(channels);
     let mut affine = [vec![0.0f32; channels], vec![0.0f32; channels]];
+    let mut totals = vec![0.0f64; 2 * channels];
     for c in 0..channels {
         let total =
             |offset: usize| partial.chunks(2 * channels).map(|part| f64::from(part[offset + c])).sum::<f64>();
         let (sum, product) = (total(0), total(channels));
-        let (inverse, factor) = (f64::from(statistics.inverse[c]), f64::from(statistics.factor[c]));
-        affine[0][c] = (product * inverse) as f32;
+        (totals[c], totals[channels + c]) = (sum, product);
+        affine[0][c] = (product * f64::from(statistics.inverse[c])) as f32;
         affine[1][c] = sum as f32;
-        let slope = -factor * inverse * inverse * product / cells as f64;
+    }
+    // Parameters get the share's own gradients, which are added up over the group with all others; the input's needs
+    // the sums now.
+    if let (Some(share), Some(_)) = (ctx.share, dx) {
+        (share.sum)(&mut totals);
+    }
+    for c in 0..channels {
+        let (sum, product) = (totals[c], totals[channels + c]);
+        let (inverse, factor) = (f64::from(statistics.inverse[c]), f64::from(statistics.factor[c]));
+        let slope = -factor * inverse * inverse * product / statistics.cells;
         p[c] = slope as f32;
-        q[c] = (-factor * sum / cells as f64 - slope * f64::from(statistics.mean[c])) as f32;
+        q[c] = (-factor * sum / statistics.cells - slope * f64::from(statistics.mean[c])) as f32;
     }
     if let Some((dx, accumulate)) = dx {
         let (p, q) = (Shared(p.as_mut_ptr()), Shared(q.as_mut_ptr()));

@@ -9,6 +9,7 @@ use crate::kernel::lanes::Isa;
 use crate::kernel::{Map, Shared};
 use crate::layout::Layout;
 use crate::program::{Place, Program};
+use crate::share::Share;
 use crate::team::Team;
 
 /// Numbers that a task should touch at least.
@@ -40,6 +41,8 @@ pub(crate) struct Context<'a> {
     pub(crate) zeros: &'a [f32],
     /// Seed of this pass's dropout.
     pub(crate) seed: u64,
+    /// Which part of a batch this is, where others work on the rest.
+    pub(crate) share: Option<&'a Share>,
 }
 
 impl Context<'_> {
@@ -65,6 +68,11 @@ impl Context<'_> {
     /// What a step saved beside maps.
     pub(crate) fn saved(&self, step: usize) -> Shared {
         Shared(self.arena.at(self.layout.saved[step]))
+    }
+
+    /// The place in the whole batch of a map's first cell.
+    pub(crate) fn first_cell(&self, map: &Map) -> usize {
+        self.share.map_or(0, |share| share.first_image * map.plane())
     }
 
     /// Rows that one task takes of a map of `width` cells of `channels` numbers.

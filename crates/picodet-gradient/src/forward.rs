@@ -13,10 +13,13 @@ use crate::kernel::resample::{Resample, average_shares, bilinear_shares, blend, 
 use crate::kernel::{Map, Shared};
 use crate::parameters::Parameters;
 use crate::program::{Kind, Step};
+use crate::share::whole_moments;
 
 /// What a batch norm measured, by channel.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Statistics {
+    /// Cells that were measured: those of the whole batch.
+    pub(crate) cells: f64,
     pub(crate) mean: Vec<f32>,
     /// Biased.
     pub(crate) variance: Vec<f32>,
@@ -198,9 +201,10 @@ pub(crate) fn run(
         }
         Kind::Dropout(rate) => {
             let x = input(0);
+            let first = ctx.first_cell(&x);
             ctx.blocks(x.cells(), x.channels, |from, cells| {
                 each_number(from, cells, x.channels, |cell, channel| {
-                    let keeps = chance(ctx.seed, step.node, cell * x.channels + channel) >= rate;
+                    let keeps = chance(ctx.seed, step.node, (first + cell) * x.channels + channel) >= rate;
                     // SAFETY: as above.
                     unsafe { *out.at(cell).add(channel) = if keeps { *x.at(cell).add(channel) } else { 0.0 } }
                 });
@@ -283,7 +287,8 @@ fn dense(ctx: &Context<'_>, op: &Convolution, x: Map, weights: &[f32], bias: Opt
     });
 }
 
-/// Mean and biased variance of each channel, and what follows from them: blocks alone, then joined in f64.
+/// Mean and biased variance of each channel, and what follows from them: blocks alone, then joined in f64,
+/// then over all that work on the batch.
 fn measure(
     ctx: &Context<'_>,
     x: Map,
@@ -319,12 +324,22 @@ fn measure(
     ] {
         list.resize(channels, 0.0);
     }
+    let mut whole = [vec![0.0f64; channels], vec![0.0f64; channels]];
+    let [means, variances] = &mut whole;
     for c in 0..channels {
-        let means = || partial.chunks(2 * channels).map(|part| f64::from(part[c])).enumerate();
-        let mean = means().map(|(index, mean)| mean * share(index)).sum::<f64>() / cells as f64;
-        let between = means().map(|(index, part)| share(index) * (part - mean) * (part - mean)).sum::<f64>();
+        let parts = || partial.chunks(2 * channels).map(|part| f64::from(part[c])).enumerate();
+        let mean = parts().map(|(index, mean)| mean * share(index)).sum::<f64>() / cells as f64;
+        let between = parts().map(|(index, part)| share(index) * (part - mean) * (part - mean)).sum::<f64>();
         let within = partial.chunks(2 * channels).map(|part| f64::from(part[channels + c])).sum::<f64>();
-        let variance = (between + within) / cells as f64;
+        means[c] = mean;
+        variances[c] = (between + within) / cells as f64;
+    }
+    statistics.cells = match ctx.share {
+        Some(share) => whole_moments(share, cells, means, variances),
+        None => cells as f64,
+    };
+    for c in 0..channels {
+        let (mean, variance) = (means[c], variances[c]);
         let inverse = 1.0 / (variance + BATCH_NORM_EPSILON).sqrt();
         let factor = f64::from(gamma[c]) * inverse;
         statistics.mean[c] = mean as f32;

@@ -37,8 +37,10 @@ mod layout;
 mod parameter_sums;
 mod parameters;
 mod program;
+mod share;
 mod tape;
 mod team;
 
 pub use error::GradientError;
+pub use share::GroupSum;
 pub use tape::{StepTime, Tape};

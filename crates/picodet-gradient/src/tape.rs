@@ -17,6 +17,7 @@ use crate::kernel::transpose::{from_channels_first, to_channels_first};
 use crate::layout::Layout;
 use crate::parameters::Parameters;
 use crate::program::{Kind, Program, Step};
+use crate::share::{GroupSum, Share};
 use crate::team::Team;
 
 /// Time spent in one step of the last forward and backward.
@@ -63,6 +64,7 @@ pub struct Tape {
     scratch: Scratch,
     zeros: Vec<f32>,
     seed: u64,
+    share: Option<Share>,
     stage: Stage,
     times: Vec<StepTime>,
 }
@@ -97,6 +99,7 @@ impl Tape {
             scratch: Scratch::default(),
             zeros: Vec::new(),
             seed: 0,
+            share: None,
             stage: Stage::Empty,
             times: Vec::new(),
         };
@@ -138,6 +141,18 @@ impl Tape {
         self.seed = seed;
     }
 
+    /// From now on each image batch is this tape's share of a larger one, whose other shares run through tapes of other
+    /// threads or processes at the same time: batch norms use the statistics of all of it, by `sum`, and dropout drops
+    /// what it would in the whole. `first_image` is the place of the share's first image in the whole.
+    ///
+    /// All tapes of the group must run the same graph with the same weights, frozen parameters and image size, and
+    /// get gradients of the same outputs. The gradients of parameters are then those that come through the share's
+    /// own images; their sums over the group are those of the whole batch. `sum` is called by one thread at a time,
+    /// not always the same.
+    pub fn share(&mut self, first_image: usize, sum: GroupSum) {
+        self.share = Some(Share { first_image, sum });
+    }
+
     /// Runs `image` (`shape` = `[n, 3, h, w]`, row-major, normalised) through the graph with `weights`.
     ///
     /// # Errors
@@ -171,6 +186,7 @@ impl Tape {
             isa: self.isa,
             zeros: &self.zeros,
             seed: self.seed,
+            share: self.share.as_ref(),
         };
         self.team.enter(|| {
             for (index, step) in ctx.program.steps.iter().enumerate() {
@@ -235,6 +251,7 @@ impl Tape {
             isa: self.isa,
             zeros: &self.zeros,
             seed: self.seed,
+            share: self.share.as_ref(),
         };
         let mut state = State { written: Written::new(ctx.program), parameters, scratch };
         self.team.enter(|| {
