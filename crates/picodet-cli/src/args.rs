@@ -483,7 +483,7 @@ pub(crate) struct Train {
         "freeze_backbone", "threads", "augment",
     ])]
     pub(crate) resume: Option<PathBuf>,
-    /// Images a batch; the learning rate follows in proportion
+    /// Images a batch, all processes together; the learning rate follows in proportion
     #[arg(long, default_value_t = 16, value_name = "COUNT")]
     pub(crate) batch: usize,
     /// Learning rate for the batch as it is [default: the recipe's, in proportion to the batch]

@@ -9,6 +9,7 @@ mod commands;
 mod images;
 mod model;
 mod output;
+mod processes;
 
 use std::process::ExitCode;
 

@@ -1,8 +1,11 @@
 //! The network in training on the processor: our own forward and backward.
 
+use std::sync::Arc;
+
 use picodet_gradient::{GradientError, Tape};
 use picodet_graph::{Graph, Weights};
 
+use crate::group::Group;
 use crate::run::Network;
 use crate::{Map, MapData};
 
@@ -32,6 +35,15 @@ impl CpuNetwork {
         let learned = graph.params.iter().filter(|param| param.role.is_learned());
         tape.freeze(learned.map(|param| param.name.as_str()).filter(|name| is_frozen(name)))?;
         Ok(Self { tape, steps: first_step as u64, seed })
+    }
+
+    /// From now on the batches are this member's shares of batches of `batch` images on which a group works together.
+    /// The gradients of all members add up to those of the whole batch.
+    pub fn join(&mut self, group: Arc<dyn Group>, batch: usize) {
+        if group.size() > 1 {
+            let first = group.part(batch).start;
+            self.tape.share(first, Arc::new(move |values| group.sum(values)));
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! [`objective`]), and how parameters follow ([`Momentum`], [`Schedule`], [`MovingAverage`]). [`run::run`] is all of it
 //! from top to bottom.
 //!
+//! Several processes train together as a [`group`]: each makes a share of every batch, and sums are exchanged.
+//!
 //! Assigners and losses are plain functions on slices with their gradients written out; whoever differentiates the network
 //! injects those gradients at the head's maps.
 
@@ -14,6 +16,7 @@ mod experiment;
 #[cfg(feature = "burn")]
 pub mod fused;
 mod geometry;
+pub mod group;
 pub mod journal;
 pub mod loader;
 pub mod loss;
@@ -32,6 +35,7 @@ pub mod sampler;
 mod schedule;
 pub mod state;
 mod tensorboard;
+mod totals;
 pub mod transfer;
 
 pub use assign::{Assignment, Truth};

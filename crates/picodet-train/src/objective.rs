@@ -4,6 +4,7 @@ use picodet_graph::{Graph, pass};
 use serde::{Deserialize, Serialize};
 
 use crate::assign::{SimOta, SimOtaCost, atss, loader_atss, task_aligned};
+use crate::group::Group;
 use crate::loss::{Loss, base, paper, scores, second_generation};
 use crate::{Assignment, LevelMaps, Map, Predictions, Truth};
 
@@ -97,13 +98,14 @@ impl Objective {
     }
 
     /// Judges a batch by the maps that `output` gives for the names of [`Objective::graph`]'s outputs; `strides` are those
-    /// of the levels in pixels of the network input.
+    /// of the levels in pixels of the network input. The batch may be a member's share of that of a group.
     pub fn judge(
         &self,
         mut output: impl FnMut(&str) -> Option<MapData>,
         strides: &[usize],
         truths: &[Truth],
         epoch: usize,
+        group: &dyn Group,
     ) -> Judged {
         let mut read = |kind: &str| -> Vec<MapData> {
             (0..strides.len()).filter_map(|level| output(&format!("{kind}.{level}"))).collect()
@@ -120,9 +122,9 @@ impl Objective {
         let predictions = Predictions::new(&levels);
         let assignments = self.assign(&predictions, truths, epoch);
         let loss = match self.loss {
-            LossKind::Paper => paper(&predictions, truths, &assignments),
-            LossKind::Base => base(&predictions, truths, &assignments),
-            LossKind::SecondGeneration => second_generation(&predictions, truths, &assignments),
+            LossKind::Paper => paper(&predictions, truths, &assignments, group),
+            LossKind::Base => base(&predictions, truths, &assignments, group),
+            LossKind::SecondGeneration => second_generation(&predictions, truths, &assignments, group),
         };
         let sizes: Vec<_> = cls.iter().map(|map| (map.shape[2], map.shape[3])).collect();
         let by_kind = [Some(&loss.gradients.cls), Some(&loss.gradients.reg), loss.gradients.align.as_ref()];

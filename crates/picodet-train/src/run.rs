@@ -1,5 +1,8 @@
 //! A run, top to bottom: data → model → loop { batch → forward → assign → loss → finite? → backward → step → average → log } →
 //! evaluate → checkpoint → report.
+//!
+//! The members of a group go through it side by side. Each makes its share of the batch; what is decided depends on sums
+//! over the group alone, so that all decide the same; the first one writes.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,17 +14,19 @@ use picodet_detect::{Model, graph_of};
 use picodet_graph::{Graph, Weights};
 use picodet_zoo::Variant;
 
+use crate::group::{Alone, Group, sum_gradients};
 use crate::journal::{EpochRecord, Journal, Record, StepRecord};
 use crate::loader::{BatchRecipe, Batches, ImageProblem};
 use crate::objective::{MapData, Objective};
 use crate::outcome::{first_non_finite, model_of, save_non_finite, write_model};
 use crate::sampler::Sampler;
 use crate::state::{CheckpointError, State};
+use crate::totals::{Totals, Wish, agree, check_group};
 use crate::{ExperimentError, Map, clip_to_norm, picture, report};
 
 /// The network in training: whoever can run a graph forward and back.
 pub trait Network {
-    /// Runs a batch, `[n, 3, h, w]`, batch norms by the statistics of the batch.
+    /// Runs a batch, `[n, 3, h, w]`, batch norms by the statistics of the batch; in a group, of the whole batch.
     ///
     /// # Errors
     /// Says what does not fit.
@@ -40,7 +45,8 @@ pub trait Network {
     fn statistics(&self) -> Vec<(String, Vec<f32>)>;
 }
 
-/// Measures a model: the mAP over IoU 0.5 to 0.95, and the mAP at 0.5, both of 0 to 1.
+/// Measures a model: the mAP over IoU 0.5 to 0.95, and the mAP at 0.5, both of 0 to 1. Every member of a group is asked,
+/// about the same model; the first one's answer counts.
 pub type Evaluate<'a> = &'a mut dyn FnMut(&Model) -> Result<(f64, f64), String>;
 
 /// What to do about a value that is no number.
@@ -74,6 +80,8 @@ pub struct RunOptions {
     pub on_nan: OnNan,
     /// Set to the number of a signal, the run ends after the step, with a checkpoint.
     pub stop: Arc<AtomicUsize>,
+    /// Who works on the run together.
+    pub group: Arc<dyn Group>,
 }
 
 impl RunOptions {
@@ -89,6 +97,7 @@ impl RunOptions {
             time_limit: None,
             on_nan: OnNan::Stop,
             stop: Arc::default(),
+            group: Arc::new(Alone),
         }
     }
 }
@@ -157,6 +166,29 @@ pub enum RunError {
     /// The dataset has nothing to learn from.
     #[error("the dataset has no image")]
     NoImages,
+    /// The threads that prepare batches ended early.
+    #[error("step {step}: the threads that prepare batches have failed")]
+    Batches {
+        /// The step, counted from 0.
+        step: usize,
+    },
+    /// Some process would have no image.
+    #[error("a batch of {batch} images is too small for {processes} processes; each needs one at least")]
+    TooManyProcesses {
+        /// Images of a batch.
+        batch: usize,
+        /// Processes.
+        processes: usize,
+    },
+    /// The members of the group would not train the same.
+    #[error(
+        "process {rank} starts from other data, weights or settings than process 0; every machine needs the same \
+         program and the same files"
+    )]
+    OtherStart {
+        /// The first that differs.
+        rank: usize,
+    },
 }
 
 /// What listeners hear of a run.
@@ -196,7 +228,8 @@ pub fn training_graph(state: &State, variant: &Variant) -> Graph {
     Objective::graph(&graph_of(&variant.architecture, state.progress.classes.len(), false))
 }
 
-/// Trains until the end, a limit, or a signal. `state` is where the run stands, new or read from a checkpoint.
+/// Trains until the end, a limit, or a signal. `state` is where the run stands, new or read from a checkpoint: the same for
+/// every member of a group, and `network` one that has joined it.
 ///
 /// # Errors
 /// See [`RunError`]; the last checkpoint stays as it is.
@@ -208,6 +241,9 @@ pub fn run(
     evaluate: Evaluate<'_>,
     listen: &mut dyn FnMut(&Event<'_>),
 ) -> Result<Ending, RunError> {
+    let group = &*options.group;
+    check_group(state, group)?;
+
     // Data.
     let experiment = state.progress.experiment.clone();
     let sampler =
@@ -217,7 +253,8 @@ pub fn run(
     }
     let network_problem = |error: ExperimentError| RunError::Network { step: 0, problem: error.to_string() };
     let variant = experiment.variant().map_err(network_problem)?;
-    let batches = Batches::new(Arc::clone(&dataset), sampler, recipe_of(state, variant), options.cache);
+    let batches = Batches::new(Arc::clone(&dataset), sampler, recipe_of(state, variant), options.cache)
+        .share(group.rank(), group.size());
     let per_epoch = sampler.batches_per_epoch();
     let last_step = experiment.epochs * per_epoch;
 
@@ -228,7 +265,8 @@ pub fn run(
     let schedule = experiment.schedule(state.progress.batch, per_epoch);
 
     // Log.
-    let mut journal = Journal::open(&options.folder, state.progress.step)?;
+    let open = || Journal::open(&options.folder, state.progress.step);
+    let mut journal = if group.is_first() { Some(open()?) } else { None };
     let mut loader = batches.start(state.progress.step, last_step, options.workers, 2);
     let start = Instant::now();
     let already = state.progress.seconds;
@@ -243,7 +281,7 @@ pub fn run(
 
         // Batch.
         let asked = Instant::now();
-        let Some(batch) = loader.next() else { break };
+        let Some(batch) = loader.next() else { return Err(RunError::Batches { step }) };
         let batch = batch?;
         let wait = asked.elapsed();
 
@@ -251,20 +289,24 @@ pub fn run(
         let failed = |problem: String| RunError::Network { step, problem };
         network.forward(&state.weights, batch.map()).map_err(failed)?;
         let forward_done = Instant::now();
-        let judged = objective.judge(|name| network.output(name), &strides, &batch.truths, epoch);
+        let judged = objective.judge(|name| network.output(name), &strides, &batch.truths, epoch, group);
         let judge = forward_done.elapsed();
         let mut gradients = network.backward(&judged.gradients).map_err(failed)?;
         gradients.retain(|name, _| !is_frozen(&state.progress.frozen, name));
 
+        // Of the whole batch.
+        let totals = Totals::new(&judged, &batch.truths, group);
+        sum_gradients(group, &mut gradients);
+
         // Finite?
         let norm = clip_to_norm(&mut gradients, experiment.optimiser.clip.unwrap_or(f64::INFINITY));
-        let taken = norm.is_finite() && judged.loss.total().is_finite();
+        let taken = norm.is_finite() && totals.loss().is_finite();
         if taken {
             skipped = 0;
         } else {
             skipped += 1;
-            let place = first_non_finite(&graph, network, &judged, &gradients);
-            let problem = save_non_finite(&options.folder, &dataset, &batch, place)?;
+            let place = first_non_finite(&graph, network, &totals, &gradients, group);
+            let problem = save_non_finite(&options.folder, &dataset, &batches, &batch, place, group)?;
             if options.on_nan == OnNan::Stop || skipped > MOST_SKIPPED {
                 return Err(problem);
             }
@@ -287,19 +329,17 @@ pub fn run(
             step,
             epoch: epoch + 1,
             of_steps: last_step,
-            loss: judged.loss.total(),
-            loss_cls: judged.loss.cls,
-            loss_box: judged.loss.bbox,
-            loss_dfl: judged.loss.dfl,
-            positives: judged.assignments.iter().map(crate::Assignment::positives).sum::<usize>() as f64
-                / batch.truths.len().max(1) as f64,
-            objects: batch.truths.iter().map(|truth| truth.boxes.len()).sum::<usize>() as f64
-                / batch.truths.len().max(1) as f64,
+            loss: totals.loss(),
+            loss_cls: totals.cls,
+            loss_box: totals.bbox,
+            loss_dfl: totals.dfl,
+            positives: totals.positives / totals.images,
+            objects: totals.objects / totals.images,
             rate,
             norm,
             height: batch.shape[2],
             width: batch.shape[3],
-            images_per_second: batch.shape[0] as f64 / step_seconds.max(1e-9),
+            images_per_second: totals.images / step_seconds.max(1e-9),
             step_seconds,
             wait: wait.as_secs_f64(),
             judge: judge.as_secs_f64(),
@@ -307,8 +347,10 @@ pub fn run(
         };
         last_end = Instant::now();
         listen(&Event::Step(&record));
-        journal.write(&Record::Step(record))?;
-        if step == 0 {
+        if let Some(journal) = &mut journal {
+            journal.write(&Record::Step(record))?;
+        }
+        if step == 0 && group.is_first() {
             picture::save_batch(&options.folder, "batch", &batch, &judged, &variant.mean, &variant.std)?;
         }
 
@@ -331,58 +373,70 @@ pub fn run(
                 let model = model_of(state, variant, averaged, done);
                 let (map, map50) =
                     evaluate(&model).map_err(|problem| RunError::Evaluation { epoch: done, problem })?;
+                let mut measured = [map, map50];
+                group.broadcast(&mut measured);
+                let [map, map50] = measured;
                 record.best = state.progress.best.is_none_or(|(best, _)| map > best);
                 (record.map, record.map50) = (Some(map), Some(map50));
-                write_model(&options.folder.join(files::LAST), &model)?;
                 if record.best {
                     state.progress.best = Some((map, done));
-                    write_model(&options.folder.join(files::BEST), &model)?;
                     without_better = 0;
                 } else {
                     without_better += 1;
                 }
-                picture::save_batch(
-                    &options.folder,
-                    "batch_latest",
-                    &batch,
-                    &judged,
-                    &variant.mean,
-                    &variant.std,
-                )?;
+                if group.is_first() {
+                    let folder = &options.folder;
+                    write_model(&folder.join(files::LAST), &model)?;
+                    if record.best {
+                        write_model(&folder.join(files::BEST), &model)?;
+                    }
+                    let (mean, std) = (&variant.mean, &variant.std);
+                    picture::save_batch(folder, "batch_latest", &batch, &judged, mean, std)?;
+                }
                 if options.patience.is_some_and(|patience| without_better >= patience) {
                     ending = Some(Ending::Patience);
                 }
             }
             listen(&Event::Epoch(&record));
-            journal.write(&Record::Epoch(record))?;
+            if let Some(journal) = &mut journal {
+                journal.write(&Record::Epoch(record))?;
+            }
             // What the evaluation took is no training.
             last_end = Instant::now();
         }
 
         // Checkpoint.
-        match options.stop.load(Ordering::Relaxed) {
-            0 => {}
-            signal => ending = Some(Ending::Signal(signal)),
-        }
-        if options.time_limit.is_some_and(|limit| start.elapsed() >= limit) {
-            ending = ending.or(Some(Ending::TimeLimit));
+        let is_over = options.time_limit.is_some_and(|limit| start.elapsed() >= limit);
+        let wish = match options.stop.load(Ordering::Relaxed) {
+            0 if is_over => Wish::TimeLimit,
+            0 => Wish::GoOn,
+            signal => Wish::Signal(signal),
+        };
+        match agree(wish, group) {
+            Wish::GoOn => {}
+            Wish::Signal(signal) => ending = Some(Ending::Signal(signal)),
+            Wish::TimeLimit => ending = ending.or(Some(Ending::TimeLimit)),
         }
         let end_of_epoch = state.progress.step.is_multiple_of(per_epoch);
         let due = last_checkpoint.elapsed() >= options.checkpoint_every;
-        if due || end_of_epoch || ending.is_some() {
-            journal.sync()?;
-            state.write(&options.folder.join(files::CHECKPOINT))?;
-            last_checkpoint = Instant::now();
-            listen(&Event::Checkpoint(state.progress.step));
-        }
-        if end_of_epoch || ending.is_some() {
-            report::write(&options.folder, state)?;
+        if let Some(journal) = &mut journal {
+            if due || end_of_epoch || ending.is_some() {
+                journal.sync()?;
+                state.write(&options.folder.join(files::CHECKPOINT))?;
+                last_checkpoint = Instant::now();
+                listen(&Event::Checkpoint(state.progress.step));
+            }
+            if end_of_epoch || ending.is_some() {
+                report::write(&options.folder, state)?;
+            }
         }
         if let Some(ending) = ending {
             return Ok(ending);
         }
     }
-    report::write(&options.folder, state)?;
+    if group.is_first() {
+        report::write(&options.folder, state)?;
+    }
     Ok(Ending::Finished)
 }
 

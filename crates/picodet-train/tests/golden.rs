@@ -3,6 +3,7 @@
 use picodet_graph::{Tensor, Weights};
 use picodet_testing::shared;
 use picodet_train::assign::{SimOta, SimOtaCost, atss, loader_atss, task_aligned};
+use picodet_train::group::Alone;
 use picodet_train::loss::{Loss, base, paper, scores, second_generation};
 use picodet_train::{Assignment, LevelMaps, Map, MovingAverage, Predictions, Schedule, Truth};
 use picodet_weights::read_tensors;
@@ -142,7 +143,7 @@ fn the_papers_loss_equals_the_reference() {
         }
         let assign = |(image, truth): (usize, &Truth)| SimOta::default().assign(&predictions, image, truth);
         let assignments: Vec<_> = truths.iter().enumerate().map(assign).collect();
-        let loss = paper(&predictions, &truths, &assignments);
+        let loss = paper(&predictions, &truths, &assignments, &Alone);
         wrong.extend(compare_loss(name, &loss, &predictions, &tensors, 4));
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
@@ -172,7 +173,7 @@ fn the_second_generations_loss_equals_the_reference() {
                 wrong.push(format!("{name} image {image}: qualities differ by {largest}"));
             }
         }
-        let loss = second_generation(&predictions, &truths, &assignments);
+        let loss = second_generation(&predictions, &truths, &assignments, &Alone);
         wrong.extend(compare_loss(name, &loss, &predictions, &tensors, 4));
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
@@ -193,7 +194,13 @@ fn the_base_loss_equals_the_reference() {
         let found = differences(assignment, truth, labels, targets);
         wrong.extend(found.into_iter().map(|problem| format!("image {image}: {problem}")));
     }
-    wrong.extend(compare_loss("base", &base(&predictions, &truths, &assignments), &predictions, &tensors, 3));
+    wrong.extend(compare_loss(
+        "base",
+        &base(&predictions, &truths, &assignments, &Alone),
+        &predictions,
+        &tensors,
+        3,
+    ));
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
@@ -267,7 +274,12 @@ fn odd_truths_give_finite_losses() {
             ("paper", {
                 let assign =
                     |(image, truth): (usize, &Truth)| SimOta::default().assign(&predictions, image, truth);
-                paper(&predictions, &truths, &truths.iter().enumerate().map(assign).collect::<Vec<_>>())
+                paper(
+                    &predictions,
+                    &truths,
+                    &truths.iter().enumerate().map(assign).collect::<Vec<_>>(),
+                    &Alone,
+                )
             }),
             ("second generation", {
                 let assign = |(image, truth): (usize, &Truth)| atss(&predictions, image, truth, 9);
@@ -275,6 +287,7 @@ fn odd_truths_give_finite_losses() {
                     &predictions,
                     &truths,
                     &truths.iter().enumerate().map(assign).collect::<Vec<_>>(),
+                    &Alone,
                 )
             }),
             ("task aligned", {
@@ -285,6 +298,7 @@ fn odd_truths_give_finite_losses() {
                     &predictions,
                     &truths,
                     &truths.iter().enumerate().map(assign).collect::<Vec<_>>(),
+                    &Alone,
                 )
             }),
         ];

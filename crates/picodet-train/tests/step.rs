@@ -4,6 +4,7 @@
 use picodet_graph::{Graph, Tensor, Weights};
 use picodet_testing::shared;
 use picodet_train::assign::SimOtaCost;
+use picodet_train::group::Alone;
 use picodet_train::objective::{Assigner, LossKind};
 use picodet_train::run::{Network, move_statistics};
 use picodet_train::{CpuNetwork, Map, Momentum, MovingAverage, Objective, Schedule, Truth};
@@ -158,7 +159,8 @@ fn whole_step_on(
         let shape: [usize; 4] = image.shape.as_slice().try_into().expect("four axes");
         network.forward(&weights, Map { shape, data: &image.data }).expect("a forward");
         // Late in training: the second generation's assigner is the task-aligned one.
-        let judged = objective.judge(|name| network.output(name), &architecture.strides(), &truths, 100);
+        let judged =
+            objective.judge(|name| network.output(name), &architecture.strides(), &truths, 100, &Alone);
         let gradients = network.backward(&judged.gradients).expect("a backward");
         let (loss, assignments) = (judged.loss, judged.assignments);
         let expected = log["log"][index]["losses"]["loss"].as_f64()?;

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use picodet_data::Dataset;
 use picodet_detect::{Detector, Error, Model, Options};
 use picodet_eval::{Category, Detection, GroundTruth};
+use picodet_train::group::Group;
 
 /// A dataset in the terms of an evaluation.
 #[derive(Clone, Debug, Default)]
@@ -132,6 +133,63 @@ pub fn detect_dataset(
     let names = model.metadata.classes.iter().zip(&categories);
     found.unknown_classes = names.filter(|(_, id)| id.is_none()).map(|(name, _)| name.clone()).collect();
     Ok(found)
+}
+
+/// Runs a model over a dataset, each member of a group over its part of the images; every member gets all detections, in
+/// the order in which one alone would find them.
+///
+/// # Errors
+/// When the model cannot be run or an image of this member's part cannot be read.
+pub(crate) fn detect_together(
+    model: &Model,
+    options: &Options,
+    dataset: &Dataset,
+    threads: usize,
+    group: &dyn Group,
+) -> Result<Vec<Detection>, String> {
+    let detect = |dataset: &Dataset| {
+        let found = detect_dataset(model, options, dataset, threads, &|_| {});
+        let found = found.map_err(|error| error.to_string())?;
+        match found.failures.first() {
+            Some((path, problem)) => Err(format!("{}: {problem}", path.display())),
+            None => Ok(found.detections),
+        }
+    };
+    if group.size() == 1 {
+        return detect(dataset);
+    }
+    let part = group.part(dataset.images.len());
+    let mut own = dataset.clone();
+    own.images = dataset.images[part].to_vec();
+    let own = detect(&own)?;
+
+    // A group adds numbers up: each member fills its place among zeros. Ids are as large as they like, so images and
+    // classes go by their places.
+    const NUMBERS: usize = 7;
+    let counts = group.gather(own.len() as f64);
+    let first: f64 = counts[..group.rank()].iter().sum();
+    let all: f64 = counts.iter().sum();
+    let places = |ids: &mut dyn Iterator<Item = i64>| -> BTreeMap<i64, usize> {
+        ids.enumerate().map(|(place, id)| (id, place)).collect()
+    };
+    let images = places(&mut dataset.images.iter().map(|image| image.id));
+    let classes = places(&mut dataset.classes.iter().map(|class| class.id));
+    let mut numbers = vec![0.0; NUMBERS * all as usize];
+    for (found, numbers) in own.iter().zip(numbers[NUMBERS * first as usize..].chunks_mut(NUMBERS)) {
+        let place = [images[&found.image_id] as f64, classes[&found.category_id] as f64];
+        numbers[..2].copy_from_slice(&place);
+        numbers[2..6].copy_from_slice(&found.bbox);
+        numbers[6] = found.score;
+    }
+    group.sum(&mut numbers);
+    let (numbers, _) = numbers.as_chunks::<NUMBERS>();
+    let read = |&[image, class, x, y, width, height, score]: &[f64; NUMBERS]| Detection {
+        image_id: dataset.images[image as usize].id,
+        category_id: dataset.classes[class as usize].id,
+        bbox: [x, y, width, height],
+        score,
+    };
+    Ok(numbers.iter().map(read).collect())
 }
 
 fn detect_one(

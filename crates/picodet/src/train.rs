@@ -8,6 +8,7 @@ use picodet_data::Dataset;
 use picodet_detect::{Model, Options};
 use picodet_eval::{Evaluator, Parameters};
 use picodet_graph::Graph;
+use picodet_train::group::{Alone, Group};
 use picodet_train::loader::{Batches, data_digest};
 use picodet_train::run::{self, Ending, Event, Network, RunOptions, files, training_graph};
 use picodet_train::sampler::Sampler;
@@ -17,7 +18,7 @@ use picodet_train::{CpuNetwork, Experiment, ExperimentError};
 use picodet_weights::write_atomically;
 use serde::{Deserialize, Serialize};
 
-use crate::evaluate::{Truth, detect_dataset};
+use crate::evaluate::{Truth, detect_together};
 
 /// Images on which batch norms that came folded are measured anew.
 const MEASURED_IMAGES: usize = 16;
@@ -190,22 +191,33 @@ impl Trainer {
         let progress = &self.state.progress;
         let variant = progress.experiment.variant()?;
         let graph = training_graph(&self.state, variant);
-        let mut network = network(&self.state, &graph, device).map_err(TrainError::Network)?;
+        let mut network =
+            network(&self.state, &graph, device, &options.group).map_err(TrainError::Network)?;
         let threads = progress.threads;
         let validation = &self.validation;
-        let mut evaluate = |model: &Model| measure(model, validation, threads);
+        let mut evaluate = |model: &Model| measure_together(model, validation, threads, &*options.group);
         let dataset = Arc::clone(&self.dataset);
         Ok(run::run(&mut self.state, dataset, network.as_mut(), options, &mut evaluate, listen)?)
     }
 }
 
 /// The network on a device.
-fn network(state: &State, graph: &Graph, device: &str) -> Result<Box<dyn Network>, String> {
+fn network(
+    state: &State,
+    graph: &Graph,
+    device: &str,
+    group: &Arc<dyn Group>,
+) -> Result<Box<dyn Network>, String> {
     let progress = &state.progress;
     if device == "cpu" {
         let network =
             CpuNetwork::new(graph, progress.threads, &progress.frozen, progress.seed, progress.step);
-        return Ok(Box::new(network.map_err(|error| error.to_string())?));
+        let mut network = network.map_err(|error| error.to_string())?;
+        network.join(Arc::clone(group), progress.batch);
+        return Ok(Box::new(network));
+    }
+    if group.size() > 1 {
+        return Err(format!("several processes train on cpu only, not on `{device}`"));
     }
     #[cfg(feature = "burn")]
     if device == "flex" {
@@ -228,17 +240,23 @@ fn network(state: &State, graph: &Graph, device: &str) -> Result<Box<dyn Network
 /// # Errors
 /// When the model cannot be run or an image cannot be read.
 pub fn measure(model: &Model, dataset: &Dataset, threads: usize) -> Result<(f64, f64), String> {
-    let found = detect_dataset(model, &Options::default(), dataset, threads, &|_| {})
-        .map_err(|error| error.to_string())?;
-    if let Some((path, problem)) = found.failures.first() {
-        return Err(format!("{}: {problem}", path.display()));
-    }
+    measure_together(model, dataset, threads, &Alone)
+}
+
+/// As [`measure`], each member of a group looking at its part of the images.
+fn measure_together(
+    model: &Model,
+    dataset: &Dataset,
+    threads: usize,
+    group: &dyn Group,
+) -> Result<(f64, f64), String> {
+    let detections = detect_together(model, &Options::default(), dataset, threads, group)?;
     let truth = Truth::of(dataset);
     let evaluator = Evaluator::new(
         &truth.image_ids,
         &truth.categories,
         &truth.truths,
-        &found.detections,
+        &detections,
         Parameters { threads, ..Parameters::default() },
     );
     let summary = evaluator.map_err(|error| error.to_string())?.evaluate().summary();
@@ -293,8 +311,13 @@ pub fn overfit(trainer: &Trainer, time: Duration) -> Result<[f64; 2], TrainError
     while losses.len() < STEPS && (losses.len() < 2 || start.elapsed() < time) {
         network.forward(&state.weights, batch.map()).map_err(TrainError::Network)?;
         let strides = variant.architecture.strides();
-        let judged =
-            experiment.objective().judge(|name| network.output(name), &strides, &batch.truths, usize::MAX);
+        let judged = experiment.objective().judge(
+            |name| network.output(name),
+            &strides,
+            &batch.truths,
+            usize::MAX,
+            &Alone,
+        );
         losses.push(judged.loss.total());
         let gradients = network.backward(&judged.gradients).map_err(TrainError::Network)?;
         state.momentum.step(&graph, &mut state.weights, &gradients, 0.01);

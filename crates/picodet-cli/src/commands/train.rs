@@ -11,19 +11,24 @@ use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use picodet::data::{CheckOptions, Kind, Severity, check, splits};
 use picodet::train::{DataPlaces, Request, TrainError, Trainer, overfit};
+use picodet::training::group::Group;
 use picodet::training::journal::{EpochRecord, StepRecord};
 use picodet::training::recipes::{RECIPES, recipe};
 use picodet::training::report::duration;
 use picodet::training::run::{Ending, Event, OnNan, RunError, RunOptions, files};
 use picodet::training::transfer::Transfer;
 use picodet::training::{Experiment, InputSize};
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::args::{ModelArguments, OnNan as OnNanArgument, Train};
 use crate::model;
 use crate::output::{complain, one_line, say};
+use crate::processes;
 
 /// The exit code of sysexits.h for a file that could not be written.
 const CANNOT_WRITE: u8 = 74;
+/// The exit code of any other failure.
+const FAILED: u8 = 2;
 /// Added to the number of a signal that ended the program.
 const SIGNAL: u8 = 128;
 /// Between lines of progress where there is no terminal.
@@ -32,45 +37,56 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 const OVERFIT_TIME: Duration = Duration::from_secs(50);
 
 pub(crate) fn run(command: &Train) -> Result<ExitCode> {
+    let group = processes::join()?;
+    let code = |error: &anyhow::Error| error.downcast_ref().and_then(write_failure).unwrap_or(FAILED);
+    let result = processes::together(&*group, code, || train(command, &group));
+    match result {
+        Err(error) if code(&error) != FAILED => {
+            complain(&format!("picodet: {}", one_line(&error)));
+            Ok(ExitCode::from(code(&error)))
+        }
+        other => other,
+    }
+}
+
+fn train(command: &Train, group: &Arc<dyn Group>) -> Result<ExitCode> {
     let stop = Arc::new(AtomicUsize::new(0));
+    #[cfg_attr(not(unix), allow(unused_mut))]
+    let mut signals = vec![SIGINT, SIGTERM];
+    // mpirun passes it on, where other signals make it kill its processes a second later.
+    #[cfg(unix)]
+    if group.size() > 1 {
+        signals.push(signal_hook::consts::SIGUSR1);
+    }
     // The run looks after each step.
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+    for signal in signals {
         signal_hook::flag::register_usize(signal, Arc::clone(&stop), signal as usize)
             .context("signals cannot be watched")?;
     }
-    let result = prepare(command).and_then(|(mut trainer, folder)| {
-        let options = RunOptions {
-            workers: command.workers,
-            cache: command.cache << 20,
-            evaluate_every: command.evaluate_every,
-            checkpoint_every: Duration::from_secs(command.checkpoint_every),
-            patience: command.patience,
-            time_limit: command
-                .time_limit
-                .map(|minutes| Duration::from_secs_f64(minutes.clamp(0.0, 1e6) * 60.0)),
-            on_nan: match command.on_nan {
-                OnNanArgument::Stop => OnNan::Stop,
-                OnNanArgument::Skip => OnNan::Skip,
-            },
-            stop: Arc::clone(&stop),
-            ..RunOptions::new(&folder)
-        };
-        trainer.make_folder(&folder)?;
-        let mut display = Display::new();
-        let ending = trainer.run(&options, &command.device, &mut |event| display.show(event));
-        display.bar.finish_and_clear();
-        Ok((ending?, trainer, folder))
-    });
-    match result {
-        Ok((ending, trainer, folder)) => finish(ending, &trainer, &folder),
-        Err(error) => {
-            let Some(code) = error.downcast_ref::<TrainError>().and_then(write_failure) else {
-                return Err(error);
-            };
-            complain(&format!("picodet: {}", one_line(&error)));
-            Ok(ExitCode::from(code))
-        }
+    let (mut trainer, folder) = prepare(command, &**group)?;
+    let options = RunOptions {
+        workers: command.workers,
+        cache: command.cache << 20,
+        evaluate_every: command.evaluate_every,
+        checkpoint_every: Duration::from_secs(command.checkpoint_every),
+        patience: command.patience,
+        time_limit: command.time_limit.map(|minutes| Duration::from_secs_f64(minutes.clamp(0.0, 1e6) * 60.0)),
+        on_nan: match command.on_nan {
+            OnNanArgument::Stop => OnNan::Stop,
+            OnNanArgument::Skip => OnNan::Skip,
+        },
+        stop: Arc::clone(&stop),
+        group: Arc::clone(group),
+        ..RunOptions::new(&folder)
+    };
+    if !group.is_first() {
+        return Ok(exit_code(trainer.run(&options, &command.device, &mut |_| {})?));
     }
+    trainer.make_folder(&folder)?;
+    let mut display = Display::new();
+    let ending = trainer.run(&options, &command.device, &mut |event| display.show(event));
+    display.bar.finish_and_clear();
+    finish(ending?, &trainer, &folder)
 }
 
 /// The exit code of a failure to write.
@@ -83,8 +99,8 @@ fn write_failure(error: &TrainError) -> Option<u8> {
     is_write.then_some(CANNOT_WRITE)
 }
 
-/// The run that the arguments describe, and its folder.
-fn prepare(command: &Train) -> Result<(Trainer, PathBuf)> {
+/// The run that the arguments describe, and its folder. The first process of a group checks and tells for all.
+fn prepare(command: &Train, group: &dyn Group) -> Result<(Trainer, PathBuf)> {
     if let Some(folder) = &command.resume {
         let trainer = Trainer::resume(folder)?;
         let progress = &trainer.state.progress;
@@ -92,7 +108,9 @@ fn prepare(command: &Train) -> Result<(Trainer, PathBuf)> {
         if let Some((best, epoch)) = progress.best {
             line += &format!(", best mAP {best:.4} after epoch {epoch}");
         }
-        complain(&line);
+        if group.is_first() {
+            complain(&line);
+        }
         return Ok((trainer, folder.clone()));
     }
     let (Some(name), Some(data)) = (&command.recipe, &command.data) else {
@@ -101,7 +119,7 @@ fn prepare(command: &Train) -> Result<(Trainer, PathBuf)> {
     if command.batch == 0 {
         bail!("--batch must be at least 1");
     }
-    if command.output.join(files::CHECKPOINT).exists() {
+    if group.is_first() && command.output.join(files::CHECKPOINT).exists() {
         bail!(
             "{0} holds a run already; go on with it by `picodet train --resume {0}`, or choose another --output",
             command.output.display()
@@ -109,7 +127,7 @@ fn prepare(command: &Train) -> Result<(Trainer, PathBuf)> {
     }
     let experiment = experiment(command, name)?;
     let places = places(command, data)?;
-    if !command.unchecked {
+    if group.is_first() && !command.unchecked {
         check_data(&places)?;
     }
     let weights = match &command.weights {
@@ -126,8 +144,10 @@ fn prepare(command: &Train) -> Result<(Trainer, PathBuf)> {
     let request =
         Request { experiment, places, weights, batch: command.batch, seed: command.seed, frozen, threads };
     let trainer = Trainer::new(request)?;
-    describe(&trainer);
-    if command.overfit_first {
+    if group.is_first() {
+        describe(&trainer, group);
+    }
+    if group.is_first() && command.overfit_first {
         let [first, last] = overfit(&trainer, OVERFIT_TIME)?;
         complain(&format!("one batch learned by heart: loss {first:.3} → {last:.3}"));
         if last.is_nan() || last > 0.7 * first {
@@ -213,7 +233,7 @@ fn check_data(places: &DataPlaces) -> Result<()> {
 }
 
 /// What is about to be trained, in a few lines.
-fn describe(trainer: &Trainer) {
+fn describe(trainer: &Trainer, group: &dyn Group) {
     let progress = &trainer.state.progress;
     let experiment = &progress.experiment;
     let dataset = &trainer.dataset;
@@ -229,8 +249,10 @@ fn describe(trainer: &Trainer) {
         trainer.validation.images.len(),
         split(&trainer.places.validation_split),
     ));
+    let processes =
+        if group.size() > 1 { format!(" in each of {} processes", group.size()) } else { String::new() };
     complain(&format!(
-        "{} epochs of {} steps, {} images a batch on {} threads; learning rate {:.5} ({} for {} images)",
+        "{} epochs of {} steps, {} images a batch on {} threads{processes}; learning rate {:.5} ({} for {} images)",
         experiment.epochs,
         (dataset.images.len() / progress.batch).max(1),
         progress.batch,
@@ -282,10 +304,14 @@ fn finish(ending: Ending, trainer: &Trainer, folder: &Path) -> Result<ExitCode> 
     complain(&how);
     say(&best)?;
     complain(&format!("report: {}", folder.join(files::REPORT).display()));
-    Ok(match ending {
+    Ok(exit_code(ending))
+}
+
+fn exit_code(ending: Ending) -> ExitCode {
+    match ending {
         Ending::Signal(signal) => ExitCode::from(SIGNAL.saturating_add(signal as u8)),
         _ => ExitCode::SUCCESS,
-    })
+    }
 }
 
 /// Progress: a bar in a terminal, a line now and then elsewhere.

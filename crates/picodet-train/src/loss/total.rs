@@ -4,10 +4,13 @@ use picodet_zoo::{BINS, REG_CHANNELS};
 
 use super::{distribution_focal, generalised_iou, quality_focal, varifocal_logit, varifocal_probability};
 use crate::geometry::iou;
+use crate::group::Group;
 use crate::predictions::sigmoid;
 use crate::{Assignment, Gradients, Predictions, Truth};
 
-/// A loss of a batch: its three terms, already weighted and normalised, and the gradients of their sum.
+/// A loss of a batch, or of a group member's share of one: its three terms, already weighted and normalised, and the
+/// gradients of their sum. Normalisers are those of the whole batch, so that terms and gradients of shares add up to
+/// its.
 #[derive(Clone, Debug)]
 pub struct Loss {
     /// Varifocal or quality focal loss.
@@ -145,31 +148,44 @@ fn class_terms(
 /// The paper's loss: varifocal, 2 · GIoU, 0.25 · DFL; boxes weighted by the predicted confidence.
 ///
 /// An image with objects counts at least one positive; an image without counts none.
-pub fn paper(predictions: &Predictions, truths: &[Truth], assignments: &[Assignment]) -> Loss {
+pub fn paper(
+    predictions: &Predictions,
+    truths: &[Truth],
+    assignments: &[Assignment],
+    group: &dyn Group,
+) -> Loss {
     let counted = assignments
         .iter()
         .zip(truths)
         .map(|(assignment, truth)| if truth.boxes.is_empty() { 0 } else { assignment.positives().max(1) });
-    let count = counted.sum::<usize>().max(1) as f64;
-    first_generation(predictions, truths, assignments, count, |x, q| varifocal_logit(x, q.unwrap_or(0.0)))
+    let element = |x, q: Option<f64>| varifocal_logit(x, q.unwrap_or(0.0));
+    first_generation(predictions, truths, assignments, counted.sum(), element, group)
 }
 
 /// The loss of the ablation's Base: quality focal instead of varifocal, and every image counts at least one positive.
-pub fn base(predictions: &Predictions, truths: &[Truth], assignments: &[Assignment]) -> Loss {
-    let count: usize = assignments.iter().map(|assignment| assignment.positives().max(1)).sum();
-    first_generation(predictions, truths, assignments, count as f64, quality_focal)
+pub fn base(
+    predictions: &Predictions,
+    truths: &[Truth],
+    assignments: &[Assignment],
+    group: &dyn Group,
+) -> Loss {
+    let count = assignments.iter().map(|assignment| assignment.positives().max(1)).sum();
+    first_generation(predictions, truths, assignments, count, quality_focal, group)
 }
 
 fn first_generation(
     predictions: &Predictions,
     truths: &[Truth],
     assignments: &[Assignment],
-    count: f64,
+    count: usize,
     element: impl Fn(f64, Option<f64>) -> (f64, f64),
+    group: &dyn Group,
 ) -> Loss {
     let mut gradients = predictions.no_gradients();
     let positives = positives(predictions, assignments, |place, _| confidence(predictions, place));
-    let weight = positives.iter().map(|positive| positive.weight).sum::<f64>().max(1.0);
+    let mut normalisers = [count as f64, positives.iter().map(|positive| positive.weight).sum()];
+    group.sum(&mut normalisers);
+    let [count, weight] = normalisers.map(|sum| sum.max(1.0));
     let (bbox, dfl) = box_terms(predictions, truths, &positives, (2.0, 0.25), weight, &mut gradients);
     let targets = overlap_targets(predictions, truths, &positives);
     let cls = class_terms(predictions, &targets, count, &mut gradients, element);
@@ -197,11 +213,17 @@ fn score(predictions: &Predictions, place: usize, class: usize) -> (f64, f64, f6
 /// The second generation's loss: varifocal on probabilities, 2.5 · GIoU, 0.5 · DFL, all divided by the sum of qualities.
 ///
 /// A batch in which no cell learns anything, where the reference divides by zero, is divided by 1.
-pub fn second_generation(predictions: &Predictions, truths: &[Truth], assignments: &[Assignment]) -> Loss {
+pub fn second_generation(
+    predictions: &Predictions,
+    truths: &[Truth],
+    assignments: &[Assignment],
+    group: &dyn Group,
+) -> Loss {
     let mut gradients = predictions.no_gradients();
     let positives = positives(predictions, assignments, |_, quality| quality);
-    let sum: f64 = positives.iter().map(|positive| positive.weight).sum();
-    let normaliser = if sum > 0.0 { sum } else { 1.0 };
+    let mut sum = [positives.iter().map(|positive| positive.weight).sum()];
+    group.sum(&mut sum);
+    let normaliser = if sum[0] > 0.0 { sum[0] } else { 1.0 };
     let (bbox, dfl) = box_terms(predictions, truths, &positives, (2.5, 0.5), normaliser, &mut gradients);
 
     let mut targets = vec![None; predictions.images * predictions.anchors.len()];
