@@ -8,6 +8,7 @@ mod cross;
 mod kill;
 mod length;
 mod memory;
+mod mpi;
 mod page;
 mod wasm;
 
@@ -22,6 +23,7 @@ cargo xtask TASK
   asan       the engine's tests under the address sanitizer (minutes; a nightly toolchain)
   train      the tests of the network in training, which build burn first (minutes)
   train-kill kill -9 a training 50 times and compare what comes out with an uninterrupted one (minutes)
+  mpi        train as several processes and compare with one; kill one of them (minutes; an MPI and libclang)
   page       draw examples/page.png, the document page that the first command of the README detects on";
 
 fn main() -> Result<()> {
@@ -40,6 +42,7 @@ fn main() -> Result<()> {
         Some("asan") => memory::asan(),
         Some("train") => cargo(&["test", "--release", "--package", "picodet-train", "--features", "burn"]),
         Some("train-kill") => kill::run(),
+        Some("mpi") => mpi::run(),
         Some("page") => page::draw(),
         Some(task) => bail!("unknown task `{task}`\n{USAGE}"),
         None => {

@@ -186,3 +186,22 @@ fn converted_weights_run_forward_as_the_reference_does() {
         .fold(0.0, f32::max);
     assert!(largest < 1e-3, "boxes differ by {largest} pixels");
 }
+
+#[cfg(not(feature = "mpi"))]
+#[test]
+fn processes_that_were_started_together_without_mpi_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = folder.path().join("run");
+    let arguments = ["train", "v2_xs_320", "--data", "nowhere", "--output", text(&output)];
+    for name in ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"] {
+        let result = picodet(&arguments).env(name, "2").output().expect("the command runs");
+        let told = String::from_utf8(result.stderr).expect("text");
+        assert_eq!(result.status.code(), Some(2), "{told}");
+        assert!(told.contains("2 processes were started together") && told.lines().count() == 1, "{told}");
+        assert!(!output.exists());
+        // One process is none too many: what is said is about the data.
+        let result = picodet(&arguments).env(name, "1").output().expect("the command runs");
+        let told = String::from_utf8(result.stderr).expect("text");
+        assert!(told.contains("nowhere") && !told.contains("processes"), "{told}");
+    }
+}

@@ -215,3 +215,44 @@ fn detect_one(
     };
     Ok(detections.into_iter().filter_map(convert).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use picodet_train::group::{Alone, Threads};
+
+    use super::*;
+
+    #[test]
+    fn members_find_together_what_one_finds_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/page.png");
+        let (width, height) = {
+            let image = crate::open_image(page).expect("the page");
+            (image.width(), image.height())
+        };
+        let model = crate::default_model().expect("the model inside");
+        // Three pictures for two members; ids that are no places.
+        let images: Vec<_> = (0..3)
+            .map(|number| {
+                let file = format!("{number}.png");
+                std::fs::copy(page, folder.path().join(&file)).expect("a copy");
+                serde_json::json!({"id": 70 - 7 * number, "file_name": file, "width": width, "height": height})
+            })
+            .collect();
+        let classes = model.metadata.classes.iter().enumerate();
+        let categories: Vec<_> =
+            classes.map(|(place, name)| serde_json::json!({"id": 100 + place, "name": name})).collect();
+        let text = serde_json::json!({"images": images, "annotations": [], "categories": categories});
+        let path = folder.path().join("pages.json");
+        std::fs::write(&path, text.to_string()).expect("annotations");
+        let dataset = Dataset::open(&path, None).expect("a dataset");
+        let detect = |group: &dyn Group| {
+            detect_together(&model, &Options::default(), &dataset, 1, group).expect("detections")
+        };
+        let expected = detect(&Alone);
+        assert!(expected.len() >= 9, "{}", expected.len());
+        for found in [2, 4].into_iter().flat_map(|size| Threads::run(size, |group| detect(&*group))) {
+            assert_eq!(found, expected);
+        }
+    }
+}

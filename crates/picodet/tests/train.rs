@@ -1,75 +1,17 @@
 //! A run learns, goes on to the bit from where it stopped, and says what is wrong.
 
+mod shapes;
+
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use picodet::image::{Image, encode_png};
-use picodet::train::{DataPlaces, Request, Trainer, measure};
+use picodet::train::{Request, Trainer, measure};
+use picodet::training::InputSize;
 use picodet::training::journal::{Record, read};
-use picodet::training::random::{Purpose, Stream};
-use picodet::training::recipes::recipe;
 use picodet::training::run::{Ending, Event, RunOptions, files};
 use picodet::training::state::State;
-use picodet::training::{Experiment, InputSize};
-
-/// Writes so many pictures of discs and squares on noise as a COCO dataset.
-fn shapes(folder: &Path, count: usize) -> std::path::PathBuf {
-    const SIDE: usize = 128;
-    let mut images = Vec::new();
-    let mut annotations = Vec::new();
-    for number in 0..count {
-        let mut stream = Stream::new(11, Purpose::Image, number as u64, 0);
-        let mut image = Image::filled(SIDE, SIDE, [0; 3]);
-        for at in 0..SIDE * SIDE {
-            let grey = 90 + stream.index(40) as u8;
-            image.set_pixel(at % SIDE, at / SIDE, [grey, grey, grey]);
-        }
-        for place in 0..2 {
-            let class = stream.index(2);
-            let side = 24 + stream.index(24);
-            // One in the left half, one in the right.
-            let (left, top) = (place * 64 + stream.index(64 - side), stream.index(SIDE - side));
-            let colour = [[220, 60, 60], [60, 80, 230]][class];
-            for dy in 0..side {
-                for dx in 0..side {
-                    let (x, y) = (2 * dx as i64 + 1 - side as i64, 2 * dy as i64 + 1 - side as i64);
-                    if class == 1 || x * x + y * y <= (side * side) as i64 {
-                        image.set_pixel(left + dx, top + dy, colour);
-                    }
-                }
-            }
-            annotations.push(serde_json::json!({
-                "id": annotations.len() + 1, "image_id": number + 1, "category_id": class + 1,
-                "bbox": [left, top, side, side], "area": side * side, "iscrowd": 0,
-            }));
-        }
-        let file = format!("{number}.png");
-        std::fs::write(folder.join(&file), encode_png(&image)).expect("a picture");
-        images.push(serde_json::json!({"id": number + 1, "file_name": file, "width": SIDE, "height": SIDE}));
-    }
-    let categories =
-        [(1, "disc"), (2, "square")].map(|(id, name)| serde_json::json!({"id": id, "name": name}));
-    let path = folder.join("shapes.json");
-    let text = serde_json::json!({"images": images, "annotations": annotations, "categories": categories});
-    std::fs::write(&path, text.to_string()).expect("annotations");
-    path
-}
-
-fn request(data: &Path, experiment: Experiment, batch: usize) -> Request {
-    let places =
-        DataPlaces { data: data.to_path_buf(), split: None, validation: None, validation_split: None };
-    Request { experiment, places, weights: None, batch, seed: 5, frozen: Vec::new(), threads: 2 }
-}
-
-fn short(name: &str, epochs: usize, side: usize) -> Experiment {
-    let mut experiment = recipe(name).expect("a recipe");
-    experiment.epochs = epochs;
-    experiment.rate.epochs = epochs;
-    experiment.rate.warm_up = 20;
-    experiment.batch.sizes = vec![InputSize::Square(side)];
-    experiment
-}
+use shapes::{request, shapes, short};
 
 #[test]
 fn eight_images_are_learned_by_heart() {

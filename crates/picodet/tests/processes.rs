@@ -1,0 +1,322 @@
+//! A group trains the same network as one process with the whole batch. The groups here are threads; `cargo xtask mpi` does
+//! it with processes.
+
+mod shapes;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use picodet::graph::Weights;
+use picodet::train::{Trainer, measure};
+use picodet::training::group::{Alone, Group, Threads};
+use picodet::training::journal::{EpochRecord, Record, StepRecord, read};
+use picodet::training::run::{
+    self, Ending, Event, Network, OnNan, RunError, RunOptions, files, training_graph,
+};
+use picodet::training::state::State;
+use picodet::training::{CpuNetwork, Experiment, InputSize, Map, MapData};
+use shapes::{request, shapes, short};
+
+/// Images a batch: no group here divides it.
+const BATCH: usize = 5;
+/// Losses may differ by this share of themselves.
+///
+/// Shares change nothing but the order in which f32 numbers are added up. A network that has just begun enlarges that: on
+/// these runs the loss of the fourth step differs by 3e-5 between groups, and by 3e-4 when one process starts from weights
+/// that differ by 1e-7.
+const LOSS: f64 = 1e-3;
+/// How far two runs may come apart, as a share of the way that they have gone: between groups it is 3e-3, and 2e-2 with
+/// weights that differ by 1e-7 at first.
+const APART: f64 = 0.05;
+
+fn options(folder: &Path, group: Arc<dyn Group>) -> RunOptions {
+    RunOptions { evaluate_every: 1, workers: 2, group, ..RunOptions::new(folder) }
+}
+
+/// A run that is about to start, or to go on.
+fn trainer(data: &Path, folder: &Path, experiment: &Experiment, group: &dyn Group) -> Trainer {
+    if folder.join(files::CHECKPOINT).exists() {
+        return Trainer::resume(folder).expect("a run to go on with");
+    }
+    let trainer = Trainer::new(request(data, experiment.clone(), BATCH)).expect("a run");
+    if group.is_first() {
+        trainer.make_folder(folder).expect("a folder");
+    }
+    trainer
+}
+
+/// Trains as so many members; the state of each after it.
+fn train(size: usize, data: &Path, folder: &Path, experiment: &Experiment) -> Vec<State> {
+    let one = |group: Arc<dyn Group>| {
+        let mut trainer = trainer(data, folder, experiment, &*group);
+        let ending = trainer.run(&options(folder, group), "cpu", &mut |_| {});
+        assert_eq!(ending.expect("a run to the end"), Ending::Finished);
+        state_of(trainer)
+    };
+    if size == 1 { vec![one(Arc::new(Alone))] } else { Threads::run(size, |group| one(group)) }
+}
+
+/// A state but for the clock.
+fn state_of(trainer: Trainer) -> State {
+    let mut state = trainer.state;
+    state.progress.seconds = 0.0;
+    state
+}
+
+/// Members agree to the bit: that is what keeps them together.
+fn assert_equal(states: &[State]) {
+    assert!(states.iter().all(|state| state.to_bytes() == states[0].to_bytes()), "members differ");
+}
+
+fn journal(folder: &Path) -> (Vec<StepRecord>, Vec<EpochRecord>) {
+    let text = std::fs::read_to_string(folder.join(files::JOURNAL)).expect("a journal");
+    let (mut steps, mut epochs) = (Vec::new(), Vec::new());
+    for record in read(&text) {
+        match record {
+            Record::Step(record) => steps.push(record),
+            Record::Epoch(record) => epochs.push(record),
+        }
+    }
+    (steps, epochs)
+}
+
+/// The largest difference of the losses of the steps, as a share of the loss.
+fn loss_apart(found: &Path, expected: &Path) -> f64 {
+    let (found, expected) = (journal(found).0, journal(expected).0);
+    assert_eq!(found.len(), expected.len());
+    let pairs = found.iter().zip(&expected);
+    let differences = pairs.map(|(found, expected)| {
+        let of = |record: &StepRecord| (record.objects, record.rate, record.height, record.width);
+        assert_eq!(of(found), of(expected), "other batches");
+        let terms = |record: &StepRecord| [record.loss, record.loss_cls, record.loss_box, record.loss_dfl];
+        let off = terms(found).into_iter().zip(terms(expected)).map(|(a, b)| (a - b).abs());
+        off.fold(0.0, f64::max) / expected.loss
+    });
+    differences.fold(0.0, f64::max)
+}
+
+/// How far two runs from the same start have come apart, as a share of the way that the second has gone: of all learned
+/// parameters together, and of all running statistics together.
+fn apart(found: &Weights, expected: &Weights, start: &Weights) -> [f64; 2] {
+    let is_statistic = |name: &str| name.ends_with(".mean") || name.ends_with(".variance");
+    let distance = |statistics: bool, a: &Weights, b: &Weights| {
+        let chosen = a.keys().filter(|name| is_statistic(name) == statistics);
+        let pairs = chosen.flat_map(|name| a[name].data.iter().zip(&b[name].data));
+        pairs.map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>().sqrt()
+    };
+    [false, true].map(|kind| distance(kind, found, expected) / distance(kind, expected, start))
+}
+
+/// Short, with all that augmentation can do, sizes that change, gradients that are cut.
+fn experiment(name: &str) -> Experiment {
+    let mut experiment = short(name, 2, 96);
+    experiment.batch.sizes = vec![InputSize::Square(96), InputSize::Rectangle(64, 128)];
+    experiment.batch.augmentation =
+        ["crop", "flip 0.5", "distort", "mosaic 0.3", "hsv"].map(str::to_owned).to_vec();
+    experiment.optimiser.clip = Some(20.0);
+    experiment
+}
+
+#[test]
+fn any_number_of_members_trains_the_network_of_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = shapes(folder.path(), 10);
+    for name in ["legacy_s_320", "v2_xs_320", "ablation_1_base_416"] {
+        let experiment = experiment(name);
+        let start = Trainer::new(request(&data, experiment.clone(), BATCH)).expect("a run").state.weights;
+        let out = |size: usize| folder.path().join(format!("{name}_{size}"));
+        let alone = train(1, &data, &out(1), &experiment).remove(0);
+        assert_eq!(journal(&out(1)).0.len(), 4);
+        for size in [2, 3] {
+            let states = train(size, &data, &out(size), &experiment);
+            assert_equal(&states);
+            let written = State::read(&out(size).join(files::CHECKPOINT)).expect("a checkpoint");
+            assert_eq!(written.weights, states[0].weights);
+            let loss = loss_apart(&out(size), &out(1));
+            assert!(loss < LOSS, "{name}, {size} members: losses differ by {loss:.1e}");
+            let found = apart(&states[0].weights, &alone.weights, &start);
+            assert!(found.iter().all(|&found| found < APART), "{name}, {size} members: {found:?}");
+            // The images of an evaluation are shared, too: the same numbers as from one who looks at all.
+            let model = std::fs::read(out(size).join(files::LAST)).expect("a model");
+            let model = picodet::Model::from_bytes(&model).expect("a sound model");
+            let validation = Trainer::resume(&out(size)).expect("a run").validation;
+            let (map, map50) = measure(&model, &validation, 1).expect("a measure");
+            let last = journal(&out(size)).1.pop().expect("an epoch");
+            assert_eq!((last.map, last.map50), (Some(map), Some(map50)));
+        }
+    }
+}
+
+/// A network that can be told to fail, and need not have joined its group.
+struct Odd {
+    inner: CpuNetwork,
+    forwards: usize,
+    /// Gives a value that is no number at this forward, counted from 1.
+    breaks_at: usize,
+}
+
+impl Odd {
+    fn new(trainer: &Trainer, breaks_at: usize) -> Self {
+        let progress = &trainer.state.progress;
+        let variant = progress.experiment.variant().expect("a variant");
+        let graph = training_graph(&trainer.state, variant);
+        let inner = CpuNetwork::new(&graph, 1, &[], progress.seed, 0).expect("a network");
+        Self { inner, forwards: 0, breaks_at }
+    }
+}
+
+impl Network for Odd {
+    fn forward(&mut self, weights: &Weights, images: Map<'_>) -> Result<(), String> {
+        self.forwards += 1;
+        self.inner.forward(weights, images)
+    }
+
+    fn output(&mut self, name: &str) -> Option<MapData> {
+        let mut map = self.inner.output(name)?;
+        if self.forwards == self.breaks_at && name == "reg.1" {
+            map.data[0] = f32::NAN;
+        }
+        Some(map)
+    }
+
+    fn backward(&mut self, gradients: &[(String, Vec<f32>)]) -> Result<Weights, String> {
+        let mut gradients = self.inner.backward(gradients)?;
+        if self.forwards == self.breaks_at {
+            gradients.values_mut().next().expect("a gradient").data[0] = f32::NAN;
+        }
+        Ok(gradients)
+    }
+
+    fn statistics(&self) -> Vec<(String, Vec<f32>)> {
+        self.inner.statistics()
+    }
+}
+
+/// What the comparison above would say if members kept the statistics of their batch norms to themselves.
+#[test]
+fn the_comparison_sees_batch_norms_that_do_not_agree() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = shapes(folder.path(), 10);
+    let experiment = experiment("v2_xs_320");
+    let start = Trainer::new(request(&data, experiment.clone(), BATCH)).expect("a run").state.weights;
+    let (whole, shared) = (folder.path().join("whole"), folder.path().join("shared"));
+    let alone = train(1, &data, &whole, &experiment).remove(0);
+    let states = Threads::run(2, |group| {
+        let mut trainer = trainer(&data, &shared, &experiment, &*group);
+        let mut network = Odd::new(&trainer, usize::MAX);
+        let dataset = Arc::clone(&trainer.dataset);
+        let measure = &mut |_: &picodet::Model| Ok((0.0, 0.0));
+        let options = options(&shared, group);
+        run::run(&mut trainer.state, dataset, &mut network, &options, measure, &mut |_| {}).expect("a run");
+        trainer.state
+    });
+    let found = apart(&states[0].weights, &alone.weights, &start);
+    assert!(found.iter().all(|&found| found > 2.0 * APART), "{found:?}");
+    assert!(loss_apart(&shared, &whole) > 2.0 * LOSS);
+}
+
+/// A value that is no number at one member: what all return, how many steps were left out, their states.
+fn with_a_broken_step(folder: &Path, on_nan: OnNan) -> Vec<(Result<Ending, RunError>, usize, State)> {
+    let data = shapes(folder, 10);
+    let experiment = experiment("v2_xs_320");
+    let out = folder.join("run");
+    Threads::run(2, |group| {
+        let mut trainer = trainer(&data, &out, &experiment, &*group);
+        let breaks_at = if group.rank() == 1 { 3 } else { usize::MAX };
+        let mut network = Odd::new(&trainer, breaks_at);
+        network.inner.join(Arc::clone(&group) as Arc<dyn Group>, BATCH);
+        let dataset = Arc::clone(&trainer.dataset);
+        let mut notes = 0;
+        let measure = &mut |_: &picodet::Model| Ok((0.0, 0.0));
+        let options = RunOptions { on_nan, ..options(&out, group) };
+        let ending = run::run(&mut trainer.state, dataset, &mut network, &options, measure, &mut |event| {
+            notes += usize::from(matches!(event, Event::Note(_)));
+        });
+        (ending, notes, state_of(trainer))
+    })
+}
+
+#[test]
+fn a_value_that_is_no_number_at_one_member_stops_all_with_the_whole_batch_saved() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let results = with_a_broken_step(folder.path(), OnNan::Stop);
+    let problems: Vec<String> =
+        results.iter().map(|(ending, ..)| ending.as_ref().expect_err("no number").to_string()).collect();
+    assert_eq!(problems[0], problems[1]);
+    assert!(problems[0].starts_with("step 2: the map `reg.1` is not finite"), "{}", problems[0]);
+    let file = folder.path().join("run").join("non_finite_step_2.safetensors");
+    let bytes = std::fs::read(file).expect("the batch");
+    let (tensors, _) = picodet::weights::read_tensors(&bytes).expect("tensors");
+    assert_eq!(tensors["image"].shape[0], BATCH);
+}
+
+#[test]
+fn a_value_that_is_no_number_at_one_member_is_left_out_by_all() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let results = with_a_broken_step(folder.path(), OnNan::Skip);
+    for (ending, notes, state) in &results {
+        assert_eq!(*ending.as_ref().expect("a run to the end"), Ending::Finished);
+        assert_eq!(*notes, 1);
+        assert!(state.weights.values().flat_map(|tensor| &tensor.data).all(|value| value.is_finite()));
+    }
+    assert_eq!(results[0].2.to_bytes(), results[1].2.to_bytes());
+}
+
+#[test]
+fn a_signal_to_one_member_stops_all_and_another_number_of_them_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = shapes(folder.path(), 10);
+    let experiment = experiment("legacy_s_320");
+    let start = Trainer::new(request(&data, experiment.clone(), BATCH)).expect("a run").state.weights;
+    let (whole, stopped) = (folder.path().join("whole"), folder.path().join("stopped"));
+    let alone = train(1, &data, &whole, &experiment).remove(0);
+    let states = Threads::run(2, |group| {
+        let is_signalled = group.rank() == 1;
+        let mut trainer = trainer(&data, &stopped, &experiment, &*group);
+        let options = options(&stopped, group);
+        let ending = trainer.run(&options, "cpu", &mut |event| {
+            if let Event::Step(record) = event
+                && record.step == 1
+                && is_signalled
+            {
+                options.stop.store(15, Ordering::Relaxed);
+            }
+        });
+        assert_eq!(ending.expect("an ending"), Ending::Signal(15));
+        state_of(trainer)
+    });
+    assert_equal(&states);
+    assert_eq!(states[0].progress.step, 2);
+    let states = train(3, &data, &stopped, &experiment);
+    assert_equal(&states);
+    let loss = loss_apart(&stopped, &whole);
+    assert!(loss < LOSS, "losses differ by {loss:.1e}");
+    let found = apart(&states[0].weights, &alone.weights, &start);
+    assert!(found.iter().all(|&found| found < APART), "{found:?}");
+}
+
+#[test]
+fn groups_that_cannot_work_together_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = shapes(folder.path(), 10);
+    let experiment = experiment("v2_xs_320");
+    let refused = |size: usize, seed: fn(usize) -> u64, device: &'static str| -> Vec<String> {
+        Threads::run(size, |group| {
+            let mut request = request(&data, experiment.clone(), 2);
+            request.seed = seed(group.rank());
+            let mut trainer = Trainer::new(request).expect("a run");
+            let options = options(folder.path(), group);
+            trainer.run(&options, device, &mut |_| {}).expect_err("a refusal").to_string()
+        })
+    };
+    for problem in refused(3, |_| 5, "cpu") {
+        assert!(problem.contains("2 images is too small for 3 processes"), "{problem}");
+    }
+    for problem in refused(2, |rank| rank as u64, "cpu") {
+        assert!(problem.contains("process 1 starts from other"), "{problem}");
+    }
+    for problem in refused(2, |_| 5, "flex") {
+        assert!(problem.contains("on cpu only"), "{problem}");
+    }
+}
