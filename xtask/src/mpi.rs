@@ -10,10 +10,10 @@ use picodet_testing::shared_path;
 /// The program to test instead of one built here; it must have been built with the feature `mpi`.
 const PROGRAM: &str = "PICODET_PROGRAM";
 /// Losses may differ by this share, and weights by this share of the way that they have gone since the first step. Shares
-/// of a batch add f32 numbers in another order, which a network that has just begun enlarges; processes that do not agree
-/// on their batch norms differ by the whole way.
-const LOSS: f64 = 1e-3;
-const APART: f64 = 0.05;
+/// of a batch add f32 numbers in another order, which a network that has just begun enlarges with every step; steps are few
+/// and small here. Processes that do not agree on their batch norms come apart by the whole way.
+const LOSS: f64 = 1e-4;
+const APART: f64 = 0.1;
 /// Longest time in which processes must end with one that failed.
 const END: Duration = Duration::from_secs(30);
 
@@ -67,7 +67,7 @@ fn finish(command: &mut Command) -> Result<()> {
 
 /// Two and three processes train what one trains; no number of them divides the batch.
 fn equal(data: &Path, folder: &Path) -> Result<()> {
-    let few = ["--batch", "35", "--epochs", "1", "--sizes", "96x96,64x128"];
+    let few = ["--batch", "35", "--epochs", "1", "--sizes", "128x128,96x160", "--rate", "0.0005"];
     let (first, whole) = (folder.join("first"), folder.join("one"));
     finish(&mut train(1, data, &first, &[&few[..], &["--time-limit", "0"]].concat()))?;
     finish(&mut train(1, data, &whole, &few))?;
@@ -181,7 +181,8 @@ fn killed(data: &Path, folder: &Path) -> Result<()> {
         let (status, time) = wait(child)?;
         ensure!(!status.success(), "mpirun says that all went well");
         let left = |process: &&u32| {
-            std::fs::read_to_string(format!("/proc/{process}/cmdline")).is_ok_and(|line| line.contains("train"))
+            std::fs::read_to_string(format!("/proc/{process}/cmdline"))
+                .is_ok_and(|line| line.contains("train"))
         };
         ensure!(!processes.iter().any(|process| left(&process)), "a process is left");
         let mut resume = picodet(2);

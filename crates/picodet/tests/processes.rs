@@ -19,16 +19,17 @@ use picodet::training::{CpuNetwork, Experiment, InputSize, Map, MapData};
 use shapes::{request, shapes, short};
 
 /// Images a batch: no group here divides it.
-const BATCH: usize = 5;
-/// Losses may differ by this share of themselves.
+const BATCH: usize = 7;
+/// Losses may differ by this share of themselves, running statistics and weights by these shares of the way that they have
+/// gone.
 ///
-/// Shares change nothing but the order in which f32 numbers are added up. A network that has just begun enlarges that: on
-/// these runs the loss of the fourth step differs by 3e-5 between groups, and by 3e-4 when one process starts from weights
-/// that differ by 1e-7.
-const LOSS: f64 = 1e-3;
-/// How far two runs may come apart, as a share of the way that they have gone: between groups it is 3e-3, and 2e-2 with
-/// weights that differ by 1e-7 at first.
-const APART: f64 = 0.05;
+/// Members change nothing but the order in which f32 numbers are added up. A network that has just begun enlarges that, and
+/// more with every step, so steps are few and small here. Between groups 8e-6, 1e-4 and 0.04 were found; 2e-6, 3e-5 and 0.1
+/// between two runs of one process whose weights differ by 1e-7 at first; 1e-2, 0.15 and 1.3 with batch norms that each
+/// member measures for itself.
+const LOSS: f64 = 1e-4;
+const STATISTICS: f64 = 1e-3;
+const WEIGHTS: f64 = 0.1;
 
 fn options(folder: &Path, group: Arc<dyn Group>) -> RunOptions {
     RunOptions { evaluate_every: 1, workers: 2, group, ..RunOptions::new(folder) }
@@ -108,20 +109,26 @@ fn apart(found: &Weights, expected: &Weights, start: &Weights) -> [f64; 2] {
     [false, true].map(|kind| distance(kind, found, expected) / distance(kind, expected, start))
 }
 
+/// Whether two runs have gone the same way.
+fn are_one([weights, statistics]: [f64; 2]) -> bool {
+    weights < WEIGHTS && statistics < STATISTICS
+}
+
 /// Short, with all that augmentation can do, sizes that change, gradients that are cut.
 fn experiment(name: &str) -> Experiment {
-    let mut experiment = short(name, 2, 96);
-    experiment.batch.sizes = vec![InputSize::Square(96), InputSize::Rectangle(64, 128)];
+    let mut experiment = short(name, 2, 128);
+    experiment.batch.sizes = vec![InputSize::Square(128), InputSize::Rectangle(96, 160)];
     experiment.batch.augmentation =
         ["crop", "flip 0.5", "distort", "mosaic 0.3", "hsv"].map(str::to_owned).to_vec();
     experiment.optimiser.clip = Some(20.0);
+    experiment.rate.base *= 0.01;
     experiment
 }
 
 #[test]
 fn any_number_of_members_trains_the_network_of_one() {
     let folder = tempfile::tempdir().expect("a folder");
-    let data = shapes(folder.path(), 10);
+    let data = shapes(folder.path(), 14);
     for name in ["legacy_s_320", "v2_xs_320", "ablation_1_base_416"] {
         let experiment = experiment(name);
         let start = Trainer::new(request(&data, experiment.clone(), BATCH)).expect("a run").state.weights;
@@ -136,7 +143,7 @@ fn any_number_of_members_trains_the_network_of_one() {
             let loss = loss_apart(&out(size), &out(1));
             assert!(loss < LOSS, "{name}, {size} members: losses differ by {loss:.1e}");
             let found = apart(&states[0].weights, &alone.weights, &start);
-            assert!(found.iter().all(|&found| found < APART), "{name}, {size} members: {found:?}");
+            assert!(are_one(found), "{name}, {size} members: {found:?}");
             // The images of an evaluation are shared, too: the same numbers as from one who looks at all.
             let model = std::fs::read(out(size).join(files::LAST)).expect("a model");
             let model = picodet::Model::from_bytes(&model).expect("a sound model");
@@ -197,7 +204,7 @@ impl Network for Odd {
 #[test]
 fn the_comparison_sees_batch_norms_that_do_not_agree() {
     let folder = tempfile::tempdir().expect("a folder");
-    let data = shapes(folder.path(), 10);
+    let data = shapes(folder.path(), 14);
     let experiment = experiment("v2_xs_320");
     let start = Trainer::new(request(&data, experiment.clone(), BATCH)).expect("a run").state.weights;
     let (whole, shared) = (folder.path().join("whole"), folder.path().join("shared"));
@@ -212,13 +219,13 @@ fn the_comparison_sees_batch_norms_that_do_not_agree() {
         trainer.state
     });
     let found = apart(&states[0].weights, &alone.weights, &start);
-    assert!(found.iter().all(|&found| found > 2.0 * APART), "{found:?}");
-    assert!(loss_apart(&shared, &whole) > 2.0 * LOSS);
+    assert!(found[0] > 5.0 * WEIGHTS && found[1] > 5.0 * STATISTICS, "{found:?}");
+    assert!(loss_apart(&shared, &whole) > 5.0 * LOSS);
 }
 
 /// A value that is no number at one member: what all return, how many steps were left out, their states.
 fn with_a_broken_step(folder: &Path, on_nan: OnNan) -> Vec<(Result<Ending, RunError>, usize, State)> {
-    let data = shapes(folder, 10);
+    let data = shapes(folder, 14);
     let experiment = experiment("v2_xs_320");
     let out = folder.join("run");
     Threads::run(2, |group| {
@@ -266,7 +273,7 @@ fn a_value_that_is_no_number_at_one_member_is_left_out_by_all() {
 #[test]
 fn a_signal_to_one_member_stops_all_and_another_number_of_them_goes_on() {
     let folder = tempfile::tempdir().expect("a folder");
-    let data = shapes(folder.path(), 10);
+    let data = shapes(folder.path(), 14);
     let experiment = experiment("legacy_s_320");
     let start = Trainer::new(request(&data, experiment.clone(), BATCH)).expect("a run").state.weights;
     let (whole, stopped) = (folder.path().join("whole"), folder.path().join("stopped"));
@@ -293,13 +300,13 @@ fn a_signal_to_one_member_stops_all_and_another_number_of_them_goes_on() {
     let loss = loss_apart(&stopped, &whole);
     assert!(loss < LOSS, "losses differ by {loss:.1e}");
     let found = apart(&states[0].weights, &alone.weights, &start);
-    assert!(found.iter().all(|&found| found < APART), "{found:?}");
+    assert!(are_one(found), "{found:?}");
 }
 
 #[test]
 fn groups_that_cannot_work_together_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
-    let data = shapes(folder.path(), 10);
+    let data = shapes(folder.path(), 14);
     let experiment = experiment("v2_xs_320");
     let refused = |size: usize, seed: fn(usize) -> u64, device: &'static str| -> Vec<String> {
         Threads::run(size, |group| {
