@@ -11,8 +11,9 @@ use picodet_testing::shared_path;
 const PROGRAM: &str = "PICODET_PROGRAM";
 /// Losses may differ by this share, and weights by this share of the way that they have gone since the first step. Shares
 /// of a batch add f32 numbers in another order, which a network that has just begun enlarges with every step; steps are few
-/// and small here. Processes that do not agree on their batch norms come apart by the whole way.
-const LOSS: f64 = 1e-4;
+/// and small here: 4e-5 and 6e-4 were found. Processes that do not agree on their batch norms differ in their losses by
+/// 1e-2 and come apart by the whole way.
+const LOSS: f64 = 1e-3;
 const APART: f64 = 0.1;
 /// Longest time in which processes must end with one that failed.
 const END: Duration = Duration::from_secs(30);
