@@ -31,6 +31,8 @@ struct Lowering<'a> {
     isa: Isa,
     workers: usize,
     precision: Precision,
+    /// Convolutions with none between them and an output: what they round, nobody evens out.
+    predicts: Vec<bool>,
     /// For the last node of a fused convolution.
     fused: Vec<Option<Fused>>,
     /// Nodes that a later one makes on the way.
@@ -61,6 +63,7 @@ pub(crate) fn lower(
         isa,
         workers,
         precision,
+        predicts: predictions(graph),
         fused: vec![None; count],
         inner: vec![false; count],
         folded_scale: vec![false; count],
@@ -97,6 +100,24 @@ pub(crate) fn lower(
     let outputs =
         outputs.map(|out| (out.name.clone(), graph.node(out.node).shape.resolve(input_size))).collect();
     Schedule { isa, workers, buffers, steps, outputs, zeros, arena: zeros + row.max(16) }
+}
+
+/// For each node, whether it is a convolution that an output shows without another one between.
+fn predictions(graph: &Graph) -> Vec<bool> {
+    let mut predicts = vec![false; graph.nodes.len()];
+    let mut seen = vec![false; graph.nodes.len()];
+    let mut open: Vec<usize> = graph.outputs.iter().map(|output| output.node.0).collect();
+    while let Some(index) = open.pop() {
+        if std::mem::replace(&mut seen[index], true) {
+            continue;
+        }
+        let node = &graph.nodes[index];
+        predicts[index] = matches!(node.op, Op::Convolution(_));
+        if !predicts[index] {
+            open.extend(node.inputs.iter().map(|input| input.0));
+        }
+    }
+    predicts
 }
 
 fn is_depthwise(op: &Convolution, in_channels: usize) -> bool {
@@ -309,7 +330,7 @@ impl Lowering<'_> {
                 let from = self.value(node.inputs[0]);
                 let at = |k: usize, n: usize| weight[k * out_features + n];
                 let first = self.take(index, out_features);
-                self.pointwise(index, &from, None, out_features, &at, &bias, None, None, first);
+                self.pointwise(index, index, &from, None, out_features, &at, &bias, None, None, first);
                 view((first..first + out_features).collect())
             }
             Op::Convolution(_) | Op::Add | Op::Activation(_) | Op::MaxPool if self.fused[index].is_some() => {
@@ -402,7 +423,7 @@ impl Lowering<'_> {
             if fits { (contiguous, act) } else { (None, addend.as_ref().map_or(act, |_| None)) };
         if is_pointwise(&op) {
             let at = |k: usize, n: usize| weight[n * in_channels + k];
-            self.pointwise(index, &from, scale, channels, &at, &bias, with, then, first);
+            self.pointwise(index, convolution, &from, scale, channels, &at, &bias, with, then, first);
         } else {
             let (in_group, out_group) = (in_channels / op.groups, channels / op.groups);
             for group in 0..op.groups {
@@ -429,11 +450,12 @@ impl Lowering<'_> {
         result
     }
 
-    /// `at(k, n)` is the weight from input channel `k` to output channel `n`.
+    /// `index` is the last node that the step makes, `convolution` the first one; `at(k, n)` is the weight from input channel `k` to output channel `n`.
     #[allow(clippy::too_many_arguments)]
     fn pointwise(
         &mut self,
         index: usize,
+        convolution: usize,
         from: &View,
         scale: Option<View>,
         columns: usize,
@@ -449,7 +471,8 @@ impl Lowering<'_> {
         let k = order.len();
         let size = (from.height, from.width);
         // A single cell, as in squeeze-excite, is no work that 16 bits would make shorter.
-        let weights = if self.precision == Precision::Bf16 && size != (1, 1) {
+        let narrow = self.precision == Precision::Bf16 && size != (1, 1) && !self.predicts[convolution];
+        let weights = if narrow {
             self.pairs(
                 index,
                 &order,
