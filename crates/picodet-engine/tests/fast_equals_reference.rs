@@ -149,8 +149,7 @@ fn sixteen_bits_follow_the_reference() {
                     panic!("{name} does not run")
                 };
                 for ((output, found), (_, expected)) in found.iter().zip(&expected) {
-                    let expected: Vec<f32> = expected.data.iter().map(|&value| value as f32).collect();
-                    let likeness = correlation(&found.data, &expected);
+                    let likeness = correlation(&found.data, &expected.data);
                     if likeness.is_nan() || likeness < 0.97 {
                         wrong.push(format!(
                             "{name} {isa} {threads} threads {output}: correlation {likeness:.4}"

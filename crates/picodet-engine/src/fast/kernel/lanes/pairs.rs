@@ -112,8 +112,8 @@ mod tests {
             (-2.5, -2.5),
             (0.0, 0.0),
             (-0.0, -0.0),
-            (1.003_906_25, 1.0), // half way between 1 and 1 + 2^-7: the even one
-            (1.011_718_75, 1.015_625),
+            (1.0 + 1.0 / 256.0, 1.0), // half way between 1 and 1 + 2^-7: the even one
+            (1.0 + 3.0 / 256.0, 1.015_625),
             (1.004, 1.007_812_5),
             (f32::MAX, f32::INFINITY),
             (f32::INFINITY, f32::INFINITY),
