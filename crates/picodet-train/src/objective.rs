@@ -98,7 +98,8 @@ impl Objective {
     }
 
     /// Judges a batch by the maps that `output` gives for the names of [`Objective::graph`]'s outputs; `strides` are those
-    /// of the levels in pixels of the network input. The batch may be a member's share of that of a group.
+    /// of the levels in pixels of the network input. The batch may be a member's share of that of a group. Images are assigned
+    /// on so many `threads`, which changes no number.
     pub fn judge(
         &self,
         mut output: impl FnMut(&str) -> Option<MapData>,
@@ -106,6 +107,7 @@ impl Objective {
         truths: &[Truth],
         epoch: usize,
         group: &dyn Group,
+        threads: usize,
     ) -> Judged {
         let mut read = |kind: &str| -> Vec<MapData> {
             (0..strides.len()).filter_map(|level| output(&format!("{kind}.{level}"))).collect()
@@ -120,7 +122,7 @@ impl Objective {
             })
             .collect();
         let predictions = Predictions::new(&levels);
-        let assignments = self.assign(&predictions, truths, epoch);
+        let assignments = self.assign(&predictions, truths, epoch, threads);
         let loss = match self.loss {
             LossKind::Paper => paper(&predictions, truths, &assignments, group),
             LossKind::Base => base(&predictions, truths, &assignments, group),
@@ -137,8 +139,14 @@ impl Objective {
         Judged { loss, assignments, predictions, gradients }
     }
 
-    /// Images are independent: each is assigned on a thread of its own.
-    fn assign(&self, predictions: &Predictions, truths: &[Truth], epoch: usize) -> Vec<Assignment> {
+    /// Images are independent: each thread takes its share of them.
+    fn assign(
+        &self,
+        predictions: &Predictions,
+        truths: &[Truth],
+        epoch: usize,
+        threads: usize,
+    ) -> Vec<Assignment> {
         let one = |image: usize, truth: &Truth| match self.assigner {
             Assigner::SimOta { cost, lambda } => SimOta { cost, lambda }.assign(predictions, image, truth),
             Assigner::Atss => loader_atss(&predictions.anchors, truth),
@@ -149,19 +157,56 @@ impl Objective {
                 task_aligned(predictions, &scores(predictions, image), image, truth)
             }
         };
+        let of = |from: usize, part: &[Truth]| -> Vec<Assignment> {
+            part.iter().enumerate().map(|(index, truth)| one(from + index, truth)).collect()
+        };
+        let share = truths.len().div_ceil(threads.max(1)).max(1);
+        let (first, rest) = truths.split_at(share.min(truths.len()));
         std::thread::scope(|scope| {
-            let half = truths.len().div_ceil(2);
-            let of = |from: usize, part: &[Truth]| -> Vec<Assignment> {
-                part.iter().enumerate().map(|(index, truth)| one(from + index, truth)).collect()
-            };
-            let (first, second) = truths.split_at(half);
-            let other = scope.spawn(move || of(half, second));
+            let of = &of;
+            let parts = rest.chunks(share).enumerate();
+            let others: Vec<_> =
+                parts.map(|(index, part)| scope.spawn(move || of((index + 1) * share, part))).collect();
             let mut assignments = of(0, first);
-            match other.join() {
-                Ok(others) => assignments.extend(others),
-                Err(panic) => std::panic::resume_unwind(panic),
+            for other in others {
+                match other.join() {
+                    Ok(others) => assignments.extend(others),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
             }
             assignments
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_number_of_threads_judges_alike() {
+        let strides = [8, 16];
+        let noise = |count: usize| (0..count).map(|i| ((i * 7919) % 2003) as f32 / 400.0 - 2.5).collect();
+        let output = |name: &str| {
+            let channels = if name.starts_with("cls") { 3 } else { 32 };
+            let side = if name.ends_with('0') { 12 } else { 6 };
+            let data = noise(5 * channels * side * side);
+            (!name.starts_with("align")).then_some(MapData { shape: [5, channels, side, side], data })
+        };
+        let truth = |image: usize| Truth {
+            boxes: vec![[4.0 + image as f64, 8.0, 60.0, 70.0 + image as f64], [30.0, 20.0, 90.0, 88.0]],
+            classes: vec![image % 3, 2],
+        };
+        let truths: Vec<Truth> = (0..5).map(truth).collect();
+        let assigner = Assigner::SimOta { cost: SimOtaCost::Modified, lambda: 6.0 };
+        let objective = Objective { assigner, loss: LossKind::Paper };
+        let judge = |threads: usize| objective.judge(output, &strides, &truths, 0, threads);
+        let expected = judge(1);
+        assert!(expected.assignments.iter().all(|assignment| assignment.positives() > 1));
+        for threads in [0, 2, 3, 5, 9] {
+            let found = judge(threads);
+            assert_eq!(found.assignments, expected.assignments, "{threads} threads");
+            assert_eq!(found.gradients, expected.gradients, "{threads} threads");
+        }
     }
 }

@@ -289,7 +289,8 @@ pub fn run(
         let failed = |problem: String| RunError::Network { step, problem };
         network.forward(&state.weights, batch.map()).map_err(failed)?;
         let forward_done = Instant::now();
-        let judged = objective.judge(|name| network.output(name), &strides, &batch.truths, epoch, group);
+        let (output, threads) = (|name: &str| network.output(name), state.progress.threads);
+        let judged = objective.judge(output, &strides, &batch.truths, epoch, group, threads);
         let judge = forward_done.elapsed();
         let mut gradients = network.backward(&judged.gradients).map_err(failed)?;
         gradients.retain(|name, _| !is_frozen(&state.progress.frozen, name));

@@ -11,13 +11,15 @@ use serde::{Deserialize, Serialize};
 use crate::{Experiment, Momentum, MovingAverage};
 
 /// The version of checkpoints that is written and read.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Before the names of each kind of tensor.
 const WEIGHT: &str = "weight/";
 const AVERAGE: &str = "average/";
 const VELOCITY: &str = "velocity/";
-/// The metadata key of the rest.
+/// The metadata key of the progress.
 const KEY: &str = "picodet.checkpoint";
+/// The metadata key of the moving average's counters.
+const AVERAGE_KEY: &str = "picodet.average";
 
 /// What is known beside the tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,32 +52,28 @@ pub struct Progress {
     pub licence: String,
     /// Threads that computed the gradients; another number may round differently.
     pub threads: usize,
-    average_steps: usize,
-    average_applied: usize,
-    average_last_decay: f64,
 }
 
-/// What a new [`Progress`] starts from.
-#[derive(Clone, Debug)]
-pub struct Start {
-    /// As in [`Progress`].
-    pub seed: u64,
-    /// As in [`Progress`].
-    pub batch: usize,
-    /// As in [`Progress`].
-    pub images: usize,
-    /// As in [`Progress`].
-    pub data: String,
-    /// As in [`Progress`].
-    pub classes: Vec<String>,
-    /// As in [`Progress`].
-    pub frozen: Vec<String>,
-    /// As in [`Progress`].
-    pub origin: String,
-    /// As in [`Progress`].
-    pub licence: String,
-    /// As in [`Progress`].
-    pub threads: usize,
+impl Progress {
+    /// Before the first step of an experiment, with nothing known about data and weights.
+    pub fn new(experiment: Experiment) -> Self {
+        Self {
+            format: FORMAT,
+            step: 0,
+            seed: 0,
+            batch: experiment.batch.images,
+            images: 0,
+            data: String::new(),
+            classes: Vec::new(),
+            frozen: Vec::new(),
+            experiment,
+            best: None,
+            seconds: 0.0,
+            origin: String::new(),
+            licence: String::new(),
+            threads: 1,
+        }
+    }
 }
 
 /// The state of a run.
@@ -114,28 +112,8 @@ pub enum CheckpointError {
 
 impl State {
     /// A run before its first step.
-    pub fn new(experiment: Experiment, start: Start, weights: Weights) -> Self {
-        let Start { seed, batch, images, data, classes, frozen, origin, licence, threads } = start;
-        let (momentum, average) = (experiment.momentum(), experiment.moving_average());
-        let progress = Progress {
-            format: FORMAT,
-            step: 0,
-            seed,
-            batch,
-            images,
-            data,
-            classes,
-            frozen,
-            experiment,
-            best: None,
-            seconds: 0.0,
-            origin,
-            licence,
-            threads,
-            average_steps: 0,
-            average_applied: 0,
-            average_last_decay: 0.0,
-        };
+    pub fn new(progress: Progress, weights: Weights) -> Self {
+        let (momentum, average) = (progress.experiment.momentum(), progress.experiment.moving_average());
         Self { progress, weights, momentum, average }
     }
 
@@ -149,14 +127,12 @@ impl State {
         self.weights.iter().for_each(|(name, tensor)| add(WEIGHT, name, &tensor.data));
         self.average.values.iter().for_each(|(name, data)| add(AVERAGE, name, data));
         self.momentum.velocity.iter().for_each(|(name, data)| add(VELOCITY, name, data));
-        let progress = Progress {
-            average_steps: self.average.steps,
-            average_applied: self.average.applied,
-            average_last_decay: self.average.last_decay,
-            ..self.progress.clone()
-        };
-        let text = serde_json::to_string(&progress).unwrap_or_default();
-        write_tensors(&tensors, &BTreeMap::from([(KEY.to_owned(), text)]))
+        let progress = serde_json::to_string(&self.progress).unwrap_or_default();
+        let average = serde_json::to_string(&self.average.counters).unwrap_or_default();
+        write_tensors(
+            &tensors,
+            &BTreeMap::from([(KEY.to_owned(), progress), (AVERAGE_KEY.to_owned(), average)]),
+        )
     }
 
     /// Writes a checkpoint: the file is either the old or the new one, whatever happens.
@@ -191,9 +167,8 @@ impl State {
         let graph: Graph = variant.architecture.graph(progress.classes.len());
         let mut momentum = progress.experiment.momentum();
         let mut average = progress.experiment.moving_average();
-        average.steps = progress.average_steps;
-        average.applied = progress.average_applied;
-        average.last_decay = progress.average_last_decay;
+        let counters = entries.get(AVERAGE_KEY).ok_or("the counters of the moving average are missing")?;
+        average.counters = serde_json::from_str(counters).map_err(|error| error.to_string())?;
         let mut weights = Weights::new();
         for (name, tensor) in tensors {
             if let Some(name) = name.strip_prefix(AVERAGE) {
@@ -214,7 +189,7 @@ impl State {
         if let Some((name, _)) = states.find(|(name, data)| !fits(name, data)) {
             return Err(format!("the state of `{name}` does not fit its weight"));
         }
-        if average.steps > 0 && average.values.len() != weights.len() {
+        if average.counters.steps > 0 && average.values.len() != weights.len() {
             return Err("the moving average is not complete".to_owned());
         }
         Ok(Self { progress, weights, momentum, average })
@@ -232,7 +207,7 @@ mod tests {
         let experiment = Experiment::from_toml(text).expect("a sound experiment");
         let graph = experiment.variant().expect("a variant").architecture.graph(2);
         let weights = initial_weights(&graph, 3);
-        let start = Start {
+        let progress = Progress {
             seed: 3,
             batch: 8,
             images: 20,
@@ -242,8 +217,9 @@ mod tests {
             origin: "nowhere".to_owned(),
             licence: "none".to_owned(),
             threads: 2,
+            ..Progress::new(experiment)
         };
-        let mut state = State::new(experiment, start, weights);
+        let mut state = State::new(progress, weights);
         let gradients: Weights =
             state.weights.iter().map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
         state.momentum.step(&graph, &mut state.weights, &gradients, 0.1);

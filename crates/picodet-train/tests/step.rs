@@ -159,8 +159,8 @@ fn whole_step_on(
         let shape: [usize; 4] = image.shape.as_slice().try_into().expect("four axes");
         network.forward(&weights, Map { shape, data: &image.data }).expect("a forward");
         // Late in training: the second generation's assigner is the task-aligned one.
-        let judged =
-            objective.judge(|name| network.output(name), &architecture.strides(), &truths, 100, &Alone);
+        let output = |name: &str| network.output(name);
+        let judged = objective.judge(output, &architecture.strides(), &truths, 100, &Alone, 2);
         let gradients = network.backward(&judged.gradients).expect("a backward");
         let (loss, assignments) = (judged.loss, judged.assignments);
         let expected = log["log"][index]["losses"]["loss"].as_f64()?;

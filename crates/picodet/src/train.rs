@@ -12,7 +12,7 @@ use picodet_train::group::{Alone, Group};
 use picodet_train::loader::{Batches, data_digest};
 use picodet_train::run::{self, Ending, Event, Network, RunOptions, files, training_graph};
 use picodet_train::sampler::Sampler;
-use picodet_train::state::{CheckpointError, Start, State};
+use picodet_train::state::{CheckpointError, Progress, State};
 use picodet_train::transfer::{Transfer, TransferError, initial_weights, transfer};
 use picodet_train::{CpuNetwork, Experiment, ExperimentError};
 use picodet_weights::write_atomically;
@@ -117,7 +117,7 @@ impl Trainer {
         let (dataset, validation) = open(&places)?;
         let classes: Vec<String> = dataset.classes.iter().map(|class| class.name.clone()).collect();
         let variant = experiment.variant()?;
-        let start = Start {
+        let progress = Progress {
             seed,
             batch,
             images: dataset.images.len(),
@@ -130,9 +130,10 @@ impl Trainer {
             },
             licence: from.as_ref().map_or("unknown", |model| &model.metadata.licence).to_owned(),
             threads,
+            ..Progress::new(experiment)
         };
         let graph = picodet_detect::graph_of(&variant.architecture, classes.len(), false);
-        let mut state = State::new(experiment, start, initial_weights(&graph, seed));
+        let mut state = State::new(progress, initial_weights(&graph, seed));
         let mut taken = None;
         if let Some(model) = &from {
             let batch = measuring_batch(&state, &dataset, model.metadata.input_size)?;
@@ -317,6 +318,7 @@ pub fn overfit(trainer: &Trainer, time: Duration) -> Result<[f64; 2], TrainError
             &batch.truths,
             usize::MAX,
             &Alone,
+            progress.threads,
         );
         losses.push(judged.loss.total());
         let gradients = network.backward(&judged.gradients).map_err(TrainError::Network)?;
