@@ -1,81 +1,79 @@
-"""Forward and backward of the paper's S in PyTorch and here, in turns, and the ratio.
+"""Training steps of the paper's S here and in PyTorch: first checked, then timed in turns, each in its own process.
 
-    compare.py STEP [--batch 8] [--size 320] [--threads 1] [--rounds 5] [--iterations 3]
+    compare.py STEP [--batch 8] [--size 320] [--threads 1 2] [--rounds 5] [--iterations 5]
 
-STEP is the built example `step` of picodet-gradient. Processor time is compared: on a machine that does other work,
-the clock measures that work too.
+STEP is the built example `whole_step` of picodet-train. A step is forward, assignment and loss, backward, and the optimiser.
 """
 
 import argparse
-import re
-import resource
+import json
+import pathlib
 import statistics
 import subprocess
-import time
+import sys
+import tempfile
 
 import torch
 
-from network import PicoDetS
+HERE = pathlib.Path(__file__).parent
+PARTS = ["forward", "judge", "backward", "optimiser", "wall", "cpu"]
+# Largest accepted differences of a step whose activations are smooth.
+ALLOWED = {"loss": 1e-4, "positives": 0, "gradients": 1e-3, "weights": 1e-5}
+OURS = "picodet"
+LAYOUTS = {"PyTorch NCHW": "nchw", "PyTorch channels last": "nhwc"}
 
 
-class Torch:
-    def __init__(self, layout, batch, size):
-        torch.manual_seed(0)
-        self.net = PicoDetS().train().to(memory_format=layout)
-        self.image = torch.randn(batch, 3, size, size).to(memory_format=layout)
-        self.gradients = [0.01 * torch.randn_like(out) for out in self.net(self.image)]
-        self.step()
-
-    def step(self):
-        self.net.zero_grad(set_to_none=True)
-        wall, cpu = time.perf_counter(), time.process_time()
-        outputs = self.net(self.image)
-        middle = time.process_time()
-        torch.autograd.backward(outputs, self.gradients)
-        end = time.process_time()
-        return [1e3 * value for value in (middle - cpu, end - middle, end - cpu, time.perf_counter() - wall)]
+def run(*command):
+    return subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True).stdout
 
 
-def ours(step, batch, size, threads, iterations):
-    command = [step, "legacy_s_320", *map(str, [batch, size, threads, iterations])]
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    forward, backward = re.findall(r"(?:forward|backward) .*? wall ([\d.]+) ms CPU", text.splitlines()[0])
-    wall, cpu = re.search(r"both: ([\d.]+) ms wall, ([\d.]+) ms CPU", text).groups()
-    memory = re.search(r"peak RSS (\d+) MiB", text).group(1)
-    return [float(value) for value in (forward, backward, cpu, wall)], int(memory)
+def check(args, folder):
+    """The file of the network as it is, after the differences of both kinds have been printed."""
+    for kind in [["--smooth"], []]:
+        file = folder / f"step{len(kind)}.safetensors"
+        run(args.step, "legacy_s_320", args.batch, args.size, 1, 1, "--write", file, *kind)
+        found = json.loads(run(sys.executable, HERE / "step.py", file, "check"))
+        print("smooth activations:" if kind else "the network as it is:")
+        for layout, differences in found.items():
+            print(f"  {layout}: " + ", ".join(f"{name} {value:.1e}" for name, value in differences.items()))
+            limits = ALLOWED if kind else {name: ALLOWED[name] for name in ["loss", "positives"]}
+            if any(not abs(differences[name]) <= limit for name, limit in limits.items()):
+                sys.exit("the steps are not the same; nothing is timed")
+    return file
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step")
-    for name, value in [("batch", 8), ("size", 320), ("threads", 1), ("rounds", 5), ("iterations", 3)]:
+    for name, value in [("batch", 8), ("size", 320), ("rounds", 5), ("iterations", 5)]:
         parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    parameters = sum(p.numel() for p in PicoDetS().parameters())
-    assert parameters == 992_715, f"{parameters} parameters: not the same network"
+    print(f"legacy_s_320, batch {args.batch}, {args.size} px, PyTorch {torch.__version__}; differences from our step:")
+    with tempfile.TemporaryDirectory() as folder:
+        file = check(args, pathlib.Path(folder))
+        for threads in args.threads:
+            rows = {name: [] for name in [*LAYOUTS, OURS]}
+            for _ in range(args.rounds):
+                for name, layout in LAYOUTS.items():
+                    text = run(sys.executable, HERE / "step.py", file, layout, threads, args.iterations)
+                    rows[name].append(json.loads(text))
+                text = run(args.step, "legacy_s_320", args.batch, args.size, threads, args.iterations)
+                rows[OURS].append(json.loads(text))
+            report(rows, threads)
 
-    times = {"PyTorch NCHW": [], "PyTorch channels last": [], "picodet": []}
-    nets = {
-        "PyTorch NCHW": Torch(torch.contiguous_format, args.batch, args.size),
-        "PyTorch channels last": Torch(torch.channels_last, args.batch, args.size),
-    }
-    for _ in range(args.rounds):
-        for name, net in nets.items():
-            times[name] += [net.step() for _ in range(args.iterations)]
-        found, memory = ours(args.step, args.batch, args.size, args.threads, args.iterations)
-        times["picodet"].append(found)
 
-    print(f"legacy_s_320, batch {args.batch}, {args.size} px, {args.threads} threads, PyTorch {torch.__version__}")
-    print(f"{'medians, ms':24} {'forward':>9} {'backward':>9} {'both':>9} {'wall':>9}   (all but wall: processor time)")
-    medians = {name: [statistics.median(column) for column in zip(*rows)] for name, rows in times.items()}
-    for name, columns in medians.items():
-        print(f"{name:24} " + " ".join(f"{value:9.1f}" for value in columns))
-    for name in nets:
-        ratio = [theirs / mine for theirs, mine in zip(medians[name], medians["picodet"])]
-        print(f"{name + ' / picodet':32} processor {ratio[2]:.2f}, wall {ratio[3]:.2f}")
-    both = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(f"peak memory: picodet {memory} MiB; PyTorch, both layouts in one process, {both} MiB")
+def report(rows, threads):
+    middle = {n: {key: statistics.median(row[key] for row in r) for key in r[0]} for n, r in rows.items()}
+    print(f"{threads} threads, medians, ms" + "".join(f"{part:>11}" for part in PARTS) + "   peak MiB (of which import)")
+    for name, row in middle.items():
+        memory = f"{row['peak_kib'] / 1024:11.0f}" + (f" ({row['imported_kib'] / 1024:.0f})" if name != OURS else "")
+        print(f"{name:22}" + "".join(f"{row[part]:11.1f}" for part in PARTS) + memory)
+    ours = middle[OURS]
+    for part in ["wall", "cpu"]:
+        print(f"faster layout / {OURS}, {part}: {min(middle[n][part] for n in LAYOUTS) / ours[part]:.2f}")
+    least = min(middle[name]["peak_kib"] for name in LAYOUTS)
+    print(f"peak memory, {OURS} / smaller layout: {ours['peak_kib'] / least:.3f}")
 
 
 main()

@@ -27,10 +27,11 @@ class SqueezeExcite(nn.Module):
         super().__init__()
         self.reduce = nn.Conv2d(channels, channels // 4, 1)
         self.expand = nn.Conv2d(channels // 4, channels, 1)
+        self.middle, self.gate = nn.ReLU(), nn.Hardsigmoid()
 
     def forward(self, x):
-        gate = F.relu(self.reduce(F.adaptive_avg_pool2d(x, 1)))
-        return x * F.hardsigmoid(self.expand(gate))
+        x_mean = F.adaptive_avg_pool2d(x, 1)
+        return x * self.gate(self.expand(self.middle(self.reduce(x_mean))))
 
 
 class InvertedResidual(nn.Module):
@@ -113,3 +114,12 @@ class PicoDetS(nn.Module):
         p5 = self.bottom_up[1](torch.cat([self.down[1](p4), t5], 1))
         p6 = self.extra[0](t5) + self.extra[1](p5)
         return [head(x) for head, x in zip(self.head, [p3, p4, p5, p6])]
+
+
+def smooth(net):
+    """Puts sigmoids in place of all activations, whose derivatives jump where a rounding decides to which side."""
+    for name, part in net.named_children():
+        if isinstance(part, (nn.Hardswish, nn.ReLU, nn.Hardsigmoid)):
+            setattr(net, name, nn.Sigmoid())
+        smooth(part)
+    return net

@@ -110,28 +110,57 @@ impl Pass {
     }
 }
 
-/// The device of a name: `flex`, and `cuda`, `rocm`, `vulkan`, `metal` or `wgpu` where the program was built with the feature of
+/// The device of a name, which is started: `flex`, and `cuda`, `rocm`, `vulkan`, `metal` or `wgpu` where the program was built with the feature of
 /// that name.
 ///
 /// # Errors
-/// Says which devices there are.
+/// Says that the program was built without the device, or that the machine does not have it.
 pub fn device(name: &str) -> Result<Device, String> {
     match name {
         "flex" => Ok(Device::flex()),
         #[cfg(feature = "cuda")]
-        "cuda" => Ok(Device::cuda(0)),
+        "cuda" => first_of(name, burn::tensor::DeviceType::Cuda),
         #[cfg(feature = "rocm")]
-        "rocm" => Ok(Device::rocm(0)),
+        "rocm" => first_of(name, burn::tensor::DeviceType::Rocm),
         #[cfg(feature = "vulkan")]
-        "vulkan" => Ok(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
+        "vulkan" => started(name, burn::tensor::wgpu::WgpuBackend::Vulkan),
         #[cfg(feature = "metal")]
-        "metal" => Ok(Device::metal(burn::tensor::DeviceKind::DefaultDevice)),
+        "metal" => started(name, burn::tensor::wgpu::WgpuBackend::Metal),
         #[cfg(feature = "wgpu")]
-        "wgpu" => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
+        "wgpu" => started(name, burn::tensor::wgpu::WgpuBackend::Auto),
         _ => Err(format!(
             "`{name}` is no device of this program; build it with the cargo feature of that name, or use cpu or flex"
         )),
     }
+}
+
+/// The first device that a driver lists.
+#[cfg(any(feature = "cuda", feature = "rocm"))]
+fn first_of(name: &str, kind: burn::tensor::DeviceType) -> Result<Device, String> {
+    // Without its library the driver's bindings panic.
+    let devices = quietly(|| Device::enumerate(kind).into_iter().next());
+    devices.ok().flatten().ok_or_else(|| format!("this machine has no {name} device, or no driver for it"))
+}
+
+/// A device of wgpu, started here, where a machine without one can be told in a line; started once a program.
+#[cfg(any(feature = "vulkan", feature = "metal", feature = "wgpu"))]
+fn started(name: &str, api: burn::tensor::wgpu::WgpuBackend) -> Result<Device, String> {
+    let device = quietly(|| Device::wgpu_options().graphics_api(api).init())?;
+    device.map_err(|error| format!("this machine has no {name} device that can be used: {error}"))
+}
+
+/// Runs what reports its failures by panics; their message is the error.
+fn quietly<R>(work: impl FnOnce() -> R) -> Result<R, String> {
+    use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+    let hook = take_hook();
+    set_hook(Box::new(|_| {}));
+    let result = catch_unwind(AssertUnwindSafe(work));
+    set_hook(hook);
+    result.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it gives no reason");
+        format!("the device failed: {}", text.lines().next().unwrap_or_default())
+    })
 }
 
 /// A graph in training on one of burn's devices.
@@ -140,32 +169,44 @@ pub struct BurnNetwork {
     graph: Graph,
     device: Device,
     pass: Option<Pass>,
+    /// What was read back of the last pass: devices compute late, and fail when read.
+    outputs: Vec<(String, MapData)>,
+    statistics: Vec<(String, Vec<f32>)>,
 }
 
 impl BurnNetwork {
     /// The network on a device, as in `Device::flex()`.
     pub fn new(graph: &Graph, device: Device) -> Self {
-        Self { graph: graph.clone(), device, pass: None }
+        Self { graph: graph.clone(), device, pass: None, outputs: Vec::new(), statistics: Vec::new() }
     }
 }
 
 impl Network for BurnNetwork {
     fn forward(&mut self, weights: &Weights, images: Map<'_>) -> Result<(), String> {
-        self.pass = Some(Pass::forward(&self.graph, weights, images, &self.device));
+        // The last pass goes first, so that the two are never held at once.
+        self.pass = None;
+        let (pass, outputs, statistics) = quietly(|| {
+            let pass = Pass::forward(&self.graph, weights, images, &self.device);
+            let names = pass.outputs.iter().map(|output| &output.0);
+            let outputs = names.filter_map(|name| Some((name.clone(), pass.output(name)?))).collect();
+            let statistics = pass.statistics();
+            (pass, outputs, statistics)
+        })?;
+        (self.pass, self.outputs, self.statistics) = (Some(pass), outputs, statistics);
         Ok(())
     }
 
     fn output(&mut self, name: &str) -> Option<MapData> {
-        self.pass.as_ref()?.output(name)
+        self.outputs.iter().find(|output| output.0 == name).map(|output| output.1.clone())
     }
 
     fn backward(&mut self, gradients: &[(String, Vec<f32>)]) -> Result<Weights, String> {
         let pass = self.pass.as_ref().ok_or("backward before forward")?;
-        Ok(pass.backward(&self.graph, gradients))
+        quietly(|| pass.backward(&self.graph, gradients))
     }
 
     fn statistics(&self) -> Vec<(String, Vec<f32>)> {
-        self.pass.as_ref().map(Pass::statistics).unwrap_or_default()
+        self.statistics.clone()
     }
 }
 
