@@ -17,9 +17,7 @@ const FILES: [&str; 2] = ["last.safetensors", "best.safetensors"];
 /// losses.
 pub(crate) fn run() -> Result<()> {
     let Some(data) = shared_path("data/bccd") else { return Ok(()) };
-    if std::env::var_os(PROGRAM).is_none() {
-        super::cargo(&["build", "--release", "--package", "picodet-cli"])?;
-    }
+    build()?;
     let folder = std::env::temp_dir().join(format!("picodet-kill-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let whole = folder.join("whole");
@@ -76,7 +74,16 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-fn program() -> PathBuf {
+/// Builds the program, where none was named.
+pub(crate) fn build() -> Result<()> {
+    match std::env::var_os(PROGRAM) {
+        Some(_) => Ok(()),
+        None => super::cargo(&["build", "--release", "--package", "picodet-cli"]),
+    }
+}
+
+/// The program to test.
+pub(crate) fn program() -> PathBuf {
     std::env::var_os(PROGRAM).map_or_else(|| PathBuf::from("target/release/picodet"), PathBuf::from)
 }
 

@@ -5,6 +5,7 @@
 mod arm;
 mod arrows;
 mod cross;
+mod disk;
 mod kill;
 mod length;
 mod memory;
@@ -24,6 +25,8 @@ cargo xtask TASK
   train      the tests of the network in training, which build burn first (minutes)
   train-kill kill -9 a training 50 times and compare what comes out with an uninterrupted one (minutes)
   mpi        train as several processes and compare with one; kill one of them (minutes; an MPI and libclang)
+  train-disk train on a full and on a read-only disk, mounted in memory (needs Linux and root)
+  gpu NAME   a training step on vulkan, wgpu, metal, cuda, rocm or flex equals the processor's (builds burn: half an hour)
   page       draw examples/page.png, the document page that the first command of the README detects on";
 
 fn main() -> Result<()> {
@@ -43,6 +46,8 @@ fn main() -> Result<()> {
         Some("train") => cargo(&["test", "--release", "--package", "picodet-train", "--features", "burn"]),
         Some("train-kill") => kill::run(),
         Some("mpi") => mpi::run(),
+        Some("train-disk") => disk::run(),
+        Some("gpu") => gpu(std::env::args().nth(2).as_deref().unwrap_or("wgpu")),
         Some("page") => page::draw(),
         Some(task) => bail!("unknown task `{task}`\n{USAGE}"),
         None => {
@@ -50,6 +55,19 @@ fn main() -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// The test of a training step on a device of that name.
+fn gpu(device: &str) -> Result<()> {
+    let feature = if device == "flex" { "burn" } else { device };
+    let arguments =
+        ["test", "--release", "--package", "picodet-train", "--test", "device", "--features", feature];
+    let mut command = std::process::Command::new(env!("CARGO"));
+    command.args(arguments).args(["--", "--nocapture"]).env("PICODET_DEVICE", device);
+    if !command.status()?.success() {
+        bail!("the step on {device} failed");
+    }
+    Ok(())
 }
 
 /// Runs cargo and fails as it fails.

@@ -483,9 +483,10 @@ pub(crate) struct Train {
         "freeze_backbone", "threads", "augment",
     ])]
     pub(crate) resume: Option<PathBuf>,
-    /// Images a batch, all processes together; the learning rate follows in proportion
-    #[arg(long, default_value_t = 16, value_name = "COUNT")]
-    pub(crate) batch: usize,
+    /// Images a batch, all processes together, or `auto`: as many as half of the free memory holds, at most the recipe's; the
+    /// learning rate follows in proportion
+    #[arg(long, default_value = "16", value_parser = batch, value_name = "COUNT|auto")]
+    pub(crate) batch: Batch,
     /// Learning rate for the batch as it is [default: the recipe's, in proportion to the batch]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) rate: Option<f64>,
@@ -537,6 +538,23 @@ pub(crate) struct Train {
     /// Start although the dataset has errors
     #[arg(long)]
     pub(crate) unchecked: bool,
+}
+
+/// Images a batch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Batch {
+    /// So many.
+    Images(usize),
+    /// As many as fit.
+    Auto,
+}
+
+fn batch(text: &str) -> Result<Batch, String> {
+    match text.parse() {
+        _ if text == "auto" => Ok(Batch::Auto),
+        Ok(images) if images > 0 => Ok(Batch::Images(images)),
+        _ => Err("it must be at least 1, or auto".to_owned()),
+    }
 }
 
 /// What to do about a value that is no number.

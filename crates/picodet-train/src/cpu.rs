@@ -45,6 +45,14 @@ impl CpuNetwork {
             self.tape.share(first, Arc::new(move |values| group.sum(values)));
         }
     }
+
+    /// Bytes of the maps, gradients and what else a step of `[n, 3, h, w]` keeps, without the parameters.
+    ///
+    /// # Errors
+    /// When the network cannot take the size.
+    pub fn memory(&self, shape: [usize; 4]) -> Result<usize, GradientError> {
+        self.tape.memory(shape)
+    }
 }
 
 impl Network for CpuNetwork {

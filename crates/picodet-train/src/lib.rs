@@ -20,6 +20,7 @@ pub mod group;
 pub mod journal;
 pub mod loader;
 pub mod loss;
+pub mod memory;
 mod momentum;
 #[cfg(feature = "burn")]
 pub mod network;

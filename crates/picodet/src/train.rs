@@ -10,6 +10,7 @@ use picodet_eval::{Evaluator, Parameters};
 use picodet_graph::Graph;
 use picodet_train::group::{Alone, Group};
 use picodet_train::loader::{Batches, data_digest};
+use picodet_train::memory::{self, Choice, ChoiceError};
 use picodet_train::run::{self, Ending, Event, Network, RunOptions, files, training_graph};
 use picodet_train::sampler::Sampler;
 use picodet_train::state::{CheckpointError, Progress, State};
@@ -75,6 +76,9 @@ pub enum TrainError {
     /// The model to start from does not fit.
     #[error(transparent)]
     Transfer(#[from] TransferError),
+    /// No batch can be chosen.
+    #[error(transparent)]
+    Batch(#[from] ChoiceError),
     /// The network cannot be differentiated.
     #[error("{0}")]
     Network(String),
@@ -200,6 +204,23 @@ impl Trainer {
         let dataset = Arc::clone(&self.dataset);
         Ok(run::run(&mut self.state, dataset, network.as_mut(), options, &mut evaluate, listen)?)
     }
+}
+
+/// The largest batch of an experiment on the dataset of `places` that half of the free memory holds, training on the
+/// processor; `cache` is the bytes of decoded images that the run keeps.
+///
+/// # Errors
+/// When the data cannot be read, the system does not tell its memory, or there is too little.
+pub fn automatic_batch(
+    experiment: &Experiment,
+    places: &DataPlaces,
+    frozen: &[String],
+    cache: usize,
+) -> Result<Choice, TrainError> {
+    let dataset = Dataset::open(&places.data, places.split.as_deref())?;
+    let cost = memory::cost(experiment, dataset.classes.len(), frozen, cache)?;
+    let free = memory::free().ok_or(ChoiceError::Unknown)?;
+    Ok(memory::choose(cost, free, experiment.batch.images, dataset.images.len())?)
 }
 
 /// The network on a device.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use picodet::data::{CheckOptions, Kind, Severity, check, splits};
-use picodet::train::{DataPlaces, Request, TrainError, Trainer, overfit};
+use picodet::train::{DataPlaces, Request, TrainError, Trainer, automatic_batch, overfit};
 use picodet::training::group::Group;
 use picodet::training::journal::{EpochRecord, StepRecord};
 use picodet::training::recipes::{RECIPES, recipe};
@@ -20,7 +20,7 @@ use picodet::training::transfer::Transfer;
 use picodet::training::{Experiment, InputSize};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::args::{ModelArguments, OnNan as OnNanArgument, Train};
+use crate::args::{Batch, ModelArguments, OnNan as OnNanArgument, Train};
 use crate::model;
 use crate::output::{complain, one_line, say};
 use crate::processes;
@@ -116,16 +116,13 @@ fn prepare(command: &Train, group: &dyn Group) -> Result<(Trainer, PathBuf)> {
     let (Some(name), Some(data)) = (&command.recipe, &command.data) else {
         bail!("a recipe and --data are needed, or --resume");
     };
-    if command.batch == 0 {
-        bail!("--batch must be at least 1");
-    }
     if group.is_first() && command.output.join(files::CHECKPOINT).exists() {
         bail!(
             "{0} holds a run already; go on with it by `picodet train --resume {0}`, or choose another --output",
             command.output.display()
         );
     }
-    let experiment = experiment(command, name)?;
+    let mut experiment = experiment(command, name)?;
     let places = places(command, data)?;
     if group.is_first() && !command.unchecked {
         check_data(&places)?;
@@ -141,8 +138,29 @@ fn prepare(command: &Train, group: &dyn Group) -> Result<(Trainer, PathBuf)> {
         threads => threads,
     };
     let frozen = if command.freeze_backbone { vec!["backbone.".to_owned()] } else { Vec::new() };
-    let request =
-        Request { experiment, places, weights, batch: command.batch, seed: command.seed, frozen, threads };
+    let batch = match command.batch {
+        Batch::Images(images) => images,
+        Batch::Auto if command.device != "cpu" => {
+            bail!(
+                "--batch auto knows the processor's memory alone; give --batch a number for {}",
+                command.device
+            )
+        }
+        Batch::Auto if group.size() > 1 => {
+            bail!("--batch auto is for one process; give --batch a number, that of all processes together")
+        }
+        Batch::Auto => {
+            let choice = automatic_batch(&experiment, &places, &frozen, command.cache << 20)?;
+            complain(&choice.to_string());
+            choice.images
+        }
+    };
+    if let Some(rate) = command.rate {
+        experiment.rate.base = rate;
+        experiment.batch.images = batch;
+        experiment.check()?;
+    }
+    let request = Request { experiment, places, weights, batch, seed: command.seed, frozen, threads };
     let trainer = Trainer::new(request)?;
     if group.is_first() {
         describe(&trainer, group);
@@ -176,10 +194,6 @@ fn experiment(command: &Train, name: &str) -> Result<Experiment> {
     if let Some(steps) = &command.augment {
         experiment.batch.augmentation =
             steps.iter().map(|step| step.trim().to_owned()).filter(|step| !step.is_empty()).collect();
-    }
-    if let Some(rate) = command.rate {
-        experiment.rate.base = rate;
-        experiment.batch.images = command.batch;
     }
     experiment.check()?;
     Ok(experiment)

@@ -1,0 +1,226 @@
+//! `picodet train` interrupted, and without a place to write: it ends with the code that says so and one line, and the run goes
+//! on from its checkpoint.
+#![cfg(unix)]
+#![allow(clippy::print_stderr)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use picodet::image::{Image, encode_png};
+
+/// The longest that anything here may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+const CHECKPOINT: &str = "checkpoint.safetensors";
+
+/// Eight pictures of a bright square on grey, as a COCO dataset.
+fn dataset(folder: &Path) -> PathBuf {
+    const SIDE: usize = 64;
+    let mut images = Vec::new();
+    let mut annotations = Vec::new();
+    for number in 0..8 {
+        let mut image = Image::filled(SIDE, SIDE, [90; 3]);
+        let (left, top) = (4 + 3 * number, 30 - 2 * number);
+        for at in 0..24 * 24 {
+            image.set_pixel(left + at % 24, top + at / 24, [220, 200, 40]);
+        }
+        let file = format!("{number}.png");
+        std::fs::write(folder.join(&file), encode_png(&image)).expect("a picture");
+        images.push(serde_json::json!({"id": number, "file_name": file, "width": SIDE, "height": SIDE}));
+        annotations.push(serde_json::json!({
+            "id": number + 1, "image_id": number, "category_id": 1, "bbox": [left, top, 24, 24], "area": 576,
+            "iscrowd": 0,
+        }));
+    }
+    let text = serde_json::json!({
+        "images": images, "annotations": annotations, "categories": [{"id": 1, "name": "square"}],
+    });
+    let path = folder.join("squares.json");
+    std::fs::write(&path, text.to_string()).expect("annotations");
+    path
+}
+
+/// The arguments of a run of many short steps.
+fn train(data: &Path, output: &Path) -> Vec<String> {
+    let mut arguments: Vec<String> =
+        "train v2_xs_320 --batch 4 --epochs 500 --sizes 64x64 --threads 1 --evaluate-every 500 --unchecked"
+            .split(' ')
+            .map(str::to_owned)
+            .collect();
+    for (name, path) in [("--data", data), ("--output", output)] {
+        arguments.extend([name.to_owned(), path.display().to_string()]);
+    }
+    arguments
+}
+
+/// One step more.
+fn resume(run: &Path) -> Vec<String> {
+    let run = run.display().to_string();
+    ["train", "--resume", &run, "--time-limit", "0"].map(str::to_owned).to_vec()
+}
+
+fn program() -> PathBuf {
+    assert_cmd::cargo::cargo_bin("picodet")
+}
+
+fn run(arguments: &[String]) -> Output {
+    Command::new(program()).args(arguments).output().expect("the command runs")
+}
+
+/// The same where no file may become larger than so many blocks of 512 bytes.
+fn run_limited(blocks: usize, arguments: &[String]) -> Output {
+    // Ignored, the signal leaves the error of the system to the program.
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+    Command::new("sh")
+        .args(["-c", &script])
+        .arg(program())
+        .args(arguments)
+        .output()
+        .expect("the command runs")
+}
+
+fn code(output: &Output) -> Option<i32> {
+    output.status.code()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The failure is one line with the file's name, and what the system says.
+fn assert_cannot_write(output: &Output, what: &str) {
+    let text = said(output);
+    assert_eq!(code(output), Some(74), "{text}");
+    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("picodet: ")).collect();
+    assert_eq!(lines.len(), 1, "{text}");
+    assert!(lines[0].contains(what), "`{what}` is not in: {text}");
+    assert!(!text.contains("panicked"), "{text}");
+}
+
+fn steps(run: &Path) -> usize {
+    let text = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
+    text.lines().filter(|line| line.contains("\"loss\"")).count()
+}
+
+/// The step after which a run goes on, as it says.
+fn place(output: &Output) -> usize {
+    let text = said(output);
+    let rest = text.split("after step ").nth(1).expect("the place");
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().expect("a number")
+}
+
+fn no_leftovers(run: &Path) {
+    let files = std::fs::read_dir(run).expect("the folder").flatten().map(|entry| entry.file_name());
+    let left: Vec<_> = files.filter(|name| name.to_string_lossy().ends_with(".tmp")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn signals_end_a_run_with_a_checkpoint_from_which_it_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = dataset(folder.path());
+    for (signal, expected) in [("-INT", 130), ("-TERM", 143)] {
+        let output = folder.path().join(signal);
+        let mut child = Command::new(program())
+            .args(train(&data, &output))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the command runs");
+        let start = Instant::now();
+        while steps(&output) < 2 && start.elapsed() < PATIENCE {
+            assert!(child.try_wait().expect("a state").is_none(), "{signal}: it ended by itself");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
+        assert!(sent.expect("a signal").success());
+        let status = child.wait().expect("an end");
+        assert_eq!(status.code(), Some(expected), "{signal}");
+        let before = steps(&output);
+        assert!((2..1000).contains(&before), "{signal}: {before} steps");
+        let again = run(&resume(&output));
+        assert_eq!(code(&again), Some(0), "{signal}: {}", said(&again));
+        assert_eq!(place(&again), before, "{signal}: nothing was lost");
+        assert_eq!(steps(&output), before + 1, "{signal}");
+        no_leftovers(&output);
+    }
+}
+
+#[test]
+fn a_disk_that_takes_no_more_leaves_the_last_checkpoint_to_go_on_from() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = dataset(folder.path());
+    let output = folder.path().join("run");
+    let mut first = train(&data, &output);
+    first.extend(["--time-limit", "0"].map(str::to_owned));
+    let fresh = folder.path().join("fresh");
+    let mut refused = train(&data, &fresh);
+    refused.extend(["--time-limit", "0"].map(str::to_owned));
+
+    // From the start: one megabyte holds no checkpoint.
+    assert_cannot_write(&run_limited(2048, &refused), CHECKPOINT);
+    no_leftovers(&fresh);
+
+    let started = run(&first);
+    assert_eq!(code(&started), Some(0), "{}", said(&started));
+    let checkpoint = || std::fs::read(output.join(CHECKPOINT)).expect("a checkpoint");
+    let kept = checkpoint();
+    assert!(kept.len() > 2048 * 512, "{} bytes would fit", kept.len());
+    assert_cannot_write(&run_limited(2048, &resume(&output)), CHECKPOINT);
+    assert!(checkpoint() == kept, "the old checkpoint is gone");
+    no_leftovers(&output);
+
+    let again = run(&resume(&output));
+    assert_eq!(code(&again), Some(0), "{}", said(&again));
+    assert_eq!(place(&again), 1);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = dataset(folder.path());
+    // Nobody, root included, makes a folder in a file.
+    let file = folder.path().join("file");
+    std::fs::write(&file, b"x").expect("a file");
+    assert_cannot_write(&run(&train(&data, &file.join("run"))), "file/run");
+
+    let closed = folder.path().join("closed");
+    std::fs::create_dir(&closed).expect("a folder");
+    let set = |mode: &str| Command::new("chmod").arg(mode).arg(&closed).status().expect("chmod").success();
+    assert!(set("555"));
+    if std::fs::write(closed.join("probe"), b"x").is_ok() {
+        eprintln!("SKIPPED: this user writes into read-only folders (`cargo xtask train-disk` mounts one)");
+        return;
+    }
+    let refused = run(&train(&data, &closed.join("run")));
+    set("755");
+    assert_cannot_write(&refused, "closed/run");
+}
+
+#[test]
+fn an_automatic_batch_says_what_it_chose_and_why() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = dataset(folder.path());
+    let output = folder.path().join("run");
+    let mut arguments = train(&data, &output);
+    let at = arguments.iter().position(|argument| argument == "--batch").expect("a batch");
+    arguments[at + 1] = "auto".to_owned();
+    arguments.extend(["--time-limit", "0"].map(str::to_owned));
+    let chosen = run(&arguments);
+    let text = said(&chosen);
+    if !Path::new("/proc/meminfo").exists() {
+        assert!(code(&chosen) == Some(2) && text.contains("give --batch a number"), "{text}");
+        return;
+    }
+    assert_eq!(code(&chosen), Some(0), "{text}");
+    assert!(text.contains("a batch of 8, of about ") && text.contains("there are no more images"), "{text}");
+
+    arguments[at + 1] = "0".to_owned();
+    let refused = run(&arguments);
+    assert!(
+        code(&refused) == Some(2) && said(&refused).contains("at least 1, or auto"),
+        "{}",
+        said(&refused)
+    );
+}
