@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use picodet_graph::{Activation, Graph, Op, Tensor, Weights};
+use picodet_train::group::Alone;
 use picodet_train::random::{Purpose, Stream};
 use picodet_train::recipes::recipe;
 use picodet_train::run::{Network, move_statistics};
@@ -140,8 +141,14 @@ impl Step {
         self.network.forward(&self.weights, Map { shape: self.shape, data: &self.image })?;
         let forward = start.elapsed();
         let network = &mut self.network;
-        let judged =
-            self.objective.judge(|name| network.output(name), &self.strides, &self.truths, 0, self.threads);
+        let judged = self.objective.judge(
+            |name| network.output(name),
+            &self.strides,
+            &self.truths,
+            0,
+            &Alone,
+            self.threads,
+        );
         let judge = start.elapsed();
         let gradients = self.network.backward(&judged.gradients)?;
         let backward = start.elapsed();

@@ -182,6 +182,7 @@ impl Objective {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::group::Alone;
 
     #[test]
     fn any_number_of_threads_judges_alike() {
@@ -200,7 +201,7 @@ mod tests {
         let truths: Vec<Truth> = (0..5).map(truth).collect();
         let assigner = Assigner::SimOta { cost: SimOtaCost::Modified, lambda: 6.0 };
         let objective = Objective { assigner, loss: LossKind::Paper };
-        let judge = |threads: usize| objective.judge(output, &strides, &truths, 0, threads);
+        let judge = |threads: usize| objective.judge(output, &strides, &truths, 0, &Alone, threads);
         let expected = judge(1);
         assert!(expected.assignments.iter().all(|assignment| assignment.positives() > 1));
         for threads in [0, 2, 3, 5, 9] {
