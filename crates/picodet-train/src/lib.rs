@@ -13,6 +13,7 @@ pub mod augment;
 mod average;
 mod cpu;
 mod experiment;
+mod exponential;
 #[cfg(feature = "burn")]
 pub mod fused;
 mod geometry;

@@ -57,12 +57,16 @@ pub struct Gradients {
 /// Visits every element of a map as (index in the list of cells, index in the map).
 fn each(shape: [usize; 4], first: usize, anchors: usize, mut visit: impl FnMut(usize, usize)) {
     let [images, channels, height, width] = shape;
+    /// Cells whose channels stay in the cache while planes are walked.
+    const BLOCK: usize = 16;
     let plane = height * width;
     for image in 0..images {
-        for channel in 0..channels {
-            for cell in 0..plane {
-                let place = (image * anchors + first + cell) * channels + channel;
-                visit(place, (image * channels + channel) * plane + cell);
+        for block in (0..plane).step_by(BLOCK) {
+            for channel in 0..channels {
+                for cell in block..(block + BLOCK).min(plane) {
+                    let place = (image * anchors + first + cell) * channels + channel;
+                    visit(place, (image * channels + channel) * plane + cell);
+                }
             }
         }
     }

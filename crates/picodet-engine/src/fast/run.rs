@@ -158,8 +158,8 @@ unsafe fn run_rows(
                                 row: y,
                                 half,
                                 weights,
-                                // A strip has room for whole vectors.
-                                columns: if *pool { strip_stride } else { *columns },
+                                // A strip has room for whole vectors, as the weights have.
+                                columns: if *pool { bias.len() } else { *columns },
                                 bias,
                                 out,
                                 out_stride,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Assignment, Truth, largest};
+use crate::exponential::probability_and_entropy;
 use crate::geometry::{area, centre, inset, intersection, iou};
 use crate::predictions::sigmoid;
 use crate::{Box4, Predictions};
@@ -107,29 +108,43 @@ impl SimOta {
         let place = image * predictions.anchors.len() + anchor;
         let bbox = predictions.box_in_pixels(place);
         let logits = &predictions.cls[place * predictions.classes..][..predictions.classes];
-        let probabilities: Vec<f64> = logits.iter().map(|&logit| sigmoid(logit)).collect();
-        let negative = |p: f64| match self.cost {
-            SimOtaCost::Modified => 0.75 * p * p * cross_entropy(p, 0.0),
-            SimOtaCost::Original => cross_entropy(p, 0.0),
+        let negative = |logit: f64| {
+            let (p, entropy) = probability_and_entropy(logit);
+            let entropy = if entropy > 100.0 { 100.0 } else { entropy };
+            match self.cost {
+                SimOtaCost::Modified => 0.75 * p * p * entropy,
+                SimOtaCost::Original => entropy,
+            }
         };
-        let all_negative: f64 = probabilities.iter().map(|&p| negative(p)).sum();
+        let all_negative = sum(logits, negative);
         let pair = |(object, &class): (&Box4, &usize)| {
             let overlap = plain_iou(&bbox, object);
-            let p = probabilities[class];
+            let p = sigmoid(logits[class]);
             let (positive, distance) = match self.cost {
                 SimOtaCost::Modified if overlap > 0.0 => {
                     (overlap * cross_entropy(p, overlap), 1.0 - generalised_iou(&bbox, object))
                 }
-                SimOtaCost::Modified => (negative(p), 1.0 - generalised_iou(&bbox, object)),
+                SimOtaCost::Modified => (negative(logits[class]), 1.0 - generalised_iou(&bbox, object)),
                 SimOtaCost::Original => (cross_entropy(p, 1.0), -(overlap + 1e-7).ln()),
             };
             let good = is_inside(predictions, anchor, object) && is_near(predictions, anchor, object);
             let penalty = if good { 0.0 } else { PENALTY };
-            let cost = all_negative - negative(p) + positive + self.lambda * distance + penalty;
+            let cost = all_negative - negative(logits[class]) + positive + self.lambda * distance + penalty;
             Pair { cost, iou: overlap }
         };
         truth.boxes.iter().zip(&truth.classes).map(pair).collect()
     }
+}
+
+/// The sum of a function of logits, several at a time.
+fn sum(logits: &[f64], of: impl Fn(f64) -> f64) -> f64 {
+    const TOGETHER: usize = 8;
+    let mut sums = [0.0; TOGETHER];
+    let (whole, rest) = logits.as_chunks::<TOGETHER>();
+    for logits in whole {
+        sums.iter_mut().zip(logits.map(&of)).for_each(|(sum, value)| *sum += value);
+    }
+    sums.iter().sum::<f64>() + rest.iter().map(|&logit| of(logit)).sum::<f64>()
 }
 
 fn is_inside(predictions: &Predictions, anchor: usize, object: &Box4) -> bool {

@@ -2,6 +2,7 @@
 
 use crate::predictions::sigmoid;
 
+/// Weight of background in varifocal losses.
 const ALPHA: f64 = 0.75;
 
 /// `ln(1 + e^x)` without overflow: the cross entropy of a logit against 0.
@@ -20,13 +21,25 @@ pub fn varifocal_logit(x: f64, q: f64) -> (f64, f64) {
     if q > 0.0 {
         return (q * cross_entropy(x, q), q * (p - q));
     }
-    let entropy = softplus(x);
+    varifocal_background(p, softplus(x))
+}
+
+/// Varifocal loss of a background logit, given its [`probability_and_entropy`](crate::exponential).
+#[inline(always)]
+pub(crate) fn varifocal_background(p: f64, entropy: f64) -> (f64, f64) {
     (ALPHA * p * p * entropy, ALPHA * (2.0 * p * p * (1.0 - p) * entropy + p * p * p))
+}
+
+/// Quality focal loss (beta 2) of a background logit, given its [`probability_and_entropy`](crate::exponential).
+#[inline(always)]
+pub(crate) fn quality_focal_background(p: f64, entropy: f64) -> (f64, f64) {
+    (entropy * p * p, p * p * p + 2.0 * entropy * p * p * (1.0 - p))
 }
 
 /// Varifocal loss of a probability `p`, logarithms no less than -100.
 pub fn varifocal_probability(p: f64, q: f64) -> (f64, f64) {
-    let entropy = -(q * p.ln().max(-100.0) + (1.0 - q) * (1.0 - p).ln().max(-100.0));
+    let against = (1.0 - q) * (1.0 - p).ln().max(-100.0);
+    let entropy = if q > 0.0 { -(q * p.ln().max(-100.0) + against) } else { -against };
     let slope = (p - q) / (p * (1.0 - p)).max(1e-12);
     if q > 0.0 {
         return (q * entropy, q * slope);
@@ -46,6 +59,18 @@ pub fn quality_focal(x: f64, q: Option<f64>) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn background_is_what_the_whole_functions_say() {
+        for x in [-30.0, -4.6, -0.3, 0.0, 0.7, 12.0] {
+            let (p, entropy) = crate::exponential::probability_and_entropy(x);
+            let close = |a: (f64, f64), b: (f64, f64)| {
+                (a.0 - b.0).abs() <= 1e-14 * b.0.abs() && (a.1 - b.1).abs() <= 1e-14 * b.1.abs()
+            };
+            assert!(close(varifocal_background(p, entropy), varifocal_logit(x, 0.0)), "{x}");
+            assert!(close(quality_focal_background(p, entropy), quality_focal(x, None)), "{x}");
+        }
+    }
 
     #[test]
     fn derivatives_equal_finite_differences() {

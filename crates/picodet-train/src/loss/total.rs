@@ -2,7 +2,9 @@
 
 use picodet_zoo::{BINS, REG_CHANNELS};
 
+use super::element::{quality_focal_background, varifocal_background};
 use super::{distribution_focal, generalised_iou, quality_focal, varifocal_logit, varifocal_probability};
+use crate::exponential::probability_and_entropy;
 use crate::geometry::iou;
 use crate::group::Group;
 use crate::predictions::sigmoid;
@@ -126,23 +128,41 @@ fn overlap_targets(
     targets
 }
 
-/// Adds a class loss of every logit, divided by `normaliser`; returns the sum.
+/// Logits that are computed together.
+const TOGETHER: usize = 8;
+
+/// Adds a class loss of every logit, divided by `normaliser`; returns the sum. `background` takes the probability and the cross
+/// entropy of a logit that is to be 0, `object` a logit and its quality; each gives the loss and its slope.
 fn class_terms(
     predictions: &Predictions,
     targets: &[Option<(usize, f64)>],
     normaliser: f64,
     gradients: &mut Gradients,
-    element: impl Fn(f64, Option<f64>) -> (f64, f64),
+    background: impl Fn(f64, f64) -> (f64, f64),
+    object: impl Fn(f64, f64) -> (f64, f64),
 ) -> f64 {
-    let mut sum = 0.0;
-    for (index, (&logit, gradient)) in predictions.cls.iter().zip(&mut gradients.cls).enumerate() {
-        let (place, class) = (index / predictions.classes, index % predictions.classes);
-        let target = targets[place].filter(|target| target.0 == class).map(|target| target.1);
-        let (loss, slope) = element(logit, target);
-        sum += loss / normaliser;
-        *gradient += slope / normaliser;
+    let mut sums = [0.0; TOGETHER];
+    for (logits, gradients) in predictions.cls.chunks(TOGETHER).zip(gradients.cls.chunks_mut(TOGETHER)) {
+        let mut padded = [f64::NEG_INFINITY; TOGETHER];
+        padded[..logits.len()].copy_from_slice(logits);
+        let judged = padded.map(|logit| {
+            let (p, entropy) = probability_and_entropy(logit);
+            background(p, entropy)
+        });
+        sums.iter_mut().zip(&judged[..logits.len()]).for_each(|(sum, (loss, _))| *sum += loss);
+        gradients.iter_mut().zip(&judged).for_each(|(gradient, (_, slope))| *gradient += slope / normaliser);
     }
-    sum
+    // The few logits of objects were taken for background.
+    let mut sum: f64 = sums.iter().sum();
+    for (place, &(class, quality)) in targets.iter().enumerate().filter_map(|(at, t)| Some((at, t.as_ref()?)))
+    {
+        let index = place * predictions.classes + class;
+        let (p, entropy) = probability_and_entropy(predictions.cls[index]);
+        let (taken, is) = (background(p, entropy), object(predictions.cls[index], quality));
+        sum += is.0 - taken.0;
+        gradients.cls[index] += (is.1 - taken.1) / normaliser;
+    }
+    sum / normaliser
 }
 
 /// The paper's loss: varifocal, 2 · GIoU, 0.25 · DFL; boxes weighted by the predicted confidence.
@@ -158,8 +178,8 @@ pub fn paper(
         .iter()
         .zip(truths)
         .map(|(assignment, truth)| if truth.boxes.is_empty() { 0 } else { assignment.positives().max(1) });
-    let element = |x, q: Option<f64>| varifocal_logit(x, q.unwrap_or(0.0));
-    first_generation(predictions, truths, assignments, counted.sum(), element, group)
+    let elements = (varifocal_background, varifocal_logit);
+    first_generation(predictions, truths, assignments, counted.sum(), elements, group)
 }
 
 /// The loss of the ablation's Base: quality focal instead of varifocal, and every image counts at least one positive.
@@ -170,7 +190,8 @@ pub fn base(
     group: &dyn Group,
 ) -> Loss {
     let count = assignments.iter().map(|assignment| assignment.positives().max(1)).sum();
-    first_generation(predictions, truths, assignments, count, quality_focal, group)
+    let elements = (quality_focal_background, |x: f64, q: f64| quality_focal(x, Some(q)));
+    first_generation(predictions, truths, assignments, count, elements, group)
 }
 
 fn first_generation(
@@ -178,7 +199,7 @@ fn first_generation(
     truths: &[Truth],
     assignments: &[Assignment],
     count: usize,
-    element: impl Fn(f64, Option<f64>) -> (f64, f64),
+    (background, object): (impl Fn(f64, f64) -> (f64, f64), impl Fn(f64, f64) -> (f64, f64)),
     group: &dyn Group,
 ) -> Loss {
     let mut gradients = predictions.no_gradients();
@@ -188,7 +209,7 @@ fn first_generation(
     let [count, weight] = normalisers.map(|sum| sum.max(1.0));
     let (bbox, dfl) = box_terms(predictions, truths, &positives, (2.0, 0.25), weight, &mut gradients);
     let targets = overlap_targets(predictions, truths, &positives);
-    let cls = class_terms(predictions, &targets, count, &mut gradients, element);
+    let cls = class_terms(predictions, &targets, count, &mut gradients, background, object);
     Loss { cls, bbox, dfl, gradients }
 }
 
@@ -196,15 +217,22 @@ fn first_generation(
 pub fn scores(predictions: &Predictions, image: usize) -> Vec<f64> {
     let count = predictions.anchors.len();
     let places = image * count..(image + 1) * count;
-    places
-        .flat_map(|place| (0..predictions.classes).map(move |class| score(predictions, place, class).0))
-        .collect()
+    let of_place = |place: usize| {
+        let align = alignment(predictions, place);
+        let logits = &predictions.cls[place * predictions.classes..][..predictions.classes];
+        logits.iter().map(move |&logit| score(logit, align).0)
+    };
+    places.flat_map(of_place).collect()
+}
+
+/// The alignment of a cell, 0 to 1.
+fn alignment(predictions: &Predictions, place: usize) -> f64 {
+    predictions.align.as_ref().map_or(1.0, |align| sigmoid(align[place]))
 }
 
 /// A probability and its derivatives by the class logit and by the alignment logit.
-fn score(predictions: &Predictions, place: usize, class: usize) -> (f64, f64, f64) {
-    let cls = sigmoid(predictions.cls[place * predictions.classes + class]);
-    let align = predictions.align.as_ref().map_or(1.0, |align| sigmoid(align[place]));
+fn score(logit: f64, align: f64) -> (f64, f64, f64) {
+    let cls = probability_and_entropy(logit).0;
     let score = (cls * align + 1e-9).sqrt();
     let half = cls * align / (2.0 * score);
     (score, half * (1.0 - cls), half * (1.0 - align))
@@ -233,9 +261,11 @@ pub fn second_generation(
     let mut cls = 0.0;
     for (place, target) in targets.iter().enumerate() {
         let mut by_align_sum = 0.0;
+        let align = alignment(predictions, place);
         for class in 0..predictions.classes {
             let quality = target.filter(|target| target.0 == class).map_or(0.0, |target| target.1);
-            let (score, by_cls, by_align) = score(predictions, place, class);
+            let logit = predictions.cls[place * predictions.classes + class];
+            let (score, by_cls, by_align) = score(logit, align);
             let (loss, slope) = varifocal_probability(score, quality);
             cls += loss / normaliser;
             gradients.cls[place * predictions.classes + class] += slope * by_cls / normaliser;

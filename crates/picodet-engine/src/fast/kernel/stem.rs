@@ -63,6 +63,8 @@ dispatch!(
 /// As [`stem`].
 #[inline(always)]
 unsafe fn stem_lanes<V: Lanes>(args: &Stem<'_>) {
+    debug_assert!(args.columns <= args.bias.len());
+    debug_assert_eq!(args.weights.len(), CHANNELS * KERNEL * KERNEL * args.bias.len());
     // SAFETY: the caller's promise, handed on; whoever has AVX-512 has AVX2.
     unsafe {
         #[cfg(target_arch = "x86_64")]

@@ -1,0 +1,299 @@
+//! Convolutions: what they take up, their packed weights, and the step of each kind.
+
+use picodet_graph::{Activation, Convolution, Op};
+
+use super::{Fused, Lowering, is_depthwise, is_pointwise, zip_runs};
+use crate::fast::Precision;
+use crate::fast::kernel::{gemm, gemm_bf16, stem};
+use crate::fast::schedule::{
+    BufferId, DenseKind, DenseSource, Elementwise, Operation, Residual, View, Weights,
+};
+
+fn column_runs(order: &[usize], columns: &[usize]) -> Vec<(usize, usize)> {
+    zip_runs(order, columns, None, 0).into_iter().map(|run| (run.source, run.len)).collect()
+}
+
+fn padded(bias: impl Iterator<Item = f32>, lanes: usize) -> Vec<f32> {
+    let mut bias: Vec<f32> = bias.collect();
+    bias.resize(bias.len().next_multiple_of(lanes), 0.0);
+    bias
+}
+impl Lowering<'_> {
+    pub(super) fn convolution(&mut self, index: usize) -> View {
+        let Some(Fused { convolution, residual, act, pool }) = self.fused[index] else {
+            return self.elementwise(index);
+        };
+        let node = &self.graph.nodes[convolution];
+        let Op::Convolution(op) = node.op else { return self.elementwise(index) };
+        let input = node.inputs[0];
+        let [in_channels, in_height, in_width] = self.graph.node(input).shape.resolve(self.input_size);
+        let [channels, height, width] = self.graph.nodes[index].shape.resolve(self.input_size);
+        let weight = self.data(convolution, 0);
+        let mut bias = self.data(convolution, 1);
+        bias.resize(channels, 0.0);
+        let scale = self.folded_scale[input.0].then(|| self.value(self.graph.node(input).inputs[1]));
+        let planar = self.reads_planar(convolution);
+        let from = if planar {
+            let columns = (0..in_channels).collect();
+            View { buffer: 0, columns, height: in_height, width: in_width }
+        } else {
+            self.value(input)
+        };
+        let first = self.take(index, channels);
+        let buffer = self.class[index];
+        let mut columns: Vec<usize> = (first..first + channels).collect();
+        if is_depthwise(&op, in_channels) {
+            let order = from.by_column();
+            self.depthwise(index, &from, &op, scale, &order, &weight, &bias, act, first);
+            for (i, &channel) in order.iter().enumerate() {
+                columns[channel] = first + i;
+            }
+            return View { buffer, columns, height, width };
+        }
+        let addend = residual.map(|id| self.value(id));
+        let contiguous = addend.as_ref().and_then(|view| Some((view.buffer, view.contiguous()?)));
+        // A residual that lies scattered, or a grouped convolution, is added by a step of its own.
+        let fits = op.groups == 1 && (addend.is_none() || contiguous.is_some());
+        let (with, then) =
+            if fits { (contiguous, act) } else { (None, addend.as_ref().map_or(act, |_| None)) };
+        if is_pointwise(&op) {
+            let at = |k: usize, n: usize| weight[n * in_channels + k];
+            self.pointwise(index, convolution, &from, scale, channels, &at, &bias, with, then, first);
+        } else {
+            let (in_group, out_group) = (in_channels / op.groups, channels / op.groups);
+            for group in 0..op.groups {
+                let part = View {
+                    columns: from.columns[group * in_group..(group + 1) * in_group].to_vec(),
+                    ..from.clone()
+                };
+                let rows = out_group * in_group * op.kernel * op.kernel;
+                let weight = &weight[group * rows..(group + 1) * rows];
+                let bias = &bias[group * out_group..(group + 1) * out_group];
+                let column = first + group * out_group;
+                self.dense(index, planar, &part, &op, weight, bias, with, then, pool, column);
+            }
+        }
+        let result = View { buffer, columns, height, width };
+        if let (false, Some(addend)) = (fits, addend) {
+            let order: Vec<usize> = (0..channels).collect();
+            let runs = zip_runs(&order, &result.columns, Some(&addend.columns), first);
+            let kind = Elementwise::Add(act);
+            let operation =
+                Operation::Elementwise { kind, from: buffer, other: Some(addend.buffer), to: buffer, runs };
+            self.push(index, operation, (height, width), (height, width), 0);
+        }
+        result
+    }
+
+    /// `index` is the last node that the step makes, `convolution` the first one; `at(k, n)` is the weight from input channel `k` to output channel `n`.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn pointwise(
+        &mut self,
+        index: usize,
+        convolution: usize,
+        from: &View,
+        scale: Option<View>,
+        columns: usize,
+        at: &dyn Fn(usize, usize) -> f32,
+        bias: &[f32],
+        residual: Residual,
+        act: Option<Activation>,
+        column: usize,
+    ) {
+        let isa = self.isa;
+        let lanes = isa.lanes();
+        let order = from.by_column();
+        let k = order.len();
+        let size = (from.height, from.width);
+        // A single cell, as in squeeze-excite, is no work that 16 bits would make shorter.
+        let narrow = self.precision == Precision::Bf16 && size != (1, 1) && !self.predicts[convolution];
+        let weights = if narrow {
+            self.pairs(
+                index,
+                &order,
+                scale,
+                gemm_bf16::pack_pairs(k, columns, lanes, |row, n| at(order[row], n)),
+            )
+        } else {
+            let packed = gemm::pack(k, columns, lanes, |row, n| at(order[row], n));
+            self.packed(index, &order, scale, columns, packed)
+        };
+        let macs = (size.0 * size.1 * k * columns) as u64;
+        let operation = Operation::Pointwise {
+            from: from.buffer,
+            runs: column_runs(&order, &from.columns),
+            weights,
+            bias: padded(bias.iter().copied(), lanes),
+            columns,
+            residual,
+            act,
+            to: self.class[index],
+            column,
+        };
+        self.push(index, operation, size, size, macs);
+    }
+
+    /// Packed weights, multiplied by the factors of an image where there are any.
+    fn packed(
+        &mut self,
+        index: usize,
+        order: &[usize],
+        scale: Option<View>,
+        columns: usize,
+        packed: Vec<f32>,
+    ) -> Weights {
+        let Some(factors) = scale else { return Weights::Constant(packed) };
+        let lanes = self.isa.lanes();
+        let rows = gemm::panels(columns, lanes).flat_map(|(_, vectors)| {
+            let factors = &factors;
+            order.iter().map(move |&channel| (factors.columns[channel], vectors * lanes))
+        });
+        let groups = rows.collect();
+        self.scale_weights(index, factors.buffer, packed, groups)
+    }
+
+    /// Weights of 16 bits; factors are multiplied into what is read, while it is rounded.
+    fn pairs(&mut self, index: usize, order: &[usize], scale: Option<View>, packed: Vec<u32>) -> Weights {
+        let factors = scale.map(|factors| {
+            let columns = order.iter().map(|&channel| factors.columns[channel]).collect();
+            let to = self.scratch(order.len());
+            self.push(index, Operation::Gather { from: factors.buffer, columns, to }, (1, 1), (1, 1), 0);
+            to
+        });
+        let scratch = self.scratch(self.workers * gemm_bf16::scratch_len(order.len()));
+        Weights::Pairs { packed, factors, scratch }
+    }
+
+    fn scale_weights(
+        &mut self,
+        index: usize,
+        factors: BufferId,
+        weights: Vec<f32>,
+        groups: Vec<(usize, usize)>,
+    ) -> Weights {
+        let len = weights.len();
+        let to = self.scratch(len);
+        // One row, so that one worker does it.
+        self.push(index, Operation::ScaleWeights { factors, weights, groups, to }, (1, 1), (1, 1), 0);
+        Weights::Scaled(to, len)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn depthwise(
+        &mut self,
+        index: usize,
+        from: &View,
+        op: &Convolution,
+        scale: Option<View>,
+        order: &[usize],
+        weight: &[f32],
+        bias: &[f32],
+        act: Option<Activation>,
+        column: usize,
+    ) {
+        let cells = op.kernel * op.kernel;
+        let taps: Vec<f32> = (0..cells)
+            .flat_map(|cell| order.iter().map(move |&channel| weight[channel * cells + cell]))
+            .collect();
+        let weights = match scale {
+            None => Weights::Constant(taps),
+            Some(factors) => {
+                let groups =
+                    (0..cells).flat_map(|_| order.iter().map(|&channel| (factors.columns[channel], 1)));
+                let groups = groups.collect();
+                self.scale_weights(index, factors.buffer, taps, groups)
+            }
+        };
+        let size = (from.height, from.width);
+        let out_size = (size.0.div_ceil(op.stride), size.1.div_ceil(op.stride));
+        let macs = (out_size.0 * out_size.1 * cells * order.len()) as u64;
+        let operation = Operation::Depthwise {
+            from: from.buffer,
+            runs: zip_runs(order, &from.columns, None, 0),
+            kernel: op.kernel,
+            stride: op.stride,
+            weights,
+            bias: order.iter().map(|&channel| bias[channel]).collect(),
+            act,
+            to: self.class[index],
+            column,
+        };
+        self.push(index, operation, size, out_size, macs);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn dense(
+        &mut self,
+        index: usize,
+        planar: bool,
+        from: &View,
+        op: &Convolution,
+        weight: &[f32],
+        bias: &[f32],
+        residual: Residual,
+        act: Option<Activation>,
+        pool: bool,
+        column: usize,
+    ) {
+        let (kernel, channels, columns) = (op.kernel, from.columns.len(), bias.len());
+        let order = from.by_column();
+        let size = (from.height, from.width);
+        let out_size = (size.0.div_ceil(op.stride), size.1.div_ceil(op.stride));
+        let padded_width = size.1 + kernel - 1;
+        let k = kernel * kernel * channels;
+        let at = |row: usize, n: usize| {
+            // Planar rows come channel, row, column; compact cells row, column, channel.
+            let (channel, cell) = if planar {
+                (row / (kernel * kernel), row % (kernel * kernel))
+            } else {
+                (order[row % channels], row / channels)
+            };
+            weight[(n * channels + channel) * kernel * kernel + cell]
+        };
+        let kind = if planar && residual.is_none() && (kernel, op.stride) == (stem::KERNEL, stem::STRIDE) {
+            DenseKind::Stem { half: stem::half(self.isa, columns) }
+        } else if columns == 1 && residual.is_none() {
+            DenseKind::Dot
+        } else {
+            DenseKind::Product
+        };
+        let lanes = match kind {
+            DenseKind::Stem { half } => stem::lanes(self.isa, half),
+            _ => self.isa.lanes(),
+        };
+        let weights = if kind == DenseKind::Dot {
+            (0..k).map(|row| at(row, 0)).collect()
+        } else {
+            gemm::pack(k, columns, lanes, at)
+        };
+        let (source, runs) = if planar {
+            (DenseSource::Image, (0..channels * kernel).map(|row| (row * padded_width, kernel)).collect())
+        } else {
+            let runs = (0..kernel).map(|row| (row * padded_width * channels, kernel * channels)).collect();
+            (DenseSource::Buffer(from.buffer, zip_runs(&order, &from.columns, None, 0)), runs)
+        };
+        let rows = (kernel * padded_width * channels).next_multiple_of(16);
+        let strip = if pool { 3 * out_size.1 * columns.next_multiple_of(16) } else { 0 };
+        let scratch = self.scratch(self.workers * (rows + strip));
+        let macs = (out_size.0 * out_size.1 * k * columns) as u64;
+        let operation = Operation::Dense {
+            kind,
+            source,
+            channels,
+            kernel,
+            stride: op.stride,
+            runs,
+            weights,
+            bias: padded(bias.iter().copied(), lanes),
+            columns,
+            residual,
+            act,
+            pool,
+            to: self.class[index],
+            column,
+            scratch,
+        };
+        let out_size = if pool { (out_size.0.div_ceil(2), out_size.1.div_ceil(2)) } else { out_size };
+        self.push(index, operation, size, out_size, macs);
+    }
+}
