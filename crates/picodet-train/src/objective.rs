@@ -121,7 +121,8 @@ impl Objective {
                 stride: strides[level],
             })
             .collect();
-        let predictions = Predictions::new(&levels);
+        let mut predictions = Predictions::new(&levels);
+        predictions.threads = threads;
         let assignments = self.assign(&predictions, truths, epoch, threads);
         let loss = match self.loss {
             LossKind::Paper => paper(&predictions, truths, &assignments, group),

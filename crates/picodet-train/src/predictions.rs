@@ -41,6 +41,8 @@ pub struct Predictions {
     pub reg: Vec<f64>,
     /// Alignment logits, `[n, anchors]`.
     pub align: Option<Vec<f64>>,
+    /// Threads that compute a loss of them, which changes no number; 1 unless set.
+    pub threads: usize,
 }
 
 /// Gradients of a loss, shaped as the logits of [`Predictions`].
@@ -107,6 +109,7 @@ impl Predictions {
             reg: gather(REG_CHANNELS, &|level| level.reg),
             align: align.then(|| gather(1, &|level| level.align.unwrap_or(level.cls))),
             anchors,
+            threads: 1,
         }
     }
 

@@ -128,6 +128,27 @@ fn overlap_targets(
     targets
 }
 
+/// Does `work` for all items on so many threads, each with neighbours; the results in the order of the items.
+fn shared_out<T: Send, R: Send>(mut items: Vec<T>, threads: usize, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let share = items.len().div_ceil(threads.max(1)).max(1);
+    let work = &work;
+    std::thread::scope(|scope| {
+        let mut others = Vec::new();
+        while items.len() > share {
+            let part = items.split_off(items.len() - share);
+            others.push(scope.spawn(move || part.into_iter().map(work).collect::<Vec<R>>()));
+        }
+        let mut results: Vec<R> = items.into_iter().map(work).collect();
+        for other in others.into_iter().rev() {
+            match other.join() {
+                Ok(part) => results.extend(part),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        results
+    })
+}
+
 /// Logits that are computed together.
 const TOGETHER: usize = 8;
 
@@ -138,22 +159,30 @@ fn class_terms(
     targets: &[Option<(usize, f64)>],
     normaliser: f64,
     gradients: &mut Gradients,
-    background: impl Fn(f64, f64) -> (f64, f64),
+    background: impl Fn(f64, f64) -> (f64, f64) + Sync,
     object: impl Fn(f64, f64) -> (f64, f64),
 ) -> f64 {
-    let mut sums = [0.0; TOGETHER];
-    for (logits, gradients) in predictions.cls.chunks(TOGETHER).zip(gradients.cls.chunks_mut(TOGETHER)) {
-        let mut padded = [f64::NEG_INFINITY; TOGETHER];
-        padded[..logits.len()].copy_from_slice(logits);
-        let judged = padded.map(|logit| {
-            let (p, entropy) = probability_and_entropy(logit);
-            background(p, entropy)
-        });
-        sums.iter_mut().zip(&judged[..logits.len()]).for_each(|(sum, (loss, _))| *sum += loss);
-        gradients.iter_mut().zip(&judged).for_each(|(gradient, (_, slope))| *gradient += slope / normaliser);
-    }
+    let of_image = |(logits, gradients): (&[f64], &mut [f64])| {
+        let mut sums = [0.0; TOGETHER];
+        for (logits, gradients) in logits.chunks(TOGETHER).zip(gradients.chunks_mut(TOGETHER)) {
+            let mut padded = [f64::NEG_INFINITY; TOGETHER];
+            padded[..logits.len()].copy_from_slice(logits);
+            let judged = padded.map(|logit| {
+                let (p, entropy) = probability_and_entropy(logit);
+                background(p, entropy)
+            });
+            sums.iter_mut().zip(&judged[..logits.len()]).for_each(|(sum, (loss, _))| *sum += loss);
+            gradients
+                .iter_mut()
+                .zip(&judged)
+                .for_each(|(gradient, (_, slope))| *gradient += slope / normaliser);
+        }
+        sums.iter().sum::<f64>()
+    };
+    let len = (predictions.anchors.len() * predictions.classes).max(1);
+    let images = predictions.cls.chunks(len).zip(gradients.cls.chunks_mut(len)).collect();
+    let mut sum: f64 = shared_out(images, predictions.threads, of_image).iter().sum();
     // The few logits of objects were taken for background.
-    let mut sum: f64 = sums.iter().sum();
     for (place, &(class, quality)) in targets.iter().enumerate().filter_map(|(at, t)| Some((at, t.as_ref()?)))
     {
         let index = place * predictions.classes + class;
@@ -199,7 +228,7 @@ fn first_generation(
     truths: &[Truth],
     assignments: &[Assignment],
     count: usize,
-    (background, object): (impl Fn(f64, f64) -> (f64, f64), impl Fn(f64, f64) -> (f64, f64)),
+    (background, object): (impl Fn(f64, f64) -> (f64, f64) + Sync, impl Fn(f64, f64) -> (f64, f64)),
     group: &dyn Group,
 ) -> Loss {
     let mut gradients = predictions.no_gradients();
