@@ -162,6 +162,7 @@ fn class_terms(
     background: impl Fn(f64, f64) -> (f64, f64) + Sync,
     object: impl Fn(f64, f64) -> (f64, f64),
 ) -> f64 {
+    let scale = 1.0 / normaliser;
     let of_image = |(logits, gradients): (&[f64], &mut [f64])| {
         let mut sums = [0.0; TOGETHER];
         for (logits, gradients) in logits.chunks(TOGETHER).zip(gradients.chunks_mut(TOGETHER)) {
@@ -172,10 +173,7 @@ fn class_terms(
                 background(p, entropy)
             });
             sums.iter_mut().zip(&judged[..logits.len()]).for_each(|(sum, (loss, _))| *sum += loss);
-            gradients
-                .iter_mut()
-                .zip(&judged)
-                .for_each(|(gradient, (_, slope))| *gradient += slope / normaliser);
+            gradients.iter_mut().zip(&judged).for_each(|(gradient, (_, slope))| *gradient += slope * scale);
         }
         sums.iter().sum::<f64>()
     };
