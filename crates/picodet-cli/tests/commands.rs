@@ -41,6 +41,46 @@ fn the_first_command_finds_the_parts_of_the_page_and_draws_them() {
 }
 
 #[test]
+fn sixteen_bits_find_the_same_page_or_say_why_not() {
+    let image = page();
+    let arguments = ["detect", text(&image), "--precision", "bf16", "--score", "0.9"];
+    let (code, out, err) = run(&arguments);
+    let able = picodet::engine::Fast::new().with_precision(picodet::Precision::Bf16).is_some();
+    if !able {
+        assert_eq!((code, err.lines().count()), (2, 1), "{err}");
+        assert!(err.contains("no instructions for bf16"), "{err}");
+        return;
+    }
+    assert_eq!(code, 0, "{err}");
+    let (_, exact, _) = run(&["detect", text(&image), "--score", "0.9"]);
+    let classes = |lines: &str| -> Vec<String> {
+        let mut classes: Vec<String> = lines
+            .lines()
+            .filter_map(|line| line.split(": ").nth(1)?.split(' ').next().map(str::to_owned))
+            .collect();
+        classes.sort();
+        classes
+    };
+    assert!(classes(&exact).len() > 3, "{exact}");
+    assert_eq!(classes(&out), classes(&exact), "{out}\n{exact}");
+    assert_ne!(out, exact, "bf16 changes no score");
+}
+
+#[test]
+fn the_bench_names_every_step_and_its_share_of_the_limit() {
+    let (code, out, err) = run(&["bench", "--runs", "2", "--warmup", "0", "--profile", "--format", "json"]);
+    assert_eq!(code, 0, "{err}");
+    let value: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    let number = |value: &serde_json::Value| value.as_f64().unwrap_or(f64::NAN);
+    let profile = &value["profile"];
+    assert!(number(&profile["peak_gmacs_per_second"]) > 0.0, "{out}");
+    let steps = profile["steps"].as_array().expect("steps");
+    let macs: f64 = steps.iter().map(|step| number(&step["macs"])).sum();
+    assert_eq!(macs, number(&profile["macs"]), "the steps make up the network");
+    assert!(steps.iter().all(|step| number(&step["percent_of_peak"]) >= 0.0), "{out}");
+}
+
+#[test]
 fn every_format_holds_the_same_objects() {
     let (_, lines, _) = run(&["detect", text(&page())]);
     let count = lines.lines().count();
