@@ -6,7 +6,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 /// The tests of the engine and of the way from an image to boxes, the same as on this processor.
-const TESTS: [&str; 5] = ["test", "--package", "picodet-engine", "--package", "picodet-detect"];
+const TESTS: [&str; 7] =
+    ["test", "--package", "picodet-engine", "--package", "picodet-detect", "--lib", "--tests"];
 
 /// A cargo command for [`TESTS`] on a target.
 pub(crate) fn cargo_test(target: &str) -> Command {

@@ -65,6 +65,7 @@ dispatch!(
 unsafe fn stem_lanes<V: Lanes>(args: &Stem<'_>) {
     debug_assert!(args.columns <= args.bias.len());
     debug_assert_eq!(args.weights.len(), CHANNELS * KERNEL * KERNEL * args.bias.len());
+    debug_assert!(!args.half || V::LEN == 16, "only whole vectors of sixteen have halves");
     // SAFETY: the caller's promise, handed on; whoever has AVX-512 has AVX2.
     unsafe {
         #[cfg(target_arch = "x86_64")]
