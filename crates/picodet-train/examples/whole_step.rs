@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use picodet_graph::{Activation, Graph, Op, Tensor, Weights};
 use picodet_train::group::Alone;
+use picodet_train::memory::keep_freed_blocks;
 use picodet_train::random::{Purpose, Stream};
 use picodet_train::recipes::recipe;
 use picodet_train::run::{Network, move_statistics};
@@ -38,6 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         [option, file, smooth] if option == "--write" && smooth == "--smooth" => (Some(file), true),
         _ => return Err(usage.into()),
     };
+    keep_freed_blocks();
     let mut step = Step::new(recipe(name)?, batch, size, threads, smooth)?;
     if let Some(file) = file {
         std::fs::write(file, step.written()?)?;

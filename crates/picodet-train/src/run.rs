@@ -17,6 +17,7 @@ use picodet_zoo::Variant;
 use crate::group::{Alone, Group, sum_gradients};
 use crate::journal::{EpochRecord, Journal, Record, StepRecord};
 use crate::loader::{BatchRecipe, Batches, ImageProblem};
+use crate::memory::keep_freed_blocks;
 use crate::objective::{MapData, Objective};
 use crate::outcome::{first_non_finite, model_of, save_non_finite, write_model};
 use crate::sampler::Sampler;
@@ -243,6 +244,7 @@ pub fn run(
 ) -> Result<Ending, RunError> {
     let group = &*options.group;
     check_group(state, group)?;
+    keep_freed_blocks();
 
     // Data.
     let experiment = state.progress.experiment.clone();
