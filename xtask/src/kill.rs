@@ -111,7 +111,11 @@ fn resume(output: &Path) -> Command {
     command
 }
 
-fn finish(command: &mut Command) -> Result<()> {
+/// Trains to the end.
+///
+/// # Errors
+/// What the program says when it fails.
+pub(crate) fn finish(command: &mut Command) -> Result<()> {
     let output = command.output()?;
     if !output.status.success() {
         bail!("training failed: {}", String::from_utf8_lossy(&output.stderr));

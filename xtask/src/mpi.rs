@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use picodet_testing::shared_path;
 
+use crate::kill::finish;
+
 /// The program to test instead of one built here; it must have been built with the feature `mpi`.
 const PROGRAM: &str = "PICODET_PROGRAM";
 /// Losses may differ by this share, and weights by this share of the way that they have gone since the first step. Shares
@@ -56,14 +58,6 @@ fn train(processes: usize, data: &Path, output: &Path, more: &[&str]) -> Command
     command.args(["train", "legacy_s_320", "--unchecked", "--threads", "1"]).args(more);
     command.arg("--data").arg(data).arg("--output").arg(output);
     command
-}
-
-fn finish(command: &mut Command) -> Result<()> {
-    let output = command.output()?;
-    if !output.status.success() {
-        bail!("training failed: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(())
 }
 
 /// Two and three processes train what one trains; no number of them divides the batch.
