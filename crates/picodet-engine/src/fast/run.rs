@@ -113,14 +113,15 @@ unsafe fn run_rows(
                     residual_stride,
                     act: *act,
                 };
-                let Weights::Pairs { packed: pairs, factors, scratch } = weights else {
+                let Weights::Pairs { packed: pairs, factors, scratch, rounded } = weights else {
                     gemm(isa, &product);
                     return;
                 };
                 let k = runs.iter().map(|run| run.1).sum();
                 let scratch = at(*scratch).add(worker * scratch_len(k));
                 let factors = factors.map_or(std::ptr::null(), |buffer| at(buffer).cast_const());
-                gemm_bf16(isa, &GemmBf16 { product, pairs, factors, scratch });
+                let rounded = if *rounded { product.a.cast() } else { std::ptr::null() };
+                gemm_bf16(isa, &GemmBf16 { product, pairs, factors, rounded, scratch });
             }
             Operation::Dense {
                 kind,
@@ -266,6 +267,7 @@ unsafe fn run_rows(
                 act,
                 to,
                 column,
+                narrow,
             } => {
                 let (pointer, len) = packed(weights);
                 let first = rows.start * out_width * stride(*to);
@@ -290,6 +292,7 @@ unsafe fn run_rows(
                         weights: std::slice::from_raw_parts(pointer, len),
                         bias,
                         act: *act,
+                        narrow: *narrow,
                     },
                 );
             }

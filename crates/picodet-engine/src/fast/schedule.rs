@@ -60,6 +60,8 @@ pub(crate) enum Weights {
         factors: Option<BufferId>,
         /// One part a worker.
         scratch: BufferId,
+        /// Whether what is read is 16 bits already.
+        rounded: bool,
     },
 }
 
@@ -169,6 +171,8 @@ pub(crate) enum Operation {
         to: BufferId,
         /// Destination columns count from here.
         column: usize,
+        /// Whether the result is rounded to 16 bits.
+        narrow: bool,
     },
     /// A depthwise step and the pointwise step that alone reads its result, `rows` rows at a time. The buffer between
     /// them has that many rows a worker.

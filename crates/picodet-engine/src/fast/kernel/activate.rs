@@ -16,8 +16,8 @@ pub(crate) unsafe fn activate<V: Lanes>(x: V, act: Option<Activation>) -> V {
         match act {
             None => x,
             Some(Activation::HardSwish) => {
-                let gate = V::splat(6.0).min(V::splat(0.0).max(x.add(V::splat(3.0))));
-                x.mul(gate).mul(V::splat(1.0 / 6.0))
+                let gate = x.mul_add(V::splat(1.0 / 6.0), V::splat(0.5));
+                x.mul(V::splat(1.0).min(V::splat(0.0).max(gate)))
             }
             Some(Activation::Relu) => V::splat(0.0).max(x),
             Some(Activation::Relu6) => V::splat(6.0).min(V::splat(0.0).max(x)),

@@ -1,14 +1,18 @@
 //! Depthwise convolution with bias and activation, channels last.
 //!
 //! A tile is up to eight output cells of one row by one vector of channels. Cells beside the map are read from a row
-//! of zeros, so that no tile is special; rows above and below are left out.
+//! of zeros, so that no tile is special; rows above and below are left out. Where vectors are long and registers many,
+//! [`strips`] does it instead.
 #![allow(unsafe_code)]
+
+mod strips;
 
 use picodet_graph::Activation;
 
 use super::activate::activate;
 use super::lanes::Lanes;
 use super::{Run, dispatch};
+use crate::fast::Isa;
 
 /// What [`depthwise`] convolves.
 pub(crate) struct Depthwise<'a> {
@@ -40,6 +44,9 @@ pub(crate) struct Depthwise<'a> {
     pub(crate) bias: &'a [f32],
     /// Applied last.
     pub(crate) act: Option<Activation>,
+    /// Whether the result is rounded to 16-bit floats (bf16), where [`rounds`] says that it can be: cells are as far apart
+    /// as `out_stride` says, in numbers of 32 bits, and a cell's numbers half as far.
+    pub(crate) narrow: bool,
 }
 
 dispatch!(
@@ -47,12 +54,22 @@ dispatch!(
     depthwise, depthwise_lanes, Depthwise<'_>
 );
 
+/// Whether [`depthwise`] can round what it makes to 16 bits: where it goes by strips.
+pub(crate) fn rounds(isa: Isa, kernel: usize, stride: usize, out_width: usize) -> bool {
+    isa == Isa::Avx512 && strips::fits(kernel, stride, out_width)
+}
+
 /// # Safety
 /// As [`depthwise`].
 #[inline(always)]
 unsafe fn depthwise_lanes<V: Lanes>(args: &Depthwise<'_>) {
     // SAFETY: the caller's promise, handed on.
     unsafe {
+        if V::STRIPS && strips::fits(args.kernel, args.stride, args.out_width) {
+            strips::strips::<V>(args);
+            return;
+        }
+        debug_assert!(!args.narrow);
         match (args.kernel, args.stride) {
             (3, 1) => rows::<V, 3, 1, 10>(args),
             (3, 2) => rows::<V, 3, 2, 17>(args),
@@ -63,6 +80,12 @@ unsafe fn depthwise_lanes<V: Lanes>(args: &Depthwise<'_>) {
     }
 }
 
+/// The size of `sizes` whose tiles, the last one reaching back, make as little as possible of `width` twice.
+fn tile_width(sizes: &[usize], width: usize) -> Option<usize> {
+    let fitting = sizes.iter().copied().filter(|&cells| cells <= width);
+    fitting.min_by_key(|cells| width.next_multiple_of(*cells))
+}
+
 /// `IN` is the number of source columns below eight cells: `7 · stride + kernel`.
 ///
 /// # Safety
@@ -70,19 +93,16 @@ unsafe fn depthwise_lanes<V: Lanes>(args: &Depthwise<'_>) {
 #[inline(always)]
 unsafe fn rows<V: Lanes, const K: usize, const S: usize, const IN: usize>(args: &Depthwise<'_>) {
     let width = args.out_width;
-    // The cells of a tile, so that the last tile makes as little as possible twice.
-    let tall =
-        [8, 7, 5].into_iter().filter(|&tall| tall <= width).min_by_key(|tall| width.next_multiple_of(*tall));
-    let tall = tall.unwrap_or(1);
+    let cells = tile_width(V::CELLS, width).unwrap_or(1);
     for y in args.rows.clone() {
-        for x in (0..width).step_by(tall) {
+        for x in (0..width).step_by(cells) {
             // The last tile reaches back over cells that are done already; they get the same values again.
-            let x = x.min(width - tall);
+            let x = x.min(width - cells);
             // SAFETY: the caller's promise; every tile lies inside the row.
             unsafe {
-                match tall {
-                    8 => tile::<V, K, S, 8, IN>(args, y, x),
-                    7 => tile::<V, K, S, 7, IN>(args, y, x),
+                match cells {
+                    8 if V::CELLS.contains(&8) => tile::<V, K, S, 8, IN>(args, y, x),
+                    7 if V::CELLS.contains(&7) => tile::<V, K, S, 7, IN>(args, y, x),
                     5 => tile::<V, K, S, 5, IN>(args, y, x),
                     _ => tile::<V, K, S, 1, IN>(args, y, x),
                 }

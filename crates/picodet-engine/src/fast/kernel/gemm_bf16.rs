@@ -24,7 +24,10 @@ pub(crate) struct GemmBf16<'a> {
     pub(crate) pairs: &'a [u32],
     /// One number a column of the left matrix, in the order of the packed rows, that it is multiplied by; null for none.
     pub(crate) factors: *const f32,
-    /// [`scratch_len`] numbers of f32's size.
+    /// The left rows, rounded and packed by whoever made them: pairs of columns, one row right after the other. Null for
+    /// rows of f32, as `product` says.
+    pub(crate) rounded: *const u32,
+    /// [`scratch_len`] numbers of f32's size; not used for rows that are rounded.
     pub(crate) scratch: *mut f32,
 }
 
@@ -80,6 +83,19 @@ pub(crate) unsafe fn gemm_bf16(isa: Isa, args: &GemmBf16<'_>) {
     }
 }
 
+/// Rows that one panel goes over.
+struct Part {
+    /// The first one, packed.
+    left: *const u32,
+    /// Columns of a row.
+    k: usize,
+    /// First column of the panel.
+    first: usize,
+    /// Row of the result of the first one.
+    start: usize,
+    rows: usize,
+}
+
 /// # Safety
 /// As [`gemm_bf16`].
 #[inline(always)]
@@ -92,12 +108,18 @@ unsafe fn blocks<V: Pairs>(args: &GemmBf16<'_>) {
         let rows = block.min(product.rows - start);
         // SAFETY: the caller's promise; the scratch memory holds a block, and rows lie inside the matrices.
         unsafe {
-            pack_rows::<V>(args, k, start, rows);
+            let left = if args.rounded.is_null() {
+                pack_rows::<V>(args, k, start, rows);
+                args.scratch.cast::<u32>().cast_const()
+            } else {
+                args.rounded.add(start * k.div_ceil(2))
+            };
             for (first, vectors) in panels(product.columns, V::LEN) {
+                let part = Part { left, k, first, start, rows };
                 match vectors {
-                    1 => panel::<V, 1>(args, k, first, start, rows),
-                    2 => panel::<V, 2>(args, k, first, start, rows),
-                    _ => panel::<V, 3>(args, k, first, start, rows),
+                    1 => panel::<V, 1>(args, &part),
+                    2 => panel::<V, 2>(args, &part),
+                    _ => panel::<V, 3>(args, &part),
                 }
             }
         }
@@ -144,19 +166,13 @@ unsafe fn pack_rows<V: Pairs>(args: &GemmBf16<'_>, k: usize, start: usize, rows:
     }
 }
 
-/// Packed rows by one panel, in tiles of nearly equal height; `start` is the row of the result of the first one.
+/// Packed rows by one panel, in tiles of nearly equal height.
 ///
 /// # Safety
 /// As [`gemm_bf16`].
 #[inline(always)]
-unsafe fn panel<V: Pairs, const NV: usize>(
-    args: &GemmBf16<'_>,
-    k: usize,
-    first: usize,
-    start: usize,
-    rows: usize,
-) {
-    let most = V::ROWS[NV - 1];
+unsafe fn panel<V: Pairs, const NV: usize>(args: &GemmBf16<'_>, part: &Part) {
+    let (rows, most) = (part.rows, V::ROWS[NV - 1]);
     let tiles = rows.div_ceil(most);
     let mut row = 0;
     for index in 0..tiles {
@@ -164,18 +180,18 @@ unsafe fn panel<V: Pairs, const NV: usize>(
         // SAFETY: the caller's promise; `height` is at most `most`.
         unsafe {
             match height {
-                12 if most >= 12 => tile::<V, 12, NV>(args, k, first, start, row),
-                11 if most >= 11 => tile::<V, 11, NV>(args, k, first, start, row),
-                10 if most >= 10 => tile::<V, 10, NV>(args, k, first, start, row),
-                9 if most >= 9 => tile::<V, 9, NV>(args, k, first, start, row),
-                8 if most >= 8 => tile::<V, 8, NV>(args, k, first, start, row),
-                7 if most >= 7 => tile::<V, 7, NV>(args, k, first, start, row),
-                6 if most >= 6 => tile::<V, 6, NV>(args, k, first, start, row),
-                5 if most >= 5 => tile::<V, 5, NV>(args, k, first, start, row),
-                4 if most >= 4 => tile::<V, 4, NV>(args, k, first, start, row),
-                3 => tile::<V, 3, NV>(args, k, first, start, row),
-                2 => tile::<V, 2, NV>(args, k, first, start, row),
-                _ => tile::<V, 1, NV>(args, k, first, start, row),
+                12 if most >= 12 => tile::<V, 12, NV>(args, part, row),
+                11 if most >= 11 => tile::<V, 11, NV>(args, part, row),
+                10 if most >= 10 => tile::<V, 10, NV>(args, part, row),
+                9 if most >= 9 => tile::<V, 9, NV>(args, part, row),
+                8 if most >= 8 => tile::<V, 8, NV>(args, part, row),
+                7 if most >= 7 => tile::<V, 7, NV>(args, part, row),
+                6 if most >= 6 => tile::<V, 6, NV>(args, part, row),
+                5 if most >= 5 => tile::<V, 5, NV>(args, part, row),
+                4 if most >= 4 => tile::<V, 4, NV>(args, part, row),
+                3 => tile::<V, 3, NV>(args, part, row),
+                2 => tile::<V, 2, NV>(args, part, row),
+                _ => tile::<V, 1, NV>(args, part, row),
             }
         }
         row += height;
@@ -185,17 +201,12 @@ unsafe fn panel<V: Pairs, const NV: usize>(
 /// # Safety
 /// As [`gemm_bf16`]; packed rows `row..row + MR` exist.
 #[inline(always)]
-unsafe fn tile<V: Pairs, const MR: usize, const NV: usize>(
-    args: &GemmBf16<'_>,
-    k: usize,
-    first: usize,
-    start: usize,
-    row: usize,
-) {
+unsafe fn tile<V: Pairs, const MR: usize, const NV: usize>(args: &GemmBf16<'_>, part: &Part, row: usize) {
     let product = &args.product;
+    let &Part { left, k, first, start, .. } = part;
     let pairs = k.div_ceil(2);
-    // SAFETY: the caller's promise. `pairs` holds the pairs of this panel, `bias` whole vectors, the scratch memory rows of
-    // `pairs` pairs.
+    // SAFETY: the caller's promise. `pairs` holds the pairs of this panel, `bias` whole vectors, `left` rows of `pairs`
+    // pairs.
     unsafe {
         let mut b = args.pairs.as_ptr().add(first * pairs);
         let mut acc = [[V::splat(0.0); NV]; MR];
@@ -214,7 +225,7 @@ unsafe fn tile<V: Pairs, const MR: usize, const NV: usize>(
             target = target.wrapping_add(product.out_stride);
         }
         // Three moving pointers and one stride address all twelve rows without spilling.
-        let mut a0 = args.scratch.cast::<u32>().cast_const().add(row * pairs);
+        let mut a0 = left.add(row * pairs);
         let mut a4 = if MR > 4 { a0.add(4 * pairs) } else { a0 };
         let mut a8 = if MR > 8 { a0.add(8 * pairs) } else { a0 };
         for _ in 0..pairs {

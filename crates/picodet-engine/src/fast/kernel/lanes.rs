@@ -14,6 +14,11 @@ pub(crate) unsafe trait Lanes: Copy {
     const LEN: usize;
     /// Rows of a matrix tile that is one, two or three vectors wide: what the register file holds.
     const ROWS: [usize; 3];
+    /// Whether depthwise convolutions go through strips of columns, which takes 32 registers and is worth it for long
+    /// vectors.
+    const STRIPS: bool;
+    /// Cells in a row of a tile of a depthwise convolution.
+    const CELLS: &'static [usize];
     /// All lanes `value`.
     unsafe fn splat(value: f32) -> Self;
     /// [`Lanes::LEN`] numbers from `from`, aligned or not.
@@ -24,6 +29,18 @@ pub(crate) unsafe trait Lanes: Copy {
     unsafe fn store(self, to: *mut f32);
     /// The first `count` lanes; memory beyond them is not touched.
     unsafe fn store_part(self, to: *mut f32, count: usize);
+    /// The first `count` lanes, rounded to the nearest bf16, to `to`; memory beyond them is not touched.
+    #[inline(always)]
+    unsafe fn store_rounded(self, to: *mut u16, count: usize) {
+        let mut lanes = [0.0f32; 16];
+        // SAFETY: no vector has more than sixteen lanes; the caller's promise.
+        unsafe {
+            self.store(lanes.as_mut_ptr());
+            for (i, &lane) in lanes.iter().enumerate().take(count) {
+                *to.add(i) = pairs::to_bf16(lane);
+            }
+        }
+    }
     /// Sum.
     unsafe fn add(self, other: Self) -> Self;
     /// Difference.
@@ -61,6 +78,8 @@ impl Portable {
 unsafe impl Lanes for Portable {
     const LEN: usize = 4;
     const ROWS: [usize; 3] = [8, 4, 3];
+    const STRIPS: bool = false;
+    const CELLS: &'static [usize] = &[5];
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
         Self([value; 4])
@@ -159,6 +178,8 @@ mod x86 {
     unsafe impl Lanes for Avx512 {
         const LEN: usize = 16;
         const ROWS: [usize; 3] = [12, 12, 8];
+        const STRIPS: bool = true;
+        const CELLS: &'static [usize] = &[8, 7, 5];
         #[inline(always)]
         unsafe fn splat(value: f32) -> Self {
             Self(unsafe { _mm512_set1_ps(value) })
@@ -178,6 +199,19 @@ mod x86 {
         #[inline(always)]
         unsafe fn store_part(self, to: *mut f32, count: usize) {
             unsafe { _mm512_mask_storeu_ps(to, mask16(count), self.0) }
+        }
+        #[inline(always)]
+        unsafe fn store_rounded(self, to: *mut u16, count: usize) {
+            unsafe {
+                // As `to_bf16`, in plain instructions: not every processor with this set has the one that rounds.
+                let bits = _mm512_castps_si512(self.0);
+                let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+                let sum = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+                let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self.0, self.0);
+                let sum = _mm512_mask_or_epi32(sum, nan, bits, _mm512_set1_epi32(0x40_0000));
+                let half = _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(sum));
+                _mm256_mask_storeu_epi16(to.cast(), mask16(count), half);
+            }
         }
         #[inline(always)]
         unsafe fn add(self, other: Self) -> Self {
@@ -240,6 +274,8 @@ mod x86 {
     unsafe impl Lanes for Avx2 {
         const LEN: usize = 8;
         const ROWS: [usize; 3] = [8, 6, 4];
+        const STRIPS: bool = false;
+        const CELLS: &'static [usize] = &[8, 7, 5];
         #[inline(always)]
         unsafe fn splat(value: f32) -> Self {
             Self(unsafe { _mm256_set1_ps(value) })

@@ -6,7 +6,7 @@
 use picodet_graph::Activation;
 use picodet_testing::emulated;
 
-use super::depthwise::{Depthwise, depthwise};
+use super::depthwise::{Depthwise, depthwise, rounds};
 use super::gemm::{Dot, Gemm, dot, gemm, pack};
 use super::gemm_bf16::{GemmBf16, gemm_bf16, pack_pairs, scratch_len};
 use super::lanes::pairs::{from_bf16, to_bf16};
@@ -224,11 +224,19 @@ fn bf16_products_equal_their_definition() {
                     residual_stride: columns + 2,
                     act,
                 };
+                // Rows that someone has rounded already, factors and all.
+                let half =
+                    |row: usize, i: usize| if i < k { u32::from(to_bf16(at(row, i) as f32)) } else { 0 };
+                let pair = |row: usize, i: usize| half(row, 2 * i) | half(row, 2 * i + 1) << 16;
+                let packed: Vec<u32> =
+                    (0..rows).flat_map(|row| (0..k.div_ceil(2)).map(move |i| pair(row, i))).collect();
+                let prepared = case % 5 == 0;
                 let args = GemmBf16 {
                     product,
                     pairs: &pairs,
                     factors: if scaled { factors.as_ptr() } else { std::ptr::null() },
-                    scratch: scratch.as_mut_ptr(),
+                    rounded: if prepared { packed.as_ptr() } else { std::ptr::null() },
+                    scratch: if prepared { std::ptr::null_mut() } else { scratch.as_mut_ptr() },
                 };
                 unsafe { gemm_bf16(isa, &args) };
                 let expected = |row: usize, n: usize| {
@@ -287,7 +295,7 @@ fn depthwise_convolutions_equal_their_definition() {
                 let (rows, out_width) = (height.div_ceil(stride), width.div_ceil(stride));
                 let out_stride = channels + 3;
                 let mut out = vec![MARK; rows * out_width * out_stride];
-                let args = |rows, out: *mut f32| Depthwise {
+                let args = |rows, out: *mut f32, narrow| Depthwise {
                     source: source.as_ptr(),
                     source_stride,
                     size: (height, width),
@@ -302,11 +310,12 @@ fn depthwise_convolutions_equal_their_definition() {
                     weights: &weights,
                     bias: &bias,
                     act,
+                    narrow,
                 };
                 let pointer = unsafe { out.as_mut_ptr().add(2) };
                 // In two bands, as two workers would.
-                unsafe { depthwise(isa, &args(0..rows / 2, pointer)) };
-                unsafe { depthwise(isa, &args(rows / 2..rows, pointer)) };
+                unsafe { depthwise(isa, &args(0..rows / 2, pointer, false)) };
+                unsafe { depthwise(isa, &args(rows / 2..rows, pointer, false)) };
                 let expected = |cell: usize, c: usize| {
                     let (y, x) = (cell / out_width, cell % out_width);
                     let mut sum = f64::from(bias[c]);
@@ -323,6 +332,30 @@ fn depthwise_convolutions_equal_their_definition() {
                 };
                 let case = format!("{isa} {kernel}x{kernel}/{stride} on {height}x{width}x{channels} {act:?}");
                 check(&case, &out, out_stride, (2, channels), expected, &mut wrong);
+                if !rounds(isa, kernel, stride, out_width) {
+                    continue;
+                }
+                // Rounded to 16 bits, which take half of a cell.
+                let mut halves = vec![MARK; rows * out_width * out_stride];
+                unsafe { depthwise(isa, &args(0..rows / 2, halves.as_mut_ptr(), true)) };
+                unsafe { depthwise(isa, &args(rows / 2..rows, halves.as_mut_ptr(), true)) };
+                let mark = MARK.to_bits();
+                for (i, pair) in halves
+                    .iter()
+                    .flat_map(|pair| [pair.to_bits() as u16, (pair.to_bits() >> 16) as u16])
+                    .enumerate()
+                {
+                    let (cell, column) = (i / (2 * out_stride), i % (2 * out_stride));
+                    let right = if column < channels {
+                        pair == to_bf16(out[cell * out_stride + 2 + column])
+                    } else {
+                        pair == (mark >> (16 * (i % 2))) as u16
+                    };
+                    if !right {
+                        wrong.push(format!("{case} rounded: cell {cell} column {column}: {pair:04x}"));
+                        break;
+                    }
+                }
             }
         }
     }

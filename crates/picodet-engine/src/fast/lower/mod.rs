@@ -84,7 +84,7 @@ pub(crate) fn lower(
             buffer.stride += 16;
         }
     }
-    let steps = fuse::separable(&mut buffers, steps, workers);
+    let steps = fuse::separable(&mut buffers, steps, isa, workers);
     let zeros = place(&mut buffers, &steps);
     // Cells beside a map are read from here, up to the last column that a depthwise convolution reads.
     let row = steps.iter().map(|step| match &step.operation {

@@ -13,6 +13,8 @@ pub(crate) struct Neon(float32x4_t);
 unsafe impl Lanes for Neon {
     const LEN: usize = 4;
     const ROWS: [usize; 3] = [12, 12, 8];
+    const STRIPS: bool = false;
+    const CELLS: &'static [usize] = &[8, 7, 5];
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
         Self(unsafe { vdupq_n_f32(value) })

@@ -16,6 +16,8 @@ unsafe impl Lanes for Simd128 {
     const LEN: usize = 4;
     // Engines compile for processors of 16 registers (x86) as well as of 32; larger tiles would spill on the former.
     const ROWS: [usize; 3] = [8, 4, 3];
+    const STRIPS: bool = false;
+    const CELLS: &'static [usize] = &[8, 7, 5];
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
         Self(f32x4_splat(value))
