@@ -2,11 +2,11 @@
 //! the cache when the pointwise one reads it, and never goes to memory as a whole.
 
 use super::Isa;
-use super::kernel::depthwise::rounds;
+use super::kernel::depthwise::narrows;
 use super::schedule::{Buffer, Operation, Step, Weights};
 
 /// Bytes of a band of rows between the two: a part of a level-2 cache.
-const BAND_BYTES: usize = 192 << 10;
+const BAND_BYTES: usize = 384 << 10;
 
 /// Joins each depthwise step with the pointwise step that alone reads its result.
 pub(crate) fn separable(buffers: &mut [Buffer], steps: Vec<Step>, isa: Isa, workers: usize) -> Vec<Step> {
@@ -25,12 +25,12 @@ pub(crate) fn separable(buffers: &mut [Buffer], steps: Vec<Step>, isa: Isa, work
             Some(Operation::Pointwise { from, to: result, .. }) if *from == to && *result != to => {}
             _ => continue,
         }
-        let (Some(mut depthwise), Some(mut pointwise)) = (pending[first].take(), pending[second].take())
-        else {
+        let (Some(depthwise), Some(pointwise)) = (pending[first].take(), pending[second].take()) else {
             continue;
         };
-        if let Some(columns) = round_between(&mut depthwise, &mut pointwise, isa) {
+        if let (false, Some(columns)) = (buffers[to].narrow, narrow_between(&depthwise, &pointwise, isa)) {
             buffers[to].stride = columns / 2;
+            buffers[to].narrow = true;
         }
         let (height, width) = depthwise.out_size;
         let row = (width * buffers[to].stride * size_of::<f32>()).max(1);
@@ -52,24 +52,20 @@ pub(crate) fn separable(buffers: &mut [Buffer], steps: Vec<Step>, isa: Isa, work
     pending.into_iter().flatten().collect()
 }
 
-/// Has the depthwise step round its result to 16 bits, if the pointwise one would do that itself and the kernels can, and
-/// returns the number of columns.
-fn round_between(depthwise: &mut Step, pointwise: &mut Step, isa: Isa) -> Option<usize> {
-    let out_width = depthwise.out_size.1;
-    let Operation::Depthwise { kernel, stride, runs: made, column: 0, narrow, .. } = &mut depthwise.operation
-    else {
+/// The number of columns between the two, if the depthwise one can make them numbers of 16 bits and the pointwise one would
+/// round them anyway.
+fn narrow_between(depthwise: &Step, pointwise: &Step, isa: Isa) -> Option<usize> {
+    let Operation::Depthwise { kernel, stride, runs: made, column: 0, .. } = &depthwise.operation else {
         return None;
     };
-    let Operation::Pointwise { runs, weights: Weights::Pairs { factors: None, rounded, .. }, .. } =
-        &mut pointwise.operation
+    let Operation::Pointwise { runs, weights: Weights::Pairs { factors: None, .. }, .. } =
+        &pointwise.operation
     else {
         return None;
     };
     let &[(0, columns)] = runs.as_slice() else { return None };
     let all = made.iter().map(|run| run.len).sum::<usize>() == columns;
-    if !all || columns % 2 > 0 || !rounds(isa, *kernel, *stride, out_width) {
-        return None;
-    }
-    (*narrow, *rounded) = (true, true);
-    Some(columns)
+    // At step 2 the kernel that rounds is the slower one.
+    (all && columns % 2 == 0 && *stride == 1 && narrows(isa, *kernel, *stride, depthwise.out_size.1))
+        .then_some(columns)
 }

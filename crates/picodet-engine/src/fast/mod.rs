@@ -11,6 +11,7 @@ mod fuse;
 mod isa;
 mod kernel;
 mod lower;
+mod narrow;
 mod pool;
 mod run;
 mod schedule;

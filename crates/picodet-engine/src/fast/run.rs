@@ -72,6 +72,15 @@ unsafe fn run_rows(
     let (isa, workers) = (schedule.isa, schedule.workers);
     let at = |buffer: BufferId| memory.arena.wrapping_add(schedule.buffers[buffer].offset);
     let stride = |buffer: BufferId| schedule.buffers[buffer].stride;
+    // In a buffer's own numbers, of 32 or 16 bits.
+    let numbers = |buffer: BufferId| stride(buffer) << u32::from(schedule.buffers[buffer].narrow);
+    let column_of = |buffer: BufferId, cell: *mut f32, column: usize| {
+        if schedule.buffers[buffer].narrow {
+            cell.cast::<u16>().wrapping_add(column).cast()
+        } else {
+            cell.wrapping_add(column)
+        }
+    };
     let (height, width) = step.size;
     let out_width = step.out_size.1;
     if rows.is_empty() {
@@ -101,27 +110,27 @@ unsafe fn run_rows(
                 let b = if pointer.is_null() { &[] } else { std::slice::from_raw_parts(pointer, len) };
                 let product = Gemm {
                     a: at(*from).add(between.unwrap_or(first) * stride(*from)),
-                    a_stride: stride(*from),
+                    a_stride: numbers(*from),
                     runs,
                     rows: rows.len() * width,
                     b,
                     columns: *columns,
                     bias,
-                    out: at(*to).add(first * stride(*to) + column),
-                    out_stride: stride(*to),
+                    out: column_of(*to, at(*to).add(first * stride(*to)), *column),
+                    out_stride: numbers(*to),
                     residual,
                     residual_stride,
                     act: *act,
                 };
-                let Weights::Pairs { packed: pairs, factors, scratch, rounded } = weights else {
+                let Weights::Pairs { packed: pairs, factors, scratch } = weights else {
                     gemm(isa, &product);
                     return;
                 };
                 let k = runs.iter().map(|run| run.1).sum();
                 let scratch = at(*scratch).add(worker * scratch_len(k));
                 let factors = factors.map_or(std::ptr::null(), |buffer| at(buffer).cast_const());
-                let rounded = if *rounded { product.a.cast() } else { std::ptr::null() };
-                gemm_bf16(isa, &GemmBf16 { product, pairs, factors, rounded, scratch });
+                let [narrow, narrow_out] = [*from, *to].map(|buffer| schedule.buffers[buffer].narrow);
+                gemm_bf16(isa, &GemmBf16 { product, pairs, factors, narrow, narrow_out, scratch });
             }
             Operation::Dense {
                 kind,
@@ -267,7 +276,6 @@ unsafe fn run_rows(
                 act,
                 to,
                 column,
-                narrow,
             } => {
                 let (pointer, len) = packed(weights);
                 let first = rows.start * out_width * stride(*to);
@@ -279,10 +287,10 @@ unsafe fn run_rows(
                     isa,
                     &Depthwise {
                         source: at(*from),
-                        source_stride: stride(*from),
+                        source_stride: numbers(*from),
                         size: step.size,
-                        out: out.wrapping_add(*column),
-                        out_stride: stride(*to),
+                        out: column_of(*to, out, *column),
+                        out_stride: numbers(*to),
                         out_width,
                         rows,
                         zeros: memory.arena.add(schedule.zeros),
@@ -292,7 +300,8 @@ unsafe fn run_rows(
                         weights: std::slice::from_raw_parts(pointer, len),
                         bias,
                         act: *act,
-                        narrow: *narrow,
+                        narrow: schedule.buffers[*from].narrow,
+                        narrow_out: schedule.buffers[*to].narrow,
                     },
                 );
             }

@@ -13,8 +13,10 @@ pub(crate) type BufferId = usize;
 /// Channels-last memory that one or more values share: `cells` cells of `stride` numbers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Buffer {
-    /// Numbers from one cell to the next.
+    /// Numbers from one cell to the next, of 32 bits.
     pub(crate) stride: usize,
+    /// Whether columns are numbers of 16 bits (bf16), two in one of 32.
+    pub(crate) narrow: bool,
     /// Height times width.
     pub(crate) cells: usize,
     /// First number in the arena.
@@ -60,8 +62,6 @@ pub(crate) enum Weights {
         factors: Option<BufferId>,
         /// One part a worker.
         scratch: BufferId,
-        /// Whether what is read is 16 bits already.
-        rounded: bool,
     },
 }
 
@@ -171,8 +171,6 @@ pub(crate) enum Operation {
         to: BufferId,
         /// Destination columns count from here.
         column: usize,
-        /// Whether the result is rounded to 16 bits.
-        narrow: bool,
     },
     /// A depthwise step and the pointwise step that alone reads its result, `rows` rows at a time. The buffer between
     /// them has that many rows a worker.

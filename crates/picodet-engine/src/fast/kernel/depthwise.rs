@@ -44,9 +44,11 @@ pub(crate) struct Depthwise<'a> {
     pub(crate) bias: &'a [f32],
     /// Applied last.
     pub(crate) act: Option<Activation>,
-    /// Whether the result is rounded to 16-bit floats (bf16), where [`rounds`] says that it can be: cells are as far apart
-    /// as `out_stride` says, in numbers of 32 bits, and a cell's numbers half as far.
+    /// Whether the source is bf16: `source` points to such, and `source_stride` counts them. Only where [`narrows`] says
+    /// that it may be.
     pub(crate) narrow: bool,
+    /// Whether the result is, `out` and `out_stride` alike.
+    pub(crate) narrow_out: bool,
 }
 
 dispatch!(
@@ -54,8 +56,8 @@ dispatch!(
     depthwise, depthwise_lanes, Depthwise<'_>
 );
 
-/// Whether [`depthwise`] can round what it makes to 16 bits: where it goes by strips.
-pub(crate) fn rounds(isa: Isa, kernel: usize, stride: usize, out_width: usize) -> bool {
+/// Whether [`depthwise`] can read and make numbers of 16 bits.
+pub(crate) fn narrows(isa: Isa, kernel: usize, stride: usize, out_width: usize) -> bool {
     isa == Isa::Avx512 && strips::fits(kernel, stride, out_width)
 }
 
@@ -65,11 +67,14 @@ pub(crate) fn rounds(isa: Isa, kernel: usize, stride: usize, out_width: usize) -
 unsafe fn depthwise_lanes<V: Lanes>(args: &Depthwise<'_>) {
     // SAFETY: the caller's promise, handed on.
     unsafe {
-        if V::STRIPS && strips::fits(args.kernel, args.stride, args.out_width) {
+        // At step 2 there is so little to do for each cell of the source that a copy of it costs more than it saves.
+        let narrow = args.narrow || args.narrow_out;
+        if V::STRIPS && strips::fits(args.kernel, args.stride, args.out_width) && (args.stride == 1 || narrow)
+        {
             strips::strips::<V>(args);
             return;
         }
-        debug_assert!(!args.narrow);
+        debug_assert!(!narrow);
         match (args.kernel, args.stride) {
             (3, 1) => rows::<V, 3, 1, 10>(args),
             (3, 2) => rows::<V, 3, 2, 17>(args),

@@ -1,7 +1,7 @@
 //! Matrix multiplication as in `gemm.rs`, with 16-bit factors (bf16) and f32 sums.
 //!
-//! Maps stay f32. Some rows of the left matrix at a time are rounded and packed, which also lets a factor a column be
-//! multiplied in; then all panels of weights go over them. Weights lie in pairs of rows: the processor multiplies two
+//! Left rows of 16 bits are read where they are. Of others some at a time are rounded and packed, which also lets a factor
+//! a column be multiplied in; then all panels of weights go over them. Weights lie in pairs of rows: the processor multiplies two
 //! numbers a lane and adds both products at once.
 #![allow(unsafe_code)]
 
@@ -24,10 +24,11 @@ pub(crate) struct GemmBf16<'a> {
     pub(crate) pairs: &'a [u32],
     /// One number a column of the left matrix, in the order of the packed rows, that it is multiplied by; null for none.
     pub(crate) factors: *const f32,
-    /// The left rows, rounded and packed by whoever made them: pairs of columns, one row right after the other. Null for
-    /// rows of f32, as `product` says.
-    pub(crate) rounded: *const u32,
-    /// [`scratch_len`] numbers of f32's size; not used for rows that are rounded.
+    /// Whether the left matrix is bf16: `product.a` points to such, and `product.a_stride` counts them.
+    pub(crate) narrow: bool,
+    /// Whether the result is, `product.out` and `product.out_stride` alike.
+    pub(crate) narrow_out: bool,
+    /// [`scratch_len`] numbers of f32's size.
     pub(crate) scratch: *mut f32,
 }
 
@@ -85,8 +86,10 @@ pub(crate) unsafe fn gemm_bf16(isa: Isa, args: &GemmBf16<'_>) {
 
 /// Rows that one panel goes over.
 struct Part {
-    /// The first one, packed.
+    /// The first one, in pairs of columns.
     left: *const u32,
+    /// Pairs from one row to the next.
+    step: usize,
     /// Columns of a row.
     k: usize,
     /// First column of the panel.
@@ -103,19 +106,27 @@ unsafe fn blocks<V: Pairs>(args: &GemmBf16<'_>) {
     let product = &args.product;
     let k: usize = product.runs.iter().map(|run| run.1).sum();
     debug_assert_eq!(args.pairs.len(), k.div_ceil(2) * product.columns.next_multiple_of(V::LEN));
+    // Rows of pairs are multiplied where they are, a few at a time so that they stay in the cache.
+    let direct = match product.runs {
+        &[(first, len)] if args.narrow && args.factors.is_null() => {
+            (first % 2 == 0 && len % 2 == 0 && product.a_stride % 2 == 0).then_some(first)
+        }
+        _ => None,
+    };
     let block = block_rows(k);
     for start in (0..product.rows).step_by(block) {
         let rows = block.min(product.rows - start);
         // SAFETY: the caller's promise; the scratch memory holds a block, and rows lie inside the matrices.
         unsafe {
-            let left = if args.rounded.is_null() {
-                pack_rows::<V>(args, k, start, rows);
-                args.scratch.cast::<u32>().cast_const()
+            let (left, step) = if let Some(first) = direct {
+                let row = product.a.cast::<u16>().add(start * product.a_stride + first);
+                (row.cast(), product.a_stride / 2)
             } else {
-                args.rounded.add(start * k.div_ceil(2))
+                pack_rows::<V>(args, k, start, rows);
+                (args.scratch.cast::<u32>().cast_const(), k.div_ceil(2))
             };
             for (first, vectors) in panels(product.columns, V::LEN) {
-                let part = Part { left, k, first, start, rows };
+                let part = Part { left, step, k, first, start, rows };
                 match vectors {
                     1 => panel::<V, 1>(args, &part),
                     2 => panel::<V, 2>(args, &part),
@@ -142,7 +153,16 @@ unsafe fn pack_rows<V: Pairs>(args: &GemmBf16<'_>, k: usize, start: usize, rows:
             let mut to = scratch.add(row * length);
             let mut factor = args.factors;
             for &(column, len) in product.runs {
-                let from = product.a.add((start + row) * product.a_stride + column);
+                let at = (start + row) * product.a_stride + column;
+                if args.narrow {
+                    narrow_run::<V>(product.a.cast::<u16>().add(at), factor, len, to);
+                    to = to.add(len);
+                    if !factor.is_null() {
+                        factor = factor.add(len);
+                    }
+                    continue;
+                }
+                let from = product.a.add(at);
                 for done in (0..len).step_by(V::LEN) {
                     let count = (len - done).min(V::LEN);
                     let whole = count == V::LEN;
@@ -162,6 +182,26 @@ unsafe fn pack_rows<V: Pairs>(args: &GemmBf16<'_>, k: usize, start: usize, rows:
             if length > k {
                 *to = 0;
             }
+        }
+    }
+}
+
+/// Copies numbers of 16 bits, times factors where there are any.
+///
+/// # Safety
+/// As [`pack_rows`].
+#[inline(always)]
+unsafe fn narrow_run<V: Pairs>(from: *const u16, factors: *const f32, len: usize, to: *mut u16) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if factors.is_null() {
+            std::ptr::copy_nonoverlapping(from, to, len);
+            return;
+        }
+        for done in (0..len).step_by(V::LEN) {
+            let count = (len - done).min(V::LEN);
+            let value = V::load_widened(from.add(done), count).mul(V::load_part(factors.add(done), count));
+            value.store_bf16(to.add(done));
         }
     }
 }
@@ -203,10 +243,10 @@ unsafe fn panel<V: Pairs, const NV: usize>(args: &GemmBf16<'_>, part: &Part) {
 #[inline(always)]
 unsafe fn tile<V: Pairs, const MR: usize, const NV: usize>(args: &GemmBf16<'_>, part: &Part, row: usize) {
     let product = &args.product;
-    let &Part { left, k, first, start, .. } = part;
+    let &Part { left, step, k, first, start, .. } = part;
     let pairs = k.div_ceil(2);
     // SAFETY: the caller's promise. `pairs` holds the pairs of this panel, `bias` whole vectors, `left` rows of `pairs`
-    // pairs.
+    // pairs, `step` apart.
     unsafe {
         let mut b = args.pairs.as_ptr().add(first * pairs);
         let mut acc = [[V::splat(0.0); NV]; MR];
@@ -217,17 +257,22 @@ unsafe fn tile<V: Pairs, const MR: usize, const NV: usize>(args: &GemmBf16<'_>, 
             }
         }
         // What the result overwrites has to be in the cache as well.
-        let mut target = product.out.wrapping_add((start + row) * product.out_stride + first).cast_const();
+        let at = (start + row) * product.out_stride + first;
+        let (mut target, words) = if args.narrow_out {
+            (product.out.cast::<u16>().wrapping_add(at).cast::<f32>().cast_const(), product.out_stride / 2)
+        } else {
+            (product.out.wrapping_add(at).cast_const(), product.out_stride)
+        };
         for _ in 0..MR {
             for line in (0..NV * V::LEN).step_by(16) {
                 prefetch(target.wrapping_add(line));
             }
-            target = target.wrapping_add(product.out_stride);
+            target = target.wrapping_add(words);
         }
         // Three moving pointers and one stride address all twelve rows without spilling.
-        let mut a0 = left.add(row * pairs);
-        let mut a4 = if MR > 4 { a0.add(4 * pairs) } else { a0 };
-        let mut a8 = if MR > 8 { a0.add(8 * pairs) } else { a0 };
+        let mut a0 = left.add(row * step);
+        let mut a4 = if MR > 4 { a0.add(4 * step) } else { a0 };
+        let mut a8 = if MR > 8 { a0.add(8 * step) } else { a0 };
         for _ in 0..pairs {
             let mut right = [V::splat_pair(0); NV];
             for (j, right) in right.iter_mut().enumerate() {
@@ -239,7 +284,7 @@ unsafe fn tile<V: Pairs, const MR: usize, const NV: usize>(args: &GemmBf16<'_>, 
                     1 => a4,
                     _ => a8,
                 };
-                let left = V::splat_pair(*pointer.add(i % 4 * pairs));
+                let left = V::splat_pair(*pointer.add(i % 4 * step));
                 for j in 0..NV {
                     acc[i][j] = acc[i][j].add_products(left, right[j]);
                 }
@@ -251,6 +296,16 @@ unsafe fn tile<V: Pairs, const MR: usize, const NV: usize>(args: &GemmBf16<'_>, 
         }
         let row = start + row;
         let plain = product.residual.is_null() && product.columns - first >= NV * V::LEN;
+        if plain && product.act == Some(Activation::HardSwish) && args.narrow_out {
+            for i in 0..MR {
+                for j in 0..NV {
+                    let to =
+                        product.out.cast::<u16>().add((row + i) * product.out_stride + first + j * V::LEN);
+                    activate(acc[i][j], Some(Activation::HardSwish)).store_bf16(to);
+                }
+            }
+            return;
+        }
         if plain && product.act == Some(Activation::HardSwish) {
             for i in 0..MR {
                 for j in 0..NV {
@@ -266,6 +321,37 @@ unsafe fn tile<V: Pairs, const MR: usize, const NV: usize>(args: &GemmBf16<'_>, 
                 acc[i][j].store(sums.as_mut_ptr().add((i * NV + j) * V::LEN));
             }
         }
-        finish::<V>(product, (row, MR), (first, NV), &sums);
+        if args.narrow_out {
+            finish_narrow::<V>(product, (row, MR), (first, NV), &sums);
+        } else {
+            finish::<V>(product, (row, MR), (first, NV), &sums);
+        }
+    }
+}
+
+/// As [`finish`], with a result of 16 bits.
+///
+/// # Safety
+/// As [`gemm_bf16`].
+#[inline(always)]
+unsafe fn finish_narrow<V: Pairs>(
+    args: &Gemm<'_>,
+    (row, rows): (usize, usize),
+    (first, vectors): (usize, usize),
+    sums: &[f32; MOST],
+) {
+    for (i, j) in (0..rows).flat_map(|i| (0..vectors).map(move |j| (i, j))) {
+        let column = first + j * V::LEN;
+        let count = args.columns.saturating_sub(column).min(V::LEN);
+        // SAFETY: the caller's promise; parts do not leave the columns of the result, and `sums` holds the tile.
+        unsafe {
+            let mut value = V::load(sums.as_ptr().add((i * vectors + j) * V::LEN));
+            if !args.residual.is_null() {
+                let from = args.residual.wrapping_add((row + i) * args.residual_stride + column);
+                value = value.add(V::load_part(from, count));
+            }
+            let to = args.out.cast::<u16>().wrapping_add((row + i) * args.out_stride + column);
+            activate(value, args.act).store_rounded(to, count);
+        }
     }
 }

@@ -25,6 +25,18 @@ pub(crate) unsafe trait Lanes: Copy {
     unsafe fn load(from: *const f32) -> Self;
     /// The first `count` numbers, zeros beyond them; memory beyond them is not touched.
     unsafe fn load_part(from: *const f32, count: usize) -> Self;
+    /// The first `count` numbers of 16 bits (bf16), zeros beyond them; memory beyond them is not touched.
+    #[inline(always)]
+    unsafe fn load_widened(from: *const u16, count: usize) -> Self {
+        let mut lanes = [0.0f32; 16];
+        // SAFETY: the caller's promise; no vector has more than sixteen lanes.
+        unsafe {
+            for (i, lane) in lanes.iter_mut().enumerate().take(count) {
+                *lane = pairs::from_bf16(*from.add(i));
+            }
+            Self::load(lanes.as_ptr())
+        }
+    }
     /// All lanes to `to`.
     unsafe fn store(self, to: *mut f32);
     /// The first `count` lanes; memory beyond them is not touched.
@@ -191,6 +203,13 @@ mod x86 {
         #[inline(always)]
         unsafe fn load_part(from: *const f32, count: usize) -> Self {
             Self(unsafe { _mm512_maskz_loadu_ps(mask16(count), from) })
+        }
+        #[inline(always)]
+        unsafe fn load_widened(from: *const u16, count: usize) -> Self {
+            unsafe {
+                let half = _mm256_maskz_loadu_epi16(mask16(count), from.cast());
+                Self(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half))))
+            }
         }
         #[inline(always)]
         unsafe fn store(self, to: *mut f32) {

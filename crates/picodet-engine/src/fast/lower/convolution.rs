@@ -161,7 +161,7 @@ impl Lowering<'_> {
             to
         });
         let scratch = self.scratch(self.workers * gemm_bf16::scratch_len(order.len()));
-        Weights::Pairs { packed, factors, scratch, rounded: false }
+        Weights::Pairs { packed, factors, scratch }
     }
 
     fn scale_weights(
@@ -217,7 +217,6 @@ impl Lowering<'_> {
             act,
             to: self.class[index],
             column,
-            narrow: false,
         };
         self.push(index, operation, size, out_size, macs);
     }

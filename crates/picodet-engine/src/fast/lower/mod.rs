@@ -12,7 +12,7 @@ use picodet_graph::{Activation, Convolution, Graph, NodeId, Op, Tensor};
 
 use super::kernel::Run;
 use super::schedule::{Buffer, BufferId, Operation, Schedule, Step, View, place};
-use super::{Isa, Precision, fuse};
+use super::{Isa, Precision, fuse, narrow};
 
 /// A convolution with what it takes up.
 #[derive(Clone, Copy)]
@@ -77,7 +77,8 @@ pub(crate) fn lower(
     for index in 0..count {
         lowering.lower_node(index);
     }
-    let Lowering { mut buffers, steps, .. } = lowering;
+    let Lowering { mut buffers, mut steps, .. } = lowering;
+    narrow::narrow(&mut buffers, &mut steps, isa);
     for buffer in &mut buffers {
         // Strides of whole KiB would send all rows of a tile to the same sets of the cache.
         if buffer.cells > 1 && buffer.stride.is_multiple_of(256) {
@@ -237,7 +238,7 @@ impl Lowering<'_> {
             let root = root(&mut parent, index);
             let buffers = &mut self.buffers;
             let buffer = *buffer_of[root].get_or_insert_with(|| {
-                buffers.push(Buffer { stride: 0, cells: height * width, offset: 0 });
+                buffers.push(Buffer { stride: 0, narrow: false, cells: height * width, offset: 0 });
                 buffers.len() - 1
             });
             self.class.push(buffer);
@@ -254,7 +255,7 @@ impl Lowering<'_> {
 
     /// Memory that is no map.
     fn scratch(&mut self, len: usize) -> BufferId {
-        self.buffers.push(Buffer { stride: len, cells: 1, offset: 0 });
+        self.buffers.push(Buffer { stride: len, narrow: false, cells: 1, offset: 0 });
         self.buffers.len() - 1
     }
 
