@@ -5,9 +5,11 @@ use super::Isa;
 use super::kernel::depthwise::narrows;
 use super::schedule::{Buffer, BufferId, Elementwise, Operation, Step, Weights};
 
-/// Makes buffers narrow, with their strides, where a schedule with 16-bit weights allows it.
-pub(crate) fn narrow(buffers: &mut [Buffer], steps: &mut [Step], isa: Isa) {
-    let mut fit: Vec<bool> = buffers.iter().map(|buffer| buffer.cells > 1).collect();
+/// Makes buffers narrow, with their strides, where a schedule with 16-bit weights allows it; those of `wide` stay as they
+/// are.
+pub(crate) fn narrow(buffers: &mut [Buffer], steps: &mut [Step], wide: &[BufferId], isa: Isa) {
+    let fit = buffers.iter().enumerate();
+    let mut fit: Vec<bool> = fit.map(|(id, buffer)| buffer.cells > 1 && !wide.contains(&id)).collect();
     // Without 16-bit weights nothing is gained, and results are to be those of 32 bits.
     if !steps.iter().any(|step| multiplies_pairs(&step.operation)) {
         return;

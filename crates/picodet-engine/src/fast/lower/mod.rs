@@ -77,8 +77,9 @@ pub(crate) fn lower(
     for index in 0..count {
         lowering.lower_node(index);
     }
+    let wide = lowering.tower_maps();
     let Lowering { mut buffers, mut steps, .. } = lowering;
-    narrow::narrow(&mut buffers, &mut steps, isa);
+    narrow::narrow(&mut buffers, &mut steps, &wide, isa);
     for buffer in &mut buffers {
         // Strides of whole KiB would send all rows of a tile to the same sets of the cache.
         if buffer.cells > 1 && buffer.stride.is_multiple_of(256) {
@@ -144,6 +145,26 @@ fn zip_runs(order: &[usize], source: &[usize], other: Option<&[usize]>, first: u
     runs
 }
 impl Lowering<'_> {
+    /// The maps between a branching of the network and a prediction that depthwise convolutions read: what is rounded
+    /// there, little comes after to even it out.
+    fn tower_maps(&self) -> Vec<BufferId> {
+        let readers = self.graph.readers();
+        let mut maps = Vec::new();
+        for (index, _) in self.predicts.iter().enumerate().filter(|(_, predicts)| **predicts) {
+            let mut next = self.graph.nodes[index].inputs[0].0;
+            while let [reader] = readers[next].as_slice() {
+                let reader = &self.graph.nodes[reader.0];
+                let channels = self.graph.nodes[next].shape.channels;
+                if matches!(reader.op, Op::Convolution(op) if is_depthwise(&op, channels)) {
+                    maps.push(self.class[next]);
+                }
+                let Some(input) = self.graph.nodes[next].inputs.first() else { break };
+                next = input.0;
+            }
+        }
+        maps
+    }
+
     fn find_fusions(&mut self) {
         let readers = self.graph.readers();
         let alone = |index: usize| {
