@@ -7,6 +7,7 @@
 mod args;
 mod commands;
 mod images;
+mod memory;
 mod model;
 mod output;
 mod processes;

@@ -41,6 +41,16 @@ fn the_first_command_finds_the_parts_of_the_page_and_draws_them() {
 }
 
 #[test]
+fn a_drawing_that_cannot_be_written_does_not_hide_what_was_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("page.png")).expect("a folder in the way");
+    let (code, out, err) = run(&["detect", text(&page()), "--output", text(folder.path())]);
+    assert_eq!(code, 1, "{err}");
+    assert!(out.contains(": table 0."), "{out}");
+    assert!(err.contains("page.png"), "{err}");
+}
+
+#[test]
 fn sixteen_bits_find_the_same_page_or_say_why_not() {
     let image = page();
     let arguments = ["detect", text(&image), "--precision", "bf16", "--score", "0.9"];

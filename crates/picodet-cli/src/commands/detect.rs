@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, bail};
 use picodet::results::{self, ImageResult};
@@ -11,7 +12,7 @@ use picodet::{Detector, Image, Nms, Options};
 
 use crate::args::{Detect, Format};
 use crate::output::{complain, one_line, say};
-use crate::{images, model};
+use crate::{images, memory, model};
 
 pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
     let mut sources = Vec::new();
@@ -32,6 +33,11 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
         Some(path) => Some(images::annotated_ids(path)?),
         None => None,
     };
+    // The first image is read while the network is made ready.
+    memory::take_large_pages();
+    let first = sources[0].clone();
+    let first = std::thread::Builder::new().spawn(move || images::read(&first));
+    let mut first = first.ok();
     let model = model::open(&command.model)?;
     let nms = Nms {
         score_threshold: command.score,
@@ -58,8 +64,13 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
         say(results::CSV_HEADER)?;
     }
     for source in &sources {
-        match detect_one(source, &mut detector, command, ids.as_ref(), &mut drawn) {
-            Ok(result) => {
+        let image = match first.take().map(JoinHandle::join) {
+            Some(Ok(image)) => image,
+            // What made the thread panic does so again here.
+            Some(Err(_)) | None => images::read(source),
+        };
+        match detect_one(source, image, &mut detector, command, ids.as_ref()) {
+            Ok((result, image)) => {
                 let classes = detector.classes();
                 let text = match command.format {
                     Format::Text => results::text(&result, classes),
@@ -71,6 +82,14 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
                     }
                 };
                 bar.suspend(|| say(&text))?;
+                // A drawing takes longer than the detection.
+                if let Some(folder) = &command.output {
+                    let path = free_name(folder, source, &mut drawn);
+                    if let Err(error) = write_drawing(&path, &image, &result.detections, classes) {
+                        failures += 1;
+                        bar.suspend(|| complain(&format!("picodet: {}", one_line(&error))));
+                    }
+                }
             }
             Err(error) => {
                 failures += 1;
@@ -91,23 +110,19 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
 
 fn detect_one(
     source: &Path,
+    image: Result<Image>,
     detector: &mut Detector,
     command: &Detect,
     ids: Option<&BTreeMap<String, u64>>,
-    drawn: &mut BTreeSet<PathBuf>,
-) -> Result<ImageResult> {
+) -> Result<(ImageResult, Image)> {
     let name = source.display().to_string();
-    let image = images::read(source).with_context(|| name.clone())?;
+    let image = image.with_context(|| name.clone())?;
     let detections = detector.detect(&image).with_context(|| name.clone())?;
     let image_id = images::id_of(source, ids);
     if command.format == Format::Coco && image_id.is_none() {
         bail!("{name}: no image id; name the file by a number, or give --annotations with an entry for it");
     }
-    if let Some(folder) = &command.output {
-        let path = free_name(folder, source, drawn);
-        write_drawing(&path, &image, &detections, detector.classes())?;
-    }
-    Ok(ImageResult { file: name, size: (image.width(), image.height()), image_id, detections })
+    Ok((ImageResult { file: name, size: (image.width(), image.height()), image_id, detections }, image))
 }
 
 /// A file name in `folder` that no earlier image of this run took and that is not the source itself.
