@@ -57,13 +57,20 @@ fn main() -> Result<()> {
     }
 }
 
+/// Release tests are linked in parts, on all cores: each takes in all of burn, and its size is of no account.
+const TEST_LTO: (&str, &str) = ("CARGO_PROFILE_RELEASE_LTO", "thin");
+
 /// The test of a training step on a device of that name.
 fn gpu(device: &str) -> Result<()> {
     let feature = if device == "flex" { "burn" } else { device };
     let arguments =
         ["test", "--release", "--package", "picodet-train", "--test", "device", "--features", feature];
     let mut command = std::process::Command::new(env!("CARGO"));
-    command.args(arguments).args(["--", "--nocapture"]).env("PICODET_DEVICE", device);
+    command
+        .args(arguments)
+        .args(["--", "--nocapture"])
+        .env("PICODET_DEVICE", device)
+        .env(TEST_LTO.0, TEST_LTO.1);
     if !command.status()?.success() {
         bail!("the step on {device} failed");
     }
@@ -72,7 +79,11 @@ fn gpu(device: &str) -> Result<()> {
 
 /// Runs cargo and fails as it fails.
 fn cargo(arguments: &[&str]) -> Result<()> {
-    let status = std::process::Command::new(env!("CARGO")).args(arguments).status()?;
+    let mut command = std::process::Command::new(env!("CARGO"));
+    if arguments.first() == Some(&"test") {
+        command.env(TEST_LTO.0, TEST_LTO.1);
+    }
+    let status = command.args(arguments).status()?;
     if !status.success() {
         bail!("cargo {} failed", arguments.join(" "));
     }

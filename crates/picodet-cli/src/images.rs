@@ -25,7 +25,7 @@ pub(crate) fn expand(argument: &str) -> Result<Vec<PathBuf>> {
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| path.is_file() && has_image_ending(path))
             .collect();
-        found.sort();
+        found.sort_unstable();
         if found.is_empty() {
             bail!("{argument}: no image in this folder ({})", ENDINGS.join(", "));
         }

@@ -1,13 +1,12 @@
 //! What a dataset needs of its image files: upright size, whether they decode, content hash,
 //! small previews.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader, Limits};
+use picodet_image::{DecodeError, Image, Interpolation, Limits};
 use sha2::{Digest, Sha256};
 
 use crate::guard::{open_regular, read_bounded};
@@ -15,8 +14,12 @@ use crate::guard::{open_regular, read_bounded};
 /// File extensions that count as images.
 pub(crate) const EXTENSIONS: &[&str] = &["jpg", "jpeg", "png", "webp", "bmp"];
 
-/// Most bytes that decoding one image may allocate.
-const MAX_DECODED: u64 = 1 << 30;
+/// One image may be a gigabyte, as a file or decoded.
+const LIMITS: Limits = Limits { pixels: u64::MAX, side: u32::MAX, bytes: 1 << 30 };
+/// How a JPEG begins.
+const JPEG: &[u8] = &[0xFF, 0xD8];
+/// Bytes of a file that hold its header, mostly.
+const BEGINNING: u64 = 1 << 16;
 
 /// What an image file says about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,41 +44,37 @@ pub fn read_header(path: &Path) -> Result<ImageHeader, String> {
     guarded(|| {
         let mut reader = BufReader::new(open_regular(path).map_err(|error| error.to_string())?);
         let start = reader.fill_buf().map_err(|error| error.to_string())?;
-        if start.starts_with(&[0xFF, 0xD8]) {
+        if start.starts_with(JPEG) {
             return jpeg_header(&mut reader);
         }
-        header_of(&mut decoder(reader)?.0)
+        let mut bytes = Vec::new();
+        // The end of a WebP file says how it is turned.
+        if !start.starts_with(b"RIFF") {
+            reader.by_ref().take(BEGINNING).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+            if let Ok(header) = header_of(&bytes) {
+                return Ok(header);
+            }
+        }
+        reader.take(LIMITS.bytes).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+        header_of(&bytes)
     })
 }
 
-/// Header, and whether all of the image decodes.
-pub(crate) fn decode(path: &Path) -> Result<(ImageHeader, DynamicImage), String> {
+/// Header, and the pixels if all of the image decodes.
+pub(crate) fn decode(path: &Path) -> Result<(ImageHeader, Image), String> {
     guarded(|| {
-        let reader = BufReader::new(open_regular(path).map_err(|error| error.to_string())?);
-        let (mut decoder, format) = decoder(reader)?;
-        if format == "jpeg" && !jpeg_has_end(path) {
+        let bytes = read_bounded(path, LIMITS.bytes, "an image").map_err(|error| error.to_string())?;
+        if bytes.starts_with(JPEG) && !jpeg_has_end(&bytes) {
             return Err("the JPEG is cut off: it has no end marker".to_string());
         }
-        let mut header = header_of(&mut decoder)?;
-        header.format = format;
-        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        // The decoders bound their own buffers only, not the image that they fill.
-        let bytes = decoder.total_bytes();
-        if bytes > MAX_DECODED {
-            return Err(format!("decoded it would take {bytes} bytes; {MAX_DECODED} are allowed"));
-        }
-        let mut pixels = DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
-        pixels.apply_orientation(orientation);
-        Ok((header, pixels))
+        let (header, pixels) = picodet_image::decode_with_header(&bytes, &LIMITS).map_err(sentence)?;
+        Ok((ours(header), pixels))
     })
 }
 
 /// Whether an end-of-image marker follows the last scan. Decoders fill up what is missing with
 /// grey and say nothing; a half-copied file must not pass.
-fn jpeg_has_end(path: &Path) -> bool {
-    let Ok(bytes) = read_bounded(path, MAX_DECODED, "an image") else {
-        return false;
-    };
+fn jpeg_has_end(bytes: &[u8]) -> bool {
     // Embedded previews end before the main image's last scan starts.
     let last_scan = bytes.windows(2).rposition(|pair| pair == [0xFF, 0xDA]).unwrap_or(0);
     bytes[last_scan..].windows(2).any(|pair| pair == [0xFF, 0xD9])
@@ -97,17 +96,14 @@ pub(crate) fn content_hash(path: &Path) -> Option<[u8; 32]> {
 }
 
 /// The upright image, scaled to at most `side` pixels a side, as JPEG.
-pub(crate) fn preview(path: &Path, side: u32) -> Option<Vec<u8>> {
-    let (_, pixels) = decode(path).ok()?;
-    guarded(|| {
-        let small =
-            if pixels.width().max(pixels.height()) > side { pixels.thumbnail(side, side) } else { pixels };
-        let mut bytes = Vec::new();
-        let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 78);
-        small.to_rgb8().write_with_encoder(encoder).map_err(|error| error.to_string())?;
-        Ok(bytes)
-    })
-    .ok()
+pub(crate) fn preview(path: &Path, side: usize) -> Option<Vec<u8>> {
+    let (_, mut pixels) = decode(path).ok()?;
+    let largest = pixels.width().max(pixels.height());
+    if largest > side {
+        let scaled = |extent: usize| (extent as f64 * side as f64 / largest as f64).round() as usize;
+        pixels = pixels.resized((scaled(pixels.height()), scaled(pixels.width())), Interpolation::Area);
+    }
+    Some(picodet_image::encode_jpeg(&pixels, 78))
 }
 
 /// A decoder must not take the process down, whatever the file holds.
@@ -115,38 +111,30 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("the decoder failed".to_string()))
 }
 
-type Decoder = Box<dyn ImageDecoder>;
+/// The header of an image whose beginning, or all of it, is `bytes`.
+fn header_of(bytes: &[u8]) -> Result<ImageHeader, String> {
+    picodet_image::header(bytes, &LIMITS).map(ours).map_err(sentence)
+}
 
-fn decoder(reader: BufReader<File>) -> Result<(Decoder, &'static str), String> {
-    let mut reader = ImageReader::new(reader).with_guessed_format().map_err(|error| error.to_string())?;
-    let format = match reader.format() {
-        Some(ImageFormat::Jpeg) => "jpeg",
-        Some(ImageFormat::Png) => "png",
-        Some(ImageFormat::WebP) => "webp",
-        Some(ImageFormat::Bmp) => "bmp",
-        Some(_) => return Err("an image format that is not supported".to_string()),
-        None => return Err("not an image (empty, or neither JPEG, PNG, WebP nor BMP)".to_string()),
+fn ours(header: picodet_image::Header) -> ImageHeader {
+    let format = match header.format {
+        "JPEG" => "jpeg",
+        "PNG" => "png",
+        "WebP" => "webp",
+        _ => "bmp",
     };
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(MAX_DECODED);
-    reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(|error| error.to_string())?;
-    Ok((Box::new(decoder), format))
+    let (width, height) = (header.width as u32, header.height as u32);
+    ImageHeader { width, height, turned: header.turned, rgb: header.rgb, format }
 }
 
-fn header_of(decoder: &mut Decoder) -> Result<ImageHeader, String> {
-    let (width, height) = decoder.dimensions();
-    if width == 0 || height == 0 {
-        return Err("the image has no pixels".to_string());
+fn sentence(error: DecodeError) -> String {
+    match error {
+        DecodeError::Empty | DecodeError::UnknownFormat => {
+            "not an image (empty, or neither JPEG, PNG, WebP nor BMP)".to_string()
+        }
+        DecodeError::Broken { problem, .. } => problem,
+        error => error.to_string(),
     }
-    let turned = decoder.orientation().is_ok_and(swaps);
-    let rgb = decoder.original_color_type() == ExtendedColorType::Rgb8;
-    let (width, height) = if turned { (height, width) } else { (width, height) };
-    Ok(ImageHeader { width, height, turned, rgb, format: "" })
-}
-
-fn swaps(orientation: Orientation) -> bool {
-    orientation.to_exif() >= 5
 }
 
 /// Walks the segments of a JPEG up to its frame header, seeking over everything else: a few
@@ -182,7 +170,8 @@ fn jpeg_header(reader: &mut (impl BufRead + Seek)) -> Result<ImageHeader, String
         reader.read_exact(&mut payload).map_err(truncated)?;
         if marker == 0xE1 {
             if let Some(tiff) = payload.strip_prefix(b"Exif\0\0") {
-                turned |= Orientation::from_exif_chunk(tiff).is_some_and(swaps);
+                turned |=
+                    Orientation::from_exif_chunk(tiff).is_some_and(|orientation| orientation.to_exif() >= 5);
             }
             continue;
         }
@@ -254,7 +243,7 @@ mod tests {
                 let header = read_header(&path);
                 let size = header.as_ref().map(|h| (h.width, h.height));
                 turned += usize::from(decoded.turned);
-                if size != Ok((pixels.width(), pixels.height()))
+                if size != Ok((pixels.width() as u32, pixels.height() as u32))
                     || header.is_ok_and(|h| h.turned != decoded.turned)
                 {
                     wrong.push(file);

@@ -83,7 +83,7 @@ fn subfolders(inside: &Path) -> Vec<String> {
         .filter_map(|entry| entry.file_name().to_str().map(str::to_string))
         .filter(|name| !name.starts_with('.'))
         .collect();
-    names.sort_by_key(|name| (split_rank(name), name.clone()));
+    names.sort_unstable_by_key(|name| (split_rank(name), name.clone()));
     names
 }
 
@@ -234,7 +234,7 @@ fn site(path: &Path) -> Result<Site, DataError> {
         if !files.is_empty() {
             let mut files: Vec<(String, PathBuf)> =
                 files.into_iter().map(|json| (split_of_file(&json).unwrap_or_default(), json)).collect();
-            files.sort_by_key(|(name, json)| (split_rank(name), json.clone()));
+            files.sort_unstable_by_key(|(name, json)| (split_rank(name), json.clone()));
             // Two files of one split name (instances_val, keypoints_val): the whole stem tells.
             let names: Vec<String> = files.iter().map(|(name, _)| name.clone()).collect();
             for (name, json) in &mut files {
@@ -284,7 +284,7 @@ fn json_files(folder: &Path) -> Vec<PathBuf> {
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("json")))
         .collect();
-    files.sort();
+    files.sort_unstable();
     files
 }
 

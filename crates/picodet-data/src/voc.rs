@@ -156,7 +156,7 @@ pub(crate) fn splits(root: &Path) -> Vec<String> {
                 })
         })
         .collect();
-    names.sort_by_key(|name| (crate::open::split_rank(name), name.clone()));
+    names.sort_unstable_by_key(|name| (crate::open::split_rank(name), name.clone()));
     names
 }
 

@@ -38,7 +38,7 @@ impl Confusion {
             .map(|(truth, detected)| (truth, detected, self.count(truth, detected)))
             .filter(|pair| pair.2 > 0)
             .collect();
-        pairs.sort_by_key(|&(truth, detected, count)| (std::cmp::Reverse(count), truth, detected));
+        pairs.sort_unstable_by_key(|&(truth, detected, count)| (std::cmp::Reverse(count), truth, detected));
         pairs.truncate(most);
         pairs
     }

@@ -187,7 +187,7 @@ impl Evaluator<'_> {
         for truth in missed(verdicts, |detection| self.detections[detection].score >= score_threshold) {
             images[place[&self.truths[truth].image_id]].errors[ErrorKind::Missed as usize] += 1;
         }
-        images.sort_by_key(|image| (std::cmp::Reverse(image.total()), image.image_id));
+        images.sort_unstable_by_key(|image| (std::cmp::Reverse(image.total()), image.image_id));
         images
     }
 }

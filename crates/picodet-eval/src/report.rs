@@ -279,7 +279,7 @@ fn classes(page: &mut String, report: &Report<'_>) {
     let mut rows: Vec<(usize, _)> = evaluation.classes().into_iter().enumerate().collect();
     let all = rows.len();
     rows.retain(|(_, class)| class.truths > 0);
-    rows.sort_by(|a, b| b.1.ap.total_cmp(&a.1.ap).then(a.0.cmp(&b.0)));
+    rows.sort_unstable_by(|a, b| b.1.ap.total_cmp(&a.1.ap).then(a.0.cmp(&b.0)));
     let at75 = evaluation.parameters().iou_thresholds.iter().position(|&iou| iou == 0.75);
     for (place, class) in &rows {
         let _ = write!(page, "<tr><td>{}</td><td>{}</td>", escape(&class.category.name), class.truths);
@@ -323,7 +323,7 @@ fn confusion(page: &mut String, diagnostics: &Diagnostics) {
     };
     let mut shown: Vec<usize> = (0..background).filter(|&class| weight(class) > 0).collect();
     let with_boxes = shown.len();
-    shown.sort_by_key(|&class| (std::cmp::Reverse(weight(class)), class));
+    shown.sort_unstable_by_key(|&class| (std::cmp::Reverse(weight(class)), class));
     shown.truncate(MATRIX_CLASSES);
     shown.sort_unstable();
     if with_boxes > shown.len() {

@@ -122,7 +122,7 @@ impl Layout {
 /// Gives every item the lowest address that no item of the same time has, the largest first; returns the end.
 fn pack(items: &mut [Item]) -> Option<usize> {
     let mut order: Vec<usize> = (0..items.len()).filter(|&index| items[index].is_used()).collect();
-    order.sort_by_key(|&index| (std::cmp::Reverse(items[index].len), index));
+    order.sort_unstable_by_key(|&index| (std::cmp::Reverse(items[index].len), index));
     let mut placed: Vec<usize> = Vec::with_capacity(order.len());
     let mut end = 0;
     for index in order {

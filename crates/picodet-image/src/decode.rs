@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
+use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
 use crate::Image;
 
@@ -14,13 +14,30 @@ pub struct Limits {
     pub pixels: u64,
     /// Most pixels along either side.
     pub side: u32,
+    /// Most bytes that decoding takes for pixels.
+    pub bytes: u64,
 }
 
 impl Default for Limits {
-    /// 100 million pixels, 65,535 a side.
+    /// 100 million pixels of at most four channels of 16 bits, 65,535 a side.
     fn default() -> Self {
-        Self { pixels: 100_000_000, side: 65_535 }
+        Self { pixels: 100_000_000, side: 65_535, bytes: 800_000_000 }
     }
+}
+
+/// What the beginning of a file says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Columns of the upright picture.
+    pub width: usize,
+    /// Rows of the upright picture.
+    pub height: usize,
+    /// Whether being turned upright swaps the sides.
+    pub turned: bool,
+    /// Whether the pixels are stored as three bytes.
+    pub rgb: bool,
+    /// The format: `JPEG`, `PNG`, `WebP` or `BMP`.
+    pub format: &'static str,
 }
 
 /// Why a picture is refused.
@@ -82,11 +99,8 @@ fn is_lossless_jpeg(bytes: &[u8]) -> bool {
     false
 }
 
-/// A decoder whose header has been read and checked, and how the camera was held.
-fn open(
-    bytes: &[u8],
-    limits: &Limits,
-) -> Result<(impl ImageDecoder, Orientation, &'static str), DecodeError> {
+/// A decoder whose header has been read, how the camera was held, and what the header says.
+fn open(bytes: &[u8], limits: &Limits) -> Result<(impl ImageDecoder, Orientation, Header), DecodeError> {
     let (format, name) = format_of(bytes)?;
     if format == ImageFormat::Jpeg && is_lossless_jpeg(bytes) {
         let problem = "lossless JPEG is not read; save it as PNG or as an ordinary JPEG".to_owned();
@@ -95,29 +109,15 @@ fn open(
     let broken = |error: ImageError| DecodeError::Broken { format: name, problem: error.to_string() };
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut allowed = image::Limits::default();
-    // Four channels of 16 bits are the most that a pixel takes.
-    allowed.max_alloc = Some(limits.pixels.saturating_mul(8));
+    allowed.max_alloc = Some(limits.bytes);
     reader.limits(allowed);
     let mut decoder = reader.into_decoder().map_err(broken)?;
     let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > limits.pixels || width > limits.side || height > limits.side {
-        return Err(DecodeError::TooLarge { width, height, limit: limits.pixels });
-    }
     if width == 0 || height == 0 {
         return Err(DecodeError::Broken { format: name, problem: "it has no pixels".to_owned() });
     }
     // A broken EXIF block does not make the pixels useless.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    Ok((decoder, orientation, name))
-}
-
-/// Width and height of the upright picture, from the header alone.
-///
-/// # Errors
-/// When the bytes are no image or larger than the limits.
-pub fn dimensions(bytes: &[u8], limits: &Limits) -> Result<(usize, usize), DecodeError> {
-    let (decoder, orientation, _) = open(bytes, limits)?;
-    let (width, height) = decoder.dimensions();
     let turned = matches!(
         orientation,
         Orientation::Rotate90
@@ -125,8 +125,38 @@ pub fn dimensions(bytes: &[u8], limits: &Limits) -> Result<(usize, usize), Decod
             | Orientation::Rotate90FlipH
             | Orientation::Rotate270FlipH
     );
+    let rgb = decoder.original_color_type() == ExtendedColorType::Rgb8;
     let (width, height) = (width as usize, height as usize);
-    Ok(if turned { (height, width) } else { (width, height) })
+    let (width, height) = if turned { (height, width) } else { (width, height) };
+    Ok((decoder, orientation, Header { width, height, turned, rgb, format: name }))
+}
+
+fn check_size(decoder: &impl ImageDecoder, limits: &Limits) -> Result<(), DecodeError> {
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    let limit = limits.pixels.min(limits.bytes / (decoder.total_bytes() / pixels.max(1)).max(1));
+    if pixels > limit || width > limits.side || height > limits.side {
+        return Err(DecodeError::TooLarge { width, height, limit });
+    }
+    Ok(())
+}
+
+/// What the header says, however large the picture is; mostly the first kilobytes of a file are enough.
+///
+/// # Errors
+/// When the bytes are no image, or broken.
+pub fn header(bytes: &[u8], limits: &Limits) -> Result<Header, DecodeError> {
+    Ok(open(bytes, limits)?.2)
+}
+
+/// Width and height of the upright picture, from the header alone.
+///
+/// # Errors
+/// When the bytes are no image or larger than the limits.
+pub fn dimensions(bytes: &[u8], limits: &Limits) -> Result<(usize, usize), DecodeError> {
+    let (decoder, _, header) = open(bytes, limits)?;
+    check_size(&decoder, limits)?;
+    Ok((header.width, header.height))
 }
 
 /// Decodes JPEG, PNG, WebP or BMP bytes, and turns the picture upright by its EXIF orientation.
@@ -137,12 +167,22 @@ pub fn dimensions(bytes: &[u8], limits: &Limits) -> Result<(usize, usize), Decod
 /// # Errors
 /// When the bytes are no image, broken, or larger than the limits; limits are checked before memory is taken.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Image, DecodeError> {
-    let (decoder, orientation, name) = open(bytes, limits)?;
-    let broken = |problem: String| DecodeError::Broken { format: name, problem };
+    Ok(decode_with_header(bytes, limits)?.1)
+}
+
+/// As [`decode`], and what the header says.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_with_header(bytes: &[u8], limits: &Limits) -> Result<(Header, Image), DecodeError> {
+    let (decoder, orientation, header) = open(bytes, limits)?;
+    check_size(&decoder, limits)?;
+    let broken = |problem: String| DecodeError::Broken { format: header.format, problem };
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| broken(error.to_string()))?;
     picture.apply_orientation(orientation);
     let (width, height) = (picture.width() as usize, picture.height() as usize);
-    Image::new(width, height, into_rgb(picture)).ok_or_else(|| broken("it has no pixels".to_owned()))
+    let image = Image::new(width, height, into_rgb(picture));
+    Ok((header, image.ok_or_else(|| broken("it has no pixels".to_owned()))?))
 }
 
 /// The upper byte of each 16-bit value.

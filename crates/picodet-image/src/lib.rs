@@ -7,7 +7,7 @@ mod image_type;
 mod normalise;
 mod resize;
 
-pub use decode::{DecodeError, Limits, decode, dimensions};
+pub use decode::{DecodeError, Header, Limits, decode, decode_with_header, dimensions, header};
 pub use draw::{Label, class_colour, draw};
 pub use encode::{encode_jpeg, encode_png};
 pub use image_type::Image;

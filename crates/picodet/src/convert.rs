@@ -242,6 +242,6 @@ fn possible_classes(variant: &Variant, network: &picodet_weights::ForeignNetwork
     let counted =
         heads.into_iter().filter(|(_, count)| *count >= levels).map(|(out, _)| out.saturating_sub(fused));
     let mut classes: Vec<usize> = counted.filter(|&classes| classes > 0).collect();
-    classes.sort_by_key(|&classes| (classes != variant.classes.len(), classes));
+    classes.sort_unstable_by_key(|&classes| (classes != variant.classes.len(), classes));
     classes
 }

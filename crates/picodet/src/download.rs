@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use ureq::tls::{RootCerts, TlsConfig};
@@ -121,7 +122,10 @@ fn transfer(url: &str, part: &Path, progress: &mut dyn FnMut(u64, Option<u64>)) 
     let write = |source| DownloadError::Write { path: part.display().to_string(), source };
     let mut there = std::fs::metadata(part).map_or(0, |metadata| metadata.len());
     // The certificates of the system, so that a company's own authority counts too.
-    let certificates = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+    let certificates = TlsConfig::builder()
+        .root_certs(RootCerts::PlatformVerifier)
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .build();
     let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().tls_config(certificates).build());
     let mut request = agent.get(url);
     if there > 0 {

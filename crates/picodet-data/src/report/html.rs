@@ -15,7 +15,7 @@ use crate::voc::escape;
 /// Images drawn per dataset.
 const SAMPLES: usize = 12;
 /// Longest side of a drawn image in pixels.
-const PREVIEW_SIDE: u32 = 480;
+const PREVIEW_SIDE: usize = 480;
 /// Rows of findings per kind.
 const ROWS: usize = 200;
 /// Classes drawn per dataset.
@@ -96,7 +96,7 @@ fn findings(page: &mut String, checked: &Checked) {
 
 fn histograms(page: &mut String, part: &DatasetSummary, input: (u32, u32)) {
     let mut classes = part.classes.clone();
-    classes.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    classes.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     page.push_str("<h3>Objects per class</h3>");
     page.push_str(&svg::bars(&classes[..classes.len().min(CLASSES)]));
     if classes.len() > CLASSES {

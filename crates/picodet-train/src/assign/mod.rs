@@ -42,7 +42,7 @@ impl Assignment {
 /// The places of the `count` largest keys, ties by lower place.
 pub(crate) fn largest(keys: &[f64], count: usize) -> Vec<usize> {
     let mut places: Vec<usize> = (0..keys.len()).collect();
-    places.sort_by(|&a, &b| keys[b].total_cmp(&keys[a]).then(a.cmp(&b)));
+    places.sort_unstable_by(|&a, &b| keys[b].total_cmp(&keys[a]).then(a.cmp(&b)));
     places.truncate(count);
     places
 }
