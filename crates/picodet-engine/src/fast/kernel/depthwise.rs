@@ -76,9 +76,9 @@ unsafe fn depthwise_lanes<V: Lanes>(args: &Depthwise<'_>) {
         }
         debug_assert!(!narrow);
         match (args.kernel, args.stride) {
-            (3, 1) => rows::<V, 3, 1, 10>(args),
+            (3, 1) if !V::STRIPS => rows::<V, 3, 1, 10>(args),
             (3, 2) => rows::<V, 3, 2, 17>(args),
-            (5, 1) => rows::<V, 5, 1, 12>(args),
+            (5, 1) if !V::STRIPS => rows::<V, 5, 1, 12>(args),
             (5, 2) => rows::<V, 5, 2, 19>(args),
             _ => any_window::<V>(args),
         }
@@ -198,8 +198,14 @@ unsafe fn channels<V: Lanes, const K: usize, const S: usize, const P: usize>(
                             }
                         }
                     }
+                    // The activation stands here once, not once a cell.
+                    let mut sums = [0.0f32; 8 * 16];
                     for (p, &acc) in acc.iter().enumerate() {
-                        activate(acc, args.act).store_part(out.add(p * args.out_stride + to), count);
+                        acc.store(sums.as_mut_ptr().add(p * V::LEN));
+                    }
+                    for p in 0..P {
+                        let sum = V::load(sums.as_ptr().add(p * V::LEN));
+                        activate(sum, args.act).store_part(out.add(p * args.out_stride + to), count);
                     }
                 }
             }

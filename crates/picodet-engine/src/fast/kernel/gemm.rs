@@ -212,7 +212,7 @@ unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(
                 }
             }
         }
-        let plain = args.residual.is_null() && args.columns - first >= NV * V::LEN;
+        let plain = !V::COMPACT && args.residual.is_null() && args.columns - first >= NV * V::LEN;
         if plain && args.act == Some(Activation::HardSwish) {
             // The usual case, straight from the registers. Masks here would send the sums to memory again.
             for i in 0..MR {
@@ -253,6 +253,7 @@ pub(crate) unsafe fn finish<V: Lanes>(
     // SAFETY: the caller's promise, handed on.
     unsafe {
         match args.act {
+            act if V::COMPACT => store::<V>(args, rows, columns, sums, act),
             None => store::<V>(args, rows, columns, sums, None),
             Some(Activation::HardSwish) => store::<V>(args, rows, columns, sums, Some(Activation::HardSwish)),
             act => store::<V>(args, rows, columns, sums, act),

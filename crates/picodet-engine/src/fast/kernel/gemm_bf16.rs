@@ -88,6 +88,8 @@ pub(crate) unsafe fn gemm_bf16(isa: Isa, args: &GemmBf16<'_>) {
 struct Part {
     /// The first one, in pairs of columns.
     left: *const u32,
+    /// Whether it lies in a map, not in the scratch memory.
+    direct: bool,
     /// Pairs from one row to the next.
     step: usize,
     /// Columns of a row.
@@ -126,7 +128,7 @@ unsafe fn blocks<V: Pairs>(args: &GemmBf16<'_>) {
                 (args.scratch.cast::<u32>().cast_const(), k.div_ceil(2))
             };
             for (first, vectors) in panels(product.columns, V::LEN) {
-                let part = Part { left, step, k, first, start, rows };
+                let part = Part { left, direct: direct.is_some(), step, k, first, start, rows };
                 match vectors {
                     1 => panel::<V, 1>(args, &part),
                     2 => panel::<V, 2>(args, &part),
@@ -243,7 +245,7 @@ unsafe fn panel<V: Pairs, const NV: usize>(args: &GemmBf16<'_>, part: &Part) {
 #[inline(always)]
 unsafe fn tile<V: Pairs, const MR: usize, const NV: usize>(args: &GemmBf16<'_>, part: &Part, row: usize) {
     let product = &args.product;
-    let &Part { left, step, k, first, start, .. } = part;
+    let &Part { left, direct, step, k, first, start, .. } = part;
     let pairs = k.div_ceil(2);
     // SAFETY: the caller's promise. `pairs` holds the pairs of this panel, `bias` whole vectors, `left` rows of `pairs`
     // pairs, `step` apart.
@@ -273,29 +275,42 @@ unsafe fn tile<V: Pairs, const MR: usize, const NV: usize>(args: &GemmBf16<'_>, 
         let mut a0 = left.add(row * step);
         let mut a4 = if MR > 4 { a0.add(4 * step) } else { a0 };
         let mut a8 = if MR > 8 { a0.add(8 * step) } else { a0 };
-        for _ in 0..pairs {
-            let mut right = [V::splat_pair(0); NV];
-            for (j, right) in right.iter_mut().enumerate() {
-                *right = V::load_pairs(b.add(j * V::LEN));
-            }
-            for i in 0..MR {
-                let pointer = match i / 4 {
-                    0 => a0,
-                    1 => a4,
-                    _ => a8,
-                };
-                let left = V::splat_pair(*pointer.add(i % 4 * step));
-                for j in 0..NV {
-                    acc[i][j] = acc[i][j].add_products(left, right[j]);
+        let mut rest = pairs;
+        while rest > 0 {
+            let part = rest.min(16);
+            rest -= part;
+            if direct {
+                // The next tile's rows come while this one is multiplied, a cache line of each at a time.
+                let mut ahead = a0.wrapping_add(MR * step);
+                for _ in 0..MR {
+                    prefetch(ahead.cast());
+                    ahead = ahead.wrapping_add(step);
                 }
             }
-            b = b.add(NV * V::LEN);
-            a0 = a0.add(1);
-            a4 = a4.add(1);
-            a8 = a8.add(1);
+            for _ in 0..part {
+                let mut right = [V::splat_pair(0); NV];
+                for (j, right) in right.iter_mut().enumerate() {
+                    *right = V::load_pairs(b.add(j * V::LEN));
+                }
+                for i in 0..MR {
+                    let pointer = match i / 4 {
+                        0 => a0,
+                        1 => a4,
+                        _ => a8,
+                    };
+                    let left = V::splat_pair(*pointer.add(i % 4 * step));
+                    for j in 0..NV {
+                        acc[i][j] = acc[i][j].add_products(left, right[j]);
+                    }
+                }
+                b = b.add(NV * V::LEN);
+                a0 = a0.add(1);
+                a4 = a4.add(1);
+                a8 = a8.add(1);
+            }
         }
         let row = start + row;
-        let plain = product.residual.is_null() && product.columns - first >= NV * V::LEN;
+        let plain = !V::COMPACT && product.residual.is_null() && product.columns - first >= NV * V::LEN;
         if plain && product.act == Some(Activation::HardSwish) && args.narrow_out {
             for i in 0..MR {
                 for j in 0..NV {

@@ -17,6 +17,8 @@ pub(crate) unsafe trait Lanes: Copy {
     /// Whether depthwise convolutions go through strips of columns, which takes 32 registers and is worth it for long
     /// vectors.
     const STRIPS: bool;
+    /// Whether these lanes are what is left when the processor has no better ones: code is to be short rather than fast.
+    const COMPACT: bool = false;
     /// Cells in a row of a tile of a depthwise convolution.
     const CELLS: &'static [usize];
     /// All lanes `value`.
@@ -91,6 +93,7 @@ unsafe impl Lanes for Portable {
     const LEN: usize = 4;
     const ROWS: [usize; 3] = [8, 4, 3];
     const STRIPS: bool = false;
+    const COMPACT: bool = cfg!(target_arch = "x86_64");
     const CELLS: &'static [usize] = &[5];
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {

@@ -188,7 +188,7 @@ unsafe fn tile<V: Lanes, const P: usize, const NV: usize>(
             weights = weights.add(KERNEL * NV * V::LEN);
         }
         let out = args.out.add(cell * args.out_stride + first);
-        if args.columns - first >= NV * V::LEN && args.act == Some(Activation::HardSwish) {
+        if !V::COMPACT && args.columns - first >= NV * V::LEN && args.act == Some(Activation::HardSwish) {
             for p in 0..P {
                 for j in 0..NV {
                     let sum = activate(sums[p][j], Some(Activation::HardSwish));
