@@ -111,7 +111,7 @@ unsafe fn blocks<V: Pairs>(args: &GemmBf16<'_>) {
     // Rows of pairs are multiplied where they are, a few at a time so that they stay in the cache.
     let direct = match product.runs {
         &[(first, len)] if args.narrow && args.factors.is_null() => {
-            (first % 2 == 0 && len % 2 == 0 && product.a_stride % 2 == 0).then_some(first)
+            [first, len, product.a_stride].iter().all(|number| number.is_multiple_of(2)).then_some(first)
         }
         _ => None,
     };
