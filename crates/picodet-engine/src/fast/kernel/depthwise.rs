@@ -187,7 +187,7 @@ unsafe fn channels<V: Lanes, const K: usize, const S: usize, const P: usize>(
                     for (p, &acc) in acc.iter().enumerate() {
                         activate(acc, args.act).store(out.add(p * args.out_stride + to));
                     }
-                } else {
+                } else if V::LEN == 16 {
                     let mut acc = [V::load_part(args.bias.as_ptr().add(to), count); P];
                     for ky in window.clone() {
                         for kx in 0..K {
@@ -206,6 +206,18 @@ unsafe fn channels<V: Lanes, const K: usize, const S: usize, const P: usize>(
                     for p in 0..P {
                         let sum = V::load(sums.as_ptr().add(p * V::LEN));
                         activate(sum, args.act).store_part(out.add(p * args.out_stride + to), count);
+                    }
+                } else {
+                    // Published networks have no such rest where vectors are short, so the code is to be as well.
+                    for p in 0..std::hint::black_box(P) {
+                        let mut acc = V::load_part(args.bias.as_ptr().add(to), count);
+                        for ky in window.clone() {
+                            for kx in 0..args.kernel {
+                                let weight = V::load_part(weight.add((ky * K + kx) * channels), count);
+                                acc = V::load_part(at(ky, p * S + kx).add(from), count).mul_add(weight, acc);
+                            }
+                        }
+                        activate(acc, args.act).store_part(out.add(p * args.out_stride + to), count);
                     }
                 }
             }

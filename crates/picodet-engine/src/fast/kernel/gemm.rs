@@ -243,7 +243,7 @@ pub(crate) const MOST: usize = 12 * 2 * 16;
 /// # Safety
 /// As [`tile`].
 #[inline(always)]
-pub(crate) unsafe fn finish<V: Lanes>(
+unsafe fn finish<V: Lanes>(
     args: &Gemm<'_>,
     rows: (usize, usize),
     columns: (usize, usize),

@@ -8,7 +8,7 @@
 use picodet_graph::Activation;
 
 use super::activate::activate;
-use super::gemm::{Gemm, MOST, finish, panels};
+use super::gemm::{Gemm, MOST, panels};
 use super::lanes::pairs::{Pairs, to_bf16};
 use super::prefetch;
 use crate::fast::Isa;
@@ -336,37 +336,39 @@ unsafe fn tile<V: Pairs, const MR: usize, const NV: usize>(args: &GemmBf16<'_>, 
                 acc[i][j].store(sums.as_mut_ptr().add((i * NV + j) * V::LEN));
             }
         }
-        if args.narrow_out {
-            finish_narrow::<V>(product, (row, MR), (first, NV), &sums);
-        } else {
-            finish::<V>(product, (row, MR), (first, NV), &sums);
-        }
+        finish::<V>(args, (row, MR), (first, NV), &sums);
     }
 }
 
-/// As [`finish`], with a result of 16 bits.
+/// Residual, activation and store of a tile of (first row, rows) by (first column, vectors), whichever they are.
 ///
 /// # Safety
 /// As [`gemm_bf16`].
 #[inline(always)]
-unsafe fn finish_narrow<V: Pairs>(
-    args: &Gemm<'_>,
+unsafe fn finish<V: Pairs>(
+    args: &GemmBf16<'_>,
     (row, rows): (usize, usize),
     (first, vectors): (usize, usize),
     sums: &[f32; MOST],
 ) {
+    let product = &args.product;
     for (i, j) in (0..rows).flat_map(|i| (0..vectors).map(move |j| (i, j))) {
         let column = first + j * V::LEN;
-        let count = args.columns.saturating_sub(column).min(V::LEN);
+        let count = product.columns.saturating_sub(column).min(V::LEN);
+        let at = (row + i) * product.out_stride + column;
         // SAFETY: the caller's promise; parts do not leave the columns of the result, and `sums` holds the tile.
         unsafe {
             let mut value = V::load(sums.as_ptr().add((i * vectors + j) * V::LEN));
-            if !args.residual.is_null() {
-                let from = args.residual.wrapping_add((row + i) * args.residual_stride + column);
+            if !product.residual.is_null() {
+                let from = product.residual.wrapping_add((row + i) * product.residual_stride + column);
                 value = value.add(V::load_part(from, count));
             }
-            let to = args.out.cast::<u16>().wrapping_add((row + i) * args.out_stride + column);
-            activate(value, args.act).store_rounded(to, count);
+            let value = activate(value, product.act);
+            if args.narrow_out {
+                value.store_rounded(product.out.cast::<u16>().wrapping_add(at), count);
+            } else {
+                value.store_part(product.out.wrapping_add(at), count);
+            }
         }
     }
 }

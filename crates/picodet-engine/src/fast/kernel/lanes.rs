@@ -194,7 +194,7 @@ mod x86 {
         const LEN: usize = 16;
         const ROWS: [usize; 3] = [12, 12, 8];
         const STRIPS: bool = true;
-        const CELLS: &'static [usize] = &[8, 7, 5];
+        const CELLS: &'static [usize] = &[8, 5];
         #[inline(always)]
         unsafe fn splat(value: f32) -> Self {
             Self(unsafe { _mm512_set1_ps(value) })
