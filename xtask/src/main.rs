@@ -19,7 +19,7 @@ const USAGE: &str = "\
 cargo xtask TASK
   check      files are not too long, and crates depend on each other in one direction only
   arm-test   the engine's tests on 64-bit ARM, emulated by qemu
-  wasm-test  the engine's tests in WebAssembly, in Node or wasmtime
+  wasm-test  the engine's tests in WebAssembly, in Node or wasmtime; `wasm-test relaxed` with fused multiply-add
   miri       the kernels' tests on small sizes under Miri: undefined behaviour (minutes; a nightly toolchain)
   asan       the engine's tests under the address sanitizer (minutes; a nightly toolchain)
   train      the tests of the network in training, which build burn first (minutes)
@@ -40,7 +40,7 @@ fn main() -> Result<()> {
             Ok(())
         }
         Some("arm-test") => arm::test(),
-        Some("wasm-test") => wasm::test(),
+        Some("wasm-test") => wasm::test(std::env::args().nth(2).as_deref() == Some("relaxed")),
         Some("miri") => memory::miri(),
         Some("asan") => memory::asan(),
         Some("train") => cargo(&["test", "--release", "--package", "picodet-train", "--features", "burn"]),

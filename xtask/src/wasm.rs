@@ -17,19 +17,23 @@ no way to run WebAssembly tests here. Either
   and Node 18 (or later) or wasmtime on the path,
 or Node and the reference data's tools/cross.sh beside the repository (see PICODET_SHARED in CONTRIBUTING.md)";
 
-/// Builds and runs the tests, and checks that the crates compile for browsers where that target is installed.
+/// Builds and runs the tests, with fused multiply-add if `relaxed` instructions are asked for, and checks that the crates
+/// compile for browsers where that target is installed.
 ///
 /// # Errors
 /// When nothing that runs WebAssembly is here, or a test fails.
-pub(crate) fn test() -> Result<()> {
+pub(crate) fn test(relaxed: bool) -> Result<()> {
     let runner = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/wasm_runner.mjs");
-    // Node 18 wants to be asked for WASI; later ones ignore the request.
+    // Node 18 wants to be asked for WASI, Node 20 for relaxed instructions; later ones ignore the request.
+    let flags = if relaxed { " --experimental-wasm-relaxed-simd" } else { "" };
     let node = cross::program(&["node"]).map(|node| {
-        format!("{} --no-warnings --experimental-wasi-unstable-preview1 {}", node.display(), runner.display())
+        let (node, runner) = (node.display(), runner.display());
+        format!("{node} --no-warnings --experimental-wasi-unstable-preview1{flags} {runner}")
     });
     let wasmtime = cross::program(&["wasmtime"])
         .map(|wasmtime| format!("{} run --dir / --env PICODET_SHARED", wasmtime.display()));
-    let features = "-C target-feature=+simd128";
+    let features =
+        if relaxed { "-C target-feature=+simd128,+relaxed-simd" } else { "-C target-feature=+simd128" };
     match (node.clone().or(wasmtime), node, cross::script()) {
         (Some(runner), _, _) if cross::has_target(TARGET) => {
             let mut command = cross::cargo_test(TARGET);

@@ -89,8 +89,8 @@ pub enum Precision {
     /// 32-bit floats.
     #[default]
     F32,
-    /// 16-bit floats with 8-bit mantissa, summed in 32-bit ones; maps, depthwise convolutions, the stem and the last
-    /// convolution before an output stay f32.
+    /// 16-bit floats with 8-bit mantissa, summed in 32-bit ones, and maps of such where kernels take them; depthwise
+    /// convolutions multiply in f32, and the stem and the last convolution before an output stay f32.
     Bf16,
 }
 

@@ -4,10 +4,11 @@
 use std::ops::Range;
 
 use super::kernel::depthwise::{Depthwise, depthwise};
-use super::kernel::gemm::{Dot, Gemm, dot, gemm};
+use super::kernel::gemm::{Gemm, gemm};
 use super::kernel::gemm_bf16::{GemmBf16, gemm_bf16, scratch_len};
 use super::kernel::pixelwise::{Kind, Pixelwise, SumCells, pixelwise, sum_cells};
 use super::kernel::stem::{Stem, stem};
+use super::kernel::taps::{SumTaps, sum_taps};
 use super::kernel::{Run, transpose};
 use super::schedule::{BufferId, DenseKind, DenseSource, Elementwise, Operation, Schedule, Step, Weights};
 
@@ -193,23 +194,6 @@ unsafe fn run_rows(
                             let cell = at(buffer).add(y * full.1 * stride(buffer));
                             (cell.add(column).cast_const(), stride(buffer))
                         });
-                    if *kind == DenseKind::Dot {
-                        dot(
-                            isa,
-                            &Dot {
-                                a: scratch,
-                                a_stride,
-                                runs,
-                                rows: full.1,
-                                weights,
-                                bias: bias[0],
-                                out,
-                                out_stride,
-                                act: *act,
-                            },
-                        );
-                        return;
-                    }
                     gemm(
                         isa,
                         &Gemm {
@@ -355,6 +339,22 @@ unsafe fn run_rows(
                         out_width,
                         rows,
                         runs,
+                    },
+                );
+            }
+            Operation::SumTaps { from, kernel, bias, act, to, column } => {
+                sum_taps(
+                    isa,
+                    &SumTaps {
+                        source: at(*from),
+                        source_stride: stride(*from),
+                        size: step.size,
+                        kernel: *kernel,
+                        bias: *bias,
+                        out: at(*to).add(*column),
+                        out_stride: stride(*to),
+                        rows,
+                        act: *act,
                     },
                 );
             }

@@ -89,8 +89,6 @@ pub(crate) enum DenseSource {
 pub(crate) enum DenseKind {
     /// 3×3 at step 2 over the image, by half vectors or whole ones.
     Stem { half: bool },
-    /// To one column.
-    Dot,
     /// Any other.
     Product,
 }
@@ -146,7 +144,7 @@ pub(crate) enum Operation {
         stride: usize,
         /// Runs of a left row in `scratch`.
         runs: Vec<(usize, usize)>,
-        /// Packed, or one after the other for a single column without residual.
+        /// Packed.
         weights: Vec<f32>,
         bias: Vec<f32>,
         columns: usize,
@@ -187,6 +185,8 @@ pub(crate) enum Operation {
     Gather { from: BufferId, columns: Vec<usize>, to: BufferId },
     /// An elementwise function, a pool or a resize.
     Elementwise { kind: Elementwise, from: BufferId, other: Option<BufferId>, to: BufferId, runs: Vec<Run> },
+    /// A convolution to one column, from what each cell gives to the cells of its window.
+    SumTaps { from: BufferId, kernel: usize, bias: f32, act: Option<Activation>, to: BufferId, column: usize },
     /// Sums of channels, one row of sums a worker.
     SumCells { from: BufferId, runs: Vec<Run>, to: BufferId },
     /// The rows of sums added up and divided.
@@ -238,7 +238,7 @@ impl Operation {
             Self::Elementwise { from, other, to, .. } => {
                 [Some(*from), *other, Some(*to)].into_iter().flatten().collect()
             }
-            Self::SumCells { from, to, .. } => vec![*from, *to],
+            Self::SumTaps { from, to, .. } | Self::SumCells { from, to, .. } => vec![*from, *to],
             Self::Mean { sums, to, .. } => vec![*sums, *to],
             Self::Export { from, .. } => vec![*from],
         }
@@ -270,6 +270,7 @@ impl Operation {
                 Elementwise::Blend { .. } => "blend",
             }
             .into(),
+            Self::SumTaps { kernel, .. } => format!("sum {kernel}x{kernel}"),
             Self::SumCells { .. } => "sum".into(),
             Self::Mean { .. } => "mean".into(),
             Self::Export { .. } => "export".into(),

@@ -11,6 +11,7 @@ pub(crate) mod lanes;
 pub(crate) mod peak;
 pub(crate) mod pixelwise;
 pub(crate) mod stem;
+pub(crate) mod taps;
 #[cfg(test)]
 mod tests;
 pub(crate) mod transpose;

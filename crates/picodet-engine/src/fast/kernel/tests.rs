@@ -7,10 +7,11 @@ use picodet_graph::Activation;
 use picodet_testing::emulated;
 
 use super::depthwise::{Depthwise, depthwise, narrows};
-use super::gemm::{Dot, Gemm, dot, gemm, pack};
+use super::gemm::{Gemm, gemm, pack};
 use super::gemm_bf16::{GemmBf16, gemm_bf16, pack_pairs, scratch_len};
 use super::lanes::pairs::{from_bf16, to_bf16};
 use super::pixelwise::{Kind, Pixelwise, SumCells, pixelwise, sum_cells};
+use super::taps::{SumTaps, sum_taps};
 use super::{Run, stem, transpose};
 use crate::fast::Isa;
 
@@ -151,27 +152,53 @@ fn products_equal_their_definition() {
                 };
                 let case = format!("{isa} {rows}x{k}x{columns} {act:?}");
                 check(&case, &out, out_stride, (2, columns), expected, &mut wrong);
-
-                let column: Vec<f32> = (0..k).map(|i| weights[i * columns]).collect();
-                let mut out = vec![MARK; rows * 3];
-                let args = Dot {
-                    a: a.as_ptr(),
-                    a_stride,
-                    runs: &runs,
-                    rows,
-                    weights: &column,
-                    bias: bias[0],
-                    out: unsafe { out.as_mut_ptr().add(1) },
-                    out_stride: 3,
-                    act,
-                };
-                unsafe { dot(isa, &args) };
-                let expected = |row: usize, _: usize| {
-                    let sum: f64 = (0..k).map(|i| at(row, i) * f64::from(weights[i * columns])).sum();
-                    exact(sum + f64::from(bias[0]), act)
-                };
-                check(&format!("dot {case}"), &out, 3, (1, 1), expected, &mut wrong);
             }
+        }
+    }
+    report(&wrong);
+}
+
+#[test]
+fn sums_of_taps_equal_their_definition() {
+    let mut wrong = Vec::new();
+    let mut case = 0;
+    let sizes = extents();
+    for isa in Isa::available() {
+        for (&height, &width) in sizes.iter().flat_map(|h| sizes.iter().map(move |w| (h, w))) {
+            case += 1;
+            let kernel = [1, 3, 5][case % 3];
+            let act = ACTIVATIONS[case % 8];
+            let source_stride = kernel * kernel + 7;
+            let source = numbers(height * width * source_stride, 8);
+            let mut out = vec![MARK; height * width * 3];
+            let args = |rows, out: *mut f32| SumTaps {
+                source: source.as_ptr(),
+                source_stride,
+                size: (height, width),
+                kernel,
+                bias: 0.25,
+                out,
+                out_stride: 3,
+                rows,
+                act,
+            };
+            let pointer = unsafe { out.as_mut_ptr().add(1) };
+            unsafe { sum_taps(isa, &args(0..height / 2, pointer)) };
+            unsafe { sum_taps(isa, &args(height / 2..height, pointer)) };
+            let expected = |cell: usize, _: usize| {
+                let mut sum = 0.25;
+                for (ky, kx) in (0..kernel).flat_map(|ky| (0..kernel).map(move |kx| (ky, kx))) {
+                    let row = (cell / width + ky).wrapping_sub(kernel / 2);
+                    let column = (cell % width + kx).wrapping_sub(kernel / 2);
+                    if row < height && column < width {
+                        let tap = ky * kernel + kx;
+                        sum += f64::from(source[(row * width + column) * source_stride + tap]);
+                    }
+                }
+                exact(sum, act)
+            };
+            let case = format!("{isa} {kernel}x{kernel} on {height}x{width} {act:?}");
+            check(&case, &out, 3, (1, 1), expected, &mut wrong);
         }
     }
     report(&wrong);

@@ -250,10 +250,12 @@ impl Lowering<'_> {
             };
             weight[(n * channels + channel) * kernel * kernel + cell]
         };
+        if columns == 1 && op.stride == 1 && !planar && residual.is_none() {
+            self.taps(index, from, op, weight, bias[0], act, column);
+            return;
+        }
         let kind = if planar && residual.is_none() && (kernel, op.stride) == (stem::KERNEL, stem::STRIDE) {
             DenseKind::Stem { half: stem::half(self.isa, columns) }
-        } else if columns == 1 && residual.is_none() {
-            DenseKind::Dot
         } else {
             DenseKind::Product
         };
@@ -261,11 +263,7 @@ impl Lowering<'_> {
             DenseKind::Stem { half } => stem::lanes(self.isa, half),
             _ => self.isa.lanes(),
         };
-        let weights = if kind == DenseKind::Dot {
-            (0..k).map(|row| at(row, 0)).collect()
-        } else {
-            gemm::pack(k, columns, lanes, at)
-        };
+        let weights = gemm::pack(k, columns, lanes, at);
         let (source, runs) = if planar {
             (DenseSource::Image, (0..channels * kernel).map(|row| (row * padded_width, kernel)).collect())
         } else {
@@ -295,5 +293,38 @@ impl Lowering<'_> {
         };
         let out_size = if pool { (out_size.0.div_ceil(2), out_size.1.div_ceil(2)) } else { out_size };
         self.push(index, operation, size, out_size, macs);
+    }
+
+    /// A convolution to one column, as a product with a column for each cell of the window and the sum of those.
+    #[allow(clippy::too_many_arguments)]
+    fn taps(
+        &mut self,
+        index: usize,
+        from: &View,
+        op: &Convolution,
+        weight: &[f32],
+        bias: f32,
+        act: Option<Activation>,
+        column: usize,
+    ) {
+        let lanes = self.isa.lanes();
+        let (order, taps, size) = (from.by_column(), op.kernel * op.kernel, (from.height, from.width));
+        let weights = gemm::pack(order.len(), taps, lanes, |row, tap| weight[order[row] * taps + tap]);
+        let between = self.map(taps.next_multiple_of(16), size.0 * size.1);
+        let operation = Operation::Pointwise {
+            from: from.buffer,
+            runs: column_runs(&order, &from.columns),
+            weights: Weights::Constant(weights),
+            bias: padded(std::iter::repeat_n(0.0, taps), lanes),
+            columns: taps,
+            residual: None,
+            act: None,
+            to: between,
+            column: 0,
+        };
+        self.push(index, operation, size, size, (size.0 * size.1 * order.len() * taps) as u64);
+        let to = self.class[index];
+        let operation = Operation::SumTaps { from: between, kernel: op.kernel, bias, act, to, column };
+        self.push(index, operation, size, size, 0);
     }
 }

@@ -276,7 +276,12 @@ impl Lowering<'_> {
 
     /// Memory that is no map.
     fn scratch(&mut self, len: usize) -> BufferId {
-        self.buffers.push(Buffer { stride: len, narrow: false, cells: 1, offset: 0 });
+        self.map(len, 1)
+    }
+
+    /// A map that no node stands for.
+    fn map(&mut self, stride: usize, cells: usize) -> BufferId {
+        self.buffers.push(Buffer { stride, narrow: false, cells, offset: 0 });
         self.buffers.len() - 1
     }
 

@@ -5,6 +5,7 @@
 //! summed up; rows above and below the map are left out.
 #![allow(unsafe_code)]
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use picodet_graph::Activation;
@@ -46,10 +47,18 @@ const SCRATCH: usize = 6144;
 #[repr(align(64))]
 struct Scratch {
     /// Some rows of cells; source row `y` lies at `y % rows`.
-    cells: [f32; SCRATCH],
+    cells: [MaybeUninit<f32>; SCRATCH],
     /// A vector for each cell of the window.
-    weights: [f32; 25 * 16],
-    bias: [f32; 16],
+    weights: [MaybeUninit<f32>; 25 * 16],
+    bias: [MaybeUninit<f32>; 16],
+}
+
+impl Scratch {
+    /// Nothing yet: to clear it would take as long as some tiles.
+    fn new() -> Self {
+        const NOTHING: MaybeUninit<f32> = MaybeUninit::uninit();
+        Self { cells: [NOTHING; SCRATCH], weights: [NOTHING; 25 * 16], bias: [NOTHING; 16] }
+    }
 }
 
 /// One strip.
@@ -74,7 +83,7 @@ unsafe fn channels<V: Lanes, const K: usize, const S: usize, const ROWS: usize>(
     let cells = tile_width(&[8, 7, 5], width).unwrap_or(LEAST);
     // Whole tiles, as many as there is scratch memory for.
     let most = ((SCRATCH / (ROWS * V::LEN) - K) / S + 1) / cells * cells;
-    let mut scratch = Scratch { cells: [0.0; SCRATCH], weights: [0.0; 25 * 16], bias: [0.0; 16] };
+    let mut scratch = Scratch::new();
     for run in args.runs {
         for done in (0..run.len).step_by(V::LEN) {
             let channels = (run.source + done, run.destination + done);
@@ -83,10 +92,11 @@ unsafe fn channels<V: Lanes, const K: usize, const S: usize, const ROWS: usize>(
             unsafe {
                 for cell in 0..K * K {
                     let weight = args.weights.as_ptr().add(cell * args.bias.len() + channels.1);
-                    V::load_part(weight, count).store(scratch.weights.as_mut_ptr().add(cell * V::LEN));
+                    V::load_part(weight, count)
+                        .store(scratch.weights.as_mut_ptr().cast::<f32>().add(cell * V::LEN));
                 }
                 let bias = args.bias.as_ptr().add(channels.1);
-                V::load_part(bias, count).store(scratch.bias.as_mut_ptr());
+                V::load_part(bias, count).store(scratch.bias.as_mut_ptr().cast());
             }
             for first in (0..width).step_by(most) {
                 let last = (first + most).min(width);
@@ -120,13 +130,13 @@ unsafe fn pairs_of_rows<V: Lanes, const K: usize, const S: usize, const ROWS: us
         // SAFETY: the caller's promise.
         unsafe {
             while copied + pad < y * S + window.end {
-                let to = scratch.cells.as_mut_ptr().add(copied % ROWS * row_len);
+                let to = scratch.cells.as_mut_ptr().cast::<f32>().add(copied % ROWS * row_len);
                 copy_row::<V, K, S>(args, strip, copied, to);
                 copied += 1;
             }
             let mut rows = [std::ptr::null(); ROWS];
             for row in window.clone() {
-                rows[row] = scratch.cells.as_ptr().add((y * S + row - pad) % ROWS * row_len);
+                rows[row] = scratch.cells.as_ptr().cast::<f32>().add((y * S + row - pad) % ROWS * row_len);
             }
             for x in strip.columns.clone().step_by(strip.cells) {
                 let x = x.min(strip.columns.end - strip.cells);
@@ -212,9 +222,9 @@ impl Tile<'_> {
         let (start, end) = (self.window.start, self.window.end);
         // SAFETY: the caller's promise.
         unsafe {
-            let mut sums = [[V::load(scratch.bias.as_ptr()); P]; 2];
+            let mut sums = [[V::load(scratch.bias.as_ptr().cast()); P]; 2];
             // Weights of a row for the upper cells; those for the lower ones are `S` rows behind.
-            let weights = |row: usize| scratch.weights.as_ptr().wrapping_add(row * K * V::LEN);
+            let weights = |row: usize| scratch.weights.as_ptr().cast::<f32>().wrapping_add(row * K * V::LEN);
             macro_rules! lines {
                 ($rows:expr, $upper:literal, $lower:literal) => {
                     for row in $rows {

@@ -82,12 +82,19 @@ unsafe impl Lanes for Simd128 {
     }
     #[inline(always)]
     unsafe fn max(self, other: Self) -> Self {
+        // Where instructions may be relaxed, the compiler takes a relaxed one for this, which may lose NaN.
+        #[cfg(target_feature = "relaxed-simd")]
+        return Self(v128_bitselect(self.0, other.0, f32x4_gt(self.0, other.0)));
         // pmax(a, b) is `if a < b { b } else { a }`.
+        #[cfg(not(target_feature = "relaxed-simd"))]
         Self(f32x4_pmax(other.0, self.0))
     }
     #[inline(always)]
     unsafe fn min(self, other: Self) -> Self {
+        #[cfg(target_feature = "relaxed-simd")]
+        return Self(v128_bitselect(self.0, other.0, f32x4_lt(self.0, other.0)));
         // pmin(a, b) is `if b < a { b } else { a }`.
+        #[cfg(not(target_feature = "relaxed-simd"))]
         Self(f32x4_pmin(other.0, self.0))
     }
     #[inline(always)]
