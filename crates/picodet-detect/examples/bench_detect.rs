@@ -1,4 +1,4 @@
-//! Times what follows the network: `cargo run --release -p picodet-detect --example bench MODEL IMAGE...`
+//! Times what follows the network: `cargo run --release -p picodet-detect --example bench_detect MODEL IMAGE...`
 #![allow(clippy::print_stdout)]
 
 use std::time::Instant;

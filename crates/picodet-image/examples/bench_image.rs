@@ -1,4 +1,4 @@
-//! Times decoding, resizing and normalising: `cargo run --release -p picodet-image --example bench FILE...`
+//! Times decoding, resizing and normalising: `cargo run --release -p picodet-image --example bench_image FILE...`
 #![allow(clippy::print_stdout)]
 
 use std::time::Instant;
