@@ -59,6 +59,7 @@ fn able(step: &Step, isa: Isa) -> Vec<BufferId> {
         {
             vec![*from, *to]
         }
+        Operation::SumCells { from, .. } if isa == Isa::Avx512 => vec![*from],
         Operation::Elementwise { kind: Elementwise::Upsample, from, to, other: None, runs } => {
             let even = |run: &super::kernel::Run| {
                 [run.source, run.destination, run.len].iter().all(|number| number % 2 == 0)

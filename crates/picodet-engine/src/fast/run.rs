@@ -365,7 +365,8 @@ unsafe fn run_rows(
                     isa,
                     &SumCells {
                         source: at(*from).add(first * stride(*from)),
-                        source_stride: stride(*from),
+                        source_stride: numbers(*from),
+                        narrow: schedule.buffers[*from].narrow,
                         cells: rows.len() * width,
                         runs,
                         out: at(*to).add(worker * channels.next_multiple_of(16)),

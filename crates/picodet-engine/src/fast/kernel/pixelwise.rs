@@ -231,6 +231,8 @@ pub(crate) struct SumCells<'a> {
     pub(crate) source: *const f32,
     /// Numbers from one cell to the next.
     pub(crate) source_stride: usize,
+    /// Whether the source is bf16, `source` and `source_stride` alike; with AVX-512 only.
+    pub(crate) narrow: bool,
     /// Number of cells.
     pub(crate) cells: usize,
     /// Channels to be summed.
@@ -253,15 +255,22 @@ unsafe fn sum_cells_lanes<V: Lanes>(args: &SumCells<'_>) {
         each::<V>(args.runs, args.out, |run, done, n| {
             // Four sums at once hide the latency of the addition.
             let mut sums = [V::splat(0.0); 4];
-            let from = args.source.add(run.source + done);
+            let at = |cell: usize| cell * args.source_stride + run.source + done;
+            let load = |cell: usize| {
+                if V::STRIPS && args.narrow {
+                    V::load_widened(args.source.cast::<u16>().add(at(cell)), n)
+                } else {
+                    V::load_part(args.source.add(at(cell)), n)
+                }
+            };
             let whole = args.cells / 4 * 4;
             for cell in (0..whole).step_by(4) {
                 for (i, sum) in sums.iter_mut().enumerate() {
-                    *sum = sum.add(V::load_part(from.add((cell + i) * args.source_stride), n));
+                    *sum = sum.add(load(cell + i));
                 }
             }
             for cell in whole..args.cells {
-                sums[0] = sums[0].add(V::load_part(from.add(cell * args.source_stride), n));
+                sums[0] = sums[0].add(load(cell));
             }
             sums[0].add(sums[1]).add(sums[2].add(sums[3]))
         });

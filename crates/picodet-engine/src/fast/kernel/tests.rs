@@ -452,11 +452,25 @@ fn pools_and_resizes_equal_their_definition() {
             let args = SumCells {
                 source: source.as_ptr(),
                 source_stride: channels,
+                narrow: false,
                 cells: height * width,
                 runs: &runs,
                 out: sums.as_mut_ptr(),
             };
             unsafe { sum_cells(isa, &args) };
+            if isa == Isa::Avx512 {
+                let halves: Vec<u16> = source.iter().map(|&value| to_bf16(value)).collect();
+                let rounded: Vec<f32> = halves.iter().map(|&half| from_bf16(half)).collect();
+                let [mut found, mut expected] = [vec![MARK; channels + 2], vec![MARK; channels + 2]];
+                let out = found.as_mut_ptr();
+                let narrow = SumCells { source: halves.as_ptr().cast(), narrow: true, out, ..args };
+                unsafe { sum_cells(isa, &narrow) };
+                let args = SumCells { source: rounded.as_ptr(), out: expected.as_mut_ptr(), ..args };
+                unsafe { sum_cells(isa, &args) };
+                if found != expected {
+                    wrong.push(format!("sum of 16 bits {case}"));
+                }
+            }
             // Means, so that rounding is of the size of the values.
             sums[1..=channels].iter_mut().for_each(|sum| *sum /= (height * width) as f32);
             let mean = |_: usize, c: usize| {
