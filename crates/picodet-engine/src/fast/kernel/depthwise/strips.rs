@@ -262,7 +262,7 @@ impl Tile<'_> {
 /// Activates the sums of the cells from column `x` of row `y` on and puts them to column `to` and those behind it.
 ///
 /// # Safety
-/// As [`depthwise`]; there are that many cells and columns.
+/// As [`super::depthwise`]; there are that many cells and columns.
 #[inline(always)]
 unsafe fn finish<V: Lanes, const P: usize>(
     args: &Depthwise<'_>,
@@ -282,6 +282,11 @@ unsafe fn finish<V: Lanes, const P: usize>(
             (None, false) if whole => {
                 for p in 0..P {
                     sums[p].store(cell(p));
+                }
+            }
+            (None, true) if whole => {
+                for p in 0..P {
+                    sums[p].store_rounded(rounded(p), V::LEN);
                 }
             }
             (Some(Activation::HardSwish), false) if whole => {
