@@ -298,7 +298,7 @@ unsafe fn tile<V: Pairs, const MR: usize, const NV: usize>(args: &GemmBf16<'_>, 
                         1 => a4,
                         _ => a8,
                     };
-                    let left = V::splat_pair(*pointer.add(i % 4 * step));
+                    let left = V::splat_pair(pointer.add(i % 4 * step).read_unaligned());
                     for j in 0..NV {
                         acc[i][j] = acc[i][j].add_products(left, right[j]);
                     }
