@@ -11,6 +11,7 @@ mod length;
 mod memory;
 mod mpi;
 mod page;
+mod start;
 mod wasm;
 
 use anyhow::{Result, bail};
@@ -27,6 +28,7 @@ cargo xtask TASK
   mpi        train as several processes and compare with one; kill one of them (minutes; an MPI and libclang)
   train-disk train on a full and on a read-only disk, mounted in memory (needs Linux and root)
   gpu NAME   a training step on vulkan, wgpu, metal, cuda, rocm or flex equals the processor's (builds burn: half an hour)
+  start      time from the release program's start to its first detection
   page       draw examples/page.png, the document page that the first command of the README detects on";
 
 fn main() -> Result<()> {
@@ -49,6 +51,7 @@ fn main() -> Result<()> {
         Some("train-disk") => disk::run(),
         Some("gpu") => gpu(std::env::args().nth(2).as_deref().unwrap_or("wgpu")),
         Some("page") => page::draw(),
+        Some("start") => start::run(),
         Some(task) => bail!("unknown task `{task}`\n{USAGE}"),
         None => {
             println!("{USAGE}");

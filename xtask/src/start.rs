@@ -1,0 +1,41 @@
+//! `cargo xtask start`: the time from the start of the release program to its first line of detections.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+const RUNS: usize = 40;
+
+/// Builds the program, runs it on the README's picture with one and with two threads in turns, and prints medians.
+///
+/// # Errors
+/// When it does not build, does not run, or finds nothing.
+pub(crate) fn run() -> Result<()> {
+    crate::cargo(&["build", "--release", "--package", "picodet-cli"])?;
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..RUNS {
+        for (threads, times) in ["1", "2"].iter().zip(&mut times) {
+            let mut command = Command::new(target.join("release/picodet"));
+            command.current_dir(&root).args(["detect", "examples/page.png", "--threads", threads]);
+            let start = Instant::now();
+            let mut child = command.stdout(Stdio::piped()).spawn().context("the program does not start")?;
+            let mut out = BufReader::new(child.stdout.take().context("no output")?);
+            let mut line = String::new();
+            out.read_line(&mut line)?;
+            times.push(start.elapsed().as_secs_f64() * 1e3);
+            out.read_to_string(&mut line)?;
+            if !child.wait()?.success() || line.is_empty() {
+                bail!("the program found nothing");
+            }
+        }
+    }
+    for (threads, times) in [1, 2].iter().zip(&mut times) {
+        times.sort_by(f64::total_cmp);
+        println!("{threads} threads: {:.1} ms to the first line, median of {RUNS}", times[RUNS / 2]);
+    }
+    Ok(())
+}
