@@ -80,7 +80,7 @@ pub(crate) struct Detect {
     /// Threads in each inference
     #[arg(long, default_value_t = 1, value_name = "COUNT")]
     pub(crate) threads: usize,
-    /// Numbers that pointwise convolutions multiply: bf16 is faster where the processor has instructions for it
+    /// Numbers that convolutions multiply: bf16 is faster where the processor has instructions for it
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     pub(crate) precision: Precision,
     /// Write copies of the images with the objects drawn in, into this folder
@@ -407,7 +407,7 @@ pub(crate) struct Eval {
     /// Threads to use [default: all cores]
     #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "COUNT")]
     pub(crate) threads: usize,
-    /// Numbers that pointwise convolutions multiply: bf16 is faster where the processor has instructions for it
+    /// Numbers that convolutions multiply: bf16 is faster where the processor has instructions for it
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     pub(crate) precision: Precision,
     /// How to list the metrics
@@ -434,7 +434,7 @@ pub(crate) struct Bench {
     /// Threads in each inference
     #[arg(long, default_value_t = 1, value_name = "COUNT")]
     pub(crate) threads: usize,
-    /// Numbers that pointwise convolutions multiply: bf16 is faster where the processor has instructions for it
+    /// Numbers that convolutions multiply: bf16 is faster where the processor has instructions for it
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     pub(crate) precision: Precision,
     /// Time the network with every score and distance copied out, as other engines give them

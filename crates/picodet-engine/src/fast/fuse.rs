@@ -1,15 +1,13 @@
 //! Depthwise and pointwise convolutions in one step: some rows at a time, so that what the depthwise one makes is still in
 //! the cache when the pointwise one reads it, and never goes to memory as a whole.
 
-use super::Isa;
-use super::kernel::depthwise::narrows;
 use super::schedule::{Buffer, Operation, Step, Weights};
 
 /// Bytes of a band of rows between the two: a part of a level-2 cache.
 const BAND_BYTES: usize = 384 << 10;
 
 /// Joins each depthwise step with the pointwise step that alone reads its result.
-pub(crate) fn separable(buffers: &mut [Buffer], steps: Vec<Step>, isa: Isa, workers: usize) -> Vec<Step> {
+pub(crate) fn separable(buffers: &mut [Buffer], steps: Vec<Step>, workers: usize) -> Vec<Step> {
     let mut users = vec![Vec::new(); buffers.len()];
     for (index, step) in steps.iter().enumerate() {
         for buffer in step.operation.buffers() {
@@ -28,7 +26,7 @@ pub(crate) fn separable(buffers: &mut [Buffer], steps: Vec<Step>, isa: Isa, work
         let (Some(depthwise), Some(pointwise)) = (pending[first].take(), pending[second].take()) else {
             continue;
         };
-        if let (false, Some(columns)) = (buffers[to].narrow, narrow_between(&depthwise, &pointwise, isa)) {
+        if let (false, Some(columns)) = (buffers[to].narrow, narrow_between(&depthwise, &pointwise)) {
             buffers[to].stride = columns / 2;
             buffers[to].narrow = true;
         }
@@ -54,8 +52,10 @@ pub(crate) fn separable(buffers: &mut [Buffer], steps: Vec<Step>, isa: Isa, work
 
 /// The number of columns between the two, if the depthwise one can make them numbers of 16 bits and the pointwise one would
 /// round them anyway.
-fn narrow_between(depthwise: &Step, pointwise: &Step, isa: Isa) -> Option<usize> {
-    let Operation::Depthwise { kernel, stride, runs: made, column: 0, .. } = &depthwise.operation else {
+fn narrow_between(depthwise: &Step, pointwise: &Step) -> Option<usize> {
+    let Operation::Depthwise { weights: Weights::RowPairs(_), runs: made, column: 0, .. } =
+        &depthwise.operation
+    else {
         return None;
     };
     let Operation::Pointwise { runs, weights: Weights::Pairs { factors: None, .. }, .. } =
@@ -65,7 +65,5 @@ fn narrow_between(depthwise: &Step, pointwise: &Step, isa: Isa) -> Option<usize>
     };
     let &[(0, columns)] = runs.as_slice() else { return None };
     let all = made.iter().map(|run| run.len).sum::<usize>() == columns;
-    // At step 2 the kernel that rounds is the slower one.
-    (all && columns % 2 == 0 && *stride == 1 && narrows(isa, *kernel, *stride, depthwise.out_size.1))
-        .then_some(columns)
+    (all && columns % 2 == 0).then_some(columns)
 }

@@ -83,14 +83,14 @@ impl Isa {
     }
 }
 
-/// The numbers that pointwise convolutions multiply.
+/// The numbers that convolutions multiply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// 32-bit floats.
     #[default]
     F32,
-    /// 16-bit floats with 8-bit mantissa, summed in 32-bit ones, and maps of such where kernels take them; depthwise
-    /// convolutions multiply in f32, and the stem and the last convolution before an output stay f32.
+    /// 16-bit floats with 8-bit mantissa, summed in 32-bit ones, and maps of such where kernels take them: pointwise and
+    /// depthwise convolutions. The stem, squeeze-excite factors, sums and activations stay f32.
     Bf16,
 }
 

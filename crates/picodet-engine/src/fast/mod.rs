@@ -62,8 +62,7 @@ impl Fast {
         Self { threads: threads.clamp(1, most), ..self }
     }
 
-    /// The same engine with pointwise convolutions of a given precision, or `None` when this processor has no instructions
-    /// for it.
+    /// The same engine with convolutions of a given precision, or `None` when this processor has no instructions for it.
     pub fn with_precision(self, precision: Precision) -> Option<Self> {
         (precision == Precision::F32 || self.isa.has_bf16()).then_some(Self { precision, ..self })
     }

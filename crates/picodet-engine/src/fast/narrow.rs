@@ -1,21 +1,17 @@
 //! Maps of 16-bit numbers (bf16): those that only operations with kernels for them touch. They take half of the memory and
 //! of its bandwidth, and pointwise convolutions multiply them as they are.
 
-use super::Isa;
-use super::kernel::depthwise::narrows;
 use super::schedule::{Buffer, BufferId, Elementwise, Operation, Step, Weights};
 
-/// Makes buffers narrow, with their strides, where a schedule with 16-bit weights allows it; those of `wide` stay as they
-/// are.
-pub(crate) fn narrow(buffers: &mut [Buffer], steps: &mut [Step], wide: &[BufferId], isa: Isa) {
-    let fit = buffers.iter().enumerate();
-    let mut fit: Vec<bool> = fit.map(|(id, buffer)| buffer.cells > 1 && !wide.contains(&id)).collect();
+/// Makes buffers narrow, with their strides, where a schedule with 16-bit weights allows it.
+pub(crate) fn narrow(buffers: &mut [Buffer], steps: &mut [Step]) {
+    let mut fit: Vec<bool> = buffers.iter().map(|buffer| buffer.cells > 1).collect();
     // Without 16-bit weights nothing is gained, and results are to be those of 32 bits.
     if !steps.iter().any(|step| multiplies_pairs(&step.operation)) {
         return;
     }
     for step in steps.iter() {
-        let able = able(step, isa);
+        let able = able(step);
         for buffer in step.operation.buffers() {
             fit[buffer] &= able.contains(&buffer);
         }
@@ -48,18 +44,15 @@ fn multiplies_pairs(operation: &Operation) -> bool {
 }
 
 /// The buffers that a step could read or write as 16-bit numbers.
-fn able(step: &Step, isa: Isa) -> Vec<BufferId> {
+fn able(step: &Step) -> Vec<BufferId> {
     match &step.operation {
         Operation::Pointwise { from, to, residual, .. } if multiplies_pairs(&step.operation) => {
             let added = residual.map(|(buffer, _)| buffer);
             [*from, *to].into_iter().filter(|&buffer| Some(buffer) != added).collect()
         }
-        Operation::Depthwise { from, to, kernel, stride, .. }
-            if narrows(isa, *kernel, *stride, step.out_size.1) =>
-        {
-            vec![*from, *to]
-        }
-        Operation::SumCells { from, .. } if isa == Isa::Avx512 => vec![*from],
+        Operation::Depthwise { from, to, weights: Weights::RowPairs(_), .. } => vec![*from, *to],
+        Operation::Dense { to, residual: None, .. } => vec![*to],
+        Operation::SumCells { from, .. } => vec![*from],
         Operation::Elementwise { kind: Elementwise::Upsample, from, to, other: None, runs } => {
             let even = |run: &super::kernel::Run| {
                 [run.source, run.destination, run.len].iter().all(|number| number % 2 == 0)

@@ -3,10 +3,12 @@
 
 use std::ops::Range;
 
+use super::kernel::depthwise::row_pairs::{RowPairs, row_pairs};
 use super::kernel::depthwise::{Depthwise, depthwise};
 use super::kernel::gemm::{Gemm, gemm};
 use super::kernel::gemm_bf16::{GemmBf16, gemm_bf16, scratch_len};
 use super::kernel::pixelwise::{Kind, Pixelwise, SumCells, pixelwise, sum_cells};
+use super::kernel::round::{Round, round};
 use super::kernel::stem::{Stem, stem};
 use super::kernel::taps::{SumTaps, sum_taps};
 use super::kernel::{Run, transpose};
@@ -43,8 +45,9 @@ pub(crate) unsafe fn run_step(schedule: &Schedule, step: &Step, memory: &Memory,
     let all = band(step.out_size.0, worker, schedule.workers);
     if let Operation::Separable { depthwise, pointwise, rows } = &step.operation {
         let between = Some(worker * rows * step.out_size.1);
-        for first in all.clone().step_by(*rows) {
-            let part = first..(first + rows).min(all.end);
+        // From an even row on: depthwise convolutions make two at a time.
+        for first in (all.start / 2 * 2..all.end).step_by(*rows) {
+            let part = first.max(all.start)..(first + rows).min(all.end);
             // SAFETY: the caller's promise, handed on; the buffer between the two has `rows` rows for this worker.
             unsafe {
                 run_rows(schedule, depthwise, memory, worker, part.clone(), between);
@@ -90,8 +93,8 @@ unsafe fn run_rows(
     let packed = |weights: &'_ Weights| match weights {
         Weights::Constant(values) => (values.as_ptr(), values.len()),
         Weights::Scaled(buffer, len) => (at(*buffer).cast_const(), *len),
-        // Read by the pointwise step itself.
-        Weights::Pairs { .. } => (std::ptr::null(), 0),
+        // Read by the step itself.
+        Weights::Pairs { .. } | Weights::RowPairs(_) => (std::ptr::null(), 0),
     };
     // SAFETY: the caller's promise covers every pointer made here: buffers lie inside the arena, cells inside buffers.
     unsafe {
@@ -155,8 +158,8 @@ unsafe fn run_rows(
                 // Rows of the strip that the pool reads.
                 let strip_stride = columns.next_multiple_of(16);
                 let strip_row = full.1 * strip_stride;
-                let each = if *pool { padded + 3 * strip_row } else { padded };
-                let scratch = at(*scratch).add(worker * each);
+                let scratch = at(*scratch).add(worker * (stride(*scratch) / workers));
+                let strip = scratch.wrapping_add(padded);
                 let planar = matches!(source, DenseSource::Image);
                 let a_stride = if planar { *step_size } else { step_size * channels };
                 let make_row = |y: usize, out: *mut f32, out_stride: usize| {
@@ -212,42 +215,61 @@ unsafe fn run_rows(
                         },
                     );
                 };
-                if !pool {
-                    for y in rows {
-                        let cell = y * out_width;
-                        make_row(y, at(*to).add(cell * stride(*to) + column), stride(*to));
+                // A row of the result goes to the map or, where that has 16 bits, to the end of the scratch memory first.
+                let unrounded = strip.wrapping_add(if *pool { 3 * strip_row } else { 0 });
+                let narrow = schedule.buffers[*to].narrow;
+                let put = |y: usize, make: &dyn Fn(*mut f32, usize)| {
+                    let cell = column_of(*to, at(*to).add(y * out_width * stride(*to)), *column);
+                    if !narrow {
+                        make(cell, stride(*to));
+                        return;
                     }
+                    make(unrounded, strip_stride);
+                    let (cells, columns) = (out_width, *columns);
+                    let (source_stride, out_stride) = (strip_stride, numbers(*to));
+                    round(
+                        isa,
+                        &Round {
+                            source: unrounded,
+                            source_stride,
+                            cells,
+                            columns,
+                            out: cell.cast(),
+                            out_stride,
+                        },
+                    );
+                };
+                if !pool {
+                    rows.for_each(|y| put(y, &|out, out_stride| make_row(y, out, out_stride)));
                     return;
                 }
                 // Three rows at a time stay in the cache, each where the one three above it was: their order does not
                 // matter. In place of a row outside there is its neighbour once more.
-                let strip = scratch.add(padded);
-                let copied = [Run { source: 0, other: 0, destination: *column, len: *columns }];
+                let copied = [Run { source: 0, other: 0, destination: 0, len: *columns }];
                 for (done, y) in rows.enumerate() {
                     for below in if done == 0 { 0 } else { 1 }..3 {
                         let row = (2 * y + below).saturating_sub(1).min(full.0 - 1);
                         make_row(row, strip.add((2 * y + below) % 3 * strip_row), strip_stride);
                     }
-                    let cell = y * out_width;
-                    pixelwise(
-                        isa,
-                        &Pixelwise {
-                            kind: Kind::MaxPool,
-                            // Row 1 of a pool reads rows 1 to 3.
-                            source: strip.wrapping_sub(strip_row),
-                            source_stride: strip_stride,
-                            size: (4, full.1),
-                            other: std::ptr::null(),
-                            other_stride: 0,
-                            out: at(*to)
-                                .wrapping_add(cell * stride(*to))
-                                .wrapping_sub(out_width * stride(*to)),
-                            out_stride: stride(*to),
-                            out_width,
-                            rows: 1..2,
-                            runs: &copied,
-                        },
-                    );
+                    put(y, &|out, out_stride| {
+                        pixelwise(
+                            isa,
+                            &Pixelwise {
+                                kind: Kind::MaxPool,
+                                // Row 1 of a pool reads rows 1 to 3.
+                                source: strip.wrapping_sub(strip_row),
+                                source_stride: strip_stride,
+                                size: (4, full.1),
+                                other: std::ptr::null(),
+                                other_stride: 0,
+                                out: out.wrapping_sub(out_width * out_stride),
+                                out_stride,
+                                out_width,
+                                rows: 1..2,
+                                runs: &copied,
+                            },
+                        );
+                    });
                 }
             }
             Operation::Depthwise {
@@ -267,27 +289,29 @@ unsafe fn run_rows(
                     Some(cell) => at(*to).add(cell * stride(*to)).wrapping_sub(first),
                     None => at(*to),
                 };
-                depthwise(
-                    isa,
-                    &Depthwise {
-                        source: at(*from),
-                        source_stride: numbers(*from),
-                        size: step.size,
-                        out: column_of(*to, out, *column),
-                        out_stride: numbers(*to),
-                        out_width,
-                        rows,
-                        zeros: memory.arena.add(schedule.zeros),
-                        kernel: *kernel,
-                        stride: *step_size,
-                        runs,
-                        weights: std::slice::from_raw_parts(pointer, len),
-                        bias,
-                        act: *act,
-                        narrow: schedule.buffers[*from].narrow,
-                        narrow_out: schedule.buffers[*to].narrow,
-                    },
-                );
+                let taps = if pointer.is_null() { &[] } else { std::slice::from_raw_parts(pointer, len) };
+                let convolution = Depthwise {
+                    source: at(*from),
+                    source_stride: numbers(*from),
+                    size: step.size,
+                    out: column_of(*to, out, *column),
+                    out_stride: numbers(*to),
+                    out_width,
+                    rows,
+                    zeros: memory.arena.add(schedule.zeros),
+                    kernel: *kernel,
+                    stride: *step_size,
+                    runs,
+                    weights: taps,
+                    bias,
+                    act: *act,
+                };
+                let Weights::RowPairs(pairs) = weights else {
+                    depthwise(isa, &convolution);
+                    return;
+                };
+                let [narrow, narrow_out] = [*from, *to].map(|buffer| schedule.buffers[buffer].narrow);
+                row_pairs(isa, &RowPairs { convolution, pairs, narrow, narrow_out });
             }
             // Its parts come here one by one.
             Operation::Separable { .. } => {}

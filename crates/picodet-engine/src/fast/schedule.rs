@@ -63,12 +63,14 @@ pub(crate) enum Weights {
         /// One part a worker.
         scratch: BufferId,
     },
+    /// Pairs of 16-bit floats, for a depthwise convolution.
+    RowPairs(Vec<u32>),
 }
 
 impl Weights {
     fn buffers(&self) -> Vec<BufferId> {
         match self {
-            Self::Constant(_) => Vec::new(),
+            Self::Constant(_) | Self::RowPairs(_) => Vec::new(),
             Self::Scaled(buffer, _) => vec![*buffer],
             Self::Pairs { factors, scratch, .. } => factors.iter().chain([scratch]).copied().collect(),
         }
@@ -154,7 +156,8 @@ pub(crate) enum Operation {
         pool: bool,
         to: BufferId,
         column: usize,
-        /// One part a worker: the padded rows below a row of the result, then three rows for the pool.
+        /// One part a worker: the padded rows below a row of the result, then three rows for the pool, then, with numbers of 16
+        /// bits, a row of the result before it is rounded.
         scratch: BufferId,
     },
     /// A depthwise convolution.
@@ -253,7 +256,10 @@ impl Operation {
             Self::Dense { kernel, stride, pool, .. } => {
                 format!("dense {kernel}x{kernel}/{stride}{}", if *pool { " max pool" } else { "" })
             }
-            Self::Depthwise { kernel, stride, .. } => format!("depthwise {kernel}x{kernel}/{stride}"),
+            Self::Depthwise { kernel, stride, weights, .. } => {
+                let precision = if matches!(weights, Weights::RowPairs(_)) { " bf16" } else { "" };
+                format!("depthwise {kernel}x{kernel}/{stride}{precision}")
+            }
             Self::Separable { depthwise, pointwise, .. } => {
                 format!("{} + {}", depthwise.operation.kind(), pointwise.operation.kind())
             }

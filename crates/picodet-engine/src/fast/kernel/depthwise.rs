@@ -2,9 +2,10 @@
 //!
 //! A tile is up to eight output cells of one row by one vector of channels. Cells beside the map are read from a row
 //! of zeros, so that no tile is special; rows above and below are left out. Where vectors are long and registers many,
-//! [`strips`] does it instead.
+//! [`strips`] does it instead; numbers of 16 bits are for [`row_pairs`].
 #![allow(unsafe_code)]
 
+pub(crate) mod row_pairs;
 mod strips;
 
 use picodet_graph::Activation;
@@ -12,7 +13,6 @@ use picodet_graph::Activation;
 use super::activate::activate;
 use super::lanes::Lanes;
 use super::{Run, dispatch};
-use crate::fast::Isa;
 
 /// What [`depthwise`] convolves.
 pub(crate) struct Depthwise<'a> {
@@ -44,22 +44,12 @@ pub(crate) struct Depthwise<'a> {
     pub(crate) bias: &'a [f32],
     /// Applied last.
     pub(crate) act: Option<Activation>,
-    /// Whether the source is bf16: `source` points to such, and `source_stride` counts them. Only where [`narrows`] says
-    /// that it may be.
-    pub(crate) narrow: bool,
-    /// Whether the result is, `out` and `out_stride` alike.
-    pub(crate) narrow_out: bool,
 }
 
 dispatch!(
     /// Convolves.
     depthwise, depthwise_lanes, Depthwise<'_>
 );
-
-/// Whether [`depthwise`] can read and make numbers of 16 bits.
-pub(crate) fn narrows(isa: Isa, kernel: usize, stride: usize, out_width: usize) -> bool {
-    isa == Isa::Avx512 && strips::fits(kernel, stride, out_width)
-}
 
 /// # Safety
 /// As [`depthwise`].
@@ -68,13 +58,10 @@ unsafe fn depthwise_lanes<V: Lanes>(args: &Depthwise<'_>) {
     // SAFETY: the caller's promise, handed on.
     unsafe {
         // At step 2 there is so little to do for each cell of the source that a copy of it costs more than it saves.
-        let narrow = args.narrow || args.narrow_out;
-        if V::STRIPS && strips::fits(args.kernel, args.stride, args.out_width) && (args.stride == 1 || narrow)
-        {
+        if V::STRIPS && strips::fits(args.kernel, args.stride, args.out_width) {
             strips::strips::<V>(args);
             return;
         }
-        debug_assert!(!narrow);
         match (args.kernel, args.stride) {
             (3, 1) if !V::STRIPS => rows::<V, 3, 1, 10>(args),
             (3, 2) => rows::<V, 3, 2, 17>(args),

@@ -10,8 +10,10 @@ use picodet_graph::Activation;
 use super::activate::activate;
 use super::gemm::{Gemm, MOST, panels};
 use super::lanes::pairs::{Pairs, to_bf16};
-use super::prefetch;
-use crate::fast::Isa;
+use super::{dispatch_pairs, prefetch};
+
+/// Rows between one that is packed and the one that is to come into the cache meanwhile.
+const AHEAD: usize = 6;
 
 /// Bytes of packed rows that all panels go over: a part of a level-1 cache.
 const BLOCK_BYTES: usize = 20 << 10;
@@ -64,25 +66,10 @@ pub(crate) fn pack_pairs(
     packed
 }
 
-/// Multiplies.
-///
-/// # Safety
-/// `isa` is one for which [`Isa::has_bf16`] holds, and the pointers in `args` are valid for what the fields say.
-pub(crate) unsafe fn gemm_bf16(isa: Isa, args: &GemmBf16<'_>) {
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,avx2,fma")]
-    fn avx512(args: &GemmBf16<'_>) {
-        // SAFETY: the caller's promise, handed on.
-        unsafe { blocks::<super::lanes::Avx512>(args) }
-    }
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor has the instruction set, the caller says.
-        Isa::Avx512 => unsafe { avx512(args) },
-        // SAFETY: plain Rust; the pointers are the caller's promise.
-        _ => unsafe { blocks::<super::lanes::Portable>(args) },
-    }
-}
+dispatch_pairs!(
+    /// Multiplies.
+    gemm_bf16, blocks, GemmBf16<'_>
+);
 
 /// Rows that one panel goes over.
 struct Part {
@@ -157,6 +144,11 @@ unsafe fn pack_rows<V: Pairs>(args: &GemmBf16<'_>, k: usize, start: usize, rows:
             for &(column, len) in product.runs {
                 let at = (start + row) * product.a_stride + column;
                 if args.narrow {
+                    // Runs are too short for the processor to see where the next row lies.
+                    let ahead = product.a.cast::<u16>().wrapping_add(at + AHEAD * product.a_stride);
+                    for line in (0..len).step_by(32) {
+                        prefetch(ahead.wrapping_add(line).cast());
+                    }
                     narrow_run::<V>(product.a.cast::<u16>().add(at), factor, len, to);
                     to = to.add(len);
                     if !factor.is_null() {
@@ -197,7 +189,17 @@ unsafe fn narrow_run<V: Pairs>(from: *const u16, factors: *const f32, len: usize
     // SAFETY: the caller's promise.
     unsafe {
         if factors.is_null() {
-            std::ptr::copy_nonoverlapping(from, to, len);
+            // Vectors, fours or single ones; the last one reaches back over numbers that are copied already.
+            let step = [V::LEN, 4, 1].into_iter().find(|&step| step <= len).unwrap_or(1);
+            for done in (0..len).step_by(step) {
+                let done = done.min(len - step);
+                let (from, to) = (from.add(done), to.add(done));
+                match step {
+                    1 => *to = *from,
+                    4 => to.cast::<u64>().write_unaligned(from.cast::<u64>().read_unaligned()),
+                    _ => V::copy_halves(from, to),
+                }
+            }
             return;
         }
         for done in (0..len).step_by(V::LEN) {

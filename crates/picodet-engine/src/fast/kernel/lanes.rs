@@ -170,7 +170,7 @@ unsafe impl Lanes for Portable {
 pub(crate) mod pairs;
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{Avx2, Avx512};
+pub(crate) use x86::{Avx2, Avx512, mask16};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
@@ -182,8 +182,9 @@ mod x86 {
     #[derive(Clone, Copy)]
     pub(crate) struct Avx512(pub(super) __m512);
 
+    /// The first `count` of sixteen.
     #[inline(always)]
-    fn mask16(count: usize) -> __mmask16 {
+    pub(crate) fn mask16(count: usize) -> __mmask16 {
         (0xffff_u32 >> (16 - count.min(16) as u32)) as __mmask16
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod gemm_bf16;
 pub(crate) mod lanes;
 pub(crate) mod peak;
 pub(crate) mod pixelwise;
+pub(crate) mod round;
 pub(crate) mod stem;
 pub(crate) mod taps;
 #[cfg(test)]
@@ -91,3 +92,30 @@ macro_rules! dispatch {
     };
 }
 pub(crate) use dispatch;
+
+/// As [`dispatch!`], for kernels over [`lanes::pairs::Pairs`].
+macro_rules! dispatch_pairs {
+    ($(#[$doc:meta])* $name:ident, $generic:ident, $args:ty) => {
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// `isa` is one for which [`crate::fast::Isa::has_bf16`] holds, and the pointers in `args` are valid for what the
+        /// fields say.
+        pub(crate) unsafe fn $name(isa: crate::fast::Isa, args: &$args) {
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,avx2,fma")]
+            fn avx512(args: &$args) {
+                // SAFETY: the caller's promise, handed on.
+                unsafe { $generic::<crate::fast::kernel::lanes::Avx512>(args) }
+            }
+            match isa {
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: the processor has the instruction set, the caller says.
+                crate::fast::Isa::Avx512 => unsafe { avx512(args) },
+                // SAFETY: plain Rust; the pointers are the caller's promise.
+                _ => unsafe { $generic::<crate::fast::kernel::lanes::Portable>(args) },
+            }
+        }
+    };
+}
+pub(crate) use dispatch_pairs;

@@ -231,7 +231,7 @@ pub(crate) struct SumCells<'a> {
     pub(crate) source: *const f32,
     /// Numbers from one cell to the next.
     pub(crate) source_stride: usize,
-    /// Whether the source is bf16, `source` and `source_stride` alike; with AVX-512 only.
+    /// Whether the source is bf16, `source` and `source_stride` alike.
     pub(crate) narrow: bool,
     /// Number of cells.
     pub(crate) cells: usize,
@@ -257,7 +257,7 @@ unsafe fn sum_cells_lanes<V: Lanes>(args: &SumCells<'_>) {
             let mut sums = [V::splat(0.0); 4];
             let at = |cell: usize| cell * args.source_stride + run.source + done;
             let load = |cell: usize| {
-                if V::STRIPS && args.narrow {
+                if args.narrow {
                     V::load_widened(args.source.cast::<u16>().add(at(cell)), n)
                 } else {
                     V::load_part(args.source.add(at(cell)), n)

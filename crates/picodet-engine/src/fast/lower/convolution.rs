@@ -4,6 +4,7 @@ use picodet_graph::{Activation, Convolution, Op};
 
 use super::{Fused, Lowering, is_depthwise, is_pointwise, zip_runs};
 use crate::fast::Precision;
+use crate::fast::kernel::depthwise::row_pairs;
 use crate::fast::kernel::{gemm, gemm_bf16, stem};
 use crate::fast::schedule::{
     BufferId, DenseKind, DenseSource, Elementwise, Operation, Residual, View, Weights,
@@ -58,7 +59,7 @@ impl Lowering<'_> {
             if fits { (contiguous, act) } else { (None, addend.as_ref().map_or(act, |_| None)) };
         if is_pointwise(&op) {
             let at = |k: usize, n: usize| weight[n * in_channels + k];
-            self.pointwise(index, convolution, &from, scale, channels, &at, &bias, with, then, first);
+            self.pointwise(index, &from, scale, channels, &at, &bias, with, then, first);
         } else {
             let (in_group, out_group) = (in_channels / op.groups, channels / op.groups);
             for group in 0..op.groups {
@@ -85,12 +86,11 @@ impl Lowering<'_> {
         result
     }
 
-    /// `index` is the last node that the step makes, `convolution` the first one; `at(k, n)` is the weight from input channel `k` to output channel `n`.
+    /// `index` is the last node that the step makes; `at(k, n)` is the weight from input channel `k` to output channel `n`.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn pointwise(
         &mut self,
         index: usize,
-        convolution: usize,
         from: &View,
         scale: Option<View>,
         columns: usize,
@@ -106,7 +106,7 @@ impl Lowering<'_> {
         let k = order.len();
         let size = (from.height, from.width);
         // A single cell, as in squeeze-excite, is no work that 16 bits would make shorter.
-        let narrow = self.precision == Precision::Bf16 && size != (1, 1) && !self.predicts[convolution];
+        let narrow = self.precision == Precision::Bf16 && size != (1, 1);
         let weights = if narrow {
             self.pairs(
                 index,
@@ -195,7 +195,16 @@ impl Lowering<'_> {
         let taps: Vec<f32> = (0..cells)
             .flat_map(|cell| order.iter().map(move |&channel| weight[channel * cells + cell]))
             .collect();
+        let size = (from.height, from.width);
+        let out_size = (size.0.div_ceil(op.stride), size.1.div_ceil(op.stride));
+        let runs = zip_runs(order, &from.columns, None, 0);
+        let narrow =
+            self.precision == Precision::Bf16 && row_pairs::fits(self.isa, op.kernel, op.stride, out_size.1);
         let weights = match scale {
+            None if narrow => {
+                let lanes = self.isa.lanes();
+                Weights::RowPairs(row_pairs::pack_row_pairs(&runs, op.kernel, op.stride, &taps, lanes))
+            }
             None => Weights::Constant(taps),
             Some(factors) => {
                 let groups =
@@ -204,12 +213,10 @@ impl Lowering<'_> {
                 self.scale_weights(index, factors.buffer, taps, groups)
             }
         };
-        let size = (from.height, from.width);
-        let out_size = (size.0.div_ceil(op.stride), size.1.div_ceil(op.stride));
         let macs = (out_size.0 * out_size.1 * cells * order.len()) as u64;
         let operation = Operation::Depthwise {
             from: from.buffer,
-            runs: zip_runs(order, &from.columns, None, 0),
+            runs,
             kernel: op.kernel,
             stride: op.stride,
             weights,
@@ -271,8 +278,10 @@ impl Lowering<'_> {
             (DenseSource::Buffer(from.buffer, zip_runs(&order, &from.columns, None, 0)), runs)
         };
         let rows = (kernel * padded_width * channels).next_multiple_of(16);
-        let strip = if pool { 3 * out_size.1 * columns.next_multiple_of(16) } else { 0 };
-        let scratch = self.scratch(self.workers * (rows + strip));
+        let row = out_size.1 * columns.next_multiple_of(16);
+        let strip = if pool { 3 * row } else { 0 };
+        let unrounded = if self.precision == Precision::Bf16 { row } else { 0 };
+        let scratch = self.scratch(self.workers * (rows + strip + unrounded));
         let macs = (out_size.0 * out_size.1 * k * columns) as u64;
         let operation = Operation::Dense {
             kind,
@@ -309,12 +318,17 @@ impl Lowering<'_> {
     ) {
         let lanes = self.isa.lanes();
         let (order, taps, size) = (from.by_column(), op.kernel * op.kernel, (from.height, from.width));
-        let weights = gemm::pack(order.len(), taps, lanes, |row, tap| weight[order[row] * taps + tap]);
+        let at = |row: usize, tap: usize| weight[order[row] * taps + tap];
+        let weights = if self.precision == Precision::Bf16 {
+            self.pairs(index, &order, None, gemm_bf16::pack_pairs(order.len(), taps, lanes, at))
+        } else {
+            Weights::Constant(gemm::pack(order.len(), taps, lanes, at))
+        };
         let between = self.map(taps.next_multiple_of(16), size.0 * size.1);
         let operation = Operation::Pointwise {
             from: from.buffer,
             runs: column_runs(&order, &from.columns),
-            weights: Weights::Constant(weights),
+            weights,
             bias: padded(std::iter::repeat_n(0.0, taps), lanes),
             columns: taps,
             residual: None,

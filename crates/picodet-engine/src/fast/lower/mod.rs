@@ -31,8 +31,6 @@ struct Lowering<'a> {
     isa: Isa,
     workers: usize,
     precision: Precision,
-    /// Convolutions with none between them and an output: what they round, nobody evens out.
-    predicts: Vec<bool>,
     /// For the last node of a fused convolution.
     fused: Vec<Option<Fused>>,
     /// Nodes that a later one makes on the way.
@@ -63,7 +61,6 @@ pub(crate) fn lower(
         isa,
         workers,
         precision,
-        predicts: predictions(graph),
         fused: vec![None; count],
         inner: vec![false; count],
         folded_scale: vec![false; count],
@@ -77,16 +74,15 @@ pub(crate) fn lower(
     for index in 0..count {
         lowering.lower_node(index);
     }
-    let wide = lowering.tower_maps();
     let Lowering { mut buffers, mut steps, .. } = lowering;
-    narrow::narrow(&mut buffers, &mut steps, &wide, isa);
+    narrow::narrow(&mut buffers, &mut steps);
     for buffer in &mut buffers {
         // Strides of whole KiB would send all rows of a tile to the same sets of the cache.
         if buffer.cells > 1 && buffer.stride.is_multiple_of(256) {
             buffer.stride += 16;
         }
     }
-    let steps = fuse::separable(&mut buffers, steps, isa, workers);
+    let steps = fuse::separable(&mut buffers, steps, workers);
     let zeros = place(&mut buffers, &steps);
     // Cells beside a map are read from here, up to the last column that a depthwise convolution reads.
     let row = steps.iter().map(|step| match &step.operation {
@@ -102,24 +98,6 @@ pub(crate) fn lower(
     let outputs =
         outputs.map(|out| (out.name.clone(), graph.node(out.node).shape.resolve(input_size))).collect();
     Schedule { isa, workers, buffers, steps, outputs, zeros, arena: zeros + row.max(16) }
-}
-
-/// For each node, whether it is a convolution that an output shows without another one between.
-fn predictions(graph: &Graph) -> Vec<bool> {
-    let mut predicts = vec![false; graph.nodes.len()];
-    let mut seen = vec![false; graph.nodes.len()];
-    let mut open: Vec<usize> = graph.outputs.iter().map(|output| output.node.0).collect();
-    while let Some(index) = open.pop() {
-        if std::mem::replace(&mut seen[index], true) {
-            continue;
-        }
-        let node = &graph.nodes[index];
-        predicts[index] = matches!(node.op, Op::Convolution(_));
-        if !predicts[index] {
-            open.extend(node.inputs.iter().map(|input| input.0));
-        }
-    }
-    predicts
 }
 
 fn is_depthwise(op: &Convolution, in_channels: usize) -> bool {
@@ -145,26 +123,6 @@ fn zip_runs(order: &[usize], source: &[usize], other: Option<&[usize]>, first: u
     runs
 }
 impl Lowering<'_> {
-    /// The maps between a branching of the network and a prediction that depthwise convolutions read: what is rounded
-    /// there, little comes after to even it out.
-    fn tower_maps(&self) -> Vec<BufferId> {
-        let readers = self.graph.readers();
-        let mut maps = Vec::new();
-        for (index, _) in self.predicts.iter().enumerate().filter(|(_, predicts)| **predicts) {
-            let mut next = self.graph.nodes[index].inputs[0].0;
-            while let [reader] = readers[next].as_slice() {
-                let reader = &self.graph.nodes[reader.0];
-                let channels = self.graph.nodes[next].shape.channels;
-                if matches!(reader.op, Op::Convolution(op) if is_depthwise(&op, channels)) {
-                    maps.push(self.class[next]);
-                }
-                let Some(input) = self.graph.nodes[next].inputs.first() else { break };
-                next = input.0;
-            }
-        }
-        maps
-    }
-
     fn find_fusions(&mut self) {
         let readers = self.graph.readers();
         let alone = |index: usize| {
@@ -346,7 +304,7 @@ impl Lowering<'_> {
                 let from = self.value(node.inputs[0]);
                 let at = |k: usize, n: usize| weight[k * out_features + n];
                 let first = self.take(index, out_features);
-                self.pointwise(index, index, &from, None, out_features, &at, &bias, None, None, first);
+                self.pointwise(index, &from, None, out_features, &at, &bias, None, None, first);
                 view((first..first + out_features).collect())
             }
             Op::Convolution(_) | Op::Add | Op::Activation(_) | Op::MaxPool if self.fused[index].is_some() => {

@@ -1,4 +1,4 @@
-//! Depthwise convolution with long vectors and many registers, from and to numbers of 32 or 16 bits.
+//! Depthwise convolution at step 1 with long vectors and many registers.
 //!
 //! One vector of channels at a time, and of these a strip of columns: what a strip reads is copied to a small scratch memory,
 //! zeros beside the map, where it stays for all rows that need it. There a tile, some columns of two rows of the result, is
@@ -20,7 +20,7 @@ const LEAST: usize = 5;
 
 /// Whether [`strips`] does such a convolution.
 pub(super) fn fits(kernel: usize, stride: usize, out_width: usize) -> bool {
-    (kernel == 3 || kernel == 5) && (stride == 1 || stride == 2) && out_width >= LEAST
+    (kernel == 3 || kernel == 5) && stride == 1 && out_width >= LEAST
 }
 
 /// Convolves where it [`fits`].
@@ -31,11 +31,9 @@ pub(super) fn fits(kernel: usize, stride: usize, out_width: usize) -> bool {
 pub(super) unsafe fn strips<V: Lanes>(args: &Depthwise<'_>) {
     // SAFETY: the caller's promise, handed on.
     unsafe {
-        match (args.kernel, args.stride) {
-            (3, 1) => channels::<V, 3, 1, 4>(args),
-            (3, _) => channels::<V, 3, 2, 5>(args),
-            (_, 1) => channels::<V, 5, 1, 6>(args),
-            _ => channels::<V, 5, 2, 7>(args),
+        match args.kernel {
+            3 => channels::<V, 3, 4>(args),
+            _ => channels::<V, 5, 6>(args),
         }
     }
 }
@@ -73,16 +71,16 @@ struct Strip {
     cells: usize,
 }
 
-/// All channels and columns; `S` is the step of the window and `ROWS` the number of source rows below two rows: `S + K`.
+/// All channels and columns; `ROWS` is the number of source rows below two rows: `K + 1`.
 ///
 /// # Safety
 /// As [`super::depthwise`].
 #[inline(always)]
-unsafe fn channels<V: Lanes, const K: usize, const S: usize, const ROWS: usize>(args: &Depthwise<'_>) {
+unsafe fn channels<V: Lanes, const K: usize, const ROWS: usize>(args: &Depthwise<'_>) {
     let width = args.out_width;
     let cells = tile_width(&[8, 7, 5], width).unwrap_or(LEAST);
     // Whole tiles, as many as there is scratch memory for.
-    let most = ((SCRATCH / (ROWS * V::LEN) - K) / S + 1) / cells * cells;
+    let most = (SCRATCH / (ROWS * V::LEN) - K + 1) / cells * cells;
     let mut scratch = Scratch::new();
     for run in args.runs {
         for done in (0..run.len).step_by(V::LEN) {
@@ -104,7 +102,7 @@ unsafe fn channels<V: Lanes, const K: usize, const S: usize, const ROWS: usize>(
                 let columns = first.min(last - cells)..last;
                 let strip = Strip { channels, count, columns, cells };
                 // SAFETY: the caller's promise; the columns fit into the scratch memory.
-                unsafe { pairs_of_rows::<V, K, S, ROWS>(args, &strip, &mut scratch) };
+                unsafe { pairs_of_rows::<V, K, ROWS>(args, &strip, &mut scratch) };
             }
         }
     }
@@ -113,7 +111,7 @@ unsafe fn channels<V: Lanes, const K: usize, const S: usize, const ROWS: usize>(
 /// # Safety
 /// As [`super::depthwise`]; the strip lies inside the map, and its source rows fit into the scratch memory.
 #[inline(always)]
-unsafe fn pairs_of_rows<V: Lanes, const K: usize, const S: usize, const ROWS: usize>(
+unsafe fn pairs_of_rows<V: Lanes, const K: usize, const ROWS: usize>(
     args: &Depthwise<'_>,
     strip: &Strip,
     scratch: &mut Scratch,
@@ -121,31 +119,31 @@ unsafe fn pairs_of_rows<V: Lanes, const K: usize, const S: usize, const ROWS: us
     let (pad, height) = (K / 2, args.size.0);
     let (first, end) = (args.rows.start, args.rows.end);
     let row_len = SCRATCH / ROWS / V::LEN * V::LEN;
-    let mut copied = (first * S).saturating_sub(pad);
+    let mut copied = first.saturating_sub(pad);
     for y in (first..end).step_by(2) {
         // The last pair reaches back as the last tile does.
         let y = y.min(end.saturating_sub(2).max(first));
         let both = y + 1 < end;
-        let window = pad.saturating_sub(y * S)..(height + pad - y * S).min(if both { ROWS } else { K });
+        let window = pad.saturating_sub(y)..(height + pad - y).min(if both { ROWS } else { K });
         // SAFETY: the caller's promise.
         unsafe {
-            while copied + pad < y * S + window.end {
+            while copied + pad < y + window.end {
                 let to = scratch.cells.as_mut_ptr().cast::<f32>().add(copied % ROWS * row_len);
-                copy_row::<V, K, S>(args, strip, copied, to);
+                copy_row::<V, K>(args, strip, copied, to);
                 copied += 1;
             }
             let mut rows = [std::ptr::null(); ROWS];
             for row in window.clone() {
-                rows[row] = scratch.cells.as_ptr().cast::<f32>().add((y * S + row - pad) % ROWS * row_len);
+                rows[row] = scratch.cells.as_ptr().cast::<f32>().add((y + row - pad) % ROWS * row_len);
             }
             for x in strip.columns.clone().step_by(strip.cells) {
                 let x = x.min(strip.columns.end - strip.cells);
-                let column = (x - strip.columns.start) * S * V::LEN;
+                let column = (x - strip.columns.start) * V::LEN;
                 let tile = Tile { rows: &rows, window: window.clone(), column, cell: (y, x), both };
                 match strip.cells {
-                    8 => tile.run::<V, K, S, 8>(args, strip, scratch),
-                    7 => tile.run::<V, K, S, 7>(args, strip, scratch),
-                    _ => tile.run::<V, K, S, 5>(args, strip, scratch),
+                    8 => tile.run::<V, K, 8>(args, strip, scratch),
+                    7 => tile.run::<V, K, 7>(args, strip, scratch),
+                    _ => tile.run::<V, K, 5>(args, strip, scratch),
                 }
             }
         }
@@ -157,15 +155,10 @@ unsafe fn pairs_of_rows<V: Lanes, const K: usize, const S: usize, const ROWS: us
 /// # Safety
 /// As [`pairs_of_rows`]; there is room for the strip's columns.
 #[inline(always)]
-unsafe fn copy_row<V: Lanes, const K: usize, const S: usize>(
-    args: &Depthwise<'_>,
-    strip: &Strip,
-    row: usize,
-    to: *mut f32,
-) {
+unsafe fn copy_row<V: Lanes, const K: usize>(args: &Depthwise<'_>, strip: &Strip, row: usize, to: *mut f32) {
     let (pad, width) = (K / 2, args.size.1);
-    let first = strip.columns.start * S;
-    let columns = (strip.columns.len() - 1) * S + K;
+    let first = strip.columns.start;
+    let columns = strip.columns.len() - 1 + K;
     let (left, right) = (pad.saturating_sub(first), (width + pad - first).min(columns));
     let (stride, whole) = (args.source_stride, strip.count == V::LEN);
     let at = (row * width + first + left - pad) * stride + strip.channels.0;
@@ -175,16 +168,7 @@ unsafe fn copy_row<V: Lanes, const K: usize, const S: usize>(
             V::splat(0.0).store(to.add(column * V::LEN));
         }
         // The next rows come into the cache while the sums of this one are made.
-        let ahead = 2 * S * width * stride;
-        if args.narrow {
-            let mut from = args.source.cast::<u16>().wrapping_add(at);
-            for column in left..right {
-                V::load_widened(from, strip.count).store(to.add(column * V::LEN));
-                prefetch(from.wrapping_add(ahead).cast());
-                from = from.wrapping_add(stride);
-            }
-            return;
-        }
+        let ahead = 2 * width * stride;
         let mut from = args.source.wrapping_add(at);
         for column in left..right {
             let value = if whole { V::load(from) } else { V::load_part(from, strip.count) };
@@ -213,7 +197,7 @@ impl Tile<'_> {
     /// # Safety
     /// As [`pairs_of_rows`]; the tile lies inside the strip.
     #[inline(always)]
-    unsafe fn run<V: Lanes, const K: usize, const S: usize, const P: usize>(
+    unsafe fn run<V: Lanes, const K: usize, const P: usize>(
         &self,
         args: &Depthwise<'_>,
         strip: &Strip,
@@ -223,19 +207,19 @@ impl Tile<'_> {
         // SAFETY: the caller's promise.
         unsafe {
             let mut sums = [[V::load(scratch.bias.as_ptr().cast()); P]; 2];
-            // Weights of a row for the upper cells; those for the lower ones are `S` rows behind.
+            // Weights of a row for the upper cells; those for the lower ones are a row behind.
             let weights = |row: usize| scratch.weights.as_ptr().cast::<f32>().wrapping_add(row * K * V::LEN);
             macro_rules! lines {
                 ($rows:expr, $upper:literal, $lower:literal) => {
                     for row in $rows {
                         let source = self.rows[row].add(self.column);
-                        let (upper, lower) = (weights(row), weights(row).wrapping_sub(S * K * V::LEN));
+                        let (upper, lower) = (weights(row), weights(row).wrapping_sub(K * V::LEN));
                         for column in 0..K {
                             let zero = V::splat(0.0);
                             let above = if $upper { V::load(upper.add(column * V::LEN)) } else { zero };
                             let below = if $lower { V::load(lower.add(column * V::LEN)) } else { zero };
                             for p in 0..P {
-                                let value = V::load(source.add((p * S + column) * V::LEN));
+                                let value = V::load(source.add((p + column) * V::LEN));
                                 if $upper {
                                     sums[0][p] = value.mul_add(above, sums[0][p]);
                                 }
@@ -247,8 +231,8 @@ impl Tile<'_> {
                     }
                 };
             }
-            lines!(start..end.min(S), true, false);
-            lines!(start.max(S)..end.min(K), true, true);
+            lines!(start..end.min(1), true, false);
+            lines!(start.max(1)..end.min(K), true, true);
             lines!(start.max(K)..end, false, true);
             let (y, x) = self.cell;
             finish(args, &sums[0], (y, x), strip.channels.1, strip.count);
@@ -271,46 +255,30 @@ unsafe fn finish<V: Lanes, const P: usize>(
     to: usize,
     count: usize,
 ) {
-    let at = |p: usize| (y * args.out_width + x + p) * args.out_stride + to;
-    let cell = |p: usize| args.out.wrapping_add(at(p));
-    let rounded = |p: usize| args.out.cast::<u16>().wrapping_add(at(p));
+    let cell = |p: usize| args.out.wrapping_add((y * args.out_width + x + p) * args.out_stride + to);
     let whole = count == V::LEN;
     // SAFETY: the caller's promise.
     unsafe {
         // What is usual does not leave the registers.
-        match (args.act, args.narrow_out) {
-            (None, false) if whole => {
+        match args.act {
+            None if whole => {
                 for p in 0..P {
                     sums[p].store(cell(p));
                 }
             }
-            (None, true) if whole => {
-                for p in 0..P {
-                    sums[p].store_rounded(rounded(p), V::LEN);
-                }
-            }
-            (Some(Activation::HardSwish), false) if whole => {
+            Some(Activation::HardSwish) if whole => {
                 for p in 0..P {
                     activate(sums[p], Some(Activation::HardSwish)).store(cell(p));
                 }
             }
-            (Some(Activation::HardSwish), true) if whole => {
-                for p in 0..P {
-                    activate(sums[p], Some(Activation::HardSwish)).store_rounded(rounded(p), V::LEN);
-                }
-            }
-            (act, narrow_out) => {
+            act => {
                 let mut memory = [0.0f32; 8 * 16];
                 for (p, sum) in sums.iter().enumerate() {
                     sum.store(memory.as_mut_ptr().add(p * V::LEN));
                 }
                 for p in 0..P {
                     let value = activate(V::load(memory.as_ptr().add(p * V::LEN)), act);
-                    if narrow_out {
-                        value.store_rounded(rounded(p), count);
-                    } else {
-                        value.store_part(cell(p), count);
-                    }
+                    value.store_part(cell(p), count);
                 }
             }
         }

@@ -18,6 +18,15 @@ pub(crate) unsafe trait Pairs: Lanes {
     unsafe fn add_products(self, left: Self::Vector, right: Self::Vector) -> Self;
     /// [`Lanes::LEN`] numbers, rounded to the nearest, to `to`.
     unsafe fn store_bf16(self, to: *mut u16);
+    /// [`Lanes::LEN`] pairs to `to`.
+    unsafe fn store_pairs(pairs: Self::Vector, to: *mut u32);
+    /// Copies [`Lanes::LEN`] numbers.
+    unsafe fn copy_halves(from: *const u16, to: *mut u16);
+    /// The first `counts` numbers from `first` and `second`, zeros beyond them, a lane's two in a pair; memory beyond them
+    /// is not touched.
+    unsafe fn interleave(first: *const u16, second: *const u16, counts: (usize, usize)) -> Self::Vector;
+    /// Both numbers of a lane, rounded to the nearest, in a pair.
+    unsafe fn round_pairs(first: Self, second: Self) -> Self::Vector;
 }
 
 /// The nearest bf16, of two equally near ones the even one; NaN stays NaN.
@@ -61,6 +70,28 @@ unsafe impl Pairs for Portable {
             unsafe { *to.add(i) = to_bf16(lane) }
         }
     }
+    #[inline(always)]
+    unsafe fn store_pairs(pairs: [u32; 4], to: *mut u32) {
+        // SAFETY: the caller's promise; an array of u32 is as aligned as a u32.
+        unsafe { *to.cast() = pairs }
+    }
+    #[inline(always)]
+    unsafe fn copy_halves(from: *const u16, to: *mut u16) {
+        // SAFETY: the caller's promise.
+        unsafe { std::ptr::copy_nonoverlapping(from, to, 4) }
+    }
+    #[inline(always)]
+    unsafe fn interleave(first: *const u16, second: *const u16, counts: (usize, usize)) -> [u32; 4] {
+        std::array::from_fn(|i| {
+            // SAFETY: the caller's promise.
+            let at = |from: *const u16, count| if i < count { u32::from(unsafe { *from.add(i) }) } else { 0 };
+            at(first, counts.0) | at(second, counts.1) << 16
+        })
+    }
+    #[inline(always)]
+    unsafe fn round_pairs(first: Self, second: Self) -> [u32; 4] {
+        std::array::from_fn(|i| u32::from(to_bf16(first.0[i])) | u32::from(to_bf16(second.0[i])) << 16)
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -68,7 +99,18 @@ mod x86 {
     use std::arch::x86_64::*;
 
     use super::Pairs;
-    use crate::fast::kernel::lanes::Avx512;
+    use crate::fast::kernel::lanes::{Avx512, mask16};
+
+    /// Numbers 0, 16, 1, 17 and so on.
+    #[inline(always)]
+    unsafe fn alternate(halves: __m512i) -> __m512i {
+        // SAFETY: the caller has AVX-512BW.
+        unsafe {
+            let even = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+            let odd = _mm512_slli_epi32::<16>(_mm512_add_epi32(even, _mm512_set1_epi32(16)));
+            _mm512_permutexvar_epi16(_mm512_or_si512(even, odd), halves)
+        }
+    }
 
     // SAFETY: every method is one instruction of AVX-512F or AVX512-BF16; the trait's promise gives instruction set and
     // memory. The vector types that are exchanged have the same size and no invalid values.
@@ -96,6 +138,29 @@ mod x86 {
             unsafe {
                 let half = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(self.0));
                 _mm256_storeu_si256(to.cast(), half);
+            }
+        }
+        #[inline(always)]
+        unsafe fn store_pairs(pairs: __m512i, to: *mut u32) {
+            unsafe { _mm512_storeu_si512(to.cast(), pairs) }
+        }
+        #[inline(always)]
+        unsafe fn copy_halves(from: *const u16, to: *mut u16) {
+            unsafe { _mm256_storeu_si256(to.cast(), _mm256_loadu_si256(from.cast())) }
+        }
+        #[inline(always)]
+        unsafe fn interleave(first: *const u16, second: *const u16, counts: (usize, usize)) -> __m512i {
+            unsafe {
+                let first = _mm256_maskz_loadu_epi16(mask16(counts.0), first.cast());
+                let second = _mm256_maskz_loadu_epi16(mask16(counts.1), second.cast());
+                alternate(_mm512_inserti64x4::<1>(_mm512_castsi256_si512(first), second))
+            }
+        }
+        #[inline(always)]
+        unsafe fn round_pairs(first: Self, second: Self) -> __m512i {
+            unsafe {
+                let halves = _mm512_cvtne2ps_pbh(second.0, first.0);
+                alternate(std::mem::transmute::<__m512bh, __m512i>(halves))
             }
         }
     }
