@@ -120,7 +120,7 @@ unsafe fn tile<V: Lanes, const K: usize, const S: usize, const P: usize, const I
     // `source_stride` numbers.
     unsafe {
         let out = args.out.wrapping_add((y * args.out_width + x) * args.out_stride);
-        if inside {
+        if inside && !V::COMPACT {
             let first = args.source.add((y * S + above - pad) * width * stride + (x * S - pad) * stride);
             let at = |ky: usize, j: usize| first.add((ky - above) * width * stride + j * stride);
             channels::<V, K, S, P>(args, above..below, out, at);
