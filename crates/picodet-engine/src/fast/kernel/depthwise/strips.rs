@@ -78,7 +78,7 @@ struct Strip {
 #[inline(always)]
 unsafe fn channels<V: Lanes, const K: usize, const ROWS: usize>(args: &Depthwise<'_>) {
     let width = args.out_width;
-    let cells = tile_width(&[8, 7, 5], width).unwrap_or(LEAST);
+    let cells = tile_width(&[10, 9, 7, 5], width).unwrap_or(LEAST);
     // Whole tiles, as many as there is scratch memory for.
     let most = (SCRATCH / (ROWS * V::LEN) - K + 1) / cells * cells;
     let mut scratch = Scratch::new();
@@ -141,7 +141,8 @@ unsafe fn pairs_of_rows<V: Lanes, const K: usize, const ROWS: usize>(
                 let column = (x - strip.columns.start) * V::LEN;
                 let tile = Tile { rows: &rows, window: window.clone(), column, cell: (y, x), both };
                 match strip.cells {
-                    8 => tile.run::<V, K, 8>(args, strip, scratch),
+                    10 => tile.run::<V, K, 10>(args, strip, scratch),
+                    9 => tile.run::<V, K, 9>(args, strip, scratch),
                     7 => tile.run::<V, K, 7>(args, strip, scratch),
                     _ => tile.run::<V, K, 5>(args, strip, scratch),
                 }
@@ -272,7 +273,7 @@ unsafe fn finish<V: Lanes, const P: usize>(
                 }
             }
             act => {
-                let mut memory = [0.0f32; 8 * 16];
+                let mut memory = [0.0f32; 10 * 16];
                 for (p, sum) in sums.iter().enumerate() {
                     sum.store(memory.as_mut_ptr().add(p * V::LEN));
                 }
