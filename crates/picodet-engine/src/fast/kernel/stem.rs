@@ -7,7 +7,7 @@
 use picodet_graph::Activation;
 
 use super::activate::activate;
-use super::dispatch;
+use super::{dispatch, prefetch};
 use super::gemm::{MOST, panels};
 use super::lanes::Lanes;
 use crate::fast::Isa;
@@ -131,6 +131,14 @@ unsafe fn row<V: Lanes, const P: usize, const NV: usize>(args: &Stem<'_>, first:
         // SAFETY: the caller's promise; tiles lie inside the row, and where their windows leave the image a copy with
         // zeros beside it is read.
         unsafe {
+            if first == 0 {
+                // The rows that the next row of cells reads besides these come into the cache meanwhile.
+                for row in rows.iter().skip(1).flatten() {
+                    for line in (0..columns).step_by(16) {
+                        prefetch(row.wrapping_add(STRIDE * width + begin + line));
+                    }
+                }
+            }
             if complete && begin > 0 && begin - 1 + columns <= width && tall == P {
                 tile::<V, P, NV>(args, first, &pointers, begin - 1, cell);
                 continue;
