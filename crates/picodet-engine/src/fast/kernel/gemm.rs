@@ -165,8 +165,8 @@ unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(
                 line[j] = bias;
             }
         }
-        // What the result overwrites has to be in the cache as well.
-        let mut target = args.out.wrapping_add(row * args.out_stride + first).cast_const();
+        // What the next tile overwrites comes into the cache as well.
+        let mut target = args.out.wrapping_add((row + MR) * args.out_stride + first).cast_const();
         for _ in 0..MR {
             for line in (0..NV * V::LEN).step_by(LINE) {
                 prefetch(target.wrapping_add(line));

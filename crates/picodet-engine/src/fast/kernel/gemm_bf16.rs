@@ -260,8 +260,8 @@ unsafe fn tile<V: Pairs, const MR: usize, const NV: usize>(args: &GemmBf16<'_>, 
                 line[j] = bias;
             }
         }
-        // What the result overwrites has to be in the cache as well.
-        let at = (start + row) * product.out_stride + first;
+        // What the next tile overwrites comes into the cache as well.
+        let at = (start + row + MR) * product.out_stride + first;
         let (mut target, words) = if args.narrow_out {
             (product.out.cast::<u16>().wrapping_add(at).cast::<f32>().cast_const(), product.out_stride / 2)
         } else {
@@ -269,7 +269,9 @@ unsafe fn tile<V: Pairs, const MR: usize, const NV: usize>(args: &GemmBf16<'_>, 
         };
         for _ in 0..MR {
             for line in (0..NV * V::LEN).step_by(16) {
-                prefetch(target.wrapping_add(line));
+                if !args.narrow_out || line < (NV * V::LEN).div_ceil(2) {
+                    prefetch(target.wrapping_add(line));
+                }
             }
             target = target.wrapping_add(words);
         }
