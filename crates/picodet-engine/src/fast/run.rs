@@ -1,6 +1,8 @@
 //! Runs the steps of a schedule, one worker's rows of each.
 #![allow(unsafe_code)]
 
+mod dense;
+
 use std::ops::Range;
 
 use super::kernel::depthwise::row_pairs::{RowPairs, row_pairs};
@@ -8,11 +10,9 @@ use super::kernel::depthwise::{Depthwise, depthwise};
 use super::kernel::gemm::{Gemm, gemm};
 use super::kernel::gemm_bf16::{GemmBf16, gemm_bf16, scratch_len};
 use super::kernel::pixelwise::{Kind, Pixelwise, SumCells, pixelwise, sum_cells};
-use super::kernel::round::{Round, round};
-use super::kernel::stem::{Stem, stem};
 use super::kernel::taps::{SumTaps, sum_taps};
-use super::kernel::{Run, transpose};
-use super::schedule::{BufferId, DenseKind, DenseSource, Elementwise, Operation, Schedule, Step, Weights};
+use super::kernel::transpose;
+use super::schedule::{BufferId, Elementwise, Operation, Schedule, Step, Weights};
 
 /// The memory of one inference.
 #[derive(Clone)]
@@ -29,6 +29,42 @@ pub(crate) struct Memory {
 unsafe impl Send for Memory {}
 // SAFETY: as above.
 unsafe impl Sync for Memory {}
+
+/// Where the buffers of a schedule lie.
+struct Maps<'a> {
+    schedule: &'a Schedule,
+    memory: &'a Memory,
+}
+
+impl Maps<'_> {
+    /// The first cell.
+    fn at(&self, buffer: BufferId) -> *mut f32 {
+        self.memory.arena.wrapping_add(self.schedule.buffers[buffer].offset)
+    }
+
+    /// Numbers of 32 bits from one cell to the next.
+    fn stride(&self, buffer: BufferId) -> usize {
+        self.schedule.buffers[buffer].stride
+    }
+
+    fn narrow(&self, buffer: BufferId) -> bool {
+        self.schedule.buffers[buffer].narrow
+    }
+
+    /// The buffer's own numbers, of 32 or 16 bits, from one cell to the next.
+    fn numbers(&self, buffer: BufferId) -> usize {
+        self.stride(buffer) << u32::from(self.narrow(buffer))
+    }
+
+    /// A column, in the buffer's own numbers, of a cell.
+    fn column(&self, buffer: BufferId, cell: *mut f32, column: usize) -> *mut f32 {
+        if self.narrow(buffer) {
+            cell.cast::<u16>().wrapping_add(column).cast()
+        } else {
+            cell.wrapping_add(column)
+        }
+    }
+}
 
 /// The rows of `height` that `worker` of `workers` makes.
 fn band(height: usize, worker: usize, workers: usize) -> Range<usize> {
@@ -74,17 +110,10 @@ unsafe fn run_rows(
     between: Option<usize>,
 ) {
     let (isa, workers) = (schedule.isa, schedule.workers);
-    let at = |buffer: BufferId| memory.arena.wrapping_add(schedule.buffers[buffer].offset);
-    let stride = |buffer: BufferId| schedule.buffers[buffer].stride;
-    // In a buffer's own numbers, of 32 or 16 bits.
-    let numbers = |buffer: BufferId| stride(buffer) << u32::from(schedule.buffers[buffer].narrow);
-    let column_of = |buffer: BufferId, cell: *mut f32, column: usize| {
-        if schedule.buffers[buffer].narrow {
-            cell.cast::<u16>().wrapping_add(column).cast()
-        } else {
-            cell.wrapping_add(column)
-        }
-    };
+    let maps = Maps { schedule, memory };
+    let at = |buffer: BufferId| maps.at(buffer);
+    let stride = |buffer: BufferId| maps.stride(buffer);
+    let numbers = |buffer: BufferId| maps.numbers(buffer);
     let (height, width) = step.size;
     let out_width = step.out_size.1;
     if rows.is_empty() {
@@ -120,7 +149,7 @@ unsafe fn run_rows(
                     b,
                     columns: *columns,
                     bias,
-                    out: column_of(*to, at(*to).add(first * stride(*to)), *column),
+                    out: maps.column(*to, at(*to).add(first * stride(*to)), *column),
                     out_stride: numbers(*to),
                     residual,
                     residual_stride,
@@ -133,145 +162,10 @@ unsafe fn run_rows(
                 let k = runs.iter().map(|run| run.1).sum();
                 let scratch = at(*scratch).add(worker * scratch_len(k));
                 let factors = factors.map_or(std::ptr::null(), |buffer| at(buffer).cast_const());
-                let [narrow, narrow_out] = [*from, *to].map(|buffer| schedule.buffers[buffer].narrow);
+                let [narrow, narrow_out] = [*from, *to].map(|buffer| maps.narrow(buffer));
                 gemm_bf16(isa, &GemmBf16 { product, pairs, factors, narrow, narrow_out, scratch });
             }
-            Operation::Dense {
-                kind,
-                source,
-                channels,
-                kernel,
-                stride: step_size,
-                runs,
-                weights,
-                bias,
-                columns,
-                residual,
-                act,
-                pool,
-                to,
-                column,
-                scratch,
-            } => {
-                let full = (height.div_ceil(*step_size), width.div_ceil(*step_size));
-                let padded = (kernel * (width + kernel - 1) * channels).next_multiple_of(16);
-                // Rows of the strip that the pool reads.
-                let strip_stride = columns.next_multiple_of(16);
-                let strip_row = full.1 * strip_stride;
-                let scratch = at(*scratch).add(worker * (stride(*scratch) / workers));
-                let strip = scratch.wrapping_add(padded);
-                let planar = matches!(source, DenseSource::Image);
-                let a_stride = if planar { *step_size } else { step_size * channels };
-                let make_row = |y: usize, out: *mut f32, out_stride: usize| {
-                    if let DenseKind::Stem { half } = *kind {
-                        stem(
-                            isa,
-                            &Stem {
-                                image: memory.image,
-                                size: (height, width),
-                                row: y,
-                                half,
-                                weights,
-                                // A strip has room for whole vectors, as the weights have.
-                                columns: if *pool { bias.len() } else { *columns },
-                                bias,
-                                out,
-                                out_stride,
-                                act: *act,
-                            },
-                        );
-                        return;
-                    }
-                    let first = (y * step_size) as isize - (kernel / 2) as isize;
-                    match source {
-                        DenseSource::Image => {
-                            pad_planar(memory.image, *channels, (height, width), *kernel, first, scratch);
-                        }
-                        DenseSource::Buffer(from, copied) => {
-                            let source = (at(*from).cast_const(), stride(*from));
-                            pad_cells(source, copied, *channels, (height, width), *kernel, first, scratch);
-                        }
-                    }
-                    let (residual, residual_stride) =
-                        residual.map_or((std::ptr::null(), 0), |(buffer, column)| {
-                            let cell = at(buffer).add(y * full.1 * stride(buffer));
-                            (cell.add(column).cast_const(), stride(buffer))
-                        });
-                    gemm(
-                        isa,
-                        &Gemm {
-                            a: scratch,
-                            a_stride,
-                            runs,
-                            rows: full.1,
-                            b: weights,
-                            columns: *columns,
-                            bias,
-                            out,
-                            out_stride,
-                            residual,
-                            residual_stride,
-                            act: *act,
-                        },
-                    );
-                };
-                // A row of the result goes to the map or, where that has 16 bits, to the end of the scratch memory first.
-                let unrounded = strip.wrapping_add(if *pool { 3 * strip_row } else { 0 });
-                let narrow = schedule.buffers[*to].narrow;
-                let put = |y: usize, make: &dyn Fn(*mut f32, usize)| {
-                    let cell = column_of(*to, at(*to).add(y * out_width * stride(*to)), *column);
-                    if !narrow {
-                        make(cell, stride(*to));
-                        return;
-                    }
-                    make(unrounded, strip_stride);
-                    let (cells, columns) = (out_width, *columns);
-                    let (source_stride, out_stride) = (strip_stride, numbers(*to));
-                    round(
-                        isa,
-                        &Round {
-                            source: unrounded,
-                            source_stride,
-                            cells,
-                            columns,
-                            out: cell.cast(),
-                            out_stride,
-                        },
-                    );
-                };
-                if !pool {
-                    rows.for_each(|y| put(y, &|out, out_stride| make_row(y, out, out_stride)));
-                    return;
-                }
-                // Three rows at a time stay in the cache, each where the one three above it was: their order does not
-                // matter. In place of a row outside there is its neighbour once more.
-                let copied = [Run { source: 0, other: 0, destination: 0, len: *columns }];
-                for (done, y) in rows.enumerate() {
-                    for below in if done == 0 { 0 } else { 1 }..3 {
-                        let row = (2 * y + below).saturating_sub(1).min(full.0 - 1);
-                        make_row(row, strip.add((2 * y + below) % 3 * strip_row), strip_stride);
-                    }
-                    put(y, &|out, out_stride| {
-                        pixelwise(
-                            isa,
-                            &Pixelwise {
-                                kind: Kind::MaxPool,
-                                // Row 1 of a pool reads rows 1 to 3.
-                                source: strip.wrapping_sub(strip_row),
-                                source_stride: strip_stride,
-                                size: (4, full.1),
-                                other: std::ptr::null(),
-                                other_stride: 0,
-                                out: out.wrapping_sub(out_width * out_stride),
-                                out_stride,
-                                out_width,
-                                rows: 1..2,
-                                runs: &copied,
-                            },
-                        );
-                    });
-                }
-            }
+            Operation::Dense { .. } => dense::dense(&maps, step, worker, rows),
             Operation::Depthwise {
                 from,
                 runs,
@@ -294,7 +188,7 @@ unsafe fn run_rows(
                     source: at(*from),
                     source_stride: numbers(*from),
                     size: step.size,
-                    out: column_of(*to, out, *column),
+                    out: maps.column(*to, out, *column),
                     out_stride: numbers(*to),
                     out_width,
                     rows,
@@ -310,7 +204,7 @@ unsafe fn run_rows(
                     depthwise(isa, &convolution);
                     return;
                 };
-                let [narrow, narrow_out] = [*from, *to].map(|buffer| schedule.buffers[buffer].narrow);
+                let [narrow, narrow_out] = [*from, *to].map(|buffer| maps.narrow(buffer));
                 row_pairs(isa, &RowPairs { convolution, pairs, narrow, narrow_out });
             }
             // Its parts come here one by one.
@@ -390,7 +284,7 @@ unsafe fn run_rows(
                     &SumCells {
                         source: at(*from).add(first * stride(*from)),
                         source_stride: numbers(*from),
-                        narrow: schedule.buffers[*from].narrow,
+                        narrow: maps.narrow(*from),
                         cells: rows.len() * width,
                         runs,
                         out: at(*to).add(worker * channels.next_multiple_of(16)),
@@ -424,80 +318,6 @@ unsafe fn run_rows(
                         act: *act,
                     },
                 );
-            }
-        }
-    }
-}
-
-/// `[channels][kernel][width + kernel - 1]` from rows `first..first + kernel` of an image, zeros beside it.
-///
-/// # Safety
-/// `image` is `[channels, height, width]`; `out` is valid for the result.
-unsafe fn pad_planar(
-    image: *const f32,
-    channels: usize,
-    (height, width): (usize, usize),
-    kernel: usize,
-    first: isize,
-    out: *mut f32,
-) {
-    let (pad, padded) = (kernel / 2, width + kernel - 1);
-    for c in 0..channels {
-        for ky in 0..kernel {
-            let y = first + ky as isize;
-            // SAFETY: the caller's promise; rows outside the image are not read.
-            unsafe {
-                let row = std::slice::from_raw_parts_mut(out.add((c * kernel + ky) * padded), padded);
-                if y < 0 || y >= height as isize {
-                    row.fill(0.0);
-                } else {
-                    row[..pad].fill(0.0);
-                    row[pad + width..].fill(0.0);
-                    let from =
-                        std::slice::from_raw_parts(image.add((c * height + y as usize) * width), width);
-                    row[pad..pad + width].copy_from_slice(from);
-                }
-            }
-        }
-    }
-}
-
-/// `[kernel][width + kernel - 1][channels]` from rows `first..first + kernel` of a map, zeros beside it.
-///
-/// # Safety
-/// `source` is the first cell of `height · width` and the numbers between cells; `runs` lie inside cells; `out` is
-/// valid for the result.
-unsafe fn pad_cells(
-    source: (*const f32, usize),
-    runs: &[Run],
-    channels: usize,
-    (height, width): (usize, usize),
-    kernel: usize,
-    first: isize,
-    out: *mut f32,
-) {
-    let (pad, padded) = (kernel / 2, width + kernel - 1);
-    for ky in 0..kernel {
-        let y = first + ky as isize;
-        // SAFETY: the caller's promise; rows outside the map are not read.
-        unsafe {
-            let row = out.add(ky * padded * channels);
-            if y < 0 || y >= height as isize {
-                std::slice::from_raw_parts_mut(row, padded * channels).fill(0.0);
-                continue;
-            }
-            std::slice::from_raw_parts_mut(row, pad * channels).fill(0.0);
-            std::slice::from_raw_parts_mut(
-                row.add((pad + width) * channels),
-                (padded - pad - width) * channels,
-            )
-            .fill(0.0);
-            for x in 0..width {
-                let cell = source.0.add((y as usize * width + x) * source.1);
-                let to = row.add((pad + x) * channels);
-                for run in runs {
-                    std::ptr::copy_nonoverlapping(cell.add(run.source), to.add(run.destination), run.len);
-                }
             }
         }
     }

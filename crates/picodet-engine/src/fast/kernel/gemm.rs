@@ -77,6 +77,27 @@ pub(crate) fn pack(k: usize, columns: usize, lanes: usize, at: impl Fn(usize, us
     packed
 }
 
+/// `tile::<V, height, NV>(arguments)`, for a height that was not known before and is at most `most`.
+macro_rules! of_height {
+    ($height:expr, $most:expr, $tile:ident::<$V:ident, $NV:ident>($($argument:expr),*)) => {
+        match $height {
+            12 if $most >= 12 => $tile::<$V, 12, $NV>($($argument),*),
+            11 if $most >= 11 => $tile::<$V, 11, $NV>($($argument),*),
+            10 if $most >= 10 => $tile::<$V, 10, $NV>($($argument),*),
+            9 if $most >= 9 => $tile::<$V, 9, $NV>($($argument),*),
+            8 if $most >= 8 => $tile::<$V, 8, $NV>($($argument),*),
+            7 if $most >= 7 => $tile::<$V, 7, $NV>($($argument),*),
+            6 if $most >= 6 => $tile::<$V, 6, $NV>($($argument),*),
+            5 if $most >= 5 => $tile::<$V, 5, $NV>($($argument),*),
+            4 if $most >= 4 => $tile::<$V, 4, $NV>($($argument),*),
+            3 => $tile::<$V, 3, $NV>($($argument),*),
+            2 => $tile::<$V, 2, $NV>($($argument),*),
+            _ => $tile::<$V, 1, $NV>($($argument),*),
+        }
+    };
+}
+pub(super) use of_height;
+
 dispatch!(
     /// Multiplies.
     gemm, gemm_lanes, Gemm<'_>
@@ -126,20 +147,7 @@ unsafe fn panel<V: Lanes, const NV: usize>(
         let height = (end - row).div_ceil(tiles - index);
         // SAFETY: the caller's promise; `height` is at most `most`.
         unsafe {
-            match height {
-                12 if most >= 12 => tile::<V, 12, NV>(args, k, first, row),
-                11 if most >= 11 => tile::<V, 11, NV>(args, k, first, row),
-                10 if most >= 10 => tile::<V, 10, NV>(args, k, first, row),
-                9 if most >= 9 => tile::<V, 9, NV>(args, k, first, row),
-                8 if most >= 8 => tile::<V, 8, NV>(args, k, first, row),
-                7 if most >= 7 => tile::<V, 7, NV>(args, k, first, row),
-                6 if most >= 6 => tile::<V, 6, NV>(args, k, first, row),
-                5 if most >= 5 => tile::<V, 5, NV>(args, k, first, row),
-                4 if most >= 4 => tile::<V, 4, NV>(args, k, first, row),
-                3 => tile::<V, 3, NV>(args, k, first, row),
-                2 => tile::<V, 2, NV>(args, k, first, row),
-                _ => tile::<V, 1, NV>(args, k, first, row),
-            }
+            of_height!(height, most, tile::<V, NV>(args, k, first, row));
         }
         row += height;
     }

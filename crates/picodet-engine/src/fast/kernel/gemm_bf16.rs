@@ -8,7 +8,7 @@
 use picodet_graph::Activation;
 
 use super::activate::activate;
-use super::gemm::{Gemm, MOST, panels};
+use super::gemm::{Gemm, MOST, of_height, panels};
 use super::lanes::pairs::{Pairs, to_bf16};
 use super::{dispatch_pairs, prefetch};
 
@@ -223,20 +223,7 @@ unsafe fn panel<V: Pairs, const NV: usize>(args: &GemmBf16<'_>, part: &Part) {
         let height = (rows - row).div_ceil(tiles - index);
         // SAFETY: the caller's promise; `height` is at most `most`.
         unsafe {
-            match height {
-                12 if most >= 12 => tile::<V, 12, NV>(args, part, row),
-                11 if most >= 11 => tile::<V, 11, NV>(args, part, row),
-                10 if most >= 10 => tile::<V, 10, NV>(args, part, row),
-                9 if most >= 9 => tile::<V, 9, NV>(args, part, row),
-                8 if most >= 8 => tile::<V, 8, NV>(args, part, row),
-                7 if most >= 7 => tile::<V, 7, NV>(args, part, row),
-                6 if most >= 6 => tile::<V, 6, NV>(args, part, row),
-                5 if most >= 5 => tile::<V, 5, NV>(args, part, row),
-                4 if most >= 4 => tile::<V, 4, NV>(args, part, row),
-                3 => tile::<V, 3, NV>(args, part, row),
-                2 => tile::<V, 2, NV>(args, part, row),
-                _ => tile::<V, 1, NV>(args, part, row),
-            }
+            of_height!(height, most, tile::<V, NV>(args, part, row));
         }
         row += height;
     }

@@ -7,9 +7,9 @@
 use picodet_graph::Activation;
 
 use super::activate::activate;
-use super::{dispatch, prefetch};
 use super::gemm::{MOST, panels};
 use super::lanes::Lanes;
+use super::{dispatch, prefetch};
 use crate::fast::Isa;
 
 /// Side of the window.

@@ -19,11 +19,17 @@ use crate::fast::kernel::activate::activate;
 use crate::fast::kernel::lanes::pairs::{Pairs, to_bf16};
 use crate::fast::kernel::{Run, dispatch_pairs, prefetch};
 
-/// Widths of tiles; those of the usual maps are multiples of the long ones.
-const WIDTHS: [usize; 4] = [10, 9, 7, 5];
-
 /// The narrowest result.
 const LEAST: usize = 5;
+
+/// Widths of tiles.
+fn widths<V: Pairs, const S: usize>() -> &'static [usize] {
+    match (V::COMPACT, S) {
+        (true, _) => &[LEAST],
+        (_, 1) => &[10, 9, 7, LEAST],
+        _ => &[10, 7, LEAST],
+    }
+}
 
 /// What [`row_pairs`] convolves.
 pub(crate) struct RowPairs<'a> {
@@ -149,7 +155,7 @@ unsafe fn convolve<V: Pairs>(args: &RowPairs<'_>) {
 unsafe fn channels<V: Pairs, const K: usize, const S: usize, const PAIRS: usize>(args: &RowPairs<'_>) {
     let convolution = &args.convolution;
     let width = convolution.out_width;
-    let cells = tile_width(if V::COMPACT { &[LEAST] } else { &WIDTHS }, width).unwrap_or(LEAST);
+    let cells = tile_width(widths::<V, S>(), width).unwrap_or(LEAST);
     // Whole tiles, as many as there is scratch memory for.
     let most = ((SCRATCH / (2 * PAIRS * V::LEN) - K) / S + 1) / cells * cells;
     let taps = (3 - S) * K.div_ceil(2) * K * V::LEN;
@@ -229,7 +235,7 @@ unsafe fn rows<V: Pairs, const K: usize, const S: usize, const PAIRS: usize>(
                     };
                     match strip.cells {
                         10 if !V::COMPACT => tile.run::<V, K, S, 10>(args),
-                        9 if !V::COMPACT => tile.run::<V, K, S, 9>(args),
+                        9 if !V::COMPACT && S == 1 => tile.run::<V, K, S, 9>(args),
                         7 if !V::COMPACT => tile.run::<V, K, S, 7>(args),
                         _ => tile.run::<V, K, S, 5>(args),
                     }

@@ -1,0 +1,111 @@
+//! Depthwise convolutions in both precisions.
+
+use super::{ACTIVATIONS, MARK, check, check_within, exact, extents, numbers, report};
+use crate::fast::Isa;
+use crate::fast::kernel::Run;
+use crate::fast::kernel::depthwise::row_pairs::{RowPairs, fits, pack_row_pairs, row_pairs};
+use crate::fast::kernel::depthwise::{Depthwise, depthwise};
+use crate::fast::kernel::lanes::pairs::{from_bf16, to_bf16};
+
+#[test]
+fn depthwise_convolutions_equal_their_definition() {
+    let mut wrong = Vec::new();
+    let mut case = 0;
+    let sizes = extents();
+    for isa in Isa::available() {
+        for (&height, &width) in sizes.iter().flat_map(|h| sizes.iter().map(move |w| (h, w))) {
+            for (kernel, stride) in [(3, 1), (3, 2), (5, 1), (5, 2), (7, 1), (7, 3)] {
+                case += 1;
+                // Of large maps two windows each, which differ from map to map.
+                let large = height * width > 300;
+                if (large && case % 5 > 1) || (cfg!(miri) && (case % 3 > 0 || height > 5)) {
+                    continue;
+                }
+                let channels = if large || cfg!(miri) {
+                    [1, 3, 17][case / 6 % 3]
+                } else {
+                    [1, 3, 9, 16, 21, 40][case % 6]
+                };
+                let act = ACTIVATIONS[case / 6 % 8];
+                let source_stride = channels + 6;
+                let source = numbers(height * width * source_stride, 5);
+                let zeros = vec![0.0; source_stride];
+                let weights = numbers(kernel * kernel * channels, 6);
+                let bias = numbers(channels, 7);
+                let half = channels / 2;
+                let runs = [
+                    Run { source: 1, other: 0, destination: 0, len: half },
+                    Run { source: half + 4, other: 0, destination: half, len: channels - half },
+                ];
+                let (rows, out_width) = (height.div_ceil(stride), width.div_ceil(stride));
+                let out_stride = channels + 3;
+                let mut out = vec![MARK; rows * out_width * out_stride];
+                let args = |rows, out: *mut f32| Depthwise {
+                    source: source.as_ptr(),
+                    source_stride,
+                    size: (height, width),
+                    out,
+                    out_stride,
+                    out_width,
+                    rows,
+                    zeros: zeros.as_ptr(),
+                    kernel,
+                    stride,
+                    runs: &runs,
+                    weights: &weights,
+                    bias: &bias,
+                    act,
+                };
+                let pointer = unsafe { out.as_mut_ptr().add(2) };
+                // In two bands, as two workers would.
+                unsafe { depthwise(isa, &args(0..rows / 2, pointer)) };
+                unsafe { depthwise(isa, &args(rows / 2..rows, pointer)) };
+                // With numbers of 16 bits the definition is that of rounded numbers.
+                let expected = |round: fn(f32) -> f32, cell: usize, c: usize| {
+                    let (y, x) = (cell / out_width, cell % out_width);
+                    let mut sum = f64::from(bias[c]);
+                    for (ky, kx) in (0..kernel).flat_map(|ky| (0..kernel).map(move |kx| (ky, kx))) {
+                        let row = (y * stride + ky).wrapping_sub(kernel / 2);
+                        let column = (x * stride + kx).wrapping_sub(kernel / 2);
+                        if row < height && column < width {
+                            let from = if c < half { c + 1 } else { c + 4 };
+                            let value = round(source[(row * width + column) * source_stride + from]);
+                            sum += f64::from(value)
+                                * f64::from(round(weights[(ky * kernel + kx) * channels + c]));
+                        }
+                    }
+                    exact(sum, act)
+                };
+                let name = format!("{isa} {kernel}x{kernel}/{stride} on {height}x{width}x{channels} {act:?}");
+                let wide = |cell, c| expected(|value| value, cell, c);
+                check(&name, &out, out_stride, (2, channels), wide, &mut wrong);
+                if !fits(isa, kernel, stride, out_width) {
+                    continue;
+                }
+                let pairs = pack_row_pairs(&runs, kernel, stride, &weights, isa.lanes());
+                let halves: Vec<u16> = source.iter().map(|&value| to_bf16(value)).collect();
+                let (narrow, narrow_out) = (case % 3 > 0, case % 2 > 0);
+                let mut half_out = vec![to_bf16(MARK); out.len()];
+                out.fill(MARK);
+                for part in [0..rows / 2, rows / 2..rows] {
+                    let mut convolution = args(part, unsafe { out.as_mut_ptr().add(2) });
+                    if narrow {
+                        convolution.source = halves.as_ptr().cast();
+                    }
+                    if narrow_out {
+                        convolution.out = unsafe { half_out.as_mut_ptr().add(2).cast() };
+                    }
+                    unsafe { row_pairs(isa, &RowPairs { convolution, pairs: &pairs, narrow, narrow_out }) };
+                }
+                if narrow_out {
+                    out = half_out.iter().map(|&half| from_bf16(half)).collect();
+                }
+                let tolerance = 2e-5 + if narrow_out { 0.004 } else { 0.0 };
+                let name = format!("{name} of 16 bits, narrow {narrow} {narrow_out}");
+                let rounded = |cell, c| expected(|value| from_bf16(to_bf16(value)), cell, c);
+                check_within(tolerance, &name, &out, out_stride, (2, channels), rounded, &mut wrong);
+            }
+        }
+    }
+    report(&wrong);
+}

@@ -1,0 +1,217 @@
+//! Pools, resizes, sums, activations and what only moves or rounds numbers.
+
+use super::{ACTIVATIONS, MARK, check, exact, extents, numbers, report};
+use crate::fast::Isa;
+use crate::fast::kernel::lanes::pairs::{from_bf16, to_bf16};
+use crate::fast::kernel::pixelwise::{Kind, Pixelwise, SumCells, pixelwise, sum_cells};
+use crate::fast::kernel::round::{Round, round};
+use crate::fast::kernel::{Run, transpose};
+
+#[test]
+fn numbers_are_rounded_as_one_by_one() {
+    for isa in Isa::available().into_iter().filter(|isa| isa.has_bf16()) {
+        for columns in extents() {
+            let (cells, source_stride, out_stride) = (3, columns + 2, columns + 5);
+            let mut source = numbers(cells * source_stride, 8);
+            source[0] = f32::INFINITY;
+            source[columns - 1] = f32::NAN;
+            let mut out = vec![to_bf16(MARK); cells * out_stride];
+            let args = Round {
+                source: source.as_ptr(),
+                source_stride,
+                cells,
+                columns,
+                out: unsafe { out.as_mut_ptr().add(1) },
+                out_stride,
+            };
+            unsafe { round(isa, &args) };
+            for (index, &found) in out.iter().enumerate() {
+                let (cell, column) = (index / out_stride, (index % out_stride).wrapping_sub(1));
+                let expected = if column < columns { source[cell * source_stride + column] } else { MARK };
+                let same = found == to_bf16(expected) || expected.is_nan() && from_bf16(found).is_nan();
+                assert!(
+                    same,
+                    "{isa} {columns} columns: number {index} is {} of {expected}",
+                    from_bf16(found)
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn pools_and_resizes_equal_their_definition() {
+    let mut wrong = Vec::new();
+    for isa in Isa::available() {
+        for (height, width) in extents().into_iter().flat_map(|h| extents().into_iter().map(move |w| (h, w)))
+        {
+            let channels = 1 + (height * 7 + width) % if height * width > 300 { 19 } else { 37 };
+            let source = numbers(height * width * channels, 8);
+            let at = |y: usize, x: usize, c: usize| f64::from(source[(y * width + x) * channels + c]);
+            let runs = [Run { source: 0, other: 0, destination: 1, len: channels }];
+            let out_stride = channels + 2;
+            let go = |kind, (rows, out_width): (usize, usize)| {
+                let mut out = vec![MARK; rows * out_width * out_stride];
+                let args = Pixelwise {
+                    kind,
+                    source: source.as_ptr(),
+                    source_stride: channels,
+                    size: (height, width),
+                    other: std::ptr::null(),
+                    other_stride: 0,
+                    out: out.as_mut_ptr(),
+                    out_stride,
+                    out_width,
+                    rows: 0..rows,
+                    runs: &runs,
+                };
+                unsafe { pixelwise(isa, &args) };
+                out
+            };
+            let case = format!("{isa} {height}x{width}x{channels}");
+            let pooled = go(Kind::MaxPool, (height.div_ceil(2), width.div_ceil(2)));
+            let largest = |cell: usize, c: usize| {
+                let (y, x) = (2 * (cell / width.div_ceil(2)), 2 * (cell % width.div_ceil(2)));
+                let rows = y.saturating_sub(1)..(y + 2).min(height);
+                let cells = rows.flat_map(|y| (x.saturating_sub(1)..(x + 2).min(width)).map(move |x| (y, x)));
+                cells.map(|(y, x)| at(y, x, c)).fold(f64::NEG_INFINITY, f64::max)
+            };
+            check(&format!("max pool {case}"), &pooled, out_stride, (1, channels), largest, &mut wrong);
+            let larger = go(Kind::Upsample, (2 * height, 2 * width));
+            let nearest = |cell: usize, c: usize| at(cell / (2 * width) / 2, cell % (2 * width) / 2, c);
+            check(&format!("upsample {case}"), &larger, out_stride, (1, channels), nearest, &mut wrong);
+            let mut sums = vec![MARK; channels + 2];
+            let args = SumCells {
+                source: source.as_ptr(),
+                source_stride: channels,
+                narrow: false,
+                cells: height * width,
+                runs: &runs,
+                out: sums.as_mut_ptr(),
+            };
+            unsafe { sum_cells(isa, &args) };
+            let halves: Vec<u16> = source.iter().map(|&value| to_bf16(value)).collect();
+            let rounded: Vec<f32> = halves.iter().map(|&half| from_bf16(half)).collect();
+            let [mut found, mut expected] = [vec![MARK; channels + 2], vec![MARK; channels + 2]];
+            let out = found.as_mut_ptr();
+            let narrow = SumCells { source: halves.as_ptr().cast(), narrow: true, out, ..args };
+            unsafe { sum_cells(isa, &narrow) };
+            let args = SumCells { source: rounded.as_ptr(), out: expected.as_mut_ptr(), ..args };
+            unsafe { sum_cells(isa, &args) };
+            if found != expected {
+                wrong.push(format!("sum of 16 bits {case}"));
+            }
+            // Means, so that rounding is of the size of the values.
+            sums[1..=channels].iter_mut().for_each(|sum| *sum /= (height * width) as f32);
+            let mean = |_: usize, c: usize| {
+                let sum: f64 = (0..height * width).map(|cell| at(cell / width, cell % width, c)).sum();
+                sum / (height * width) as f64
+            };
+            check(&format!("sum {case}"), &sums, channels + 2, (1, channels), mean, &mut wrong);
+            // Backwards, and in whole runs with a gap.
+            let columns: Vec<usize> = match height % 2 {
+                0 => (0..channels).rev().collect(),
+                _ => (0..channels).map(|c| (c + channels / 3) % channels).collect(),
+            };
+            let (cells, plane) = (height * width, height * width + 3);
+            let mut planes = vec![MARK; channels * plane];
+            let act = ACTIVATIONS[width % 8];
+            let args = transpose::ToPlanes {
+                source: source.as_ptr(),
+                stride: channels,
+                columns: &columns,
+                cells,
+                out: planes.as_mut_ptr(),
+                plane,
+                act,
+            };
+            unsafe { transpose::to_planes(isa, &args) };
+            let plain = |c: usize, cell: usize| exact(at(cell / width, cell % width, columns[c]), act);
+            check(&format!("planes {case} {act:?}"), &planes, plane, (0, cells), plain, &mut wrong);
+            let args = transpose::ToPlanes { act: None, ..args };
+            unsafe { transpose::to_planes(isa, &args) };
+            let mut back = vec![0.0; source.len()];
+            unsafe {
+                transpose::from_planes(planes.as_ptr(), plane, &columns, cells, back.as_mut_ptr(), channels);
+            }
+            if back != source {
+                wrong.push(format!("planes and back {case}"));
+            }
+        }
+    }
+    report(&wrong);
+}
+
+#[test]
+fn activations_equal_their_definition_and_keep_nan() {
+    let mut wrong = Vec::new();
+    let values: Vec<f32> =
+        (-4000..=4000).step_by(if cfg!(miri) { 100 } else { 1 }).map(|i| i as f32 / 40.0).collect();
+    let hostile = [f32::NAN, 1e30, -1e30, 3.0, -3.0, 0.0, -0.0];
+    let source: Vec<f32> = values.iter().copied().chain(hostile).collect();
+    let runs = [Run { source: 0, other: 0, destination: 0, len: source.len() }];
+    for isa in Isa::available() {
+        for act in ACTIVATIONS {
+            let mut out = vec![0.0; source.len()];
+            let args = Pixelwise {
+                kind: Kind::Activate(act),
+                source: source.as_ptr(),
+                source_stride: source.len(),
+                size: (1, 1),
+                other: std::ptr::null(),
+                other_stride: 0,
+                out: out.as_mut_ptr(),
+                out_stride: source.len(),
+                out_width: 1,
+                rows: 0..1,
+                runs: &runs,
+            };
+            unsafe { pixelwise(isa, &args) };
+            for (&x, &y) in source.iter().zip(&out) {
+                let expected = exact(f64::from(x), act);
+                // Relative, and absolute near zero; the exponential is clipped where sigmoid is below 1e-37.
+                let scale = expected.abs() + if x.abs() < 1e3 { 1.0 } else { 1e-30 };
+                let close = (f64::from(y) - expected).abs() <= 4e-7 * scale;
+                if x.is_nan() != y.is_nan() || (!x.is_nan() && !close) {
+                    wrong.push(format!("{isa} {act:?} of {x}: {y} instead of {expected}"));
+                }
+            }
+        }
+    }
+    report(&wrong);
+}
+
+#[test]
+fn a_pool_keeps_nan() {
+    let mut wrong = Vec::new();
+    for isa in Isa::available() {
+        for place in 0..9 {
+            let mut source = [1.0f32; 9 * 5];
+            source[place * 5 + 3] = f32::NAN;
+            let runs = [Run { source: 0, other: 0, destination: 0, len: 5 }];
+            let mut out = vec![0.0; 4 * 5];
+            let args = Pixelwise {
+                kind: Kind::MaxPool,
+                source: source.as_ptr(),
+                source_stride: 5,
+                size: (3, 3),
+                other: std::ptr::null(),
+                other_stride: 0,
+                out: out.as_mut_ptr(),
+                out_stride: 5,
+                out_width: 2,
+                rows: 0..2,
+                runs: &runs,
+            };
+            unsafe { pixelwise(isa, &args) };
+            for (cell, values) in out.chunks(5).enumerate() {
+                let (y, x) = (2 * (cell / 2), 2 * (cell % 2));
+                let reads = (place / 3).abs_diff(y) <= 1 && (place % 3).abs_diff(x) <= 1;
+                if values[3].is_nan() != reads || values[2].is_nan() {
+                    wrong.push(format!("{isa} NaN at {place}, cell {cell}: {values:?}"));
+                }
+            }
+        }
+    }
+    report(&wrong);
+}
