@@ -3,21 +3,21 @@
 //! The processor multiplies two numbers a lane and adds both products at once: here a number of the map and the one below it.
 //! As in [`super::strips`] a strip of columns is done at a time, here of two vectors of channels, which are a cache line of the
 //! map. What it reads is copied to a small scratch memory, rows 0 and 1 of the window in one row of pairs, rows 2 and 3 in
-//! the next, zeros beside the map. The same pairs serve two rows of the result: at step 1 the lower one has weights that are one row further down, at step 2 it
-//! begins one pair further down. A weight without a partner is paired with zero, so that a NaN or an infinity can also reach
-//! the row beside those that its window touches.
+//! the next, zeros beside the map. The same pairs serve two rows of the result: at step 1 the lower one has weights that are
+//! one row further down, at step 2 it begins one pair further down. A weight without a partner is paired with zero, so that a
+//! NaN or an infinity can also reach the row beside those that its window touches.
 #![allow(unsafe_code)]
+
+mod tile;
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use picodet_graph::Activation;
-
 use super::{Depthwise, tile_width};
 use crate::fast::Isa;
-use crate::fast::kernel::activate::activate;
 use crate::fast::kernel::lanes::pairs::{Pairs, to_bf16};
 use crate::fast::kernel::{Run, dispatch_pairs, prefetch};
+use tile::Tile;
 
 /// The narrowest result.
 const LEAST: usize = 5;
@@ -314,127 +314,6 @@ unsafe fn copy_pair<V: Pairs, const K: usize, const S: usize>(
                 prefetch(lower.wrapping_add(ahead));
             }
             (upper, lower) = (upper.wrapping_add(stride), lower.wrapping_add(stride));
-        }
-    }
-}
-
-/// Some columns of two rows of the result, one vector of channels.
-struct Tile<'a> {
-    /// Pairs of source rows in the scratch memory, from the top of the window.
-    rows: &'a [*const u32],
-    /// Those that lie in the map.
-    window: Range<usize>,
-    /// Where the window begins in a row of the scratch memory.
-    column: usize,
-    weights: *const u32,
-    bias: *const f32,
-    /// Row and column in the result.
-    cell: (usize, usize),
-    /// Which of the two rows are to be made.
-    made: [bool; 2],
-    /// First channel and number of them.
-    channels: (usize, usize),
-}
-
-impl Tile<'_> {
-    /// # Safety
-    /// As [`rows`]; the tile lies inside the strip.
-    #[inline(always)]
-    unsafe fn run<V: Pairs, const K: usize, const S: usize, const P: usize>(&self, args: &RowPairs<'_>) {
-        let (start, end) = (self.window.start, self.window.end);
-        let pairs = K.div_ceil(2);
-        // SAFETY: the caller's promise.
-        unsafe {
-            let mut sums = [[V::load(self.bias); P]; 2];
-            let weights = |pair: usize| self.weights.wrapping_add(pair * K * V::LEN);
-            macro_rules! lines {
-                ($pairs:expr, $upper:literal, $lower:literal) => {
-                    for pair in $pairs {
-                        let source = self.rows[pair].add(self.column);
-                        let upper = weights(pair);
-                        // The row below has weights of its own, or the same ones a pair further down.
-                        let lower =
-                            if S == 1 { weights(pairs + pair) } else { weights(pair.wrapping_sub(1)) };
-                        for column in 0..K {
-                            let zero = V::splat_pair(0);
-                            let above = if $upper { V::load_pairs(upper.add(column * V::LEN)) } else { zero };
-                            let below = if $lower { V::load_pairs(lower.add(column * V::LEN)) } else { zero };
-                            for p in 0..P {
-                                let value = V::load_pairs(source.add((p * S + column) * V::LEN));
-                                if $upper {
-                                    sums[0][p] = sums[0][p].add_products(value, above);
-                                }
-                                if $lower {
-                                    sums[1][p] = sums[1][p].add_products(value, below);
-                                }
-                            }
-                        }
-                    }
-                };
-            }
-            if S == 1 {
-                lines!(start..end, true, true);
-            } else {
-                lines!(start..end.min(1), true, false);
-                lines!(start.max(1)..end.min(pairs), true, true);
-                lines!(start.max(pairs)..end, false, true);
-            }
-            let (y, x) = self.cell;
-            if self.made[0] {
-                finish(args, &sums[0], (y, x), self.channels);
-            }
-            if self.made[1] {
-                finish(args, &sums[1], (y + 1, x), self.channels);
-            }
-        }
-    }
-}
-
-/// Activates the sums of the cells from column `x` of row `y` on and puts them to column `to` and those behind it.
-///
-/// # Safety
-/// As [`row_pairs`]; there are that many cells and columns.
-#[inline(always)]
-unsafe fn finish<V: Pairs, const P: usize>(
-    args: &RowPairs<'_>,
-    sums: &[V; P],
-    (y, x): (usize, usize),
-    (to, count): (usize, usize),
-) {
-    let convolution = &args.convolution;
-    let at = |p: usize| (y * convolution.out_width + x + p) * convolution.out_stride + to;
-    let rounded = |p: usize| convolution.out.cast::<u16>().wrapping_add(at(p));
-    // SAFETY: the caller's promise.
-    unsafe {
-        // What is usual does not leave the registers.
-        if args.narrow_out && count == V::LEN {
-            match convolution.act {
-                None => {
-                    for p in 0..P {
-                        sums[p].store_bf16(rounded(p));
-                    }
-                    return;
-                }
-                Some(Activation::HardSwish) => {
-                    for p in 0..P {
-                        activate(sums[p], Some(Activation::HardSwish)).store_bf16(rounded(p));
-                    }
-                    return;
-                }
-                _ => {}
-            }
-        }
-        let mut memory = [0.0f32; 10 * 16];
-        for (p, sum) in sums.iter().enumerate() {
-            sum.store(memory.as_mut_ptr().add(p * V::LEN));
-        }
-        for p in 0..P {
-            let value = activate(V::load(memory.as_ptr().add(p * V::LEN)), convolution.act);
-            if args.narrow_out {
-                value.store_rounded(rounded(p), count);
-            } else {
-                value.store_part(convolution.out.wrapping_add(at(p)), count);
-            }
         }
     }
 }
