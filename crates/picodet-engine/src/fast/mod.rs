@@ -1,7 +1,7 @@
 //! The fast engine: the same results as [`crate::Reference`] up to rounding, from kernels of the processor's own
 //! instruction set.
 //!
-//! [`Fast::prepare`] folds the batch norms, turns the graph into a schedule (`lower.rs`), packs the weights and lays
+//! [`Fast::prepare`] folds the batch norms, drops what no output needs, turns the graph into a schedule (`lower`), packs the weights and lays
 //! out one arena; [`FastPlan::run`] goes through the schedule image by image. Maps are channels last. With several
 //! threads each takes a band of rows of every step, so that it mostly reads what it wrote itself (`share.rs`).
 
@@ -84,6 +84,8 @@ impl Fast {
     ) -> Result<FastPlan, PlanError> {
         check_plan(graph, weights, input_size)?;
         let (graph, weights) = pass::fold_batch_norm(graph, weights);
+        // What no output needs is not computed.
+        let graph = pass::keep_outputs(&graph, |_| true);
         let schedule = lower::lower(&graph, &weights, input_size, self.isa, self.threads, self.precision);
         let arenas = vec![Arena::new(schedule.arena)];
         Ok(FastPlan { schedule: Arc::new(schedule), arenas, input_size, pace: Pace::default() })

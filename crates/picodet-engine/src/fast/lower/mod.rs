@@ -7,6 +7,8 @@
 
 mod convolution;
 mod elementwise;
+#[cfg(test)]
+mod tests;
 
 use picodet_graph::{Activation, Convolution, Graph, NodeId, Op, Tensor};
 

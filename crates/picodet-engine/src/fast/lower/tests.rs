@@ -1,0 +1,212 @@
+//! Each pass alone, on graphs of a few nodes.
+
+use picodet_graph::{Activation, Builder, Graph, NodeId, Tensor, Weights};
+
+use super::lower;
+use crate::fast::schedule::{Buffer, Operation, Schedule, Step};
+use crate::fast::{Isa, Precision, narrow};
+
+const HARD_SWISH: Activation = Activation::HardSwish;
+
+fn ones(graph: &Graph) -> Weights {
+    graph.params.iter().map(|param| (param.name.clone(), Tensor::full(&param.shape, 0.1))).collect()
+}
+
+fn schedule_of(graph: &Graph, precision: Precision) -> Schedule {
+    lower(graph, &ones(graph), (32, 48), Isa::Portable, 2, precision)
+}
+
+/// The kinds of steps, those that copy results to outputs left out.
+fn kinds(schedule: &Schedule) -> Vec<String> {
+    schedule.steps.iter().map(|step| step.operation.kind()).filter(|kind| kind != "export").collect()
+}
+
+/// A map of sixteen channels, a quarter as high and wide as the image.
+fn quarter(g: &mut Builder) -> NodeId {
+    let image = g.input();
+    let half = g.scope("stem", |g| g.convolution(image, 16, 3, 2, 1));
+    g.scope("second", |g| g.convolution(half, 16, 3, 2, 1))
+}
+
+#[test]
+fn concats_slices_and_shuffles_are_addresses() {
+    let mut g = Builder::new();
+    let x = quarter(&mut g);
+    let (left, right) = g.halves(x);
+    let left = g.scope("left", |g| g.convolution(left, 8, 1, 1, 1));
+    let joined = g.concat(&[left, right]);
+    let shuffled = g.channel_shuffle(joined);
+    let taken = g.slice(shuffled, 2, 10);
+    let result = g.scope("last", |g| g.convolution(taken, 4, 1, 1, 1));
+    g.output("result", result);
+    let schedule = schedule_of(&g.finish(), Precision::F32);
+    assert_eq!(kinds(&schedule), ["dense 3x3/2", "dense 3x3/2", "pointwise", "pointwise"], "{schedule}");
+    // Ten channels of two maps side by side in one buffer: two runs, one of each map.
+    let last = schedule.steps.iter().rev().find(|step| step.operation.kind() == "pointwise");
+    let Some(Operation::Pointwise { runs, .. }) = last.map(|step| &step.operation) else {
+        panic!("{schedule}")
+    };
+    assert_eq!(runs.iter().map(|run| run.1).collect::<Vec<_>>(), [5, 5], "{schedule}");
+}
+
+#[test]
+fn a_convolution_takes_up_its_sum_and_its_activation() {
+    let mut g = Builder::new();
+    let x = quarter(&mut g);
+    let y = g.scope("pointwise", |g| g.convolution(x, 16, 1, 1, 1));
+    let sum = g.add(y, x);
+    let result = g.activation(sum, HARD_SWISH);
+    g.output("result", result);
+    let schedule = schedule_of(&g.finish(), Precision::F32);
+    assert_eq!(kinds(&schedule), ["dense 3x3/2", "dense 3x3/2", "pointwise"], "{schedule}");
+    let Operation::Pointwise { residual, act, .. } = &schedule.steps[2].operation else {
+        panic!("{schedule}")
+    };
+    assert!(residual.is_some() && *act == Some(HARD_SWISH), "{schedule}");
+}
+
+#[test]
+fn what_is_read_twice_is_not_taken_up() {
+    let mut g = Builder::new();
+    let x = quarter(&mut g);
+    let y = g.scope("pointwise", |g| g.convolution(x, 16, 1, 1, 1));
+    let activated = g.activation(y, HARD_SWISH);
+    let sum = g.add(activated, y);
+    g.output("result", sum);
+    let schedule = schedule_of(&g.finish(), Precision::F32);
+    let expected = ["dense 3x3/2", "dense 3x3/2", "pointwise", "activate", "add"];
+    assert_eq!(kinds(&schedule), expected, "{schedule}");
+}
+
+#[test]
+fn a_stem_takes_up_its_pool() {
+    let mut g = Builder::new();
+    let image = g.input();
+    let stem = g.scope("stem", |g| g.convolution(image, 16, 3, 2, 1));
+    let activated = g.activation(stem, HARD_SWISH);
+    let pooled = g.max_pool(activated);
+    g.output("result", pooled);
+    let schedule = schedule_of(&g.finish(), Precision::F32);
+    assert_eq!(kinds(&schedule), ["dense 3x3/2 max pool"], "{schedule}");
+    assert_eq!(schedule.steps[0].out_size, (8, 12));
+}
+
+#[test]
+fn squeeze_excite_factors_live_in_the_weights_of_their_reader() {
+    let mut g = Builder::new();
+    let x = quarter(&mut g);
+    let mean = g.global_average_pool(x);
+    let factors = g.scope("excite", |g| g.pointwise_with_bias(mean, 16, 0.0));
+    let scaled = g.scale(x, factors);
+    let result = g.scope("last", |g| g.convolution(scaled, 8, 1, 1, 1));
+    g.output("result", result);
+    let graph = g.finish();
+    let squeeze = ["dense 3x3/2", "dense 3x3/2", "sum", "mean", "pointwise"];
+    let schedule = schedule_of(&graph, Precision::F32);
+    assert_eq!(kinds(&schedule)[..5], squeeze, "{schedule}");
+    assert_eq!(kinds(&schedule)[5..], ["scale weights", "pointwise"], "{schedule}");
+    // Of 16 bits weights stay as they are: the factors go into what is read.
+    let schedule = schedule_of(&graph, Precision::Bf16);
+    assert_eq!(kinds(&schedule)[5..], ["gather", "pointwise bf16"], "{schedule}");
+}
+
+#[test]
+fn a_depthwise_convolution_joins_the_pointwise_one_that_alone_reads_it() {
+    let network = |twice: bool| {
+        let mut g = Builder::new();
+        let x = quarter(&mut g);
+        let depthwise = g.scope("depthwise", |g| g.depthwise(x, 5, 1));
+        let result = g.scope("pointwise", |g| g.convolution(depthwise, 24, 1, 1, 1));
+        g.output("result", result);
+        if twice {
+            g.output("between", depthwise);
+        }
+        g.finish()
+    };
+    let schedule = schedule_of(&network(false), Precision::F32);
+    assert_eq!(kinds(&schedule)[2..], ["depthwise 5x5/1 + pointwise"], "{schedule}");
+    let schedule = schedule_of(&network(true), Precision::F32);
+    assert_eq!(kinds(&schedule)[2..], ["depthwise 5x5/1", "pointwise"], "{schedule}");
+}
+
+/// Whether the buffer that a step writes is of 16 bits.
+fn narrow_result(schedule: &Schedule, index: usize) -> bool {
+    let (Operation::Pointwise { to, .. } | Operation::Dense { to, .. }) = &schedule.steps[index].operation
+    else {
+        panic!("step {index} of {schedule}")
+    };
+    schedule.buffers[*to].narrow
+}
+
+#[test]
+fn maps_between_kernels_of_16_bits_are_narrow_and_others_are_not() {
+    let mut g = Builder::new();
+    let x = quarter(&mut g);
+    let inner = g.scope("inner", |g| g.convolution(x, 16, 1, 1, 1));
+    let pooled = g.scope("deep", |g| g.convolution(inner, 8, 1, 1, 1));
+    let result = g.max_pool(pooled);
+    g.output("result", result);
+    let graph = g.finish();
+    // The second convolution and the first pointwise one; a pool reads 32 bits, and a dense one reads the stem's map.
+    let schedule = schedule_of(&graph, Precision::Bf16);
+    let found: Vec<bool> = (0..4).map(|index| narrow_result(&schedule, index)).collect();
+    assert_eq!(found, [false, true, true, false], "{schedule}");
+    let schedule = schedule_of(&graph, Precision::F32);
+    assert!(schedule.buffers.iter().all(|buffer| !buffer.narrow), "{schedule}");
+    // Without any product of 16 bits the pass leaves all as it is.
+    let mut buffers = vec![Buffer { stride: 16, narrow: false, cells: 9, offset: 0 }];
+    narrow::narrow(&mut buffers, &mut []);
+    assert!(!buffers[0].narrow && buffers[0].stride == 16);
+}
+
+#[test]
+fn buffers_in_use_at_the_same_time_do_not_overlap() {
+    let Some(variant) = picodet_zoo::variant("legacy_s_320") else { panic!("a published network") };
+    let graph = variant.architecture.graph(variant.classes.len());
+    for precision in [Precision::F32, Precision::Bf16] {
+        let (graph, weights) = picodet_graph::pass::fold_batch_norm(&graph, &ones(&graph));
+        let schedule = lower(&graph, &weights, (96, 128), Isa::Portable, 2, precision);
+        let lives: Vec<Option<(usize, usize)>> = (0..schedule.buffers.len())
+            .map(|buffer| {
+                let touches = |step: &Step| step.operation.buffers().contains(&buffer);
+                let first = schedule.steps.iter().position(touches)?;
+                Some((first, schedule.steps.iter().rposition(touches)?))
+            })
+            .collect();
+        let place = |buffer: usize| {
+            let Buffer { offset, stride, cells, .. } = schedule.buffers[buffer];
+            (offset, offset + stride * cells)
+        };
+        let mut pairs = 0;
+        for (a, b) in (0..lives.len()).flat_map(|a| (0..a).map(move |b| (a, b))) {
+            let (Some(first), Some(second)) = (lives[a], lives[b]) else { continue };
+            if first.0 > second.1 || second.0 > first.1 {
+                continue;
+            }
+            pairs += 1;
+            let (first, second) = (place(a), place(b));
+            assert!(first.1 <= second.0 || second.1 <= first.0, "buffers {a} and {b}: {first:?}, {second:?}");
+            assert!(
+                first.1 <= schedule.zeros && second.1 <= schedule.zeros,
+                "{a} and {b} reach into the zeros"
+            );
+        }
+        assert!(pairs > 100, "only {pairs} pairs of buffers are in use at the same time");
+        // Memory is used again: all maps together are much larger.
+        let total: usize = (0..lives.len()).map(|buffer| place(buffer).1 - place(buffer).0).sum();
+        assert!(2 * schedule.arena < total, "{} of {total}", schedule.arena);
+    }
+}
+
+#[test]
+fn what_no_output_needs_is_not_computed() {
+    let mut g = Builder::new();
+    let x = quarter(&mut g);
+    let unread = g.scope("unread", |g| g.convolution(x, 64, 3, 1, 1));
+    g.scope("unread.too", |g| g.convolution(unread, 64, 3, 1, 1));
+    g.output("result", x);
+    let graph = g.finish();
+    let plan = crate::Fast::new().prepare(&graph, &ones(&graph), (32, 64));
+    let Ok(plan) = plan else { panic!("a sound network") };
+    assert_eq!(kinds(&plan.schedule), ["dense 3x3/2", "dense 3x3/2"]);
+}
