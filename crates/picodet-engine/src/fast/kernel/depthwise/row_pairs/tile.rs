@@ -48,7 +48,7 @@ impl Tile<'_> {
                         let upper = weights(pair);
                         // The row below has weights of its own, or the same ones a pair further down.
                         let lower =
-                            if S == 1 { weights(pairs + pair) } else { weights(pair.wrapping_sub(1)) };
+                            if S == 1 { weights(pairs + pair) } else { upper.wrapping_sub(K * V::LEN) };
                         for column in 0..K {
                             let zero = V::splat_pair(0);
                             let above = if $upper { V::load_pairs(upper.add(column * V::LEN)) } else { zero };
