@@ -1,7 +1,7 @@
 //! Depthwise and pointwise convolutions in one step: some rows at a time, so that what the depthwise one makes is still in
 //! the cache when the pointwise one reads it, and never goes to memory as a whole.
 
-use super::schedule::{Buffer, Operation, Step, Weights};
+use super::schedule::{Buffer, Operation, Step};
 
 /// Bytes of a band of rows between the two: a part of a level-2 cache.
 const BAND_BYTES: usize = 384 << 10;
@@ -26,10 +26,6 @@ pub(crate) fn separable(buffers: &mut [Buffer], steps: Vec<Step>, workers: usize
         let (Some(depthwise), Some(pointwise)) = (pending[first].take(), pending[second].take()) else {
             continue;
         };
-        if let (false, Some(columns)) = (buffers[to].narrow, narrow_between(&depthwise, &pointwise)) {
-            buffers[to].stride = columns / 2;
-            buffers[to].narrow = true;
-        }
         let (height, width) = depthwise.out_size;
         let row = (width * buffers[to].stride * size_of::<f32>()).max(1);
         // An even number: depthwise convolutions make two rows at a time.
@@ -48,22 +44,4 @@ pub(crate) fn separable(buffers: &mut [Buffer], steps: Vec<Step>, workers: usize
         });
     }
     pending.into_iter().flatten().collect()
-}
-
-/// The number of columns between the two, if the depthwise one can make them numbers of 16 bits and the pointwise one would
-/// round them anyway.
-fn narrow_between(depthwise: &Step, pointwise: &Step) -> Option<usize> {
-    let Operation::Depthwise { weights: Weights::RowPairs(_), runs: made, column: 0, .. } =
-        &depthwise.operation
-    else {
-        return None;
-    };
-    let Operation::Pointwise { runs, weights: Weights::Pairs { factors: None, .. }, .. } =
-        &pointwise.operation
-    else {
-        return None;
-    };
-    let &[(0, columns)] = runs.as_slice() else { return None };
-    let all = made.iter().map(|run| run.len).sum::<usize>() == columns;
-    (all && columns % 2 == 0).then_some(columns)
 }

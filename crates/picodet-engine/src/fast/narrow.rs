@@ -1,7 +1,7 @@
 //! Maps of 16-bit numbers (bf16): those that only operations with kernels for them touch. They take half of the memory and
 //! of its bandwidth, and pointwise convolutions multiply them as they are.
 
-use super::schedule::{Buffer, BufferId, Elementwise, Operation, Step, Weights};
+use super::schedule::{Buffer, BufferId, DenseSource, Elementwise, Operation, Step, Weights};
 
 /// Makes buffers narrow, with their strides, where a schedule with 16-bit weights allows it.
 pub(crate) fn narrow(buffers: &mut [Buffer], steps: &mut [Step]) {
@@ -51,7 +51,11 @@ fn able(step: &Step) -> Vec<BufferId> {
             [*from, *to].into_iter().filter(|&buffer| Some(buffer) != added).collect()
         }
         Operation::Depthwise { from, to, weights: Weights::RowPairs(_), .. } => vec![*from, *to],
-        Operation::Dense { to, residual: None, .. } => vec![*to],
+        // What it reads has 32 bits, also where that lies in the buffer that it writes to.
+        Operation::Dense { source, to, residual: None, .. } => match source {
+            DenseSource::Buffer(from, _) if from == to => Vec::new(),
+            _ => vec![*to],
+        },
         Operation::SumCells { from, .. } => vec![*from],
         Operation::Elementwise { kind: Elementwise::Upsample, from, to, other: None, runs } => {
             let even = |run: &super::kernel::Run| {

@@ -57,7 +57,6 @@ dispatch!(
 unsafe fn depthwise_lanes<V: Lanes>(args: &Depthwise<'_>) {
     // SAFETY: the caller's promise, handed on.
     unsafe {
-        // At step 2 there is so little to do for each cell of the source that a copy of it costs more than it saves.
         if V::STRIPS && strips::fits(args.kernel, args.stride, args.out_width) {
             strips::strips::<V>(args);
             return;

@@ -159,6 +159,34 @@ fn maps_between_kernels_of_16_bits_are_narrow_and_others_are_not() {
     assert!(!buffers[0].narrow && buffers[0].stride == 16);
 }
 
+/// A map of which a convolution reads 32 bits stays wide, though it is of 16 bits for everybody else: where a dense convolution
+/// writes beside what it reads, and where a pointwise one adds its own source.
+#[test]
+fn maps_that_are_read_as_32_bits_stay_wide() {
+    let mut g = Builder::new();
+    let x = quarter(&mut g);
+    let y = g.scope("beside", |g| g.convolution(x, 16, 3, 1, 1));
+    let joined = g.concat(&[x, y]);
+    let result = g.scope("last", |g| g.convolution(joined, 8, 1, 1, 1));
+    g.output("result", result);
+    let schedule = schedule_of(&g.finish(), Precision::Bf16);
+    let found: Vec<bool> = (0..3).map(|index| narrow_result(&schedule, index)).collect();
+    assert_eq!(found, [false; 3], "{schedule}");
+
+    let mut g = Builder::new();
+    let x = quarter(&mut g);
+    let depthwise = g.scope("depthwise", |g| g.depthwise(x, 5, 1));
+    let pointwise = g.scope("pointwise", |g| g.convolution(depthwise, 16, 1, 1, 1));
+    let sum = g.add(pointwise, depthwise);
+    g.output("result", sum);
+    let schedule = schedule_of(&g.finish(), Precision::Bf16);
+    let Operation::Pointwise { from, residual, .. } = &schedule.steps[3].operation else {
+        panic!("{schedule}")
+    };
+    assert_eq!(residual.map(|(buffer, _)| buffer), Some(*from), "{schedule}");
+    assert!(!schedule.buffers[*from].narrow, "{schedule}");
+}
+
 #[test]
 fn buffers_in_use_at_the_same_time_do_not_overlap() {
     let Some(variant) = picodet_zoo::variant("legacy_s_320") else { panic!("a published network") };

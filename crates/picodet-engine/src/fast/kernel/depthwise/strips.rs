@@ -18,7 +18,8 @@ use crate::fast::kernel::prefetch;
 /// The narrowest result.
 const LEAST: usize = 5;
 
-/// Whether [`strips`] does such a convolution.
+/// Whether [`strips`] does such a convolution. At step 2 there is so little to do for each cell of the source that a copy of it
+/// costs more than it saves.
 pub(super) fn fits(kernel: usize, stride: usize, out_width: usize) -> bool {
     (kernel == 3 || kernel == 5) && stride == 1 && out_width >= LEAST
 }
@@ -54,8 +55,11 @@ struct Scratch {
 impl Scratch {
     /// Nothing yet: to clear it would take as long as some tiles.
     fn new() -> Self {
-        const NOTHING: MaybeUninit<f32> = MaybeUninit::uninit();
-        Self { cells: [NOTHING; SCRATCH], weights: [NOTHING; 25 * 16], bias: [NOTHING; 16] }
+        Self {
+            cells: [const { MaybeUninit::uninit() }; SCRATCH],
+            weights: [const { MaybeUninit::uninit() }; 25 * 16],
+            bias: [const { MaybeUninit::uninit() }; 16],
+        }
     }
 }
 
