@@ -3,20 +3,25 @@
 use anyhow::{Context, Result};
 
 /// The way of the data; an arrow points to the left.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 20] = [
     "picodet-testing",
     "picodet-graph",
+    "picodet-simd",
+    "picodet-parallel",
+    "picodet-format",
+    "picodet-image",
+    "picodet-kernel",
     "picodet-zoo",
     "picodet-weights",
-    "picodet-image",
+    "picodet-report",
+    "picodet-model",
     "picodet-export",
     "picodet-engine",
-    "picodet-detect",
+    "picodet-gradient",
     "picodet-data",
     "picodet-eval",
-    "picodet-gradient",
+    "picodet-detect",
     "picodet-train",
-    "picodet-search",
     "picodet",
     "picodet-cli",
 ];

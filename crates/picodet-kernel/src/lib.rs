@@ -1,0 +1,1 @@
+//! Kernels of inference and training: matrix products, depthwise convolutions, elementwise operations, pooling.

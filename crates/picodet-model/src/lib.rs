@@ -1,0 +1,1 @@
+//! A model as a network with its weights and metadata; conversion of published weights.

@@ -1,0 +1,1 @@
+//! Ordered parallel maps over threads.

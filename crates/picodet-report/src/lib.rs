@@ -1,0 +1,1 @@
+//! HTML reports: one page frame, one palette, one set of charts.

@@ -1,0 +1,1 @@
+//! Vectors of one instruction set: detection, safe arithmetic, dot products, dispatch.
