@@ -1,0 +1,239 @@
+//! Detection of the instruction sets that this processor has.
+
+use std::fmt;
+
+/// The name of an instruction set, whether this processor has it or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum IsaKind {
+    /// AVX-512 F, VL, BW and DQ: 16 lanes.
+    Avx512,
+    /// AVX2 with FMA: 8 lanes.
+    Avx2,
+    /// NEON: 4 lanes.
+    Neon,
+    /// WebAssembly's SIMD: 4 lanes; fused multiply-add where the module is compiled for relaxed SIMD.
+    Simd128,
+    /// Plain Rust, for every target; vectorised by the compiler where the target has vectors.
+    Portable,
+}
+
+impl fmt::Display for IsaKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Neon => "neon",
+            Self::Simd128 => "simd128",
+            Self::Portable => "portable",
+        })
+    }
+}
+
+/// An instruction set that this processor has.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Isa {
+    kind: IsaKind,
+}
+
+impl Isa {
+    /// Plain Rust, which every processor runs.
+    pub const PORTABLE: Self = Self { kind: IsaKind::Portable };
+
+    /// Returns the sets of this processor, fastest first; the last one is [`Isa::PORTABLE`].
+    #[must_use]
+    pub fn available() -> Vec<Self> {
+        [IsaKind::Avx512, IsaKind::Avx2, IsaKind::Neon, IsaKind::Simd128, IsaKind::Portable]
+            .into_iter()
+            .filter_map(Self::detect)
+            .collect()
+    }
+
+    /// Returns the fastest set of this processor.
+    #[must_use]
+    pub fn best() -> Self {
+        Self::available()[0]
+    }
+
+    /// Returns the set of this name if this processor has it.
+    #[must_use]
+    pub fn detect(kind: IsaKind) -> Option<Self> {
+        detected(kind).then_some(Self { kind })
+    }
+
+    /// Returns the name.
+    #[must_use]
+    pub fn kind(self) -> IsaKind {
+        self.kind
+    }
+
+    /// Returns the number of lanes of a vector of 32-bit values.
+    #[must_use]
+    pub fn lanes(self) -> usize {
+        match self.kind {
+            IsaKind::Avx512 => 16,
+            IsaKind::Avx2 => 8,
+            IsaKind::Neon | IsaKind::Simd128 | IsaKind::Portable => 4,
+        }
+    }
+
+    /// Returns proof that this set has products of bf16 pairs, or `None` if it has not. Plain Rust has them as a reference
+    /// for tests; they are slow.
+    #[must_use]
+    pub fn bf16(self) -> Option<Bf16Isa> {
+        let found = match self.kind {
+            #[cfg(target_arch = "x86_64")]
+            IsaKind::Avx512 => is_x86_feature_detected!("avx512bf16"),
+            IsaKind::Portable => true,
+            _ => false,
+        };
+        found.then_some(Bf16Isa { isa: self })
+    }
+
+    /// Returns the ways this set multiplies quads of bytes, fastest first; there is at least one.
+    #[must_use]
+    pub fn int8_available(self) -> Vec<Int8Isa> {
+        let mut kinds = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            if self.kind == IsaKind::Avx512 && is_x86_feature_detected!("avx512vnni") {
+                kinds.push(Int8Kind::Avx512Vnni);
+            }
+            if self.kind == IsaKind::Avx2 && is_x86_feature_detected!("avxvnni") {
+                kinds.push(Int8Kind::AvxVnni);
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if self.kind == IsaKind::Neon && std::arch::is_aarch64_feature_detected!("dotprod") {
+            kinds.push(Int8Kind::NeonDotProd);
+        }
+        kinds.push(match self.kind {
+            IsaKind::Avx512 => Int8Kind::Avx512,
+            IsaKind::Avx2 => Int8Kind::Avx2,
+            IsaKind::Neon => Int8Kind::Neon,
+            IsaKind::Simd128 => Int8Kind::Simd128,
+            IsaKind::Portable => Int8Kind::Portable,
+        });
+        kinds.into_iter().map(|kind| Int8Isa { kind, isa: self }).collect()
+    }
+
+    /// Returns the fastest way this set multiplies quads of bytes.
+    #[must_use]
+    pub fn int8(self) -> Int8Isa {
+        self.int8_available()[0]
+    }
+
+    /// Returns whether the processor executes an operation on a whole vector as two on halves, as AMD's family 19h (Zen 4)
+    /// does with AVX-512.
+    #[must_use]
+    pub fn splits_vectors(self) -> bool {
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        if self.kind == IsaKind::Avx512 {
+            return crate::x86::is_amd_until_family_19h();
+        }
+        false
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
+impl fmt::Debug for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
+/// Whether this processor has the instructions of a set.
+fn detected(kind: IsaKind) -> bool {
+    match kind {
+        #[cfg(target_arch = "x86_64")]
+        IsaKind::Avx512 => {
+            // Without VL the compiler may use half of the registers only, so a processor without it counts as AVX2.
+            is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && detected(IsaKind::Avx2)
+        }
+        #[cfg(target_arch = "x86_64")]
+        IsaKind::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+        IsaKind::Neon => cfg!(target_arch = "aarch64"),
+        IsaKind::Simd128 => cfg!(all(target_arch = "wasm32", target_feature = "simd128")),
+        IsaKind::Portable => true,
+        #[cfg(not(target_arch = "x86_64"))]
+        _ => false,
+    }
+}
+
+/// An instruction set with products of bf16 pairs ([`crate::SimdBf16`]).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Bf16Isa {
+    isa: Isa,
+}
+
+impl Bf16Isa {
+    /// Returns the instruction set.
+    #[must_use]
+    pub fn isa(self) -> Isa {
+        self.isa
+    }
+}
+
+impl fmt::Debug for Bf16Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bf16", self.isa)
+    }
+}
+
+/// A way of multiplying quads of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Int8Kind {
+    /// AVX512-VNNI: VPDPBUSD on 16 lanes.
+    Avx512Vnni,
+    /// AVX-512 BW: 16-bit products.
+    Avx512,
+    /// AVX-VNNI: VPDPBUSD on 8 lanes.
+    AvxVnni,
+    /// AVX2: 16-bit products, as VPMADDUBSW would saturate.
+    Avx2,
+    /// ARM's dot product instructions (FEAT_DotProd): SDOT.
+    NeonDotProd,
+    /// NEON: 16-bit products.
+    Neon,
+    /// WebAssembly: 16-bit products.
+    Simd128,
+    /// Plain Rust.
+    Portable,
+}
+
+/// An instruction set with exact products of u8 · s8 quads ([`crate::SimdInt8`]).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Int8Isa {
+    kind: Int8Kind,
+    isa: Isa,
+}
+
+impl Int8Isa {
+    /// Returns the way of multiplying.
+    #[must_use]
+    pub fn kind(self) -> Int8Kind {
+        self.kind
+    }
+
+    /// Returns the instruction set.
+    #[must_use]
+    pub fn isa(self) -> Isa {
+        self.isa
+    }
+}
+
+impl fmt::Debug for Int8Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.kind)
+    }
+}

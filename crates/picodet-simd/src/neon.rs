@@ -1,0 +1,289 @@
+//! NEON, which every 64-bit ARM processor that Rust's targets allow has.
+
+use std::arch::aarch64::*;
+
+use crate::bf16::{from_bf16, to_bf16};
+use crate::isa::IsaKind;
+use crate::simd::{Simd, SimdInt8};
+use crate::vector::{IntVector, Sealed, Vector, operators};
+
+/// The token of NEON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Neon(pub(crate) ());
+
+/// The token of [`Neon`] with the dot product instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NeonDotProd(pub(crate) ());
+
+/// Four f32.
+#[derive(Clone, Copy, Debug)]
+pub struct F32x4(float32x4_t);
+
+/// Four i32.
+#[derive(Clone, Copy, Debug)]
+pub struct I32x4(int32x4_t);
+
+impl Sealed for Neon {}
+impl Sealed for NeonDotProd {}
+impl Sealed for F32x4 {}
+impl Sealed for I32x4 {}
+
+operators!(F32x4: vaddq_f32 vsubq_f32 vmulq_f32 vdivq_f32);
+operators!(I32x4 Add add vaddq_s32);
+
+// SAFETY of the blocks without memory accesses: every aarch64 processor has NEON.
+#[allow(clippy::undocumented_unsafe_blocks)]
+#[allow(unused_unsafe, reason = "NEON is part of the target")]
+impl Vector for F32x4 {
+    type Mask = uint32x4_t;
+    type I32 = I32x4;
+    const LEN: usize = 4;
+    #[inline(always)]
+    fn splat(self, value: f32) -> Self {
+        Self(unsafe { vdupq_n_f32(value) })
+    }
+    #[inline(always)]
+    fn mul_add(self, factor: Self, addend: Self) -> Self {
+        Self(unsafe { vfmaq_f32(addend.0, self.0, factor.0) })
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        Self(unsafe { vbslq_f32(vcgtq_f32(self.0, other.0), self.0, other.0) })
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        Self(unsafe { vbslq_f32(vcltq_f32(self.0, other.0), self.0, other.0) })
+    }
+    #[inline(always)]
+    fn maximum(self, other: Self) -> Self {
+        Self(unsafe { vmaxq_f32(self.0, other.0) })
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Self(unsafe { vsqrtq_f32(self.0) })
+    }
+    #[inline(always)]
+    fn power_of_two(self) -> Self {
+        unsafe {
+            let exponent = vaddq_s32(vcvtq_s32_f32(self.0), vdupq_n_s32(127));
+            Self(vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponent)))
+        }
+    }
+    #[inline(always)]
+    fn greater(self, other: Self) -> uint32x4_t {
+        unsafe { vcgtq_f32(self.0, other.0) }
+    }
+    #[inline(always)]
+    fn select(mask: uint32x4_t, yes: Self, no: Self) -> Self {
+        Self(unsafe { vbslq_f32(mask, yes.0, no.0) })
+    }
+    #[inline(always)]
+    fn map(self, function: impl Fn(f32) -> f32) -> Self {
+        let mut lanes = [0.0f32; 4];
+        // SAFETY: the array has four values.
+        unsafe {
+            vst1q_f32(lanes.as_mut_ptr(), self.0);
+            lanes = lanes.map(function);
+            Self(vld1q_f32(lanes.as_ptr()))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: `to` is valid for four values.
+        unsafe { vst1q_f32(to, self.0) }
+    }
+    #[inline(always)]
+    unsafe fn store_part(self, to: *mut f32, count: usize) {
+        // SAFETY: `to` is valid for `count` values, and each case stores that many.
+        unsafe {
+            match count {
+                0 => {}
+                1 => vst1q_lane_f32::<0>(to, self.0),
+                2 => vst1_f32(to, vget_low_f32(self.0)),
+                3 => {
+                    vst1_f32(to, vget_low_f32(self.0));
+                    vst1q_lane_f32::<2>(to.add(2), self.0);
+                }
+                _ => vst1q_f32(to, self.0),
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_bf16_part(self, to: *mut u16, count: usize) {
+        let lanes = self.to_array();
+        for (i, &lane) in lanes.iter().enumerate().take(count) {
+            // SAFETY: `i < count`, for which `to` is valid.
+            unsafe { *to.add(i) = to_bf16(lane) }
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_u8_part(self, to: *mut u8, count: usize) {
+        // SAFETY: the array has room for eight bytes, and `to` for `count <= 4`.
+        unsafe {
+            // Conversions and narrowing saturate; NaN gives 0.
+            let whole = vcvtnq_u32_f32(self.0);
+            let words = vqmovn_u32(whole);
+            let bytes = vqmovn_u16(vcombine_u16(words, words));
+            let mut lanes = [0u8; 8];
+            vst1_u8(lanes.as_mut_ptr(), bytes);
+            std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, count);
+        }
+    }
+}
+
+// SAFETY of the block without memory accesses: every aarch64 processor has NEON.
+#[allow(clippy::undocumented_unsafe_blocks)]
+#[allow(unused_unsafe, reason = "NEON is part of the target")]
+impl IntVector for I32x4 {
+    type F32 = F32x4;
+    #[inline(always)]
+    fn to_f32(self) -> F32x4 {
+        F32x4(unsafe { vcvtq_f32_s32(self.0) })
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut i32) {
+        // SAFETY: `to` is valid for four values.
+        unsafe { vst1q_s32(to, self.0) }
+    }
+}
+
+/// Implements [`Simd`] for a token that includes NEON.
+macro_rules! simd_neon {
+    ($Token:ty) => {
+        // SAFETY of the blocks without memory accesses: every aarch64 processor has NEON.
+        #[allow(clippy::undocumented_unsafe_blocks)]
+        #[allow(unused_unsafe, reason = "NEON is part of the target")]
+        impl Simd for $Token {
+            type F32 = F32x4;
+            type I32 = I32x4;
+            type Half = Self;
+            const KIND: IsaKind = IsaKind::Neon;
+            const REGISTERS: usize = 32;
+            const FUSED: bool = true;
+            #[inline(always)]
+            fn half(self) -> Self {
+                self
+            }
+            #[inline(always)]
+            fn splat(self, value: f32) -> F32x4 {
+                F32x4(unsafe { vdupq_n_f32(value) })
+            }
+            #[inline(always)]
+            fn splat_i32(self, value: i32) -> I32x4 {
+                I32x4(unsafe { vdupq_n_s32(value) })
+            }
+            #[inline(always)]
+            unsafe fn load(self, from: *const f32) -> F32x4 {
+                // SAFETY: `from` is valid for four values.
+                F32x4(unsafe { vld1q_f32(from) })
+            }
+            #[inline(always)]
+            unsafe fn load_part(self, from: *const f32, count: usize) -> F32x4 {
+                // SAFETY: `from` is valid for `count` values, and each case loads that many.
+                F32x4(unsafe {
+                    let zeros = vdupq_n_f32(0.0);
+                    match count {
+                        0 => zeros,
+                        1 => vld1q_lane_f32::<0>(from, zeros),
+                        2 => vcombine_f32(vld1_f32(from), vdup_n_f32(0.0)),
+                        3 => {
+                            let first = vcombine_f32(vld1_f32(from), vdup_n_f32(0.0));
+                            vld1q_lane_f32::<2>(from.add(2), first)
+                        }
+                        _ => vld1q_f32(from),
+                    }
+                })
+            }
+            #[inline(always)]
+            unsafe fn load_bf16_part(self, from: *const u16, count: usize) -> F32x4 {
+                let mut lanes = [0.0f32; 4];
+                for (i, lane) in lanes.iter_mut().enumerate().take(count) {
+                    // SAFETY: `i < count`, for which `from` is valid.
+                    *lane = from_bf16(unsafe { *from.add(i) });
+                }
+                self.load_slice(&lanes)
+            }
+            #[inline(always)]
+            unsafe fn load_i32(self, from: *const i32) -> I32x4 {
+                // SAFETY: `from` is valid for four values.
+                I32x4(unsafe { vld1q_s32(from) })
+            }
+        }
+    };
+}
+simd_neon!(Neon);
+simd_neon!(NeonDotProd);
+
+// SAFETY of the blocks without memory accesses: every aarch64 processor has NEON.
+#[allow(clippy::undocumented_unsafe_blocks)]
+#[allow(unused_unsafe, reason = "NEON is part of the target")]
+impl SimdInt8 for Neon {
+    type Quads = I32x4;
+    #[inline(always)]
+    fn splat_quad(self, quad: u32) -> I32x4 {
+        self.splat_i32(quad.cast_signed())
+    }
+    #[inline(always)]
+    unsafe fn load_quads(self, from: *const u32) -> I32x4 {
+        // SAFETY: `from` is valid for four values.
+        unsafe { self.load_i32(from.cast()) }
+    }
+    #[inline(always)]
+    fn dot4(self, sum: I32x4, lhs: I32x4, rhs: I32x4) -> I32x4 {
+        unsafe {
+            let lhs = vreinterpretq_u8_s32(lhs.0);
+            let rhs = vreinterpretq_s8_s32(rhs.0);
+            // u8 · s8 fits 16 bits: 255 · -128 = -32640.
+            let wide = |bytes: uint8x8_t| vreinterpretq_s16_u16(vmovl_u8(bytes));
+            let low = vmulq_s16(wide(vget_low_u8(lhs)), vmovl_s8(vget_low_s8(rhs)));
+            let high = vmulq_s16(wide(vget_high_u8(lhs)), vmovl_s8(vget_high_s8(rhs)));
+            I32x4(vaddq_s32(sum.0, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high))))
+        }
+    }
+}
+
+// SAFETY of the blocks without memory accesses: the token is proof of FEAT_DotProd.
+#[allow(clippy::undocumented_unsafe_blocks)]
+#[allow(unused_unsafe, reason = "NEON is part of the target")]
+impl SimdInt8 for NeonDotProd {
+    type Quads = I32x4;
+    #[inline(always)]
+    fn splat_quad(self, quad: u32) -> I32x4 {
+        self.splat_i32(quad.cast_signed())
+    }
+    #[inline(always)]
+    unsafe fn load_quads(self, from: *const u32) -> I32x4 {
+        // SAFETY: `from` is valid for four values.
+        unsafe { self.load_i32(from.cast()) }
+    }
+    #[inline(always)]
+    fn dot4(self, sum: I32x4, lhs: I32x4, rhs: I32x4) -> I32x4 {
+        unsafe {
+            // SDOT multiplies signed bytes: u · s = (u - 128) · s + 2 · 64 · s.
+            let signed = vreinterpretq_s8_u8(veorq_u8(vreinterpretq_u8_s32(lhs.0), vdupq_n_u8(0x80)));
+            let rhs = vreinterpretq_s8_s32(rhs.0);
+            let half = vdupq_n_s8(64);
+            I32x4(sdot(sdot(sdot(sum.0, signed, rhs), half, rhs), half, rhs))
+        }
+    }
+}
+
+/// SDOT, whose intrinsic is not stable yet.
+///
+/// # Safety
+/// The processor has FEAT_DotProd.
+#[inline(always)]
+unsafe fn sdot(mut sum: int32x4_t, lhs: int8x16_t, rhs: int8x16_t) -> int32x4_t {
+    // SAFETY: the instruction changes no register but `sum`, and the processor has it.
+    unsafe {
+        std::arch::asm!(
+            ".arch_extension dotprod",
+            "sdot {sum:v}.4s, {lhs:v}.16b, {rhs:v}.16b",
+            sum = inout(vreg) sum,
+            lhs = in(vreg) lhs,
+            rhs = in(vreg) rhs,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    sum
+}
