@@ -1,7 +1,7 @@
 //! A model file in memory: the graph that its metadata names, and the weights that belong to it.
 
 use picodet_graph::{Graph, Weights, pass};
-use picodet_weights::{Metadata, Model as NativeFile};
+use picodet_weights::{Metadata, ModelFile};
 use picodet_zoo::{Architecture, Variant, variant};
 
 use crate::Error;
@@ -26,7 +26,7 @@ impl Model {
     /// When the bytes are not such a file, name an unknown variant, or hold other tensors than the variant needs:
     /// each missing, extra or mis-shaped tensor is named.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let NativeFile { weights, metadata } = picodet_weights::read(bytes)?;
+        let ModelFile { weights, metadata } = picodet_weights::read(bytes)?;
         let known = variant(&metadata.variant).ok_or_else(|| Error::Variant(metadata.variant.clone()))?;
         check_metadata(&metadata)?;
         let graph = graph_of(&known.architecture, metadata.classes.len(), metadata.folded);
@@ -36,7 +36,7 @@ impl Model {
 
     /// The bytes of a native file.
     pub fn to_bytes(&self, storage: picodet_weights::Storage) -> Vec<u8> {
-        let file = NativeFile { weights: self.weights.clone(), metadata: self.metadata.clone() };
+        let file = ModelFile { weights: self.weights.clone(), metadata: self.metadata.clone() };
         picodet_weights::write(&file, storage)
     }
 }

@@ -1,11 +1,13 @@
-//! Graphs written in other programs' formats.
+//! Export of detectors to ONNX.
 //!
-//! [`to_onnx`] writes one of ours with its weights as an ONNX model: `lower.rs` turns each operation into ONNX's, `tail.rs`
-//! appends the decoding of boxes and the suppression, `proto.rs` is the wire format.
+//! [`to_onnx`] writes a graph and its weights as an ONNX model: `lower.rs` translates each operation, `tail.rs` appends
+//! box decoding and non-maximum suppression, `message.rs` encodes the messages of the model.
+
+#![forbid(unsafe_code)]
 
 mod lower;
+mod message;
 mod onnx;
-mod proto;
 mod tail;
 
 pub use onnx::{Batch, ExportError, ExportOptions, HeadOutput, OPSETS, to_onnx};

@@ -1,8 +1,9 @@
-//! Each of our operations in ONNX's words.
+//! Translates each operation of a graph to ONNX nodes.
 
+use picodet_format::protobuf::Message;
 use picodet_graph::{Activation, BATCH_NORM_EPSILON, Graph, Node, Op, ResizeFactor, Weights};
 
-use crate::proto::{Attribute, Message, float_tensor, integer_tensor, node};
+use crate::message::{Attribute, float_tensor, integer_tensor, node};
 
 /// The nodes and constants of an ONNX graph under construction.
 pub(crate) struct Lowering {
@@ -17,20 +18,20 @@ impl Lowering {
         Self { nodes: Vec::new(), constants: Vec::new(), opset, input_size }
     }
 
-    /// Appends one node whose only result has the node's name; returns that name.
+    /// Appends a node with one output that has the name of the node; returns that name.
     pub(crate) fn push(
         &mut self,
-        kind: &str,
+        operator: &str,
         name: &str,
         inputs: &[&str],
         attributes: &[(&str, Attribute)],
     ) -> String {
         let inputs: Vec<String> = inputs.iter().map(ToString::to_string).collect();
-        self.nodes.push(node(kind, name, &inputs, &[name.to_owned()], attributes));
+        self.nodes.push(node(operator, name, &inputs, &[name.to_owned()], attributes));
         name.to_owned()
     }
 
-    /// Adds a constant of integers; returns its name.
+    /// Adds a constant of integers of rank 1; returns its name.
     pub(crate) fn integers(&mut self, name: &str, values: &[i64]) -> String {
         self.constants.push(integer_tensor(name, values));
         name.to_owned()
@@ -42,13 +43,13 @@ impl Lowering {
         name.to_owned()
     }
 
-    /// Reshapes to `shape`, where 0 keeps the extent of the input.
+    /// Appends a reshape to `shape`, in which 0 keeps the extent of the input.
     pub(crate) fn reshape(&mut self, name: &str, x: &str, shape: &[i64]) -> String {
         let shape = self.integers(&format!("{name}.shape"), shape);
         self.push("Reshape", name, &[x, &shape], &[])
     }
 
-    /// Lowers every node; returns the name of each node's result.
+    /// Translates every node; returns the name of the output of each.
     pub(crate) fn graph(&mut self, graph: &Graph, weights: &Weights) -> Vec<String> {
         for param in &graph.params {
             let tensor = &weights[&param.name];

@@ -1,19 +1,21 @@
-//! A whole ONNX model: graph, weights, inputs, outputs, metadata.
+//! Assembles an ONNX model: graph, weights, inputs, outputs, metadata.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
+use picodet_format::protobuf::Message;
 use picodet_graph::{Graph, Weights, pass};
 
 use crate::lower::Lowering;
-use crate::proto::{Extent, Message, value_info};
+use crate::message::{Extent, value_info};
 use crate::tail::{Level, Suppression, decode, suppress};
 
-/// The opsets that can be written.
+/// The supported opsets.
 pub const OPSETS: RangeInclusive<i64> = 11..=17;
 
-/// What the model gives out.
+/// The outputs of the model.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum HeadOutput {
     /// The maps of each level: `score.L` `[n, classes, h, w]` (probabilities) and `reg.L` `[n, 32, h, w]` (logits).
     Raw,
@@ -21,57 +23,58 @@ pub enum HeadOutput {
     Decoded,
     /// `detections` `[m, 7]`: image of the batch, class, score, x1, y1, x2, y2 in pixels of the input.
     Nms {
-        /// Only scores above this take part.
+        /// Boxes with a lower score are dropped.
         score_threshold: f32,
-        /// A box that overlaps a better one of its class by more than this is dropped.
+        /// A box is dropped if its overlap with a better one of its class is larger.
         iou_threshold: f32,
     },
 }
 
-/// The batch that the model takes.
+/// The batch size of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Batch {
-    /// Exactly so many images.
+    /// A fixed number of images.
     Fixed(usize),
     /// Any number of images.
     Dynamic,
 }
 
-/// How to write a model.
+/// Options of an export.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExportOptions {
-    /// What it gives out.
+    /// The outputs.
     pub head: HeadOutput,
-    /// The batch that it takes.
+    /// The batch size.
     pub batch: Batch,
-    /// The version of ONNX's operations, one of [`OPSETS`]; from 14 on hard-swish is one operation.
+    /// The opset, one of [`OPSETS`]; from 14 on hard-swish is a single operation.
     pub opset: i64,
-    /// Height and width of its input in pixels.
+    /// Height and width of the input in pixels.
     pub input_size: (usize, usize),
     /// Stride of each pyramid level.
     pub strides: Vec<usize>,
-    /// What the file says beside the graph.
+    /// Key-value metadata of the file.
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Why a model is not written.
+/// Why a model cannot be exported.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExportError {
     /// The opset is not one of [`OPSETS`].
-    #[error("opset {0}: 11 to 17 can be written")]
+    #[error("opset {0} is not supported; choose 11 to 17")]
     Opset(i64),
-    /// The weights are not those of the graph.
-    #[error("the weights do not belong to this network: {0}")]
+    /// The weights do not match the graph.
+    #[error("the weights do not match the network: {0}")]
     Weights(picodet_graph::CheckError),
-    /// The graph is no detector.
-    #[error("the network has no output `{0}`; only detectors are exported")]
+    /// The graph is not a detector.
+    #[error("the network has no output `{0}`; only detectors can be exported")]
     Output(String),
 }
 
-/// Writes a detector as an ONNX model; batch norms are folded first.
+/// Returns the bytes of a detector as an ONNX model; batch norms are folded first.
 ///
 /// # Errors
-/// When the opset cannot be written, or graph and weights do not fit each other or the options.
+/// [`ExportError`] when the opset is not supported, the weights do not match the graph, or the graph is not a detector.
 pub fn to_onnx(graph: &Graph, weights: &Weights, options: &ExportOptions) -> Result<Vec<u8>, ExportError> {
     if !OPSETS.contains(&options.opset) {
         return Err(ExportError::Opset(options.opset));
@@ -145,7 +148,7 @@ fn model(lowering: Lowering, outputs: &[Message], options: &ExportOptions, batch
     let graph = graph.message(11, &value_info("image", &image, false));
     let graph = outputs.iter().fold(graph, |graph, output| graph.message(12, output));
 
-    // The oldest file version that goes with the opset, for the oldest readers.
+    // The oldest IR version that allows the opset, so that old runtimes accept the file.
     let version = match options.opset {
         11 => 6,
         12..=14 => 7,

@@ -1,11 +1,11 @@
-//! What follows the network: decoding (SPEC §6.2) and suppression, as ONNX nodes.
+//! Box decoding (SPEC §6.2) and non-maximum suppression as ONNX nodes.
 
 use picodet_zoo::BINS;
 
 use crate::lower::Lowering;
-use crate::proto::Attribute;
+use crate::message::Attribute;
 
-/// The maps of one level: names of the score and distribution maps, its stride and its cells.
+/// One pyramid level: names of its score and distribution maps, its stride in input pixels, and its height and width.
 pub(crate) struct Level {
     pub(crate) score: String,
     pub(crate) reg: String,
@@ -29,7 +29,7 @@ pub(crate) fn decode(lowering: &mut Lowering, levels: &[Level], classes: usize) 
         let x = lowering.reshape(&format!("{scope}.sides"), &level.reg, &shape);
         let order = Attribute::Integers(vec![0, 3, 1, 2]);
         let x = lowering.push("Transpose", &format!("{scope}.anchors"), &[&x], &[("perm", order)]);
-        // The last axis, so that the operation means the same in every opset.
+        // Softmax over the last axis is defined identically in every opset.
         let x =
             lowering.push("Softmax", &format!("{scope}.shares"), &[&x], &[("axis", Attribute::Integer(3))]);
         let x = lowering.push("MatMul", &format!("{scope}.mean"), &[&x, &project], &[]);
@@ -52,7 +52,7 @@ pub(crate) fn decode(lowering: &mut Lowering, levels: &[Level], classes: usize) 
     lowering.push("Concat", "boxes", &boxes.lines().collect::<Vec<_>>(), &[("axis", Attribute::Integer(1))]);
 }
 
-/// The centre of each cell, twice: for the upper left and the lower right corner.
+/// The centre of each cell as `[x, y, x, y]`, to be added to the offsets of both corners.
 fn centres(level: &Level) -> Vec<f32> {
     let centre = |index: usize| (index as f32 + 0.5) * level.stride as f32;
     let (height, width) = level.cells;
@@ -61,7 +61,7 @@ fn centres(level: &Level) -> Vec<f32> {
         .collect()
 }
 
-/// Thresholds of the suppression.
+/// Parameters of the non-maximum suppression.
 #[derive(Clone, Copy)]
 pub(crate) struct Suppression {
     pub(crate) score_threshold: f32,
@@ -81,8 +81,8 @@ pub(crate) fn suppress(lowering: &mut Lowering, suppression: Suppression) {
     let score = lowering.reshape("suppress.score.column", &score, &[-1, 1]);
     let image_and_anchor = lowering.integers("suppress.columns", &[0, 2]);
     let axis = [("axis", Attribute::Integer(1))];
-    let places = lowering.push("Gather", "suppress.places", &[&kept, &image_and_anchor], &axis);
-    let bbox = lowering.push("GatherND", "suppress.box", &["boxes", &places], &[]);
+    let indices = lowering.push("Gather", "suppress.places", &[&kept, &image_and_anchor], &axis);
+    let bbox = lowering.push("GatherND", "suppress.box", &["boxes", &indices], &[]);
     let image_and_class = lowering.integers("suppress.labels", &[0, 1]);
     let labels = lowering.push("Gather", "suppress.label", &[&kept, &image_and_class], &axis);
     let labels = lowering.push("Cast", "suppress.label.float", &[&labels], &[("to", Attribute::Integer(1))]);

@@ -1,4 +1,4 @@
-//! What is written is read back by our own reader as the same network with the same numbers.
+//! An exported model is read back by the ONNX reader as the same network with the same weights.
 
 use std::collections::BTreeMap;
 

@@ -1,1 +1,11 @@
-//! File formats shared by the crates: protocol buffers, atomic files.
+//! File formats shared by the crates: protocol buffers, pickles of arrays, atomic file writes.
+//!
+//! Input is untrusted: each reader is bounded in memory and depth and returns a typed error, never a panic.
+
+#![forbid(unsafe_code)]
+
+mod atomic;
+pub mod pickle;
+pub mod protobuf;
+
+pub use atomic::write_atomically;

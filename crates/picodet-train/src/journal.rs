@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use picodet_weights::write_atomically;
+use picodet_format::write_atomically;
 use serde::{Deserialize, Serialize};
 
 use crate::run::{RunError, files};

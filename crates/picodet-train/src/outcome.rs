@@ -4,8 +4,9 @@ use std::path::Path;
 
 use picodet_data::Dataset;
 use picodet_detect::{Model, graph_of};
+use picodet_format::write_atomically;
 use picodet_graph::{Graph, Tensor, Weights, pass};
-use picodet_weights::{Metadata, Storage, write_atomically, write_tensors};
+use picodet_weights::{Metadata, Storage, write_tensors};
 use picodet_zoo::Variant;
 
 use crate::group::Group;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use picodet_format::write_atomically;
 use picodet_image::{Image, Label, class_colour, draw, encode_png};
-use picodet_weights::write_atomically;
 
 use crate::loader::Batch;
 use crate::objective::Judged;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use picodet_weights::write_atomically;
+use picodet_format::write_atomically;
 
 use crate::journal::{EpochRecord, Record, StepRecord, read};
 use crate::run::{RunError, files};

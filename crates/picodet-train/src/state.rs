@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use picodet_format::write_atomically;
 use picodet_graph::{Graph, Tensor, Weights};
-use picodet_weights::{read_tensors, write_atomically, write_tensors};
+use picodet_weights::{read_tensors, write_tensors};
 use serde::{Deserialize, Serialize};
 
 use crate::{Experiment, Momentum, MovingAverage};

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crc::{CRC_32_ISCSI, Crc};
+use picodet_format::protobuf::Message;
 
 use crate::run::RunError;
 
@@ -26,37 +27,30 @@ impl EventFile {
             folder.join(format!("events.out.tfevents.{}.{}.picodet", now.as_secs(), std::process::id()));
         let file = File::create(&path).map_err(|source| RunError::File { path: path.clone(), source })?;
         let mut events = Self { path, file: BufWriter::new(file) };
-        let mut version = double(1, now.as_secs_f64());
-        version.extend(bytes(3, b"brain.Event:2"));
-        events.record(&version)?;
-        let mut session = double(1, now.as_secs_f64());
-        session.extend(varint_field(2, step as u64));
+        let event = || Message::default().double(1, now.as_secs_f64());
+        events.record(&event().text(3, "brain.Event:2"))?;
         // SessionLog { status: START }
-        session.extend(bytes(7, &varint_field(1, 1)));
-        events.record(&session)?;
+        let session = Message::default().integer(1, 1);
+        events.record(&event().integer(2, step as i64).message(7, &session))?;
         Ok(events)
     }
 
     /// Adds numbers by name at a step.
     pub(crate) fn scalars(&mut self, step: usize, values: &[(&str, f64)]) -> Result<(), RunError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mut summary = Vec::new();
-        for (name, value) in values {
-            let mut entry = bytes(1, name.as_bytes());
-            entry.extend(float(2, *value as f32));
-            summary.extend(bytes(1, &entry));
-        }
-        let mut event = double(1, now.as_secs_f64());
-        event.extend(varint_field(2, step as u64));
-        event.extend(bytes(5, &summary));
-        self.record(&event)
+        let summary = values.iter().fold(Message::default(), |summary, (name, value)| {
+            summary.message(1, &Message::default().text(1, name).float(2, *value as f32))
+        });
+        let event = Message::default().double(1, now.as_secs_f64()).integer(2, step as i64);
+        self.record(&event.message(5, &summary))
     }
 
     pub(crate) fn flush(&mut self) -> Result<(), RunError> {
         self.file.flush().map_err(|source| RunError::File { path: self.path.clone(), source })
     }
 
-    fn record(&mut self, message: &[u8]) -> Result<(), RunError> {
+    fn record(&mut self, message: &Message) -> Result<(), RunError> {
+        let message = message.as_bytes();
         let length = (message.len() as u64).to_le_bytes();
         let mut record = length.to_vec();
         record.extend(masked_checksum(&length).to_le_bytes());
@@ -69,45 +63,6 @@ impl EventFile {
 /// The checksum, turned and shifted as the format wants it.
 fn masked_checksum(bytes: &[u8]) -> u32 {
     CHECKSUM.checksum(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
-}
-
-fn varint(mut value: u64, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-fn tag(field: u32, kind: u32) -> Vec<u8> {
-    let mut out = Vec::new();
-    varint(u64::from(field << 3 | kind), &mut out);
-    out
-}
-
-fn varint_field(field: u32, value: u64) -> Vec<u8> {
-    let mut out = tag(field, 0);
-    varint(value, &mut out);
-    out
-}
-
-fn double(field: u32, value: f64) -> Vec<u8> {
-    let mut out = tag(field, 1);
-    out.extend(value.to_le_bytes());
-    out
-}
-
-fn float(field: u32, value: f32) -> Vec<u8> {
-    let mut out = tag(field, 5);
-    out.extend(value.to_le_bytes());
-    out
-}
-
-fn bytes(field: u32, value: &[u8]) -> Vec<u8> {
-    let mut out = tag(field, 2);
-    varint(value.len() as u64, &mut out);
-    out.extend(value);
-    out
 }
 
 #[cfg(test)]

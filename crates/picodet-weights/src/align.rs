@@ -1,8 +1,8 @@
-//! Gives the convolutions of an exported network our names by their place in the network.
+//! Maps the convolutions of an exported network to those of a graph by their position in the network.
 //!
-//! Exported files keep neither our names nor the reference's. What they keep is the structure: which convolution,
-//! of what shape, reads which others. Both networks are reduced to that; colours are refined along and against the
-//! edges until they say all they can (Weisfeiler-Lehman), and equal colours belong together.
+//! Exported files keep neither parameter names nor those of the reference, only the structure: each convolution's
+//! shape and the convolutions it depends on. Both networks are reduced to that. Colours are refined along the edges in
+//! both directions until they are stable (Weisfeiler-Lehman), and sites of equal colour are paired.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -12,38 +12,40 @@ use picodet_graph::{Graph, Op, Tensor, Weights, pass};
 
 use crate::ForeignNetwork;
 
-/// A convolution and its place in a network.
+/// A convolution and its position in a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConvolutionSite {
-    /// What it is called.
+    /// Its name in its network.
     pub key: String,
     /// `[out, in / groups, k, k]`.
     pub weight_shape: Vec<usize>,
-    /// Step of the window.
+    /// Stride along both axes.
     pub stride: usize,
     /// Number of groups.
     pub groups: usize,
-    /// The nearest convolutions before it, through everything else, ascending; none at the image.
+    /// The nearest preceding convolutions, ascending; empty directly after the image.
     pub upstream: Vec<usize>,
 }
 
-/// Why two networks are not the same.
+/// Why two networks differ.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AlignError {
-    /// The numbers of convolutions differ.
-    #[error("the file has {theirs} convolutions, the network {ours}")]
+    /// The networks have different numbers of convolutions.
+    #[error("the file has {theirs} convolutions, the network has {ours}")]
     Count {
-        /// Of our network.
+        /// Number in the graph.
         ours: usize,
-        /// Of the file.
+        /// Number in the file.
         theirs: usize,
     },
-    /// Some convolutions have no counterpart.
-    #[error("no convolution of the file stands where {0} stand")]
+    /// Some convolutions of the graph have no counterpart in the file.
+    #[error("the file has no matching convolution for {0}")]
     Missing(String),
 }
 
-/// The sites of one of our graphs.
+/// Returns the sites of a graph, in the order of its nodes.
+#[must_use]
 pub fn sites_of_graph(graph: &Graph) -> Vec<ConvolutionSite> {
     let mut sites = Vec::new();
     let mut reached: Vec<BTreeSet<usize>> = Vec::with_capacity(graph.nodes.len());
@@ -68,16 +70,19 @@ pub fn sites_of_graph(graph: &Graph) -> Vec<ConvolutionSite> {
     sites
 }
 
-/// The sites of an exported network, in the order of its convolutions.
+/// Returns the sites of an exported network, in the order of its convolutions.
+#[must_use]
 pub fn sites_of_foreign(network: &ForeignNetwork) -> Vec<ConvolutionSite> {
-    let makers = network.makers();
+    let producers = network.producers();
     let mut sites = Vec::new();
     let mut reached: Vec<BTreeSet<usize>> = Vec::with_capacity(network.nodes.len());
     for (index, node) in network.nodes.iter().enumerate() {
-        // A hostile file may read what comes later; such inputs count as none.
-        let inputs = node.inputs.iter().filter_map(|input| makers.get(input.as_str()).copied());
-        let upstream: BTreeSet<usize> =
-            inputs.filter(|&maker| maker < index).flat_map(|maker| reached[maker].iter().copied()).collect();
+        // A hostile file may refer to later nodes; such inputs are ignored.
+        let inputs = node.inputs.iter().filter_map(|input| producers.get(input.as_str()).copied());
+        let upstream: BTreeSet<usize> = inputs
+            .filter(|&producer| producer < index)
+            .flat_map(|producer| reached[producer].iter().copied())
+            .collect();
         if let Some(convolution) = &node.convolution {
             reached.push(BTreeSet::from([sites.len()]));
             sites.push(ConvolutionSite {
@@ -94,23 +99,23 @@ pub fn sites_of_foreign(network: &ForeignNetwork) -> Vec<ConvolutionSite> {
     sites
 }
 
-/// For each of our sites, the index of theirs.
+/// Returns, for each site of `ours`, the index of its counterpart in `theirs`.
 ///
-/// Sites that nothing tells apart are equal in every respect that a network has; they are paired in order.
+/// Sites of equal colour are structurally equivalent; they are paired in order.
 ///
 /// # Errors
-/// When the networks are not the same; names the first sites without counterpart.
+/// [`AlignError`] when the networks differ, with the first sites that have no counterpart.
 pub fn align(ours: &[ConvolutionSite], theirs: &[ConvolutionSite]) -> Result<Vec<usize>, AlignError> {
     if ours.len() != theirs.len() {
         return Err(AlignError::Count { ours: ours.len(), theirs: theirs.len() });
     }
     let our_colours = colours(ours);
-    let mut places: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    let mut by_colour: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
     for (index, colour) in colours(theirs).into_iter().enumerate().rev() {
-        places.entry(colour).or_default().push(index);
+        by_colour.entry(colour).or_default().push(index);
     }
     let found: Vec<Option<usize>> =
-        our_colours.iter().map(|colour| places.get_mut(colour).and_then(Vec::pop)).collect();
+        our_colours.iter().map(|colour| by_colour.get_mut(colour).and_then(Vec::pop)).collect();
     let missing: Vec<String> = ours
         .iter()
         .zip(&found)
@@ -131,7 +136,7 @@ fn hash(value: impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// A colour for each site: equal where neither the site itself nor anything around it differs.
+/// Returns a colour for each site; sites of equal colour have the same shape and the same neighbourhood.
 fn colours(sites: &[ConvolutionSite]) -> Vec<u64> {
     let mut downstream = vec![Vec::new(); sites.len()];
     for (index, site) in sites.iter().enumerate() {
@@ -155,20 +160,20 @@ fn colours(sites: &[ConvolutionSite]) -> Vec<u64> {
     colours
 }
 
-/// The folded graph of a network and its weights by our names, from an exported file.
+/// Returns the graph with folded batch norms and its weights, taken from an exported network.
 ///
 /// # Errors
-/// When the file holds another network.
+/// [`AlignError`] when the file holds a different network.
 pub fn import(graph: &Graph, network: &ForeignNetwork) -> Result<(Graph, Weights), AlignError> {
     let folded = pass::fold_batch_norm_structure(graph);
     let ours = sites_of_graph(&folded);
-    let places = align(&ours, &sites_of_foreign(network))?;
+    let matches = align(&ours, &sites_of_foreign(network))?;
     let convolutions: Vec<_> = network.nodes.iter().filter_map(|node| node.convolution.as_ref()).collect();
-    let names: HashMap<&str, usize> =
-        ours.iter().enumerate().map(|(index, site)| (site.key.as_str(), places[index])).collect();
+    let convolution_of: HashMap<&str, usize> =
+        ours.iter().enumerate().map(|(index, site)| (site.key.as_str(), matches[index])).collect();
     let mut weights = Weights::new();
-    for (scope, place) in names {
-        let convolution = convolutions[place];
+    for (scope, index) in convolution_of {
+        let convolution = convolutions[index];
         let out = convolution.weight.shape[0];
         let bias = convolution.bias.clone().map(|bias| Tensor { shape: vec![out], data: bias.data });
         weights.insert(format!("{scope}.weight"), convolution.weight.clone());

@@ -1,14 +1,18 @@
 //! Why a weight file is refused.
 
+use picodet_format::pickle::PickleError;
+use picodet_format::protobuf::ProtobufError;
+
 /// Why a weight file is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReadError {
     /// The file ends too early.
-    #[error("the file ends at byte {at} in the middle of {what}; it is truncated")]
+    #[error("the file ends at byte {at} inside {what}; it is truncated")]
     Truncated {
-        /// Where.
+        /// Length of the file.
         at: usize,
-        /// What was being read.
+        /// The element that was being read.
         what: &'static str,
     },
     /// The bytes are not of this format.
@@ -19,7 +23,13 @@ pub enum ReadError {
         /// What is wrong and where.
         problem: String,
     },
-    /// A tensor is not what it says.
+    /// A `.pdparams` file is not a supported pickle.
+    #[error("not a .pdparams file: {0}")]
+    Pickle(#[from] PickleError),
+    /// An ONNX file is not a well-formed protocol buffer.
+    #[error("not an ONNX file: {0}")]
+    Protobuf(#[from] ProtobufError),
+    /// A tensor is damaged or of an unsupported kind.
     #[error("tensor `{name}`: {problem}")]
     Tensor {
         /// The tensor.
@@ -27,7 +37,7 @@ pub enum ReadError {
         /// What is wrong.
         problem: String,
     },
-    /// The metadata is missing or broken.
+    /// The metadata is missing or damaged.
     #[error("metadata `{key}`: {problem}")]
     Metadata {
         /// The key.

@@ -1,4 +1,4 @@
-//! An exported network: operations by the names of its format, convolutions with their numbers.
+//! An exported network: operations named as in its format, convolutions with their weights.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +11,7 @@ pub struct ForeignConvolution {
     pub weight: Tensor,
     /// `[out]`.
     pub bias: Option<Tensor>,
-    /// Step of the window along both axes.
+    /// Stride along both axes.
     pub stride: usize,
     /// Number of groups.
     pub groups: usize,
@@ -22,13 +22,13 @@ pub struct ForeignConvolution {
 pub struct ForeignNode {
     /// Its name in the file.
     pub name: String,
-    /// Its kind in the file's words, as in `HardSwish`.
+    /// Its operator type in the file, as in `HardSwish`.
     pub kind: String,
     /// Names of the values that it reads.
     pub inputs: Vec<String>,
-    /// Names of the values that it makes.
+    /// Names of the values that it computes.
     pub outputs: Vec<String>,
-    /// What it holds if it is a convolution.
+    /// The weights, if it is a convolution.
     pub convolution: Option<ForeignConvolution>,
 }
 
@@ -37,13 +37,13 @@ pub struct ForeignNode {
 pub struct ForeignNetwork {
     /// The operations.
     pub nodes: Vec<ForeignNode>,
-    /// What the file says beside them.
+    /// Key-value metadata of the file.
     pub metadata: BTreeMap<String, String>,
 }
 
 impl ForeignNetwork {
-    /// For each value, the node that makes it.
-    pub(crate) fn makers(&self) -> HashMap<&str, usize> {
+    /// For each value, the node that computes it.
+    pub(crate) fn producers(&self) -> HashMap<&str, usize> {
         let outputs = |(index, node): (usize, &'_ ForeignNode)| -> Vec<(usize, usize)> {
             (0..node.outputs.len()).map(move |output| (index, output)).collect()
         };

@@ -1,4 +1,4 @@
-//! Our own files: safetensors whose metadata says what the tensors are.
+//! Native model files: safetensors with metadata that describes the network.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,12 +9,12 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use crate::ReadError;
 
-/// The version of the metadata that this library writes and reads.
+/// Version of the metadata.
 const FORMAT: &str = "1";
-/// Before every key of ours.
+/// Prefix of every metadata key.
 const PREFIX: &str = "picodet.";
 
-/// What a model file says beside its tensors.
+/// Description of the network in a model file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metadata {
     /// Name of the network, as in `legacy_s_320`.
@@ -25,7 +25,7 @@ pub struct Metadata {
     pub category_ids: Vec<u32>,
     /// Height and width of the network input in pixels.
     pub input_size: (usize, usize),
-    /// Mean of each channel (R, G, B), of values from 0 to 1.
+    /// Mean of each channel (R, G, B), for pixel values from 0 to 1.
     pub mean: [f32; 3],
     /// Standard deviation of each channel.
     pub std: [f32; 3],
@@ -39,50 +39,52 @@ pub struct Metadata {
     pub origin: String,
     /// The licence of the weights.
     pub licence: String,
-    /// Whatever else the file says, by its own keys.
+    /// Other metadata of the file, with its own keys.
     pub extra: BTreeMap<String, String>,
 }
 
-/// A model file in memory.
+/// The contents of a native model file.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Model {
-    /// The tensors by our names.
+pub struct ModelFile {
+    /// The tensors by parameter name.
     pub weights: Weights,
-    /// What they are.
+    /// Description of the network.
     pub metadata: Metadata,
 }
 
-/// How tensors are stored.
+/// Element type of stored tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Storage {
     /// 32-bit floats.
     F32,
-    /// 16-bit floats, where all values of the tensor fit their range; 32-bit elsewhere.
+    /// 16-bit floats for tensors whose values all fit their range, 32-bit floats for the others.
     F16,
 }
 
 /// Reads a native file.
 ///
 /// # Errors
-/// When the bytes are not safetensors, a tensor has no numbers that are read, or metadata is missing.
-pub fn read(bytes: &[u8]) -> Result<Model, ReadError> {
+/// [`ReadError`] when the bytes are not safetensors, a tensor has an unsupported element type, or metadata is missing.
+pub fn read(bytes: &[u8]) -> Result<ModelFile, ReadError> {
     let (weights, mut entries) = read_tensors(bytes)?;
     let metadata = Metadata::from_entries(&mut entries)?;
-    Ok(Model { weights, metadata })
+    Ok(ModelFile { weights, metadata })
 }
 
-/// Writes a native file; the same model always gives the same bytes.
+/// Returns the bytes of a native file; equal models give equal bytes.
 ///
 /// # Panics
-/// When a tensor's shape does not fit its values, which [`Tensor::new`] rules out.
-pub fn write(model: &Model, storage: Storage) -> Vec<u8> {
+/// When the shape of a tensor does not match its number of values, which [`Tensor::new`] rules out.
+#[must_use]
+pub fn write(model: &ModelFile, storage: Storage) -> Vec<u8> {
     write_stored(&model.weights, &model.metadata.to_entries(), storage)
 }
 
-/// Reads the tensors of any safetensors file, widened to `f32`, and its metadata.
+/// Reads the tensors of any safetensors file, converted to `f32`, and its metadata.
 ///
 /// # Errors
-/// When the bytes are not safetensors or a tensor has a type that is not a number of at most 64 bits.
+/// [`ReadError`] when the bytes are not safetensors or a tensor has an unsupported element type.
 pub fn read_tensors(bytes: &[u8]) -> Result<(Weights, BTreeMap<String, String>), ReadError> {
     let wrong = |error: safetensors::SafeTensorError| ReadError::Format {
         format: "a safetensors file",
@@ -92,7 +94,7 @@ pub fn read_tensors(bytes: &[u8]) -> Result<(Weights, BTreeMap<String, String>),
     let file = SafeTensors::deserialize(bytes).map_err(wrong)?;
     let mut entries: BTreeMap<String, String> =
         header.metadata().clone().unwrap_or_default().into_iter().collect();
-    // Ours come packed; a broken pack stays as it is, for whoever asks for its contents to complain.
+    // Native files pack all entries into one; a damaged one is kept and refused by `Metadata::from_entries`.
     let packed = entries.get(ALL).map(|all| serde_json::from_str::<BTreeMap<String, String>>(all));
     if let Some(Ok(ours)) = packed {
         entries.remove(ALL);
@@ -102,7 +104,7 @@ pub fn read_tensors(bytes: &[u8]) -> Result<(Weights, BTreeMap<String, String>),
     for (name, view) in file.iter() {
         let data = widen(&view).ok_or_else(|| ReadError::Tensor {
             name: name.to_owned(),
-            problem: format!("type {:?}", view.dtype()),
+            problem: format!("element type {:?} is not supported", view.dtype()),
         })?;
         let tensor = Tensor::new(view.shape().to_vec(), data)
             .map_err(|problem| ReadError::Tensor { name: name.to_owned(), problem })?;
@@ -111,10 +113,11 @@ pub fn read_tensors(bytes: &[u8]) -> Result<(Weights, BTreeMap<String, String>),
     Ok((weights, entries))
 }
 
-/// Writes tensors as 32-bit floats with metadata.
+/// Returns the bytes of a safetensors file of 32-bit floats with metadata.
 ///
 /// # Panics
 /// As [`write`].
+#[must_use]
 pub fn write_tensors(weights: &Weights, entries: &BTreeMap<String, String>) -> Vec<u8> {
     write_stored(weights, entries, Storage::F32)
 }
@@ -123,7 +126,7 @@ fn widen(view: &TensorView<'_>) -> Option<Vec<f32>> {
     fn each<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
         bytes.as_chunks::<N>().0.iter().map(|chunk| value(*chunk)).collect()
     }
-    // Whole slices are widened by vector instructions.
+    // Whole slices are converted with vector instructions.
     fn halves<H: Copy>(
         bytes: &[u8],
         value: impl Fn([u8; 2]) -> H,
@@ -165,12 +168,12 @@ fn write_stored(weights: &Weights, entries: &BTreeMap<String, String>, storage: 
         })
         .collect();
     let views = stored.iter().map(|(name, tensor, dtype, bytes)| {
-        let view =
-            TensorView::new(*dtype, tensor.shape.clone(), bytes).expect("a tensor's shape fits its values");
+        let view = TensorView::new(*dtype, tensor.shape.clone(), bytes)
+            .expect("the shape of a tensor matches its values");
         (name.as_str(), view)
     });
-    // A hash map of metadata is written in its random order, so the header is made here with one entry, which holds
-    // all of ours in the order of their keys.
+    // safetensors writes a map of metadata in random order; one entry that holds all others sorted by key makes the
+    // bytes reproducible.
     let mut metadata = HashMap::new();
     if !entries.is_empty() {
         metadata.insert(ALL.to_owned(), serde_json::Value::from_iter(entries.clone()).to_string());
@@ -178,7 +181,7 @@ fn write_stored(weights: &Weights, entries: &BTreeMap<String, String>, storage: 
     serialize(views, (!metadata.is_empty()).then_some(metadata)).expect("tensors serialise to memory")
 }
 
-/// The one metadata entry that holds all of ours as a JSON object.
+/// The metadata entry that holds all others as a JSON object.
 const ALL: &str = "picodet";
 
 impl Metadata {
@@ -206,19 +209,22 @@ impl Metadata {
     fn from_entries(entries: &mut BTreeMap<String, String>) -> Result<Self, ReadError> {
         let broken = |key: &str, problem: String| ReadError::Metadata { key: key.to_owned(), problem };
         if entries.contains_key(ALL) {
-            return Err(broken(ALL, "is not a JSON object of texts".to_owned()));
+            return Err(broken(ALL, "is not a JSON object of strings".to_owned()));
         }
         let mut take = |key: &str| {
             let key = format!("{PREFIX}{key}");
             entries.remove(&key).ok_or_else(|| ReadError::Metadata {
-                problem: "is missing; this is not a model that picodet wrote, `picodet convert` makes one"
+                problem: "is missing, so this is not a native model file; `picodet convert` creates one"
                     .to_owned(),
                 key,
             })
         };
         let format = take("format")?;
         if format != FORMAT {
-            return Err(broken("picodet.format", format!("is {format}, but this program reads {FORMAT}")));
+            return Err(broken(
+                "picodet.format",
+                format!("is {format}; this version reads {FORMAT}, update picodet"),
+            ));
         }
         let mut parsed = |key: &str| -> Result<serde_json::Value, ReadError> {
             serde_json::from_str(&take(key)?).map_err(|error| broken(key, error.to_string()))
@@ -250,7 +256,7 @@ impl Metadata {
 mod tests {
     use super::*;
 
-    fn model() -> Model {
+    fn model() -> ModelFile {
         let mut weights = Weights::new();
         weights.insert("b".to_owned(), Tensor { shape: vec![2], data: vec![1.5, -2.0] });
         weights.insert("a".to_owned(), Tensor { shape: vec![1, 2], data: vec![0.25, 1e9] });
@@ -268,25 +274,25 @@ mod tests {
             licence: "Apache-2.0".to_owned(),
             extra: BTreeMap::from([("note".to_owned(), "kept".to_owned())]),
         };
-        Model { weights, metadata }
+        ModelFile { weights, metadata }
     }
 
     #[test]
-    fn a_model_survives_the_file_and_the_bytes_are_stable() {
+    fn a_model_round_trips_and_its_bytes_are_stable() {
         let bytes = write(&model(), Storage::F32);
         assert_eq!(read(&bytes).as_ref(), Ok(&model()));
         assert_eq!(bytes, write(&model(), Storage::F32));
     }
 
     #[test]
-    fn f16_keeps_what_does_not_fit() {
+    fn f16_storage_keeps_tensors_outside_its_range() {
         let bytes = write(&model(), Storage::F16);
         assert!(bytes.len() < write(&model(), Storage::F32).len());
         assert_eq!(read(&bytes).as_ref(), Ok(&model()));
     }
 
     #[test]
-    fn a_file_without_our_metadata_says_what_to_do() {
+    fn the_error_for_missing_metadata_has_a_remedy() {
         let bytes = write_tensors(&model().weights, &BTreeMap::new());
         let error = read(&bytes).unwrap_err().to_string();
         assert!(error.contains("picodet convert"), "{error}");

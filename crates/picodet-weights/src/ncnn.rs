@@ -1,4 +1,4 @@
-//! ncnn: a `.param` text that lists layers and a `.bin` of their weights in the same order.
+//! ncnn: a `.param` text that lists the layers and a `.bin` with their weights in the same order.
 
 use picodet_graph::Tensor;
 
@@ -7,28 +7,28 @@ use half::f16;
 use crate::{ForeignConvolution, ForeignNetwork, ForeignNode, ReadError};
 
 const MAGIC: &str = "7767517";
-/// More layers, and more values in one convolution, than any network of ours has.
-const MOST_LAYERS: usize = 100_000;
-const MOST_VALUES: usize = 100_000_000;
-/// Marks a weight of 16-bit floats.
+/// Largest number of layers, and of values in one convolution.
+const MAX_LAYERS: usize = 100_000;
+const MAX_VALUES: usize = 100_000_000;
+/// Flag before a weight of 16-bit floats.
 const HALF_FLAG: u32 = 0x0130_6B47;
 
 fn wrong(line: usize, problem: impl std::fmt::Display) -> ReadError {
-    ReadError::Format { format: "an ncnn .param file", problem: format!("{problem} in line {line}") }
+    ReadError::Format { format: "an ncnn .param file", problem: format!("line {line}: {problem}") }
 }
 
 /// Reads a network from the bytes of its `.param` and its `.bin`.
 ///
 /// # Errors
-/// When the text is not such a list, a layer with weights is of a kind that PicoDets do not have, or the weights do not
-/// fill the layers exactly.
+/// [`ReadError`] when the text is not a list of layers, a layer with weights is of an unsupported kind, or the `.bin` does
+/// not hold exactly the weights of the layers.
 pub fn read(param: &[u8], bin: &[u8]) -> Result<ForeignNetwork, ReadError> {
     let text = std::str::from_utf8(param)
-        .map_err(|error| wrong(1, format!("bytes that are not text at byte {}", error.valid_up_to())))?;
+        .map_err(|error| wrong(1, format!("byte {} is not UTF-8 text", error.valid_up_to())))?;
     let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
     match lines.next() {
         Some((_, line)) if line.trim() == MAGIC => {}
-        _ => return Err(wrong(1, format!("no `{MAGIC}`"))),
+        _ => return Err(wrong(1, format!("`{MAGIC}` expected"))),
     }
     let (line, counts) =
         lines.next().ok_or(ReadError::Truncated { at: param.len(), what: "the layer count" })?;
@@ -36,13 +36,13 @@ pub fn read(param: &[u8], bin: &[u8]) -> Result<ForeignNetwork, ReadError> {
         .split_whitespace()
         .next()
         .and_then(|count| count.parse().ok())
-        .filter(|&count| count <= MOST_LAYERS)
-        .ok_or_else(|| wrong(line, "no sensible layer count"))?;
+        .filter(|&count| count <= MAX_LAYERS)
+        .ok_or_else(|| wrong(line, format!("a layer count up to {MAX_LAYERS} expected")))?;
     let mut weights = Reader { bytes: bin, at: 0 };
     let mut network = ForeignNetwork::default();
     for (line, text) in lines.filter(|(_, text)| !text.trim().is_empty()) {
         if network.nodes.len() == layers {
-            return Err(wrong(line, format!("more than the {layers} layers that the file announces")));
+            return Err(wrong(line, format!("more layers than the {layers} of the header")));
         }
         network.nodes.push(layer(line, text, &mut weights)?);
     }
@@ -50,8 +50,7 @@ pub fn read(param: &[u8], bin: &[u8]) -> Result<ForeignNetwork, ReadError> {
         return Err(ReadError::Truncated { at: param.len(), what: "the list of layers" });
     }
     if weights.at != bin.len() {
-        let problem =
-            format!("{} bytes are left over after the last layer's weights", bin.len() - weights.at);
+        let problem = format!("{} bytes follow the weights of the last layer", bin.len() - weights.at);
         return Err(ReadError::Format { format: "the .bin of this .param file", problem });
     }
     Ok(network)
@@ -59,14 +58,20 @@ pub fn read(param: &[u8], bin: &[u8]) -> Result<ForeignNetwork, ReadError> {
 
 fn layer(line: usize, text: &str, weights: &mut Reader<'_>) -> Result<ForeignNode, ReadError> {
     let mut words = text.split_whitespace();
-    let mut word = || words.next().ok_or_else(|| wrong(line, "too few words"));
-    let (kind, name) = (word()?.to_owned(), word()?.to_owned());
-    let mut count =
-        || -> Result<usize, ReadError> { word()?.parse().map_err(|_| wrong(line, "no count of values")) };
+    let mut field = || words.next().ok_or_else(|| wrong(line, "too few fields"));
+    let (kind, name) = (field()?.to_owned(), field()?.to_owned());
+    let mut count = || -> Result<usize, ReadError> {
+        field()?.parse().map_err(|_| wrong(line, "a number of inputs or outputs expected"))
+    };
     let (inputs, outputs) = (count()?, count()?);
     let mut names = |count: usize| -> Result<Vec<String>, ReadError> {
         (0..count)
-            .map(|_| words.next().map(ToOwned::to_owned).ok_or_else(|| wrong(line, "too few values")))
+            .map(|_| {
+                words
+                    .next()
+                    .map(ToOwned::to_owned)
+                    .ok_or_else(|| wrong(line, "too few input or output names"))
+            })
             .collect()
     };
     let (inputs, outputs) = (names(inputs)?, names(outputs)?);
@@ -76,7 +81,7 @@ fn layer(line: usize, text: &str, weights: &mut Reader<'_>) -> Result<ForeignNod
         "BatchNorm" | "InnerProduct" | "Deconvolution" | "Scale" | "PReLU" | "MemoryData" | "Embed" => {
             return Err(wrong(
                 line,
-                format!("a layer of kind {kind}, whose weights a PicoDet export does not have,"),
+                format!("layers of type {kind} are not supported; PicoDet exports have none"),
             ));
         }
         _ => None,
@@ -91,7 +96,9 @@ fn convolution(
     weights: &mut Reader<'_>,
 ) -> Result<ForeignConvolution, ReadError> {
     let option = |key: &str, default: usize| match options.iter().find(|option| option.0 == key) {
-        Some((_, value)) => value.parse().map_err(|_| wrong(line, format!("option {key}={value}"))),
+        Some((_, value)) => {
+            value.parse().map_err(|_| wrong(line, format!("option {key}={value} is not a number")))
+        }
         None => Ok(default),
     };
     let (out, kernel, bias, values) = (option("0", 0)?, option("1", 0)?, option("5", 0)?, option("6", 0)?);
@@ -99,19 +106,22 @@ fn convolution(
     let square = option("11", kernel)? == kernel && option("13", stride)? == stride;
     let padded = option("4", 0)? == kernel.saturating_sub(1) / 2;
     if !square || !padded || dilation != 1 || option("9", 0)? != 0 || option("8", 0)? != 0 {
-        return Err(wrong(line, "a convolution that is not square, centred, in f32 and without activation"));
+        return Err(wrong(
+            line,
+            "only square, centred, undilated convolutions without int8 or fused activation are supported",
+        ));
     }
     let rows = out.checked_mul(kernel).and_then(|rows| rows.checked_mul(kernel)).unwrap_or(0);
     if rows == 0
         || values == 0
-        || values > MOST_VALUES
+        || values > MAX_VALUES
         || values % rows != 0
         || groups == 0
-        || out > MOST_VALUES
+        || out > MAX_VALUES
     {
         return Err(wrong(
             line,
-            format!("a convolution of {values} values for {out} channels of {kernel}x{kernel}"),
+            format!("a convolution with {values} values for {out} channels of {kernel}x{kernel}"),
         ));
     }
     let shape = vec![out, values / rows, kernel, kernel];
@@ -132,7 +142,7 @@ impl<'a> Reader<'a> {
         let end = self.at.checked_add(count).filter(|&end| end <= self.bytes.len());
         let end = end.ok_or_else(|| ReadError::Tensor {
             name: name.to_owned(),
-            problem: format!("the .bin ends at byte {} where {count} more are needed", self.bytes.len()),
+            problem: format!("the .bin ends at byte {}, {count} more bytes are needed", self.bytes.len()),
         })?;
         let slice = &self.bytes[self.at..end];
         self.at = end;
@@ -144,7 +154,7 @@ impl<'a> Reader<'a> {
         Ok(bytes.as_chunks::<4>().0.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect())
     }
 
-    /// Values behind a flag that says how they are stored.
+    /// Values after a flag that gives their element type.
     fn flagged(&mut self, count: usize, name: &str) -> Result<Vec<f32>, ReadError> {
         let flag = self.take(4, name)?.first_chunk().map_or(0, |chunk| u32::from_le_bytes(*chunk));
         match flag {
@@ -156,7 +166,9 @@ impl<'a> Reader<'a> {
             }
             flag => Err(ReadError::Tensor {
                 name: name.to_owned(),
-                problem: format!("is stored in the way {flag:#010x}; only 32-bit and 16-bit floats are read"),
+                problem: format!(
+                    "storage flag {flag:#010x} is not supported; export with 32-bit or 16-bit floats"
+                ),
             }),
         }
     }

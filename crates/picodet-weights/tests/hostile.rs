@@ -1,7 +1,7 @@
 //! Truncated, flipped and made-up bytes of every format: an error or a value, never a panic, never much memory.
 
 use picodet_graph::{Tensor, Weights};
-use picodet_weights::{Metadata, Model, Storage, ncnn, onnx, pdparams, read, read_tensors, write};
+use picodet_weights::{Metadata, ModelFile, Storage, ncnn, onnx, pdparams, read, read_tensors, write};
 use proptest::prelude::*;
 
 /// A small native file.
@@ -10,7 +10,7 @@ fn native() -> Vec<u8> {
     weights.insert("a.weight".to_owned(), Tensor::full(&[2, 3], 0.5));
     weights.insert("b.bias".to_owned(), Tensor::full(&[4], -1.0));
     let metadata = Metadata { classes: vec!["x".into()], category_ids: vec![1], ..Metadata::default() };
-    write(&Model { weights, metadata }, Storage::F32)
+    write(&ModelFile { weights, metadata }, Storage::F32)
 }
 
 /// A pickle of one 1×2 array, as protocol 2 writes it.

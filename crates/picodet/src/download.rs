@@ -103,7 +103,7 @@ pub fn fetch(
     let recorded = std::fs::read_to_string(&record).ok().map(|text| text.trim().to_owned());
     let found = check(&path, options.sha256.as_deref().or(recorded.as_deref()), url)?;
     if recorded.is_none() {
-        picodet_weights::write_atomically(&record, format!("{found}\n").as_bytes()).map_err(write)?;
+        picodet_format::write_atomically(&record, format!("{found}\n").as_bytes()).map_err(write)?;
     }
     Ok(path)
 }

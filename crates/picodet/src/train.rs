@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use picodet_data::Dataset;
 use picodet_detect::{Model, Options};
 use picodet_eval::{Evaluator, Parameters};
+use picodet_format::write_atomically;
 use picodet_graph::Graph;
 use picodet_train::group::{Alone, Group};
 use picodet_train::loader::{Batches, data_digest};
@@ -16,7 +17,6 @@ use picodet_train::sampler::Sampler;
 use picodet_train::state::{CheckpointError, Progress, State};
 use picodet_train::transfer::{Transfer, TransferError, initial_weights, transfer};
 use picodet_train::{CpuNetwork, Experiment, ExperimentError};
-use picodet_weights::write_atomically;
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::{Truth, detect_together};

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use picodet::data::{CheckOptions, check, fix, render_html, render_json, render_text};
-use picodet::weights::write_atomically;
+use picodet_format::write_atomically;
 
 use crate::args::{Check, ReportFormat};
 use crate::output::{complain, say};

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use picodet::Storage;
 use picodet::convert::{ConvertOptions, convert};
-use picodet::weights::write_atomically;
 use picodet::zoo::variant;
+use picodet_format::write_atomically;
 
 use crate::args::Convert;
 use crate::output::complain;

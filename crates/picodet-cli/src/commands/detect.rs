@@ -7,8 +7,8 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, bail};
 use picodet::results::{self, ImageResult};
-use picodet::weights::write_atomically;
 use picodet::{Detector, Image, Nms, Options};
+use picodet_format::write_atomically;
 
 use crate::args::{Detect, Format};
 use crate::output::{complain, one_line, say};

@@ -11,8 +11,8 @@ use picodet::eval::{
     Report, class_table, error_table, read_results, render_html, summary_table, write_results,
 };
 use picodet::evaluate::{Truth, detect_dataset};
-use picodet::weights::write_atomically;
 use picodet::{Nms, Options};
+use picodet_format::write_atomically;
 use serde_json::json;
 
 use crate::args::{Eval, ModelArguments, ReportFormat};

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use picodet::Model;
 use picodet::export::{Batch, ExportOptions, HeadOutput, to_onnx};
-use picodet::weights::write_atomically;
+use picodet_format::write_atomically;
 
 use crate::args::{Export, ExportFormat, ExportHead};
 use crate::model;

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use picodet::forward::forward;
-use picodet::weights::{read_tensors, write_atomically, write_tensors};
+use picodet::weights::{read_tensors, write_tensors};
+use picodet_format::write_atomically;
 
 use crate::args::{Dtype, Forward, ModelArguments};
 use crate::model;
