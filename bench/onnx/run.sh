@@ -6,5 +6,5 @@ environment="${PICODET_BENCH_ENV:-target/bench-env}"
 [ -d "$environment" ] || python3 -m venv "$environment"
 "$environment/bin/pip" install --quiet onnx onnxruntime numpy safetensors
 cargo build --release --quiet --package picodet-cli
-if [ $# -eq 0 ]; then set -- models/layout_cdla.safetensors; fi
+if [ $# -eq 0 ]; then set -- crates/picodet/models/layout_cdla.safetensors; fi
 "$environment/bin/python" bench/onnx/check.py target/release/picodet "$@"

@@ -18,7 +18,7 @@ cargo build --release --quiet --package picodet-cli
 made="$(mktemp -d)"
 trap 'rm -rf "$made"' EXIT
 rustc -O --edition 2024 -o "$made/handoff" bench/peers/handoff.rs
-[ $# -gt 0 ] && [ "$1" != -- ] || set -- models/layout_cdla.safetensors "$@"
+[ $# -gt 0 ] && [ "$1" != -- ] || set -- crates/picodet/models/layout_cdla.safetensors "$@"
 arguments=()
 for argument in "$@"; do
     if [ "$argument" != -- ] && [ ! -e "$argument" ]; then

@@ -5,7 +5,7 @@ use picodet_detect::{Detector, Model, Nms, Options};
 use picodet_engine::{Fast, Isa};
 use picodet_image::{Limits, decode};
 
-static MODEL: &[u8] = include_bytes!("../../../models/layout_cdla.safetensors");
+static MODEL: &[u8] = include_bytes!("../../picodet/models/layout_cdla.safetensors");
 static PAGE: &[u8] = include_bytes!("../../../examples/page.png");
 
 /// Class, score and box of each region, as an x86-64 processor with AVX-512 finds them.

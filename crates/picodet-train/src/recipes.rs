@@ -1,4 +1,4 @@
-//! The published experiments, and the rows of the ablation: the files of `configs/`.
+//! The published experiments, and the rows of the ablation: the files of `recipes/`.
 
 use crate::{Experiment, ExperimentError};
 
@@ -7,7 +7,7 @@ type Recipe = (&'static str, &'static str);
 
 macro_rules! recipe {
     ($name:literal) => {
-        ($name, include_str!(concat!("../../../configs/", $name, ".toml")))
+        ($name, include_str!(concat!("../recipes/", $name, ".toml")))
     };
 }
 
@@ -88,7 +88,7 @@ mod tests {
                 }
             }
             if !text.lines().next().unwrap_or_default().contains("published")
-                || !text.contains(&format!("train configs/{name}.toml"))
+                || !text.contains(&format!("train {name} --data"))
             {
                 problems.push(format!("{name}: its first two lines are not what it reaches and the command"));
             }
@@ -102,7 +102,7 @@ mod tests {
         let networks = picodet_zoo::variants().iter().map(|variant| variant.name);
         let missing: Vec<&str> = networks.filter(|name| !known.contains(name)).collect();
         assert!(missing.is_empty(), "without a recipe: {missing:?}");
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/recipes");
         let files = std::fs::read_dir(folder).expect("the folder of recipes").flatten();
         let files: BTreeSet<String> =
             files.map(|file| file.file_name().to_string_lossy().replace(".toml", "")).collect();

@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_checkpoint_reads_back_to_the_bit_and_broken_ones_are_refused() {
-        let text = include_str!("../../../configs/legacy_s_320.toml");
+        let text = include_str!("../recipes/legacy_s_320.toml");
         let experiment = Experiment::from_toml(text).expect("a sound experiment");
         let graph = experiment.variant().expect("a variant").architecture.graph(2);
         let weights = initial_weights(&graph, 3);

@@ -6,7 +6,7 @@ use picodet_detect::{Error, Model};
 pub const DEFAULT_MODEL: &str = "layout_cdla";
 
 /// Document layout: 10 classes of regions on a page (its origin is in NOTICE).
-static BYTES: &[u8] = include_bytes!("../../../models/layout_cdla.safetensors");
+static BYTES: &[u8] = include_bytes!("../models/layout_cdla.safetensors");
 
 /// The embedded document-layout model.
 ///
