@@ -1,1 +1,3 @@
 //! Kernels of inference and training: matrix products, depthwise convolutions, elementwise operations, pooling.
+
+pub mod focal;
