@@ -1,8 +1,8 @@
 //! Where in the arena each map of a step lives, for one size of image.
 
 use picodet_graph::{Graph, Op, ResizeFactor};
+use picodet_kernel::training::LINE;
 
-use crate::arena::Arena;
 use crate::error::GradientError;
 use crate::program::{Kind, Program};
 
@@ -127,7 +127,7 @@ fn pack(items: &mut [Item]) -> Option<usize> {
     let mut end = 0;
     for index in order {
         let (from, to) = (items[index].from, items[index].to);
-        let len = items[index].len.next_multiple_of(Arena::LINE);
+        let len = items[index].len.next_multiple_of(LINE);
         let mut at = 0usize;
         // `placed` is sorted by address.
         for other in placed.iter().map(|&other| &items[other]) {
@@ -137,7 +137,7 @@ fn pack(items: &mut [Item]) -> Option<usize> {
             if at.checked_add(len)? <= other.at {
                 break;
             }
-            at = at.max(other.at + other.len.next_multiple_of(Arena::LINE));
+            at = at.max(other.at + other.len.next_multiple_of(LINE));
         }
         items[index].at = at;
         end = end.max(at.checked_add(len)?);

@@ -27,19 +27,18 @@
 //! # Ok::<(), picodet_gradient::GradientError>(())
 //! ```
 
-mod arena;
+#![forbid(unsafe_code)]
+
 mod backward;
 mod context;
 mod error;
 mod forward;
-mod kernel;
+mod gradients;
 mod layout;
-mod parameter_sums;
 mod parameters;
 mod program;
 mod share;
 mod tape;
-mod team;
 
 pub use error::GradientError;
 pub use share::GroupSum;

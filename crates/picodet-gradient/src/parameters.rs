@@ -1,6 +1,7 @@
 //! The parameters and their gradients in the order that the kernels read them in.
 
 use picodet_graph::{Convolution, Graph, Op, Tensor, Weights};
+pub(crate) use picodet_kernel::training::depthwise::is_supported as is_depthwise;
 
 /// The order of a parameter's numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,12 +37,6 @@ impl Order {
             }
         }
     }
-}
-
-/// Whether the kernels of [`crate::kernel::depthwise`] take a convolution.
-pub(crate) fn is_depthwise(op: &Convolution, in_channels: usize) -> bool {
-    let whole = op.groups == in_channels && op.out_channels == in_channels && op.groups > 1;
-    whole && matches!(op.kernel, 3 | 5) && matches!(op.stride, 1 | 2)
 }
 
 /// Whether a convolution is a product with the map as it is.

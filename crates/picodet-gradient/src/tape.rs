@@ -1,24 +1,23 @@
 //! The tape: what the outside sees.
-#![allow(unsafe_code)]
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use picodet_graph::{Graph, Weights};
+use picodet_kernel::training::{
+    Arena, Executor, Region, Scratch, ThreadPool, from_channels_first, to_channels_first,
+};
+use picodet_simd::Isa;
 
-use crate::arena::Arena;
-use crate::backward::{self, State, Written};
+use crate::backward;
 use crate::context::Context;
 use crate::error::GradientError;
-use crate::forward::{self, Scratch, Statistics};
-use crate::kernel::Map;
-use crate::kernel::lanes::Isa;
-use crate::kernel::transpose::{from_channels_first, to_channels_first};
+use crate::forward::{self, Statistics};
+use crate::gradients::{State, Written};
 use crate::layout::Layout;
 use crate::parameters::Parameters;
 use crate::program::{Kind, Program, Step};
 use crate::share::{GroupSum, Share};
-use crate::team::Team;
 
 /// Time spent in one step of the last forward and backward.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,14 +54,12 @@ impl Stage {
 pub struct Tape {
     graph: Graph,
     program: Program,
-    team: Team,
-    isa: Isa,
+    executor: Executor,
     parameters: Parameters,
     layouts: HashMap<[usize; 3], Layout>,
     arena: Arena,
     statistics: Vec<Statistics>,
     scratch: Scratch,
-    zeros: Vec<f32>,
     seed: u64,
     share: Option<Share>,
     stage: Stage,
@@ -81,7 +78,7 @@ impl Tape {
     /// # Errors
     /// [`GradientError::Graph`].
     pub fn new(graph: &Graph, threads: usize) -> Result<Self, GradientError> {
-        Self::with_isa(graph, threads, Isa::available()[0])
+        Self::with_isa(graph, threads, Isa::best())
     }
 
     fn with_isa(graph: &Graph, threads: usize, isa: Isa) -> Result<Self, GradientError> {
@@ -90,14 +87,12 @@ impl Tape {
         let mut tape = Self {
             graph: graph.clone(),
             program: Program::new(graph, &learns),
-            team: Team::new(threads),
-            isa,
+            executor: Executor { pool: ThreadPool::new(threads), isa },
             parameters: Parameters::new(graph),
             layouts: HashMap::new(),
             arena: Arena::default(),
             statistics: Vec::new(),
             scratch: Scratch::default(),
-            zeros: Vec::new(),
             seed: 0,
             share: None,
             stage: Stage::Empty,
@@ -115,8 +110,6 @@ impl Tape {
         let time = |step: &Step| StepTime { kind: step.kind.name(), ..StepTime::default() };
         self.times = self.program.steps.iter().map(time).collect();
         self.statistics = vec![Statistics::default(); self.program.steps.len()];
-        let widest = self.program.buffers.iter().map(|buffer| buffer.shape.channels).max();
-        self.zeros = vec![0.0; widest.unwrap_or(0)];
     }
 
     /// Parameters whose gradients are not made, in place of those of the last call; below the lowest parameter that
@@ -177,24 +170,22 @@ impl Tape {
         self.arena.reserve(self.layouts[&size].len).ok_or(GradientError::Memory(shape))?;
         self.parameters.read(weights);
         self.seed = self.seed.wrapping_add(1);
-        let Self { program, parameters, statistics, scratch, times, .. } = self;
+        let Self { program, parameters, arena, statistics, scratch, times, .. } = self;
         let ctx = Context {
             program,
             layout: &self.layouts[&size],
-            arena: self.arena.data(),
-            team: &self.team,
-            isa: self.isa,
-            zeros: &self.zeros,
+            executor: &self.executor,
             seed: self.seed,
             share: self.share.as_ref(),
         };
-        self.team.enter(|| {
+        self.executor.pool.install(|| {
             for (index, step) in ctx.program.steps.iter().enumerate() {
                 let start = Instant::now();
                 if step.kind == Kind::Import {
-                    import(&ctx, ctx.value(step.output), image);
+                    let ([], [map]) = arena.claim([], [ctx.value(step.output)]);
+                    from_channels_first(ctx.executor, image, map, false);
                 }
-                forward::run(&ctx, index, step, parameters, &mut statistics[index], scratch);
+                forward::run(&ctx, arena, index, step, parameters, &mut statistics[index], scratch);
                 times[index].forward = start.elapsed();
             }
         });
@@ -207,18 +198,16 @@ impl Tape {
         let size = self.stage.size()?;
         let place = self.program.outputs.iter().find(|output| output.0 == name)?.1;
         let layout = self.layouts.get(&size)?;
-        let map = Map {
-            data: self.arena.data().at(layout.values[place.buffer] + place.first),
+        let region = Region {
+            offset: layout.values[place.buffer] + place.first,
             stride: self.program.buffers[place.buffer].shape.channels,
             channels: place.channels,
             size: layout.sizes[place.buffer],
         };
-        let [n, h, w] = map.size;
+        let [n, h, w] = region.size;
         let mut data = vec![0.0; n * place.channels * h * w];
-        for (image, data) in data.chunks_mut(place.channels * h * w).enumerate() {
-            // SAFETY: the layout keeps named outputs until the next forward.
-            unsafe { to_channels_first(&map, image, data) }
-        }
+        let ([map], []) = self.arena.claim([region], []);
+        to_channels_first(map, &mut data);
         Some(([n, place.channels, h, w], data))
     }
 
@@ -242,30 +231,22 @@ impl Tape {
             }
         }
         self.parameters.clear();
-        let Self { program, parameters, statistics, scratch, times, .. } = self;
+        let Self { program, parameters, arena, statistics, scratch, times, .. } = self;
         let ctx = Context {
             program,
             layout,
-            arena: self.arena.data(),
-            team: &self.team,
-            isa: self.isa,
-            zeros: &self.zeros,
+            executor: &self.executor,
             seed: self.seed,
             share: self.share.as_ref(),
         };
-        let mut state = State { written: Written::new(ctx.program), parameters, scratch };
-        self.team.enter(|| {
+        let mut state = State { written: Written::new(ctx.program), arena, parameters, scratch };
+        self.executor.pool.install(|| {
             for (name, values) in gradients {
                 let output = ctx.program.outputs.iter().find(|output| &output.0 == name);
                 let Some((_, place, true)) = output else { continue };
-                let accumulate = state.written.claim(&ctx, *place);
-                let map = ctx.gradient(*place);
-                let image_len = map.plane() * map.channels;
-                ctx.team.each(map.size[0], |image| {
-                    let values = &values[image * image_len..][..image_len];
-                    // SAFETY: the layout has room for gradients of needed outputs; an image belongs to one task.
-                    unsafe { from_channels_first(&map, image, values, accumulate) }
-                });
+                let accumulate = state.written.claim(&ctx, state.arena, *place);
+                let ([], [map]) = state.arena.claim([], [ctx.gradient(*place)]);
+                from_channels_first(ctx.executor, values, map, accumulate);
             }
             for (index, step) in ctx.program.steps.iter().enumerate().rev() {
                 let start = Instant::now();
@@ -304,15 +285,6 @@ impl Tape {
     pub fn memory(&self, [n, _, h, w]: [usize; 4]) -> Result<usize, GradientError> {
         Ok(4 * Layout::new(&self.graph, &self.program, [n, h, w])?.len)
     }
-}
-
-/// Takes the image.
-fn import(ctx: &Context<'_>, map: Map, image: &[f32]) {
-    let len = map.plane() * map.channels;
-    ctx.team.each(map.size[0], |index| {
-        // SAFETY: the layout gives every live map its own memory; an image belongs to one task.
-        unsafe { from_channels_first(&map, index, &image[index * len..][..len], false) }
-    });
 }
 
 #[cfg(test)]
@@ -366,7 +338,7 @@ mod tests {
                 |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v * v)).sum::<f64>().sqrt();
             // Deep batch norms of few cells enlarge the roundings in which the sets differ; a wrong kernel is off by
             // the whole.
-            let (expected, expected_maps) = run(Isa::Portable);
+            let (expected, expected_maps) = run(Isa::PORTABLE);
             let whole = norm(&mut expected.values().flat_map(|tensor| tensor.data.iter().copied()));
             for isa in Isa::available() {
                 let (found, maps) = run(isa);

@@ -1,0 +1,67 @@
+//! The gradients that backward accumulates, and which of them have been written.
+
+use picodet_kernel::training::{Arena, Elementwise, Region, Scratch, elementwise};
+
+use crate::context::Context;
+use crate::parameters::Parameters;
+use crate::program::{Place, Program, Step};
+
+/// What the steps of a backward change.
+pub(crate) struct State<'a> {
+    pub(crate) written: Written,
+    pub(crate) arena: &'a mut Arena,
+    pub(crate) parameters: &'a mut Parameters,
+    pub(crate) scratch: &'a mut Scratch,
+}
+
+impl State<'_> {
+    /// The gradient of an input that an earlier step needs, and whether to add to it.
+    pub(crate) fn target(&mut self, ctx: &Context<'_>, step: &Step, input: usize) -> Option<(Region, bool)> {
+        let place = step.inputs[input];
+        step.needs[input].then(|| (ctx.gradient(place), self.written.claim(ctx, self.arena, place)))
+    }
+}
+
+/// Which channels of the gradients have been written, by buffer.
+pub(crate) struct Written(Vec<Vec<bool>>);
+
+impl Written {
+    pub(crate) fn new(program: &Program) -> Self {
+        Self(program.buffers.iter().map(|buffer| vec![false; buffer.shape.channels]).collect())
+    }
+
+    /// Marks a place as written, and returns whether the writer must add to what is there.
+    pub(crate) fn claim(&mut self, ctx: &Context<'_>, arena: &mut Arena, place: Place) -> bool {
+        let accumulates = self.complete(ctx, arena, place);
+        self.channels(place).fill(true);
+        accumulates
+    }
+
+    /// Returns whether a place has any gradient; its channels without one are set to zero then.
+    pub(crate) fn complete(&mut self, ctx: &Context<'_>, arena: &mut Arena, place: Place) -> bool {
+        let channels = self.channels(place);
+        let reached = channels.contains(&true);
+        if reached {
+            clear(ctx, arena, place, channels);
+            channels.fill(true);
+        }
+        reached
+    }
+
+    fn channels(&mut self, place: Place) -> &mut [bool] {
+        &mut self.0[place.buffer][place.first..][..place.channels]
+    }
+}
+
+/// Sets the channels of a gradient that are not `written` to zero.
+fn clear(ctx: &Context<'_>, arena: &mut Arena, place: Place, written: &[bool]) {
+    let mut first = place.first;
+    for run in written.chunk_by(|a, b| a == b) {
+        if !run[0] {
+            let part = Place { first, channels: run.len(), ..place };
+            let ([], [out]) = arena.claim([], [ctx.gradient(part)]);
+            elementwise(ctx.executor, &Elementwise::Zero, out, false);
+        }
+        first += run.len();
+    }
+}
