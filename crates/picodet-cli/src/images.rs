@@ -1,4 +1,4 @@
-//! Finding and reading the images that arguments mean.
+//! Expands image arguments to files, reads images and maps them to COCO ids.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -8,12 +8,16 @@ use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use picodet::{Image, Limits};
 
-/// Endings of the files that are taken from a folder.
-const ENDINGS: [&str; 5] = ["jpg", "jpeg", "png", "webp", "bmp"];
-/// The largest file that is read.
-const LARGEST_FILE: u64 = 1 << 30;
+/// Extensions of the files that are read from a folder.
+const EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "png", "webp", "bmp"];
+/// The error of an image without COCO id.
+pub(crate) const NO_IMAGE_ID: &str =
+    "no image id; use a numeric file name, or list the file in --annotations";
 
-/// The images that an argument means.
+/// Maximum number of bytes that are read from a file.
+const MAX_FILE_SIZE: u64 = 1 << 30;
+
+/// Returns the images of a file, folder, glob pattern or `-`, in sorted order.
 pub(crate) fn expand(argument: &str) -> Result<Vec<PathBuf>> {
     let path = Path::new(argument);
     if argument == "-" || path.is_file() {
@@ -23,11 +27,11 @@ pub(crate) fn expand(argument: &str) -> Result<Vec<PathBuf>> {
         let mut found: Vec<PathBuf> = std::fs::read_dir(path)
             .with_context(|| argument.to_owned())?
             .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.is_file() && has_image_ending(path))
+            .filter(|path| path.is_file() && has_image_extension(path))
             .collect();
         found.sort_unstable();
         if found.is_empty() {
-            bail!("{argument}: no image in this folder ({})", ENDINGS.join(", "));
+            bail!("{argument}: no images in this folder (expected {})", EXTENSIONS.join(", "));
         }
         return Ok(found);
     }
@@ -35,25 +39,25 @@ pub(crate) fn expand(argument: &str) -> Result<Vec<PathBuf>> {
         let found: Vec<PathBuf> =
             glob::glob(argument).with_context(|| argument.to_owned())?.filter_map(Result::ok).collect();
         if found.is_empty() {
-            bail!("{argument}: matches no file");
+            bail!("{argument}: the pattern matches no files");
         }
         return Ok(found);
     }
     bail!("{argument}: no such file or folder")
 }
 
-fn has_image_ending(path: &Path) -> bool {
-    let ending = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    ENDINGS.contains(&ending.as_str())
+fn has_image_extension(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    EXTENSIONS.contains(&extension.as_str())
 }
 
-/// Image ids by file name, from a COCO annotation file.
+/// Returns the image ids of a COCO annotation file by file name.
 pub(crate) fn annotated_ids(path: &Path) -> Result<BTreeMap<String, u64>> {
     let text = std::fs::read(path).with_context(|| path.display().to_string())?;
     let value: serde_json::Value =
         serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
     let Some(images) = value["images"].as_array() else {
-        bail!("{}: no list `images`; a COCO annotation file is needed", path.display());
+        bail!("{}: expected a COCO annotation file, but `images` is missing", path.display());
     };
     let entry = |image: &serde_json::Value| {
         let file = Path::new(image["file_name"].as_str()?).file_name()?.to_string_lossy().into_owned();
@@ -62,7 +66,7 @@ pub(crate) fn annotated_ids(path: &Path) -> Result<BTreeMap<String, u64>> {
     Ok(images.iter().filter_map(entry).collect())
 }
 
-/// The COCO id of an image: from annotations, or from a numeric file name.
+/// Returns the COCO id of an image: from the annotations, or from a numeric file name.
 pub(crate) fn id_of(source: &Path, ids: Option<&BTreeMap<String, u64>>) -> Option<u64> {
     match ids {
         Some(ids) => ids.get(&*source.file_name()?.to_string_lossy()).copied(),
@@ -74,19 +78,19 @@ pub(crate) fn id_of(source: &Path, ids: Option<&BTreeMap<String, u64>>) -> Optio
 pub(crate) fn read(source: &Path) -> Result<Image> {
     let mut bytes = Vec::new();
     if source == Path::new("-") {
-        std::io::stdin().lock().take(LARGEST_FILE).read_to_end(&mut bytes)?;
+        std::io::stdin().lock().take(MAX_FILE_SIZE).read_to_end(&mut bytes)?;
     } else {
-        std::fs::File::open(source)?.take(LARGEST_FILE).read_to_end(&mut bytes)?;
+        std::fs::File::open(source)?.take(MAX_FILE_SIZE).read_to_end(&mut bytes)?;
     }
     Ok(picodet::image::decode(&bytes, &Limits::default())?)
 }
 
-/// A bar for many images, in a terminal only.
-pub(crate) fn progress(count: usize, what: &str) -> ProgressBar {
+/// Returns a progress bar, which is visible only in a terminal and for more than one image.
+pub(crate) fn progress(count: usize, activity: &str) -> ProgressBar {
     let target = if count > 1 { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(count as u64), target);
     let template = "{msg} {bar:30} {pos}/{len} images, {per_sec}, {eta} left";
     ProgressStyle::with_template(template).map(|style| bar.set_style(style)).ok();
-    bar.set_message(what.to_owned());
+    bar.set_message(activity.to_owned());
     bar
 }

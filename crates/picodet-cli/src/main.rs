@@ -1,8 +1,8 @@
-//! The `picodet` command: a thin reader of the functions in the crate `picodet`.
+//! The `picodet` command: parses arguments and calls the functions of the crate `picodet`.
 //!
-//! Exit codes: 0 all went well, 1 some of the work failed (each failure is named), 2 nothing could be done. `check` ends
-//! with 0 for a clean dataset, 1 for warnings, 2 for errors. `train` ends with 130 or 143 after SIGINT or SIGTERM, with 74
-//! where a file could not be written.
+//! Exit codes: 0 success, 1 some inputs failed (each is reported), 2 failure. `check` exits with 0 for a clean dataset, 1
+//! for warnings and 2 for errors; `train` with 130 or 143 after SIGINT or SIGTERM, and with 74 when a file cannot be
+//! written.
 
 mod args;
 mod commands;
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            output::complain(&format!("picodet: {}", output::one_line(&error)));
+            output::report_error(&error);
             ExitCode::from(2)
         }
     }

@@ -1,4 +1,4 @@
-//! Finding the model that an argument names.
+//! Opens the model that an argument names.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use picodet::download::{DownloadOptions, fetch};
 
 use crate::args::ModelArguments;
 
-/// The model of `--model`.
+/// Opens the embedded model, a file, or a URL through the cache.
 pub(crate) fn open(arguments: &ModelArguments) -> Result<Model> {
     let name = arguments.model.as_str();
     if name == picodet::DEFAULT_MODEL && !Path::new(name).exists() {
@@ -19,11 +19,11 @@ pub(crate) fn open(arguments: &ModelArguments) -> Result<Model> {
         let options = DownloadOptions { offline: arguments.offline, sha256: arguments.sha256.clone() };
         let bar = ProgressBar::no_length().with_message(name.to_owned());
         bar.set_style(ProgressStyle::with_template(
-            "fetching {msg} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+            "downloading {msg} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
         )?);
-        let path = fetch(name, &options, &mut |there, total| {
+        let path = fetch(name, &options, &mut |received, total| {
             total.into_iter().for_each(|total| bar.set_length(total));
-            bar.set_position(there);
+            bar.set_position(received);
         })?;
         bar.finish_and_clear();
         return read(&path);
@@ -32,11 +32,11 @@ pub(crate) fn open(arguments: &ModelArguments) -> Result<Model> {
     if !path.exists() {
         if picodet::zoo::variant(name).is_some() {
             bail!(
-                "{name} is a network, but its weights are not inside this program; give a model file, or make one \
-                 with `picodet convert SOURCE --variant {name} --output {name}.safetensors`"
+                "{name}: the weights of this network are not embedded; give a model file, or create one with \
+                 `picodet convert SOURCE --variant {name} --output {name}.safetensors`"
             );
         }
-        bail!("{name}: no such file; give a model file, an https URL, or `{}`", picodet::DEFAULT_MODEL);
+        bail!("{name}: no such file; expected a model file, an https URL, or `{}`", picodet::DEFAULT_MODEL);
     }
     read(path)
 }

@@ -1,23 +1,40 @@
-//! Where words go: results to standard output, everything else to standard error.
+//! Output streams: results go to standard output, status and errors to standard error.
 
 use std::io::Write;
+use std::path::Path;
 
-/// Writes a result.
+use anyhow::{Context, Result};
+use picodet_format::write_atomically;
+
+/// Writes a result to standard output.
 ///
 /// # Errors
-/// When nobody reads it any more.
-pub(crate) fn say(text: &str) -> std::io::Result<()> {
+/// When standard output is closed or cannot be written.
+pub(crate) fn print_result(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
 }
 
-/// Writes a remark or an error, one line; nothing can be done when that fails too.
-pub(crate) fn complain(text: &str) {
+/// Writes one line of status to standard error; a failure to write is ignored.
+pub(crate) fn status(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// An error and its causes in one line; a cause that the text before it already tells is left out.
+/// Writes an error and its causes to standard error, in one line.
+pub(crate) fn report_error(error: &anyhow::Error) {
+    status(&format!("picodet: {}", one_line(error)));
+}
+
+/// Writes a file atomically; an error names the file.
+///
+/// # Errors
+/// When the file cannot be written.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_atomically(path, bytes).with_context(|| path.display().to_string())
+}
+
+/// Joins an error and its causes in one line, without causes that the text before already contains.
 pub(crate) fn one_line(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(|cause| cause.to_string().replace('\n', " ")) {
@@ -30,7 +47,7 @@ pub(crate) fn one_line(error: &anyhow::Error) -> String {
     text
 }
 
-/// Whether a command ended because its reader (`head`, a pager) had enough.
+/// Whether a command ended because the reader of its output (`head`, a pager) closed the pipe.
 pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let io = |cause: &(dyn std::error::Error + 'static)| {
         cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind)

@@ -1,4 +1,4 @@
-//! Processes that were started together, as by `mpirun`.
+//! Process groups, as started by `mpirun`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -8,17 +8,17 @@ use std::time::Duration;
 use anyhow::{Error, Result, anyhow};
 use picodet::training::group::{Alone, Group, started_processes};
 
-use crate::output::{complain, one_line};
+use crate::output::{one_line, status};
 
-/// What goes wrong with all processes is told by the first: the others wait so long before they tell it too.
-const FIRST_SPEAKS: Duration = Duration::from_secs(1);
-/// The exit code of a panic.
+/// Delay before ranks other than 0 report an error, so that rank 0 reports an error that all ranks share.
+const REPORT_DELAY: Duration = Duration::from_secs(1);
+/// Exit code after a panic.
 const PANIC: u8 = 101;
 
-/// The group of this process: with MPI, those that were started with it.
+/// Returns the process group: all processes that were started together, or this process only.
 ///
 /// # Errors
-/// When there are others and this program was built without MPI, or MPI does not start.
+/// When there are other processes and the program was built without MPI, or when MPI does not start.
 pub(crate) fn join() -> Result<Arc<dyn Group>> {
     let started = started_processes(|name| std::env::var(name).ok()).unwrap_or(1);
     if started <= 1 {
@@ -28,16 +28,16 @@ pub(crate) fn join() -> Result<Arc<dyn Group>> {
     return Ok(Arc::new(picodet::training::group::Mpi::join(started)?));
     #[cfg(not(feature = "mpi"))]
     anyhow::bail!(
-        "{started} processes were started together, but this program was built without MPI: each would train alone and \
-         write over the others' files; build it with `--features mpi`, or start one process"
+        "{started} processes were started together, but this program was built without MPI, so that each would train \
+         separately and overwrite the files of the others; build it with `--features mpi`, or start one process"
     )
 }
 
-/// Runs `work`. Where this process is not alone: when all have done their work, its exit code; when this one fails, or
-/// panics, it says so and ends all, with the exit code that `code` has for the error.
+/// Runs `work` and returns its exit code once all ranks are done. In a group of several processes an error or panic is
+/// reported and ends all processes with the exit code that `code` gives for the error.
 ///
 /// # Errors
-/// Those of `work`, for a process alone.
+/// The errors of `work`, if there is only one process.
 pub(crate) fn together(
     group: &dyn Group,
     code: impl Fn(&Error) -> u8,
@@ -48,7 +48,7 @@ pub(crate) fn together(
     }
     let (problem, code) = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(code)) => {
-            // The first one still writes, and whoever ends with a signal's code ends the others.
+            // Rank 0 may still be writing, and a process that exits with the code of a signal ends the others.
             group.barrier();
             return Ok(code);
         }
@@ -56,12 +56,12 @@ pub(crate) fn together(
             let code = code(&error);
             (error, code)
         }
-        Err(_) => (anyhow!("a fault of the program, told above"), PANIC),
+        Err(_) => (anyhow!("internal error (see above)"), PANIC),
     };
     if !group.is_first() {
-        std::thread::sleep(FIRST_SPEAKS);
+        std::thread::sleep(REPORT_DELAY);
     }
-    complain(&format!("picodet: process {}: {}", group.rank(), one_line(&problem)));
+    status(&format!("picodet: process {}: {}", group.rank(), one_line(&problem)));
     group.abort(code);
     Ok(ExitCode::from(code))
 }

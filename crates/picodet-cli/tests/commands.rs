@@ -186,7 +186,7 @@ fn info_and_models_show_what_there_is() {
     let (code, plan, err) = run(&["info", "--plan"]);
     assert!(code == 0 && plan.contains("backbone.stem"), "{err}{plan}");
     let (code, _, err) = run(&["info", "v2_l_640", "--plan"]);
-    assert!(code == 2 && err.contains("without weights"), "{err}");
+    assert!(code == 2 && err.contains("--plan needs weights"), "{err}");
     let (_, json, _) = run(&["info", "v2_l_640", "--json"]);
     let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(value["parameters"], 5_804_500);

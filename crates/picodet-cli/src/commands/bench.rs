@@ -1,4 +1,4 @@
-//! `picodet bench`: how long each stage takes.
+//! `picodet bench`: measures the time of each stage of a detection.
 
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::args::{Bench, ReportFormat};
 use crate::model;
-use crate::output::say;
+use crate::output::print_result;
 
 pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
     let model = model::open(&command.model)?;
@@ -33,14 +33,14 @@ pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
     }
     let profile = if command.profile { Some(profile(&model, &options, runs)?) } else { None };
     let name = &model.metadata.variant;
-    say(&match command.format {
+    print_result(&match command.format {
         ReportFormat::Text => text(name, &measured) + &profile.as_ref().map(profile_text).unwrap_or_default(),
         ReportFormat::Json => as_json(name, &measured, profile.as_ref()),
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// A picture that no detector finds anything in, the same every time.
+/// Returns a JPEG file of reproducible noise, in which there is nothing to detect.
 fn noise() -> Vec<u8> {
     let (width, height) = (640, 480);
     let mut state = 1u32;
@@ -64,22 +64,26 @@ fn text(name: &str, measured: &Measured) -> String {
         let _ = writeln!(text, "processor  {processor}");
     }
     if let Some(bytes) = measured.peak_memory {
-        let _ = writeln!(text, "memory     {:.1} MB at most", bytes as f64 / 1e6);
+        let _ = writeln!(text, "memory     {:.1} MB peak", bytes as f64 / 1e6);
     }
     let instructions = Isa::best();
     let (threads, precision) = (measured.threads, measured.precision);
-    let _ = writeln!(text, "computing  {instructions}, {precision}, {threads} threads");
-    let _ = writeln!(text, "found      {} objects", measured.detections);
+    let _ = writeln!(
+        text,
+        "engine     {instructions}, {precision}, {threads} {}",
+        if threads == 1 { "thread" } else { "threads" }
+    );
+    let _ = writeln!(text, "detected   {} objects", measured.detections);
     let _ = writeln!(text, "rate       {:.1} images/s\n", measured.images_per_second);
     let _ = writeln!(text, "{:<12} {:>9} {:>9} {:>9}", "stage (ms)", "p50", "p95", "p99");
     for (stage, times) in &measured.stages {
-        let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|share| milliseconds(times.percentile(share)));
+        let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|fraction| milliseconds(times.percentile(fraction)));
         let _ = writeln!(text, "{stage:<12} {p50:>9.2} {p95:>9.2} {p99:>9.2}");
     }
     text
 }
 
-/// The steps that take longest first, against the processor's limit.
+/// Lists the steps by decreasing time, with their percentage of the FMA limit of the core.
 fn profile_text(profile: &Profile) -> String {
     let mut text = format!(
         "\nnetwork on one thread: {:.2} ms, {:.1} % of the f32 limit of this core ({:.1} GMAC/s, {})\n\n",
@@ -89,7 +93,7 @@ fn profile_text(profile: &Profile) -> String {
         profile.isa
     );
     let _ =
-        writeln!(text, "{:>9} {:>8} {:>8}  {:<34} {:>9}  layer", "µs", "MMAC", "% limit", "step", "cells");
+        writeln!(text, "{:>9} {:>8} {:>8}  {:<34} {:>9}  layer", "µs", "MMAC", "% limit", "step", "output");
     let mut steps: Vec<_> = profile.steps.iter().collect();
     steps.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
     for step in steps {
@@ -110,7 +114,7 @@ fn as_json(name: &str, measured: &Measured, profile: Option<&Profile>) -> String
         .stages
         .iter()
         .map(|(stage, times)| {
-            let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|share| milliseconds(times.percentile(share)));
+            let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|fraction| milliseconds(times.percentile(fraction)));
             ((*stage).to_owned(), json!({ "p50": p50, "p95": p95, "p99": p99 }))
         })
         .collect();

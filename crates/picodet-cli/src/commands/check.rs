@@ -1,13 +1,12 @@
-//! `picodet check`: what is wrong with a dataset.
+//! `picodet check`: reports and repairs problems of a dataset.
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use picodet::data::{CheckOptions, check, fix, render_html, render_json, render_text};
-use picodet_format::write_atomically;
 
 use crate::args::{Check, ReportFormat};
-use crate::output::{complain, say};
+use crate::output::{print_result, status, write_file};
 
 pub(crate) fn run(command: &Check) -> Result<ExitCode> {
     let (height, width) = command.input_size;
@@ -21,18 +20,17 @@ pub(crate) fn run(command: &Check) -> Result<ExitCode> {
         ReportFormat::Text => render_text(&checked.report),
         ReportFormat::Json => render_json(&checked.report),
     };
-    say(&format!("{}\n", text.trim_end()))?;
+    print_result(&format!("{}\n", text.trim_end()))?;
     if let Some(path) = &command.html {
-        write_atomically(path, render_html(&checked).as_bytes())
-            .with_context(|| path.display().to_string())?;
-        complain(&format!("report: {}", path.display()));
+        write_file(path, render_html(&checked).as_bytes())?;
+        status(&format!("report: {}", path.display()));
     }
     if let Some(folder) = &command.fix {
         let report = fix(&checked, folder)?;
         for (action, count) in &report.actions {
-            complain(&format!("{action}: {count}"));
+            status(&format!("{action}: {count}"));
         }
-        super::data::tell_written(&report.written, folder);
+        super::data::report_written(&report.written, folder);
     }
     Ok(ExitCode::from(checked.report.exit_code()))
 }

@@ -1,4 +1,4 @@
-//! `picodet convert`: foreign weights to a native model file.
+//! `picodet convert`: converts published weights to a native model file.
 
 use std::process::ExitCode;
 
@@ -6,14 +6,13 @@ use anyhow::{Context, Result, bail};
 use picodet::Storage;
 use picodet::convert::{ConvertOptions, convert};
 use picodet::zoo::variant;
-use picodet_format::write_atomically;
 
 use crate::args::Convert;
-use crate::output::complain;
+use crate::output::{status, write_file};
 
 pub(crate) fn run(command: &Convert) -> Result<ExitCode> {
     let Some(variant) = variant(&command.variant) else {
-        bail!("unknown variant `{}`; `picodet models` lists all", command.variant);
+        bail!("unknown variant `{}`; see `picodet models`", command.variant);
     };
     let classes = match &command.classes {
         Some(path) => {
@@ -33,8 +32,8 @@ pub(crate) fn run(command: &Convert) -> Result<ExitCode> {
     };
     let model = convert(&command.source, variant, &options)?;
     let bytes = model.to_bytes(if command.f16 { Storage::F16 } else { Storage::F32 });
-    write_atomically(&command.output, &bytes).with_context(|| command.output.display().to_string())?;
-    complain(&format!(
+    write_file(&command.output, &bytes)?;
+    status(&format!(
         "{}: {} with {} classes, {} parameters, {} bytes",
         command.output.display(),
         variant.name,

@@ -1,4 +1,4 @@
-//! `picodet eval`: a model, or anyone's detections, measured on a dataset.
+//! `picodet eval`: evaluates a model or a file of detections on a dataset.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,20 +11,20 @@ use picodet::eval::{
     Report, class_table, error_table, read_results, render_html, summary_table, write_results,
 };
 use picodet::evaluate::{Truth, detect_dataset};
-use picodet::{Nms, Options};
-use picodet_format::write_atomically;
 use serde_json::json;
 
 use crate::args::{Eval, ModelArguments, ReportFormat};
-use crate::output::{complain, say};
+use crate::output::{print_result, status, write_file};
 use crate::{images, model};
+
+const MISSING_INPUT: &str = "a model and a dataset are needed, or a dataset and --detections FILE";
 
 pub(crate) fn run(command: &Eval) -> Result<ExitCode> {
     let (model, dataset) = match (command.inputs.as_slice(), &command.detections) {
         ([dataset], Some(_)) => (None, dataset),
         ([model, dataset], None) => (Some(model), dataset),
-        ([_, _], Some(_)) => bail!("with --detections only a dataset is given, no model"),
-        _ => bail!("a model and a dataset are needed, or a dataset and --detections FILE"),
+        ([_, _], Some(_)) => bail!("with --detections give only a dataset, no model"),
+        _ => bail!(MISSING_INPUT),
     };
     let mut dataset = Dataset::open(dataset, command.split.as_deref())?;
     if let Some(folder) = &command.images {
@@ -33,13 +33,13 @@ pub(crate) fn run(command: &Eval) -> Result<ExitCode> {
     let (detections, failures) = match (model, &command.detections) {
         (Some(model), _) => detect(command, model, &dataset)?,
         (None, Some(path)) => (read(path)?, 0),
-        (None, None) => bail!("a model and a dataset are needed, or a dataset and --detections FILE"),
+        (None, None) => bail!(MISSING_INPUT),
     };
     if let Some(path) = &command.output {
         let mut bytes = Vec::new();
         write_results(&mut bytes, &detections)?;
-        write_atomically(path, &bytes).with_context(|| path.display().to_string())?;
-        complain(&format!("detections: {}", path.display()));
+        write_file(path, &bytes)?;
+        status(&format!("detections: {}", path.display()));
     }
     let truth = Truth::of(&dataset);
     let evaluator = Evaluator::new(
@@ -51,7 +51,7 @@ pub(crate) fn run(command: &Eval) -> Result<ExitCode> {
     )?;
     let evaluation = evaluator.evaluate();
     let diagnostics = evaluator.diagnose(&DiagnosticOptions::default())?;
-    say(&match command.format {
+    print_result(&match command.format {
         ReportFormat::Text => {
             let summary = summary_table(&evaluation.summary());
             let classes: Vec<_> = evaluation.classes().into_iter().filter(|class| class.truths > 0).collect();
@@ -61,8 +61,8 @@ pub(crate) fn run(command: &Eval) -> Result<ExitCode> {
     })?;
     if let Some(path) = &command.html {
         let html = report(command, &dataset, &evaluator, &evaluation, &diagnostics);
-        write_atomically(path, html.as_bytes()).with_context(|| path.display().to_string())?;
-        complain(&format!("report: {}", path.display()));
+        write_file(path, html.as_bytes())?;
+        status(&format!("report: {}", path.display()));
     }
     Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
@@ -72,43 +72,31 @@ fn read(path: &Path) -> Result<Vec<Detection>> {
     read_results(file, DEFAULT_LIMIT).with_context(|| path.display().to_string())
 }
 
-/// The detections of a model, and the number of images that failed.
+/// Returns the detections of a model and the number of images that failed.
 fn detect(command: &Eval, name: &str, dataset: &Dataset) -> Result<(Vec<Detection>, usize)> {
-    let arguments = ModelArguments { model: name.to_owned(), offline: false, sha256: None };
+    let arguments = ModelArguments::named(name);
     let model = model::open(&arguments)?;
-    let nms = Nms {
-        score_threshold: command.score,
-        iou_threshold: command.nms_iou,
-        max_detections: command.max_detections,
-        ..Nms::default()
-    };
-    let options = Options {
-        nms,
-        input_size: command.input_size,
-        resize: command.resize,
-        precision: command.precision.into(),
-        ..Options::default()
-    };
+    let options = command.detection.options(command.score);
     let bar = images::progress(dataset.images.len(), "detecting");
     let start = Instant::now();
     let found =
         detect_dataset(&model, &options, dataset, command.threads, &|done| bar.set_position(done as u64))?;
     bar.finish_and_clear();
     for (path, problem) in &found.failures {
-        complain(&format!("picodet: {}: {problem}", path.display()));
+        status(&format!("picodet: {}: {problem}", path.display()));
     }
     if !found.unknown_classes.is_empty() {
-        complain(&format!(
-            "classes of the model that the dataset lacks: {}",
+        status(&format!(
+            "classes of the model that are not in the dataset: {}",
             found.unknown_classes.join(", ")
         ));
     }
     let seconds = start.elapsed().as_secs_f64();
-    complain(&format!("{} images in {seconds:.1} s", dataset.images.len()));
+    status(&format!("{} images in {seconds:.1} s", dataset.images.len()));
     Ok((found.detections, found.failures.len()))
 }
 
-/// The twelve numbers by COCO's names.
+/// Names of the twelve COCO metrics.
 const NAMES: [&str; 12] =
     ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"];
 
@@ -132,9 +120,9 @@ fn as_json(evaluation: &Evaluation) -> String {
     format!("{:#}\n", json!({ "images": evaluation.image_count(), "metrics": metrics, "classes": classes }))
 }
 
-/// Images with the most errors that are drawn into the report.
+/// Number of images in the report, those with the most errors.
 const WORST_IMAGES: usize = 12;
-/// Longest side of a drawn image in pixels.
+/// Maximum side of an image in the report, in pixels.
 const PICTURE_SIDE: usize = 720;
 
 fn report(
@@ -148,7 +136,7 @@ fn report(
     let results =
         command.detections.as_ref().map(|path| format!("{} on ", path.display())).unwrap_or_default();
     let facts = [
-        ("measured".to_owned(), format!("{results}{inputs}")),
+        ("evaluated".to_owned(), format!("{results}{inputs}")),
         ("images".to_owned(), dataset.images.len().to_string()),
         ("objects".to_owned(), dataset.object_count().to_string()),
     ];
@@ -168,7 +156,7 @@ fn report(
             let (truths, detections) = evaluator.labelled_boxes(image.image_id, diagnostics);
             Some(Picture {
                 title: format!(
-                    "{}: {} errors, {} found",
+                    "{}: {} errors, {} correct",
                     dataset.images[index].file,
                     image.total(),
                     image.correct

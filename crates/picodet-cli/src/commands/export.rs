@@ -1,16 +1,15 @@
-//! `picodet export`: a model for another program.
+//! `picodet export`: writes a model as ONNX.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use picodet::Model;
 use picodet::export::{Batch, ExportOptions, HeadOutput, to_onnx};
-use picodet_format::write_atomically;
 
 use crate::args::{Export, ExportFormat, ExportHead};
 use crate::model;
-use crate::output::complain;
+use crate::output::{status, write_file};
 
 pub(crate) fn run(command: &Export) -> Result<ExitCode> {
     let model = model::open(&command.model)?;
@@ -18,7 +17,7 @@ pub(crate) fn run(command: &Export) -> Result<ExitCode> {
         "dynamic" => Batch::Dynamic,
         number => match number.parse() {
             Ok(batch) if batch > 0 => Batch::Fixed(batch),
-            _ => bail!("--batch {number}: a positive number, or `dynamic`"),
+            _ => bail!("--batch {number}: expected a number of at least 1, or `dynamic`"),
         },
     };
     let head = match command.head {
@@ -37,12 +36,12 @@ pub(crate) fn run(command: &Export) -> Result<ExitCode> {
     let bytes = match command.format {
         ExportFormat::Onnx => to_onnx(&model.graph, &model.weights, &options)?,
     };
-    write_atomically(&command.output, &bytes).with_context(|| command.output.display().to_string())?;
-    complain(&format!("{}: {} bytes", command.output.display(), bytes.len()));
+    write_file(&command.output, &bytes)?;
+    status(&format!("{}: {} bytes", command.output.display(), bytes.len()));
     Ok(ExitCode::SUCCESS)
 }
 
-/// What another program needs to know to use the model.
+/// Returns the metadata of the exported file: classes, category ids, normalisation, resize, origin and licence.
 fn metadata(model: &Model) -> BTreeMap<String, String> {
     let metadata = &model.metadata;
     BTreeMap::from([

@@ -1,4 +1,4 @@
-//! `picodet forward`: every named tensor of a network.
+//! `picodet forward`: writes every named tensor of a network.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use picodet::forward::forward;
 use picodet::weights::{read_tensors, write_tensors};
-use picodet_format::write_atomically;
 
 use crate::args::{Dtype, Forward, ModelArguments};
 use crate::model;
+use crate::output::write_file;
 
 pub(crate) fn run(command: &Forward) -> Result<ExitCode> {
-    let arguments = ModelArguments { model: command.model.clone(), offline: false, sha256: None };
+    let arguments = ModelArguments::named(&command.model);
     let model = model::open(&arguments)?;
     let path = || command.input.display().to_string();
     let bytes = std::fs::read(&command.input).with_context(path)?;
@@ -23,6 +23,6 @@ pub(crate) fn run(command: &Forward) -> Result<ExitCode> {
     }
     .with_context(path)?;
     let bytes = write_tensors(&tensors, &BTreeMap::new());
-    write_atomically(&command.output, &bytes).with_context(|| command.output.display().to_string())?;
+    write_file(&command.output, &bytes)?;
     Ok(ExitCode::SUCCESS)
 }

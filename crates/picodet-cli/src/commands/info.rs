@@ -1,4 +1,4 @@
-//! `picodet info`: what a model is made of.
+//! `picodet info`: shows the structure and cost of a model.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -12,9 +12,9 @@ use serde_json::json;
 
 use crate::args::{Info, ModelArguments};
 use crate::model;
-use crate::output::say;
+use crate::output::print_result;
 
-/// What the command shows, from a file or from the zoo.
+/// The network to show, from a file or from the zoo.
 struct Subject {
     name: String,
     graph: Graph,
@@ -22,7 +22,7 @@ struct Subject {
     classes: Vec<String>,
     origin: String,
     licence: String,
-    /// `None` for a network without weights.
+    /// `None` for a network of the zoo, which has no weights.
     weights: Option<Weights>,
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn run(command: &Info) -> Result<ExitCode> {
     let mut subject = find(&command.model)?;
     subject.input_size = command.input_size.unwrap_or(subject.input_size);
     if command.json {
-        say(&summary_json(&subject))?;
+        print_result(&summary_json(&subject))?;
     } else {
         let layers = if command.nodes {
             subject.graph.dump()
@@ -39,7 +39,7 @@ pub(crate) fn run(command: &Info) -> Result<ExitCode> {
         } else {
             subject.graph.tree(subject.input_size, command.depth)
         };
-        say(&format!("{}\n{layers}", summary(&subject)))?;
+        print_result(&format!("{}\n{layers}", summary(&subject)))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -53,7 +53,7 @@ fn find(name: &str) -> Result<Subject> {
             graph: variant.architecture.graph(variant.classes.len()),
             input_size: variant.input_size,
             classes: variant.classes.iter().map(ToString::to_string).collect(),
-            origin: "a network without weights".to_owned(),
+            origin: "network definition, no weights".to_owned(),
             licence: "-".to_owned(),
             weights: None,
         });
@@ -64,12 +64,12 @@ fn find(name: &str) -> Result<Subject> {
             graph: variant.classifier.graph(1000),
             input_size: (224, 224),
             classes: Vec::new(),
-            origin: "a network without weights".to_owned(),
+            origin: "network definition, no weights".to_owned(),
             licence: "-".to_owned(),
             weights: None,
         });
     }
-    let arguments = ModelArguments { model: name.to_owned(), offline: false, sha256: None };
+    let arguments = ModelArguments::named(name);
     let model = model::open(&arguments)?;
     let folded = if model.metadata.folded { ", batch norms folded" } else { "" };
     Ok(Subject {
@@ -83,10 +83,10 @@ fn find(name: &str) -> Result<Subject> {
     })
 }
 
-/// The schedule that the fast engine makes of a model.
+/// Describes the schedule that the CPU engine prepares for a model.
 fn plan(subject: &Subject) -> Result<String> {
     let Some(weights) = &subject.weights else {
-        bail!("{} is a network without weights, which cannot be planned; give a model file", subject.name);
+        bail!("{}: --plan needs weights; give a model file", subject.name);
     };
     let graph =
         pass::keep_outputs(&subject.graph, |name| name.starts_with("score.") || name.starts_with("reg."));

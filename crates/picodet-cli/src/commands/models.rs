@@ -1,4 +1,4 @@
-//! `picodet models`: all networks.
+//! `picodet models`: lists all networks.
 
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use anyhow::Result;
 use picodet::zoo::{classifiers, variants};
 
-use crate::output::say;
+use crate::output::print_result;
 
 pub(crate) fn run() -> Result<ExitCode> {
     let mut text =
-        String::from("network                      input    classes  parameters  MACs (M)  what it is\n");
+        String::from("network                      input    classes  parameters  MACs (M)  description\n");
     for variant in variants() {
         let graph = variant.architecture.graph(variant.classes.len());
         let cost = graph.cost(variant.input_size);
@@ -31,7 +31,7 @@ pub(crate) fn run() -> Result<ExitCode> {
         let cost = variant.classifier.graph(1000).cost((224, 224));
         let _ = writeln!(
             text,
-            "{:<28} {:<8} {:>7} {:>11} {:>9.1}  ImageNet classifier, to start backbones from",
+            "{:<28} {:<8} {:>7} {:>11} {:>9.1}  ImageNet classifier, for pretraining backbones",
             variant.name,
             "224x224",
             1000,
@@ -39,6 +39,6 @@ pub(crate) fn run() -> Result<ExitCode> {
             cost.macs as f64 / 1e6
         );
     }
-    say(&text)?;
+    print_result(&text)?;
     Ok(ExitCode::SUCCESS)
 }

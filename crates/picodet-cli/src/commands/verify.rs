@@ -1,4 +1,4 @@
-//! `picodet verify`: two models, or a model and a file of detections.
+//! `picodet verify`: compares the detections of two models, or of a model and a results file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use picodet::verify::{Comparison, Tolerance};
 use picodet::{Detection, Detector, Image, ImageBox, Nms, Options};
 
 use crate::args::{ModelArguments, Verify};
-use crate::output::{complain, one_line, say};
+use crate::output::{print_result, report_error};
 use crate::{images, model};
 
-/// Where the detections of one side come from.
+/// Source of the detections of one side.
 enum Side {
     Model(Box<Detector>),
-    /// By image id.
+    /// COCO results by image id.
     File(BTreeMap<u64, Vec<Detection>>),
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn run(command: &Verify) -> Result<ExitCode> {
         let second = detector(command, &command.second)?;
         if second.classes() != classes {
             bail!(
-                "the two models have different classes: {} and {}",
+                "the models have different classes: {} and {}",
                 classes.join(", "),
                 second.classes().join(", ")
             );
@@ -61,18 +61,18 @@ pub(crate) fn run(command: &Verify) -> Result<ExitCode> {
         };
         if let Err(error) = compare().with_context(|| name.clone()) {
             failures += 1;
-            bar.suspend(|| complain(&format!("picodet: {}", one_line(&error))));
+            bar.suspend(|| report_error(&error));
         }
         bar.inc(1);
     }
     bar.finish_and_clear();
-    say(&comparison.text(&classes))?;
+    print_result(&comparison.text(&classes))?;
     Ok(if comparison.is_equal() && failures == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 fn detector(command: &Verify, name: &str) -> Result<Detector> {
-    let arguments = ModelArguments { model: name.to_owned(), offline: false, sha256: None };
-    // Counterparts of objects near the threshold may lie below it.
+    let arguments = ModelArguments::named(name);
+    // The counterpart of a detection near the threshold may have a score below it.
     let score_threshold = (command.score - command.score_tolerance).clamp(0.0, 1.0);
     let nms = Nms { score_threshold, ..Nms::default() };
     let options = Options { nms, resize: command.resize, ..Options::default() };
@@ -83,9 +83,7 @@ fn detections(side: &mut Side, image: &Image, id: Option<u64>, clip: bool) -> Re
     let mut found = match side {
         Side::Model(detector) => detector.detect(image)?,
         Side::File(by_image) => {
-            let id = id.context(
-                "no image id; name the file by a number, or give --annotations with an entry for it",
-            )?;
+            let id = id.context(images::NO_IMAGE_ID)?;
             by_image.get(&id).cloned().unwrap_or_default()
         }
     };
@@ -95,12 +93,14 @@ fn detections(side: &mut Side, image: &Image, id: Option<u64>, clip: bool) -> Re
     Ok(found)
 }
 
-/// COCO results by image id, categories as class indices.
+/// Reads COCO results by image id, with categories as class indices.
 fn read_results(path: &Path, category_ids: &[u32]) -> Result<BTreeMap<u64, Vec<Detection>>> {
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
     let value: serde_json::Value =
         serde_json::from_slice(&bytes).with_context(|| path.display().to_string())?;
-    let Some(entries) = value.as_array() else { bail!("{}: COCO results are a JSON array", path.display()) };
+    let Some(entries) = value.as_array() else {
+        bail!("{}: expected COCO results, a JSON array", path.display())
+    };
     let mut by_image: BTreeMap<u64, Vec<Detection>> = BTreeMap::new();
     for (index, entry) in entries.iter().enumerate() {
         let parsed = || -> Option<(u64, Detection)> {
@@ -113,7 +113,7 @@ fn read_results(path: &Path, category_ids: &[u32]) -> Result<BTreeMap<u64, Vec<D
             Some((entry["image_id"].as_u64()?, Detection { class, score, bbox }))
         };
         let Some((image, detection)) = parsed() else {
-            bail!("{}: entry {index} is not a result of one of the model's categories", path.display());
+            bail!("{}: entry {index} is not a COCO result of one of the model's categories", path.display());
         };
         by_image.entry(image).or_default().push(detection);
     }

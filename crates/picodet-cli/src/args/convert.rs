@@ -1,0 +1,65 @@
+//! Arguments of `picodet convert` and `picodet forward`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::shared::{INTERPOLATIONS, size};
+
+#[derive(Args)]
+pub(crate) struct Convert {
+    /// Weights: .pdparams, .safetensors with reference names, .param (ncnn) or .onnx
+    pub(crate) source: PathBuf,
+    /// Network that the weights belong to (see `picodet models`)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) variant: String,
+    /// Native model file to write
+    #[arg(long, short, value_name = "FILE.safetensors")]
+    pub(crate) output: PathBuf,
+    /// Network input size [default: the variant's]
+    #[arg(long, value_parser = size, value_name = "HxW")]
+    pub(crate) input_size: Option<(usize, usize)>,
+    /// Weights of an ncnn .param [default: the .bin next to it]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bin: Option<PathBuf>,
+    /// Text file with one class name per line [default: the variant's classes]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) classes: Option<PathBuf>,
+    /// Interpolation that the model was trained with
+    #[arg(long, default_value_t = picodet::Interpolation::Cubic, value_name = INTERPOLATIONS)]
+    pub(crate) resize: picodet::Interpolation,
+    /// Origin of the weights, stored in the file
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) origin: Option<String>,
+    /// Licence of the weights, stored in the file
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) licence: Option<String>,
+    /// Store f16 values: half the size, about three significant digits
+    #[arg(long)]
+    pub(crate) f16: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Forward {
+    /// Native model file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: String,
+    /// Safetensors file with the normalised `image` [n, 3, h, w] and optionally `scale_factor` [n, 2]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// Safetensors file to write
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Element type of the computation
+    #[arg(long, value_enum, default_value_t = Dtype::F32)]
+    pub(crate) dtype: Dtype,
+}
+
+/// Element type of the reference engine.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Dtype {
+    /// 32-bit floats
+    F32,
+    /// 64-bit floats
+    F64,
+}

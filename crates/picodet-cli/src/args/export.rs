@@ -1,0 +1,56 @@
+//! Arguments of `picodet export`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::ModelArguments;
+use super::shared::size;
+
+#[derive(Args)]
+pub(crate) struct Export {
+    #[command(flatten)]
+    pub(crate) model: ModelArguments,
+    /// File to write
+    #[arg(long, short, value_name = "FILE.onnx")]
+    pub(crate) output: PathBuf,
+    /// Format to write
+    #[arg(long, value_enum, default_value_t = ExportFormat::Onnx)]
+    pub(crate) format: ExportFormat,
+    /// Outputs of the exported model
+    #[arg(long, value_enum, default_value_t = ExportHead::Decoded)]
+    pub(crate) head: ExportHead,
+    /// Batch size of the exported model
+    #[arg(long, default_value = "1", value_name = "COUNT|dynamic")]
+    pub(crate) batch: String,
+    /// ONNX opset version, 11 to 17; from 14 on hard-swish is a single operator
+    #[arg(long, default_value_t = 14, value_name = "VERSION")]
+    pub(crate) opset: i64,
+    /// Network input size [default: the model's]
+    #[arg(long, value_parser = size, value_name = "HxW")]
+    pub(crate) input_size: Option<(usize, usize)>,
+    /// With --head nms: minimum score of a detection
+    #[arg(long, default_value_t = 0.025, value_name = "0..1")]
+    pub(crate) score: f32,
+    /// With --head nms: IoU above which the lower-scoring of two boxes of a class is dropped
+    #[arg(long, default_value_t = 0.6, value_name = "0..1")]
+    pub(crate) nms_iou: f32,
+}
+
+/// File formats of other programs.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// ONNX
+    Onnx,
+}
+
+/// Outputs of an exported model.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportHead {
+    /// score.L and reg.L of each level
+    Raw,
+    /// Scores and decoded boxes of all positions
+    Decoded,
+    /// Detections after NMS
+    Nms,
+}

@@ -1,0 +1,108 @@
+//! Arguments and values that several commands share.
+
+use clap::{Args, ValueEnum};
+
+/// Placeholder of the interpolations in help texts.
+pub(super) const INTERPOLATIONS: &str = "nearest|linear|cubic|area|lanczos4";
+
+/// The model to use.
+#[derive(Args)]
+pub(crate) struct ModelArguments {
+    /// Model: a file, an https URL, or the name of the embedded model
+    #[arg(long, short, value_name = "FILE|NAME|URL", default_value = picodet::DEFAULT_MODEL)]
+    pub(crate) model: String,
+    /// Do not access the network for a model given by URL; use the cached copy
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Expected SHA-256 of a model given by URL
+    #[arg(long, value_name = "HEX")]
+    pub(crate) sha256: Option<String>,
+}
+
+impl ModelArguments {
+    /// A model given by name, path or URL, without further options.
+    pub(crate) fn named(model: &str) -> Self {
+        Self { model: model.to_owned(), offline: false, sha256: None }
+    }
+}
+
+/// How a network runs and which of its detections are kept, but for the score.
+#[derive(Args)]
+pub(crate) struct Detection {
+    /// IoU above which NMS drops the lower-scoring of two boxes of a class
+    #[arg(long, default_value_t = 0.6, value_name = "0..1")]
+    pub(crate) nms_iou: f32,
+    /// Maximum number of detections per image
+    #[arg(long, default_value_t = 100, value_name = "COUNT")]
+    pub(crate) max_detections: usize,
+    /// Interpolation of the resize to the network input [default: the model's]
+    #[arg(long, value_name = INTERPOLATIONS)]
+    pub(crate) resize: Option<picodet::Interpolation>,
+    /// Network input size [default: the model's]
+    #[arg(long, value_parser = size, value_name = "HxW")]
+    pub(crate) input_size: Option<(usize, usize)>,
+    /// Element type of convolution products; bf16 is faster on CPUs with bf16 dot products
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    pub(crate) precision: Precision,
+}
+
+impl Detection {
+    /// The detector's options for a score threshold.
+    pub(crate) fn options(&self, score: f32) -> picodet::Options {
+        picodet::Options {
+            nms: picodet::Nms {
+                score_threshold: score,
+                iou_threshold: self.nms_iou,
+                max_detections: self.max_detections,
+                ..picodet::Nms::default()
+            },
+            input_size: self.input_size,
+            resize: self.resize,
+            precision: self.precision.into(),
+            ..picodet::Options::default()
+        }
+    }
+}
+
+/// Precision of the convolutions.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Precision {
+    /// 32-bit floats
+    F32,
+    /// bf16 products with f32 sums; needs a CPU with bf16 dot products
+    Bf16,
+}
+
+impl From<Precision> for picodet::Precision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::Bf16 => Self::Bf16,
+        }
+    }
+}
+
+/// Output format of findings, metrics and times.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// Text for reading
+    Text,
+    /// JSON for programs
+    Json,
+}
+
+/// Parses `416`, `416x416` or `800x608`, height first.
+pub(super) fn size(text: &str) -> Result<(usize, usize), String> {
+    let invalid = || "expected a size such as 416 or 800x608 (height x width)".to_owned();
+    let side = |part: &str| part.parse::<usize>().map_err(|_| invalid());
+    let size = match text.split_once(['x', 'X']) {
+        Some((height, width)) => (side(height)?, side(width)?),
+        None => (side(text)?, side(text)?),
+    };
+    let fits = |side: usize| (32..=4096).contains(&side) && side.is_multiple_of(32);
+    if fits(size.0) && fits(size.1) {
+        Ok(size)
+    } else {
+        Err("sides must be multiples of 32 between 32 and 4096".to_owned())
+    }
+}

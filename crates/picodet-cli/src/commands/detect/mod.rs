@@ -1,0 +1,104 @@
+//! `picodet detect`: detects objects in images.
+
+mod drawing;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread::JoinHandle;
+
+use anyhow::{Context, Result, bail};
+use picodet::results::ImageResult;
+use picodet::{Detector, Image, Options};
+
+use self::drawing::Drawings;
+use self::writer::Writer;
+use crate::args::{Detect, Format};
+use crate::output::{report_error, status};
+use crate::{images, memory, model};
+
+pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
+    let (sources, mut failures) = sources(&command.images);
+    if sources.is_empty() {
+        bail!("no images to detect in");
+    }
+    let ids = command.annotations.as_deref().map(images::annotated_ids).transpose()?;
+    memory::take_large_pages();
+    let mut first_image = read_in_background(&sources[0]);
+    let options = Options { threads: command.threads, ..command.detection.options(command.score) };
+    let mut detector = Detector::new(&model::open(&command.model)?, &options)?;
+    let mut drawings = command.output.as_deref().map(Drawings::new).transpose()?;
+    let mut writer = Writer::new(command.format)?;
+
+    let bar = images::progress(sources.len(), "detecting");
+    for source in &sources {
+        let image = match first_image.take().map(JoinHandle::join) {
+            Some(Ok(image)) => image,
+            // After a panic of the thread, reading again raises it here.
+            Some(Err(_)) | None => images::read(source),
+        };
+        let outcome = match detect(source, image, &mut detector, command.format, ids.as_ref()) {
+            Ok((result, image)) => {
+                bar.suspend(|| writer.write(&result, &detector))?;
+                // Results are written first, since drawing takes longer than detecting.
+                let drawn = drawings
+                    .as_mut()
+                    .map(|drawings| drawings.write(source, &image, &result.detections, detector.classes()));
+                drawn.unwrap_or(Ok(()))
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = outcome {
+            failures += 1;
+            bar.suspend(|| report_error(&error));
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    writer.finish()?;
+    if failures > 0 {
+        status(&format!("picodet: {failures} of {} inputs failed", sources.len() + failures));
+    }
+    Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Expands the image arguments; returns the files and the number of arguments that failed, which are reported.
+fn sources(arguments: &[String]) -> (Vec<PathBuf>, usize) {
+    let mut sources = Vec::new();
+    let mut failures = 0;
+    for argument in arguments {
+        match images::expand(argument) {
+            Ok(found) => sources.extend(found),
+            Err(error) => {
+                report_error(&error);
+                failures += 1;
+            }
+        }
+    }
+    (sources, failures)
+}
+
+/// Starts to read an image while the network is prepared; `None` when no thread can be started.
+fn read_in_background(source: &Path) -> Option<JoinHandle<Result<Image>>> {
+    let source = source.to_owned();
+    std::thread::Builder::new().spawn(move || images::read(&source)).ok()
+}
+
+/// Detects in one image; returns the result and the image.
+fn detect(
+    source: &Path,
+    image: Result<Image>,
+    detector: &mut Detector,
+    format: Format,
+    ids: Option<&BTreeMap<String, u64>>,
+) -> Result<(ImageResult, Image)> {
+    let name = source.display().to_string();
+    let image = image.with_context(|| name.clone())?;
+    let detections = detector.detect(&image).with_context(|| name.clone())?;
+    let image_id = images::id_of(source, ids);
+    if format == Format::Coco && image_id.is_none() {
+        bail!("{name}: {}", images::NO_IMAGE_ID);
+    }
+    Ok((ImageResult { file: name, size: (image.width(), image.height()), image_id, detections }, image))
+}

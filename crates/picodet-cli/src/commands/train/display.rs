@@ -1,0 +1,98 @@
+//! Shows the progress of a run: a bar in a terminal, a line at intervals elsewhere.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use picodet::training::journal::{EpochRecord, StepRecord};
+use picodet::training::report::duration;
+use picodet::training::run::Event;
+
+use crate::output::status;
+
+/// Time between lines of progress outside a terminal.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+/// Weight of the last step in the smoothed throughput.
+const SMOOTHING: f64 = 0.05;
+
+pub(super) struct Display {
+    bar: ProgressBar,
+    terminal: bool,
+    last_line: Instant,
+    /// Images per second, exponentially smoothed.
+    throughput: Option<f64>,
+}
+
+impl Display {
+    pub(super) fn new() -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = if terminal { ProgressBar::new(0) } else { ProgressBar::hidden() };
+        let template = "{bar:24} {pos}/{len} {wide_msg}";
+        ProgressStyle::with_template(template).map(|style| bar.set_style(style)).ok();
+        Self {
+            bar,
+            terminal,
+            last_line: Instant::now().checked_sub(LINE_INTERVAL).unwrap_or_else(Instant::now),
+            throughput: None,
+        }
+    }
+
+    pub(super) fn show(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Step(record) => self.step(record),
+            Event::Epoch(record) => self.epoch(record),
+            Event::Note(note) => self.line(note),
+            Event::Checkpoint(_) => {}
+        }
+    }
+
+    /// Removes the bar.
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn line(&self, text: &str) {
+        if self.terminal { self.bar.println(text) } else { status(text) }
+    }
+
+    fn step(&mut self, record: &StepRecord) {
+        let last = record.images_per_second;
+        let throughput = self.throughput.map_or(last, |mean| (1.0 - SMOOTHING) * mean + SMOOTHING * last);
+        self.throughput = Some(throughput);
+        let done = record.step + 1;
+        let left = record.seconds / done as f64 * (record.of_steps - done) as f64;
+        let text = format!(
+            "epoch {} loss {:.3} (class {:.3} box {:.3} dfl {:.3}) positives {:.1}/image rate {:.5} \
+             {throughput:.1} images/s, data wait {:.0} % · {} left",
+            record.epoch,
+            record.loss,
+            record.loss_cls,
+            record.loss_box,
+            record.loss_dfl,
+            record.positives,
+            record.rate,
+            100.0 * record.wait / record.step_seconds.max(1e-9),
+            duration(left),
+        );
+        if self.terminal {
+            self.bar.set_length(record.of_steps as u64);
+            self.bar.set_position(done as u64);
+            self.bar.set_message(text);
+        } else if self.last_line.elapsed() >= LINE_INTERVAL {
+            self.last_line = Instant::now();
+            status(&format!("step {done}/{} {text}", record.of_steps));
+        }
+    }
+
+    fn epoch(&mut self, record: &EpochRecord) {
+        if let (Some(map), Some(map50)) = (record.map, record.map50) {
+            let best = if record.best { ", best so far" } else { "" };
+            self.line(&format!(
+                "epoch {}/{}: mAP {map:.4}, mAP 0.5 {map50:.4}{best} ({})",
+                record.epoch,
+                record.of_epochs,
+                duration(record.seconds)
+            ));
+        }
+    }
+}

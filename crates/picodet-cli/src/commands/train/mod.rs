@@ -1,0 +1,128 @@
+//! `picodet train`: trains a network on a dataset, or resumes a run.
+
+mod describe;
+mod display;
+mod prepare;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use picodet::train::{TrainError, Trainer};
+use picodet::training::group::Group;
+use picodet::training::report::duration;
+use picodet::training::run::{Ending, OnNan, RunError, RunOptions, files};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use self::display::Display;
+use crate::args::{OnNan as OnNanArgument, Train};
+use crate::output::{print_result, report_error, status};
+use crate::processes;
+
+/// Exit code for a file that cannot be written (EX_IOERR of sysexits.h).
+const CANNOT_WRITE: u8 = 74;
+/// Exit code of any other failure.
+const FAILED: u8 = 2;
+/// Exit code of a signal, minus its number.
+const SIGNAL: u8 = 128;
+
+pub(crate) fn run(command: &Train) -> Result<ExitCode> {
+    let group = processes::join()?;
+    let code = |error: &anyhow::Error| error.downcast_ref().and_then(write_failure).unwrap_or(FAILED);
+    let result = processes::together(&*group, code, || train(command, &group));
+    match result {
+        Err(error) if code(&error) != FAILED => {
+            report_error(&error);
+            Ok(ExitCode::from(code(&error)))
+        }
+        other => other,
+    }
+}
+
+fn train(command: &Train, group: &Arc<dyn Group>) -> Result<ExitCode> {
+    let stop = watch_signals(group.size())?;
+    let (mut trainer, folder) = prepare::prepare(command, &**group)?;
+    let options = RunOptions {
+        workers: command.workers,
+        cache: command.cache << 20,
+        evaluate_every: command.evaluate_every,
+        checkpoint_every: Duration::from_secs(command.checkpoint_every),
+        patience: command.patience,
+        time_limit: command.time_limit.map(|minutes| Duration::from_secs_f64(minutes.clamp(0.0, 1e6) * 60.0)),
+        on_nan: match command.on_nan {
+            OnNanArgument::Stop => OnNan::Stop,
+            OnNanArgument::Skip => OnNan::Skip,
+        },
+        stop,
+        group: Arc::clone(group),
+        ..RunOptions::new(&folder)
+    };
+    if !group.is_first() {
+        return Ok(exit_code(trainer.run(&options, &command.device, &mut |_| {})?));
+    }
+    trainer.make_folder(&folder)?;
+    let mut display = Display::new();
+    let ending = trainer.run(&options, &command.device, &mut |event| display.show(event));
+    display.finish();
+    report_ending(ending?, &trainer, &folder)
+}
+
+/// Registers the signals that stop a run; the run polls the returned number of the last one after each step.
+fn watch_signals(processes: usize) -> Result<Arc<AtomicUsize>> {
+    let stop = Arc::new(AtomicUsize::new(0));
+    #[cfg_attr(not(unix), allow(unused_mut))]
+    let mut signals = vec![SIGINT, SIGTERM];
+    // mpirun forwards SIGUSR1; after other signals it kills its processes within a second.
+    #[cfg(unix)]
+    if processes > 1 {
+        signals.push(signal_hook::consts::SIGUSR1);
+    }
+    #[cfg(not(unix))]
+    let _ = processes;
+    for signal in signals {
+        signal_hook::flag::register_usize(signal, Arc::clone(&stop), signal as usize)
+            .context("cannot register a signal handler")?;
+    }
+    Ok(stop)
+}
+
+/// Returns the exit code of a failure to write a file, `None` for other errors.
+fn write_failure(error: &TrainError) -> Option<u8> {
+    let is_write = match error {
+        TrainError::Run(RunError::File { .. } | RunError::Checkpoint(_)) => true,
+        TrainError::File { source, .. } => source.kind() != std::io::ErrorKind::NotFound,
+        _ => false,
+    };
+    is_write.then_some(CANNOT_WRITE)
+}
+
+/// Reports how a run ended, and prints its best model.
+fn report_ending(ending: Ending, trainer: &Trainer, folder: &Path) -> Result<ExitCode> {
+    let progress = &trainer.state.progress;
+    let best = match progress.best {
+        Some((map, epoch)) => {
+            format!("best mAP {map:.4} after epoch {epoch}: {}\n", folder.join(files::BEST).display())
+        }
+        None => "not evaluated yet\n".to_owned(),
+    };
+    let resume = format!("resume with `picodet train --resume {}`", folder.display());
+    status(&match ending {
+        Ending::Finished => format!("finished all epochs in {}", duration(progress.seconds)),
+        Ending::Patience => format!("stopped early, no improvement within --patience evaluations; {resume}"),
+        Ending::TimeLimit => format!("stopped at the time limit after step {}; {resume}", progress.step),
+        Ending::Signal(_) => format!("stopped by a signal after step {}; {resume}", progress.step),
+    });
+    print_result(&best)?;
+    status(&format!("report: {}", folder.join(files::REPORT).display()));
+    Ok(exit_code(ending))
+}
+
+fn exit_code(ending: Ending) -> ExitCode {
+    match ending {
+        Ending::Signal(signal) => ExitCode::from(SIGNAL.saturating_add(signal as u8)),
+        _ => ExitCode::SUCCESS,
+    }
+}

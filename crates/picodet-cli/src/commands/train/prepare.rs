@@ -1,0 +1,188 @@
+//! Prepares a run from the arguments: recipe, data, weights, batch size.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use picodet::data::{CheckOptions, Kind, Severity, check, splits};
+use picodet::train::{DataPlaces, Request, Trainer, automatic_batch, overfit};
+use picodet::training::group::Group;
+use picodet::training::recipes::{RECIPES, recipe};
+use picodet::training::run::files;
+use picodet::training::{Experiment, InputSize};
+
+use super::describe::describe;
+use crate::args::{Batch, ModelArguments, Train};
+use crate::model;
+use crate::output::status;
+
+/// Maximum duration of `--overfit-first`.
+const OVERFIT_TIME: Duration = Duration::from_secs(50);
+/// Overfitting has failed when it leaves more than this fraction of the first loss.
+const OVERFIT_FRACTION: f64 = 0.7;
+
+/// Returns the trainer that the arguments describe, and the folder of its run. Rank 0 checks and reports for all.
+pub(super) fn prepare(command: &Train, group: &dyn Group) -> Result<(Trainer, PathBuf)> {
+    if let Some(folder) = &command.resume {
+        return Ok((resume(folder, group)?, folder.clone()));
+    }
+    let (Some(name), Some(data)) = (&command.recipe, &command.data) else {
+        bail!("a recipe and --data are needed, or --resume");
+    };
+    if group.is_first() && command.output.join(files::CHECKPOINT).exists() {
+        bail!(
+            "{0} already contains a run; resume it with `picodet train --resume {0}`, or choose another --output",
+            command.output.display()
+        );
+    }
+    let mut experiment = experiment(command, name)?;
+    let places = dataset_paths(command, data)?;
+    if group.is_first() && !command.unchecked {
+        check_data(&places)?;
+    }
+    let weights = match &command.weights {
+        Some(name) => Some(model::open(&ModelArguments::named(name))?),
+        None => None,
+    };
+    let threads = match command.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    let frozen = if command.freeze_backbone { vec!["backbone.".to_owned()] } else { Vec::new() };
+    let batch = batch_size(command, &experiment, &places, &frozen, group)?;
+    if let Some(rate) = command.rate {
+        experiment.rate.base = rate;
+        experiment.batch.images = batch;
+        experiment.check()?;
+    }
+    let request = Request { experiment, places, weights, batch, seed: command.seed, frozen, threads };
+    let trainer = Trainer::new(request)?;
+    if group.is_first() {
+        describe(&trainer, group);
+        if command.overfit_first {
+            overfit_first(&trainer)?;
+        }
+    }
+    Ok((trainer, command.output.clone()))
+}
+
+fn resume(folder: &Path, group: &dyn Group) -> Result<Trainer> {
+    let trainer = Trainer::resume(folder)?;
+    let progress = &trainer.state.progress;
+    let mut line = format!("resuming {} after step {}", progress.experiment.model, progress.step);
+    if let Some((best, epoch)) = progress.best {
+        line += &format!(", best mAP {best:.4} after epoch {epoch}");
+    }
+    if group.is_first() {
+        status(&line);
+    }
+    Ok(trainer)
+}
+
+/// Reads the recipe and applies the arguments that override it.
+fn experiment(command: &Train, name: &str) -> Result<Experiment> {
+    let published = RECIPES.iter().any(|recipe| recipe.0 == name);
+    let mut experiment = if published && !Path::new(name).exists() {
+        recipe(name)?
+    } else {
+        Experiment::read(Path::new(name))?
+    };
+    if let Some(epochs) = command.epochs {
+        experiment.epochs = epochs;
+        experiment.rate.epochs = epochs;
+    }
+    if !command.sizes.is_empty() {
+        experiment.batch.sizes =
+            command.sizes.iter().map(|&(height, width)| InputSize::Rectangle(height, width)).collect();
+    }
+    if let Some(steps) = &command.augment {
+        experiment.batch.augmentation =
+            steps.iter().map(|step| step.trim().to_owned()).filter(|step| !step.is_empty()).collect();
+    }
+    experiment.check()?;
+    Ok(experiment)
+}
+
+/// Returns the datasets and splits to train and to evaluate on.
+fn dataset_paths(command: &Train, data: &Path) -> Result<DataPlaces> {
+    let available = splits(data)?;
+    let first_of = |names: &[&str]| {
+        names.iter().find(|name| available.iter().any(|other| other == *name)).map(|name| (*name).to_owned())
+    };
+    let split = command.split.clone().or_else(|| first_of(&["train"]));
+    let validation_split = command.validation_split.clone().or_else(|| match &command.validation {
+        Some(_) => None,
+        None => first_of(&["val", "valid", "validation", "test"]),
+    });
+    Ok(DataPlaces {
+        data: data.to_path_buf(),
+        split,
+        validation: command.validation.clone(),
+        validation_split,
+    })
+}
+
+/// Checks the dataset. Errors end the run, except for boxes without area, which training skips.
+fn check_data(places: &DataPlaces) -> Result<()> {
+    let report = check(&places.data, None, &CheckOptions::default())?.report;
+    let count = |kind: Kind| report.findings.counts().get(&kind).copied().unwrap_or_default();
+    let errors = report.findings.errors() - count(Kind::BoxEmpty);
+    let first = report
+        .findings
+        .list()
+        .iter()
+        .find(|finding| finding.kind.severity() == Severity::Error && finding.kind != Kind::BoxEmpty);
+    if errors > 0 {
+        bail!(
+            "{}: {errors} errors, the first: {}; `picodet check` lists all and `picodet check --fix` repairs most; \
+             --unchecked trains anyway",
+            places.data.display(),
+            first.map(|finding| finding.message.as_str()).unwrap_or_default()
+        );
+    }
+    if count(Kind::BoxEmpty) > 0 {
+        status(&format!("skipping {} boxes without area", count(Kind::BoxEmpty)));
+    }
+    let warnings = report.findings.count_of(Severity::Warning);
+    if warnings > 0 {
+        status(&format!("the dataset has {warnings} warnings; `picodet check` lists them"));
+    }
+    Ok(())
+}
+
+/// Returns the images per batch, chosen by free memory for `auto`.
+fn batch_size(
+    command: &Train,
+    experiment: &Experiment,
+    places: &DataPlaces,
+    frozen: &[String],
+    group: &dyn Group,
+) -> Result<usize> {
+    match command.batch {
+        Batch::Images(images) => Ok(images),
+        Batch::Auto if command.device != "cpu" => bail!(
+            "--batch auto supports only --device cpu; give --batch a number for --device {}",
+            command.device
+        ),
+        Batch::Auto if group.size() > 1 => {
+            bail!(
+                "--batch auto supports only one process; give --batch the number of images of all processes"
+            )
+        }
+        Batch::Auto => {
+            let choice = automatic_batch(experiment, places, frozen, command.cache << 20)?;
+            status(&choice.to_string());
+            Ok(choice.images)
+        }
+    }
+}
+
+/// Trains on one batch until its loss falls.
+fn overfit_first(trainer: &Trainer) -> Result<()> {
+    let [first, last] = overfit(trainer, OVERFIT_TIME)?;
+    status(&format!("overfitting one batch: loss {first:.3} → {last:.3}"));
+    if last.is_nan() || last > OVERFIT_FRACTION * first {
+        bail!("the loss does not fall on a single batch; check the labels with `picodet check`");
+    }
+    Ok(())
+}
