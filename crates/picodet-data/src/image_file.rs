@@ -189,33 +189,9 @@ fn jpeg_header(reader: &mut (impl BufRead + Seek)) -> Result<ImageHeader, String
     }
 }
 
-/// Applies `work` to `0..count` on all cores; results in order. `work` must not panic.
-pub(crate) fn parallel<T: Send + Default>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(count.max(1));
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    let mut results: Vec<T> = Vec::new();
-    results.resize_with(count, T::default);
-    let done: Vec<Vec<(usize, T)>> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut mine = Vec::new();
-                    loop {
-                        let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                        if index >= count {
-                            return mine;
-                        }
-                        mine.push((index, work(index)));
-                    }
-                })
-            })
-            .collect();
-        workers.into_iter().map(|worker| worker.join().unwrap_or_default()).collect()
-    });
-    for (index, result) in done.into_iter().flatten() {
-        results[index] = result;
-    }
-    results
+/// Computes `work(0), …, work(count - 1)` on all cores; results in order.
+pub(crate) fn parallel<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    picodet_parallel::map(0..count, 0, work)
 }
 
 #[cfg(test)]

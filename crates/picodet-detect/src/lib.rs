@@ -8,11 +8,10 @@ pub mod decode;
 mod detection;
 mod detector;
 mod error;
-mod model;
 mod nms;
 
 pub use detection::{Detection, ImageBox, InputBox, ScaleFactor};
 pub use detector::{Detector, Options, StageTimes, engine, level_maps, network};
 pub use error::Error;
-pub use model::{Model, graph_of};
 pub use nms::Nms;
+pub use picodet_model::{Model, ModelError, graph_of};

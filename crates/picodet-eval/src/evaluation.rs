@@ -4,7 +4,6 @@ use crate::accumulate::{GroupResult, evaluate_group};
 use crate::error::EvaluationError;
 use crate::index::Index;
 use crate::numpy::mean_of_present;
-use crate::parallel::map;
 use crate::parameters::{AreaRange, Parameters};
 use crate::types::{Category, Detection, GroundTruth};
 
@@ -121,7 +120,7 @@ impl<'a> Evaluator<'a> {
 
     /// Computes COCO's numbers as pycocotools' `evaluate`, `accumulate` and `summarize` do.
     pub fn evaluate(&self) -> Evaluation {
-        let groups = map(self.index.groups.len(), self.parameters.threads, |group| {
+        let groups = picodet_parallel::map(0..self.index.groups.len(), self.parameters.threads, |group| {
             let cells = &self.index.groups[group];
             evaluate_group(cells, &self.index, self.truths, self.detections, &self.parameters)
         });

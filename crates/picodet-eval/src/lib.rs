@@ -32,7 +32,6 @@ mod index;
 mod json;
 mod matching;
 mod numpy;
-mod parallel;
 mod parameters;
 mod picture;
 mod plot;

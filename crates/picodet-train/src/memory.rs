@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use picodet_detect::graph_of;
+use picodet_model::graph_of;
 use picodet_zoo::REG_CHANNELS;
 
 use crate::{CpuNetwork, Experiment, Objective};

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use picodet_data::Dataset;
-use picodet_detect::{Model, graph_of};
 use picodet_format::write_atomically;
 use picodet_graph::{Graph, Tensor, Weights, pass};
+use picodet_model::{Model, graph_of};
 use picodet_weights::{Metadata, Storage, write_tensors};
 use picodet_zoo::Variant;
 

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use picodet_data::Dataset;
-use picodet_detect::{Model, graph_of};
 use picodet_graph::{Graph, Weights};
+use picodet_model::{Model, graph_of};
 use picodet_zoo::Variant;
 
 use crate::group::{Alone, Group, sum_gradients};

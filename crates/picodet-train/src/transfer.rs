@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use picodet_detect::Model;
 use picodet_engine::{Engine, Feature, PlanError, Reference, RunError};
 use picodet_graph::{BATCH_NORM_EPSILON, Graph, Initialiser, Op, Output, Role, Tensor, Weights};
+use picodet_model::Model;
 use picodet_zoo::REG_CHANNELS;
 
 use crate::loader::Batch;

@@ -13,5 +13,5 @@ static BYTES: &[u8] = include_bytes!("../models/layout_cdla.safetensors");
 /// # Errors
 /// None in a build whose tests pass; the bytes are checked like those of any file.
 pub fn default_model() -> Result<Model, Error> {
-    Model::from_bytes(BYTES)
+    Ok(Model::from_bytes(BYTES)?)
 }

@@ -12,7 +12,6 @@
 //! ```
 
 pub mod bench;
-pub mod convert;
 mod default_model;
 #[cfg(feature = "download")]
 pub mod download;
@@ -28,6 +27,7 @@ pub use default_model::{DEFAULT_MODEL, default_model};
 pub use picodet_detect::{Detection, Detector, Error, ImageBox, Model, Nms, Options, StageTimes};
 pub use picodet_engine::Precision;
 pub use picodet_image::{Image, Interpolation, Limits};
+pub use picodet_model::{ConvertError, ConvertOptions, ModelError, convert};
 pub use picodet_weights::{Metadata, Storage};
 
 /// The parts, for those who need more than this facade.

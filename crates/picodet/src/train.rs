@@ -136,7 +136,7 @@ impl Trainer {
             threads,
             ..Progress::new(experiment)
         };
-        let graph = picodet_detect::graph_of(&variant.architecture, classes.len(), false);
+        let graph = picodet_model::graph_of(&variant.architecture, classes.len(), false);
         let mut state = State::new(progress, initial_weights(&graph, seed));
         let mut taken = None;
         if let Some(model) = &from {

@@ -1,10 +1,10 @@
 //! Metrics on real detections equal pycocotools', and our detections measure as the reference's do.
 
-use picodet::convert::{ConvertOptions, convert};
 use picodet::data::Dataset;
 use picodet::eval::{DEFAULT_LIMIT, Evaluation, evaluate, read_results};
 use picodet::evaluate::{Truth, detect_dataset};
 use picodet::zoo::variant;
+use picodet::{ConvertOptions, convert};
 use picodet::{Interpolation, Options};
 use picodet_testing::shared_path;
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use picodet::Model;
-use picodet::convert::{ConvertOptions, convert};
 use picodet::forward::forward;
 use picodet::graph::{Tensor, Weights, pass};
 use picodet::weights::read_tensors;
 use picodet::zoo::variant;
+use picodet::{ConvertOptions, convert};
 use picodet_testing::{shared, shared_path};
 
 const NAMES: [&str; 5] = ["legacy_s_320", "legacy_m_416", "shufflenetv2_1x_416", "v2_xs_320", "v2_s_320"];

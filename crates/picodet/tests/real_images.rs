@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use picodet::convert::{ConvertOptions, convert};
 use picodet::zoo::variant;
+use picodet::{ConvertOptions, convert};
 use picodet::{Detection, Detector, ImageBox, Interpolation, Nms, Options};
 use picodet_testing::{shared, shared_path};
 use serde_json::Value;

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use picodet::Storage;
-use picodet::convert::{ConvertOptions, convert};
 use picodet::zoo::variant;
+use picodet::{ConvertOptions, convert};
 
 use crate::args::Convert;
 use crate::output::{status, write_file};

@@ -1,0 +1,77 @@
+//! Errors of a conversion.
+
+use std::path::PathBuf;
+
+use picodet_graph::CheckError;
+use picodet_weights::{AlignError, ReadError};
+
+/// An error in converting a weight file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConvertError {
+    /// A file cannot be read from disk.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The underlying I/O error.
+        source: std::io::Error,
+    },
+    /// The extension is unknown.
+    #[error(
+        "{}: unknown format; .pdparams, .safetensors, .param (ncnn) and .onnx files can be converted",
+        .0.display()
+    )]
+    Format(PathBuf),
+    /// The file cannot be parsed.
+    #[error("{}: {source}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// The error of the parser.
+        source: ReadError,
+    },
+    /// The tensors are not those of the variant.
+    #[error("{} does not hold the weights of {variant}: {source}", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// The requested variant.
+        variant: &'static str,
+        /// The difference.
+        source: WeightsError,
+    },
+    /// The number of class names differs from that of the weights.
+    #[error("the weights have {found} classes, but {given} names were given")]
+    Classes {
+        /// Classes of the weights.
+        found: usize,
+        /// Given names.
+        given: usize,
+    },
+}
+
+/// A difference between the weights of a file and the network of a variant.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WeightsError {
+    /// Tensors are missing, unexpected or mis-shaped.
+    #[error(transparent)]
+    Tensors(#[from] CheckError),
+    /// The shape of the class prediction gives an impossible number of classes.
+    #[error("`{tensor}` has {rows} rows, which leaves {classes} classes")]
+    ClassCount {
+        /// The tensor.
+        tensor: &'static str,
+        /// Its output channels.
+        rows: usize,
+        /// The number of classes that follows.
+        classes: usize,
+    },
+    /// No convolution of an exported network has the shape of a prediction.
+    #[error("it holds no convolution that could be the prediction of the head")]
+    NoPrediction,
+    /// The structure of an exported network differs.
+    #[error(transparent)]
+    Structure(#[from] AlignError),
+}

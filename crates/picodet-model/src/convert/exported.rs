@@ -1,0 +1,44 @@
+//! Weights of an exported network (ncnn, ONNX), matched by structure, batch norms folded.
+
+use std::collections::BTreeMap;
+
+use picodet_weights::ForeignNetwork;
+use picodet_zoo::{HeadKind, REG_CHANNELS, Variant};
+
+use super::{Network, WeightsError};
+
+/// Assigns the convolutions of an exported network to those of `variant`.
+pub(super) fn network(variant: &Variant, network: &ForeignNetwork) -> Result<Network, WeightsError> {
+    let mut problem = WeightsError::NoPrediction;
+    for classes in possible_class_counts(variant, network) {
+        match picodet_weights::import(&variant.architecture.graph(classes), network) {
+            Ok((graph, weights)) => {
+                graph.check_weights(&weights)?;
+                return Ok((graph, weights, true));
+            }
+            Err(error) => problem = error.into(),
+        }
+    }
+    Err(problem)
+}
+
+/// Returns the class counts that follow from the 1×1 convolutions of a network, that of the variant first.
+///
+/// The head has one such convolution of equal output channels per pyramid level.
+fn possible_class_counts(variant: &Variant, network: &ForeignNetwork) -> Vec<usize> {
+    let convolutions = network.nodes.iter().filter_map(|node| node.convolution.as_ref());
+    let mut count_by_channels: BTreeMap<usize, usize> = BTreeMap::new();
+    for convolution in convolutions.filter(|convolution| convolution.weight.shape.ends_with(&[1, 1])) {
+        *count_by_channels.entry(convolution.weight.shape[0]).or_default() += 1;
+    }
+    let levels = variant.architecture.levels();
+    let box_channels = match variant.architecture.head.kind {
+        HeadKind::PicoHead => REG_CHANNELS,
+        HeadKind::PicoHeadV2 => 0,
+    };
+    let frequent = count_by_channels.into_iter().filter(|(_, count)| *count >= levels);
+    let classes = frequent.map(|(channels, _)| channels.saturating_sub(box_channels));
+    let mut classes: Vec<usize> = classes.filter(|&classes| classes > 0).collect();
+    classes.sort_unstable_by_key(|&classes| (classes != variant.classes.len(), classes));
+    classes
+}

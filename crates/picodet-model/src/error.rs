@@ -1,0 +1,26 @@
+//! Errors of reading a native model.
+
+use picodet_graph::CheckError;
+
+/// An error in a native model file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The bytes are not a native model.
+    #[error("not a picodet model: {0}; `picodet convert` makes one from .pdparams, ncnn and ONNX files")]
+    File(#[from] picodet_weights::ReadError),
+    /// The metadata names an unknown network.
+    #[error("the model is of the unknown variant `{0}`; `picodet models` lists all")]
+    Variant(String),
+    /// The metadata holds an invalid value.
+    #[error("the model's metadata gives {0}")]
+    Metadata(String),
+    /// The tensors are not those of the variant.
+    #[error("the weights do not belong to {variant}: {source}")]
+    Weights {
+        /// The variant that the metadata names.
+        variant: &'static str,
+        /// The missing, unexpected and mis-shaped tensors.
+        source: CheckError,
+    },
+}
