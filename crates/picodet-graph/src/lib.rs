@@ -7,6 +7,7 @@
 mod build;
 mod check;
 mod cost;
+mod dtype;
 mod dump;
 mod graph;
 mod infer;
@@ -19,6 +20,7 @@ mod weights;
 pub use build::{Builder, Defaults};
 pub use check::CheckError;
 pub use cost::Cost;
+pub use dtype::DType;
 pub use graph::{Graph, Node, NodeId, Output, ParamId};
 pub use infer::infer;
 pub use op::{Activation, BATCH_NORM_EPSILON, Convolution, Op, ResizeFactor};

@@ -27,7 +27,7 @@ pub(crate) fn separable(buffers: &mut [Buffer], steps: Vec<Step>, workers: usize
             continue;
         };
         let (height, width) = depthwise.out_size;
-        let row = (width * buffers[to].stride * size_of::<f32>()).max(1);
+        let row = (width * buffers[to].bytes_per_pixel()).max(1);
         // An even number: depthwise convolutions make two rows at a time.
         let rows = (BAND_BYTES / row / 2 * 2).clamp(2, height.div_ceil(workers).max(2));
         buffers[to].cells = workers * rows * width;

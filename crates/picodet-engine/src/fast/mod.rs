@@ -7,11 +7,11 @@
 
 mod arena;
 mod cells;
+mod dtype;
 mod fuse;
 mod isa;
 mod kernel;
 mod lower;
-mod narrow;
 mod pool;
 mod run;
 mod schedule;

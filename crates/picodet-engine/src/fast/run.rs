@@ -5,6 +5,8 @@ mod dense;
 
 use std::ops::Range;
 
+use picodet_graph::DType;
+
 use super::kernel::depthwise::row_pairs::{RowPairs, row_pairs};
 use super::kernel::depthwise::{Depthwise, depthwise};
 use super::kernel::gemm::{Gemm, gemm};
@@ -42,27 +44,23 @@ impl Maps<'_> {
         self.memory.arena.wrapping_add(self.schedule.buffers[buffer].offset)
     }
 
-    /// Numbers of 32 bits from one cell to the next.
+    /// Words of the arena from one pixel to the next.
+    fn words(&self, buffer: BufferId) -> usize {
+        self.schedule.buffers[buffer].words_per_pixel()
+    }
+
+    /// Elements of the buffer's type from one pixel to the next.
     fn stride(&self, buffer: BufferId) -> usize {
         self.schedule.buffers[buffer].stride
     }
 
-    fn narrow(&self, buffer: BufferId) -> bool {
-        self.schedule.buffers[buffer].narrow
+    fn dtype(&self, buffer: BufferId) -> DType {
+        self.schedule.buffers[buffer].dtype
     }
 
-    /// The buffer's own numbers, of 32 or 16 bits, from one cell to the next.
-    fn numbers(&self, buffer: BufferId) -> usize {
-        self.stride(buffer) << u32::from(self.narrow(buffer))
-    }
-
-    /// A column, in the buffer's own numbers, of a cell.
-    fn column(&self, buffer: BufferId, cell: *mut f32, column: usize) -> *mut f32 {
-        if self.narrow(buffer) {
-            cell.cast::<u16>().wrapping_add(column).cast()
-        } else {
-            cell.wrapping_add(column)
-        }
+    /// A column, in elements of the buffer's type, of a pixel.
+    fn column(&self, buffer: BufferId, pixel: *mut f32, column: usize) -> *mut f32 {
+        pixel.wrapping_byte_add(column * self.dtype(buffer).size())
     }
 }
 
@@ -112,8 +110,8 @@ unsafe fn run_rows(
     let (isa, workers) = (schedule.isa, schedule.workers);
     let maps = Maps { schedule, memory };
     let at = |buffer: BufferId| maps.at(buffer);
+    let words = |buffer: BufferId| maps.words(buffer);
     let stride = |buffer: BufferId| maps.stride(buffer);
-    let numbers = |buffer: BufferId| maps.numbers(buffer);
     let (height, width) = step.size;
     let out_width = step.out_size.1;
     if rows.is_empty() {
@@ -130,27 +128,27 @@ unsafe fn run_rows(
         match &step.operation {
             Operation::Import { to, columns } => {
                 let first = rows.start * width;
-                let (source, out) = (memory.image.add(first), at(*to).add(first * stride(*to)));
-                transpose::from_planes(source, height * width, columns, rows.len() * width, out, stride(*to));
+                let (source, out) = (memory.image.add(first), at(*to).add(first * words(*to)));
+                transpose::from_planes(source, height * width, columns, rows.len() * width, out, words(*to));
             }
             Operation::Pointwise { from, runs, weights, bias, columns, residual, act, to, column } => {
                 let first = rows.start * width;
                 let (pointer, len) = packed(weights);
                 let (residual, residual_stride) =
                     residual.map_or((std::ptr::null(), 0), |(buffer, column)| {
-                        (at(buffer).add(first * stride(buffer) + column).cast_const(), stride(buffer))
+                        (at(buffer).add(first * words(buffer) + column).cast_const(), words(buffer))
                     });
                 let b = if pointer.is_null() { &[] } else { std::slice::from_raw_parts(pointer, len) };
                 let product = Gemm {
-                    a: at(*from).add(between.unwrap_or(first) * stride(*from)),
-                    a_stride: numbers(*from),
+                    a: at(*from).add(between.unwrap_or(first) * words(*from)),
+                    a_stride: stride(*from),
                     runs,
                     rows: rows.len() * width,
                     b,
                     columns: *columns,
                     bias,
-                    out: maps.column(*to, at(*to).add(first * stride(*to)), *column),
-                    out_stride: numbers(*to),
+                    out: maps.column(*to, at(*to).add(first * words(*to)), *column),
+                    out_stride: stride(*to),
                     residual,
                     residual_stride,
                     act: *act,
@@ -162,8 +160,8 @@ unsafe fn run_rows(
                 let k = runs.iter().map(|run| run.1).sum();
                 let scratch = at(*scratch).add(worker * scratch_len(k));
                 let factors = factors.map_or(std::ptr::null(), |buffer| at(buffer).cast_const());
-                let [narrow, narrow_out] = [*from, *to].map(|buffer| maps.narrow(buffer));
-                gemm_bf16(isa, &GemmBf16 { product, pairs, factors, narrow, narrow_out, scratch });
+                let [a_dtype, out_dtype] = [*from, *to].map(|buffer| maps.dtype(buffer));
+                gemm_bf16(isa, &GemmBf16 { product, pairs, factors, a_dtype, out_dtype, scratch });
             }
             Operation::Dense { .. } => dense::dense(&maps, step, worker, rows),
             Operation::Depthwise {
@@ -178,18 +176,18 @@ unsafe fn run_rows(
                 column,
             } => {
                 let (pointer, len) = packed(weights);
-                let first = rows.start * out_width * stride(*to);
+                let first = rows.start * out_width * words(*to);
                 let out = match between {
-                    Some(cell) => at(*to).add(cell * stride(*to)).wrapping_sub(first),
+                    Some(cell) => at(*to).add(cell * words(*to)).wrapping_sub(first),
                     None => at(*to),
                 };
                 let taps = if pointer.is_null() { &[] } else { std::slice::from_raw_parts(pointer, len) };
                 let convolution = Depthwise {
                     source: at(*from),
-                    source_stride: numbers(*from),
+                    source_stride: stride(*from),
                     size: step.size,
                     out: maps.column(*to, out, *column),
-                    out_stride: numbers(*to),
+                    out_stride: stride(*to),
                     out_width,
                     rows,
                     zeros: memory.arena.add(schedule.zeros),
@@ -204,8 +202,8 @@ unsafe fn run_rows(
                     depthwise(isa, &convolution);
                     return;
                 };
-                let [narrow, narrow_out] = [*from, *to].map(|buffer| maps.narrow(buffer));
-                row_pairs(isa, &RowPairs { convolution, pairs, narrow, narrow_out });
+                let [source_dtype, out_dtype] = [*from, *to].map(|buffer| maps.dtype(buffer));
+                row_pairs(isa, &RowPairs { convolution, pairs, source_dtype, out_dtype });
             }
             // Its parts come here one by one.
             Operation::Separable { .. } => {}
@@ -248,12 +246,12 @@ unsafe fn run_rows(
                     &Pixelwise {
                         kind,
                         source: at(*from),
-                        source_stride: stride(*from),
+                        source_stride: words(*from),
                         size: step.size,
                         other: other.map_or(std::ptr::null(), |other| at(other).cast_const()),
-                        other_stride: other.map_or(0, stride),
+                        other_stride: other.map_or(0, words),
                         out: at(*to),
-                        out_stride: stride(*to),
+                        out_stride: words(*to),
                         out_width,
                         rows,
                         runs,
@@ -265,12 +263,12 @@ unsafe fn run_rows(
                     isa,
                     &SumTaps {
                         source: at(*from),
-                        source_stride: stride(*from),
+                        source_stride: words(*from),
                         size: step.size,
                         kernel: *kernel,
                         bias: *bias,
                         out: at(*to).add(*column),
-                        out_stride: stride(*to),
+                        out_stride: words(*to),
                         rows,
                         act: *act,
                     },
@@ -282,9 +280,9 @@ unsafe fn run_rows(
                 sum_cells(
                     isa,
                     &SumCells {
-                        source: at(*from).add(first * stride(*from)),
-                        source_stride: numbers(*from),
-                        narrow: maps.narrow(*from),
+                        source: at(*from).add(first * words(*from)),
+                        source_stride: stride(*from),
+                        dtype: maps.dtype(*from),
                         cells: rows.len() * width,
                         runs,
                         out: at(*to).add(worker * channels.next_multiple_of(16)),
@@ -309,8 +307,8 @@ unsafe fn run_rows(
                 transpose::to_planes(
                     isa,
                     &transpose::ToPlanes {
-                        source: at(*from).add(first * stride(*from)),
-                        stride: stride(*from),
+                        source: at(*from).add(first * words(*from)),
+                        stride: words(*from),
                         columns,
                         cells,
                         out,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use picodet_graph::Activation;
+use picodet_graph::{Activation, DType};
 
 use super::Isa;
 use super::kernel::Run;
@@ -10,18 +10,53 @@ use super::kernel::Run;
 /// Index of a [`Buffer`].
 pub(crate) type BufferId = usize;
 
-/// Channels-last memory that one or more values share: `cells` cells of `stride` numbers.
+/// Channels-last memory of one or more values: `cells` pixels of `stride` elements.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Buffer {
-    /// Numbers from one cell to the next, of 32 bits.
+    /// Elements from one pixel to the next; a pixel is a whole number of words.
     pub(crate) stride: usize,
-    /// Whether columns are numbers of 16 bits (bf16), two in one of 32.
-    pub(crate) narrow: bool,
+    /// Type of the elements.
+    pub(crate) dtype: DType,
     /// Height times width.
     pub(crate) cells: usize,
-    /// First number in the arena.
+    /// First word in the arena.
     pub(crate) offset: usize,
 }
+
+/// Bytes of a word, the unit in which the arena is addressed.
+const WORD: usize = DType::F32.size();
+
+impl Buffer {
+    /// An f32 buffer that has no place in the arena yet.
+    pub(crate) fn new(stride: usize, cells: usize) -> Self {
+        Self { stride, dtype: DType::F32, cells, offset: 0 }
+    }
+
+    /// Bytes from one pixel to the next.
+    pub(crate) fn bytes_per_pixel(&self) -> usize {
+        self.stride * self.dtype.size()
+    }
+
+    /// Words of the arena from one pixel to the next.
+    pub(crate) fn words_per_pixel(&self) -> usize {
+        self.bytes_per_pixel() / WORD
+    }
+
+    /// Words of the arena in all.
+    pub(crate) fn words(&self) -> usize {
+        self.words_per_pixel() * self.cells
+    }
+
+    /// Lengthens strides of whole KiB, which would map all rows of a tile to the same sets of the cache.
+    pub(crate) fn avoid_cache_conflicts(&mut self) {
+        if self.cells > 1 && self.bytes_per_pixel().is_multiple_of(1 << 10) {
+            self.stride += self.dtype.elements(CACHE_LINE);
+        }
+    }
+}
+
+/// Bytes of a cache line.
+const CACHE_LINE: usize = 64;
 
 /// A value: some columns of a buffer, in the order of the channels.
 #[derive(Clone, Debug)]
@@ -336,7 +371,7 @@ pub(crate) fn place(buffers: &mut [Buffer], steps: &[Step]) -> usize {
             life.1 = if exported { steps.len() } else { life.1.max(index) };
         }
     }
-    let len = |buffer: &Buffer| (buffer.stride * buffer.cells).next_multiple_of(16);
+    let len = |buffer: &Buffer| buffer.words().next_multiple_of(16);
     let mut order: Vec<usize> = (0..buffers.len()).filter(|&buffer| lives[buffer].is_some()).collect();
     order.sort_by_key(|&buffer| std::cmp::Reverse(len(&buffers[buffer])));
     let mut placed: Vec<usize> = Vec::new();

@@ -5,7 +5,7 @@
 //! numbers a lane and adds both products at once.
 #![allow(unsafe_code)]
 
-use picodet_graph::Activation;
+use picodet_graph::{Activation, DType};
 
 use super::activate::activate;
 use super::gemm::{Gemm, MOST, of_height, panels};
@@ -26,10 +26,10 @@ pub(crate) struct GemmBf16<'a> {
     pub(crate) pairs: &'a [u32],
     /// One number a column of the left matrix, in the order of the packed rows, that it is multiplied by; null for none.
     pub(crate) factors: *const f32,
-    /// Whether the left matrix is bf16: `product.a` points to such, and `product.a_stride` counts them.
-    pub(crate) narrow: bool,
-    /// Whether the result is, `product.out` and `product.out_stride` alike.
-    pub(crate) narrow_out: bool,
+    /// Type of the elements of the left matrix, `product.a`, which `product.a_stride` counts.
+    pub(crate) a_dtype: DType,
+    /// Type of the elements of the result, `product.out`, which `product.out_stride` counts.
+    pub(crate) out_dtype: DType,
     /// [`scratch_len`] numbers of f32's size.
     pub(crate) scratch: *mut f32,
 }
@@ -97,7 +97,7 @@ unsafe fn blocks<V: Pairs>(args: &GemmBf16<'_>) {
     debug_assert_eq!(args.pairs.len(), k.div_ceil(2) * product.columns.next_multiple_of(V::LEN));
     // Rows of pairs are multiplied where they are, a few at a time so that they stay in the cache.
     let direct = match product.runs {
-        &[(first, len)] if args.narrow && args.factors.is_null() => {
+        &[(first, len)] if args.a_dtype == DType::Bf16 && args.factors.is_null() => {
             [first, len, product.a_stride].iter().all(|number| number.is_multiple_of(2)).then_some(first)
         }
         _ => None,
@@ -143,13 +143,13 @@ unsafe fn pack_rows<V: Pairs>(args: &GemmBf16<'_>, k: usize, start: usize, rows:
             let mut factor = args.factors;
             for &(column, len) in product.runs {
                 let at = (start + row) * product.a_stride + column;
-                if args.narrow {
+                if args.a_dtype == DType::Bf16 {
                     // Runs are too short for the processor to see where the next row lies.
                     let ahead = product.a.cast::<u16>().wrapping_add(at + AHEAD * product.a_stride);
                     for line in (0..len).step_by(32) {
                         prefetch(ahead.wrapping_add(line).cast());
                     }
-                    narrow_run::<V>(product.a.cast::<u16>().add(at), factor, len, to);
+                    copy_bf16::<V>(product.a.cast::<u16>().add(at), factor, len, to);
                     to = to.add(len);
                     if !factor.is_null() {
                         factor = factor.add(len);
@@ -185,7 +185,7 @@ unsafe fn pack_rows<V: Pairs>(args: &GemmBf16<'_>, k: usize, start: usize, rows:
 /// # Safety
 /// As [`pack_rows`].
 #[inline(always)]
-unsafe fn narrow_run<V: Pairs>(from: *const u16, factors: *const f32, len: usize, to: *mut u16) {
+unsafe fn copy_bf16<V: Pairs>(from: *const u16, factors: *const f32, len: usize, to: *mut u16) {
     // SAFETY: the caller's promise.
     unsafe {
         if factors.is_null() {
@@ -249,14 +249,14 @@ unsafe fn tile<V: Pairs, const MR: usize, const NV: usize>(args: &GemmBf16<'_>, 
         }
         // What the next tile overwrites comes into the cache as well.
         let at = (start + row + MR) * product.out_stride + first;
-        let (mut target, words) = if args.narrow_out {
+        let (mut target, words) = if args.out_dtype == DType::Bf16 {
             (product.out.cast::<u16>().wrapping_add(at).cast::<f32>().cast_const(), product.out_stride / 2)
         } else {
             (product.out.wrapping_add(at).cast_const(), product.out_stride)
         };
         for _ in 0..MR {
             for line in (0..NV * V::LEN).step_by(16) {
-                if !args.narrow_out || line < (NV * V::LEN).div_ceil(2) {
+                if args.out_dtype == DType::F32 || line < (NV * V::LEN).div_ceil(2) {
                     prefetch(target.wrapping_add(line));
                 }
             }
@@ -302,7 +302,7 @@ unsafe fn tile<V: Pairs, const MR: usize, const NV: usize>(args: &GemmBf16<'_>, 
         }
         let row = start + row;
         let plain = !V::COMPACT && product.residual.is_null() && product.columns - first >= NV * V::LEN;
-        if plain && product.act == Some(Activation::HardSwish) && args.narrow_out {
+        if plain && product.act == Some(Activation::HardSwish) && args.out_dtype == DType::Bf16 {
             for i in 0..MR {
                 for j in 0..NV {
                     let to =
@@ -355,7 +355,7 @@ unsafe fn finish<V: Pairs>(
                 value = value.add(V::load_part(from, count));
             }
             let value = activate(value, product.act);
-            if args.narrow_out {
+            if args.out_dtype == DType::Bf16 {
                 value.store_rounded(product.out.cast::<u16>().wrapping_add(at), count);
             } else {
                 value.store_part(product.out.wrapping_add(at), count);

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use picodet_graph::Activation;
+use picodet_graph::{Activation, DType};
 
 use super::activate::activate;
 use super::lanes::Lanes;
@@ -231,8 +231,8 @@ pub(crate) struct SumCells<'a> {
     pub(crate) source: *const f32,
     /// Numbers from one cell to the next.
     pub(crate) source_stride: usize,
-    /// Whether the source is bf16, `source` and `source_stride` alike.
-    pub(crate) narrow: bool,
+    /// Type of the elements of the source, which `source_stride` counts.
+    pub(crate) dtype: DType,
     /// Number of cells.
     pub(crate) cells: usize,
     /// Channels to be summed.
@@ -257,7 +257,7 @@ unsafe fn sum_cells_lanes<V: Lanes>(args: &SumCells<'_>) {
             let mut sums = [V::splat(0.0); 4];
             let at = |cell: usize| cell * args.source_stride + run.source + done;
             let load = |cell: usize| {
-                if args.narrow {
+                if args.dtype == DType::Bf16 {
                     V::load_widened(args.source.cast::<u16>().add(at(cell)), n)
                 } else {
                     V::load_part(args.source.add(at(cell)), n)

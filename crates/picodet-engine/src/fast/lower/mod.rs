@@ -14,7 +14,7 @@ use picodet_graph::{Activation, Convolution, Graph, NodeId, Op, Tensor};
 
 use super::kernel::Run;
 use super::schedule::{Buffer, BufferId, Operation, Schedule, Step, View, place};
-use super::{Isa, Precision, fuse, narrow};
+use super::{Isa, Precision, dtype, fuse};
 
 /// A convolution with what it takes up.
 #[derive(Clone, Copy)]
@@ -77,20 +77,15 @@ pub(crate) fn lower(
         lowering.lower_node(index);
     }
     let Lowering { mut buffers, mut steps, .. } = lowering;
-    narrow::narrow(&mut buffers, &mut steps);
-    for buffer in &mut buffers {
-        // Strides of whole KiB would send all rows of a tile to the same sets of the cache.
-        if buffer.cells > 1 && buffer.stride.is_multiple_of(256) {
-            buffer.stride += 16;
-        }
-    }
+    dtype::assign_dtypes(&mut buffers, &mut steps);
+    buffers.iter_mut().for_each(Buffer::avoid_cache_conflicts);
     let steps = fuse::separable(&mut buffers, steps, workers);
     let zeros = place(&mut buffers, &steps);
     // Cells beside a map are read from here, up to the last column that a depthwise convolution reads.
     let row = steps.iter().map(|step| match &step.operation {
-        Operation::Depthwise { from, .. } => buffers[*from].stride,
+        Operation::Depthwise { from, .. } => buffers[*from].words_per_pixel(),
         Operation::Separable { depthwise, .. } => match depthwise.operation {
-            Operation::Depthwise { from, .. } => buffers[from].stride,
+            Operation::Depthwise { from, .. } => buffers[from].words_per_pixel(),
             _ => 0,
         },
         _ => 0,
@@ -219,7 +214,7 @@ impl Lowering<'_> {
             let root = root(&mut parent, index);
             let buffers = &mut self.buffers;
             let buffer = *buffer_of[root].get_or_insert_with(|| {
-                buffers.push(Buffer { stride: 0, narrow: false, cells: height * width, offset: 0 });
+                buffers.push(Buffer::new(0, height * width));
                 buffers.len() - 1
             });
             self.class.push(buffer);
@@ -241,7 +236,7 @@ impl Lowering<'_> {
 
     /// A map that no node stands for.
     fn map(&mut self, stride: usize, cells: usize) -> BufferId {
-        self.buffers.push(Buffer { stride, narrow: false, cells, offset: 0 });
+        self.buffers.push(Buffer::new(stride, cells));
         self.buffers.len() - 1
     }
 

@@ -1,10 +1,10 @@
 //! Each pass alone, on graphs of a few nodes.
 
-use picodet_graph::{Activation, Builder, Graph, NodeId, Tensor, Weights};
+use picodet_graph::{Activation, Builder, DType, Graph, NodeId, Tensor, Weights};
 
 use super::lower;
 use crate::fast::schedule::{Buffer, Operation, Schedule, Step};
-use crate::fast::{Isa, Precision, narrow};
+use crate::fast::{Isa, Precision, dtype};
 
 const HARD_SWISH: Activation = Activation::HardSwish;
 
@@ -129,17 +129,17 @@ fn a_depthwise_convolution_joins_the_pointwise_one_that_alone_reads_it() {
     assert_eq!(kinds(&schedule)[2..], ["depthwise 5x5/1", "pointwise"], "{schedule}");
 }
 
-/// Whether the buffer that a step writes is of 16 bits.
-fn narrow_result(schedule: &Schedule, index: usize) -> bool {
+/// The type of the buffer that a step writes.
+fn result_dtype(schedule: &Schedule, index: usize) -> DType {
     let (Operation::Pointwise { to, .. } | Operation::Dense { to, .. }) = &schedule.steps[index].operation
     else {
         panic!("step {index} of {schedule}")
     };
-    schedule.buffers[*to].narrow
+    schedule.buffers[*to].dtype
 }
 
 #[test]
-fn maps_between_kernels_of_16_bits_are_narrow_and_others_are_not() {
+fn maps_between_bf16_kernels_are_bf16_and_others_are_not() {
     let mut g = Builder::new();
     let x = quarter(&mut g);
     let inner = g.scope("inner", |g| g.convolution(x, 16, 1, 1, 1));
@@ -149,14 +149,14 @@ fn maps_between_kernels_of_16_bits_are_narrow_and_others_are_not() {
     let graph = g.finish();
     // The second convolution and the first pointwise one; a pool reads 32 bits, and a dense one reads the stem's map.
     let schedule = schedule_of(&graph, Precision::Bf16);
-    let found: Vec<bool> = (0..4).map(|index| narrow_result(&schedule, index)).collect();
-    assert_eq!(found, [false, true, true, false], "{schedule}");
+    let found: Vec<DType> = (0..4).map(|index| result_dtype(&schedule, index)).collect();
+    assert_eq!(found, [DType::F32, DType::Bf16, DType::Bf16, DType::F32], "{schedule}");
     let schedule = schedule_of(&graph, Precision::F32);
-    assert!(schedule.buffers.iter().all(|buffer| !buffer.narrow), "{schedule}");
-    // Without any product of 16 bits the pass leaves all as it is.
-    let mut buffers = vec![Buffer { stride: 16, narrow: false, cells: 9, offset: 0 }];
-    narrow::narrow(&mut buffers, &mut []);
-    assert!(!buffers[0].narrow && buffers[0].stride == 16);
+    assert!(schedule.buffers.iter().all(|buffer| buffer.dtype == DType::F32), "{schedule}");
+    // Without any bf16 product the pass changes nothing.
+    let mut buffers = vec![Buffer::new(16, 9)];
+    dtype::assign_dtypes(&mut buffers, &mut []);
+    assert_eq!((buffers[0].dtype, buffers[0].stride), (DType::F32, 16));
 }
 
 /// A map of which a convolution reads 32 bits stays wide, though it is of 16 bits for everybody else: where a dense convolution
@@ -170,8 +170,8 @@ fn maps_that_are_read_as_32_bits_stay_wide() {
     let result = g.scope("last", |g| g.convolution(joined, 8, 1, 1, 1));
     g.output("result", result);
     let schedule = schedule_of(&g.finish(), Precision::Bf16);
-    let found: Vec<bool> = (0..3).map(|index| narrow_result(&schedule, index)).collect();
-    assert_eq!(found, [false; 3], "{schedule}");
+    let found: Vec<DType> = (0..3).map(|index| result_dtype(&schedule, index)).collect();
+    assert_eq!(found, [DType::F32; 3], "{schedule}");
 
     let mut g = Builder::new();
     let x = quarter(&mut g);
@@ -184,7 +184,7 @@ fn maps_that_are_read_as_32_bits_stay_wide() {
         panic!("{schedule}")
     };
     assert_eq!(residual.map(|(buffer, _)| buffer), Some(*from), "{schedule}");
-    assert!(!schedule.buffers[*from].narrow, "{schedule}");
+    assert_eq!(schedule.buffers[*from].dtype, DType::F32, "{schedule}");
 }
 
 #[test]
@@ -202,8 +202,8 @@ fn buffers_in_use_at_the_same_time_do_not_overlap() {
             })
             .collect();
         let place = |buffer: usize| {
-            let Buffer { offset, stride, cells, .. } = schedule.buffers[buffer];
-            (offset, offset + stride * cells)
+            let buffer = &schedule.buffers[buffer];
+            (buffer.offset, buffer.offset + buffer.words())
         };
         let mut pairs = 0;
         for (a, b) in (0..lives.len()).flat_map(|a| (0..a).map(move |b| (a, b))) {

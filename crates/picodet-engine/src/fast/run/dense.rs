@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use picodet_graph::DType;
+
 use super::Maps;
 use crate::fast::kernel::Run;
 use crate::fast::kernel::gemm::{Gemm, gemm};
@@ -46,7 +48,7 @@ pub(super) unsafe fn dense(maps: &Maps<'_>, step: &Step, worker: usize, rows: Ra
         // Rows of the strip that the pool reads.
         let strip_stride = columns.next_multiple_of(16);
         let strip_row = full.1 * strip_stride;
-        let scratch = maps.at(*scratch).add(worker * (maps.stride(*scratch) / workers));
+        let scratch = maps.at(*scratch).add(worker * (maps.words(*scratch) / workers));
         let strip = scratch.wrapping_add(padded);
         let planar = matches!(source, DenseSource::Image);
         let a_stride = if planar { *step_size } else { step_size * channels };
@@ -76,13 +78,13 @@ pub(super) unsafe fn dense(maps: &Maps<'_>, step: &Step, worker: usize, rows: Ra
                     pad_planar(maps.memory.image, *channels, (height, width), *kernel, first, scratch);
                 }
                 DenseSource::Buffer(from, copied) => {
-                    let source = (maps.at(*from).cast_const(), maps.stride(*from));
+                    let source = (maps.at(*from).cast_const(), maps.words(*from));
                     pad_cells(source, copied, *channels, (height, width), *kernel, first, scratch);
                 }
             }
             let (residual, residual_stride) = residual.map_or((std::ptr::null(), 0), |(buffer, column)| {
-                let cell = maps.at(buffer).add(y * full.1 * maps.stride(buffer));
-                (cell.add(column).cast_const(), maps.stride(buffer))
+                let cell = maps.at(buffer).add(y * full.1 * maps.words(buffer));
+                (cell.add(column).cast_const(), maps.words(buffer))
             });
             gemm(
                 isa,
@@ -104,16 +106,16 @@ pub(super) unsafe fn dense(maps: &Maps<'_>, step: &Step, worker: usize, rows: Ra
         };
         // A row of the result goes to the map or, where that has 16 bits, to the end of the scratch memory first.
         let unrounded = strip.wrapping_add(if *pool { 3 * strip_row } else { 0 });
-        let narrow = maps.narrow(*to);
+        let is_wide = maps.dtype(*to) == DType::F32;
         let put = |y: usize, make: &dyn Fn(*mut f32, usize)| {
-            let cell = maps.column(*to, maps.at(*to).add(y * out_width * maps.stride(*to)), *column);
-            if !narrow {
-                make(cell, maps.stride(*to));
+            let cell = maps.column(*to, maps.at(*to).add(y * out_width * maps.words(*to)), *column);
+            if is_wide {
+                make(cell, maps.words(*to));
                 return;
             }
             make(unrounded, strip_stride);
             let (cells, columns) = (out_width, *columns);
-            let (source_stride, out_stride) = (strip_stride, maps.numbers(*to));
+            let (source_stride, out_stride) = (strip_stride, maps.stride(*to));
             round(
                 isa,
                 &Round { source: unrounded, source_stride, cells, columns, out: cell.cast(), out_stride },

@@ -13,6 +13,8 @@ mod tile;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
+use picodet_graph::DType;
+
 use super::{Depthwise, tile_width};
 use crate::fast::Isa;
 use crate::fast::kernel::lanes::pairs::{Pairs, to_bf16};
@@ -37,10 +39,10 @@ pub(crate) struct RowPairs<'a> {
     pub(crate) convolution: Depthwise<'a>,
     /// Packed by [`pack_row_pairs`].
     pub(crate) pairs: &'a [u32],
-    /// Whether the source is bf16: `convolution.source` points to such, and `source_stride` counts them. Others are rounded.
-    pub(crate) narrow: bool,
-    /// Whether the result is, `out` and `out_stride` alike.
-    pub(crate) narrow_out: bool,
+    /// Type of the elements of `convolution.source`, which `source_stride` counts; f32 is rounded to bf16.
+    pub(crate) source_dtype: DType,
+    /// Type of the elements of `convolution.out`, which `out_stride` counts.
+    pub(crate) out_dtype: DType,
 }
 
 dispatch_pairs!(
@@ -283,7 +285,7 @@ unsafe fn copy_pair<V: Pairs, const K: usize, const S: usize>(
         };
         let [[count, count_lower], [second, second_lower]] = [counts(0), counts(1)];
         let both = strip.count > V::LEN;
-        if args.narrow {
+        if args.source_dtype == DType::Bf16 {
             let source = convolution.source.cast::<u16>();
             let (mut upper, mut lower) = (source.wrapping_add(at), source.wrapping_add(at_lower));
             for column in left..right {

@@ -1,5 +1,7 @@
 //! Depthwise convolutions in both precisions.
 
+use picodet_graph::DType;
+
 use super::{ACTIVATIONS, MARK, check, check_within, exact, extents, numbers, report};
 use crate::fast::Isa;
 use crate::fast::kernel::Run;
@@ -84,24 +86,27 @@ fn depthwise_convolutions_equal_their_definition() {
                 }
                 let pairs = pack_row_pairs(&runs, kernel, stride, &weights, isa.lanes());
                 let halves: Vec<u16> = source.iter().map(|&value| to_bf16(value)).collect();
-                let (narrow, narrow_out) = (case % 3 > 0, case % 2 > 0);
+                let dtype = |is_bf16| if is_bf16 { DType::Bf16 } else { DType::F32 };
+                let (source_dtype, out_dtype) = (dtype(case % 3 > 0), dtype(case % 2 > 0));
                 let mut half_out = vec![to_bf16(MARK); out.len()];
                 out.fill(MARK);
                 for part in [0..rows / 2, rows / 2..rows] {
                     let mut convolution = args(part, unsafe { out.as_mut_ptr().add(2) });
-                    if narrow {
+                    if source_dtype == DType::Bf16 {
                         convolution.source = halves.as_ptr().cast();
                     }
-                    if narrow_out {
+                    if out_dtype == DType::Bf16 {
                         convolution.out = unsafe { half_out.as_mut_ptr().add(2).cast() };
                     }
-                    unsafe { row_pairs(isa, &RowPairs { convolution, pairs: &pairs, narrow, narrow_out }) };
+                    unsafe {
+                        row_pairs(isa, &RowPairs { convolution, pairs: &pairs, source_dtype, out_dtype })
+                    };
                 }
-                if narrow_out {
+                if out_dtype == DType::Bf16 {
                     out = half_out.iter().map(|&half| from_bf16(half)).collect();
                 }
-                let tolerance = 2e-5 + if narrow_out { 0.004 } else { 0.0 };
-                let name = format!("{name} of 16 bits, narrow {narrow} {narrow_out}");
+                let tolerance = 2e-5 + if out_dtype == DType::Bf16 { 0.004 } else { 0.0 };
+                let name = format!("{name} {source_dtype} to {out_dtype}");
                 let rounded = |cell, c| expected(|value| from_bf16(to_bf16(value)), cell, c);
                 check_within(tolerance, &name, &out, out_stride, (2, channels), rounded, &mut wrong);
             }

@@ -1,5 +1,7 @@
 //! Pools, resizes, sums, activations and what only moves or rounds numbers.
 
+use picodet_graph::DType;
+
 use super::{ACTIVATIONS, MARK, check, exact, extents, numbers, report};
 use crate::fast::Isa;
 use crate::fast::kernel::lanes::pairs::{from_bf16, to_bf16};
@@ -84,7 +86,7 @@ fn pools_and_resizes_equal_their_definition() {
             let args = SumCells {
                 source: source.as_ptr(),
                 source_stride: channels,
-                narrow: false,
+                dtype: DType::F32,
                 cells: height * width,
                 runs: &runs,
                 out: sums.as_mut_ptr(),
@@ -94,12 +96,12 @@ fn pools_and_resizes_equal_their_definition() {
             let rounded: Vec<f32> = halves.iter().map(|&half| from_bf16(half)).collect();
             let [mut found, mut expected] = [vec![MARK; channels + 2], vec![MARK; channels + 2]];
             let out = found.as_mut_ptr();
-            let narrow = SumCells { source: halves.as_ptr().cast(), narrow: true, out, ..args };
-            unsafe { sum_cells(isa, &narrow) };
+            let bf16 = SumCells { source: halves.as_ptr().cast(), dtype: DType::Bf16, out, ..args };
+            unsafe { sum_cells(isa, &bf16) };
             let args = SumCells { source: rounded.as_ptr(), out: expected.as_mut_ptr(), ..args };
             unsafe { sum_cells(isa, &args) };
             if found != expected {
-                wrong.push(format!("sum of 16 bits {case}"));
+                wrong.push(format!("sum of bf16 {case}"));
             }
             // Means, so that rounding is of the size of the values.
             sums[1..=channels].iter_mut().for_each(|sum| *sum /= (height * width) as f32);

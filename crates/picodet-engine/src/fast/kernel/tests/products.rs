@@ -1,5 +1,7 @@
 //! Products: pointwise convolutions in both precisions, sums of taps, and stems.
 
+use picodet_graph::DType;
+
 use super::{ACTIVATIONS, MARK, check, check_within, exact, extents, numbers, report};
 use crate::fast::Isa;
 use crate::fast::kernel::gemm::{Gemm, gemm, pack};
@@ -126,7 +128,8 @@ fn bf16_products_equal_their_definition() {
                 let a_stride = k + 7 + (k + 7) % 2;
                 let a = numbers(rows * a_stride, 1);
                 let first = k.div_ceil(2);
-                let narrow = case % 5 < 2;
+                let dtype = |is_bf16| if is_bf16 { DType::Bf16 } else { DType::F32 };
+                let a_dtype = dtype(case % 5 < 2);
                 // Two runs with a gap, or what is multiplied where it is.
                 let direct = case % 10 == 0;
                 let runs = [(1, first), (first + 3, k - first)];
@@ -137,7 +140,7 @@ fn bf16_products_equal_their_definition() {
                     let column = if direct { 2 + i } else { i + if i < first { 1 } else { 3 } };
                     let value = a[row * a_stride + column];
                     // Numbers of 16 bits are rounded before they are multiplied.
-                    let value = if narrow { rounded(value) as f32 } else { value };
+                    let value = if a_dtype == DType::Bf16 { rounded(value) as f32 } else { value };
                     rounded(if scaled { value * factors[i] } else { value })
                 };
                 let weights = numbers(k * columns, 2);
@@ -165,22 +168,22 @@ fn bf16_products_equal_their_definition() {
                     act,
                 };
                 // From 16 bits and to such, side by side in the first case.
-                let narrow_out = case % 7 < 3;
+                let out_dtype = dtype(case % 7 < 3);
                 let halves: Vec<u16> = a.iter().map(|&value| to_bf16(value)).collect();
                 let mut half_out = vec![to_bf16(MARK); out.len()];
                 let mut product = product;
-                if narrow {
+                if a_dtype == DType::Bf16 {
                     product.a = halves.as_ptr().cast();
                 }
-                if narrow_out {
+                if out_dtype == DType::Bf16 {
                     product.out = unsafe { half_out.as_mut_ptr().add(2).cast() };
                 }
                 let args = GemmBf16 {
                     product,
                     pairs: &pairs,
                     factors: if scaled { factors.as_ptr() } else { std::ptr::null() },
-                    narrow,
-                    narrow_out,
+                    a_dtype,
+                    out_dtype,
                     scratch: scratch.as_mut_ptr(),
                 };
                 unsafe { gemm_bf16(isa, &args) };
@@ -190,13 +193,13 @@ fn bf16_products_equal_their_definition() {
                         if with_residual { f64::from(addend[row * (columns + 2) + n]) } else { 0.0 };
                     exact(sum + f64::from(bias[n]) + residual, act)
                 };
-                if narrow_out {
+                if out_dtype == DType::Bf16 {
                     out = half_out.iter().map(|&half| from_bf16(half)).collect();
                 }
                 // Long sums round more often.
                 let case = format!("{isa} {rows}x{k}x{columns} {act:?}");
                 check_within(
-                    1e-7 * (200 + 8 * k) as f64 + if narrow_out { 0.004 } else { 0.0 },
+                    1e-7 * (200 + 8 * k) as f64 + if out_dtype == DType::Bf16 { 0.004 } else { 0.0 },
                     &case,
                     &out,
                     out_stride,

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use picodet_graph::Activation;
+use picodet_graph::{Activation, DType};
 
 use super::RowPairs;
 use crate::fast::kernel::activate::activate;
@@ -101,7 +101,7 @@ unsafe fn finish<V: Pairs, const P: usize>(
     // SAFETY: the caller's promise.
     unsafe {
         // What is usual does not leave the registers.
-        if args.narrow_out && count == V::LEN {
+        if args.out_dtype == DType::Bf16 && count == V::LEN {
             match convolution.act {
                 None => {
                     for p in 0..P {
@@ -124,7 +124,7 @@ unsafe fn finish<V: Pairs, const P: usize>(
         }
         for p in 0..P {
             let value = activate(V::load(memory.as_ptr().add(p * V::LEN)), convolution.act);
-            if args.narrow_out {
+            if args.out_dtype == DType::Bf16 {
                 value.store_rounded(rounded(p), count);
             } else {
                 value.store_part(convolution.out.wrapping_add(at(p)), count);

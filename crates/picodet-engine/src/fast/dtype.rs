@@ -1,0 +1,79 @@
+//! Chooses the element type of each buffer of a schedule.
+//!
+//! A buffer is bf16 where every step that touches it has kernels for it: that halves its memory and bandwidth, and
+//! pointwise convolutions multiply it without conversion.
+
+use picodet_graph::DType;
+
+use super::schedule::{Buffer, BufferId, DenseSource, Elementwise, Operation, Step, Weights};
+
+/// Makes buffers bf16 where the steps allow it; without bf16 weights every buffer stays f32, since nothing is gained.
+pub(crate) fn assign_dtypes(buffers: &mut [Buffer], steps: &mut [Step]) {
+    // Per-channel vectors (squeeze-excite factors, sums, weights) stay f32.
+    let mut fits: Vec<bool> = buffers.iter().map(|buffer| buffer.cells > 1).collect();
+    if !steps.iter().any(|step| multiplies_bf16(&step.operation)) {
+        return;
+    }
+    for step in steps.iter() {
+        let accepted = accepted(step);
+        for buffer in step.operation.buffers() {
+            fits[buffer] &= accepted.contains(&buffer);
+        }
+    }
+    // A copy does not convert.
+    while let Some((from, to)) = steps.iter().filter_map(copy).find(|&(from, to)| fits[from] != fits[to]) {
+        fits[from] = false;
+        fits[to] = false;
+    }
+    for (buffer, _) in buffers.iter_mut().zip(&fits).filter(|(_, fits)| **fits) {
+        buffer.dtype = DType::Bf16;
+    }
+    for step in steps {
+        if let Operation::Elementwise { kind: Elementwise::Upsample, from, runs, .. } = &mut step.operation
+            && fits[*from]
+        {
+            // The kernel copies words of the arena, each of two elements.
+            for run in runs {
+                run.source /= 2;
+                run.destination /= 2;
+                run.len /= 2;
+            }
+        }
+    }
+}
+
+fn multiplies_bf16(operation: &Operation) -> bool {
+    matches!(operation, Operation::Pointwise { weights: Weights::Pairs { .. }, .. })
+}
+
+/// The buffers that a step could read or write as bf16.
+fn accepted(step: &Step) -> Vec<BufferId> {
+    match &step.operation {
+        Operation::Pointwise { from, to, residual, .. } if multiplies_bf16(&step.operation) => {
+            let added = residual.map(|(buffer, _)| buffer);
+            [*from, *to].into_iter().filter(|&buffer| Some(buffer) != added).collect()
+        }
+        Operation::Depthwise { from, to, weights: Weights::RowPairs(_), .. } => vec![*from, *to],
+        // The source is read as f32, also where it shares the buffer of the result.
+        Operation::Dense { source, to, residual: None, .. } => match source {
+            DenseSource::Buffer(from, _) if from == to => Vec::new(),
+            _ => vec![*to],
+        },
+        Operation::SumCells { from, .. } => vec![*from],
+        Operation::Elementwise { kind: Elementwise::Upsample, from, to, other: None, runs } => {
+            let is_even = |run: &super::kernel::Run| {
+                [run.source, run.destination, run.len].iter().all(|column| column % 2 == 0)
+            };
+            if runs.iter().all(is_even) { vec![*from, *to] } else { Vec::new() }
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Source and destination of a step that copies elements without converting them.
+fn copy(step: &Step) -> Option<(BufferId, BufferId)> {
+    match step.operation {
+        Operation::Elementwise { kind: Elementwise::Upsample, from, to, .. } => Some((from, to)),
+        _ => None,
+    }
+}
