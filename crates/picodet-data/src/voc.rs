@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use picodet_report::escape;
 use roxmltree::{Document, Node, ParsingOptions};
 
 use crate::dataset::{Class, Dataset, Format, ImageRecord, Object, display};
@@ -435,24 +436,6 @@ pub fn write_one(dataset: &Dataset, image: &ImageRecord, name: &str) -> String {
     }
     xml.push_str("</annotation>\n");
     xml
-}
-
-/// Escapes text for XML and HTML; control characters that XML forbids are dropped.
-pub(crate) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '\t' | '\n' | '\r' => out.push(c),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => {}
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// The path of a VOC root for a file inside it, for callers that were given `Annotations/`.

@@ -1,22 +1,18 @@
-//! Numbers as text for a terminal.
+//! Formats metrics as text tables for a terminal.
 
 use std::fmt::Write as _;
+
+use picodet_report::columns;
 
 use crate::error_kinds::ErrorCosts;
 use crate::evaluation::{ClassResult, Summary};
 
-/// A share 0..1 in percent with one digit; `–` for -1, where there is nothing to find.
+/// Formats a fraction 0 to 1 in percent with one decimal; `–` for -1, which stands for a metric without objects.
 pub(crate) fn percent(value: f64) -> String {
     if value < 0.0 { "–".to_owned() } else { format!("{:.1}", 100.0 * value) }
 }
 
-/// Columns of a terminal that the text fills: Chinese, Japanese and Korean characters take two.
-fn columns(text: &str) -> usize {
-    let wide = |c: char| matches!(u32::from(c), 0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe4f | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x20000..=0x3fffd);
-    text.chars().map(|c| 1 + usize::from(wide(c))).sum()
-}
-
-/// A table: the first column to the left, the others to the right, a line below the head.
+/// Formats a table: the first column aligned left, the others right, a rule below the head.
 pub fn text_table(head: &[&str], rows: &[Vec<String>]) -> String {
     let cell = |row: &[String], column: usize| row.get(column).map_or(0, |text| columns(text));
     let widths: Vec<usize> = (head.iter().enumerate())
@@ -40,7 +36,7 @@ pub fn text_table(head: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// COCO's twelve numbers in percent, AP beside AR.
+/// Formats COCO's twelve metrics in percent, AP next to AR.
 pub fn summary_table(summary: &Summary) -> String {
     let row = |name: &str, ap: f64, other: &str, ar: f64| {
         vec![name.to_owned(), percent(ap), other.to_owned(), percent(ar)]
@@ -56,7 +52,7 @@ pub fn summary_table(summary: &Summary) -> String {
     text_table(&["Precision", "%", "Recall", "%"], &rows)
 }
 
-/// The numbers of each class in percent.
+/// Formats the metrics of each class in percent.
 pub fn class_table(classes: &[ClassResult]) -> String {
     let row = |class: &ClassResult| {
         let [small, medium, large] = class.ap_by_area.map(percent);
@@ -77,7 +73,7 @@ pub fn class_table(classes: &[ClassResult]) -> String {
     text_table(&head, &classes.iter().map(row).collect::<Vec<_>>())
 }
 
-/// How often each kind of error is made and what it costs in AP (points of percent).
+/// Formats the number of errors of each kind and the AP that correcting them would gain, in points.
 pub fn error_table(costs: &ErrorCosts) -> String {
     let gain = |gain: f64| format!("{:+.1}", 100.0 * gain);
     let mut rows: Vec<Vec<String>> = (costs.kinds.iter())
@@ -88,12 +84,12 @@ pub fn error_table(costs: &ErrorCosts) -> String {
         })
         .collect();
     for (name, value) in [
-        ("all wrong boxes together", costs.ap_gain_false_positives),
-        ("all objects that are not found", costs.ap_gain_false_negatives),
+        ("all false positives", costs.ap_gain_false_positives),
+        ("all false negatives", costs.ap_gain_false_negatives),
     ] {
         rows.push(vec![name.to_owned(), gain(value), String::new(), String::new()]);
     }
-    text_table(&["Error", "AP if repaired", "shown", "all scores"], &rows)
+    text_table(&["Error", "AP gain", "shown", "all scores"], &rows)
 }
 
 #[cfg(test)]
@@ -107,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn absent_numbers_are_dashes() {
+    fn missing_metrics_are_dashes() {
         assert_eq!([percent(-1.0), percent(0.0), percent(0.3756)], ["–", "0.0", "37.6"]);
     }
 }

@@ -259,9 +259,9 @@ fn the_page_is_whole_and_harmless() -> anyhow::Result<()> {
         "&lt;script&gt;",
         "dog &lt;b&gt;&amp;&quot;",
         "Precision and recall",
-        "What the errors cost",
-        "Can the scores be believed?",
-        "Which class is taken for which",
+        "Error analysis",
+        "Score calibration",
+        "Most frequent confusions",
         "Worst images",
         "1 detections are of unknown classes",
     ] {

@@ -1,4 +1,4 @@
-//! From the bytes of a file to an upright picture, with every size checked before memory is taken.
+//! Decodes the bytes of a file to an upright image; sizes are checked before memory is allocated.
 
 use std::io::Cursor;
 
@@ -7,32 +7,32 @@ use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageError, ImageForm
 
 use crate::Image;
 
-/// What is believed of a file's header.
+/// Limits on the size that a file's header claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Most pixels, width times height.
+    /// Maximum number of pixels, width times height.
     pub pixels: u64,
-    /// Most pixels along either side.
+    /// Maximum width and height in pixels.
     pub side: u32,
-    /// Most bytes that decoding takes for pixels.
+    /// Maximum number of bytes that decoding allocates for pixels.
     pub bytes: u64,
 }
 
 impl Default for Limits {
-    /// 100 million pixels of at most four channels of 16 bits, 65,535 a side.
+    /// 100 million pixels of at most four 16-bit channels, 65,535 pixels per side.
     fn default() -> Self {
         Self { pixels: 100_000_000, side: 65_535, bytes: 800_000_000 }
     }
 }
 
-/// What the beginning of a file says.
+/// The header of an image file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Columns of the upright picture.
+    /// Columns of the upright image.
     pub width: usize,
-    /// Rows of the upright picture.
+    /// Rows of the upright image.
     pub height: usize,
-    /// Whether being turned upright swaps the sides.
+    /// Whether the EXIF orientation swaps width and height.
     pub turned: bool,
     /// Whether the pixels are stored as three bytes.
     pub rgb: bool,
@@ -40,38 +40,39 @@ pub struct Header {
     pub format: &'static str,
 }
 
-/// Why a picture is refused.
+/// The reasons why an image is refused.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DecodeError {
-    /// There is nothing.
+    /// The file has no bytes.
     #[error("the image is empty")]
     Empty,
-    /// The bytes are of no format that is read.
+    /// The format is not supported.
     #[error("not a JPEG, PNG, WebP or BMP image")]
     UnknownFormat,
-    /// The format is known but the bytes are broken or of an unusual kind.
+    /// The format is supported but the bytes are broken or of an unsupported kind.
     #[error("broken or unsupported {format} image: {problem}")]
     Broken {
         /// The format.
         format: &'static str,
-        /// What the decoder says.
+        /// The decoder's message.
         problem: String,
     },
-    /// The picture is larger than the limits.
+    /// The image exceeds the limits.
     #[error(
         "an image of {width} x {height} pixels is larger than the limit of {limit} pixels; scale it down first"
     )]
     TooLarge {
-        /// Columns that the header claims.
+        /// Columns according to the header.
         width: u32,
-        /// Rows that the header claims.
+        /// Rows according to the header.
         height: u32,
-        /// Most pixels.
+        /// Maximum number of pixels.
         limit: u64,
     },
 }
 
-/// The formats, by how errors call them.
+/// Detects the format and its name in errors.
 fn format_of(bytes: &[u8]) -> Result<(ImageFormat, &'static str), DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
@@ -85,13 +86,13 @@ fn format_of(bytes: &[u8]) -> Result<(ImageFormat, &'static str), DecodeError> {
     }
 }
 
-/// Whether a JPEG is of a lossless kind, by its frame marker.
+/// Whether a JPEG is lossless, by its frame marker.
 fn is_lossless_jpeg(bytes: &[u8]) -> bool {
     let mut at = 2;
     while let Some(&[0xff, marker, high, low]) = bytes.get(at..).and_then(|rest| rest.first_chunk::<4>()) {
         match marker {
             0xc3 | 0xc7 | 0xcb | 0xcf => return true,
-            // Another frame, or the picture itself.
+            // Another kind of frame, or the scan data.
             0xc0..=0xc2 | 0xda => return false,
             _ => at += 2 + usize::from(u16::from_be_bytes([high, low])).max(2),
         }
@@ -99,11 +100,12 @@ fn is_lossless_jpeg(bytes: &[u8]) -> bool {
     false
 }
 
-/// A decoder whose header has been read, how the camera was held, and what the header says.
+/// Reads the header; returns the decoder, the EXIF orientation and the header.
 fn open(bytes: &[u8], limits: &Limits) -> Result<(impl ImageDecoder, Orientation, Header), DecodeError> {
     let (format, name) = format_of(bytes)?;
     if format == ImageFormat::Jpeg && is_lossless_jpeg(bytes) {
-        let problem = "lossless JPEG is not read; save it as PNG or as an ordinary JPEG".to_owned();
+        let problem =
+            "lossless JPEG is not supported; save the image as PNG or as a baseline JPEG".to_owned();
         return Err(DecodeError::Broken { format: name, problem });
     }
     let broken = |error: ImageError| DecodeError::Broken { format: name, problem: error.to_string() };
@@ -141,36 +143,36 @@ fn check_size(decoder: &impl ImageDecoder, limits: &Limits) -> Result<(), Decode
     Ok(())
 }
 
-/// What the header says, however large the picture is; mostly the first kilobytes of a file are enough.
+/// Reads the header, without limits on the size; the first kilobytes of a file are usually enough.
 ///
 /// # Errors
-/// When the bytes are no image, or broken.
+/// When the bytes are not an image, or broken.
 pub fn header(bytes: &[u8], limits: &Limits) -> Result<Header, DecodeError> {
     Ok(open(bytes, limits)?.2)
 }
 
-/// Width and height of the upright picture, from the header alone.
+/// Returns width and height of the upright image, reading only the header.
 ///
 /// # Errors
-/// When the bytes are no image or larger than the limits.
+/// When the bytes are not an image, or exceed the limits.
 pub fn dimensions(bytes: &[u8], limits: &Limits) -> Result<(usize, usize), DecodeError> {
     let (decoder, _, header) = open(bytes, limits)?;
     check_size(&decoder, limits)?;
     Ok((header.width, header.height))
 }
 
-/// Decodes JPEG, PNG, WebP or BMP bytes, and turns the picture upright by its EXIF orientation.
+/// Decodes JPEG, PNG, WebP or BMP bytes, and applies the EXIF orientation.
 ///
 /// As `cv2.imread` in colour: grey becomes equal red, green and blue, 16-bit values lose their lower byte, and alpha is
 /// dropped without blending.
 ///
 /// # Errors
-/// When the bytes are no image, broken, or larger than the limits; limits are checked before memory is taken.
+/// When the bytes are not an image, broken, or exceed the limits; limits are checked before memory is allocated.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Image, DecodeError> {
     Ok(decode_with_header(bytes, limits)?.1)
 }
 
-/// As [`decode`], and what the header says.
+/// As [`decode`]; returns the header too.
 ///
 /// # Errors
 /// As [`decode`].
@@ -185,7 +187,7 @@ pub fn decode_with_header(bytes: &[u8], limits: &Limits) -> Result<(Header, Imag
     Ok((header, image.ok_or_else(|| broken("it has no pixels".to_owned()))?))
 }
 
-/// The upper byte of each 16-bit value.
+/// Returns the upper byte of each 16-bit value.
 fn upper(values: &[u16]) -> Vec<u8> {
     values.iter().map(|value| (value >> 8) as u8).collect()
 }

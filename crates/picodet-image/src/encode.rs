@@ -1,4 +1,4 @@
-//! From a picture to the bytes of a file.
+//! Encodes images as PNG and JPEG.
 
 use std::io::Cursor;
 
@@ -8,18 +8,20 @@ use image::{ExtendedColorType, ImageEncoder};
 
 use crate::Image;
 
-/// The picture as PNG.
+/// Encodes an image as PNG.
+#[must_use]
 pub fn encode_png(image: &Image) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
-    // Writing to memory does not fail, and the sides of a decoded picture fit 32 bits.
+    // Writing to memory does not fail, and the sides of a decoded image fit in 32 bits.
     let _ = PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, FilterType::Adaptive)
         .write_image(image.data(), image.width() as u32, image.height() as u32, ExtendedColorType::Rgb8);
     bytes.into_inner()
 }
 
-/// The picture as JPEG of a quality from 1 to 100.
+/// Encodes an image as JPEG of a quality from 1 to 100.
 ///
-/// JPEG holds at most 65,535 pixels a side; a larger picture gives no bytes.
+/// JPEG has at most 65,535 pixels per side; for a larger image the result is empty.
+#[must_use]
 pub fn encode_jpeg(image: &Image, quality: u8) -> Vec<u8> {
     let mut bytes = Vec::new();
     let written = JpegEncoder::new_with_quality(&mut bytes, quality.clamp(1, 100)).encode(

@@ -1,4 +1,4 @@
-//! Images in and out: decoding with limits, resizing as OpenCV does it, normalising, drawing, encoding.
+//! Decodes images with limits, resizes them exactly as OpenCV, normalises them, draws boxes, and encodes PNG and JPEG.
 
 mod decode;
 mod draw;
@@ -8,7 +8,7 @@ mod normalise;
 mod resize;
 
 pub use decode::{DecodeError, Header, Limits, decode, decode_with_header, dimensions, header};
-pub use draw::{Label, class_colour, draw};
+pub use draw::{FontError, Fonts, Label, class_colour, contrasting, draw, draw_with};
 pub use encode::{encode_jpeg, encode_png};
 pub use image_type::Image;
 pub use normalise::{to_tensor, to_tensor_in};

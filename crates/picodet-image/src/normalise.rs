@@ -1,10 +1,10 @@
-//! From a picture to the tensor that a network takes (SPEC §6.1).
+//! Converts an image to the input tensor of a network (SPEC §6.1).
 
 use crate::resize::resize_into_planes;
 use crate::{Image, Interpolation};
 
-/// The picture resized to `size` = (height, width), without regard to its proportions, as `[3, height, width]`:
-/// `(value / 255 - mean) / std` for red, green and blue. Sides of 0 become 1.
+/// Resizes the image to `size` = (height, width) without keeping its aspect ratio, and normalises it to
+/// `[3, height, width]`: `(value / 255 - mean) / std` for red, green and blue. Sides of 0 become 1.
 ///
 /// The reference multiplies by 1/255 in f32, then subtracts and divides by f64 constants, rounding to f32 each time.
 pub fn to_tensor(
@@ -19,7 +19,7 @@ pub fn to_tensor(
     tensor
 }
 
-/// As [`to_tensor`], in memory that is there already: `tensor` becomes `[3, height, width]`, whatever it was.
+/// As [`to_tensor`], reusing the memory of `tensor`, which becomes `[3, height, width]`.
 pub fn to_tensor_in(
     tensor: &mut Vec<f32>,
     image: &Image,
@@ -29,7 +29,7 @@ pub fn to_tensor_in(
     std: [f32; 3],
 ) {
     let (height, width) = (height.max(1), width.max(1));
-    // Every value is written below; only those that were not there yet are made zero first.
+    // Every value is written below; `resize` zeroes only those that it adds.
     tensor.resize(3 * height * width, 0.0);
     let tables: [[f32; 256]; 3] = std::array::from_fn(|channel| {
         std::array::from_fn(|value| normalised(value as u8, mean[channel], std[channel]))
@@ -44,7 +44,7 @@ fn normalised(value: u8, mean: f32, std: f32) -> f32 {
     (f64::from(centred) / decimal(std)) as f32
 }
 
-/// The decimal constant that an f32 was written as, to seven digits.
+/// The decimal constant from which an f32 was parsed, to seven digits.
 fn decimal(value: f32) -> f64 {
     (f64::from(value) * 1e7).round() / 1e7
 }

@@ -1,4 +1,4 @@
-//! A batch drawn as the network sees it: objects as boxes, and a dot for every cell that learns one.
+//! Draws a training batch: objects as boxes, and a dot for every anchor point assigned to one.
 
 use std::path::Path;
 
@@ -11,8 +11,8 @@ use crate::run::RunError;
 use crate::{Assignment, Predictions, Truth};
 
 /// Images of a batch that are drawn.
-const MOST: usize = 8;
-/// Images in a row.
+const MAX_IMAGES: usize = 8;
+/// Images per row.
 const ROW: usize = 4;
 /// Pixels between images.
 const GAP: usize = 4;
@@ -31,7 +31,8 @@ pub(crate) fn save_batch(
     write_atomically(&path, &encode_png(&picture)).map_err(|source| RunError::File { path, source })
 }
 
-/// The first images of a batch side by side, with their objects and the cells that learn them; larger dots for coarser cells.
+/// Draws the first images of a batch side by side, with their objects and the anchor points assigned to them;
+/// dots are larger on levels with a larger stride.
 pub fn batch_picture(
     batch: &Batch,
     predictions: &Predictions,
@@ -40,7 +41,7 @@ pub fn batch_picture(
     std: &[f32; 3],
 ) -> Image {
     let [images, _, height, width] = batch.shape;
-    let count = images.min(MOST);
+    let count = images.min(MAX_IMAGES);
     let columns = count.clamp(1, ROW);
     let rows = count.div_ceil(columns).max(1);
     let mut sheet = Image::filled(columns * (width + GAP) - GAP, rows * (height + GAP) - GAP, [255; 3]);
@@ -60,7 +61,7 @@ pub fn batch_picture(
     sheet
 }
 
-/// Normalised planes as a picture.
+/// Converts normalised planes `[3, height, width]` back to an image.
 fn visible(pixels: &[f32], (height, width): (usize, usize), mean: &[f32; 3], std: &[f32; 3]) -> Image {
     let plane = height * width;
     let byte = |channel: usize, at: usize| {
@@ -71,10 +72,8 @@ fn visible(pixels: &[f32], (height, width): (usize, usize), mean: &[f32; 3], std
 }
 
 fn labels(truth: &Truth) -> Vec<Label> {
-    let label = |(bbox, &class): (&[f64; 4], &usize)| Label {
-        bbox: bbox.map(|side| side as f32),
-        text: class.to_string(),
-        colour: class_colour(class),
+    let label = |(bbox, &class): (&[f64; 4], &usize)| {
+        Label::new(bbox.map(|side| side as f32), class.to_string(), class_colour(class))
     };
     truth.boxes.iter().zip(&truth.classes).map(label).collect()
 }

@@ -26,7 +26,7 @@ use std::path::Path;
 pub use default_model::{DEFAULT_MODEL, default_model};
 pub use picodet_detect::{Detection, Detector, Error, ImageBox, Model, Nms, Options, StageTimes};
 pub use picodet_engine::Precision;
-pub use picodet_image::{Image, Interpolation, Limits};
+pub use picodet_image::{FontError, Fonts, Image, Interpolation, Limits};
 pub use picodet_model::{ConvertError, ConvertOptions, ModelError, convert};
 pub use picodet_weights::{Metadata, Storage};
 
@@ -37,16 +37,26 @@ pub use {
     picodet_weights as weights, picodet_zoo as zoo,
 };
 
-/// A copy of `image` with `detections` drawn in: boxes in the colour of their class, name and score above.
+/// Returns a copy of `image` with `detections` drawn in: boxes in the colour of their class, with name and score.
 pub fn draw(image: &Image, detections: &[Detection], classes: &[String]) -> Image {
+    draw_with(image, detections, classes, &Fonts::default())
+}
+
+/// As [`draw`], with the given fonts. Where no font has a character of a class name, its index is drawn, such as
+/// `#12`; see [`Fonts::missing`].
+pub fn draw_with(image: &Image, detections: &[Detection], classes: &[String], fonts: &Fonts) -> Image {
     let mut worst_first: Vec<&Detection> = detections.iter().collect();
     worst_first.sort_by(|a, b| a.score.total_cmp(&b.score));
-    let label = |found: &&Detection| picodet_image::Label {
-        bbox: found.bbox.0,
-        text: format!("{} {:.2}", classes.get(found.class).map_or("?", String::as_str), found.score),
-        colour: picodet_image::class_colour(found.class),
+    let label = |found: &&Detection| {
+        let name = classes.get(found.class).map_or("?", String::as_str);
+        picodet_image::Label::new(
+            found.bbox.0,
+            format!("{name} {:.2}", found.score),
+            picodet_image::class_colour(found.class),
+        )
+        .with_fallback(format!("#{} {:.2}", found.class, found.score))
     };
-    picodet_image::draw(image, &worst_first.iter().map(label).collect::<Vec<_>>())
+    picodet_image::draw_with(image, &worst_first.iter().map(label).collect::<Vec<_>>(), fonts)
 }
 
 /// Reads and decodes an image file, upright, with the usual limits.

@@ -24,6 +24,10 @@ pub(crate) struct Detect {
     /// Folder for copies of the images with the detections drawn in
     #[arg(long, short, value_name = "FOLDER")]
     pub(crate) output: Option<PathBuf>,
+    /// Font file for the class names in the drawings (.ttf, .otf, .ttc) [default: an embedded font, and a system
+    /// font for Chinese, Japanese and Korean]
+    #[arg(long, requires = "output", value_name = "FILE")]
+    pub(crate) font: Option<PathBuf>,
     /// Output format of the detections
     #[arg(long, short, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,

@@ -1,7 +1,6 @@
-//! The report of a check as text, JSON, or one self-contained HTML page.
+//! Renders the report of a check as text, JSON, or one self-contained HTML page.
 
 mod html;
-mod svg;
 
 use std::fmt::Write as _;
 
@@ -12,10 +11,10 @@ use crate::finding::{Finding, Severity};
 
 pub use html::render_html;
 
-/// Findings of one kind shown in text before the rest is only counted.
+/// Findings of one kind that the text lists; further ones are counted.
 const SHOWN_PER_KIND: usize = 5;
 
-/// For a terminal: a summary, then the findings, worst first.
+/// Renders the report for a terminal: a summary, then the findings, most severe first.
 pub fn render_text(report: &Report) -> String {
     let mut text = String::new();
     for part in &report.datasets {
@@ -62,9 +61,9 @@ pub fn render_text(report: &Report) -> String {
 
 /// `train: 701 images, 214 without objects (31 %), 3,000 objects in 20 classes`.
 fn headline(part: &DatasetSummary) -> String {
-    let share = 100.0 * part.images_without_objects as f64 / part.images.max(1) as f64;
+    let percent = 100.0 * part.images_without_objects as f64 / part.images.max(1) as f64;
     let mut line = format!(
-        "{} ({}): {} images, {} without objects ({share:.0} %), {} objects in {} classes",
+        "{} ({}): {} images, {} without objects ({percent:.0} %), {} objects in {} classes",
         part.split,
         part.format,
         part.images,
@@ -80,7 +79,7 @@ fn headline(part: &DatasetSummary) -> String {
     line
 }
 
-/// For programs: everything in the report, with the counts of findings beyond those listed.
+/// Renders the whole report as JSON, with the counts of findings beyond those listed.
 pub fn render_json(report: &Report) -> String {
     #[derive(Serialize)]
     struct Json<'a> {
@@ -110,6 +109,6 @@ pub fn render_json(report: &Report) -> String {
         datasets: &report.datasets,
         findings: findings.list(),
     };
-    // Nothing in these types can fail to serialise.
+    // These types always serialise.
     serde_json::to_string_pretty(&json).unwrap_or_default()
 }

@@ -4,22 +4,34 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use picodet::{Detection, Image};
+use picodet::{Detection, Fonts, Image};
 
-use crate::output::write_file;
+use crate::output::{status, write_file};
 
 /// The drawings of one run, in one folder.
 pub(super) struct Drawings {
     folder: PathBuf,
+    fonts: Fonts,
     /// Paths that earlier images of this run have taken.
     written: BTreeSet<PathBuf>,
 }
 
 impl Drawings {
-    /// Creates the folder.
-    pub(super) fn new(folder: &Path) -> Result<Self> {
+    /// Reads the font and creates the folder; warns where no font can draw one of the class names.
+    pub(super) fn new(folder: &Path, font: Option<&Path>, classes: &[String]) -> Result<Self> {
+        let mut fonts = Fonts::default();
+        if let Some(path) = font {
+            fonts = fonts.with_file(path)?;
+        }
+        let missing = classes.iter().find_map(|name| Some((name, fonts.missing(name)?)));
+        if let Some((name, character)) = missing {
+            status(&format!(
+                "picodet: no font has the character `{character}` of the class name `{name}`; such names are drawn \
+                 as the class index (#0, #1, …); give a font with --font FILE"
+            ));
+        }
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-        Ok(Self { folder: folder.to_owned(), written: BTreeSet::new() })
+        Ok(Self { folder: folder.to_owned(), fonts, written: BTreeSet::new() })
     }
 
     /// Draws `detections` into a copy of `image` and writes it.
@@ -31,7 +43,7 @@ impl Drawings {
         classes: &[String],
     ) -> Result<()> {
         let path = self.free_path(source);
-        let drawing = picodet::draw(image, detections, classes);
+        let drawing = picodet::draw_with(image, detections, classes, &self.fonts);
         let bytes = match path.extension().and_then(|extension| extension.to_str()) {
             Some("jpg") => picodet::image::encode_jpeg(&drawing, 92),
             _ => picodet::image::encode_png(&drawing),

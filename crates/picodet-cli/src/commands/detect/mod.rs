@@ -28,7 +28,8 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
     let mut first_image = read_in_background(&sources[0]);
     let options = Options { threads: command.threads, ..command.detection.options(command.score) };
     let mut detector = Detector::new(&model::open(&command.model)?, &options)?;
-    let mut drawings = command.output.as_deref().map(Drawings::new).transpose()?;
+    let drawings = |folder: &PathBuf| Drawings::new(folder, command.font.as_deref(), detector.classes());
+    let mut drawings = command.output.as_ref().map(drawings).transpose()?;
     let mut writer = Writer::new(command.format)?;
 
     let bar = images::progress(sources.len(), "detecting");
