@@ -3,7 +3,7 @@
 use picodet_kernel::training::{Executor, Region};
 
 use crate::layout::Layout;
-use crate::program::{Place, Program, Step};
+use crate::program::{ChannelSlot, Program, Step};
 use crate::share::Share;
 
 /// One pass over the steps of a program.
@@ -18,20 +18,20 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The values of a place.
-    pub(crate) fn value(&self, place: Place) -> Region {
+    /// The values of a slot.
+    pub(crate) fn value(&self, slot: ChannelSlot) -> Region {
         Region {
-            offset: self.layout.values[place.buffer] + place.first,
-            stride: self.program.buffers[place.buffer].shape.channels,
-            channels: place.channels,
-            size: self.layout.sizes[place.buffer],
+            offset: self.layout.values[slot.buffer] + slot.first,
+            stride: self.program.buffers[slot.buffer].shape.channels,
+            channels: slot.channels,
+            size: self.layout.sizes[slot.buffer],
         }
     }
 
-    /// The gradients of a place that a needed step reads or writes: the layout has room for them.
-    pub(crate) fn gradient(&self, place: Place) -> Region {
-        let offset = self.layout.gradients[place.buffer].unwrap_or(0) + place.first;
-        Region { offset, ..self.value(place) }
+    /// The gradients of a slot that a needed step reads or writes: the layout has room for them.
+    pub(crate) fn gradient(&self, slot: ChannelSlot) -> Region {
+        let offset = self.layout.gradients[slot.buffer].unwrap_or(0) + slot.first;
+        Region { offset, ..self.value(slot) }
     }
 
     /// The window position of each maximum of a step, a byte each.

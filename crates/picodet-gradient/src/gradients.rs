@@ -4,7 +4,7 @@ use picodet_kernel::training::{Arena, Elementwise, Region, Scratch, elementwise}
 
 use crate::context::Context;
 use crate::parameters::Parameters;
-use crate::program::{Place, Program, Step};
+use crate::program::{ChannelSlot, Program, Step};
 
 /// What the steps of a backward change.
 pub(crate) struct State<'a> {
@@ -17,8 +17,8 @@ pub(crate) struct State<'a> {
 impl State<'_> {
     /// The gradient of an input that an earlier step needs, and whether to add to it.
     pub(crate) fn target(&mut self, ctx: &Context<'_>, step: &Step, input: usize) -> Option<(Region, bool)> {
-        let place = step.inputs[input];
-        step.needs[input].then(|| (ctx.gradient(place), self.written.claim(ctx, self.arena, place)))
+        let slot = step.inputs[input];
+        step.needs[input].then(|| (ctx.gradient(slot), self.written.claim(ctx, self.arena, slot)))
     }
 }
 
@@ -30,35 +30,35 @@ impl Written {
         Self(program.buffers.iter().map(|buffer| vec![false; buffer.shape.channels]).collect())
     }
 
-    /// Marks a place as written, and returns whether the writer must add to what is there.
-    pub(crate) fn claim(&mut self, ctx: &Context<'_>, arena: &mut Arena, place: Place) -> bool {
-        let accumulates = self.complete(ctx, arena, place);
-        self.channels(place).fill(true);
+    /// Marks a slot as written, and returns whether the writer must add to what is there.
+    pub(crate) fn claim(&mut self, ctx: &Context<'_>, arena: &mut Arena, slot: ChannelSlot) -> bool {
+        let accumulates = self.complete(ctx, arena, slot);
+        self.channels(slot).fill(true);
         accumulates
     }
 
-    /// Returns whether a place has any gradient; its channels without one are set to zero then.
-    pub(crate) fn complete(&mut self, ctx: &Context<'_>, arena: &mut Arena, place: Place) -> bool {
-        let channels = self.channels(place);
+    /// Returns whether a slot has any gradient; its channels without one are set to zero then.
+    pub(crate) fn complete(&mut self, ctx: &Context<'_>, arena: &mut Arena, slot: ChannelSlot) -> bool {
+        let channels = self.channels(slot);
         let reached = channels.contains(&true);
         if reached {
-            clear(ctx, arena, place, channels);
+            clear(ctx, arena, slot, channels);
             channels.fill(true);
         }
         reached
     }
 
-    fn channels(&mut self, place: Place) -> &mut [bool] {
-        &mut self.0[place.buffer][place.first..][..place.channels]
+    fn channels(&mut self, slot: ChannelSlot) -> &mut [bool] {
+        &mut self.0[slot.buffer][slot.first..][..slot.channels]
     }
 }
 
 /// Sets the channels of a gradient that are not `written` to zero.
-fn clear(ctx: &Context<'_>, arena: &mut Arena, place: Place, written: &[bool]) {
-    let mut first = place.first;
+fn clear(ctx: &Context<'_>, arena: &mut Arena, slot: ChannelSlot, written: &[bool]) {
+    let mut first = slot.first;
     for run in written.chunk_by(|a, b| a == b) {
         if !run[0] {
-            let part = Place { first, channels: run.len(), ..place };
+            let part = ChannelSlot { first, channels: run.len(), ..slot };
             let ([], [out]) = arena.claim([], [ctx.gradient(part)]);
             elementwise(ctx.executor, &Elementwise::Zero, out, false);
         }

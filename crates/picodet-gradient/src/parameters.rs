@@ -1,7 +1,7 @@
 //! The parameters and their gradients in the order that the kernels read them in.
 
-use picodet_graph::{Convolution, Graph, Op, Tensor, Weights};
-pub(crate) use picodet_kernel::training::depthwise::is_supported as is_depthwise;
+use picodet_graph::{Graph, Op, Tensor, Weights};
+use picodet_kernel::training::depthwise;
 
 /// The order of a parameter's numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,11 +39,6 @@ impl Order {
     }
 }
 
-/// Whether a convolution is a product with the map as it is.
-pub(crate) fn is_pointwise(op: &Convolution) -> bool {
-    op.kernel == 1 && op.stride == 1 && op.groups == 1
-}
-
 /// One parameter.
 struct Parameter {
     name: String,
@@ -69,9 +64,9 @@ impl Parameters {
             let Op::Convolution(op) = node.op else { continue };
             let in_channels = graph.node(node.inputs[0]).shape.channels;
             let window = op.kernel * op.kernel;
-            orders[node.params[0].0] = if is_pointwise(&op) {
+            orders[node.params[0].0] = if op.is_pointwise() {
                 Order::Same
-            } else if is_depthwise(&op, in_channels) {
+            } else if depthwise::is_supported(&op, in_channels) {
                 Order::Depthwise { window }
             } else {
                 let (inputs, outputs) = (in_channels / op.groups, op.out_channels / op.groups);

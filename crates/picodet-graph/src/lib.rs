@@ -4,6 +4,8 @@
 //! ([`Param`]) and named outputs. It never holds numbers: those are a [`Weights`] map beside it. The zoo builds it
 //! with a [`Builder`]; the engine, the trainer and the exporter read it; the functions in [`pass`] rewrite it.
 
+#![forbid(unsafe_code)]
+
 mod build;
 mod check;
 mod cost;

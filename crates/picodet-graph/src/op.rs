@@ -53,6 +53,20 @@ pub struct Convolution {
     pub bias: bool,
 }
 
+impl Convolution {
+    /// Whether each pixel of the result depends on one pixel of the input: a matrix product.
+    #[must_use]
+    pub fn is_pointwise(&self) -> bool {
+        self.kernel == 1 && self.stride == 1 && self.groups == 1
+    }
+
+    /// Whether each channel of the result depends on one channel of an input of `in_channels` channels.
+    #[must_use]
+    pub fn is_depthwise(&self, in_channels: usize) -> bool {
+        self.groups > 1 && self.groups == in_channels && self.out_channels == in_channels
+    }
+}
+
 /// How a bilinear resize changes the size of a map (`align_corners` false).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ResizeFactor {

@@ -8,13 +8,13 @@
 mod arena;
 mod cells;
 mod dtype;
-mod fuse;
 mod isa;
 mod kernel;
 mod lower;
 mod pool;
 mod run;
 mod schedule;
+mod separable;
 mod share;
 
 use std::sync::Arc;

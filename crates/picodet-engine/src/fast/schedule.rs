@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use picodet_graph::pass::{self, Lifetime};
 use picodet_graph::{Activation, DType};
 
 use super::Isa;
@@ -359,44 +360,22 @@ impl fmt::Display for Schedule {
     }
 }
 
-/// Places the buffers in one arena so that those in use at the same time do not overlap, and returns its length.
-/// Offsets are multiples of 16 numbers, which keeps rows on cache lines.
+/// Places the buffers in one arena so that those in use at the same time do not overlap, and returns its length in
+/// words. Offsets are multiples of a cache line.
 pub(crate) fn place(buffers: &mut [Buffer], steps: &[Step]) -> usize {
-    let mut lives: Vec<Option<(usize, usize)>> = vec![None; buffers.len()];
+    let mut lifetimes: Vec<Lifetime> =
+        buffers.iter().map(|buffer| Lifetime::unused(buffer.words())).collect();
     for (index, step) in steps.iter().enumerate() {
         for buffer in step.operation.buffers() {
-            let life = lives[buffer].get_or_insert((index, index));
-            // Outputs stay for whoever reads them where they are.
-            let exported = matches!(step.operation, Operation::Export { .. });
-            life.1 = if exported { steps.len() } else { life.1.max(index) };
-        }
-    }
-    let len = |buffer: &Buffer| buffer.words().next_multiple_of(16);
-    let mut order: Vec<usize> = (0..buffers.len()).filter(|&buffer| lives[buffer].is_some()).collect();
-    order.sort_by_key(|&buffer| std::cmp::Reverse(len(&buffers[buffer])));
-    let mut placed: Vec<usize> = Vec::new();
-    let mut total = 0;
-    for id in order {
-        let overlaps = |other: &usize| match (lives[id], lives[*other]) {
-            (Some(a), Some(b)) => a.0 <= b.1 && b.0 <= a.1,
-            _ => false,
-        };
-        let mut taken: Vec<(usize, usize)> = placed
-            .iter()
-            .filter(|other| overlaps(other))
-            .map(|&other| (buffers[other].offset, buffers[other].offset + len(&buffers[other])))
-            .collect();
-        taken.sort_unstable();
-        let mut offset = 0;
-        for (start, end) in taken {
-            if offset + len(&buffers[id]) <= start {
-                break;
+            lifetimes[buffer].use_at(index);
+            if matches!(step.operation, Operation::Export { .. }) {
+                // Outputs can be read in place after the last step.
+                lifetimes[buffer].use_at(steps.len());
             }
-            offset = offset.max(end);
         }
-        buffers[id].offset = offset;
-        total = total.max(offset + len(&buffers[id]));
-        placed.push(id);
     }
-    total
+    // Only buffers beyond the address space have no placement, and those fail when the arena is allocated.
+    let Some(placement) = pass::place(&lifetimes, CACHE_LINE / WORD) else { return usize::MAX / 2 };
+    buffers.iter_mut().zip(placement.offsets).for_each(|(buffer, offset)| buffer.offset = offset);
+    placement.len
 }

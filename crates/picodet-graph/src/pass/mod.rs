@@ -1,7 +1,14 @@
-//! Passes: `(graph, weights) -> (graph, weights)`, each small and alone.
+//! Analyses and rewrites of graphs.
+//!
+//! Rewrites map a graph, and its weights where they change, to new ones; [`fuse()`] and [`place`] are the analyses that
+//! inference and training share when they lower a graph to steps on memory.
 
 mod fold_batch_norm;
+mod fuse;
+mod lifetimes;
 mod prune;
 
 pub use fold_batch_norm::{fold_batch_norm, fold_batch_norm_structure};
+pub use fuse::{Block, ChannelSource, Fusion, Sum, fuse, reads_image};
+pub use lifetimes::{Lifetime, Placement, place};
 pub use prune::{keep_outputs, keep_weights};

@@ -29,8 +29,7 @@ const COLUMNS: usize = 13;
 /// Whether the kernels of this module compute a convolution of `in_channels` channels.
 #[must_use]
 pub fn is_supported(op: &Convolution, in_channels: usize) -> bool {
-    let depthwise = op.groups == in_channels && op.out_channels == in_channels && op.groups > 1;
-    depthwise && matches!(op.kernel, 3 | 5) && matches!(op.stride, 1 | 2)
+    op.is_depthwise(in_channels) && matches!(op.kernel, 3 | 5) && matches!(op.stride, 1 | 2)
 }
 
 /// `out = x * weights + bias`, with `weights` `[kernel²][channels]`.

@@ -1,8 +1,9 @@
 //! Convolutions: what they take up, their packed weights, and the step of each kind.
 
-use picodet_graph::{Activation, Convolution, Op};
+use picodet_graph::pass::{Block, reads_image};
+use picodet_graph::{Activation, Convolution, NodeId, Op};
 
-use super::{Fused, Lowering, is_depthwise, is_pointwise, zip_runs};
+use super::{Lowering, zip_runs};
 use crate::fast::Precision;
 use crate::fast::kernel::depthwise::row_pairs;
 use crate::fast::kernel::{gemm, gemm_bf16, stem};
@@ -20,20 +21,20 @@ fn padded(bias: impl Iterator<Item = f32>, lanes: usize) -> Vec<f32> {
     bias
 }
 impl Lowering<'_> {
-    pub(super) fn convolution(&mut self, index: usize) -> View {
-        let Some(Fused { convolution, residual, act, pool }) = self.fused[index] else {
-            return self.elementwise(index);
-        };
+    /// Lowers a block; `index` is its last node.
+    pub(super) fn convolution(&mut self, index: usize, block: &Block) -> View {
+        let Some(NodeId(convolution)) = block.convolution else { return self.elementwise(index) };
         let node = &self.graph.nodes[convolution];
         let Op::Convolution(op) = node.op else { return self.elementwise(index) };
+        let (act, pool) = (block.function(self.graph), block.pool.is_some());
         let input = node.inputs[0];
         let [in_channels, in_height, in_width] = self.graph.node(input).shape.resolve(self.input_size);
         let [channels, height, width] = self.graph.nodes[index].shape.resolve(self.input_size);
         let weight = self.data(convolution, 0);
         let mut bias = self.data(convolution, 1);
         bias.resize(channels, 0.0);
-        let scale = self.folded_scale[input.0].then(|| self.value(self.graph.node(input).inputs[1]));
-        let planar = self.reads_planar(convolution);
+        let scale = self.fusion.folds_scale(input).then(|| self.value(self.graph.node(input).inputs[1]));
+        let planar = reads_image(self.graph, NodeId(convolution));
         let from = if planar {
             let columns = (0..in_channels).collect();
             View { buffer: 0, columns, height: in_height, width: in_width }
@@ -41,9 +42,9 @@ impl Lowering<'_> {
             self.value(input)
         };
         let first = self.take(index, channels);
-        let buffer = self.class[index];
+        let buffer = self.buffer_of[index];
         let mut columns: Vec<usize> = (first..first + channels).collect();
-        if is_depthwise(&op, in_channels) {
+        if op.is_depthwise(in_channels) {
             let order = from.by_column();
             self.depthwise(index, &from, &op, scale, &order, &weight, &bias, act, first);
             for (i, &channel) in order.iter().enumerate() {
@@ -51,13 +52,13 @@ impl Lowering<'_> {
             }
             return View { buffer, columns, height, width };
         }
-        let addend = residual.map(|id| self.value(id));
+        let addend = block.sum.map(|sum| self.value(sum.addend));
         let contiguous = addend.as_ref().and_then(|view| Some((view.buffer, view.contiguous()?)));
         // A residual that lies scattered, or a grouped convolution, is added by a step of its own.
         let fits = op.groups == 1 && (addend.is_none() || contiguous.is_some());
         let (with, then) =
             if fits { (contiguous, act) } else { (None, addend.as_ref().map_or(act, |_| None)) };
-        if is_pointwise(&op) {
+        if op.is_pointwise() {
             let at = |k: usize, n: usize| weight[n * in_channels + k];
             self.pointwise(index, &from, scale, channels, &at, &bias, with, then, first);
         } else {
@@ -127,7 +128,7 @@ impl Lowering<'_> {
             columns,
             residual,
             act,
-            to: self.class[index],
+            to: self.buffer_of[index],
             column,
         };
         self.push(index, operation, size, size, macs);
@@ -222,7 +223,7 @@ impl Lowering<'_> {
             weights,
             bias: order.iter().map(|&channel| bias[channel]).collect(),
             act,
-            to: self.class[index],
+            to: self.buffer_of[index],
             column,
         };
         self.push(index, operation, size, out_size, macs);
@@ -296,7 +297,7 @@ impl Lowering<'_> {
             residual,
             act,
             pool,
-            to: self.class[index],
+            to: self.buffer_of[index],
             column,
             scratch,
         };
@@ -337,7 +338,7 @@ impl Lowering<'_> {
             column: 0,
         };
         self.push(index, operation, size, size, (size.0 * size.1 * order.len() * taps) as u64);
-        let to = self.class[index];
+        let to = self.buffer_of[index];
         let operation = Operation::SumTaps { from: between, kernel: op.kernel, bias, act, to, column };
         self.push(index, operation, size, size, 0);
     }

@@ -15,7 +15,7 @@ impl Lowering<'_> {
         let runs = zip_runs(&order, &from.columns, None, 0);
         self.push(index, Operation::SumCells { from: from.buffer, runs, to: sums }, size, size, 0);
         let column = self.take(index, channels);
-        let to = self.class[index];
+        let to = self.buffer_of[index];
         let cells = size.0 * size.1;
         self.push(index, Operation::Mean { sums, channels, cells, to, column }, size, (1, 1), 0);
         let mut columns = vec![0; channels];
@@ -79,7 +79,7 @@ impl Lowering<'_> {
         };
         let first = self.take(index, channels);
         let runs = zip_runs(&order, &from.columns, with.as_deref(), first);
-        let to = self.class[index];
+        let to = self.buffer_of[index];
         let other = second.map(|view| view.buffer);
         let operation = Operation::Elementwise { kind, from: from.buffer, other, to, runs };
         self.push(index, operation, (from.height, from.width), (height, width), 0);

@@ -1,6 +1,6 @@
 //! Each pass alone, on graphs of a few nodes.
 
-use picodet_graph::{Activation, Builder, DType, Graph, NodeId, Tensor, Weights};
+use picodet_graph::{Activation, Builder, DType, Graph, NodeId, Tensor, Weights, pass};
 
 use super::lower;
 use crate::fast::schedule::{Buffer, Operation, Schedule, Step};
@@ -192,7 +192,7 @@ fn buffers_in_use_at_the_same_time_do_not_overlap() {
     let Some(variant) = picodet_zoo::variant("legacy_s_320") else { panic!("a published network") };
     let graph = variant.architecture.graph(variant.classes.len());
     for precision in [Precision::F32, Precision::Bf16] {
-        let (graph, weights) = picodet_graph::pass::fold_batch_norm(&graph, &ones(&graph));
+        let (graph, weights) = pass::fold_batch_norm(&graph, &ones(&graph));
         let schedule = lower(&graph, &weights, (96, 128), Isa::Portable, 2, precision);
         let lives: Vec<Option<(usize, usize)>> = (0..schedule.buffers.len())
             .map(|buffer| {
@@ -237,4 +237,57 @@ fn what_no_output_needs_is_not_computed() {
     let plan = crate::Fast::new().prepare(&graph, &ones(&graph), (32, 64));
     let Ok(plan) = plan else { panic!("a sound network") };
     assert_eq!(kinds(&plan.schedule), ["dense 3x3/2", "dense 3x3/2"]);
+}
+
+/// A convolution step: scope, activation, whether it adds a residual, whether it pools.
+type Tail = (String, Option<String>, bool, bool);
+
+/// The convolutions of a schedule, sorted.
+fn convolution_tails(schedule: &Schedule) -> Vec<Tail> {
+    let parts = schedule.steps.iter().flat_map(|step| match &step.operation {
+        Operation::Separable { depthwise, pointwise, .. } => vec![&**depthwise, &**pointwise],
+        _ => vec![step],
+    });
+    let name = |act: &Option<Activation>| act.map(|act| act.to_string());
+    let mut tails: Vec<Tail> = Vec::new();
+    for step in parts {
+        let scope = step.scope.clone();
+        match &step.operation {
+            Operation::Pointwise { residual, act, .. } => {
+                tails.push((scope, name(act), residual.is_some(), false));
+            }
+            Operation::Dense { residual, act, pool, .. } => {
+                tails.push((scope, name(act), residual.is_some(), *pool));
+            }
+            Operation::Depthwise { act, .. } => tails.push((scope, name(act), false, false)),
+            // The second half of a convolution to one channel.
+            Operation::SumTaps { act, .. } => {
+                tails.pop();
+                tails.push((scope, name(act), false, false));
+            }
+            _ => {}
+        }
+    }
+    tails.sort();
+    tails
+}
+
+#[test]
+fn every_block_of_every_network_is_one_step() {
+    for variant in picodet_zoo::variants() {
+        let graph = variant.architecture.graph(variant.classes.len());
+        let (graph, weights) = pass::fold_batch_norm(&graph, &ones(&graph));
+        let schedule = lower(&graph, &weights, (64, 96), Isa::Portable, 1, Precision::F32);
+        let blocks = pass::fuse(&graph);
+        let mut expected: Vec<Tail> = blocks
+            .blocks()
+            .iter()
+            .map(|block| {
+                let act = block.function(&graph).map(|act| act.to_string());
+                (graph.node(block.last).scope.clone(), act, block.sum.is_some(), block.pool.is_some())
+            })
+            .collect();
+        expected.sort();
+        assert_eq!(convolution_tails(&schedule), expected, "{}", variant.name);
+    }
 }

@@ -1,5 +1,5 @@
-//! Depthwise and pointwise convolutions in one step: some rows at a time, so that what the depthwise one makes is still in
-//! the cache when the pointwise one reads it, and never goes to memory as a whole.
+//! Joins depthwise and pointwise convolutions to one step that computes a band of rows at a time, so that the depthwise
+//! result stays in the cache until the pointwise convolution reads it.
 
 use super::schedule::{Buffer, Operation, Step};
 
@@ -7,7 +7,7 @@ use super::schedule::{Buffer, Operation, Step};
 const BAND_BYTES: usize = 384 << 10;
 
 /// Joins each depthwise step with the pointwise step that alone reads its result.
-pub(crate) fn separable(buffers: &mut [Buffer], steps: Vec<Step>, workers: usize) -> Vec<Step> {
+pub(crate) fn join(buffers: &mut [Buffer], steps: Vec<Step>, workers: usize) -> Vec<Step> {
     let mut users = vec![Vec::new(); buffers.len()];
     for (index, step) in steps.iter().enumerate() {
         for buffer in step.operation.buffers() {
