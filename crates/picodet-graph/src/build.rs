@@ -1,4 +1,4 @@
-//! Appending to a graph: the vocabulary in which the zoo writes the paper's blocks.
+//! The graph builder, with which the zoo writes the blocks of the paper.
 
 use crate::infer::infer;
 use crate::{
@@ -6,10 +6,10 @@ use crate::{
 };
 use crate::{ResizeFactor, Role, Shape};
 
-/// What training needs to know of the parameters that are appended next.
+/// Initialisation and weight decay of the parameters that are appended next.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Defaults {
-    /// How convolution weights start.
+    /// Initialisation of convolution weights.
     pub init: InitRule,
     /// Whether weight decay applies to convolution weights and biases.
     pub weights_decay: bool,
@@ -19,8 +19,8 @@ pub struct Defaults {
 
 /// Appends nodes to a graph, keeping the scope path.
 ///
-/// A wrong network is a mistake of the zoo, not of a user: appenders panic with the scope path when shapes do
-/// not fit, and every variant is built in the tests.
+/// A wrong network is an error in the source of the zoo, not of a user: appenders panic with the scope path when shapes
+/// do not match, and every variant is built in the tests.
 #[derive(Debug)]
 pub struct Builder {
     graph: Graph,
@@ -35,28 +35,28 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// An empty graph.
+    /// Returns a builder of an empty graph.
     pub fn new() -> Self {
         let defaults = Defaults { init: InitRule::KaimingNormal, weights_decay: true, norms_decay: false };
         Self { graph: Graph::default(), scope: Vec::new(), defaults }
     }
 
-    /// The finished graph.
+    /// Returns the finished graph.
     pub fn finish(self) -> Graph {
         self.graph
     }
 
-    /// The shape of an appended node.
+    /// Returns the shape of an appended node.
     pub fn shape(&self, node: NodeId) -> Shape {
         self.graph.node(node).shape
     }
 
-    /// The channels of an appended node.
+    /// Returns the number of channels of an appended node.
     pub fn channels(&self, node: NodeId) -> usize {
         self.shape(node).channels
     }
 
-    /// Appends what `block` appends, under one more step of the scope path.
+    /// Runs `block` with one more name at the end of the scope path.
     pub fn scope<R>(&mut self, name: impl ToString, block: impl FnOnce(&mut Self) -> R) -> R {
         self.scope.push(name.to_string());
         let result = block(self);
@@ -64,7 +64,7 @@ impl Builder {
         result
     }
 
-    /// Appends what `block` appends, with other [`Defaults`].
+    /// Runs `block` with other [`Defaults`].
     pub fn with<R>(&mut self, defaults: Defaults, block: impl FnOnce(&mut Self) -> R) -> R {
         let before = std::mem::replace(&mut self.defaults, defaults);
         let result = block(self);
@@ -72,27 +72,27 @@ impl Builder {
         result
     }
 
-    /// As [`Builder::with`], changing only how convolution weights start.
+    /// Runs `block` with another initialisation of convolution weights.
     pub fn with_init<R>(&mut self, init: InitRule, block: impl FnOnce(&mut Self) -> R) -> R {
         self.with(Defaults { init, ..self.defaults }, block)
     }
 
-    /// As [`Builder::with`], changing only whether batch norms decay.
+    /// Runs `block` with or without weight decay of batch norms.
     pub fn with_norms_decay<R>(&mut self, norms_decay: bool, block: impl FnOnce(&mut Self) -> R) -> R {
         self.with(Defaults { norms_decay, ..self.defaults }, block)
     }
 
-    /// Names a result.
+    /// Names `node` as an output of the graph.
     pub fn output(&mut self, name: impl ToString, node: NodeId) {
         self.graph.outputs.push(Output { name: name.to_string(), node });
     }
 
-    /// The image, `[n, 3, h, w]`.
+    /// Appends the image, `[n, 3, h, w]`.
     pub fn input(&mut self) -> NodeId {
         self.scope("image", |g| g.append(Op::Input, &[], Vec::new()))
     }
 
-    /// A convolution without bias: scope `conv`.
+    /// Appends a convolution without bias: scope `conv`.
     pub fn convolution(
         &mut self,
         x: NodeId,
@@ -105,13 +105,13 @@ impl Builder {
         self.scope("conv", |g| g.append_convolution(x, op, 0.0))
     }
 
-    /// A depthwise convolution without bias: scope `conv`.
+    /// Appends a depthwise convolution without bias: scope `conv`.
     pub fn depthwise(&mut self, x: NodeId, kernel: usize, stride: usize) -> NodeId {
         let channels = self.channels(x);
         self.convolution(x, channels, kernel, stride, channels)
     }
 
-    /// A pointwise convolution with a bias that starts at `bias`; the parameters sit in the scope itself.
+    /// Appends a pointwise convolution with a bias that is initialised to `bias`; its parameters have the current scope.
     pub fn pointwise_with_bias(&mut self, x: NodeId, out_channels: usize, bias: f32) -> NodeId {
         let op = Convolution { out_channels, kernel: 1, stride: 1, groups: 1, bias: true };
         self.append_convolution(x, op, bias)
@@ -130,7 +130,7 @@ impl Builder {
         self.append(Op::Convolution(op), &[x], params)
     }
 
-    /// Batch norm: scope `norm`.
+    /// Appends a batch norm: scope `norm`.
     pub fn batch_norm(&mut self, x: NodeId) -> NodeId {
         let shape = || vec![self.channels(x)];
         let shapes = [shape(), shape(), shape(), shape()];
@@ -147,47 +147,47 @@ impl Builder {
         })
     }
 
-    /// An activation: scope `act`.
+    /// Appends an activation: scope `act`.
     pub fn activation(&mut self, x: NodeId, activation: Activation) -> NodeId {
         self.scope("act", |g| g.append(Op::Activation(activation), &[x], Vec::new()))
     }
 
-    /// 3×3 maximum, stride 2.
+    /// Appends a 3×3 max pool of stride 2: scope `pool`.
     pub fn max_pool(&mut self, x: NodeId) -> NodeId {
         self.scope("pool", |g| g.append(Op::MaxPool, &[x], Vec::new()))
     }
 
-    /// 2×2 mean, stride 2.
+    /// Appends a 2×2 average pool of stride 2: scope `pool`.
     pub fn average_pool(&mut self, x: NodeId) -> NodeId {
         self.scope("pool", |g| g.append(Op::AveragePool, &[x], Vec::new()))
     }
 
-    /// Mean over the whole map.
+    /// Appends the mean over the whole map: scope `pool`.
     pub fn global_average_pool(&mut self, x: NodeId) -> NodeId {
         self.scope("pool", |g| g.append(Op::GlobalAveragePool, &[x], Vec::new()))
     }
 
-    /// Sum of two maps.
+    /// Appends the sum of two maps: scope `add`.
     pub fn add(&mut self, a: NodeId, b: NodeId) -> NodeId {
         self.scope("add", |g| g.append(Op::Add, &[a, b], Vec::new()))
     }
 
-    /// A map times one factor a channel.
+    /// Appends the product of a map and one factor per channel: scope `scale`.
     pub fn scale(&mut self, x: NodeId, factors: NodeId) -> NodeId {
         self.scope("scale", |g| g.append(Op::Scale, &[x, factors], Vec::new()))
     }
 
-    /// Maps joined along the channels, in this order.
+    /// Appends the concatenation of maps along the channels: scope `concat`.
     pub fn concat(&mut self, inputs: &[NodeId]) -> NodeId {
         self.scope("concat", |g| g.append(Op::Concat, inputs, Vec::new()))
     }
 
-    /// Channels `start .. start + len`.
+    /// Appends the channels `start .. start + len` of a map: scope `slice`.
     pub fn slice(&mut self, x: NodeId, start: usize, len: usize) -> NodeId {
         self.scope("slice", |g| g.append(Op::Slice { start, len }, &[x], Vec::new()))
     }
 
-    /// The two halves of the channels.
+    /// Appends the two halves of the channels: scopes `first` and `second`.
     pub fn halves(&mut self, x: NodeId) -> (NodeId, NodeId) {
         let half = self.channels(x) / 2;
         let first = self.scope("first", |g| g.slice(x, 0, half));
@@ -195,22 +195,22 @@ impl Builder {
         (first, second)
     }
 
-    /// The two halves of the channels interleaved.
+    /// Appends the two halves of the channels, interleaved: scope `shuffle`.
     pub fn channel_shuffle(&mut self, x: NodeId) -> NodeId {
         self.scope("shuffle", |g| g.append(Op::ChannelShuffle, &[x], Vec::new()))
     }
 
-    /// Every cell repeated 2×2.
+    /// Appends every pixel repeated 2×2: scope `upsample`.
     pub fn upsample(&mut self, x: NodeId) -> NodeId {
         self.scope("upsample", |g| g.append(Op::UpsampleNearest, &[x], Vec::new()))
     }
 
-    /// Bilinear resize by two, up or down.
+    /// Appends a bilinear resize by a factor of two: scope `resize`.
     pub fn resize_bilinear(&mut self, x: NodeId, factor: ResizeFactor) -> NodeId {
         self.scope("resize", |g| g.append(Op::ResizeBilinear(factor), &[x], Vec::new()))
     }
 
-    /// A fully connected layer with bias; the parameters sit in the scope itself.
+    /// Appends a fully connected layer with bias; its parameters have the current scope.
     pub fn linear(&mut self, x: NodeId, out_features: usize) -> NodeId {
         let in_features = self.channels(x);
         let limit = (6.0 / (in_features + out_features) as f32).sqrt();
@@ -228,12 +228,12 @@ impl Builder {
         self.append(Op::Linear { out_features }, &[x], params)
     }
 
-    /// Dropout.
+    /// Appends dropout: scope `dropout`.
     pub fn dropout(&mut self, x: NodeId, rate: f32) -> NodeId {
         self.scope("dropout", |g| g.append(Op::Dropout { rate }, &[x], Vec::new()))
     }
 
-    /// `sqrt(a · b + 1e-9)`: class probabilities and their alignment.
+    /// Appends `sqrt(probability · alignment + 1e-9)` (SPEC §3.3): scope `score`.
     pub fn geometric_mean(&mut self, probabilities: NodeId, alignment: NodeId) -> NodeId {
         let op = Op::GeometricMean { epsilon: 1e-9 };
         self.scope("score", |g| g.append(op, &[probabilities, alignment], Vec::new()))

@@ -1,4 +1,4 @@
-//! The checker: what must hold in any graph, however it was made.
+//! Checks the invariants of a graph and its weights.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,10 +6,10 @@ use std::fmt;
 use crate::infer::infer;
 use crate::{Graph, Node, Op, Role, Weights};
 
-/// Everything that is wrong with a graph or its weights, in order.
+/// All violations found in a graph or its weights, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckError {
-    /// One sentence a problem, each naming the scope or the tensor.
+    /// One sentence per problem, each naming the scope or the tensor.
     pub problems: Vec<String>,
 }
 
@@ -26,7 +26,7 @@ impl fmt::Display for CheckError {
 
 impl std::error::Error for CheckError {}
 
-fn verdict(problems: Vec<String>) -> Result<(), CheckError> {
+fn into_result(problems: Vec<String>) -> Result<(), CheckError> {
     if problems.is_empty() { Ok(()) } else { Err(CheckError { problems }) }
 }
 
@@ -53,7 +53,7 @@ impl Graph {
     /// Checks order, shapes, parameters and names.
     ///
     /// # Errors
-    /// All problems at once.
+    /// [`CheckError`] with all problems.
     pub fn check(&self) -> Result<(), CheckError> {
         let mut problems = Vec::new();
         let mut readers = vec![0usize; self.params.len()];
@@ -66,7 +66,8 @@ impl Graph {
             let shapes: Vec<_> = node.inputs.iter().map(|&input| self.node(input).shape).collect();
             match infer(&node.op, &shapes) {
                 Ok(shape) if shape == node.shape => {}
-                Ok(shape) => problems.push(format!("{scope}: is marked {} but makes {shape}", node.shape)),
+                Ok(shape) => problems
+                    .push(format!("{scope}: is declared as {} but its inputs give {shape}", node.shape)),
                 Err(problem) => problems.push(format!("{scope}: {problem}")),
             }
             if let Some(param) = node.params.iter().find(|param| param.0 >= self.params.len()) {
@@ -77,7 +78,7 @@ impl Graph {
             let found: Vec<_> = self.params_of(node).map(|param| (param.role, param.shape.clone())).collect();
             let expected = expected_params(self, node);
             if found != expected {
-                problems.push(format!("{scope}: has parameters {found:?} where {expected:?} belong"));
+                problems.push(format!("{scope}: has parameters {found:?} instead of {expected:?}"));
             }
         }
         for (param, readers) in self.params.iter().zip(readers) {
@@ -87,21 +88,23 @@ impl Graph {
         }
         let mut scopes = BTreeSet::new();
         let again = self.nodes.iter().filter(|node| !scopes.insert(&node.scope));
-        problems.extend(again.map(|node| format!("{}: is the scope of two nodes", node.scope)));
+        problems.extend(again.map(|node| format!("{}: is the scope of more than one node", node.scope)));
         let mut names = BTreeSet::new();
         let all =
             self.params.iter().map(|param| &param.name).chain(self.outputs.iter().map(|output| &output.name));
-        problems
-            .extend(all.filter(|name| !names.insert(*name)).map(|name| format!("{name}: is named twice")));
+        problems.extend(
+            all.filter(|name| !names.insert(*name))
+                .map(|name| format!("{name}: is the name of more than one parameter or output")),
+        );
         let missing = self.outputs.iter().filter(|output| output.node.0 >= self.nodes.len());
-        problems.extend(missing.map(|output| format!("{}: is the output of no node", output.name)));
-        verdict(problems)
+        problems.extend(missing.map(|output| format!("{}: is an output without a node", output.name)));
+        into_result(problems)
     }
 
     /// Checks that `weights` holds exactly the parameters of this graph.
     ///
     /// # Errors
-    /// Names every missing, extra and mis-shaped tensor.
+    /// [`CheckError`] with every missing, unexpected and mis-shaped tensor.
     pub fn check_weights(&self, weights: &Weights) -> Result<(), CheckError> {
         let mut problems = Vec::new();
         let mut known = BTreeSet::new();
@@ -119,7 +122,7 @@ impl Graph {
             }
         }
         let extra = weights.keys().filter(|name| !known.contains(name.as_str()));
-        problems.extend(extra.map(|name| format!("`{name}` belongs to nothing")));
-        verdict(problems)
+        problems.extend(extra.map(|name| format!("unexpected tensor `{name}`")));
+        into_result(problems)
     }
 }

@@ -2,13 +2,13 @@
 
 use crate::{Graph, Node, Op};
 
-/// What one node costs.
+/// The cost of a node or a graph.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     /// Learned values: weights, biases, batch-norm affines.
     pub parameters: usize,
-    /// Multiply-accumulates of its convolution or linear layer for one image; everything else counts zero,
-    /// as in SPEC §10.
+    /// Multiply-accumulates of convolutions and linear layers for one image; other operations count as zero
+    /// (SPEC §10).
     pub macs: u64,
 }
 
@@ -20,7 +20,7 @@ impl std::ops::AddAssign for Cost {
 }
 
 impl Graph {
-    /// The cost of one node for an input of `input` = (height, width) pixels.
+    /// Returns the cost of one node for an input of `input` = (height, width) pixels.
     pub fn cost_of(&self, node: &Node, input: (usize, usize)) -> Cost {
         let parameters =
             self.params_of(node).filter(|param| param.role.is_learned()).map(|param| param.len()).sum();
@@ -36,7 +36,7 @@ impl Graph {
         Cost { parameters, macs }
     }
 
-    /// The cost of the whole graph.
+    /// Returns the cost of the whole graph for an input of `input` = (height, width) pixels.
     pub fn cost(&self, input: (usize, usize)) -> Cost {
         let mut total = Cost::default();
         self.nodes.iter().for_each(|node| total += self.cost_of(node, input));

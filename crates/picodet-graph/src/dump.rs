@@ -1,11 +1,11 @@
-//! The graph as text: a line a node in topological order, or a tree of the paper's blocks.
+//! Formats a graph as text: one line per node, or a tree of the paper's blocks.
 
 use std::fmt::Write;
 
 use crate::{Cost, Graph, Node};
 
 impl Graph {
-    /// One line a node: `%12 = conv 3x3 -> 24 (%11)  [n, 24, 1/2, 1/2]  backbone.stem.conv`.
+    /// Formats one line per node in topological order: `%12 = conv 3x3 -> 24 (%11)  [n, 24, 1/2, 1/2]  backbone.stem.conv`.
     pub fn dump(&self) -> String {
         let mut text = String::new();
         for (index, node) in self.nodes.iter().enumerate() {
@@ -19,7 +19,7 @@ impl Graph {
         text
     }
 
-    /// The blocks as a tree down to `depth` steps of the scope path, with the shape that each block makes, its
+    /// Formats the blocks as a tree of at most `depth` levels of the scope path, with the output shape of each block, its
     /// parameters and its multiply-accumulates for an input of `input` = (height, width) pixels.
     pub fn tree(&self, input: (usize, usize), depth: usize) -> String {
         let mut text = String::new();

@@ -1,4 +1,4 @@
-//! The network as a value: nodes in topological order, parameters, named outputs.
+//! The graph: nodes in topological order, parameters, named outputs.
 
 use crate::{Op, Param, Shape};
 
@@ -13,9 +13,9 @@ pub struct ParamId(pub usize);
 /// One operation with its inputs, its parameters and the shape of its result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// What is done.
+    /// The operation.
     pub op: Op,
-    /// Nodes whose results it reads, all earlier in the graph.
+    /// Nodes whose results it reads, all of them earlier in the graph.
     pub inputs: Vec<NodeId>,
     /// Its parameters, in the order that [`Op`] documents.
     pub params: Vec<ParamId>,
@@ -25,16 +25,16 @@ pub struct Node {
     pub shape: Shape,
 }
 
-/// A result that readers ask for by name.
+/// A named result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
-    /// As in `backbone.0`, `neck.3`, `cls_logit.0`, `reg.0`, `score.0`.
+    /// The name, such as `backbone.0`, `neck.3`, `cls_logit.0`, `reg.0`, `score.0`.
     pub name: String,
-    /// The node that makes it.
+    /// The node whose result it is.
     pub node: NodeId,
 }
 
-/// A network. Made by a [`crate::Builder`], changed by the functions of [`crate::pass`].
+/// A network. Built with a [`crate::Builder`], rewritten by the functions of [`crate::pass`].
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Graph {
     /// Nodes; inputs come before their readers.
@@ -46,22 +46,25 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// The node of an id. Ids come from this graph, so the index is valid.
+    /// Returns the node with an id of this graph.
+    ///
+    /// # Panics
+    /// If the id is of another, larger graph.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0]
     }
 
-    /// The parameters of a node, in order.
+    /// Returns the parameters of a node, in order.
     pub fn params_of<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Param> + 'a {
         node.params.iter().map(|id| &self.params[id.0])
     }
 
-    /// The node behind a named output.
+    /// Returns the node of a named output.
     pub fn output(&self, name: &str) -> Option<NodeId> {
         self.outputs.iter().find(|output| output.name == name).map(|output| output.node)
     }
 
-    /// For each node, the nodes that read it.
+    /// Returns the readers of each node; a node that reads another twice is listed twice.
     pub fn readers(&self) -> Vec<Vec<NodeId>> {
         let mut readers = vec![Vec::new(); self.nodes.len()];
         for (index, node) in self.nodes.iter().enumerate() {
@@ -72,7 +75,7 @@ impl Graph {
         readers
     }
 
-    /// The number of learned values: weights, biases and batch-norm affines, without running statistics.
+    /// Returns the number of learned values: weights, biases and batch-norm affines, without running statistics.
     pub fn parameter_count(&self) -> usize {
         self.params.iter().filter(|param| param.role.is_learned()).map(Param::len).sum()
     }

@@ -1,8 +1,8 @@
 //! A detection network as a value.
 //!
-//! A [`Graph`] says what is computed: operations ([`Op`]), symbolic shapes ([`Shape`]), named parameters
-//! ([`Param`]) and named outputs. It never holds numbers: those are a [`Weights`] map beside it. The zoo builds it
-//! with a [`Builder`]; the engine, the trainer and the exporter read it; the functions in [`pass`] rewrite it.
+//! A [`Graph`] describes the computation: operations ([`Op`]), symbolic shapes ([`Shape`]), named parameters ([`Param`])
+//! and named outputs. Parameter values are kept separately, in a [`Weights`] map. The zoo builds graphs with a
+//! [`Builder`]; the engine, the trainer and the exporter read them; the functions in [`pass`] analyse and rewrite them.
 
 #![forbid(unsafe_code)]
 
@@ -24,7 +24,7 @@ pub use check::CheckError;
 pub use cost::Cost;
 pub use dtype::DType;
 pub use graph::{Graph, Node, NodeId, Output, ParamId};
-pub use infer::infer;
+pub use infer::{InferError, ShapeRule, infer};
 pub use op::{Activation, BATCH_NORM_EPSILON, Convolution, Op, ResizeFactor};
 pub use param::{InitRule, Initialiser, Param, Role};
 pub use shape::{Extent, INPUT_MULTIPLE, Shape};

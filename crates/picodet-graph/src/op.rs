@@ -1,8 +1,8 @@
-//! The closed set of operations that the networks of SPEC §1–3 are made of.
+//! The operations of the networks of SPEC §1–3.
 
 use std::fmt;
 
-/// A function of one number, applied to every element.
+/// A scalar function, applied to every element.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Activation {
     /// `x · clip(x + 3, 0, 6) / 6`.
@@ -13,7 +13,7 @@ pub enum Activation {
     Relu6,
     /// `x` where positive, `slope · x` elsewhere.
     LeakyRelu {
-        /// Slope of the negative side; 0.01 unless said otherwise (SPEC §0).
+        /// Slope of the negative side; 0.01 by default (SPEC §0).
         slope: f32,
     },
     /// `clip(slope · x + 0.5, 0, 1)`.
@@ -43,9 +43,9 @@ impl fmt::Display for Activation {
 pub struct Convolution {
     /// Output channels.
     pub out_channels: usize,
-    /// Side of the window; odd.
+    /// Height and width of the kernel; odd.
     pub kernel: usize,
-    /// Step of the window along both axes.
+    /// Stride along both axes.
     pub stride: usize,
     /// Number of groups; the number of channels for a depthwise convolution.
     pub groups: usize,
@@ -67,7 +67,7 @@ impl Convolution {
     }
 }
 
-/// How a bilinear resize changes the size of a map (`align_corners` false).
+/// The factor of a bilinear resize (`align_corners` false).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ResizeFactor {
     /// Twice as high and wide.
@@ -90,17 +90,17 @@ pub enum Op {
     BatchNorm,
     /// An elementwise function.
     Activation(Activation),
-    /// Maximum over 3×3 windows, stride 2, padded by one cell of minus infinity.
+    /// Maximum over 3×3 windows, stride 2, padded by one pixel of minus infinity.
     MaxPool,
-    /// Mean over 2×2 windows, stride 2; windows that leave the map average the cells inside it.
+    /// Mean over 2×2 windows, stride 2; windows at the border average the pixels inside the map.
     AveragePool,
     /// Mean over the whole map, to `[n, c, 1, 1]`.
     GlobalAveragePool,
     /// Elementwise sum of two maps of one shape.
     Add,
-    /// A map times one factor a channel: `[n, c, h, w] · [n, c, 1, 1]`.
+    /// A map times one factor per channel: `[n, c, h, w] · [n, c, 1, 1]`.
     Scale,
-    /// Maps joined along the channels.
+    /// Maps concatenated along the channels.
     Concat,
     /// Channels `start .. start + len`.
     Slice {
@@ -111,7 +111,7 @@ pub enum Op {
     },
     /// Two halves of the channels interleaved: `out[2i] = in[i]`, `out[2i + 1] = in[c / 2 + i]`.
     ChannelShuffle,
-    /// Every cell repeated 2×2.
+    /// Every pixel repeated 2×2.
     UpsampleNearest,
     /// Bilinear interpolation (the ablation's Base only, SPEC §2.3).
     ResizeBilinear(ResizeFactor),
@@ -120,10 +120,10 @@ pub enum Op {
         /// Output features.
         out_features: usize,
     },
-    /// Dropout in the reference's `downscale_in_infer` mode: training zeroes a share `rate`, inference
+    /// Dropout in the reference's `downscale_in_infer` mode: training zeroes the fraction `rate`, inference
     /// multiplies by `1 - rate` (SPEC §1.1).
     Dropout {
-        /// Share of the features that training zeroes.
+        /// Fraction of the features that training zeroes.
         rate: f32,
     },
     /// `sqrt(a · b + epsilon)` of class probabilities `[n, c, h, w]` and one alignment `[n, 1, h, w]`
@@ -135,7 +135,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// Number of inputs that the operation takes, or `None` for one or more.
+    /// Returns the number of inputs, or `None` for one or more.
     pub fn arity(&self) -> Option<usize> {
         match self {
             Self::Input => Some(0),

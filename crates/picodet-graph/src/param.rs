@@ -1,6 +1,6 @@
-//! What is known of a parameter without its numbers.
+//! Parameters of a graph: name, shape, role and initialisation, without values.
 
-/// What a parameter is to its node.
+/// The role of a parameter in its node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Weight of a convolution `[out, in / groups, k, k]` or of a linear layer `[in, out]`.
@@ -18,16 +18,16 @@ pub enum Role {
 }
 
 impl Role {
-    /// Whether training moves the parameter by its gradient.
+    /// Whether training updates the parameter by its gradient.
     pub fn is_learned(self) -> bool {
         !matches!(self, Self::RunningMean | Self::RunningVariance)
     }
 }
 
-/// The distribution that a parameter starts from (SPEC §0).
+/// The distribution of the initial values of a parameter (SPEC §0).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Initialiser {
-    /// Every value the same.
+    /// All values equal.
     Constant(f32),
     /// Normal with mean 0.
     Normal {
@@ -41,7 +41,7 @@ pub enum Initialiser {
     },
 }
 
-/// How the builder chooses the [`Initialiser`] of the convolution weights that follow.
+/// The rule by which the builder chooses the [`Initialiser`] of convolution weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum InitRule {
     /// Normal with std `sqrt(2 / (in / groups · k²))`.
@@ -58,7 +58,7 @@ pub enum InitRule {
 }
 
 impl InitRule {
-    /// The distribution for a convolution from `in_channels` channels.
+    /// Returns the distribution for a convolution of `in_channels` input channels.
     pub fn for_convolution(self, in_channels: usize, groups: usize, kernel: usize) -> Initialiser {
         let window = (kernel * kernel) as f32;
         let fan_in = (in_channels / groups) as f32 * window;
@@ -83,21 +83,21 @@ pub struct Param {
     pub name: String,
     /// Extent of each axis, outermost first.
     pub shape: Vec<usize>,
-    /// What it is to its node.
+    /// Its role in its node.
     pub role: Role,
-    /// What it starts from.
+    /// The distribution of its initial values.
     pub initialiser: Initialiser,
-    /// Whether weight decay pulls it to zero (SPEC §7.1).
+    /// Whether weight decay applies to it (SPEC §7.1).
     pub decays: bool,
 }
 
 impl Param {
-    /// Number of values.
+    /// Returns the number of values.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// Whether it holds no value at all; never so in a checked graph.
+    /// Whether the parameter has no values; never true in a checked graph.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Input heights and widths are multiples of this many pixels (SPEC §2.1: the neck adds maps of stride 8, 16, 32).
+/// Input heights and widths are multiples of this many pixels (SPEC §2.1: the neck adds maps of strides 8, 16 and 32).
 pub const INPUT_MULTIPLE: usize = 32;
 
 /// The height or width of a feature map.
@@ -13,12 +13,12 @@ pub enum Extent {
         /// The stride of the map in pixels of the network input.
         divisor: usize,
     },
-    /// A number that does not depend on the input, as after global pooling.
+    /// An extent that does not depend on the input, as after global pooling.
     Fixed(usize),
 }
 
 impl Extent {
-    /// The number of cells for an input of `input` pixels along this axis.
+    /// Returns the number of pixels of the map for an input of `input` pixels along this axis.
     pub fn resolve(self, input: usize) -> usize {
         match self {
             Self::Input { divisor } => input.div_ceil(divisor),
@@ -26,7 +26,7 @@ impl Extent {
         }
     }
 
-    /// The extent after a window of stride `stride` with "same" padding.
+    /// Returns the extent after a kernel window of stride `stride` with "same" padding.
     pub fn strided(self, stride: usize) -> Self {
         match self {
             Self::Input { divisor } => Self::Input { divisor: divisor * stride },
@@ -34,8 +34,8 @@ impl Extent {
         }
     }
 
-    /// The extent after enlarging twice, or `None` where that is not a whole stride of the input:
-    /// only maps whose stride divides [`INPUT_MULTIPLE`] double exactly.
+    /// Returns the extent after doubling, or `None` where the result has no whole stride: only maps whose stride
+    /// divides [`INPUT_MULTIPLE`] double exactly.
     pub fn doubled(self) -> Option<Self> {
         match self {
             Self::Input { divisor } if divisor % 2 == 0 && INPUT_MULTIPLE.is_multiple_of(divisor) => {
@@ -62,29 +62,29 @@ impl fmt::Display for Extent {
 pub struct Shape {
     /// Number of channels.
     pub channels: usize,
-    /// Height in cells.
+    /// Height in pixels of the map.
     pub height: Extent,
-    /// Width in cells.
+    /// Width in pixels of the map.
     pub width: Extent,
 }
 
 impl Shape {
-    /// The network input itself: one cell a pixel.
+    /// Returns the shape of the network input.
     pub fn input(channels: usize) -> Self {
         Self { channels, height: Extent::Input { divisor: 1 }, width: Extent::Input { divisor: 1 } }
     }
 
-    /// The same map with another number of channels.
+    /// Returns the shape with another number of channels.
     pub fn with_channels(self, channels: usize) -> Self {
         Self { channels, ..self }
     }
 
-    /// The map after a window of stride `stride` with "same" padding.
+    /// Returns the shape after a kernel window of stride `stride` with "same" padding.
     pub fn strided(self, stride: usize) -> Self {
         Self { height: self.height.strided(stride), width: self.width.strided(stride), ..self }
     }
 
-    /// `[channels, height, width]` for an input of `input` = (height, width) pixels.
+    /// Returns `[channels, height, width]` for an input of `input` = (height, width) pixels.
     pub fn resolve(self, input: (usize, usize)) -> [usize; 3] {
         [self.channels, self.height.resolve(input.0), self.width.resolve(input.1)]
     }
@@ -104,11 +104,11 @@ mod tests {
     fn nested_ceil_divisions_are_one() {
         for input in (32..=1024).step_by(32) {
             let mut extent = Extent::Input { divisor: 1 };
-            let mut cells: usize = input;
+            let mut pixels: usize = input;
             for _ in 0..6 {
                 extent = extent.strided(2);
-                cells = cells.div_ceil(2);
-                assert_eq!(extent.resolve(input), cells);
+                pixels = pixels.div_ceil(2);
+                assert_eq!(extent.resolve(input), pixels);
             }
         }
     }
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_level_of_352_has_six_cells() {
+    fn the_last_level_of_352_has_six_pixels() {
         assert_eq!(Extent::Input { divisor: 64 }.resolve(352), 6);
     }
 }

@@ -23,9 +23,9 @@ fn described(graph: &Graph) -> Vec<String> {
     fusion.blocks().iter().filter_map(describe).collect()
 }
 
-/// The scope of a map, which folding leaves the same.
+/// The scope around a map: a folded map is that of the convolution instead of the batch norm next to it.
 fn scope(graph: &Graph, id: NodeId) -> &str {
-    &graph.node(id).scope
+    graph.node(id).scope.rsplit_once('.').map_or("", |(parent, _)| parent)
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn faults_in_the_weights_are_named() {
     );
     expect(
         &|m| drop(m.weights.insert("head.extra".into(), Tensor::full(&[1], 0.0))),
-        "`head.extra` belongs to nothing",
+        "unexpected tensor `head.extra`",
     );
     expect(
         &|m| drop(m.weights.insert("head.level0.reg.bias".into(), Tensor::full(&[31], 0.0))),

@@ -1,9 +1,9 @@
-//! Folds each batch norm into the convolution before it: `γ(Wx - μ)/σ + β = (γ/σ)Wx + (β - γμ/σ)`.
+//! Folds each batch norm into the convolution whose result it reads: `γ(Wx - μ)/σ + β = (γ/σ)Wx + (β - γμ/σ)`.
 
 use crate::op::BATCH_NORM_EPSILON;
 use crate::{Graph, Initialiser, NodeId, Op, Param, ParamId, Role, Tensor, Weights};
 
-/// A convolution and the batch norm that alone reads it.
+/// A convolution and the batch norm that is its only reader.
 struct Pair {
     convolution: NodeId,
     norm: NodeId,
@@ -18,15 +18,16 @@ fn pairs(graph: &Graph) -> Vec<Pair> {
             continue;
         }
         let convolution = node.inputs[0];
-        let alone = readers[convolution.0].len() == 1 && !is_named(convolution);
-        if matches!(graph.node(convolution).op, Op::Convolution(_)) && alone {
+        let is_only_reader = readers[convolution.0].len() == 1 && !is_named(convolution);
+        if matches!(graph.node(convolution).op, Op::Convolution(_)) && is_only_reader {
             pairs.push(Pair { convolution, norm: NodeId(index) });
         }
     }
     pairs
 }
 
-/// The graph alone, as [`fold_batch_norm`] leaves it: what weights that arrive folded (ncnn, ONNX) belong to.
+/// Folds the graph as [`fold_batch_norm`] does, without weights: the structure of published weights whose batch norms are
+/// folded (ncnn, ONNX).
 pub fn fold_batch_norm_structure(graph: &Graph) -> Graph {
     let mut folded = graph.clone();
     let mut replaced: Vec<NodeId> = (0..graph.nodes.len()).map(NodeId).collect();
@@ -53,9 +54,9 @@ pub fn fold_batch_norm_structure(graph: &Graph) -> Graph {
     compact(folded, &replaced)
 }
 
-/// Folds every batch norm whose convolution has no other reader; results differ only by rounding.
+/// Folds every batch norm whose convolution has no other reader. Results differ only by rounding.
 ///
-/// `weights` must belong to `graph` ([`Graph::check_weights`]); the arithmetic is f64, rounded once.
+/// `weights` must match `graph` ([`Graph::check_weights`]). Computed in f64, rounded once.
 pub fn fold_batch_norm(graph: &Graph, weights: &Weights) -> (Graph, Weights) {
     let mut folded = weights.clone();
     for Pair { convolution, norm } in pairs(graph) {
@@ -88,7 +89,7 @@ pub fn fold_batch_norm(graph: &Graph, weights: &Weights) -> (Graph, Weights) {
     (fold_batch_norm_structure(graph), folded)
 }
 
-/// Drops the nodes that `replaced` points away from, and the parameters that nobody reads.
+/// Removes the nodes that `replaced` maps to another node, and the parameters without a reader.
 pub(super) fn compact(graph: Graph, replaced: &[NodeId]) -> Graph {
     let mut index = vec![None; graph.nodes.len()];
     let mut params = vec![None; graph.params.len()];

@@ -5,7 +5,7 @@
 
 use crate::{Activation, Graph, NodeId, Op};
 
-/// A convolution, or a batch norm without a convolution of its own, and the operations that one kernel can compute
+/// A convolution, or a batch norm that is not the only reader of a convolution, and the operations that one kernel can compute
 /// with it: `convolution [+ batch norm] [+ sum] [+ activation] [+ max pool]`.
 ///
 /// Each part is the only reader of the part before it, which is no output of the graph.
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(ops(&graph, &fusion.blocks()[0]), expected);
         assert_eq!(fusion.blocks()[0].function(&graph), Some(HARD_SWISH));
         assert_eq!(fusion.block(x), Some(&fusion.blocks()[0]));
-        // Folding the batch norm changes nothing else.
+        // Folding removes only the batch norm.
         let (folded, _) = pass::fold_batch_norm(&graph, &Weights::new());
         assert_eq!(ops(&folded, &fuse(&folded).blocks()[0]).len(), 3);
     }
@@ -303,7 +303,7 @@ mod tests {
         let mut g = Builder::new();
         let x = stem(&mut g);
         let pooled = g.max_pool(x);
-        let norm = g.scope("alone", |g| g.batch_norm(pooled));
+        let norm = g.scope("separate", |g| g.batch_norm(pooled));
         let y = g.activation(norm, HARD_SWISH);
         g.output("result", y);
         let fusion = fuse(&g.finish());

@@ -1,10 +1,10 @@
-//! Keeps what leads to the outputs that a reader asks for.
+//! Removes the nodes and weights that selected outputs do not depend on.
 
 use crate::{Graph, NodeId, Output, ParamId, Weights};
 
-/// The graph with only the outputs named by `keep`, and without the nodes and parameters that none of them needs.
+/// Returns the graph with the outputs selected by `keep` and the nodes and parameters that they depend on.
 ///
-/// The order of nodes and of parameters stays. Names that the graph does not have are ignored.
+/// The order of nodes and parameters is preserved.
 pub fn keep_outputs(graph: &Graph, keep: impl Fn(&str) -> bool) -> Graph {
     let outputs: Vec<&Output> = graph.outputs.iter().filter(|output| keep(&output.name)).collect();
     let mut needed = vec![false; graph.nodes.len()];
@@ -30,7 +30,7 @@ pub fn keep_outputs(graph: &Graph, keep: impl Fn(&str) -> bool) -> Graph {
     result
 }
 
-/// The weights that `graph` has parameters for, and no others: what [`keep_outputs`] leaves of a larger network's.
+/// Returns the weights of the parameters of `graph`, out of those of a larger network.
 pub fn keep_weights(graph: &Graph, weights: &Weights) -> Weights {
     let kept = graph.params.iter().filter_map(|param| weights.get_key_value(&param.name));
     kept.map(|(name, tensor)| (name.clone(), tensor.clone())).collect()
