@@ -1,10 +1,11 @@
-//! Times what follows the network: `cargo run --release -p picodet-detect --example bench_detect MODEL IMAGE...`
+//! Times decoding and suppression: `cargo run --release -p picodet-detect --example bench_detect MODEL IMAGE...`
 #![allow(clippy::print_stdout)]
 
 use std::time::Instant;
 
-use picodet_detect::{InputBox, Model, Nms, ScaleFactor, decode, level_maps};
-use picodet_engine::{Engine, Fast, Feature};
+use picodet_detect::{InputBox, Model, Nms, ScaleFactor, decode};
+use picodet_engine::{Engine, Fast};
+use picodet_graph::Tensor4;
 use picodet_image::{Interpolation, Limits, to_tensor};
 
 /// Median microseconds of 50 calls.
@@ -30,8 +31,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let image = picodet_image::decode(&std::fs::read(&path)?, &Limits::default())?;
         let (mean, std) = (model.metadata.mean, model.metadata.std);
         let data = to_tensor(&image, (height, width), Interpolation::Cubic, mean, std);
-        let outputs = plan.run(&Feature { shape: [1, 3, height, width], data })?;
-        let levels = level_maps(&outputs, &model.variant.architecture.strides());
+        let outputs = plan.run(&Tensor4 { shape: [1, 3, height, width], data })?;
+        let levels = decode::head_levels(&outputs, &model.variant.architecture.strides());
         let scale =
             ScaleFactor { y: height as f32 / image.height() as f32, x: width as f32 / image.width() as f32 };
         let candidates = decode::candidates(&levels, 0, nms.score_threshold);

@@ -1,47 +1,113 @@
-//! From the head's maps to scores and boxes: grid points, the integral over the distance bins (SPEC §6.2).
+//! Decoding of the head's maps to scores and boxes: grid points, the integral over the distance bins (SPEC §6.2).
+//!
+//! The maps are [`TensorView`]s of any memory layout. The engine gives its own channels-last maps with the scores
+//! before their sigmoid, which is then computed only for the few scores that are high enough.
 
-use picodet_engine::{Feature, Real};
-use picodet_zoo::{BINS, REG_CHANNELS};
+use picodet_engine::{OutputView, Real};
+use picodet_graph::{Activation, Tensor4, TensorView};
+use picodet_zoo::{BINS, HeadMap, REG_CHANNELS};
 
-/// The maps of one pyramid level.
+/// The head's maps of one pyramid level.
 #[derive(Clone, Copy, Debug)]
-pub struct LevelMaps<'a, T> {
-    /// Class probabilities, `[n, classes, h, w]`.
-    pub score: &'a Feature<T>,
-    /// Box distribution logits, `[n, 32, h, w]`.
-    pub reg: &'a Feature<T>,
-    /// Pixels of the network input a cell.
+pub struct HeadLevel<'a, T = f32> {
+    /// Class scores, `[n, classes, h, w]`.
+    pub score: TensorView<'a, T>,
+    /// Whether `score` holds logits, whose sigmoids are the probabilities, instead of probabilities.
+    pub score_is_logit: bool,
+    /// Logits of the distance distributions of the four sides, `[n, REG_CHANNELS, h, w]`.
+    pub reg: TensorView<'a, T>,
+    /// Stride of the level in pixels of the network input.
     pub stride: usize,
 }
 
-/// Anchors of all levels, finest first, row-major within a level.
-pub fn anchor_count<T: Real>(levels: &[LevelMaps<'_, T>]) -> usize {
+impl<'a, T: Real> HeadLevel<'a, T> {
+    /// Pairs the maps of a level; `None` where their shapes do not match.
+    fn new(
+        score: TensorView<'a, T>,
+        score_is_logit: bool,
+        reg: TensorView<'a, T>,
+        stride: usize,
+    ) -> Option<Self> {
+        let ([n, _, height, width], channels) = (score.shape(), REG_CHANNELS);
+        (reg.shape() == [n, channels, height, width]).then_some(Self { score, score_is_logit, reg, stride })
+    }
+
+    fn probability(&self, score: T) -> T {
+        if self.score_is_logit { sigmoid(score) } else { score }
+    }
+
+    /// The box of position (`y`, `x`) of image `n`.
+    fn box_at(&self, n: usize, y: usize, x: usize) -> [T; 4] {
+        let side = |side: usize| -> [T; BINS] {
+            match self.reg.pixel(n, y, x) {
+                Some(logits) => std::array::from_fn(|bin| logits[side * BINS + bin]),
+                None => std::array::from_fn(|bin| self.reg[[n, side * BINS + bin, y, x]]),
+            }
+        };
+        // Grid points are at the centres of the positions.
+        let centre = |index: usize| T::from_f64((index as f64 + 0.5) * self.stride as f64);
+        let (cx, cy) = (centre(x), centre(y));
+        let stride = T::from_f64(self.stride as f64);
+        let distance = |index: usize| integral(side(index)) * stride;
+        [cx - distance(0), cy - distance(1), cx + distance(2), cy + distance(3)]
+    }
+}
+
+/// Finds the head's maps of each level among the named outputs of a run; levels without maps are left out.
+pub fn head_levels<'a, T: Real>(
+    outputs: &'a [(String, Tensor4<T>)],
+    strides: &[usize],
+) -> Vec<HeadLevel<'a, T>> {
+    let find = |name: String| outputs.iter().find(|output| output.0 == name).map(|output| output.1.view());
+    let level = |(level, &stride): (usize, &usize)| {
+        HeadLevel::new(find(HeadMap::Score.name(level))?, false, find(HeadMap::Box.name(level))?, stride)
+    };
+    strides.iter().enumerate().filter_map(level).collect()
+}
+
+/// Finds the head's maps of each level among views of the engine's memory; `None` where one is missing or needs an
+/// activation other than the scores' sigmoid.
+pub fn head_levels_in_place<'a>(outputs: &[OutputView<'a>], strides: &[usize]) -> Option<Vec<HeadLevel<'a>>> {
+    let find = |name: String| outputs.iter().find(|output| output.name == name);
+    let level = |(level, &stride): (usize, &usize)| {
+        let (score, reg) = (find(HeadMap::Score.name(level))?, find(HeadMap::Box.name(level))?);
+        let score_is_logit = match score.pending {
+            None => false,
+            Some(Activation::Sigmoid) => true,
+            Some(_) => return None,
+        };
+        let readable = reg.pending.is_none();
+        readable.then(|| HeadLevel::new(score.values, score_is_logit, reg.values, stride))?
+    };
+    strides.iter().enumerate().map(level).collect()
+}
+
+/// Returns the number of anchors of all levels, finest first, row-major within a level.
+pub fn anchor_count<T: Real>(levels: &[HeadLevel<'_, T>]) -> usize {
     levels.iter().map(|level| level.score.plane()).sum()
 }
 
-/// Class probabilities of one image of the batch, `[classes, anchors]`.
-pub fn scores<T: Real>(levels: &[LevelMaps<'_, T>], image: usize) -> Vec<T> {
-    let classes = levels.first().map_or(0, |level| level.score.shape[1]);
+/// Returns the class probabilities of image `n` of the batch, `[classes, anchors]`.
+pub fn scores<T: Real>(levels: &[HeadLevel<'_, T>], n: usize) -> Vec<T> {
+    let classes = levels.first().map_or(0, |level| level.score.shape()[1]);
     let mut scores = Vec::with_capacity(classes * anchor_count(levels));
     for class in 0..classes {
         for level in levels {
-            let plane = level.score.plane();
-            scores.extend_from_slice(&level.score.data[(image * classes + class) * plane..][..plane]);
+            let [.., height, width] = level.score.shape();
+            let positions = (0..height).flat_map(|y| (0..width).map(move |x| [n, class, y, x]));
+            scores.extend(positions.map(|position| level.probability(level.score[position])));
         }
     }
     scores
 }
 
-/// Boxes of one image of the batch, `[x1, y1, x2, y2]` in pixels of the network input, one an anchor. Not clipped.
-pub fn boxes<T: Real>(levels: &[LevelMaps<'_, T>], image: usize) -> Vec<[T; 4]> {
+/// Returns the boxes of image `n` of the batch, `[x1, y1, x2, y2]` in pixels of the network input, one per anchor.
+/// They are not clipped.
+pub fn boxes<T: Real>(levels: &[HeadLevel<'_, T>], n: usize) -> Vec<[T; 4]> {
     let mut boxes = Vec::with_capacity(anchor_count(levels));
     for level in levels {
-        let [_, _, height, width] = level.reg.shape;
-        for y in 0..height {
-            for x in 0..width {
-                boxes.push(box_at(level, image, y, x));
-            }
-        }
+        let [.., height, width] = level.reg.shape();
+        boxes.extend((0..height).flat_map(|y| (0..width).map(move |x| level.box_at(n, y, x))));
     }
     boxes
 }
@@ -49,146 +115,135 @@ pub fn boxes<T: Real>(levels: &[LevelMaps<'_, T>], image: usize) -> Vec<[T; 4]> 
 /// An anchor that may show an object of a class.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Candidate<T = f32> {
-    /// Index of the class. There are thousands of candidates, so that small numbers pay.
+    /// Index of the class; 32 bits, because there are thousands of candidates.
     pub class: u32,
-    /// Index of the anchor, which [`box_of`] takes.
+    /// Index of the anchor, the argument of [`box_of`].
     pub anchor: u32,
-    /// The class's probability there.
+    /// The probability of the class there.
     pub score: T,
 }
 
-/// The anchors of one image of the batch that score above `threshold`, by class, then by anchor.
+/// Returns the anchors of image `n` of the batch that score above `threshold`, ordered by class, then by anchor.
 ///
-/// The same numbers as in [`scores`], of which few are wanted. NaN is above nothing.
-pub fn candidates<T: Real>(levels: &[LevelMaps<'_, T>], image: usize, threshold: T) -> Vec<Candidate<T>> {
-    /// So many scores are looked at together; mostly none of them is high.
-    const BLOCK: usize = 64;
-    let classes = levels.first().map_or(0, |level| level.score.shape[1]);
-    let mut found = Vec::with_capacity(BLOCK * BLOCK);
-    for class in 0..classes {
-        let mut first = 0;
-        for level in levels {
-            let plane = level.score.plane();
-            let scores = &level.score.data[(image * classes + class) * plane..][..plane];
-            for (block, scores) in scores.chunks(BLOCK).enumerate() {
-                if scores.iter().fold(false, |any, score| any | (*score > threshold)) {
-                    let above = scores.iter().enumerate().filter(|(_, score)| **score > threshold);
-                    let anchor = |i: usize| (first + block * BLOCK + i) as u32;
-                    let class = class as u32;
-                    found.extend(above.map(|(i, &score)| Candidate { class, anchor: anchor(i), score }));
+/// They are the elements of [`scores`] above the threshold; NaN is above nothing.
+pub fn candidates<T: Real>(levels: &[HeadLevel<'_, T>], n: usize, threshold: T) -> Vec<Candidate<T>> {
+    let mut found = Vec::with_capacity(1024);
+    let mut first_anchor = 0;
+    for level in levels {
+        let [_, classes, height, width] = level.score.shape();
+        let mut scan = Scan::new(level, threshold, &mut found);
+        if level.score.strides()[1] == 1 {
+            for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
+                let anchor = first_anchor + y * width + x;
+                scan.line(level.score.pixel(n, y, x).unwrap_or_default(), |class| (class, anchor));
+            }
+        } else {
+            for (class, y) in (0..classes).flat_map(|class| (0..height).map(move |y| (class, y))) {
+                let anchor = first_anchor + y * width;
+                match level.score.row(n, class, y) {
+                    Some(row) => scan.line(row, |x| (class, anchor + x)),
+                    None => (0..width).for_each(|x| {
+                        scan.line(&[level.score[[n, class, y, x]]], |_| (class, anchor + x));
+                    }),
                 }
             }
-            first += plane;
         }
+        first_anchor += height * width;
     }
-    found
+    by_class(&found)
 }
 
-/// The box of one anchor of one image of the batch, as in [`boxes`]; `None` when there is no such anchor.
-pub fn box_of<T: Real>(levels: &[LevelMaps<'_, T>], image: usize, anchor: usize) -> Option<[T; 4]> {
-    let mut cell = anchor;
-    for level in levels {
-        let [_, _, height, width] = level.reg.shape;
-        if cell < height * width {
-            return Some(box_at(level, image, cell / width, cell % width));
+/// Collects the scores of one level that are above a threshold.
+struct Scan<'a, T> {
+    /// As in [`HeadLevel`].
+    score_is_logit: bool,
+    threshold: T,
+    /// Values up to this one cannot be above the threshold.
+    least: T,
+    found: &'a mut Vec<Candidate<T>>,
+}
+
+impl<'a, T: Real> Scan<'a, T> {
+    fn new(level: &HeadLevel<'_, T>, threshold: T, found: &'a mut Vec<Candidate<T>>) -> Self {
+        let least = if level.score_is_logit { below_logit(threshold) } else { threshold };
+        Self { score_is_logit: level.score_is_logit, threshold, least, found }
+    }
+
+    /// Scans values that are adjacent in memory; `position` gives the class and the anchor of each.
+    #[inline]
+    fn line(&mut self, line: &[T], position: impl Fn(usize) -> (usize, usize)) {
+        /// Values that are tested at once; usually none of them is high.
+        const BLOCK: usize = 16;
+        for (block, values) in line.chunks(BLOCK).enumerate() {
+            if !values.iter().fold(false, |any, value| any | (*value > self.least)) {
+                continue;
+            }
+            for (i, &value) in values.iter().enumerate() {
+                let score = if self.score_is_logit { sigmoid(value) } else { value };
+                if value > self.least && score > self.threshold {
+                    let (class, anchor) = position(block * BLOCK + i);
+                    self.found.push(Candidate { class: class as u32, anchor: anchor as u32, score });
+                }
+            }
         }
-        cell -= height * width;
+    }
+}
+
+/// Returns the box of one anchor of image `n` of the batch, as in [`boxes`]; `None` when there is no such anchor.
+pub fn box_of<T: Real>(levels: &[HeadLevel<'_, T>], n: usize, anchor: usize) -> Option<[T; 4]> {
+    let mut position = anchor;
+    for level in levels {
+        let [.., height, width] = level.reg.shape();
+        if position < height * width {
+            return Some(level.box_at(n, position / width, position % width));
+        }
+        position -= height * width;
     }
     None
 }
 
-/// The box of one cell, in pixels of the network input.
-pub fn box_at<T: Real>(level: &LevelMaps<'_, T>, image: usize, y: usize, x: usize) -> [T; 4] {
-    let [_, _, _, width] = level.reg.shape;
-    let plane = level.reg.plane();
-    let cell = y * width + x;
-    let logits = &level.reg.data[image * REG_CHANNELS * plane..];
-    let side = |side: usize| std::array::from_fn(|bin| logits[(side * BINS + bin) * plane + cell]);
-    box_around((y, x), level.stride, side)
-}
-
-/// The box around the centre of cell (y, x) of a level; `side` gives the distance logits of the left, upper, right and lower
-/// side.
-pub(crate) fn box_around<T: Real>(
-    (y, x): (usize, usize),
-    stride: usize,
-    side: impl Fn(usize) -> [T; BINS],
-) -> [T; 4] {
-    // Cell centres lie half a stride into the cell.
-    let centre = |index: usize| T::from_f64((index as f64 + 0.5) * stride as f64);
-    let (cx, cy) = (centre(x), centre(y));
-    let stride = T::from_f64(stride as f64);
-    let distance = |index: usize| integral(side(index)) * stride;
-    [cx - distance(0), cy - distance(1), cx + distance(2), cy + distance(3)]
-}
-
-/// The expectation of a distribution given by logits: a distance in strides, 0 to 7.
+/// Returns the expectation of a distribution given by logits: a distance in strides, 0 to 7.
 pub fn integral<T: Real>(logits: [T; BINS]) -> T {
     let largest = logits.iter().copied().fold(logits[0], T::larger);
     let mut sum = T::ZERO;
     let mut weighted = T::ZERO;
     for (bin, logit) in logits.into_iter().enumerate() {
-        let share = (logit - largest).exp();
-        sum += share;
-        weighted += share * T::from_f64(bin as f64);
+        let weight = (logit - largest).exp();
+        sum += weight;
+        weighted += weight * T::from_f64(bin as f64);
     }
     weighted / sum
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sharp_distribution_is_its_bin() {
-        let mut logits = [-100.0f64; BINS];
-        logits[5] = 100.0;
-        assert!((integral(logits) - 5.0).abs() < 1e-12);
-        assert!((integral([3.0f32; BINS]) - 3.5).abs() < 1e-6);
-    }
-
-    #[test]
-    fn candidates_are_the_anchors_above_the_threshold() {
-        // Numbers from 0 to 1 and, among the scores, one that is none.
-        let mut state = 7u32;
-        let mut map = |shape: [usize; 4]| {
-            let mut map = Feature::<f32>::zeros(shape);
-            map.data.iter_mut().for_each(|value| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                *value = (state >> 8) as f32 / (1 << 24) as f32;
-            });
-            map
-        };
-        let sizes = [(13, 11), (7, 6), (1, 1)];
-        let mut maps: Vec<_> = sizes.map(|(h, w)| (map([2, 3, h, w]), map([2, REG_CHANNELS, h, w]))).into();
-        maps[0].0.data[5] = f32::NAN;
-        let levels: Vec<_> = maps.iter().map(|(score, reg)| LevelMaps { score, reg, stride: 8 }).collect();
-        let mut wrong = Vec::new();
-        for (image, threshold) in [(0, 0.0), (0, 0.5), (1, 0.9), (1, 0.999), (0, 1.0)] {
-            let (scores, boxes) = (scores(&levels, image), boxes(&levels, image));
-            let all = scores.iter().enumerate().filter(|(_, score)| **score > threshold);
-            let expected: Vec<_> = all
-                .map(|(i, &score)| Candidate {
-                    class: (i / boxes.len()) as u32,
-                    anchor: (i % boxes.len()) as u32,
-                    score,
-                })
-                .collect();
-            let same_box = |anchor: usize| box_of(&levels, image, anchor) == boxes.get(anchor).copied();
-            if candidates(&levels, image, threshold) != expected || !(0..boxes.len() + 2).all(same_box) {
-                wrong.push((image, threshold, expected.len()));
-            }
-        }
-        assert!(wrong.is_empty(), "{wrong:?}");
-        assert!(!candidates(&levels, 1, 0.9).is_empty());
-    }
-
-    #[test]
-    fn boxes_grow_from_cell_centres() {
-        let score = Feature::<f64>::zeros([1, 1, 2, 3]);
-        let reg = Feature::<f64>::zeros([1, REG_CHANNELS, 2, 3]);
-        let boxes = boxes(&[LevelMaps { score: &score, reg: &reg, stride: 8 }], 0);
-        // Uniform bins mean a distance of 3.5 strides to each side.
-        assert_eq!(boxes[5], [20.0 - 28.0, 12.0 - 28.0, 20.0 + 28.0, 12.0 + 28.0]);
-    }
+fn sigmoid<T: Real>(logit: T) -> T {
+    T::ONE / (T::ONE + (T::ZERO - logit).exp())
 }
+
+/// Returns a logit slightly below that of a probability, so that rounding loses no score above it; minus infinity for
+/// probabilities up to 0.
+fn below_logit<T: Real>(probability: T) -> T {
+    let probability = probability.to_f64();
+    if probability <= 0.0 {
+        return T::from_f64(f64::NEG_INFINITY);
+    }
+    let probability = probability.min(1.0 - f64::from(f32::EPSILON));
+    T::from_f64((probability / (1.0 - probability)).ln() - 1e-3)
+}
+
+/// Sorts by class with a counting sort, which keeps the order within a class.
+fn by_class<T: Real>(found: &[Candidate<T>]) -> Vec<Candidate<T>> {
+    let classes = found.iter().map(|candidate| candidate.class as usize + 1).max().unwrap_or(0);
+    let mut next = vec![0; classes + 1];
+    found.iter().for_each(|candidate| next[candidate.class as usize + 1] += 1);
+    (0..classes).for_each(|class| next[class + 1] += next[class]);
+    let mut sorted = vec![Candidate { class: 0, anchor: 0, score: T::ZERO }; found.len()];
+    for &candidate in found {
+        let slot = &mut next[candidate.class as usize];
+        sorted[*slot] = candidate;
+        *slot += 1;
+    }
+    sorted
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use picodet_engine::{Engine, Fast, Feature, Plan, Precision};
-use picodet_graph::{Graph, Weights, pass};
+use picodet_engine::{Engine, Fast, Plan, Precision};
+use picodet_graph::{Graph, Tensor4, Weights, pass};
 use picodet_image::{Image, Interpolation};
+use picodet_zoo::Head;
 
-use crate::cells;
-use crate::decode::{self, LevelMaps};
+use crate::decode::{box_of, candidates, head_levels, head_levels_in_place};
 use crate::{Detection, Error, InputBox, Model, Nms, ScaleFactor};
 
 /// What a user may change about detecting.
@@ -38,7 +38,7 @@ pub struct Detector {
     resize: Interpolation,
     nms: Nms,
     /// The network's input, whose memory serves every image.
-    input: Feature,
+    input: Tensor4,
 }
 
 impl Detector {
@@ -89,7 +89,7 @@ impl Detector {
             std: metadata.std,
             resize,
             nms: options.nms,
-            input: Feature::default(),
+            input: Tensor4::default(),
         })
     }
 
@@ -125,21 +125,21 @@ impl Detector {
             ScaleFactor { y: height as f32 / image.height() as f32, x: width as f32 / image.width() as f32 };
         let preprocessed = now();
 
-        // Mostly the engine lends its maps; what cannot be read there is copied out.
-        let maps = self.plan.run_cells(&self.input)?;
+        // Usually the engine exposes its maps in place; otherwise they are copied.
+        let views = self.plan.run_in_place(&self.input)?;
         let mut computed = now();
-        let lent = maps.and_then(|maps| cells::levels(&maps, &self.strides));
-        let to_image = |bbox: Option<[f32; 4]>| InputBox(bbox.unwrap_or_default()).to_image(scale);
-        let detections = if let Some(levels) = lent {
-            let candidates = cells::candidates(&levels, self.nms.score_threshold);
-            self.nms.run_candidates(&candidates, |anchor| to_image(cells::box_of(&levels, anchor)))
-        } else {
-            let outputs = self.plan.run(&self.input)?;
-            computed = now();
-            let levels = level_maps(&outputs, &self.strides);
-            let candidates = decode::candidates(&levels, 0, self.nms.score_threshold);
-            self.nms.run_candidates(&candidates, |anchor| to_image(decode::box_of(&levels, 0, anchor)))
+        let copied;
+        let levels = match views.and_then(|views| head_levels_in_place(&views, &self.strides)) {
+            Some(levels) => levels,
+            None => {
+                copied = self.plan.run(&self.input)?;
+                computed = now();
+                head_levels(&copied, &self.strides)
+            }
         };
+        let candidates = candidates(&levels, 0, self.nms.score_threshold);
+        let to_image = |anchor| InputBox(box_of(&levels, 0, anchor).unwrap_or_default()).to_image(scale);
+        let detections = self.nms.run_candidates(&candidates, to_image);
         let times = StageTimes {
             preprocess: between(start, preprocessed),
             network: between(preprocessed, computed),
@@ -165,8 +165,7 @@ pub fn engine(options: &Options) -> Result<Fast, Error> {
 
 /// The part of a model that detecting needs.
 pub fn network(model: &Model) -> (Graph, Cow<'_, Weights>) {
-    let graph =
-        pass::keep_outputs(&model.graph, |name| name.starts_with("score.") || name.starts_with("reg."));
+    let graph = pass::keep_outputs(&model.graph, Head::is_detection_output);
     // Mostly every weight is needed, and there are megabytes of them.
     let weights = if graph.params.len() == model.graph.params.len() {
         Cow::Borrowed(&model.weights)
@@ -194,13 +193,4 @@ pub struct StageTimes {
     pub network: Duration,
     /// Decode and suppress.
     pub postprocess: Duration,
-}
-
-/// The head's maps of each level among named outputs.
-pub fn level_maps<'a, T>(outputs: &'a [(String, Feature<T>)], strides: &[usize]) -> Vec<LevelMaps<'a, T>> {
-    let find = |name: String| outputs.iter().find(|output| output.0 == name).map(|output| &output.1);
-    let level = |(level, &stride): (usize, &usize)| {
-        Some(LevelMaps { score: find(format!("score.{level}"))?, reg: find(format!("reg.{level}"))?, stride })
-    };
-    strides.iter().enumerate().filter_map(level).collect()
 }

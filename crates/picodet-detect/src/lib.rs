@@ -3,7 +3,6 @@
 //! [`Detector::detect`] is the whole way of an image, read top to bottom in `detector.rs`; [`decode`] and [`Nms`] are
 //! its last steps, [`Model`] what it starts from.
 
-mod cells;
 pub mod decode;
 mod detection;
 mod detector;
@@ -11,7 +10,7 @@ mod error;
 mod nms;
 
 pub use detection::{Detection, ImageBox, InputBox, ScaleFactor};
-pub use detector::{Detector, Options, StageTimes, engine, level_maps, network};
+pub use detector::{Detector, Options, StageTimes, engine, network};
 pub use error::Error;
 pub use nms::Nms;
 pub use picodet_model::{Model, ModelError, graph_of};

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use picodet_engine::{Fast, Feature, Isa, Plan, Precision};
-use picodet_graph::{Graph, Role, Tensor, Weights, pass};
+use picodet_engine::{Fast, Isa, Plan, Precision};
+use picodet_graph::{Graph, Role, Tensor, Tensor4, Weights, pass};
 
 fn weights(graph: &Graph) -> Weights {
     let mut state = 1u32;
@@ -42,7 +42,7 @@ fn main() {
         std::process::exit(2);
     };
     let graph = variant.architecture.graph(variant.classes.len());
-    let graph = pass::keep_outputs(&graph, |name| name.starts_with("score") || name.starts_with("reg"));
+    let graph = pass::keep_outputs(&graph, picodet_zoo::Head::is_detection_output);
     let asked = Isa::available().into_iter().find(|isa| arguments.contains(&isa.to_string()));
     let isa = asked.unwrap_or_else(Isa::best);
     let bf16 = arguments.iter().any(|argument| argument == "bf16");
@@ -63,7 +63,7 @@ fn main() {
     let planned = start.elapsed();
     let (height, width) = variant.input_size;
     let data = (0..3 * height * width).map(|i| ((i * 37 % 255) as f32 / 255.0 - 0.5) * 4.0).collect();
-    let image = Feature { shape: [1, 3, height, width], data };
+    let image = Tensor4 { shape: [1, 3, height, width], data };
     let mut times = Vec::new();
     for _ in 0..rounds + 3 {
         let start = Instant::now();

@@ -5,13 +5,13 @@
 //! with it. [`Fast`] is the engine to use.
 
 mod fast;
-mod feature;
+mod real;
 mod reference;
 
-use picodet_graph::{CheckError, Graph, INPUT_MULTIPLE, Weights};
+use picodet_graph::{CheckError, Graph, INPUT_MULTIPLE, Tensor4, Weights};
 
-pub use fast::{CellMap, Fast, FastPlan, Isa, Precision, StepTime};
-pub use feature::{Feature, Real};
+pub use fast::{Fast, FastPlan, Isa, OutputView, Precision, StepTime};
+pub use real::{Real, convert};
 pub use reference::{Reference, ReferencePlan};
 
 /// Makes plans.
@@ -37,14 +37,14 @@ pub trait Plan: Send {
     ///
     /// # Errors
     /// [`RunError`] when `image` has another shape.
-    fn run(&mut self, image: &Feature) -> Result<Vec<(String, Feature)>, RunError>;
+    fn run(&mut self, image: &Tensor4) -> Result<Vec<(String, Tensor4)>, RunError>;
 
-    /// Runs one image and lends the outputs, in the graph's order, as the engine has them, which saves copying them;
-    /// `None` where the engine has nothing to lend or there are several images.
+    /// Runs one image and returns views of the outputs, in the graph's order, in the engine's memory, which saves
+    /// copying them; `None` where the engine cannot give such views or there are several images.
     ///
     /// # Errors
     /// As [`Plan::run`].
-    fn run_cells(&mut self, _image: &Feature) -> Result<Option<Vec<CellMap<'_>>>, RunError> {
+    fn run_in_place(&mut self, _image: &Tensor4) -> Result<Option<Vec<OutputView<'_>>>, RunError> {
         Ok(None)
     }
 }

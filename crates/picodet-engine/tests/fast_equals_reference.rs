@@ -1,9 +1,10 @@
 //! The fast engine against the reference: every published network, every instruction set of this processor, one and
 //! three images, one and two threads.
 
-use picodet_engine::{Engine, Fast, Feature, Isa, Plan, Precision, Reference};
-use picodet_graph::{Graph, Initialiser, Role, Tensor, Weights};
+use picodet_engine::{Engine, Fast, Isa, Plan, Precision, Reference};
+use picodet_graph::{Graph, Initialiser, Role, Tensor, Tensor4, Weights};
 use picodet_testing::emulated;
+use picodet_zoo::Head;
 
 /// Numbers that repeat themselves from run to run.
 struct Random(u64);
@@ -19,9 +20,9 @@ impl Random {
         radius * (std::f32::consts::TAU * self.uniform()).cos()
     }
 
-    fn image(&mut self, shape: [usize; 4]) -> Feature {
+    fn image(&mut self, shape: [usize; 4]) -> Tensor4 {
         let data = (0..shape.iter().product()).map(|_| self.normal()).collect();
-        Feature { shape, data }
+        Tensor4 { shape, data }
     }
 }
 
@@ -46,7 +47,7 @@ fn random_weights(graph: &Graph, seed: u64) -> Weights {
 }
 
 /// The largest difference between outputs, relative to the spread of each (or to 1 where that is larger).
-fn difference(got: &[(String, Feature)], expected: &[(String, Feature)]) -> Result<f64, String> {
+fn difference(got: &[(String, Tensor4)], expected: &[(String, Tensor4)]) -> Result<f64, String> {
     if got.len() != expected.len() {
         return Err(format!("{} outputs instead of {}", got.len(), expected.len()));
     }
@@ -197,9 +198,7 @@ fn pruned_graphs_and_odd_sizes() {
     for name in ["legacy_s_320", "v2_s_320"] {
         let Some(variant) = picodet_zoo::variant(name) else { continue };
         let graph = variant.architecture.graph(3);
-        let pruned = picodet_graph::pass::keep_outputs(&graph, |name| {
-            name.starts_with("score") || name.starts_with("reg")
-        });
+        let pruned = picodet_graph::pass::keep_outputs(&graph, Head::is_detection_output);
         let sizes = [(32, 32), (32, 160), (224, 96), (160, 192)];
         for &size in &sizes[..if emulated() { 2 } else { 4 }] {
             compare(&format!("{name} {size:?}"), &pruned, size, &mut wrong);
@@ -236,9 +235,9 @@ fn images_of_another_shape_are_refused() {
     let weights = random_weights(&graph, 3);
     let Ok(mut plan) = Fast::new().prepare(&graph, &weights, (32, 64)) else { panic!("no plan") };
     for shape in [[1, 3, 64, 32], [1, 1, 32, 64], [0, 3, 32, 64]] {
-        assert!(plan.run(&Feature::zeros(shape)).is_err(), "{shape:?}");
+        assert!(plan.run(&Tensor4::zeros(shape)).is_err(), "{shape:?}");
     }
-    let short = Feature { shape: [1, 3, 32, 64], data: vec![0.0; 10] };
+    let short = Tensor4 { shape: [1, 3, 32, 64], data: vec![0.0; 10] };
     assert!(plan.run(&short).is_err());
     assert!(Fast::new().prepare(&graph, &weights, (33, 64)).is_err());
 }
@@ -246,31 +245,23 @@ fn images_of_another_shape_are_refused() {
 #[test]
 fn lent_outputs_are_the_copied_ones() {
     let Some(variant) = picodet_zoo::variant("legacy_s_320") else { panic!("legacy_s_320 is gone") };
-    let graph = picodet_graph::pass::keep_outputs(&variant.architecture.graph(3), |name| {
-        name.starts_with("score") || name.starts_with("reg")
-    });
+    let graph = picodet_graph::pass::keep_outputs(&variant.architecture.graph(3), Head::is_detection_output);
     let weights = random_weights(&graph, 5);
     let image = Random(2).image([1, 3, 64, 96]);
     for threads in [1, 2] {
         let plan = Fast::new().with_threads(threads).prepare(&graph, &weights, (64, 96));
         let Ok(mut plan) = plan else { panic!("no plan") };
         let Ok(copied) = plan.run(&image) else { panic!("no outputs") };
-        let Ok(Some(lent)) = plan.run_cells(&image) else { panic!("nothing lent") };
+        let Ok(Some(lent)) = plan.run_in_place(&image) else { panic!("nothing lent") };
         assert_eq!(lent.len(), copied.len());
         for (map, (name, feature)) in lent.iter().zip(&copied) {
-            assert_eq!(
-                (map.name, [map.channels(), map.size.0, map.size.1]),
-                (name.as_str(), [feature.shape[1], feature.shape[2], feature.shape[3]])
-            );
+            assert_eq!((map.name, map.values.shape()), (name.as_str(), feature.shape));
             assert_eq!(map.pending.is_some(), name.starts_with("score"), "{name}");
-            for (i, &expected) in feature.data.iter().enumerate() {
-                let (channel, cell) = (i / feature.plane(), i % feature.plane());
-                let value = map.get(cell, channel).unwrap_or(f32::NAN);
-                assert_eq!(Some(value), map.cell(cell).map(|cell| cell[channel]), "{name}");
+            for (i, (&value, &expected)) in map.values.iter().zip(&feature.data).enumerate() {
                 let value = if map.pending.is_some() { 1.0 / (1.0 + (-value).exp()) } else { value };
-                assert!((value - expected).abs() <= 1e-6, "{name} {cell} {channel}: {value} not {expected}");
+                assert!((value - expected).abs() <= 1e-6, "{name} {i}: {value} instead of {expected}");
             }
-            assert_eq!(map.cell(feature.plane()), None);
+            assert!(map.values.pixel(0, 0, 0).is_some(), "{name} is channels last");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The fast engine against the outputs that the reference implementation computed in f64, on every fixture and every
 //! instruction set of this processor.
 
-use picodet_engine::{Engine, Fast, Feature, Isa, Reference};
-use picodet_graph::{Graph, Tensor, Weights};
+use picodet_engine::{Engine, Fast, Isa, Reference};
+use picodet_graph::{Graph, Tensor, Tensor4, Weights};
 use picodet_testing::{emulated, shared};
 use picodet_weights::read_tensors;
 use picodet_zoo::{Variant, names, variant};
@@ -52,7 +52,7 @@ fn outputs_are_those_of_the_fixtures() {
         let (graph, weights) = network(variant(name).expect("a published network"), theirs);
         let image = &expected["image"];
         let shape = [image.shape[0], image.shape[1], image.shape[2], image.shape[3]];
-        let image = Feature { shape, data: image.data.clone() };
+        let image = Tensor4 { shape, data: image.data.clone() };
         // What f32 costs when every operation is done one after the other.
         let single = Reference::<f32>::new().plan(&graph, &weights, (shape[2], shape[3]));
         let single = single.expect("a sound network").run(&image).expect("the fixture's image fits");

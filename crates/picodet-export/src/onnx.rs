@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use picodet_format::protobuf::Message;
 use picodet_graph::{Graph, Weights, pass};
+use picodet_zoo::{Head, HeadMap, REG_CHANNELS};
 
 use crate::lower::Lowering;
 use crate::message::{Extent, value_info};
@@ -81,18 +82,18 @@ pub fn to_onnx(graph: &Graph, weights: &Weights, options: &ExportOptions) -> Res
     }
     graph.check_weights(weights).map_err(ExportError::Weights)?;
     let (graph, weights) = pass::fold_batch_norm(graph, weights);
-    let graph = pass::keep_outputs(&graph, |name| name.starts_with("score.") || name.starts_with("reg."));
+    let graph = pass::keep_outputs(&graph, Head::is_detection_output);
     let mut lowering = Lowering::new(options.opset, options.input_size);
     let results = lowering.graph(&graph, &weights);
 
     let mut levels = Vec::new();
     let mut classes = 0;
     for (index, &stride) in options.strides.iter().enumerate() {
-        let result = |kind: &str| {
-            let name = format!("{kind}.{index}");
+        let result = |map: HeadMap| {
+            let name = map.name(index);
             graph.output(&name).ok_or(ExportError::Output(name))
         };
-        let (score, reg) = (result("score")?, result("reg")?);
+        let (score, reg) = (result(HeadMap::Score)?, result(HeadMap::Box)?);
         let [channels, height, width] = graph.node(score).shape.resolve(options.input_size);
         classes = channels;
         let (score, reg) = (results[score.0].clone(), results[reg.0].clone());
@@ -116,10 +117,13 @@ fn outputs(
     let fixed = Extent::Fixed;
     if head == HeadOutput::Raw {
         let mut outputs = Vec::new();
-        for (kind, channels) in [("score", classes), ("reg", picodet_zoo::REG_CHANNELS)] {
+        for map in Head::detection_outputs() {
             for (index, level) in levels.iter().enumerate() {
-                let name = format!("{kind}.{index}");
-                let source = if kind == "score" { &level.score } else { &level.reg };
+                let name = map.name(index);
+                let (source, channels) = match map {
+                    HeadMap::Score => (&level.score, classes),
+                    _ => (&level.reg, REG_CHANNELS),
+                };
                 lowering.push("Identity", &name, &[source], &[]);
                 let shape = [batch.clone(), fixed(channels), fixed(level.cells.0), fixed(level.cells.1)];
                 outputs.push(value_info(&name, &shape, false));

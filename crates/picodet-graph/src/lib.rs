@@ -17,6 +17,7 @@ mod op;
 mod param;
 pub mod pass;
 mod shape;
+mod tensor;
 mod weights;
 
 pub use build::{Builder, Defaults};
@@ -28,4 +29,5 @@ pub use infer::{InferError, ShapeRule, infer};
 pub use op::{Activation, BATCH_NORM_EPSILON, Convolution, Op, ResizeFactor};
 pub use param::{InitRule, Initialiser, Param, Role};
 pub use shape::{Extent, INPUT_MULTIPLE, Shape};
-pub use weights::{Tensor, Weights};
+pub use tensor::{ShapeError, Tensor, Tensor4, TensorView};
+pub use weights::Weights;

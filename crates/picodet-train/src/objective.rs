@@ -1,6 +1,7 @@
 //! What a batch is judged by: the head's maps → predictions → assignments → loss → gradients of the maps.
 
 use picodet_graph::{Graph, pass};
+use picodet_zoo::{Head, HeadMap};
 use serde::{Deserialize, Serialize};
 
 use crate::assign::{SimOta, SimOtaCost, atss, loader_atss, task_aligned};
@@ -10,8 +11,8 @@ use crate::{Assignment, LevelMaps, Map, Predictions, Truth};
 
 /// Cells a level that the second generation's ATSS looks at (SPEC §5.2).
 const ATSS_NEAREST: usize = 9;
-/// The head's outputs that losses look at.
-const KINDS: [&str; 3] = ["cls_logit", "reg", "align_logit"];
+/// The head's outputs that losses read.
+const MAPS: [HeadMap; 3] = [HeadMap::ClassLogit, HeadMap::Box, HeadMap::AlignLogit];
 
 /// Which cells learn which objects.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,9 +93,7 @@ impl MapData {
 impl Objective {
     /// The part of a network's graph that training needs: everything up to the head's maps.
     pub fn graph(graph: &Graph) -> Graph {
-        pass::keep_outputs(graph, |name| {
-            KINDS.iter().any(|kind| name.strip_prefix(kind).is_some_and(|rest| rest.starts_with('.')))
-        })
+        pass::keep_outputs(graph, Head::is_training_output)
     }
 
     /// Judges a batch by the maps that `output` gives for the names of [`Objective::graph`]'s outputs; `strides` are those
@@ -109,10 +108,10 @@ impl Objective {
         group: &dyn Group,
         threads: usize,
     ) -> Judged {
-        let mut read = |kind: &str| -> Vec<MapData> {
-            (0..strides.len()).filter_map(|level| output(&format!("{kind}.{level}"))).collect()
+        let mut read = |map: HeadMap| -> Vec<MapData> {
+            (0..strides.len()).filter_map(|level| output(&map.name(level))).collect()
         };
-        let (cls, reg, align) = (read(KINDS[0]), read(KINDS[1]), read(KINDS[2]));
+        let [cls, reg, align] = MAPS.map(&mut read);
         let levels: Vec<LevelMaps<'_>> = (0..strides.len())
             .map(|level| LevelMaps {
                 cls: cls[level].as_map(),
@@ -132,10 +131,9 @@ impl Objective {
         let sizes: Vec<_> = cls.iter().map(|map| (map.shape[2], map.shape[3])).collect();
         let by_kind = [Some(&loss.gradients.cls), Some(&loss.gradients.reg), loss.gradients.align.as_ref()];
         let mut gradients = Vec::new();
-        for (kind, values) in KINDS.iter().zip(by_kind) {
+        for (kind, values) in MAPS.iter().zip(by_kind) {
             let maps = values.map(|values| predictions.to_maps(values, &sizes)).unwrap_or_default();
-            gradients
-                .extend(maps.into_iter().enumerate().map(|(level, map)| (format!("{kind}.{level}"), map)));
+            gradients.extend(maps.into_iter().enumerate().map(|(level, map)| (kind.name(level), map)));
         }
         Judged { loss, assignments, predictions, gradients }
     }

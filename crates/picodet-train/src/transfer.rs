@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use picodet_engine::{Engine, Feature, PlanError, Reference, RunError};
-use picodet_graph::{BATCH_NORM_EPSILON, Graph, Initialiser, Op, Output, Role, Tensor, Weights};
+use picodet_engine::{Engine, PlanError, Reference, RunError};
+use picodet_graph::{BATCH_NORM_EPSILON, Graph, Initialiser, Op, Output, Role, Tensor, Tensor4, Weights};
 use picodet_model::Model;
-use picodet_zoo::REG_CHANNELS;
+use picodet_zoo::{HeadMap, REG_CHANNELS};
 
 use crate::loader::Batch;
 use crate::random::{Purpose, Stream};
@@ -106,7 +106,10 @@ pub fn transfer(
 
 /// The parameters that make the class logits.
 fn prediction_params(graph: &Graph) -> BTreeSet<String> {
-    let logits = graph.outputs.iter().filter(|output| output.name.starts_with("cls_logit."));
+    let logits = graph
+        .outputs
+        .iter()
+        .filter(|output| matches!(HeadMap::of(&output.name), Some((HeadMap::ClassLogit, _))));
     let makers = logits.map(|output| {
         let node = graph.node(output.node);
         if matches!(node.op, Op::Slice { .. }) { graph.node(node.inputs[0]) } else { node }
@@ -173,7 +176,7 @@ fn measure_batch_norms(
     let mut sums: Vec<Vec<[f64; 2]>> = vec![Vec::new(); norms.len()];
     let mut counts = vec![0.0; norms.len()];
     for pixels in batch.pixels.chunks_exact((batch.pixels.len() / images.max(1)).max(1)) {
-        let Some(image) = Feature::new([1, 3, height, width], pixels.to_vec()) else { continue };
+        let Ok(image) = Tensor4::new([1, 3, height, width], pixels.to_vec()) else { continue };
         for (place, (_, feature)) in plan.run(&image)?.iter().enumerate() {
             counts[place] += feature.plane() as f64;
             sums[place].resize(feature.shape[1], [0.0; 2]);

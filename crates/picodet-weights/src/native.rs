@@ -107,7 +107,7 @@ pub fn read_tensors(bytes: &[u8]) -> Result<(Weights, BTreeMap<String, String>),
             problem: format!("element type {:?} is not supported", view.dtype()),
         })?;
         let tensor = Tensor::new(view.shape().to_vec(), data)
-            .map_err(|problem| ReadError::Tensor { name: name.to_owned(), problem })?;
+            .map_err(|error| ReadError::Tensor { name: name.to_owned(), problem: error.to_string() })?;
         weights.insert(name.to_owned(), tensor);
     }
     Ok((weights, entries))

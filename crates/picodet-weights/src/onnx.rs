@@ -178,7 +178,7 @@ fn read_tensor(bytes: &[u8]) -> Result<(String, Option<Tensor>), ReadError> {
     let shape = shape
         .filter(|shape| shape.len() <= MAX_RANK)
         .ok_or_else(|| wrong(format!("shape {extents:?} is not supported")))?;
-    let tensor = Tensor::new(shape, data).map_err(wrong)?;
+    let tensor = Tensor::new(shape, data).map_err(|error| wrong(error.to_string()))?;
     Ok((name, Some(tensor)))
 }
 

@@ -16,7 +16,7 @@ pub use backbone::{Backbone, EsNet, SEARCHED_L, SEARCHED_M, SEARCHED_S};
 pub use block::{HARD_SWISH, LEAKY_RELU, RELU6, make_divisible};
 pub use classifier::Classifier;
 pub use detector::Architecture;
-pub use head::{BINS, Head, HeadKind, REG_CHANNELS, REG_MAX};
+pub use head::{BINS, Head, HeadKind, HeadMap, REG_CHANNELS, REG_MAX};
 pub use neck::Neck;
 pub use variant::{
     COCO_CATEGORY_IDS, COCO_CLASSES, ClassifierVariant, Variant, classifiers, variant, variants,

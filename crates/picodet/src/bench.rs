@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use picodet_detect::{Detector, Error, Model, Options, engine, network};
-use picodet_engine::{Feature, Isa, Plan, Precision, StepTime};
+use picodet_engine::{Isa, Plan, Precision, StepTime};
+use picodet_graph::Tensor4;
 
 use crate::{Limits, StageTimes};
 
@@ -119,9 +120,9 @@ pub fn all_outputs(model: &Model, options: &Options, warmup: usize, runs: usize)
 }
 
 /// `[1, 3, h, w]` of numbers from -2 to 2.
-fn noise((height, width): (usize, usize)) -> Feature {
+fn noise((height, width): (usize, usize)) -> Tensor4 {
     let data = (0..3 * height * width).map(|i| ((i * 37 % 255) as f32 / 255.0 - 0.5) * 4.0).collect();
-    Feature { shape: [1, 3, height, width], data }
+    Tensor4 { shape: [1, 3, height, width], data }
 }
 
 /// Where the time of a network goes, on one thread.
@@ -159,7 +160,7 @@ pub fn profile(model: &Model, options: &Options, runs: usize) -> Result<Profile,
     let mut times = Vec::with_capacity(runs);
     for _ in 0..runs.max(1) {
         let start = Instant::now();
-        plan.run_cells(&image)?;
+        plan.run_in_place(&image)?;
         times.push(start.elapsed());
     }
     let steps = plan.profile(&image, runs)?;

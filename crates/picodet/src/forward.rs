@@ -1,8 +1,9 @@
 //! Every intermediate tensor of a network: the tool with which anyone proves parity.
 
-use picodet_detect::{ImageBox, InputBox, Model, Nms, ScaleFactor, decode, level_maps};
-use picodet_engine::{Feature, PlanError, Real, Reference, RunError};
-use picodet_graph::{Tensor, Weights};
+use picodet_detect::{ImageBox, InputBox, Model, Nms, ScaleFactor, decode};
+use picodet_engine::{PlanError, Real, Reference, RunError, convert};
+use picodet_graph::{Tensor, Tensor4, Weights};
+use picodet_zoo::HeadMap;
 
 /// Why a forward run is refused.
 #[derive(Debug, thiserror::Error)]
@@ -29,12 +30,12 @@ pub fn forward<T: Real>(model: &Model, input: &Weights) -> Result<Weights, Forwa
     let image = input.get("image").ok_or_else(|| ForwardError::Image("it has none".to_owned()))?;
     let wrong = || ForwardError::Image(format!("it is {:?}", image.shape));
     let shape: [usize; 4] = image.shape.as_slice().try_into().map_err(|_| wrong())?;
-    let feature = Feature::<f32>::new(shape, image.data.clone()).ok_or_else(wrong)?;
+    let feature = Tensor4::<f32>::new(shape, image.data.clone()).map_err(|_| wrong())?;
 
     let plan = Reference::<T>::new().prepare(&model.graph, &model.weights, (shape[2], shape[3]))?;
-    let outputs = plan.run_exact(&feature.convert())?;
+    let outputs = plan.run_exact(&convert(&feature))?;
 
-    let levels = level_maps(&outputs, &model.variant.architecture.strides());
+    let levels = decode::head_levels(&outputs, &model.variant.architecture.strides());
     let anchors = decode::anchor_count(&levels);
     let classes = model.metadata.classes.len();
     let mut scores = Vec::new();
@@ -65,7 +66,7 @@ pub fn forward<T: Real>(model: &Model, input: &Weights) -> Result<Weights, Forwa
 
     let mut tensors: Weights = outputs
         .iter()
-        .filter(|(name, _)| !name.starts_with("score."))
+        .filter(|(name, _)| !matches!(HeadMap::of(name), Some((HeadMap::Score, _))))
         .map(|(name, feature)| {
             (name.clone(), Tensor { shape: feature.shape.to_vec(), data: narrow(&feature.data) })
         })

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use picodet::engine::Fast;
 use picodet::graph::{Graph, Weights, pass};
-use picodet::zoo::{classifiers, variant};
+use picodet::zoo::{Head, classifiers, variant};
 use serde_json::json;
 
 use crate::args::{Info, ModelArguments};
@@ -88,8 +88,7 @@ fn plan(subject: &Subject) -> Result<String> {
     let Some(weights) = &subject.weights else {
         bail!("{}: --plan needs weights; give a model file", subject.name);
     };
-    let graph =
-        pass::keep_outputs(&subject.graph, |name| name.starts_with("score.") || name.starts_with("reg."));
+    let graph = pass::keep_outputs(&subject.graph, Head::is_detection_output);
     let weights = pass::keep_weights(&graph, weights);
     Ok(Fast::new().prepare(&graph, &weights, subject.input_size)?.describe())
 }

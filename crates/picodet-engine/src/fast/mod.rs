@@ -6,11 +6,11 @@
 //! threads each takes a band of rows of every step, so that it mostly reads what it wrote itself (`share.rs`).
 
 mod arena;
-mod cells;
 mod dtype;
 mod isa;
 mod kernel;
 mod lower;
+mod outputs;
 mod pool;
 mod run;
 mod schedule;
@@ -20,13 +20,13 @@ mod share;
 use std::sync::Arc;
 use std::time::Instant;
 
-use picodet_graph::{Graph, Weights, pass};
+use picodet_graph::{Graph, Tensor4, Weights, pass};
 
-use crate::{Engine, Feature, Plan, PlanError, RunError, check_plan};
+use crate::{Engine, Plan, PlanError, RunError, check_plan};
 use arena::Arena;
-pub use cells::CellMap;
 pub use isa::{Isa, Precision};
 use kernel::peak;
+pub use outputs::OutputView;
 use run::{Memory, run_step};
 use schedule::Schedule;
 use share::Share;
@@ -156,7 +156,7 @@ impl Plan for FastPlan {
         self.input_size
     }
 
-    fn run(&mut self, image: &Feature) -> Result<Vec<(String, Feature)>, RunError> {
+    fn run(&mut self, image: &Tensor4) -> Result<Vec<(String, Tensor4)>, RunError> {
         let mut outputs = self.outputs(image)?;
         let workers = self.schedule.workers;
         // As many images at a time as there are workers, each from beginning to end; what is left over in bands.
@@ -186,7 +186,7 @@ impl Plan for FastPlan {
         Ok(outputs)
     }
 
-    fn run_cells(&mut self, image: &Feature) -> Result<Option<Vec<CellMap<'_>>>, RunError> {
+    fn run_in_place(&mut self, image: &Tensor4) -> Result<Option<Vec<OutputView<'_>>>, RunError> {
         self.check(image)?;
         if image.shape[0] != 1 {
             return Ok(None);
@@ -194,7 +194,7 @@ impl Plan for FastPlan {
         let memory =
             Memory { arena: self.arenas[0].pointer(), image: image.data.as_ptr(), outputs: Vec::new() };
         self.in_bands(vec![memory], false);
-        Ok(Some(cells::maps(&self.schedule, self.arenas[0].numbers())))
+        Ok(outputs::views(&self.schedule, self.arenas[0].numbers()))
     }
 }
 
@@ -296,7 +296,7 @@ impl FastPlan {
     ///
     /// # Errors
     /// As [`Plan::run`].
-    pub fn profile(&mut self, image: &Feature, rounds: usize) -> Result<Vec<StepTime>, RunError> {
+    pub fn profile(&mut self, image: &Tensor4, rounds: usize) -> Result<Vec<StepTime>, RunError> {
         let mut outputs = self.outputs(image)?;
         let arena = self.arenas[0].pointer();
         let memory = self.memory(arena, image, 0, &mut outputs);
@@ -341,7 +341,7 @@ impl FastPlan {
         }
     }
 
-    fn check(&self, image: &Feature) -> Result<(), RunError> {
+    fn check(&self, image: &Tensor4) -> Result<(), RunError> {
         let [batch, channels, height, width] = image.shape;
         let complete = image.data.len() == image.shape.iter().product::<usize>();
         if channels != 3 || (height, width) != self.input_size || !complete || batch == 0 {
@@ -351,11 +351,11 @@ impl FastPlan {
     }
 
     /// The outputs of a batch, zeros as yet.
-    fn outputs(&self, image: &Feature) -> Result<Vec<(String, Feature)>, RunError> {
+    fn outputs(&self, image: &Tensor4) -> Result<Vec<(String, Tensor4)>, RunError> {
         self.check(image)?;
         let batch = image.shape[0];
         let outputs = self.schedule.outputs.iter();
-        let zeros = |&[c, h, w]: &[usize; 3]| Feature::zeros([batch, c, h, w]);
+        let zeros = |&[c, h, w]: &[usize; 3]| Tensor4::zeros([batch, c, h, w]);
         Ok(outputs.map(|(name, shape)| (name.clone(), zeros(shape))).collect())
     }
 
@@ -363,9 +363,9 @@ impl FastPlan {
     fn memory(
         &self,
         arena: *mut f32,
-        image: &Feature,
+        image: &Tensor4,
         n: usize,
-        outputs: &mut [(String, Feature)],
+        outputs: &mut [(String, Tensor4)],
     ) -> Memory {
         let len = 3 * self.input_size.0 * self.input_size.1;
         Memory {

@@ -1,20 +1,20 @@
 //! Convolution with "same" padding, and the linear layer.
 
-use picodet_graph::Convolution;
+use picodet_graph::{Convolution, Tensor4};
 
 use super::matrix::multiply;
-use crate::{Feature, Real};
+use crate::Real;
 
 /// `weight` is `[out, in / groups, k, k]`.
 pub(super) fn convolution<T: Real>(
-    x: &Feature<T>,
+    x: &Tensor4<T>,
     weight: &[T],
     bias: Option<&[T]>,
     op: &Convolution,
-) -> Feature<T> {
+) -> Tensor4<T> {
     let [batch, channels, height, width] = x.shape;
     let (out_height, out_width) = (height.div_ceil(op.stride), width.div_ceil(op.stride));
-    let mut out = Feature::zeros([batch, op.out_channels, out_height, out_width]);
+    let mut out = Tensor4::zeros([batch, op.out_channels, out_height, out_width]);
     let plane = out.plane();
     let in_group = channels / op.groups;
     let out_group = op.out_channels / op.groups;
@@ -98,9 +98,9 @@ fn im2col<T: Real>(
 }
 
 /// `weight` is `[in, out]`.
-pub(super) fn linear<T: Real>(x: &Feature<T>, weight: &[T], bias: &[T], out_features: usize) -> Feature<T> {
+pub(super) fn linear<T: Real>(x: &Tensor4<T>, weight: &[T], bias: &[T], out_features: usize) -> Tensor4<T> {
     let [batch, in_features, ..] = x.shape;
-    let mut out = Feature::zeros([batch, out_features, 1, 1]);
+    let mut out = Tensor4::zeros([batch, out_features, 1, 1]);
     multiply(&mut out.data, &x.data, weight, batch, in_features, out_features);
     for (value, &bias) in out.data.iter_mut().zip(bias.iter().cycle()) {
         *value += bias;
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     /// The definition, one output at a time.
-    fn naive(x: &Feature<f64>, weight: &[f64], op: &Convolution) -> Vec<f64> {
+    fn naive(x: &Tensor4<f64>, weight: &[f64], op: &Convolution) -> Vec<f64> {
         let [batch, channels, height, width] = x.shape;
         let (in_group, out_group) = (channels / op.groups, op.out_channels / op.groups);
         let pad = (op.kernel as isize - 1) / 2;
@@ -161,7 +161,7 @@ mod tests {
                     for (height, width) in [(1, 1), (1, 7), (2, 3), (5, 4), (9, 9)] {
                         let op = Convolution { out_channels: 6, kernel, stride, groups, bias: false };
                         let data = (0..2 * 6 * height * width).map(|_| random()).collect();
-                        let x = Feature { shape: [2, 6, height, width], data };
+                        let x = Tensor4 { shape: [2, 6, height, width], data };
                         let weight: Vec<f64> =
                             (0..6 * 6 / groups * kernel * kernel).map(|_| random()).collect();
                         let got = convolution(&x, &weight, None, &op).data;

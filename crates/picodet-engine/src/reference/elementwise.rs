@@ -1,11 +1,11 @@
 //! Operations that treat each cell, or each channel, by itself.
 
-use picodet_graph::{Activation, BATCH_NORM_EPSILON};
+use picodet_graph::{Activation, BATCH_NORM_EPSILON, Tensor4};
 
-use crate::{Feature, Real};
+use crate::Real;
 
-pub(super) fn map<T: Real>(x: &Feature<T>, function: impl Fn(T) -> T) -> Feature<T> {
-    Feature { shape: x.shape, data: x.data.iter().map(|&value| function(value)).collect() }
+pub(super) fn map<T: Real>(x: &Tensor4<T>, function: impl Fn(T) -> T) -> Tensor4<T> {
+    Tensor4 { shape: x.shape, data: x.data.iter().map(|&value| function(value)).collect() }
 }
 
 fn clip<T: Real>(x: T, low: T, high: T) -> T {
@@ -13,7 +13,7 @@ fn clip<T: Real>(x: T, low: T, high: T) -> T {
 }
 
 /// The functions of SPEC §0.
-pub(super) fn activation<T: Real>(x: &Feature<T>, activation: Activation) -> Feature<T> {
+pub(super) fn activation<T: Real>(x: &Tensor4<T>, activation: Activation) -> Tensor4<T> {
     let (zero, one, three, six) = (T::ZERO, T::ONE, T::from_f64(3.0), T::from_f64(6.0));
     // The slopes are decimal constants: the nearest f32 of 0.1666667 is another number than its nearest f64.
     let constant = |slope: f32| T::from_f64((f64::from(slope) * 1e7).round() / 1e7);
@@ -38,7 +38,7 @@ fn sigmoid<T: Real>(x: T) -> T {
 }
 
 /// `statistics` are gamma, beta, mean, variance.
-pub(super) fn batch_norm<T: Real>(x: &Feature<T>, statistics: [&[T]; 4]) -> Feature<T> {
+pub(super) fn batch_norm<T: Real>(x: &Tensor4<T>, statistics: [&[T]; 4]) -> Tensor4<T> {
     let [gamma, beta, mean, variance] = statistics;
     let mut out = x.clone();
     let plane = x.plane();
@@ -50,11 +50,11 @@ pub(super) fn batch_norm<T: Real>(x: &Feature<T>, statistics: [&[T]; 4]) -> Feat
     out
 }
 
-pub(super) fn add<T: Real>(a: &Feature<T>, b: &Feature<T>) -> Feature<T> {
-    Feature { shape: a.shape, data: a.data.iter().zip(&b.data).map(|(&a, &b)| a + b).collect() }
+pub(super) fn add<T: Real>(a: &Tensor4<T>, b: &Tensor4<T>) -> Tensor4<T> {
+    Tensor4 { shape: a.shape, data: a.data.iter().zip(&b.data).map(|(&a, &b)| a + b).collect() }
 }
 
-pub(super) fn scale<T: Real>(x: &Feature<T>, factors: &Feature<T>) -> Feature<T> {
+pub(super) fn scale<T: Real>(x: &Tensor4<T>, factors: &Tensor4<T>) -> Tensor4<T> {
     let mut out = x.clone();
     for (values, &factor) in out.data.chunks_mut(x.plane()).zip(&factors.data) {
         values.iter_mut().for_each(|value| *value = *value * factor);
@@ -64,10 +64,10 @@ pub(super) fn scale<T: Real>(x: &Feature<T>, factors: &Feature<T>) -> Feature<T>
 
 /// Class probabilities `[n, c, h, w]` and one alignment `[n, 1, h, w]`.
 pub(super) fn geometric_mean<T: Real>(
-    probabilities: &Feature<T>,
-    alignment: &Feature<T>,
+    probabilities: &Tensor4<T>,
+    alignment: &Tensor4<T>,
     epsilon: f32,
-) -> Feature<T> {
+) -> Tensor4<T> {
     let mut out = probabilities.clone();
     let plane = out.plane();
     // 1e-9 as a decimal constant, whichever the type.
@@ -82,7 +82,7 @@ pub(super) fn geometric_mean<T: Real>(
 }
 
 /// Copies channels: for each output channel, the input feature and the channel there.
-fn gather<T: Real>(inputs: &[&Feature<T>], channels: &[(usize, usize)]) -> Feature<T> {
+fn gather<T: Real>(inputs: &[&Tensor4<T>], channels: &[(usize, usize)]) -> Tensor4<T> {
     let [batch, _, height, width] = inputs[0].shape;
     let plane = height * width;
     let mut data = Vec::with_capacity(batch * channels.len() * plane);
@@ -92,20 +92,20 @@ fn gather<T: Real>(inputs: &[&Feature<T>], channels: &[(usize, usize)]) -> Featu
             data.extend_from_slice(&input.data[(n * input.shape[1] + channel) * plane..][..plane]);
         }
     }
-    Feature { shape: [batch, channels.len(), height, width], data }
+    Tensor4 { shape: [batch, channels.len(), height, width], data }
 }
 
-pub(super) fn concat<T: Real>(inputs: &[&Feature<T>]) -> Feature<T> {
+pub(super) fn concat<T: Real>(inputs: &[&Tensor4<T>]) -> Tensor4<T> {
     let of_input =
-        |(index, input): (usize, &&Feature<T>)| (0..input.shape[1]).map(move |channel| (index, channel));
+        |(index, input): (usize, &&Tensor4<T>)| (0..input.shape[1]).map(move |channel| (index, channel));
     gather(inputs, &inputs.iter().enumerate().flat_map(of_input).collect::<Vec<_>>())
 }
 
-pub(super) fn slice<T: Real>(x: &Feature<T>, start: usize, len: usize) -> Feature<T> {
+pub(super) fn slice<T: Real>(x: &Tensor4<T>, start: usize, len: usize) -> Tensor4<T> {
     gather(&[x], &(start..start + len).map(|channel| (0, channel)).collect::<Vec<_>>())
 }
 
-pub(super) fn channel_shuffle<T: Real>(x: &Feature<T>) -> Feature<T> {
+pub(super) fn channel_shuffle<T: Real>(x: &Tensor4<T>) -> Tensor4<T> {
     let half = x.shape[1] / 2;
     gather(&[x], &(0..half).flat_map(|channel| [(0, channel), (0, half + channel)]).collect::<Vec<_>>())
 }

@@ -7,9 +7,9 @@ mod resample;
 
 use std::marker::PhantomData;
 
-use picodet_graph::{Graph, Node, Op, ResizeFactor, Weights};
+use picodet_graph::{Graph, Node, Op, ResizeFactor, Tensor4, Weights};
 
-use crate::{Engine, Feature, Plan, PlanError, Real, RunError, check_plan};
+use crate::{Engine, Plan, PlanError, Real, RunError, check_plan, convert};
 
 /// The engine to compare others with; `T` is the number it computes in.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,9 +68,9 @@ impl<T: Real> Plan for ReferencePlan<T> {
         self.input_size
     }
 
-    fn run(&mut self, image: &Feature) -> Result<Vec<(String, Feature)>, RunError> {
-        let outputs = self.run_exact(&image.convert())?;
-        Ok(outputs.into_iter().map(|(name, feature)| (name, feature.convert())).collect())
+    fn run(&mut self, image: &Tensor4) -> Result<Vec<(String, Tensor4)>, RunError> {
+        let outputs = self.run_exact(&convert(image))?;
+        Ok(outputs.into_iter().map(|(name, feature)| (name, convert(&feature))).collect())
     }
 }
 
@@ -79,7 +79,7 @@ impl<T: Real> ReferencePlan<T> {
     ///
     /// # Errors
     /// As [`Plan::run`].
-    pub fn run_exact(&self, image: &Feature<T>) -> Result<Vec<(String, Feature<T>)>, RunError> {
+    pub fn run_exact(&self, image: &Tensor4<T>) -> Result<Vec<(String, Tensor4<T>)>, RunError> {
         let [_, channels, height, width] = image.shape;
         if channels != 3 || (height, width) != self.input_size {
             return Err(RunError::Shape { found: image.shape, size: self.input_size });
@@ -87,10 +87,10 @@ impl<T: Real> ReferencePlan<T> {
         let mut remaining: Vec<usize> = self.graph.readers().iter().map(Vec::len).collect();
         self.graph.outputs.iter().for_each(|output| remaining[output.node.0] += 1);
 
-        let mut features: Vec<Option<Feature<T>>> = Vec::with_capacity(self.graph.nodes.len());
+        let mut features: Vec<Option<Tensor4<T>>> = Vec::with_capacity(self.graph.nodes.len());
         for node in &self.graph.nodes {
             // The checker has made sure that inputs come first, and counting readers that they are still there.
-            let inputs: Vec<&Feature<T>> =
+            let inputs: Vec<&Tensor4<T>> =
                 node.inputs.iter().filter_map(|input| features[input.0].as_ref()).collect();
             let feature = self.compute(node, &inputs, image);
             features.push(Some(feature));
@@ -105,7 +105,7 @@ impl<T: Real> ReferencePlan<T> {
         Ok(outputs.filter_map(|out| Some((out.name.clone(), features[out.node.0].clone()?))).collect())
     }
 
-    fn compute(&self, node: &Node, inputs: &[&Feature<T>], image: &Feature<T>) -> Feature<T> {
+    fn compute(&self, node: &Node, inputs: &[&Tensor4<T>], image: &Tensor4<T>) -> Tensor4<T> {
         let param = |index: usize| self.params[node.params[index].0].as_slice();
         match node.op {
             Op::Input => image.clone(),

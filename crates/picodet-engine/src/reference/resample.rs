@@ -1,15 +1,17 @@
 //! Operations that change the size of a map without weights.
 
-use crate::{Feature, Real};
+use picodet_graph::Tensor4;
+
+use crate::Real;
 
 /// Runs `cell` for every output cell of every channel.
 fn per_cell<T: Real>(
-    x: &Feature<T>,
+    x: &Tensor4<T>,
     (height, width): (usize, usize),
     cell: impl Fn(&[T], usize, usize) -> T,
-) -> Feature<T> {
+) -> Tensor4<T> {
     let [batch, channels, ..] = x.shape;
-    let mut out = Feature::zeros([batch, channels, height, width]);
+    let mut out = Tensor4::zeros([batch, channels, height, width]);
     for (input, output) in x.data.chunks(x.plane()).zip(out.data.chunks_mut(height * width)) {
         for y in 0..height {
             for z in 0..width {
@@ -20,7 +22,7 @@ fn per_cell<T: Real>(
     out
 }
 
-pub(super) fn max_pool<T: Real>(x: &Feature<T>) -> Feature<T> {
+pub(super) fn max_pool<T: Real>(x: &Tensor4<T>) -> Tensor4<T> {
     let [.., height, width] = x.shape;
     per_cell(x, (height.div_ceil(2), width.div_ceil(2)), |map, y, z| {
         // A window starts one cell before its even position and ends one after it.
@@ -31,7 +33,7 @@ pub(super) fn max_pool<T: Real>(x: &Feature<T>) -> Feature<T> {
     })
 }
 
-pub(super) fn average_pool<T: Real>(x: &Feature<T>) -> Feature<T> {
+pub(super) fn average_pool<T: Real>(x: &Tensor4<T>) -> Tensor4<T> {
     let [.., height, width] = x.shape;
     per_cell(x, (height.div_ceil(2), width.div_ceil(2)), |map, y, z| {
         let rows = 2 * y..(2 * y + 2).min(height);
@@ -42,18 +44,18 @@ pub(super) fn average_pool<T: Real>(x: &Feature<T>) -> Feature<T> {
     })
 }
 
-pub(super) fn global_average_pool<T: Real>(x: &Feature<T>) -> Feature<T> {
+pub(super) fn global_average_pool<T: Real>(x: &Tensor4<T>) -> Tensor4<T> {
     let count = T::from_f64(x.plane() as f64);
     per_cell(x, (1, 1), |map, _, _| map.iter().fold(T::ZERO, |sum, &value| sum + value) / count)
 }
 
-pub(super) fn upsample_nearest<T: Real>(x: &Feature<T>) -> Feature<T> {
+pub(super) fn upsample_nearest<T: Real>(x: &Tensor4<T>) -> Tensor4<T> {
     let [.., height, width] = x.shape;
     per_cell(x, (2 * height, 2 * width), |map, y, z| map[y / 2 * width + z / 2])
 }
 
 /// Bilinear interpolation between cell centres (`align_corners` false), the border repeated.
-pub(super) fn resize_bilinear<T: Real>(x: &Feature<T>, resized: impl Fn(usize) -> usize) -> Feature<T> {
+pub(super) fn resize_bilinear<T: Real>(x: &Tensor4<T>, resized: impl Fn(usize) -> usize) -> Tensor4<T> {
     let [.., height, width] = x.shape;
     let (out_height, out_width) = (resized(height), resized(width));
     let sample = |out: usize, extent: usize, out_extent: usize| {
@@ -73,9 +75,9 @@ pub(super) fn resize_bilinear<T: Real>(x: &Feature<T>, resized: impl Fn(usize) -
 mod tests {
     use super::*;
 
-    fn map(height: usize, width: usize) -> Feature<f64> {
+    fn map(height: usize, width: usize) -> Tensor4<f64> {
         let data = (0..height * width).map(|value| value as f64).collect();
-        Feature { shape: [1, 1, height, width], data }
+        Tensor4 { shape: [1, 1, height, width], data }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use picodet_graph::{Graph, Weights};
 use picodet_weights::{ReadError, ncnn, onnx, pdparams, read_tensors};
-use picodet_zoo::Variant;
+use picodet_zoo::{HeadMap, Variant};
 
 use crate::{Model, metadata};
 
@@ -87,7 +87,7 @@ fn read(path: &Path) -> Result<Vec<u8>, ConvertError> {
 
 /// Returns the number of classes of a graph's head.
 fn class_count(graph: &Graph) -> usize {
-    graph.output("cls_logit.0").map_or(0, |node| graph.node(node).shape.channels)
+    graph.output(&HeadMap::ClassLogit.name(0)).map_or(0, |node| graph.node(node).shape.channels)
 }
 
 /// Returns the names of `count` classes.

@@ -1,10 +1,13 @@
 //! Heads: from the pyramid to class logits and box distributions (SPEC §3).
 
+mod map;
 mod pico_head;
 mod pico_head_v2;
 mod tower;
 
 use picodet_graph::{Activation, Builder, Defaults, InitRule, NodeId};
+
+pub use map::HeadMap;
 
 /// Largest distance of a side from the cell centre, in strides.
 pub const REG_MAX: usize = 7;
@@ -36,8 +39,7 @@ pub struct Head {
 }
 
 impl Head {
-    /// Appends the head to `g`, naming each level's `headfeat_cls`, `cls_logit`, `reg`, `score` and, in the second
-    /// generation, `headfeat_se` and `align_logit`.
+    /// Appends the head to `g` and names its maps as [`HeadMap::name`] says.
     pub(crate) fn append(&self, g: &mut Builder, pyramid: &[NodeId], classes: usize) {
         let defaults = Defaults { init: InitRule::Normal(0.01), weights_decay: true, norms_decay: false };
         g.with(defaults, |g| {
@@ -45,7 +47,7 @@ impl Head {
                 for (level, &map) in pyramid.iter().enumerate() {
                     g.scope(format!("level{level}"), |g| {
                         let feature = tower::tower(g, map, self.tower_convolutions, self.activation);
-                        g.output(format!("headfeat_cls.{level}"), feature);
+                        g.output(HeadMap::Tower.name(level), feature);
                         match self.kind {
                             HeadKind::PicoHead => pico_head::pico_head(g, feature, level, classes),
                             HeadKind::PicoHeadV2 => {

@@ -2,7 +2,7 @@
 
 use picodet_graph::{Activation, Builder, NodeId};
 
-use super::{CLASS_PRIOR_BIAS, REG_CHANNELS};
+use super::{CLASS_PRIOR_BIAS, HeadMap, REG_CHANNELS};
 
 pub(super) fn pico_head(g: &mut Builder, feature: NodeId, level: usize, classes: usize) {
     let prediction =
@@ -10,7 +10,7 @@ pub(super) fn pico_head(g: &mut Builder, feature: NodeId, level: usize, classes:
     let cls_logit = g.scope("cls", |g| g.slice(prediction, 0, classes));
     let reg = g.scope("reg", |g| g.slice(prediction, classes, REG_CHANNELS));
     let score = g.scope("score", |g| g.activation(cls_logit, Activation::Sigmoid));
-    g.output(format!("cls_logit.{level}"), cls_logit);
-    g.output(format!("reg.{level}"), reg);
-    g.output(format!("score.{level}"), score);
+    g.output(HeadMap::ClassLogit.name(level), cls_logit);
+    g.output(HeadMap::Box.name(level), reg);
+    g.output(HeadMap::Score.name(level), score);
 }

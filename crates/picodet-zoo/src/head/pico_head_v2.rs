@@ -3,7 +3,7 @@
 
 use picodet_graph::{Activation, Builder, InitRule, NodeId};
 
-use super::{CLASS_PRIOR_BIAS, REG_CHANNELS};
+use super::{CLASS_PRIOR_BIAS, HeadMap, REG_CHANNELS};
 use crate::block::{dense, pointwise};
 
 /// Kernel of the alignment's dense convolution.
@@ -19,11 +19,11 @@ pub(super) fn pico_head_v2(g: &mut Builder, feature: NodeId, level: usize, class
         let alignment = g.scope("align", |g| g.activation(align_logit, Activation::Sigmoid));
         g.geometric_mean(probability, alignment)
     });
-    g.output(format!("headfeat_se.{level}"), excited);
-    g.output(format!("cls_logit.{level}"), cls_logit);
-    g.output(format!("reg.{level}"), reg);
-    g.output(format!("align_logit.{level}"), align_logit);
-    g.output(format!("score.{level}"), score);
+    g.output(HeadMap::Excited.name(level), excited);
+    g.output(HeadMap::ClassLogit.name(level), cls_logit);
+    g.output(HeadMap::Box.name(level), reg);
+    g.output(HeadMap::AlignLogit.name(level), align_logit);
+    g.output(HeadMap::Score.name(level), score);
 }
 
 /// PicoSE: a full-width gate, then a pointwise convolution.
