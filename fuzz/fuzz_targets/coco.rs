@@ -4,5 +4,5 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let _ = picodet_data::coco::parse_slice(bytes, "annotations.json");
+    let _ = picodet_data::coco::parse(bytes, "annotations.json");
 });

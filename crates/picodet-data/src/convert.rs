@@ -1,54 +1,47 @@
-//! Writing a dataset in any of the four formats, and converting from one to another.
+//! Writes a dataset in any format, and converts between formats.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use crate::check::splits_to_check;
-use crate::dataset::{Dataset, Format, ImageRecord};
+use crate::dataset::{Dataset, Format, Object, Part};
 use crate::error::DataError;
+use crate::format::handler::{SplitOutput, make_parent};
+use crate::format::handler_of;
 use crate::image_file::read_header;
+use crate::open::splits_without_unions;
 use crate::walk::without_extension;
-use crate::{coco, labelme, voc, yolo};
 
-/// A split to write.
-#[derive(Debug, Clone, Copy)]
-pub struct Part<'a> {
-    /// Its name (`train`, `val`, …), used as file or folder name.
-    pub name: &'a str,
-    /// Its data.
-    pub dataset: &'a Dataset,
-}
-
-/// What happens to the images.
+/// Treatment of the images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Images {
-    /// Copied beside the new labels.
+    /// Copied into the new dataset.
     Copy,
-    /// Left where they are: only labels are written, with the names the images would have.
+    /// Not copied: only labels are written, with the names that copies would have.
     Leave,
 }
 
-/// Something that the target format cannot hold.
+/// A property that the target format cannot represent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
-    /// What is lost, in words.
+    /// Description of the loss.
     pub what: String,
-    /// How often.
+    /// Number of objects or images.
     pub count: usize,
 }
 
-/// What was written.
+/// The result of writing a dataset.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WriteReport {
-    /// Images, labels written.
+    /// Number of images with written labels.
     pub images: usize,
-    /// Objects written.
+    /// Number of written objects.
     pub objects: usize,
-    /// What the format could not hold.
+    /// Properties that the format cannot represent.
     pub losses: Vec<Loss>,
-    /// Images that were to be copied but do not exist, or lie outside the dataset and are no images.
+    /// Images that could not be copied: they do not exist, or are outside of the dataset and not images.
     pub missing: Vec<PathBuf>,
 }
 
@@ -66,7 +59,7 @@ pub fn convert(
     let from = from.as_ref();
     let names = match split {
         Some(split) => vec![split.to_string()],
-        None => splits_to_check(from)?,
+        None => splits_without_unions(from)?,
     };
     let datasets = if names.is_empty() {
         vec![Dataset::open(from, None)?]
@@ -85,111 +78,77 @@ pub fn convert(
 /// * YOLO: `images/<split>/`, `labels/<split>/`, `data.yaml`
 /// * LabelMe: `<split>/` with images and JSON, `labels.txt`
 ///
-/// What a format cannot hold is counted in [`WriteReport::losses`]. Paths are made safe: nothing
-/// is written outside `out`, whatever the source's names say, and of files outside the source
-/// only images are copied.
+/// Properties that the format cannot represent are counted in [`WriteReport::losses`]. Paths are made safe: no file is
+/// written outside of `out`, and of the files outside of the source only images are copied.
 ///
 /// # Errors
 /// [`DataError::OutputExists`], [`DataError::OutputInsideSource`], [`DataError::Io`], or
-/// [`DataError::BadArgument`] when splits have different classes and the format has one list.
+/// [`DataError::BadArgument`] when the splits have different classes and the format has a single list.
 pub fn write(
     parts: &[Part<'_>],
     format: Format,
     out: impl AsRef<Path>,
     images: Images,
 ) -> Result<WriteReport, DataError> {
-    let out = out.as_ref();
-    if format == Format::Yolo {
-        one_class_list(parts)?;
-    }
+    let (out, handler) = (out.as_ref(), handler_of(format));
+    handler.check_parts(parts)?;
     prepare(parts, out)?;
     let mut report = WriteReport { losses: losses(parts, format), ..WriteReport::default() };
-    let mut taken = HashSet::new();
-    let mut folders = Vec::new();
+    // Splits can share a folder of images, and then its names.
+    let mut taken: HashMap<String, HashSet<String>> = HashMap::new();
+    let mut splits = Vec::new();
     for part in parts {
         let split = safe(part.name).replace('/', "_");
-        let folder = match format {
-            Format::Coco | Format::LabelMe => split.clone(),
-            Format::Voc => "JPEGImages".to_string(),
-            Format::Yolo => format!("images/{split}"),
-        };
-        // One name space per folder; VOC's splits share theirs.
-        if format != Format::Voc {
-            taken.clear();
-        }
-        let names = names_in(part.dataset, format, &mut taken);
+        let folder = handler.image_folder(&split);
+        let names = names_in(part.dataset, format, taken.entry(folder.clone()).or_default());
         if images == Images::Copy {
-            for (index, name) in names.iter().enumerate() {
-                let Some(from) = part.dataset.image_path(index) else {
-                    continue;
-                };
-                let to = out.join(&folder).join(name);
-                // A label must not carry any file of this machine (`../../.ssh/…`) into the copy.
-                let stays = stays_inside(&part.dataset.images[index].file);
-                if from.is_file() && (stays || read_header(&from).is_ok()) {
-                    make_parent(&to)?;
-                    fs::copy(&from, &to).map_err(|source| DataError::io(&from, source))?;
-                } else {
-                    report.missing.push(from);
-                }
-            }
+            copy_images(part.dataset, &names, &out.join(folder), &mut report)?;
         }
-        match format {
-            Format::Coco => {
-                let path = out.join(format!("annotations/instances_{split}.json"));
-                write_coco(part.dataset, &names, &path)?;
-            }
-            Format::Voc => write_voc(part.dataset, &names, &split, out)?,
-            Format::Yolo => write_yolo(part.dataset, &names, &split, out)?,
-            Format::LabelMe => write_labelme(part.dataset, &names, &split, out)?,
-        }
+        handler.write_split(&SplitOutput {
+            dataset: part.dataset,
+            split: &split,
+            image_names: &names,
+            out,
+        })?;
         report.images += part.dataset.images.len();
         report.objects += part.dataset.object_count();
-        folders.push((split, folder));
+        splits.push(split);
     }
-    if format == Format::Yolo {
-        let dropped = crowd(parts);
-        report.objects -= dropped;
-        let classes = parts.first().map_or(&[][..], |part| &part.dataset.classes);
-        write_file(&out.join("data.yaml"), &yolo::write_data_yaml(classes, &folders))?;
+    for rule in handler.losses().iter().filter(|rule| rule.drops_object) {
+        report.objects -= count(parts, rule.applies);
     }
-    let list = match format {
-        Format::Voc => "label_list.txt",
-        Format::LabelMe => "labels.txt",
-        _ => return Ok(report),
-    };
-    let mut seen = HashSet::new();
-    let names: Vec<&str> = parts
-        .iter()
-        .flat_map(|part| &part.dataset.classes)
-        .map(|class| class.name.as_str())
-        .filter(|name| seen.insert(*name))
-        .collect();
-    write_file(&out.join(list), &(names.join("\n") + "\n"))?;
+    handler.write_lists(parts, &splits, out)?;
     Ok(report)
 }
 
-/// YOLO has one list of indices for all splits.
-fn one_class_list(parts: &[Part<'_>]) -> Result<(), DataError> {
-    let names = |part: &Part<'_>| -> Vec<String> {
-        part.dataset.classes.iter().map(|class| class.name.clone()).collect()
-    };
-    let Some(first) = parts.first() else { return Ok(()) };
-    match parts.iter().find(|part| names(part) != names(first)) {
-        None => Ok(()),
-        Some(other) => Err(DataError::BadArgument {
-            what: format!(
-                "the splits `{}` and `{}` have different classes, and YOLO has one list for all; \
-                 `picodet check` shows the difference",
-                first.name, other.name
-            ),
-        }),
+/// Copies the images that exist under their new names.
+fn copy_images(
+    dataset: &Dataset,
+    names: &[String],
+    folder: &Path,
+    report: &mut WriteReport,
+) -> Result<(), DataError> {
+    for (index, name) in names.iter().enumerate() {
+        let Some(from) = dataset.image_path(index) else {
+            continue;
+        };
+        let to = folder.join(name);
+        // A label must not copy an arbitrary file of this machine (`../../.ssh/…`).
+        let stays = stays_inside(&dataset.images[index].file);
+        if from.is_file() && (stays || read_header(&from).is_ok()) {
+            make_parent(&to)?;
+            fs::copy(&from, &to).map_err(|source| DataError::io(&from, source))?;
+        } else {
+            report.missing.push(from);
+        }
     }
+    Ok(())
 }
 
+/// Checks the output folder and the names of the splits, and creates the folder.
 fn prepare(parts: &[Part<'_>], out: &Path) -> Result<(), DataError> {
     if parts.is_empty() {
-        return Err(DataError::BadArgument { what: "no dataset to write".to_string() });
+        return Err(DataError::BadArgument { what: "there is no dataset to write".to_string() });
     }
     if fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) || out.is_file() {
         return Err(DataError::OutputExists { path: out.to_path_buf() });
@@ -214,49 +173,44 @@ fn prepare(parts: &[Part<'_>], out: &Path) -> Result<(), DataError> {
     Ok(())
 }
 
-fn crowd(parts: &[Part<'_>]) -> usize {
-    parts.iter().map(|part| count(part.dataset, |object| object.crowd)).sum()
+/// Number of objects with a property in all splits.
+fn count(parts: &[Part<'_>], property: fn(&Object) -> bool) -> usize {
+    let images = parts.iter().flat_map(|part| &part.dataset.images);
+    images.flat_map(|image| &image.objects).filter(|object| property(object)).count()
 }
 
-fn count(dataset: &Dataset, which: impl Fn(&crate::Object) -> bool) -> usize {
-    dataset.images.iter().flat_map(|image| &image.objects).filter(|object| which(object)).count()
-}
-
+/// Properties of the data that the format cannot represent, with the number of objects or images.
 fn losses(parts: &[Part<'_>], format: Format) -> Vec<Loss> {
+    let handler = handler_of(format);
     let mut losses = Vec::new();
     let mut add = |what: &str, count: usize| {
         if count > 0 {
             losses.push(Loss { what: what.to_string(), count });
         }
     };
-    let objects = |which: fn(&crate::Object) -> bool| -> usize {
-        parts.iter().map(|part| count(part.dataset, which)).sum()
-    };
-    if format == Format::Coco {
-        return losses;
+    if !handler.conventions().single_file {
+        add("annotation ids", count(parts, |object| object.id.is_some()));
+        add(
+            "areas that differ from the area of the box",
+            count(parts, |object| {
+                let [_, _, width, height] = object.xywh();
+                object.stated_area.is_some_and(|area| (area - width * height).abs() > 1e-6 * area.abs())
+            }),
+        );
+        let with_ids = parts.iter().filter(|part| is_single_file(part.dataset.format));
+        add("image ids (images are renumbered)", with_ids.map(|part| part.dataset.images.len()).sum());
     }
-    add("annotation ids", objects(|object| object.id.is_some()));
-    add("stated areas that are not the box's", {
-        objects(|object| {
-            let [_, _, width, height] = object.xywh();
-            object.stated_area.is_some_and(|area| (area - width * height).abs() > 1e-6 * area.abs())
-        })
-    });
-    let coco = parts.iter().filter(|part| part.dataset.format == Format::Coco);
-    add("image ids (images are numbered anew)", coco.map(|part| part.dataset.images.len()).sum());
-    match format {
-        Format::Voc => add("crowd flags (written as difficult)", crowd(parts)),
-        Format::Yolo => {
-            add("crowd regions (left out)", crowd(parts));
-            add("difficult flags", objects(|object| object.difficult));
-            add("truncated flags", objects(|object| object.truncated));
-        }
-        Format::Coco | Format::LabelMe => {}
+    for rule in handler.losses() {
+        add(rule.what, count(parts, rule.applies));
     }
     losses
 }
 
-/// A relative path without `..`, drive letters, backslashes or a leading slash.
+fn is_single_file(format: Format) -> bool {
+    handler_of(format).conventions().single_file
+}
+
+/// Returns a relative path without `..`, drive letters, backslashes or a leading slash.
 fn safe(path: &str) -> String {
     let parts: Vec<&str> = path
         .split(['/', '\\'])
@@ -265,27 +219,27 @@ fn safe(path: &str) -> String {
     if parts.is_empty() { "unnamed".to_string() } else { parts.join("/") }
 }
 
-/// Whether a relative path has no way out of its folder (links aside).
+/// Whether a path stays inside of its folder (ignoring links).
 fn stays_inside(path: &str) -> bool {
     !Path::new(path).is_absolute() && !path.split(['/', '\\']).any(|part| part == ".." || part.ends_with(':'))
 }
 
-/// The images' new names below their folder: safe, without the folders that all share (unless
-/// COCO stays COCO), and unique up to the extension, since the label takes its place.
+/// Returns the new names of the images below their folder: safe, without common folders (unless COCO is written as COCO),
+/// and unique without extension where each image has a label file.
 fn names_in(dataset: &Dataset, format: Format, taken: &mut HashSet<String>) -> Vec<String> {
     let mut names: Vec<String> = dataset.images.iter().map(|image| safe(&image.file)).collect();
-    if !(format == Format::Coco && dataset.format == Format::Coco) {
-        let shared = shared_folder(&names);
+    if !(is_single_file(format) && is_single_file(dataset.format)) {
+        let common = common_folder(&names);
         for name in &mut names {
-            *name = name.split_off(shared);
+            *name = name.split_off(common);
         }
     }
     for name in &mut names {
         let mut candidate = name.clone();
         let mut number = 2;
-        let key = |name: &str| match format {
-            Format::Coco => name.to_lowercase(),
-            _ => without_extension(name).to_lowercase(),
+        let key = |name: &str| match is_single_file(format) {
+            true => name.to_lowercase(),
+            false => without_extension(name).to_lowercase(),
         };
         while !taken.insert(key(&candidate)) {
             let stem = without_extension(name);
@@ -297,95 +251,15 @@ fn names_in(dataset: &Dataset, format: Format, taken: &mut HashSet<String>) -> V
     names
 }
 
-/// Length of the folder prefix (with its slash) that all names share.
-fn shared_folder(names: &[String]) -> usize {
+/// Length of the common folder prefix of all names, including the slash.
+fn common_folder(names: &[String]) -> usize {
     let folder = |name: &str| name.rfind('/').map_or(0, |slash| slash + 1);
     let Some(first) = names.first() else { return 0 };
-    let mut shared = folder(first);
+    let mut common = folder(first);
     for name in names {
-        while shared > 0 && !name.starts_with(&first[..shared]) {
-            shared = folder(&first[..shared - 1]);
+        while common > 0 && !name.starts_with(&first[..common]) {
+            common = folder(&first[..common - 1]);
         }
     }
-    shared
-}
-
-fn make_parent(path: &Path) -> Result<(), DataError> {
-    match path.parent() {
-        Some(parent) => fs::create_dir_all(parent).map_err(|source| DataError::io(parent, source)),
-        None => Ok(()),
-    }
-}
-
-fn write_file(path: &Path, text: &str) -> Result<(), DataError> {
-    make_parent(path)?;
-    fs::write(path, text).map_err(|source| DataError::io(path, source))
-}
-
-fn write_coco(dataset: &Dataset, names: &[String], path: &Path) -> Result<(), DataError> {
-    make_parent(path)?;
-    let mut renamed = dataset.clone();
-    for (image, name) in renamed.images.iter_mut().zip(names) {
-        image.file.clone_from(name);
-    }
-    let file = fs::File::create(path).map_err(|source| DataError::io(path, source))?;
-    coco::write_to(BufWriter::new(file), &renamed).map_err(|source| DataError::io(path, source))
-}
-
-fn write_voc(dataset: &Dataset, names: &[String], split: &str, out: &Path) -> Result<(), DataError> {
-    let mut list = String::new();
-    for (index, name) in names.iter().enumerate() {
-        let mut image = sized(dataset, index);
-        for object in &mut image.objects {
-            object.difficult |= object.crowd;
-        }
-        let stem = without_extension(name);
-        let file = name.rsplit('/').next().unwrap_or(name);
-        let xml = voc::write_one(dataset, &image, file);
-        write_file(&out.join(format!("Annotations/{stem}.xml")), &xml)?;
-        list.push_str(stem);
-        list.push('\n');
-    }
-    write_file(&out.join(format!("ImageSets/Main/{split}.txt")), &list)
-}
-
-fn write_yolo(dataset: &Dataset, names: &[String], split: &str, out: &Path) -> Result<(), DataError> {
-    let folder = out.join("images").join(split);
-    fs::create_dir_all(&folder).map_err(|source| DataError::io(&folder, source))?;
-    for (index, name) in names.iter().enumerate() {
-        let image = sized(dataset, index);
-        if image.width == 0 && !image.objects.is_empty() {
-            let what = format!(
-                "{}: neither the label nor the image tells the size, which YOLO's fractions need",
-                image.file
-            );
-            return Err(DataError::BadArgument { what });
-        }
-        let path = out.join(format!("labels/{split}/{}.txt", without_extension(name)));
-        write_file(&path, &yolo::write_rows(&image))?;
-    }
-    Ok(())
-}
-
-fn write_labelme(dataset: &Dataset, names: &[String], split: &str, out: &Path) -> Result<(), DataError> {
-    for (index, name) in names.iter().enumerate() {
-        let image = sized(dataset, index);
-        let path = out.join(split).join(format!("{}.json", without_extension(name)));
-        let file = name.rsplit('/').next().unwrap_or(name);
-        let text =
-            labelme::write_one(dataset, &image, file).map_err(|error| DataError::io(&path, error.into()))?;
-        write_file(&path, &text)?;
-    }
-    Ok(())
-}
-
-/// The record, with the size from the image file where the label has none.
-fn sized(dataset: &Dataset, index: usize) -> ImageRecord {
-    let mut image = dataset.images[index].clone();
-    if (image.width == 0 || image.height == 0)
-        && let Some(Ok(header)) = dataset.image_path(index).map(|path| read_header(&path))
-    {
-        (image.width, image.height) = (header.width, header.height);
-    }
-    image
+    common
 }

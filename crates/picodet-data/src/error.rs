@@ -1,44 +1,55 @@
-//! What can go wrong with a dataset as a whole; faults inside it are [`Finding`]s.
+//! Errors of dataset operations; faults inside a dataset are [`Finding`]s.
 
 use std::path::{Path, PathBuf};
 
+use picodet_format::coco::JsonError;
+
 use crate::finding::Finding;
 
-/// An error that stops a dataset operation. Every message says what, where and what to do.
+/// An error that stops a dataset operation.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// The file system refused.
+    /// A file or folder cannot be accessed.
     #[error("cannot access {}: {source}", .path.display())]
     Io {
-        /// What was to be read or written.
+        /// The file or folder.
         path: PathBuf,
-        /// Why not.
+        /// The underlying I/O error.
         source: std::io::Error,
     },
     /// No known format matches.
     #[error(
-        "{}: no dataset found here ({reason}). Expected one of: a COCO .json (or a folder with one), \
-         a folder with Annotations/*.xml (Pascal VOC), a YOLO data.yaml, or a folder of LabelMe .json files",
-        .path.display()
+        "{}: no dataset found here ({reason}). Expected one of: {}",
+        .path.display(), .expected.join(", ")
     )]
     UnknownFormat {
-        /// What was opened.
+        /// The file or folder.
         path: PathBuf,
-        /// What was seen there.
+        /// Why it is not a dataset.
         reason: String,
+        /// Description of each known format.
+        expected: Vec<&'static str>,
     },
-    /// A label file is not what its format says.
+    /// A dataset lacks a part that its format requires.
+    #[error("{}: {problem}", .path.display())]
+    Incomplete {
+        /// The dataset.
+        path: PathBuf,
+        /// The missing part and the remedy.
+        problem: &'static str,
+    },
+    /// A label file is malformed.
     #[error("{}{}: {message}", .path.display(), line_suffix(.line))]
     Syntax {
         /// The file.
         path: PathBuf,
         /// 1-based line, when known.
         line: Option<u64>,
-        /// What is wrong and what to do.
+        /// What is wrong and the remedy.
         message: String,
     },
-    /// A file is larger than its kind can sensibly be.
+    /// A file is larger than allowed.
     #[error("{}: {size} bytes is more than the {limit} bytes allowed for {what}", .path.display())]
     TooLarge {
         /// The file.
@@ -55,9 +66,9 @@ pub enum DataError {
     UnknownSplit {
         /// The dataset.
         path: PathBuf,
-        /// What was asked for.
+        /// The requested split.
         split: String,
-        /// What there is.
+        /// The existing splits.
         available: Vec<String>,
     },
     /// The dataset has several label files and one must be chosen.
@@ -65,10 +76,10 @@ pub enum DataError {
     SplitNeeded {
         /// The dataset.
         path: PathBuf,
-        /// What there is.
+        /// The existing splits.
         available: Vec<String>,
     },
-    /// Labels would be lost by reading on. `picodet check` lists all of them.
+    /// The reader had to leave out labels. `picodet check` lists all of them.
     #[error(
         "{}: {count} label faults that lose data, first: {first}. \
          Run `picodet check` on it to see all, `picodet check --fix OUT` for a repaired copy",
@@ -77,19 +88,19 @@ pub enum DataError {
     Faulty {
         /// The dataset.
         path: PathBuf,
-        /// How many findings of severity error the reader made.
+        /// Number of findings of severity error.
         count: usize,
         /// The first of them.
         first: Box<Finding>,
     },
-    /// The output folder is in use.
-    #[error("{}: the output folder exists and is not empty; name a new one", .path.display())]
+    /// The output folder exists and is not empty.
+    #[error("{}: the output folder exists and is not empty; choose a new one", .path.display())]
     OutputExists {
         /// The folder.
         path: PathBuf,
     },
-    /// The output would lie inside the source, which must never be touched.
-    #[error("{}: the output folder lies inside the source {}; name one outside", .path.display(), .source_root.display())]
+    /// The output folder is inside the source, which must not be modified.
+    #[error("{}: the output folder is inside the source {}; choose one outside", .path.display(), .source_root.display())]
     OutputInsideSource {
         /// The output folder.
         path: PathBuf,
@@ -99,7 +110,7 @@ pub enum DataError {
     /// An argument is out of range.
     #[error("{what}")]
     BadArgument {
-        /// What and what is allowed.
+        /// The problem and the allowed values.
         what: String,
     },
 }
@@ -108,8 +119,21 @@ impl DataError {
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
         Self::Io { path: path.to_path_buf(), source }
     }
+
+    /// A malformed JSON file.
+    pub(crate) fn json(path: &Path, error: &JsonError) -> Self {
+        let message = match error {
+            JsonError::Malformed { element, problem, column, .. } => {
+                format!("the JSON cannot be read: {element}{problem} (column {column})")
+            }
+            JsonError::Io(error) => format!("the JSON cannot be read: {error}"),
+            error => format!("the JSON cannot be read: {error}"),
+        };
+        Self::Syntax { path: path.to_path_buf(), line: error.line().map(|line| line as u64), message }
+    }
 }
 
+/// As in `:12` for a known line.
 fn line_suffix(line: &Option<u64>) -> String {
     line.map_or_else(String::new, |line| format!(":{line}"))
 }

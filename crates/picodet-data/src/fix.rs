@@ -5,10 +5,10 @@ use std::path::Path;
 
 use crate::check::boxes::{fault, wrong_area};
 use crate::check::{CheckOptions, Checked, ImageFacts};
-use crate::convert::{Images, Part, WriteReport, write};
-use crate::dataset::{Dataset, Object};
+use crate::convert::{Images, WriteReport, write};
+use crate::dataset::{Dataset, Object, Part};
 use crate::error::DataError;
-use crate::finding::Kind;
+use crate::finding::FindingKind;
 
 /// What was repaired.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,18 +45,18 @@ pub fn fix(checked: &Checked, out: impl AsRef<Path>) -> Result<FixReport, DataEr
         .filter(|(kind, _)| {
             matches!(
                 kind,
-                Kind::UnknownCategory
-                    | Kind::UnknownImageId
-                    | Kind::MissingField
-                    | Kind::BadNumber
-                    | Kind::DuplicateImageId
-                    | Kind::YoloClass
-                    | Kind::YoloColumns
-                    | Kind::YoloRange
-                    | Kind::ShapePoints
-                    | Kind::ShapeUnsupported
-                    | Kind::FileUnreadable
-                    | Kind::LabelNotUtf8
+                FindingKind::UnknownCategory
+                    | FindingKind::UnknownImageId
+                    | FindingKind::MissingField
+                    | FindingKind::BadNumber
+                    | FindingKind::DuplicateImageId
+                    | FindingKind::YoloClass
+                    | FindingKind::YoloColumns
+                    | FindingKind::YoloRange
+                    | FindingKind::ShapePoints
+                    | FindingKind::ShapeUnsupported
+                    | FindingKind::FileUnreadable
+                    | FindingKind::LabelNotUtf8
             )
         })
         .map(|(_, count)| count)
@@ -66,7 +66,7 @@ pub fn fix(checked: &Checked, out: impl AsRef<Path>) -> Result<FixReport, DataEr
     }
     let parts: Vec<Part<'_>> =
         repaired.iter().map(|dataset| Part { name: dataset.split_name(), dataset }).collect();
-    let format = parts.first().map_or(crate::Format::Coco, |part| part.dataset.format);
+    let format = parts.first().map_or(crate::Format::COCO, |part| part.dataset.format);
     let written = write(&parts, format, out, Images::Copy)?;
     Ok(FixReport { actions, written })
 }
@@ -178,18 +178,23 @@ fn clean(
     for mut object in objects {
         object.class = class_map.get(object.class).copied().unwrap_or(object.class);
         let mut changed = false;
-        if let Some((Kind::BoxInverted, _)) = fault(&object, (width, height), &options) {
+        if let Some((FindingKind::BoxInverted, _)) = fault(&object, (width, height), &options) {
             let [x1, y1, x2, y2] = object.bbox;
             object.bbox = [x1.min(x2), y1.min(y2), x1.max(x2), y1.max(y2)];
             done("swapped corners put right");
             changed = true;
         }
         match fault(&object, (width, height), &options).map(|(kind, _)| kind) {
-            Some(Kind::BoxNotFinite | Kind::BoxEmpty | Kind::BoxOutside | Kind::BoxInverted) => {
+            Some(
+                FindingKind::BoxNotFinite
+                | FindingKind::BoxEmpty
+                | FindingKind::BoxOutside
+                | FindingKind::BoxInverted,
+            ) => {
                 done("boxes removed that are empty, outside or not finite");
                 continue;
             }
-            Some(Kind::BoxPartlyOutside) => {
+            Some(FindingKind::BoxPartlyOutside) => {
                 let [x1, y1, x2, y2] = object.bbox;
                 object.bbox = [x1.max(0.0), y1.max(0.0), x2.min(width), y2.min(height)];
                 done("boxes clipped to the image");

@@ -1,5 +1,4 @@
-//! What a dataset needs of its image files: upright size, whether they decode, content hash,
-//! small previews.
+//! Properties of image files: upright size, decodability, content hash, previews.
 
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,78 +8,120 @@ use image::metadata::Orientation;
 use picodet_image::{DecodeError, Image, Interpolation, Limits};
 use sha2::{Digest, Sha256};
 
-use crate::guard::{open_regular, read_bounded};
+use crate::error::DataError;
+use crate::input::{open_regular, read_bounded};
 
 /// File extensions that count as images.
 pub(crate) const EXTENSIONS: &[&str] = &["jpg", "jpeg", "png", "webp", "bmp"];
 
-/// One image may be a gigabyte, as a file or decoded.
+/// An image can have up to one gigabyte, as a file and decoded.
 const LIMITS: Limits = Limits { pixels: u64::MAX, side: u32::MAX, bytes: 1 << 30 };
-/// How a JPEG begins.
+/// First bytes of a JPEG.
 const JPEG: &[u8] = &[0xFF, 0xD8];
-/// Bytes of a file that hold its header, mostly.
+/// Number of bytes that contain the header of most files.
 const BEGINNING: u64 = 1 << 16;
 
-/// What an image file says about itself.
+/// The header of an image file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageHeader {
     /// Width in pixels of the upright image (EXIF orientation applied).
     pub width: u32,
     /// Height in pixels of the upright image.
     pub height: u32,
-    /// The EXIF orientation swaps width and height.
+    /// Whether the EXIF orientation swaps width and height.
     pub turned: bool,
-    /// Plain 8-bit RGB.
+    /// Whether the pixels are 8-bit RGB.
     pub rgb: bool,
-    /// The content's format (`jpeg`, `png`, `webp`, `bmp`).
+    /// Format of the content (`jpeg`, `png`, `webp`, `bmp`).
     pub format: &'static str,
+}
+
+/// Why an image file cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// The file cannot be accessed or is too large.
+    #[error(transparent)]
+    File(#[from] DataError),
+    /// Reading failed.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The file is empty or of an unknown format.
+    #[error("not an image (empty, or neither JPEG, PNG, WebP nor BMP)")]
+    UnknownFormat,
+    /// The image is damaged or exceeds a limit.
+    #[error("{}", problem(.0))]
+    Decode(DecodeError),
+    /// A JPEG is damaged.
+    #[error("{0}")]
+    Jpeg(&'static str),
+    /// The decoder panicked.
+    #[error("the decoder failed on this file")]
+    Panic,
+}
+
+/// The problem without the name of the format.
+fn problem(error: &DecodeError) -> String {
+    match error {
+        DecodeError::Broken { problem, .. } => problem.clone(),
+        error => error.to_string(),
+    }
+}
+
+impl From<DecodeError> for ImageError {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Empty | DecodeError::UnknownFormat => Self::UnknownFormat,
+            error => Self::Decode(error),
+        }
+    }
 }
 
 /// Reads the header of an image, without decoding it.
 ///
 /// # Errors
-/// A sentence that says why this is no readable image.
-pub fn read_header(path: &Path) -> Result<ImageHeader, String> {
+/// [`ImageError`] when the file is not a readable image.
+pub fn read_header(path: &Path) -> Result<ImageHeader, ImageError> {
     guarded(|| {
-        let mut reader = BufReader::new(open_regular(path).map_err(|error| error.to_string())?);
-        let start = reader.fill_buf().map_err(|error| error.to_string())?;
+        let mut reader = BufReader::new(open_regular(path)?);
+        let start = reader.fill_buf()?;
         if start.starts_with(JPEG) {
             return jpeg_header(&mut reader);
         }
         let mut bytes = Vec::new();
-        // The end of a WebP file says how it is turned.
+        // The orientation is at the end of a WebP file.
         if !start.starts_with(b"RIFF") {
-            reader.by_ref().take(BEGINNING).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+            reader.by_ref().take(BEGINNING).read_to_end(&mut bytes)?;
             if let Ok(header) = header_of(&bytes) {
                 return Ok(header);
             }
         }
-        reader.take(LIMITS.bytes).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+        reader.take(LIMITS.bytes).read_to_end(&mut bytes)?;
         header_of(&bytes)
     })
 }
 
-/// Header, and the pixels if all of the image decodes.
-pub(crate) fn decode(path: &Path) -> Result<(ImageHeader, Image), String> {
+/// Decodes an image completely.
+pub(crate) fn decode(path: &Path) -> Result<(ImageHeader, Image), ImageError> {
     guarded(|| {
-        let bytes = read_bounded(path, LIMITS.bytes, "an image").map_err(|error| error.to_string())?;
+        let bytes = read_bounded(path, LIMITS.bytes, "an image")?;
         if bytes.starts_with(JPEG) && !jpeg_has_end(&bytes) {
-            return Err("the JPEG is cut off: it has no end marker".to_string());
+            return Err(ImageError::Jpeg("the JPEG is truncated: it has no end marker"));
         }
-        let (header, pixels) = picodet_image::decode_with_header(&bytes, &LIMITS).map_err(sentence)?;
-        Ok((ours(header), pixels))
+        let (header, pixels) = picodet_image::decode_with_header(&bytes, &LIMITS)?;
+        Ok((convert(header), pixels))
     })
 }
 
-/// Whether an end-of-image marker follows the last scan. Decoders fill up what is missing with
-/// grey and say nothing; a half-copied file must not pass.
+/// Whether an end-of-image marker follows the last scan. Decoders silently replace missing data by grey, but a partially
+/// copied file must be reported.
 fn jpeg_has_end(bytes: &[u8]) -> bool {
     // Embedded previews end before the main image's last scan starts.
     let last_scan = bytes.windows(2).rposition(|pair| pair == [0xFF, 0xDA]).unwrap_or(0);
     bytes[last_scan..].windows(2).any(|pair| pair == [0xFF, 0xD9])
 }
 
-/// SHA-256 of the file's bytes; `None` when it cannot be read.
+/// Returns the SHA-256 of the file; `None` if it cannot be read.
 pub(crate) fn content_hash(path: &Path) -> Option<[u8; 32]> {
     let mut file = open_regular(path).ok()?;
     let mut hasher = Sha256::new();
@@ -95,7 +136,7 @@ pub(crate) fn content_hash(path: &Path) -> Option<[u8; 32]> {
     }
 }
 
-/// The upright image, scaled to at most `side` pixels a side, as JPEG.
+/// Returns the upright image as JPEG, scaled to at most `side` pixels in width and height.
 pub(crate) fn preview(path: &Path, side: usize) -> Option<Vec<u8>> {
     let (_, mut pixels) = decode(path).ok()?;
     let largest = pixels.width().max(pixels.height());
@@ -106,17 +147,17 @@ pub(crate) fn preview(path: &Path, side: usize) -> Option<Vec<u8>> {
     Some(picodet_image::encode_jpeg(&pixels, 78))
 }
 
-/// A decoder must not take the process down, whatever the file holds.
-fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("the decoder failed".to_string()))
+/// Converts a panic of a decoder to an error.
+fn guarded<T>(work: impl FnOnce() -> Result<T, ImageError>) -> Result<T, ImageError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(ImageError::Panic))
 }
 
-/// The header of an image whose beginning, or all of it, is `bytes`.
-fn header_of(bytes: &[u8]) -> Result<ImageHeader, String> {
-    picodet_image::header(bytes, &LIMITS).map(ours).map_err(sentence)
+/// Parses the header of an image from its first bytes.
+fn header_of(bytes: &[u8]) -> Result<ImageHeader, ImageError> {
+    Ok(convert(picodet_image::header(bytes, &LIMITS)?))
 }
 
-fn ours(header: picodet_image::Header) -> ImageHeader {
+fn convert(header: picodet_image::Header) -> ImageHeader {
     let format = match header.format {
         "JPEG" => "jpeg",
         "PNG" => "png",
@@ -127,20 +168,9 @@ fn ours(header: picodet_image::Header) -> ImageHeader {
     ImageHeader { width, height, turned: header.turned, rgb: header.rgb, format }
 }
 
-fn sentence(error: DecodeError) -> String {
-    match error {
-        DecodeError::Empty | DecodeError::UnknownFormat => {
-            "not an image (empty, or neither JPEG, PNG, WebP nor BMP)".to_string()
-        }
-        DecodeError::Broken { problem, .. } => problem,
-        error => error.to_string(),
-    }
-}
-
-/// Walks the segments of a JPEG up to its frame header, seeking over everything else: a few
-/// kilobytes are read instead of the whole file.
-fn jpeg_header(reader: &mut (impl BufRead + Seek)) -> Result<ImageHeader, String> {
-    let truncated = |_| "the JPEG ends before its frame header".to_string();
+/// Reads the segments of a JPEG up to its frame header, skipping all others: a few kilobytes instead of the whole file.
+fn jpeg_header(reader: &mut (impl BufRead + Seek)) -> Result<ImageHeader, ImageError> {
+    let truncated = |_| ImageError::Jpeg("the JPEG ends before its frame header");
     let mut turned = false;
     reader.seek(SeekFrom::Start(2)).map_err(truncated)?;
     loop {
@@ -154,7 +184,7 @@ fn jpeg_header(reader: &mut (impl BufRead + Seek)) -> Result<ImageHeader, String
         }
         match byte[0] {
             0x00 | 0x01 | 0xD0..=0xD8 => continue,
-            0xD9 | 0xDA => return Err("the JPEG has no frame header".to_string()),
+            0xD9 | 0xDA => return Err(ImageError::Jpeg("the JPEG has no frame header")),
             _ => {}
         }
         let marker = byte[0];
@@ -176,12 +206,12 @@ fn jpeg_header(reader: &mut (impl BufRead + Seek)) -> Result<ImageHeader, String
             continue;
         }
         let [precision, h1, h0, w1, w0, components, ..] = payload[..] else {
-            return Err("the JPEG's frame header is cut short".to_string());
+            return Err(ImageError::Jpeg("the frame header of the JPEG is truncated"));
         };
         let height = u32::from(u16::from_be_bytes([h1, h0]));
         let width = u32::from(u16::from_be_bytes([w1, w0]));
         if width == 0 || height == 0 {
-            return Err("the image has no pixels".to_string());
+            return Err(ImageError::Jpeg("the image has no pixels"));
         }
         let (width, height) = if turned { (height, width) } else { (width, height) };
         let rgb = precision == 8 && components == 3;
@@ -189,18 +219,13 @@ fn jpeg_header(reader: &mut (impl BufRead + Seek)) -> Result<ImageHeader, String
     }
 }
 
-/// Computes `work(0), …, work(count - 1)` on all cores; results in order.
-pub(crate) fn parallel<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    picodet_parallel::map(0..count, 0, work)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    #[allow(clippy::print_stderr)] // A skipped test must say so.
-    fn own_jpeg_header_agrees_with_the_decoder_on_every_file() {
+    #[allow(clippy::print_stderr)] // A skipped test is reported.
+    fn jpeg_headers_agree_with_the_decoder_on_every_file() {
         let root = std::env::var("PICODET_SHARED")
             .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared").to_string());
         let root = Path::new(&root).join("data");
@@ -217,9 +242,9 @@ mod tests {
             let path = root.join(file);
             if let Ok((decoded, pixels)) = decode(&path) {
                 let header = read_header(&path);
-                let size = header.as_ref().map(|h| (h.width, h.height));
+                let size = header.as_ref().ok().map(|h| (h.width, h.height));
                 turned += usize::from(decoded.turned);
-                if size != Ok((pixels.width() as u32, pixels.height() as u32))
+                if size != Some((pixels.width() as u32, pixels.height() as u32))
                     || header.is_ok_and(|h| h.turned != decoded.turned)
                 {
                     wrong.push(file);

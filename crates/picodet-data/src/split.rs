@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::dataset::Dataset;
 use crate::error::DataError;
-use crate::image_file::{content_hash, parallel};
+use crate::image_file::content_hash;
 
 /// Splits `dataset` into parts of the given names and fractions (which must add up to 1).
 ///
@@ -53,7 +53,7 @@ pub fn split(dataset: &Dataset, parts: &[(&str, f64)], seed: u64) -> Result<Vec<
 
 /// Images by content, in order of first appearance; unreadable files stand alone.
 fn groups(dataset: &Dataset) -> Vec<Vec<usize>> {
-    let hashes = parallel(dataset.images.len(), |index| {
+    let hashes = picodet_parallel::map(0..dataset.images.len(), 0, |index| {
         dataset.image_path(index).and_then(|path| content_hash(&path))
     });
     let mut group_of: HashMap<[u8; 32], usize> = HashMap::new();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::dataset::display;
 use crate::error::DataError;
-use crate::finding::{Findings, Kind, Place};
+use crate::finding::{FindingKind, Findings, Location};
 
 /// Deepest folder below the root.
 const MAX_DEPTH: usize = 32;
@@ -38,8 +38,8 @@ pub(crate) fn files(
             Err(source) if relative.is_empty() => return Err(DataError::io(root, source)),
             Err(source) => {
                 findings.push(
-                    Kind::FileUnreadable,
-                    Place::file(display(&folder)),
+                    FindingKind::FileUnreadable,
+                    Location::file(display(&folder)),
                     format!("the folder cannot be listed: {source}"),
                 );
                 continue;
@@ -58,8 +58,8 @@ pub(crate) fn files(
             let Some(name) = name.to_str() else {
                 if is_folder || has_extension(&name.to_string_lossy(), extensions) {
                     findings.push(
-                        Kind::NameNotUtf8,
-                        Place::file(display(&path)),
+                        FindingKind::NameNotUtf8,
+                        Location::file(display(&path)),
                         "the name is not UTF-8, so no label file can state it; skipped".to_string(),
                     );
                 }
@@ -78,8 +78,8 @@ pub(crate) fn files(
             let Ok(real) = path.canonicalize() else { continue };
             if above.contains(&real) {
                 findings.push(
-                    Kind::LinkLoop,
-                    Place::file(display(&path)),
+                    FindingKind::LinkLoop,
+                    Location::file(display(&path)),
                     "the link leads back to a folder that it lies in; not followed".to_string(),
                 );
                 continue;
@@ -88,8 +88,8 @@ pub(crate) fn files(
             *way += 1;
             if *way > MAX_WAYS {
                 findings.push(
-                    Kind::LinkLoop,
-                    Place::file(display(&path)),
+                    FindingKind::LinkLoop,
+                    Location::file(display(&path)),
                     format!("links lead to this folder in more than {MAX_WAYS} ways; not followed"),
                 );
                 continue;

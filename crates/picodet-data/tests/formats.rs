@@ -11,7 +11,7 @@ use picodet_data::{
 };
 use proptest::prelude::*;
 
-const FORMATS: [Format; 4] = [Format::Coco, Format::Voc, Format::Yolo, Format::LabelMe];
+const FORMATS: [Format; 4] = [Format::COCO, Format::VOC, Format::YOLO, Format::LABELME];
 
 /// A dataset with everything that a format may have trouble with.
 fn sample(root: &Path) -> Dataset {
@@ -55,7 +55,7 @@ fn sample(root: &Path) -> Dataset {
     }
     let classes = classes.collect();
     let (split, root) = (Some("train".to_string()), root.to_path_buf());
-    Dataset { format: Format::Coco, root, annotations: None, split, classes, images }
+    Dataset { format: Format::COCO, root, annotations: None, split, classes, images }
 }
 
 /// Width, height, and objects.
@@ -116,18 +116,18 @@ fn every_pair_of_formats_round_trips() {
         let report = write(&[Part { name: "train", dataset: &source }], first, &once, Images::Copy).unwrap();
         let opened = Dataset::open(&once, Some("train")).unwrap();
         // Text holds every bit; YOLO divides by the size and multiplies again.
-        let tolerance = if first == Format::Yolo { 1e-10 } else { 0.0 };
+        let tolerance = if first == Format::YOLO { 1e-10 } else { 0.0 };
         if let Err(what) = same(&source, &opened, tolerance) {
             wrong.push(format!("coco to {first}: {what}"));
         }
-        if (first == Format::Coco) != report.losses.is_empty() {
+        if (first == Format::COCO) != report.losses.is_empty() {
             wrong.push(format!("{first} losses: {:?}", report.losses));
         }
         for second in FORMATS {
             let twice = folder.path().join(format!("{first}-{second}"));
             convert(&once, None, second, &twice, Images::Copy).unwrap();
             let again = Dataset::open(&twice, Some("train")).unwrap();
-            let tolerance = if [first, second].contains(&Format::Yolo) { 1e-10 } else { 0.0 };
+            let tolerance = if [first, second].contains(&Format::YOLO) { 1e-10 } else { 0.0 };
             if let Err(what) = same(&opened, &again, tolerance) {
                 wrong.push(format!("{first} to {second}: {what}"));
             }
@@ -156,7 +156,7 @@ fn each_format_keeps_everything_of_its_own() {
             dataset.root.clear();
             dataset.annotations = None;
             for object in dataset.images.iter_mut().flat_map(|image| &mut image.objects) {
-                if format == Format::Yolo {
+                if format == Format::YOLO {
                     object.bbox = object.bbox.map(|value| (value * 1e9).round() / 1e9);
                 }
             }
@@ -173,11 +173,11 @@ fn each_format_keeps_everything_of_its_own() {
                 all().filter(|o| o.id.is_some()).count(),
             ]
         };
-        let expected = match format {
-            Format::Coco => [1, 3, 3, 9],
-            Format::LabelMe => [1, 3, 3, 0],
-            Format::Voc => [0, 4, 3, 0],
-            Format::Yolo => [0, 0, 0, 0],
+        let expected = match format.name() {
+            "coco" => [1, 3, 3, 9],
+            "labelme" => [1, 3, 3, 0],
+            "voc" => [0, 4, 3, 0],
+            _ => [0, 0, 0, 0],
         };
         if flags(&b) != expected {
             wrong.push(format!("{format}: flags {:?}, not {expected:?}", flags(&b)));
@@ -191,7 +191,7 @@ fn coco_to_coco_is_the_same_dataset_bit_for_bit() {
     let Some(shared) = common::shared() else { return };
     let source = Dataset::open(shared.join("data/coco-mini"), Some("val")).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    write(&[Part { name: "val", dataset: &source }], Format::Coco, folder.path(), Images::Copy).unwrap();
+    write(&[Part { name: "val", dataset: &source }], Format::COCO, folder.path(), Images::Copy).unwrap();
     let again = Dataset::open(folder.path(), Some("val")).unwrap();
     assert_eq!(source.images, again.images);
     assert_eq!(source.classes, again.classes);
@@ -278,7 +278,7 @@ fn splitting_is_stratified_seeded_and_keeps_duplicates_together() {
     let classes =
         ["common", "rare"].map(|name| Class { id: 1, name: name.to_string(), supercategory: None }).to_vec();
     let (root, annotations) = (root.to_path_buf(), None);
-    let dataset = Dataset { format: Format::Coco, root, annotations, split: None, classes, images };
+    let dataset = Dataset { format: Format::COCO, root, annotations, split: None, classes, images };
     let shares = [("train", 0.7), ("val", 0.2), ("test", 0.1)];
     let parts = split(&dataset, &shares, 7).unwrap();
     let total = |d: &Dataset| (d.images.len(), d.images_without_objects(), d.class_counts());
@@ -312,7 +312,7 @@ proptest! {
     #[test]
     fn boxes_survive_text_to_the_bit(boxes in prop::collection::vec(prop::array::uniform4(-1e6f64..1e6), 1..8)) {
         let mut dataset = Dataset {
-            format: Format::Coco,
+            format: Format::COCO,
             root: Default::default(),
             annotations: None,
             split: None,
@@ -324,7 +324,7 @@ proptest! {
         }).collect();
         let mut text = Vec::new();
         picodet_data::coco::write_to(&mut text, &dataset).unwrap();
-        let (again, findings) = picodet_data::coco::parse_slice(&text, "x").unwrap();
+        let (again, findings) = picodet_data::coco::parse(&text[..], "x").unwrap();
         prop_assert!(findings.list().is_empty());
         for (a, b) in dataset.images[0].objects.iter().zip(&again.images[0].objects) {
             // The corner is what is kept; a sum that no width gives back exactly is off by one bit at most.
@@ -334,7 +334,7 @@ proptest! {
         }
         let mut findings = Default::default();
         let text = picodet_data::labelme::write_one(&dataset, &dataset.images[0], "a.jpg").unwrap();
-        let again = picodet_data::labelme::parse_slice(text.as_bytes(), "x", &mut findings).unwrap();
+        let again = picodet_data::labelme::parse(text.as_bytes(), "x", &mut findings).unwrap();
         for (a, (_, b)) in dataset.images[0].objects.iter().zip(&again.objects) {
             prop_assert_eq!(a.bbox, b.bbox);
         }

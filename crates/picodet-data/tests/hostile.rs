@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::{picture, put};
-use picodet_data::{CheckOptions, Dataset, Findings, Kind, check, coco, labelme, voc, yolo};
+use picodet_data::{CheckOptions, Dataset, FindingKind, Findings, check, coco, labelme, voc, yolo};
 use proptest::prelude::*;
 
 /// A file of `start` and then `pattern` up to so many bytes.
@@ -84,7 +84,7 @@ fn entity_bombs_and_deep_xml_are_refused() {
     let mut wrong = Vec::new();
     for (name, text) in [("bomb", bomb), ("outside", outside), ("deep", deep.as_str())] {
         match voc::parse(text, name, &mut Findings::default()) {
-            Err((line, message)) if line >= 1 && message.len() < 300 => {}
+            Err(error) if error.line >= 1 && error.problem.len() < 300 => {}
             other => wrong.push(format!("{name}: {other:?}")),
         }
     }
@@ -92,7 +92,7 @@ fn entity_bombs_and_deep_xml_are_refused() {
     let _ = voc::parse(&closed, "closed", &mut Findings::default());
     let mut findings = Findings::default();
     voc::parse(&many, "many", &mut findings).unwrap();
-    assert_eq!(findings.counts()[&Kind::MissingField], 300_000);
+    assert_eq!(findings.counts()[&FindingKind::MissingField], 300_000);
     assert_eq!(findings.list().len(), 1000);
     assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
     assert!(wrong.is_empty(), "{wrong:?}");
@@ -146,8 +146,8 @@ fn cyclic_links_names_and_pipes_do_not_hang() {
     let checked = check(root, None, &CheckOptions::default()).unwrap();
     assert!(before.elapsed() < Duration::from_secs(5));
     let counts = checked.report.findings.counts();
-    assert_eq!(counts.get(&Kind::LinkLoop), Some(&2), "{counts:?}");
-    assert_eq!(counts.get(&Kind::NameNotUtf8), Some(&1), "{counts:?}");
+    assert_eq!(counts.get(&FindingKind::LinkLoop), Some(&2), "{counts:?}");
+    assert_eq!(counts.get(&FindingKind::NameNotUtf8), Some(&1), "{counts:?}");
     assert_eq!(checked.datasets[0].images.len(), 1);
 
     // Each level links twice to the next: 2^24 ways to the last, and one image there.
@@ -164,7 +164,7 @@ fn cyclic_links_names_and_pipes_do_not_hang() {
     let before = Instant::now();
     let checked = check(ladder.path(), None, &CheckOptions::default()).unwrap();
     assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
-    assert!(checked.report.findings.counts().contains_key(&Kind::LinkLoop));
+    assert!(checked.report.findings.counts().contains_key(&FindingKind::LinkLoop));
     assert!((1..=8).contains(&checked.datasets[0].images.len()));
 
     // A device never ends; it is no label file.
@@ -185,8 +185,8 @@ proptest! {
 
     #[test]
     fn any_bytes_are_an_error_at_worst(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        let _ = coco::parse_slice(&bytes, "x");
-        let _ = labelme::parse_slice(&bytes, "x", &mut Findings::default());
+        let _ = coco::parse(&bytes[..], "x");
+        let _ = labelme::parse(&bytes[..], "x", &mut Findings::default());
         let text = String::from_utf8_lossy(&bytes);
         let _ = voc::parse(&text, "x", &mut Findings::default());
         let _ = yolo::parse_labels(&text, (10, 10), 3, "x", &mut Findings::default());
@@ -195,8 +195,8 @@ proptest! {
 
     #[test]
     fn almost_coco(text in pieces(&["{", "}", "[", "]", ",", ":", "\"images\"", "\"annotations\"", "\"id\"", "\"bbox\"", "\"image_id\"", "\"category_id\"", "\"categories\"", "\"file_name\"", "\"a\"", "1", "1e999", "-0", "null", "NaN", "true", "99999999999999999999"])) {
-        let _ = coco::parse_slice(text.as_bytes(), "x");
-        let _ = labelme::parse_slice(text.as_bytes(), "x", &mut Findings::default());
+        let _ = coco::parse(text.as_bytes(), "x");
+        let _ = labelme::parse(text.as_bytes(), "x", &mut Findings::default());
     }
 
     #[test]
@@ -234,6 +234,6 @@ fn image_bombs_are_findings() {
     let checked = check(root, None, &CheckOptions::default()).unwrap();
     assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
     let counts = checked.report.findings.counts();
-    assert_eq!(counts.get(&Kind::ImageUndecodable), Some(&1), "{counts:?}");
-    assert_eq!(counts.get(&Kind::ImageHuge), Some(&1), "{counts:?}");
+    assert_eq!(counts.get(&FindingKind::ImageUndecodable), Some(&1), "{counts:?}");
+    assert_eq!(counts.get(&FindingKind::ImageHuge), Some(&1), "{counts:?}");
 }

@@ -8,11 +8,11 @@ use std::fs;
 use std::path::Path;
 
 use common::{picture, put, turned_jpeg, voc_object, voc_xml};
-use picodet_data::{CheckOptions, Kind, check, fix};
+use picodet_data::{CheckOptions, FindingKind, check, fix};
 use serde_json::{Value, json};
 
 /// What must be found: kind, and texts that `place: message` must contain.
-type Expected = (Kind, Vec<String>);
+type Expected = (FindingKind, Vec<String>);
 
 /// Compares findings with expectations one to one; returns what does not fit.
 fn compare(name: &str, path: &Path, options: &CheckOptions, expected: &[Expected]) -> Vec<String> {
@@ -20,7 +20,7 @@ fn compare(name: &str, path: &Path, options: &CheckOptions, expected: &[Expected
     let mut wrong = Vec::new();
     let mut open: Vec<&Expected> = expected.iter().collect();
     for finding in checked.report.findings.list() {
-        let text = format!("{}: {}", finding.place, finding.message);
+        let text = format!("{}: {}", finding.location, finding.message);
         let fits = |expected: &&Expected| {
             expected.0 == finding.kind && expected.1.iter().all(|part| text.contains(part.as_str()))
         };
@@ -35,7 +35,7 @@ fn compare(name: &str, path: &Path, options: &CheckOptions, expected: &[Expected
     wrong
 }
 
-fn expect(kind: Kind, parts: &[&str]) -> Expected {
+fn expect(kind: FindingKind, parts: &[&str]) -> Expected {
     (kind, parts.iter().map(|part| (*part).to_string()).collect())
 }
 
@@ -64,7 +64,7 @@ impl Coco {
         format!("#/annotations/{index}:")
     }
 
-    fn plant(&mut self, kind: Kind, parts: &[&str]) {
+    fn plant(&mut self, kind: FindingKind, parts: &[&str]) {
         self.expected.push(expect(kind, parts));
     }
 
@@ -92,15 +92,15 @@ fn one_of_each_kind_is_found_and_nothing_else() {
     run("yolo", yolo(&root.join("yolo")));
     run("gap.yaml", gap(root));
     run("labelme", labelme(&root.join("labelme")));
-    run("normalised", small_coco(&root.join("normalised"), Kind::BoxNormalised));
-    run("corners", small_coco(&root.join("corners"), Kind::BoxLooksXyxy));
-    run("no_objects", small_coco(&root.join("no_objects"), Kind::NoObjects));
-    run("empty", small_coco(&root.join("empty"), Kind::DatasetEmpty));
-    run("imbalance", small_coco(&root.join("imbalance"), Kind::ClassImbalance));
+    run("normalised", small_coco(&root.join("normalised"), FindingKind::BoxNormalised));
+    run("corners", small_coco(&root.join("corners"), FindingKind::BoxLooksXyxy));
+    run("no_objects", small_coco(&root.join("no_objects"), FindingKind::NoObjects));
+    run("empty", small_coco(&root.join("empty"), FindingKind::DatasetEmpty));
+    run("imbalance", small_coco(&root.join("imbalance"), FindingKind::ClassImbalance));
     put(root.join("broken/annotations/train.json"), "{\"images\": [\n{\"id\": }]}");
-    run("broken", vec![expect(Kind::FileUnreadable, &["train.json:2:"])]);
+    run("broken", vec![expect(FindingKind::FileUnreadable, &["train.json:2:"])]);
 
-    let all: BTreeSet<&str> = Kind::ALL.iter().map(|kind| kind.id()).collect();
+    let all: BTreeSet<&str> = FindingKind::ALL.iter().map(|kind| kind.id()).collect();
     let never: Vec<_> = all
         .difference(&planted)
         .filter(|id| cfg!(unix) || !["link-loop", "name-not-utf8"].contains(id))
@@ -134,22 +134,22 @@ fn coco(root: &Path) -> Vec<Expected> {
     for category in 3..=5 {
         coco.object(image, category, json!([10 * category, 20, 60, 50]));
     }
-    coco.plant(Kind::ClassNameSimilar, &["train.json", "`cat` and `Cat`"]);
-    coco.plant(Kind::DuplicateClassName, &["train.json", "`cat`"]);
-    coco.plant(Kind::ClassNameEmpty, &["train.json", "class 4"]);
-    coco.plant(Kind::ClassUnused, &["train.json", "`ghost`"]);
+    coco.plant(FindingKind::ClassNameSimilar, &["train.json", "`cat` and `Cat`"]);
+    coco.plant(FindingKind::DuplicateClassName, &["train.json", "`cat`"]);
+    coco.plant(FindingKind::ClassNameEmpty, &["train.json", "class 4"]);
+    coco.plant(FindingKind::ClassUnused, &["train.json", "`ghost`"]);
     coco.categories.push(json!({"id": 1, "name": "again"}));
-    coco.plant(Kind::DuplicateCategoryId, &["#/categories/7:", "`again`"]);
+    coco.plant(FindingKind::DuplicateCategoryId, &["#/categories/7:", "`again`"]);
 
     // Boxes, each in an image of its own.
     let boxes = [
-        (Kind::BoxOutside, json!([250, 10, 20, 20])),
-        (Kind::BoxPartlyOutside, json!([150, 10, 70, 20])),
-        (Kind::BoxEmpty, json!([10, 10, 0, 20])),
-        (Kind::BoxInverted, json!([50, 50, -20, 20])),
-        (Kind::BoxNotFinite, json!([10, null, 20, 20])),
-        (Kind::BoxNotFinite, json!(["@NaN@", 10, 20, 20])),
-        (Kind::BoxVanishes, json!([10, 10, 1, 1])),
+        (FindingKind::BoxOutside, json!([250, 10, 20, 20])),
+        (FindingKind::BoxPartlyOutside, json!([150, 10, 70, 20])),
+        (FindingKind::BoxEmpty, json!([10, 10, 0, 20])),
+        (FindingKind::BoxInverted, json!([50, 50, -20, 20])),
+        (FindingKind::BoxNotFinite, json!([10, null, 20, 20])),
+        (FindingKind::BoxNotFinite, json!(["@NaN@", 10, 20, 20])),
+        (FindingKind::BoxVanishes, json!([10, 10, 1, 1])),
     ];
     for (number, (kind, bbox)) in boxes.into_iter().enumerate() {
         let image = fresh(&mut coco, &format!("box{number}.png"));
@@ -158,93 +158,93 @@ fn coco(root: &Path) -> Vec<Expected> {
         let file = format!("box{number}.png");
         coco.plant(kind, &[&pointer, &file]);
     }
-    coco.plant(Kind::JsonNan, &["instances_train.json", "1 times"]);
+    coco.plant(FindingKind::JsonNan, &["instances_train.json", "1 times"]);
     let image = fresh(&mut coco, "twice.png");
     coco.object(image, 1, good.clone());
     let pointer = coco.object(image, 1, good.clone());
-    coco.plant(Kind::BoxDuplicate, &[&pointer, "cat"]);
+    coco.plant(FindingKind::BoxDuplicate, &[&pointer, "cat"]);
     let image = fresh(&mut coco, "both.png");
     coco.object(image, 1, good.clone());
     let pointer = coco.object(image, 2, good.clone());
-    coco.plant(Kind::BoxTwoClasses, &[&pointer, "both cat and dog"]);
+    coco.plant(FindingKind::BoxTwoClasses, &[&pointer, "both cat and dog"]);
 
     // Fields of annotations.
     let image = fresh(&mut coco, "fields.png");
     let pointer = coco.object(image, 1, json!([1, 1, 20, 20]));
     coco.annotations.last_mut().unwrap()["area"] = json!(5000);
-    coco.plant(Kind::AreaWrong, &[&pointer, "5000"]);
+    coco.plant(FindingKind::AreaWrong, &[&pointer, "5000"]);
     let pointer = coco.object(image, 1, json!([2, 2, 20, 20]));
     coco.annotations.last_mut().unwrap()["iscrowd"] = json!(2);
-    coco.plant(Kind::BadFlag, &[&pointer, "iscrowd"]);
+    coco.plant(FindingKind::BadFlag, &[&pointer, "iscrowd"]);
     let pointer = coco.object(image, 1, json!([3, 3, 20, 20]));
     coco.annotations.last_mut().unwrap()["id"] = json!(1);
-    coco.plant(Kind::DuplicateAnnotationId, &[&pointer, "id 1 "]);
+    coco.plant(FindingKind::DuplicateAnnotationId, &[&pointer, "id 1 "]);
     let pointer = coco.object(image, 99, json!([4, 4, 20, 20]));
-    coco.plant(Kind::UnknownCategory, &[&pointer, "99"]);
+    coco.plant(FindingKind::UnknownCategory, &[&pointer, "99"]);
     let pointer = coco.object(9999, 1, json!([5, 5, 20, 20]));
-    coco.plant(Kind::UnknownImageId, &[&pointer, "9999"]);
+    coco.plant(FindingKind::UnknownImageId, &[&pointer, "9999"]);
     let pointer = coco.object(image, 1, json!([6, 6, 20, 20]));
     coco.annotations.last_mut().unwrap().as_object_mut().unwrap().remove("bbox");
-    coco.plant(Kind::MissingField, &[&pointer]);
+    coco.plant(FindingKind::MissingField, &[&pointer]);
     let pointer = coco.object(image, 1, json!([7, 7, 20]));
-    coco.plant(Kind::MissingField, &[&pointer, "3 numbers"]);
+    coco.plant(FindingKind::MissingField, &[&pointer, "3 numbers"]);
 
     // Images.
-    let faulty = |coco: &mut Coco, file: &str, kind: Kind, extra: &str| {
+    let faulty = |coco: &mut Coco, file: &str, kind: FindingKind, extra: &str| {
         let id = coco.image(file);
         coco.object(id, 1, json!([1, 1, 15, 15]));
         let pointer = format!("#/images/{}:", id - 1);
         coco.plant(kind, &[&pointer, extra]);
     };
-    faulty(&mut coco, "gone.png", Kind::ImageMissing, "gone.png");
+    faulty(&mut coco, "gone.png", FindingKind::ImageMissing, "gone.png");
     put(train.join("garbage.jpg"), "no image");
-    faulty(&mut coco, "garbage.jpg", Kind::ImageUndecodable, "garbage.jpg");
+    faulty(&mut coco, "garbage.jpg", FindingKind::ImageUndecodable, "garbage.jpg");
     for name in ["cut.png", "cut.jpg"] {
         picture(train.join(name), 200, 100, 77);
         let bytes = fs::read(train.join(name)).unwrap();
         fs::write(train.join(name), &bytes[..bytes.len() * 2 / 3]).unwrap();
-        faulty(&mut coco, name, Kind::ImageUndecodable, name);
+        faulty(&mut coco, name, FindingKind::ImageUndecodable, name);
     }
     picture(train.join("other_size.png"), 220, 100, 78);
-    faulty(&mut coco, "other_size.png", Kind::SizeMismatch, "220 × 100");
+    faulty(&mut coco, "other_size.png", FindingKind::SizeMismatch, "220 × 100");
     turned_jpeg(&train.join("turned.jpg"), 200, 100, 6);
-    faulty(&mut coco, "turned.jpg", Kind::SizeExif, "100 × 200");
+    faulty(&mut coco, "turned.jpg", FindingKind::SizeExif, "100 × 200");
     picture(train.join("no_size.png"), 200, 100, 79);
-    faulty(&mut coco, "no_size.png", Kind::SizeUnknown, "no_size.png");
+    faulty(&mut coco, "no_size.png", FindingKind::SizeUnknown, "no_size.png");
     coco.images.last_mut().unwrap()["width"] = json!(0);
     picture(train.join("huge.png"), 500, 300, 80);
-    faulty(&mut coco, "huge.png", Kind::ImageHuge, "500 × 300");
+    faulty(&mut coco, "huge.png", FindingKind::ImageHuge, "500 × 300");
     coco.images.last_mut().unwrap()["width"] = json!(500);
     coco.images.last_mut().unwrap()["height"] = json!(300);
     picture(train.join("tiny.png"), 20, 20, 81);
-    faulty(&mut coco, "tiny.png", Kind::ImageTiny, "20 × 20");
+    faulty(&mut coco, "tiny.png", FindingKind::ImageTiny, "20 × 20");
     coco.images.last_mut().unwrap()["width"] = json!(20);
     coco.images.last_mut().unwrap()["height"] = json!(20);
     image::GrayImage::from_fn(200, 100, |x, _| image::Luma([x as u8])).save(train.join("grey.png")).unwrap();
-    faulty(&mut coco, "grey.png", Kind::ImageNotRgb, "grey.png");
+    faulty(&mut coco, "grey.png", FindingKind::ImageNotRgb, "grey.png");
     picture(train.join("really.png"), 200, 100, 82);
     fs::rename(train.join("really.png"), train.join("said.jpg")).unwrap();
-    faulty(&mut coco, "said.jpg", Kind::ImageWrongExtension, "png");
+    faulty(&mut coco, "said.jpg", FindingKind::ImageWrongExtension, "png");
     fs::copy(train.join("clean0.png"), train.join("copy.png")).unwrap();
-    faulty(&mut coco, "copy.png", Kind::ImageDuplicate, "clean0.png");
-    faulty(&mut coco, "clean1.png", Kind::DuplicateFileName, "clean1.png");
+    faulty(&mut coco, "copy.png", FindingKind::ImageDuplicate, "clean0.png");
+    faulty(&mut coco, "clean1.png", FindingKind::DuplicateFileName, "clean1.png");
     let image = coco.image("id_again.png");
     coco.images[image - 1]["id"] = json!(1);
-    coco.plant(Kind::DuplicateImageId, &[&format!("#/images/{}:", image - 1), "id_again.png"]);
+    coco.plant(FindingKind::DuplicateImageId, &[&format!("#/images/{}:", image - 1), "id_again.png"]);
     picture(train.join("unused.png"), 200, 100, 83);
-    coco.plant(Kind::ImageUnreferenced, &["train/unused.png"]);
+    coco.plant(FindingKind::ImageUnreferenced, &["train/unused.png"]);
     picture(train.join("background.png"), 200, 100, 84);
     coco.image("background.png");
-    coco.plant(Kind::ImagesWithoutObjects, &["1 without objects"]);
+    coco.plant(FindingKind::ImagesWithoutObjects, &["1 without objects"]);
 
     // Paths.
     picture(root.join("absolute.png"), 200, 100, 85);
     let absolute = root.canonicalize().unwrap().join("absolute.png");
-    faulty(&mut coco, absolute.to_str().unwrap(), Kind::PathAbsolute, "absolute.png");
+    faulty(&mut coco, absolute.to_str().unwrap(), FindingKind::PathAbsolute, "absolute.png");
     picture(root.join("above.png"), 200, 100, 86);
-    faulty(&mut coco, "../above.png", Kind::PathEscapes, "../above.png");
+    faulty(&mut coco, "../above.png", FindingKind::PathEscapes, "../above.png");
     picture(train.join("sub/slash.png"), 200, 100, 87);
-    faulty(&mut coco, "sub\\slash.png", Kind::PathBackslash, "sub\\slash.png");
+    faulty(&mut coco, "sub\\slash.png", FindingKind::PathBackslash, "sub\\slash.png");
     coco.write(&root.join("annotations/instances_train.json"));
 
     // The second split: one leaked image, a class that train never shows, another class list.
@@ -257,28 +257,28 @@ fn coco(root: &Path) -> Vec<Expected> {
     let mut val = Coco { images: vec![], annotations: vec![], categories, expected };
     let image = val.image("leaked.png");
     val.object(image, 7, good);
-    val.plant(Kind::Leakage, &["instances_val.json#/images/0:", "leaked.png", "clean3.png"]);
-    val.plant(Kind::ClassUntrained, &["val.json", "`only val`"]);
-    val.plant(Kind::ClassesDiffer, &["val.json", "ghost"]);
-    val.plant(Kind::ClassNameSimilar, &["val.json", "`cat` and `Cat`"]);
-    val.plant(Kind::ClassNameEmpty, &["val.json"]);
+    val.plant(FindingKind::Leakage, &["instances_val.json#/images/0:", "leaked.png", "clean3.png"]);
+    val.plant(FindingKind::ClassUntrained, &["val.json", "`only val`"]);
+    val.plant(FindingKind::ClassesDiffer, &["val.json", "ghost"]);
+    val.plant(FindingKind::ClassNameSimilar, &["val.json", "`cat` and `Cat`"]);
+    val.plant(FindingKind::ClassNameEmpty, &["val.json"]);
     val.write(&root.join("annotations/instances_val.json"));
     val.expected
 }
 
-fn small_coco(root: &Path, kind: Kind) -> Vec<Expected> {
+fn small_coco(root: &Path, kind: FindingKind) -> Vec<Expected> {
     picture(root.join("a.png"), 200, 100, 1);
     picture(root.join("b.png"), 200, 100, 2);
     let categories = vec![json!({"id": 1, "name": "a"}), json!({"id": 2, "name": "b"})];
     let mut coco = Coco { images: vec![], annotations: vec![], categories, expected: vec![] };
     let place = match kind {
-        Kind::BoxNormalised | Kind::BoxLooksXyxy | Kind::ClassImbalance => {
+        FindingKind::BoxNormalised | FindingKind::BoxLooksXyxy | FindingKind::ClassImbalance => {
             let (a, b) = (coco.image("a.png"), coco.image("b.png"));
             let mut boxes = vec![[0.1, 0.1, 0.3, 0.4], [0.5, 0.5, 0.2, 0.2], [0.0, 0.0, 1.0, 1.0]];
-            if kind == Kind::BoxLooksXyxy {
+            if kind == FindingKind::BoxLooksXyxy {
                 boxes = vec![[110., 20., 190., 90.], [120., 40., 180., 95.], [101., 10., 150., 60.]];
             }
-            if kind == Kind::ClassImbalance {
+            if kind == FindingKind::ClassImbalance {
                 boxes = (0..101).map(|n| [f64::from(n), 0.0, 50.0, 50.0]).collect();
             }
             for bbox in &boxes {
@@ -287,24 +287,24 @@ fn small_coco(root: &Path, kind: Kind) -> Vec<Expected> {
             coco.object(b, 2, json!(boxes[0]));
             "train.json"
         }
-        Kind::NoObjects => {
+        FindingKind::NoObjects => {
             coco.image("a.png");
             coco.image("b.png");
             "none of the 2 images"
         }
         _ => "train.json",
     };
-    if kind == Kind::ClassImbalance {
+    if kind == FindingKind::ClassImbalance {
         coco.plant(kind, &[place, "`b` has 1 of the 101"]);
     } else {
         coco.plant(kind, &[place]);
     }
-    if kind == Kind::BoxNormalised {
+    if kind == FindingKind::BoxNormalised {
         for class in ["`a`", "`b`"] {
-            coco.plant(Kind::BoxVanishes, &[class]);
+            coco.plant(FindingKind::BoxVanishes, &[class]);
         }
     }
-    if kind == Kind::DatasetEmpty {
+    if kind == FindingKind::DatasetEmpty {
         fs::remove_file(root.join("a.png")).unwrap();
         fs::remove_file(root.join("b.png")).unwrap();
     }
@@ -324,25 +324,25 @@ fn voc(root: &Path) -> Vec<Expected> {
     add("good1", &good);
     add("good2", &good);
     add("number", &(good.clone() + &voc_object("cat", ["1", "2", "3O", "40"])));
-    expected.push(expect(Kind::BadNumber, &["number.xml:6:", "<xmax> is `3O`"]));
+    expected.push(expect(FindingKind::BadNumber, &["number.xml:6:", "<xmax> is `3O`"]));
     add("flag", &good.replace("<difficult>0<", "<difficult>yes<").replacen("yes", "0", 1));
-    expected.push(expect(Kind::BadFlag, &["flag.xml:5:", "yes"]));
+    expected.push(expect(FindingKind::BadFlag, &["flag.xml:5:", "yes"]));
     add("noname", &(good.clone() + "<object><bndbox><xmin>1</xmin></bndbox></object>\n"));
-    expected.push(expect(Kind::MissingField, &["noname.xml:6:"]));
+    expected.push(expect(FindingKind::MissingField, &["noname.xml:6:"]));
     add("renamed", &good);
     let xml = fs::read_to_string(root.join("Annotations/renamed.xml")).unwrap();
     put(root.join("Annotations/renamed.xml"), xml.replace("renamed.png", "elsewhere.png"));
-    expected.push(expect(Kind::VocFileName, &["renamed.xml", "elsewhere.png"]));
+    expected.push(expect(FindingKind::VocFileName, &["renamed.xml", "elsewhere.png"]));
     add("nosize", &good);
     let xml = fs::read_to_string(root.join("Annotations/nosize.xml")).unwrap();
     put(root.join("Annotations/nosize.xml"), xml.replace(">200<", ">0<").replace(">100<", ">0<"));
-    expected.push(expect(Kind::SizeUnknown, &["nosize.xml"]));
+    expected.push(expect(FindingKind::SizeUnknown, &["nosize.xml"]));
     add("nan", &(good.clone() + &voc_object("cat", ["nan", "1", "30", "40"])));
-    expected.push(expect(Kind::BoxNotFinite, &["nan.xml:6:"]));
+    expected.push(expect(FindingKind::BoxNotFinite, &["nan.xml:6:"]));
     add("flat", &(good.clone() + &voc_object("cat", ["5", "5", "5", "40"])));
-    expected.push(expect(Kind::BoxEmpty, &["flat.xml:6:", "0 × 35"]));
+    expected.push(expect(FindingKind::BoxEmpty, &["flat.xml:6:", "0 × 35"]));
     add("unlisted_class", &(good.clone() + &voc_object("horse", ["5", "5", "50", "40"])));
-    expected.push(expect(Kind::UnknownCategory, &["label_list.txt", "horse"]));
+    expected.push(expect(FindingKind::UnknownCategory, &["label_list.txt", "horse"]));
     put(root.join("label_list.txt"), "cat\ndog\n");
     for (name, content) in [
         ("broken", &b"<annotation>\n<object></annotation>"[..]),
@@ -352,24 +352,24 @@ fn voc(root: &Path) -> Vec<Expected> {
         put(root.join(format!("Annotations/{name}.xml")), content);
         listed.push(name.to_string());
     }
-    expected.push(expect(Kind::FileUnreadable, &["broken.xml:2:"]));
-    expected.push(expect(Kind::FileUnreadable, &["bomb.xml:1:"]));
-    expected.push(expect(Kind::LabelNotUtf8, &["latin1.xml"]));
+    expected.push(expect(FindingKind::FileUnreadable, &["broken.xml:2:"]));
+    expected.push(expect(FindingKind::FileUnreadable, &["bomb.xml:1:"]));
+    expected.push(expect(FindingKind::LabelNotUtf8, &["latin1.xml"]));
     listed.push("good1".to_string());
-    expected.push(expect(Kind::SplitDuplicate, &["train.txt:14:", "line 1"]));
+    expected.push(expect(FindingKind::SplitDuplicate, &["train.txt:14:", "line 1"]));
     listed.push("nowhere".to_string());
-    expected.push(expect(Kind::SplitUnlabelled, &["train.txt:15:", "nowhere"]));
+    expected.push(expect(FindingKind::SplitUnlabelled, &["train.txt:15:", "nowhere"]));
     put(root.join("ImageSets/Main/train.txt"), listed.join("\n"));
     picture(root.join("JPEGImages/nolabel.png"), 200, 100, 99);
-    expected.push(expect(Kind::ImageUnreferenced, &["nolabel.png"]));
+    expected.push(expect(FindingKind::ImageUnreferenced, &["nolabel.png"]));
     #[cfg(unix)]
     {
         use std::os::unix::ffi::OsStrExt;
         std::os::unix::fs::symlink("..", root.join("Annotations/loop")).unwrap();
-        expected.push(expect(Kind::LinkLoop, &["Annotations/loop"]));
+        expected.push(expect(FindingKind::LinkLoop, &["Annotations/loop"]));
         let name = std::ffi::OsStr::from_bytes(b"bad\xff.xml");
         put(root.join("Annotations").join(name), "<annotation/>");
-        expected.push(expect(Kind::NameNotUtf8, &["Annotations/bad"]));
+        expected.push(expect(FindingKind::NameNotUtf8, &["Annotations/bad"]));
     }
     expected
 }
@@ -378,10 +378,10 @@ fn yolo(root: &Path) -> Vec<Expected> {
     let yaml = "path: .\ntrain: images/train\nval: images/val\ntest: images/none\nnc: 5\nnames: [cat, dog]\n";
     put(root.join("data.yaml"), yaml);
     let mut expected = vec![
-        expect(Kind::YoloCount, &["data.yaml", "`nc` is 5"]),
-        expect(Kind::SplitMissing, &["data.yaml", "images/none"]),
+        expect(FindingKind::YoloCount, &["data.yaml", "`nc` is 5"]),
+        expect(FindingKind::SplitMissing, &["data.yaml", "images/none"]),
         // The split that is missing has no images.
-        expect(Kind::DatasetEmpty, &["data.yaml", "`test`"]),
+        expect(FindingKind::DatasetEmpty, &["data.yaml", "`test`"]),
     ];
     let good = "0 0.25 0.5 0.2 0.4\n1 0.75 0.5 0.2 0.4\n";
     let mut seed = 0;
@@ -394,33 +394,33 @@ fn yolo(root: &Path) -> Vec<Expected> {
     add("train/good", good.as_bytes());
     add("val/good", good.as_bytes());
     add("train/range", &with("0 100 50 20 20"));
-    expected.push(expect(Kind::YoloRange, &["range.txt:3:", "100"]));
+    expected.push(expect(FindingKind::YoloRange, &["range.txt:3:", "100"]));
     add("train/columns", &with("0 0.5 0.5 0.1 0.1 0.9"));
-    expected.push(expect(Kind::YoloColumns, &["columns.txt:3:", "score"]));
+    expected.push(expect(FindingKind::YoloColumns, &["columns.txt:3:", "score"]));
     add("train/million", &with(&format!("0{}", " 0.5".repeat(1_000_000))));
-    expected.push(expect(Kind::YoloColumns, &["million.txt:3:", "1000001 columns"]));
+    expected.push(expect(FindingKind::YoloColumns, &["million.txt:3:", "1000001 columns"]));
     add("train/class", &with("2 0.5 0.5 0.1 0.1"));
-    expected.push(expect(Kind::YoloClass, &["class.txt:3:", "`2`"]));
+    expected.push(expect(FindingKind::YoloClass, &["class.txt:3:", "`2`"]));
     add("train/word", &with("cat 0.5 0.5 0.1 0.1"));
-    expected.push(expect(Kind::YoloClass, &["word.txt:3:", "`cat`"]));
+    expected.push(expect(FindingKind::YoloClass, &["word.txt:3:", "`cat`"]));
     add("train/number", &with("0 0,5 0.5 0.1 0.1"));
-    expected.push(expect(Kind::BadNumber, &["number.txt:3:", "0,5"]));
+    expected.push(expect(FindingKind::BadNumber, &["number.txt:3:", "0,5"]));
     add("train/inverted", &with("0 0.5 0.5 -0.1 0.1"));
-    expected.push(expect(Kind::BoxInverted, &["inverted.txt:3:"]));
+    expected.push(expect(FindingKind::BoxInverted, &["inverted.txt:3:"]));
     add("train/nan", &with("0 nan 0.5 0.1 0.1"));
-    expected.push(expect(Kind::BoxNotFinite, &["nan.txt:3:"]));
+    expected.push(expect(FindingKind::BoxNotFinite, &["nan.txt:3:"]));
     add("train/outside", &with("0 0.95 0.5 0.2 0.1"));
-    expected.push(expect(Kind::BoxPartlyOutside, &["outside.txt:3:"]));
+    expected.push(expect(FindingKind::BoxPartlyOutside, &["outside.txt:3:"]));
     add("train/polygon", &with("0 0.1 0.1 0.5 0.1 0.3 0.6"));
-    expected.push(expect(Kind::YoloPolygon, &["polygon.txt:3:", "3 points"]));
+    expected.push(expect(FindingKind::YoloPolygon, &["polygon.txt:3:", "3 points"]));
     add("train/latin1", b"\xe9");
-    expected.push(expect(Kind::LabelNotUtf8, &["latin1.txt"]));
+    expected.push(expect(FindingKind::LabelNotUtf8, &["latin1.txt"]));
     put(root.join("labels/train/orphan.txt"), good);
-    expected.push(expect(Kind::LabelWithoutImage, &["orphan.txt"]));
+    expected.push(expect(FindingKind::LabelWithoutImage, &["orphan.txt"]));
     picture(root.join("images/train/nolabel.jpg"), 200, 100, 100);
-    expected.push(expect(Kind::ImageWithoutLabel, &["nolabel.jpg"]));
+    expected.push(expect(FindingKind::ImageWithoutLabel, &["nolabel.jpg"]));
     // That one, and the one whose label cannot be read.
-    expected.push(expect(Kind::ImagesWithoutObjects, &["2 without objects"]));
+    expected.push(expect(FindingKind::ImagesWithoutObjects, &["2 without objects"]));
     expected
 }
 
@@ -428,7 +428,7 @@ fn gap(root: &Path) -> Vec<Expected> {
     picture(root.join("gap/images/a.jpg"), 200, 100, 1);
     put(root.join("gap/labels/a.txt"), "0 0.5 0.5 0.2 0.4\n");
     put(root.join("gap.yaml"), "path: gap\ntrain: images\nnames:\n  0: cat\n  2: dog\n");
-    vec![expect(Kind::YoloNamesGap, &["gap.yaml", "index 1 is missing"])]
+    vec![expect(FindingKind::YoloNamesGap, &["gap.yaml", "index 1 is missing"])]
 }
 
 fn labelme(root: &Path) -> Vec<Expected> {
@@ -447,9 +447,9 @@ fn labelme(root: &Path) -> Vec<Expected> {
     file("short", vec![polygon, shape("cat", "rectangle", json!([[1, 1]]))]);
     put(root.join("settings.json"), "{\"theme\": \"dark\"}");
     vec![
-        expect(Kind::ShapeUnsupported, &["circle.json#/shapes/1:", "circle"]),
-        expect(Kind::ShapePoints, &["short.json#/shapes/1:", "1 points"]),
-        expect(Kind::ImageUnreferenced, &["nolabel.png"]),
+        expect(FindingKind::ShapeUnsupported, &["circle.json#/shapes/1:", "circle"]),
+        expect(FindingKind::ShapePoints, &["short.json#/shapes/1:", "1 points"]),
+        expect(FindingKind::ImageUnreferenced, &["nolabel.png"]),
     ]
 }
 
@@ -460,29 +460,29 @@ fn the_repaired_copy_is_clean_and_the_original_untouched() {
     let options = CheckOptions { huge_pixels: 100_000, ..CheckOptions::default() };
     let mut wrong = Vec::new();
     type Build = fn(&Path) -> Vec<Expected>;
-    let cases: [(&str, Build, &[Kind]); 4] = [
+    let cases: [(&str, Build, &[FindingKind]); 4] = [
         (
             "coco",
             coco,
             &[
-                Kind::ClassNameSimilar,
-                Kind::ClassNameEmpty,
-                Kind::ClassUnused,
-                Kind::ClassesDiffer,
-                Kind::BoxVanishes,
-                Kind::BoxTwoClasses,
-                Kind::SizeExif,
-                Kind::ImageHuge,
-                Kind::ImageTiny,
-                Kind::ImageNotRgb,
-                Kind::ImageWrongExtension,
-                Kind::ImagesWithoutObjects,
+                FindingKind::ClassNameSimilar,
+                FindingKind::ClassNameEmpty,
+                FindingKind::ClassUnused,
+                FindingKind::ClassesDiffer,
+                FindingKind::BoxVanishes,
+                FindingKind::BoxTwoClasses,
+                FindingKind::SizeExif,
+                FindingKind::ImageHuge,
+                FindingKind::ImageTiny,
+                FindingKind::ImageNotRgb,
+                FindingKind::ImageWrongExtension,
+                FindingKind::ImagesWithoutObjects,
                 // The only image of val had leaked.
-                Kind::DatasetEmpty,
+                FindingKind::DatasetEmpty,
             ],
         ),
         ("voc", voc, &[]),
-        ("yolo", yolo, &[Kind::ImagesWithoutObjects, Kind::DatasetEmpty]),
+        ("yolo", yolo, &[FindingKind::ImagesWithoutObjects, FindingKind::DatasetEmpty]),
         ("labelme", labelme, &[]),
     ];
     for (name, build, remaining) in cases {

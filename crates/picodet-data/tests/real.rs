@@ -4,7 +4,9 @@ mod common;
 
 use std::path::Path;
 
-use picodet_data::{CheckOptions, Dataset, Format, Kind, check, render_html, render_json, render_text};
+use picodet_data::{
+    CheckOptions, Dataset, FindingKind, Format, check, render_html, render_json, render_text,
+};
 
 #[test]
 fn bccd_has_its_two_zero_size_boxes() {
@@ -15,11 +17,11 @@ fn bccd_has_its_two_zero_size_boxes() {
     let splits: Vec<(&str, usize)> =
         report.datasets.iter().map(|part| (part.split.as_str(), part.images)).collect();
     assert_eq!(splits, [("train", 205), ("val", 87), ("test", 72)]);
-    let empty: Vec<_> = report.findings.list().iter().filter(|f| f.kind == Kind::BoxEmpty).collect();
+    let empty: Vec<_> = report.findings.list().iter().filter(|f| f.kind == FindingKind::BoxEmpty).collect();
     assert_eq!(empty.len(), 2, "{empty:?}");
     for finding in empty {
-        let text = std::fs::read_to_string(&finding.place.file).unwrap();
-        let line = text.lines().nth(finding.place.line.unwrap() as usize - 1).unwrap();
+        let text = std::fs::read_to_string(&finding.location.file).unwrap();
+        let line = text.lines().nth(finding.location.line.unwrap() as usize - 1).unwrap();
         assert!(line.contains("<object>"), "{finding} points at {line}");
     }
     // The same images by COCO JSON hold the same boxes.
@@ -53,7 +55,7 @@ fn coco_mini_opens_by_split_and_has_no_errors() {
     assert_eq!(picodet_data::splits(&root).unwrap(), ["train", "val"]);
     let val = Dataset::open(&root, Some("val")).unwrap();
     let by_file = Dataset::open(root.join("instances_val.json"), None).unwrap();
-    assert_eq!((val.format, val.images.len(), val.object_count()), (Format::Coco, 106, 963));
+    assert_eq!((val.format, val.images.len(), val.object_count()), (Format::COCO, 106, 963));
     assert_eq!(val.images, by_file.images);
     assert_eq!(val.classes.len(), 80);
     assert_eq!(val.classes[79].id, 90);

@@ -1,27 +1,29 @@
-//! Which class is taken for which: boxes are matched by place alone, then their classes compared.
+//! Confusion matrix: boxes are matched by IoU without regard to class, then their classes are compared.
 
 use std::collections::HashMap;
 
 use crate::evaluation::Evaluator;
 use crate::types::{Category, intersection_over_union};
 
-/// Counts of true class against detected class.
+/// Counts by annotated class and detected class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confusion {
-    /// The classes by ascending id; one more row and column, the last, is the background.
+    /// The classes by ascending id; the last row and column of the matrix are the background.
     pub categories: Vec<Category>,
-    /// `[true class][detected class]`, row by row, `categories.len() + 1` each. The last row counts
-    /// detections where nothing is, the last column objects that nothing finds; their corner is 0.
+    /// `[annotated class][detected class]`, `categories.len() + 1` each. The last row counts detections without object,
+    /// the last column objects without detection; their common element is 0.
     pub counts: Vec<usize>,
 }
 
 impl Confusion {
-    /// Rows and columns.
+    /// The number of rows and of columns.
+    #[must_use]
     pub fn side(&self) -> usize {
         self.categories.len() + 1
     }
 
-    /// How often the class in row `truth` was taken for the class in column `detected`.
+    /// The number of objects of class `truth` that were detected as class `detected`; 0 out of range.
+    #[must_use]
     pub fn count(&self, truth: usize, detected: usize) -> usize {
         if truth >= self.side() || detected >= self.side() {
             return 0;
@@ -29,7 +31,8 @@ impl Confusion {
         self.counts[truth * self.side() + detected]
     }
 
-    /// The commonest confusions of two classes (not the background), most first.
+    /// The most frequent confusions of two classes (without background) as annotated class, detected class, count.
+    #[must_use]
     pub fn most_confused(&self, most: usize) -> Vec<(usize, usize, usize)> {
         let side = self.categories.len();
         let pairs = (0..side).flat_map(|truth| (0..side).map(move |detected| (truth, detected)));
@@ -55,32 +58,32 @@ pub(crate) fn confusion(evaluator: &Evaluator<'_>, iou_threshold: f64, score_thr
     let Evaluator { index, truths, detections, parameters } = evaluator;
     let categories = index.categories.clone();
     let classes = categories.iter().enumerate();
-    let class_of: HashMap<i64, usize> = classes.map(|(place, category)| (category.id, place)).collect();
+    let class_of: HashMap<i64, usize> = classes.map(|(index, category)| (category.id, index)).collect();
     let (background, side) = (categories.len(), categories.len() + 1);
     let mut counts = vec![0; side * side];
     let mut images: Vec<Image> = index.images.iter().map(|_| Image::default()).collect();
-    for cell in index.groups.iter().flatten() {
-        let image = &mut images[cell.image];
-        image.truths.extend(&index.truths[cell.truths.clone()]);
-        let best = index.detections[cell.detections.clone()].iter().take(parameters.max_detections[2]);
+    for boxes in index.classes.iter().flatten() {
+        let image = &mut images[boxes.image];
+        image.truths.extend(&index.truths[boxes.truths.clone()]);
+        let best = index.detections[boxes.detections.clone()].iter().take(parameters.max_detections[2]);
         image.detections.extend(best.filter(|&&one| detections[one].score >= score_threshold));
     }
-    let unwanted = |truth: usize| truths[truth].crowd || (parameters.respect_ignore && truths[truth].ignore);
+    let ignored = |truth: usize| truths[truth].crowd || (parameters.respect_ignore && truths[truth].ignore);
     for image in &images {
         let overlap = |detection: usize, truth: usize| {
             intersection_over_union(&detections[detection].bbox, &truths[truth].bbox, truths[truth].crowd)
         };
         let mut pairs = Vec::new();
-        for (place, &detection) in image.detections.iter().enumerate() {
-            for (other, &truth) in image.truths.iter().enumerate().filter(|(_, truth)| !unwanted(**truth)) {
+        for (position, &detection) in image.detections.iter().enumerate() {
+            for (other, &truth) in image.truths.iter().enumerate().filter(|(_, truth)| !ignored(**truth)) {
                 let overlap = overlap(detection, truth);
                 if overlap >= iou_threshold {
                     let same = detections[detection].category_id == truths[truth].category_id;
-                    pairs.push((overlap, same, detections[detection].score, place, other));
+                    pairs.push((overlap, same, detections[detection].score, position, other));
                 }
             }
         }
-        // Largest overlap first; of equal ones the right class, then the surer.
+        // Largest IoU first; among equal ones the same class first, then the higher score.
         pairs.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)).then(b.2.total_cmp(&a.2)));
         let mut free_detections = vec![true; image.detections.len()];
         let mut free_truths = vec![true; image.truths.len()];
@@ -93,13 +96,13 @@ pub(crate) fn confusion(evaluator: &Evaluator<'_>, iou_threshold: f64, score_thr
             counts[row * side + class_of[&detections[image.detections[detection]].category_id]] += 1;
         }
         for (&truth, free) in image.truths.iter().zip(free_truths) {
-            if free && !unwanted(truth) {
+            if free && !ignored(truth) {
                 counts[class_of[&truths[truth].category_id] * side + background] += 1;
             }
         }
         for (&detection, free) in image.detections.iter().zip(free_detections) {
-            let forgiven = |&truth: &usize| unwanted(truth) && overlap(detection, truth) >= iou_threshold;
-            if free && !image.truths.iter().any(forgiven) {
+            let excused = |&truth: &usize| ignored(truth) && overlap(detection, truth) >= iou_threshold;
+            if free && !image.truths.iter().any(excused) {
                 counts[background * side + class_of[&detections[detection].category_id]] += 1;
             }
         }

@@ -1,44 +1,45 @@
-//! Boxes grouped by class and image, in the order that pycocotools looks at them.
+//! Groups boxes by class and image, in the order in which pycocotools processes them.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use crate::error::EvaluationError;
-use crate::evaluation::Notes;
 use crate::parameters::Parameters;
-use crate::types::{Category, Detection, GroundTruth};
+use crate::types::{Category, Detection, GroundTruth, Notes};
 
 /// The boxes of one class in one image; ranges into [`Index::truths`] and [`Index::detections`].
-pub(crate) struct Cell {
+#[derive(Debug)]
+pub(crate) struct ImageClass {
     /// Index into the ascending image ids.
     pub(crate) image: usize,
-    /// Truths in the order of the input.
+    /// Annotated objects in the order of the input.
     pub(crate) truths: Range<usize>,
     /// Detections, best first; equal scores in the order of the input.
     pub(crate) detections: Range<usize>,
 }
 
 /// Boxes grouped by class and image.
+#[derive(Debug)]
 pub(crate) struct Index {
     /// Image ids, ascending, without repetition.
     pub(crate) images: Vec<i64>,
     /// Categories by ascending id, without repetition.
     pub(crate) categories: Vec<Category>,
-    /// Indices into the true boxes of the input.
+    /// Indices into the annotated objects of the input.
     pub(crate) truths: Vec<usize>,
-    /// Indices into the detected boxes of the input.
+    /// Indices into the detections of the input.
     pub(crate) detections: Vec<usize>,
-    /// For each group (a class, or all classes as one) its cells by ascending image id.
-    pub(crate) groups: Vec<Vec<Cell>>,
-    /// What was left out.
+    /// For each class (one for all without classes) its images with boxes, by ascending image id.
+    pub(crate) classes: Vec<Vec<ImageClass>>,
+    /// Input that was left out.
     pub(crate) notes: Notes,
 }
 
-/// A box's place: group, image, category; its index in the input comes last.
+/// Sort key of a box: class, image, category, index in the input.
 type Key = (usize, usize, usize, usize);
 
 impl Index {
-    /// Checks the input and groups it.
+    /// Checks the input and groups its boxes.
     pub(crate) fn build(
         image_ids: &[i64],
         categories: &[Category],
@@ -51,18 +52,18 @@ impl Index {
         images.sort_unstable();
         images.dedup();
         let image_of: HashMap<i64, usize> =
-            images.iter().enumerate().map(|(place, id)| (*id, place)).collect();
+            images.iter().enumerate().map(|(index, id)| (*id, index)).collect();
         check_ids(truths, detections, &image_of)?;
         let mut categories = categories.to_vec();
         categories.sort_by_key(|category| category.id);
         categories.dedup_by_key(|category| category.id);
         let category_of: HashMap<i64, usize> =
-            categories.iter().enumerate().map(|(place, category)| (category.id, place)).collect();
+            categories.iter().enumerate().map(|(index, category)| (category.id, index)).collect();
 
         let key = |image: i64, category: i64, index: usize| -> Option<Key> {
             let category = *category_of.get(&category)?;
-            let group = if parameters.use_categories { category } else { 0 };
-            Some((group, *image_of.get(&image)?, category, index))
+            let class = if parameters.use_categories { category } else { 0 };
+            Some((class, *image_of.get(&image)?, category, index))
         };
         let mut notes = Notes::default();
         let mut true_keys = Vec::with_capacity(truths.len());
@@ -80,16 +81,16 @@ impl Index {
         }
         true_keys.sort_unstable();
         detected_keys.sort_unstable_by(|a, b| {
-            // Scores are finite, so that they always compare; -0 and 0 are equal as in numpy.
+            // Scores are finite and therefore comparable; -0 and 0 are equal as in numpy.
             let by_score = detections[b.3].score.partial_cmp(&detections[a.3].score);
             (a.0, a.1)
                 .cmp(&(b.0, b.1))
                 .then(by_score.unwrap_or(std::cmp::Ordering::Equal))
                 .then((a.2, a.3).cmp(&(b.2, b.3)))
         });
-        let group_count = if parameters.use_categories { categories.len() } else { 1 };
+        let class_count = if parameters.use_categories { categories.len() } else { 1 };
         Ok(Self {
-            groups: cells(&true_keys, &detected_keys, group_count),
+            classes: group(&true_keys, &detected_keys, class_count),
             truths: true_keys.iter().map(|key| key.3).collect(),
             detections: detected_keys.iter().map(|key| key.3).collect(),
             images,
@@ -99,28 +100,28 @@ impl Index {
     }
 }
 
-fn cells(truths: &[Key], detections: &[Key], group_count: usize) -> Vec<Vec<Cell>> {
-    let mut groups: Vec<Vec<Cell>> = (0..group_count).map(|_| Vec::new()).collect();
+fn group(truths: &[Key], detections: &[Key], class_count: usize) -> Vec<Vec<ImageClass>> {
+    let mut classes: Vec<Vec<ImageClass>> = (0..class_count).map(|_| Vec::new()).collect();
     let (mut truth, mut detection) = (0, 0);
-    let place = |key: &Key| (key.0, key.1);
+    let class_and_image = |key: &Key| (key.0, key.1);
     while truth < truths.len() || detection < detections.len() {
         let here = match (truths.get(truth), detections.get(detection)) {
-            (Some(a), Some(b)) => place(a).min(place(b)),
-            (Some(a), None) => place(a),
-            (None, Some(b)) => place(b),
+            (Some(a), Some(b)) => class_and_image(a).min(class_and_image(b)),
+            (Some(a), None) => class_and_image(a),
+            (None, Some(b)) => class_and_image(b),
             (None, None) => break,
         };
-        let length = |keys: &[Key]| keys.iter().take_while(|key| place(key) == here).count();
+        let length = |keys: &[Key]| keys.iter().take_while(|key| class_and_image(key) == here).count();
         let (true_end, detected_end) =
             (truth + length(&truths[truth..]), detection + length(&detections[detection..]));
-        groups[here.0].push(Cell {
+        classes[here.0].push(ImageClass {
             image: here.1,
             truths: truth..true_end,
             detections: detection..detected_end,
         });
         (truth, detection) = (true_end, detected_end);
     }
-    groups
+    classes
 }
 
 fn check_numbers(truths: &[GroundTruth], detections: &[Detection]) -> Result<(), EvaluationError> {

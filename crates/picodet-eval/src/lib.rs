@@ -1,8 +1,7 @@
-//! COCO metrics, curves, confusion and error kinds, and the page that shows them.
+//! COCO metrics, precision-recall curves, confusion matrix, error analysis and the report page.
 //!
-//! The numbers are pycocotools' numbers, to the last bit where its input is well formed
-//! (`bench/pycocotools/run.sh` compares). Boxes are `[x, y, width, height]` in pixels of the original image.
-//! Nothing here depends on how the detections were made.
+//! For well-formed input the metrics are bitwise equal to those of pycocotools (`bench/pycocotools/run.sh` compares).
+//! Boxes are `[x, y, width, height]` in pixels of the original image. The detections may come from any detector.
 //!
 //! ```
 //! use picodet_eval::{Category, Detection, DiagnosticOptions, Evaluator, GroundTruth, Parameters};
@@ -22,32 +21,35 @@
 //! # Ok::<(), picodet_eval::EvaluationError>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod accumulate;
 mod confusion;
 mod diagnostics;
 mod error;
-mod error_kinds;
+mod error_types;
 mod evaluation;
 mod index;
 mod json;
+mod labels;
 mod matching;
 mod numpy;
 mod parameters;
 mod report;
 mod table;
 mod types;
-mod verdict;
 
 pub use confusion::Confusion;
 pub use diagnostics::{
     Calibration, CalibrationBin, DiagnosticOptions, Diagnostics, ImageErrors, OperatingPoint,
 };
-pub use error::{EvaluationError, JsonError};
-pub use error_kinds::{ErrorCost, ErrorCosts, ErrorKind};
-pub use evaluation::{ClassResult, Evaluation, Evaluator, Notes, Summary, evaluate};
-pub use json::{AnnotatedImage, Annotations, DEFAULT_LIMIT, read_annotations, read_results, write_results};
+pub use error::EvaluationError;
+pub use error_types::{ErrorCost, ErrorCosts, ErrorType};
+pub use evaluation::{ClassResult, Evaluation, Evaluator, Summary, evaluate};
+pub use json::{AnnotatedImage, Annotations, read_annotations, read_results, write_results};
+pub use labels::DetectionLabel;
 pub use parameters::{AreaRange, Parameters, ZeroId};
+pub use picodet_format::coco::{DEFAULT_LIMIT, JsonError};
 pub use report::{LabelledBox, Mark, Picture, Report, render_html};
 pub use table::{class_table, error_table, summary_table, text_table};
-pub use types::{Category, Detection, GroundTruth, intersection_over_union};
-pub use verdict::Verdict;
+pub use types::{Category, Detection, GroundTruth, Notes, intersection_over_union};

@@ -1,4 +1,4 @@
-//! The three numpy functions whose rounding decides the last digits of pycocotools' numbers.
+//! The numpy functions whose rounding decides the last digits of the metrics of pycocotools.
 
 /// `numpy.linspace(start, stop, count)`.
 pub(crate) fn linspace(start: f64, stop: f64, count: usize) -> Vec<f64> {
@@ -11,7 +11,7 @@ pub(crate) fn linspace(start: f64, stop: f64, count: usize) -> Vec<f64> {
     values
 }
 
-/// `numpy.mean` of the values above -1, or -1 if there are none.
+/// `numpy.mean` of the values above -1, or -1 without any.
 pub(crate) fn mean_of_present(values: impl Iterator<Item = f64>) -> f64 {
     let present: Vec<f64> = values.filter(|&value| value > -1.0).collect();
     if present.is_empty() { -1.0 } else { pairwise_sum(&present) / present.len() as f64 }
@@ -69,7 +69,7 @@ mod tests {
     fn pairwise_sum_is_the_sum() {
         for count in [0, 1, 7, 8, 9, 127, 128, 129, 1000, 12345] {
             let values: Vec<f64> = (0..count).map(f64::from).collect();
-            // Whole numbers below 2^53 add exactly in any order.
+            // Integers below 2^53 are added exactly in any order.
             assert_eq!(pairwise_sum(&values), f64::from(count) * f64::from(count - 1) / 2.0);
         }
     }

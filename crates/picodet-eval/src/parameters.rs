@@ -1,18 +1,18 @@
-//! Thresholds of an evaluation; the defaults are COCO's.
+//! The parameters of an evaluation; the defaults are those of COCO.
 
 use crate::error::EvaluationError;
 use crate::numpy::linspace;
 
-/// What to make of an annotation whose id is 0.
+/// How an annotation with id 0 is treated.
 ///
-/// pycocotools stores a match as the id of the annotation and takes 0 for "no match", so that the
-/// detection of such an object always counts as false.
+/// pycocotools stores a match as the id of the annotation, and 0 means "no match": a detection of such an object always
+/// counts as a false positive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ZeroId {
-    /// The same number as pycocotools, and a note ([`crate::Notes::zero_ids`]).
+    /// The metrics of pycocotools, and a note ([`crate::Notes::zero_ids`]).
     #[default]
     AsPycocotools,
-    /// An id like any other.
+    /// As any other id.
     Ordinary,
 }
 
@@ -44,25 +44,25 @@ impl AreaRange {
     }
 }
 
-/// Thresholds of an evaluation (SPEC.md section 6.5: at most 100 detections an image).
+/// The parameters of an evaluation (SPEC §6.5: at most 100 detections per image).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameters {
-    /// Overlaps from which a detection counts as found, ascending; COCO: 0.50, 0.55, …, 0.95.
+    /// IoU thresholds of a match, ascending; COCO: 0.50, 0.55, …, 0.95.
     pub iou_thresholds: Vec<f64>,
-    /// Recalls at which precision is read, ascending; COCO: 0.00, 0.01, …, 1.00.
+    /// Recall values at which precision is sampled, ascending; COCO: 0.00, 0.01, …, 1.00.
     pub recall_thresholds: Vec<f64>,
-    /// Detections an image and class, best first, that count; ascending; COCO: 1, 10, 100.
+    /// Maximum numbers of detections per image and class, best first, ascending; COCO: 1, 10, 100.
     pub max_detections: [usize; 3],
     /// Smallest and largest area in square pixels, both inclusive: all, small, medium, large.
     pub area_ranges: [[f64; 2]; 4],
-    /// False: the class is not looked at (class-agnostic AP of the boxes). Each box counts once, also
-    /// where a dataset states a category twice (pycocotools then counts its boxes twice).
+    /// False for class-agnostic metrics. Each box counts once, even if a dataset lists a category twice (pycocotools then
+    /// counts its boxes twice).
     pub use_categories: bool,
-    /// True: [`crate::GroundTruth::ignore`] counts. pycocotools: false.
+    /// Whether [`crate::GroundTruth::ignore`] has an effect; pycocotools: false.
     pub respect_ignore: bool,
     /// How an annotation with id 0 is treated.
     pub zero_id: ZeroId,
-    /// Threads to use; 0: as many as the machine has. The result does not depend on it.
+    /// Number of threads; 0 for all cores. The result does not depend on it.
     pub threads: usize,
 }
 

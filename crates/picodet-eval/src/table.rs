@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use picodet_report::columns;
 
-use crate::error_kinds::ErrorCosts;
+use crate::error_types::ErrorCosts;
 use crate::evaluation::{ClassResult, Summary};
 
 /// Formats a fraction 0 to 1 in percent with one decimal; `–` for -1, which stands for a metric without objects.

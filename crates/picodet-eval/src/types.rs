@@ -1,9 +1,7 @@
-//! What is compared: categories, true boxes, detected boxes.
+//! The input of an evaluation: categories, annotated objects, detections.
 
-use serde::{Deserialize, Serialize};
-
-/// A class of objects, by COCO's id.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A class of objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Category {
     /// COCO category id; ids need not be contiguous.
     pub id: i64,
@@ -11,7 +9,7 @@ pub struct Category {
     pub name: String,
 }
 
-/// One true object. Boxes and areas are in pixels of the original image.
+/// One annotated object. Boxes and areas are in pixels of the original image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GroundTruth {
     /// The annotation's id, unique over the dataset. Number from 1: see [`crate::ZeroId`].
@@ -22,18 +20,18 @@ pub struct GroundTruth {
     pub category_id: i64,
     /// `[x, y, width, height]`, pixels.
     pub bbox: [f64; 4],
-    /// Square pixels. In COCO the area of the segmentation, not of the box; it decides between small,
-    /// medium and large.
+    /// Area in square pixels, which decides between small, medium and large. In COCO it is the area of the
+    /// segmentation, not of the box.
     pub area: f64,
-    /// A region of many objects: neither wanted nor punished, and any number of detections may lie in it.
+    /// A region of many objects: ignored, and any number of detections may match it.
     pub crowd: bool,
-    /// Neither wanted nor punished, a single object (VOC's `difficult`). pycocotools overwrites this flag
-    /// with `iscrowd` (here [`GroundTruth::crowd`]); it counts only with [`crate::Parameters::respect_ignore`].
+    /// A single object that is ignored (VOC's `difficult`). pycocotools overwrites this flag with `iscrowd` (here
+    /// [`GroundTruth::crowd`]); it has an effect only with [`crate::Parameters::respect_ignore`].
     pub ignore: bool,
 }
 
 /// One detected object, in pixels of the original image.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Detection {
     /// The image it was found in.
     pub image_id: i64,
@@ -41,12 +39,27 @@ pub struct Detection {
     pub category_id: i64,
     /// `[x, y, width, height]`, pixels.
     pub bbox: [f64; 4],
-    /// Confidence, higher is surer; usually 0..1.
+    /// Confidence, usually 0 to 1.
     pub score: f64,
 }
 
-/// Intersection over union of two `[x, y, width, height]` boxes, as pycocotools computes it: no one-pixel
-/// shift, 0 where they do not overlap, and over the area of `detection` alone when `crowd`.
+/// Input that an evaluation left out, or counted in pycocotools' way where that may surprise.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Notes {
+    /// Annotations with id 0 (at most one): see [`crate::ZeroId`].
+    pub zero_ids: usize,
+    /// Annotations in images that are not evaluated.
+    pub truths_without_image: usize,
+    /// Annotations of classes that are not evaluated.
+    pub truths_without_category: usize,
+    /// Detections of classes that are not evaluated.
+    pub detections_without_category: usize,
+}
+
+/// Returns the intersection over union of two `[x, y, width, height]` boxes, as pycocotools computes it: without a
+/// one-pixel shift, and divided by the area of `detection` instead of the union if `crowd`.
+#[must_use]
 pub fn intersection_over_union(detection: &[f64; 4], truth: &[f64; 4], crowd: bool) -> f64 {
     let width = (detection[2] + detection[0]).min(truth[2] + truth[0]) - detection[0].max(truth[0]);
     if width <= 0.0 {

@@ -1,8 +1,8 @@
 //! Error kinds, confusion, calibration, and the page that shows them.
 
 use picodet_eval::{
-    Category, DEFAULT_LIMIT, Detection, DiagnosticOptions, Diagnostics, ErrorKind, Evaluator, GroundTruth,
-    Mark, Parameters, Picture, Report, Verdict, class_table, error_table, read_annotations, read_results,
+    Category, DEFAULT_LIMIT, Detection, DetectionLabel, DiagnosticOptions, Diagnostics, ErrorType, Evaluator,
+    GroundTruth, Mark, Parameters, Picture, Report, class_table, error_table, read_annotations, read_results,
     render_html, summary_table,
 };
 use picodet_testing::shared_path;
@@ -61,27 +61,27 @@ fn each_kind_of_error_is_recognised() -> anyhow::Result<()> {
     let (truths, detections) = scene();
     let diagnostics = diagnose(&truths, &detections, Some(0.0))?;
     let expected = [
-        Verdict::Correct { truth: 0 },
-        Verdict::Duplicate { truth: 0 },
-        Verdict::Class { truth: 1 },
-        Verdict::Location { truth: 2 },
-        Verdict::Both,
-        Verdict::Background,
-        Verdict::Ignored,
-        Verdict::Correct { truth: 6 },
-        Verdict::NotCounted,
+        DetectionLabel::Correct { truth: 0 },
+        DetectionLabel::Duplicate { truth: 0 },
+        DetectionLabel::Class { truth: 1 },
+        DetectionLabel::Location { truth: 2 },
+        DetectionLabel::Both,
+        DetectionLabel::Background,
+        DetectionLabel::Ignored,
+        DetectionLabel::Correct { truth: 6 },
+        DetectionLabel::NotCounted,
     ];
-    assert_eq!(diagnostics.verdicts, expected);
-    let counts: Vec<(ErrorKind, usize)> =
+    assert_eq!(diagnostics.labels, expected);
+    let counts: Vec<(ErrorType, usize)> =
         diagnostics.errors.kinds.iter().map(|cost| (cost.kind, cost.count)).collect();
     // Missed: 4, which only the box of both errors is near, and 5.
     let expected = [
-        (ErrorKind::Class, 1),
-        (ErrorKind::Location, 1),
-        (ErrorKind::Both, 1),
-        (ErrorKind::Duplicate, 1),
-        (ErrorKind::Background, 1),
-        (ErrorKind::Missed, 2),
+        (ErrorType::Class, 1),
+        (ErrorType::Location, 1),
+        (ErrorType::Both, 1),
+        (ErrorType::Duplicate, 1),
+        (ErrorType::Background, 1),
+        (ErrorType::Missed, 2),
     ];
     assert_eq!(counts, expected);
     assert_eq!(diagnostics.unfound, [1, 2, 3, 4]);

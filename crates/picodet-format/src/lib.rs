@@ -1,10 +1,12 @@
-//! File formats shared by the crates: protocol buffers, pickles of arrays, atomic file writes.
+//! File formats shared by the crates: protocol buffers, pickles of arrays, COCO JSON, atomic file writes.
 //!
 //! Input is untrusted: each reader is bounded in memory and depth and returns a typed error, never a panic.
 
 #![forbid(unsafe_code)]
 
 mod atomic;
+pub mod coco;
+pub mod json;
 pub mod pickle;
 pub mod protobuf;
 

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::{CheckOptions, ImageFacts};
-use crate::dataset::{Dataset, Format, ImageRecord, Object};
-use crate::finding::{Findings, Kind, Place};
+use crate::dataset::{Dataset, ImageRecord, Object};
+use crate::finding::{FindingKind, Findings, Location};
+use crate::format::handler_of;
 
 pub(super) fn check(
     dataset: &Dataset,
@@ -14,28 +15,29 @@ pub(super) fn check(
 ) {
     let normalised = looks_normalised(dataset);
     let xyxy = !normalised && looks_xyxy(dataset, options);
-    let mut ids: HashMap<i64, Place> = HashMap::new();
+    let mut ids: HashMap<i64, Location> = HashMap::new();
     for (index, image) in dataset.images.iter().enumerate() {
         let size = reference_size(image, facts.get(index));
         let mut seen: HashMap<[u64; 4], usize> = HashMap::new();
         for (number, object) in image.objects.iter().enumerate() {
-            let place = || dataset.object_place(index, number);
+            let location = || dataset.object_location(index, number);
             if let Some(id) = object.id {
                 if let Some(first) = ids.get(&id) {
                     let message = format!("annotation id {id} is already used at {first}");
-                    findings.push(Kind::DuplicateAnnotationId, place(), message);
+                    findings.push(FindingKind::DuplicateAnnotationId, location(), message);
                 } else {
-                    ids.insert(id, place());
+                    ids.insert(id, location());
                 }
             }
             if let Some((kind, message)) = fault(object, size, options)
-                && !((normalised || xyxy) && matches!(kind, Kind::BoxOutside | Kind::BoxPartlyOutside))
+                && !((normalised || xyxy)
+                    && matches!(kind, FindingKind::BoxOutside | FindingKind::BoxPartlyOutside))
             {
                 let message = format!("{}: {message}", image.file);
-                findings.push(kind, place(), message);
+                findings.push(kind, location(), message);
             }
             if let Some(message) = wrong_area(object) {
-                findings.push(Kind::AreaWrong, place(), format!("{}: {message}", image.file));
+                findings.push(FindingKind::AreaWrong, location(), format!("{}: {message}", image.file));
             }
             if !object.is_finite() || object.crowd {
                 continue;
@@ -52,11 +54,11 @@ pub(super) fn check(
                         |class: usize| dataset.classes.get(class).map_or("?", |class| class.name.as_str());
                     if first.class == object.class {
                         let message = format!("{}: a second {}", image.file, name(object.class));
-                        findings.push(Kind::BoxDuplicate, place(), message);
+                        findings.push(FindingKind::BoxDuplicate, location(), message);
                     } else {
                         let message =
                             format!("{}: both {} and {}", image.file, name(first.class), name(object.class));
-                        findings.push(Kind::BoxTwoClasses, place(), message);
+                        findings.push(FindingKind::BoxTwoClasses, location(), message);
                     }
                 }
             }
@@ -64,11 +66,19 @@ pub(super) fn check(
     }
     if normalised {
         let message = "every coordinate lies between 0 and 1".to_string();
-        findings.push(Kind::BoxNormalised, dataset.object_place(first_labelled(dataset), 0), message);
+        findings.push(
+            FindingKind::BoxNormalised,
+            dataset.object_location(first_labelled(dataset), 0),
+            message,
+        );
     }
     if xyxy {
         let message = "most boxes reach outside, and all fit when read as corners".to_string();
-        findings.push(Kind::BoxLooksXyxy, dataset.object_place(first_labelled(dataset), 0), message);
+        findings.push(
+            FindingKind::BoxLooksXyxy,
+            dataset.object_location(first_labelled(dataset), 0),
+            message,
+        );
     }
 }
 
@@ -93,29 +103,29 @@ pub(crate) fn fault(
     object: &Object,
     (width, height): (f64, f64),
     options: &CheckOptions,
-) -> Option<(Kind, String)> {
+) -> Option<(FindingKind, String)> {
     let [x1, y1, x2, y2] = object.bbox;
     let shown = format!("[{}, {}, {}, {}]", short(x1), short(y1), short(x2), short(y2));
     if !object.is_finite() {
-        return Some((Kind::BoxNotFinite, format!("{shown} is not finite")));
+        return Some((FindingKind::BoxNotFinite, format!("{shown} is not finite")));
     }
     if x2 < x1 || y2 < y1 {
-        return Some((Kind::BoxInverted, format!("{shown} has its corners the wrong way round")));
+        return Some((FindingKind::BoxInverted, format!("{shown} has its corners the wrong way round")));
     }
     if x2 == x1 || y2 == y1 {
         let size = format!("{} × {}", short(x2 - x1), short(y2 - y1));
-        return Some((Kind::BoxEmpty, format!("{shown} is {size} pixels")));
+        return Some((FindingKind::BoxEmpty, format!("{shown} is {size} pixels")));
     }
     if width == 0.0 || height == 0.0 {
         return None;
     }
     if x2 <= 0.0 || y2 <= 0.0 || x1 >= width || y1 >= height {
-        return Some((Kind::BoxOutside, format!("{shown} lies outside {width} × {height}")));
+        return Some((FindingKind::BoxOutside, format!("{shown} lies outside {width} × {height}")));
     }
     let beyond = (-x1).max(-y1).max(x2 - width).max(y2 - height);
     (beyond > options.outside_tolerance).then(|| {
         let message = format!("{shown} reaches {} pixels beyond {width} × {height}", short(beyond));
-        (Kind::BoxPartlyOutside, message)
+        (FindingKind::BoxPartlyOutside, message)
     })
 }
 
@@ -141,7 +151,7 @@ pub(crate) fn wrong_area(object: &Object) -> Option<String> {
 
 fn looks_normalised(dataset: &Dataset) -> bool {
     let mut objects = dataset.images.iter().flat_map(|image| &image.objects).peekable();
-    dataset.format != Format::Yolo
+    handler_of(dataset.format).conventions().pixel_boxes
         && objects.peek().is_some()
         && objects.all(|object| object.bbox.iter().all(|value| (0.0..=1.0).contains(value)))
 }
@@ -149,7 +159,7 @@ fn looks_normalised(dataset: &Dataset) -> bool {
 /// At least three boxes, and at least half of all, reach outside; and every one that does fits
 /// when width and height are read as the second corner.
 fn looks_xyxy(dataset: &Dataset, options: &CheckOptions) -> bool {
-    if dataset.format != Format::Coco {
+    if !handler_of(dataset.format).conventions().stores_extents {
         return false;
     }
     let (mut outside, mut total) = (0usize, 0usize);

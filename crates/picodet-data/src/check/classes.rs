@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::CheckOptions;
 use crate::dataset::{Dataset, display};
-use crate::finding::{Findings, Kind, Place};
+use crate::finding::{FindingKind, Findings, Location};
 
 pub(super) fn check(datasets: &[Dataset], options: &CheckOptions, findings: &mut Findings) {
     let Some(first) = datasets.first() else { return };
-    let place =
-        |dataset: &Dataset| Place::file(display(dataset.annotations.as_ref().unwrap_or(&dataset.root)));
+    let location =
+        |dataset: &Dataset| Location::file(display(dataset.annotations.as_ref().unwrap_or(&dataset.root)));
     // The splits of YOLO, VOC and LabelMe share one list: complain once.
-    let mut lists: HashSet<(Place, Vec<&str>)> = HashSet::new();
+    let mut lists: HashSet<(Location, Vec<&str>)> = HashSet::new();
     for dataset in datasets {
         let names: Vec<&str> = dataset.classes.iter().map(|class| class.name.as_str()).collect();
-        if lists.insert((place(dataset), names.clone())) {
-            names_of_one(&names, &place(dataset), findings);
+        if lists.insert((location(dataset), names.clone())) {
+            names_of_one(&names, &location(dataset), findings);
         }
     }
     for dataset in &datasets[1..] {
@@ -38,7 +38,7 @@ pub(super) fn check(datasets: &[Dataset], options: &CheckOptions, findings: &mut
                     .map(|(name, _)| name)
                     .collect::<Vec<_>>()
             );
-            findings.push(Kind::ClassesDiffer, place(dataset), message);
+            findings.push(FindingKind::ClassesDiffer, location(dataset), message);
         }
     }
 
@@ -65,34 +65,34 @@ pub(super) fn check(datasets: &[Dataset], options: &CheckOptions, findings: &mut
         let count = totals[name];
         if count == 0 {
             let message = format!("class `{name}` has no object");
-            findings.push(Kind::ClassUnused, place(home[name]), message);
+            findings.push(FindingKind::ClassUnused, location(home[name]), message);
         } else if largest as f64 > count as f64 * options.imbalance_ratio {
             let message =
                 format!("class `{name}` has {count} of the {largest} objects that the most frequent has");
-            findings.push(Kind::ClassImbalance, place(home[name]), message);
+            findings.push(FindingKind::ClassImbalance, location(home[name]), message);
         }
     }
-    untrained(datasets, &order, findings, &place);
+    untrained(datasets, &order, findings, &location);
 }
 
-fn names_of_one(names: &[&str], place: &Place, findings: &mut Findings) {
+fn names_of_one(names: &[&str], location: &Location, findings: &mut Findings) {
     let mut exact: HashSet<&str> = HashSet::new();
     let mut similar: HashMap<String, &str> = HashMap::new();
     for (index, &name) in names.iter().enumerate() {
         if name.trim().is_empty() {
-            findings.push(Kind::ClassNameEmpty, place.clone(), format!("class {index}"));
+            findings.push(FindingKind::ClassNameEmpty, location.clone(), format!("class {index}"));
             continue;
         }
         if !exact.insert(name) {
             let message = format!("`{name}` is in the list twice");
-            findings.push(Kind::DuplicateClassName, place.clone(), message);
+            findings.push(FindingKind::DuplicateClassName, location.clone(), message);
             continue;
         }
         let plain: String =
             name.chars().filter(|c| !matches!(c, ' ' | '-' | '_')).flat_map(char::to_lowercase).collect();
         if let Some(other) = similar.insert(plain, name) {
             let message = format!("`{other}` and `{name}`");
-            findings.push(Kind::ClassNameSimilar, place.clone(), message);
+            findings.push(FindingKind::ClassNameSimilar, location.clone(), message);
         }
     }
 }
@@ -101,7 +101,7 @@ fn untrained<'a>(
     datasets: &'a [Dataset],
     order: &[&str],
     findings: &mut Findings,
-    place: &dyn Fn(&Dataset) -> Place,
+    location: &dyn Fn(&Dataset) -> Location,
 ) {
     let is_train = |dataset: &&Dataset| dataset.split_name().starts_with("train");
     let Some(train) = datasets.iter().find(is_train) else {
@@ -123,7 +123,7 @@ fn untrained<'a>(
                     dataset.split_name(),
                     train.split_name()
                 );
-                findings.push(Kind::ClassUntrained, place(dataset), message);
+                findings.push(FindingKind::ClassUntrained, location(dataset), message);
             }
         }
     }

@@ -9,11 +9,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::dataset::{Dataset, display};
+use crate::dataset::{Dataset, Loaded, display};
 use crate::error::DataError;
-use crate::finding::{Findings, Kind, Place, Severity};
+use crate::finding::{FindingKind, Findings, Location, Severity};
 use crate::image_file::ImageHeader;
-use crate::open::{self, Loaded, open_lenient};
+use crate::open::{open_lenient, splits_without_unions};
 
 pub use size::suggest_input_size;
 
@@ -142,10 +142,10 @@ pub fn check(
     let mut loaded = Vec::new();
     let names = match split {
         Some(split) => vec![Some(split.to_string())],
-        None => match splits_to_check(path) {
+        None => match splits_without_unions(path) {
             Ok(names) if names.is_empty() => vec![None],
             Ok(names) => names.into_iter().map(Some).collect(),
-            Err(error) if open::as_finding(&error, &mut broken) => Vec::new(),
+            Err(error) if as_finding(&error, &mut broken) => Vec::new(),
             Err(error) => return Err(error),
         },
     };
@@ -155,7 +155,7 @@ pub fn check(
                 part.complete |= split.is_none() && name.is_some();
                 loaded.push(part);
             }
-            Err(error) if open::as_finding(&error, &mut broken) => {}
+            Err(error) if as_finding(&error, &mut broken) => {}
             Err(error) => return Err(error),
         }
     }
@@ -166,14 +166,15 @@ pub fn check(
     Ok(checked)
 }
 
-/// All splits; `trainval` is the union of two others where those exist.
-pub(crate) fn splits_to_check(path: &Path) -> Result<Vec<String>, DataError> {
-    let mut names = open::splits(path)?;
-    let has = |names: &[String], name: &str| names.iter().any(|other| other == name);
-    if has(&names, "train") && has(&names, "val") {
-        names.retain(|name| name != "trainval");
-    }
-    Ok(names)
+/// Adds an error of opening that is a fault of the data as a finding; returns whether it is one.
+fn as_finding(error: &DataError, findings: &mut Findings) -> bool {
+    let location = match error {
+        DataError::Syntax { path, line, .. } => Location { file: display(path), line: *line, pointer: None },
+        DataError::TooLarge { path, .. } => Location::file(display(path)),
+        _ => return false,
+    };
+    findings.push(FindingKind::FileUnreadable, location, error.to_string());
+    true
 }
 
 /// Checks datasets that belong together (the splits of one).
@@ -193,7 +194,7 @@ pub fn check_datasets(loaded: Vec<Loaded>, options: &CheckOptions) -> Checked {
         if dataset.images.is_empty() {
             let file = dataset.annotations.as_ref().unwrap_or(&dataset.root);
             let message = format!("split `{}` has no images", dataset.split_name());
-            findings.push(Kind::DatasetEmpty, Place::file(display(file)), message);
+            findings.push(FindingKind::DatasetEmpty, Location::file(display(file)), message);
             continue;
         }
         images::check(dataset, facts, options, &mut findings);

@@ -2,7 +2,7 @@
 
 use super::CheckOptions;
 use crate::dataset::{Dataset, ImageRecord, Object};
-use crate::finding::{Findings, Kind};
+use crate::finding::{FindingKind, Findings};
 
 /// Square inputs that PicoDet models and their finetunes use.
 const USUAL_INPUTS: [u32; 7] = [320, 416, 512, 640, 800, 1024, 1280];
@@ -50,7 +50,7 @@ pub(super) fn check(dataset: &Dataset, options: &CheckOptions, findings: &mut Fi
             options.input.1,
             image.file
         );
-        findings.push(Kind::BoxVanishes, dataset.object_place(index, number), message);
+        findings.push(FindingKind::BoxVanishes, dataset.object_location(index, number), message);
     }
 }
 

@@ -12,8 +12,8 @@ use super::headline;
 use crate::check::size::BINS;
 use crate::check::{Checked, DatasetSummary};
 use crate::dataset::{Dataset, ImageRecord};
-use crate::finding::{Finding, Severity};
-use crate::image_file::{parallel, preview};
+use crate::finding::{Finding, Location, Severity};
+use crate::image_file::preview;
 
 /// Images drawn per dataset.
 const SAMPLES: usize = 12;
@@ -74,8 +74,8 @@ fn findings(checked: &Checked) -> String {
         let total = all.counts().get(&kind).copied().unwrap_or(group.len());
         let open = if kind.severity() == Severity::Info { "" } else { " open" };
         let mut table = Table::of_text(&["Where", "Finding"]);
-        for Finding { place, message, .. } in group.iter().take(ROWS) {
-            table.row([Cell::code(&place.to_string()), message.as_str().into()]);
+        for Finding { location, message, .. } in group.iter().take(ROWS) {
+            table.row([Cell::code(&location.to_string()), message.as_str().into()]);
         }
         let _ = write!(
             html,
@@ -124,7 +124,9 @@ fn histograms(part: &DatasetSummary, input: (u32, u32)) -> String {
 fn samples(checked: &Checked, part: usize) -> String {
     let dataset = &checked.datasets[part];
     let chosen = choose(checked, part);
-    let jpegs = parallel(chosen.len(), |index| preview(&dataset.image_path(chosen[index])?, PREVIEW_SIDE));
+    let jpegs = picodet_parallel::map(0..chosen.len(), 0, |index| {
+        preview(&dataset.image_path(chosen[index])?, PREVIEW_SIDE)
+    });
     let mut html = String::from("<h3>Samples</h3><div class=\"samples\">");
     for (&index, jpeg) in chosen.iter().zip(jpegs) {
         let Some(jpeg) = jpeg else { continue };
@@ -162,18 +164,18 @@ fn choose(checked: &Checked, part: usize) -> Vec<usize> {
     let dataset = &checked.datasets[part];
     let readable =
         |index: &usize| checked.facts[part].get(*index).is_some_and(|f| f.exists && f.fault.is_none());
-    let places: HashSet<String> = checked
+    let locations: HashSet<String> = checked
         .report
         .findings
         .list()
         .iter()
         .filter(|finding| finding.severity > Severity::Info)
-        .map(|finding| place_key(&finding.place))
+        .map(|finding| location_key(&finding.location))
         .collect();
     let faulty = (0..dataset.images.len()).filter(readable).filter(|&index| {
-        places.contains(&place_key(&dataset.image_place(index)))
+        locations.contains(&location_key(&dataset.image_location(index)))
             || (0..dataset.images[index].objects.len())
-                .any(|object| places.contains(&place_key(&dataset.object_place(index, object))))
+                .any(|object| locations.contains(&location_key(&dataset.object_location(index, object))))
     });
     let mut chosen: Vec<usize> = faulty.take(SAMPLES / 2).collect();
     let count = dataset.images.len();
@@ -187,7 +189,7 @@ fn choose(checked: &Checked, part: usize) -> Vec<usize> {
     chosen
 }
 
-fn place_key(place: &crate::finding::Place) -> String {
+fn location_key(location: &Location) -> String {
     // A label file belongs to one image whatever the line; a pointer into COCO identifies the entry.
-    format!("{}#{}", place.file, place.pointer.as_deref().unwrap_or_default())
+    format!("{}#{}", location.file, location.pointer.as_deref().unwrap_or_default())
 }

@@ -36,11 +36,11 @@ pub fn render_text(report: &Report) -> String {
             kind.what(),
             kind.fix()
         );
-        let _ = writeln!(text, "  {}: {}", finding.place, finding.message);
+        let _ = writeln!(text, "  {}: {}", finding.location, finding.message);
         let mut shown = 1;
         while let Some(next) = list.next_if(|next| next.kind == kind) {
             if shown < SHOWN_PER_KIND {
-                let _ = writeln!(text, "  {}: {}", next.place, next.message);
+                let _ = writeln!(text, "  {}: {}", next.location, next.message);
             }
             shown += 1;
         }

@@ -8,9 +8,9 @@ use picodet_report::{
 
 use super::Report;
 use crate::diagnostics::Diagnostics;
-use crate::error_kinds::ErrorKind;
+use crate::error_types::ErrorType;
 use crate::evaluation::Evaluator;
-use crate::verdict::Verdict;
+use crate::labels::DetectionLabel;
 
 /// Rows of the table of images.
 const IMAGE_ROWS: usize = 50;
@@ -76,21 +76,21 @@ impl Evaluator<'_> {
             };
             LabelledBox { bbox: truth.bbox, label: name(truth.category_id), mark }
         });
-        let detections = self.detections.iter().zip(&diagnostics.verdicts);
+        let detections = self.detections.iter().zip(&diagnostics.labels);
         let detections = detections.filter(|(detection, verdict)| {
             detection.image_id == image_id
                 && detection.score >= diagnostics.score_threshold
-                && **verdict != Verdict::NotCounted
+                && **verdict != DetectionLabel::NotCounted
         });
         let detections = detections.map(|(detection, verdict)| {
             let (mark, kind) = match verdict {
-                Verdict::Correct { .. } => (Mark::Right, ""),
-                Verdict::Ignored | Verdict::NotCounted => (Mark::Ignored, ""),
-                Verdict::Class { .. } => (Mark::Wrong, " · class"),
-                Verdict::Location { .. } => (Mark::Wrong, " · location"),
-                Verdict::Both => (Mark::Wrong, " · both"),
-                Verdict::Duplicate { .. } => (Mark::Wrong, " · duplicate"),
-                Verdict::Background => (Mark::Wrong, " · background"),
+                DetectionLabel::Correct { .. } => (Mark::Right, ""),
+                DetectionLabel::Ignored | DetectionLabel::NotCounted => (Mark::Ignored, ""),
+                DetectionLabel::Class { .. } => (Mark::Wrong, " · class"),
+                DetectionLabel::Location { .. } => (Mark::Wrong, " · location"),
+                DetectionLabel::Both => (Mark::Wrong, " · both"),
+                DetectionLabel::Duplicate { .. } => (Mark::Wrong, " · duplicate"),
+                DetectionLabel::Background => (Mark::Wrong, " · background"),
             };
             let label = format!("{} {:.2}{kind}", name(detection.category_id), detection.score);
             LabelledBox { bbox: detection.bbox, label, mark }
@@ -105,7 +105,7 @@ pub(super) fn worst_images(report: &Report<'_>) -> String {
     for (index, picture) in report.pictures.iter().enumerate() {
         body.push_str(&pair(picture, &format!("picture{index}")));
     }
-    let kinds = ErrorKind::ALL.iter().map(|kind| kind.name());
+    let kinds = ErrorType::ALL.iter().map(|kind| kind.name());
     let head: Vec<&str> = ["Image id", "errors", "found"].into_iter().chain(kinds).collect();
     let mut table = Table::of_numbers(&head);
     let failing = report.diagnostics.images.iter().filter(|image| image.total() > 0);

@@ -1,24 +1,19 @@
-//! Bounded reading of untrusted label files.
-//!
-//! A JSON reader that counts brackets and token lengths before the parser sees them, so that a
-//! gigabyte of `[[[[…` or one endless string ends in an error after a few kilobytes; and a text
-//! reader with a size limit.
+//! Bounded reading of untrusted JSON: limits on depth and token length, applied before the parser.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::io::{self, BufRead, Read};
+use std::rc::Rc;
 
-use crate::error::DataError;
-
-/// Deepest nesting a label file may have (COCO needs 5).
+/// Largest nesting depth (COCO needs 5).
 const MAX_DEPTH: u32 = 100;
-/// Longest string or number. LabelMe embeds whole images as base64.
-const MAX_TOKEN: u64 = 256 << 20;
-/// Longest run without any structure that COCO's typed fields can hold in memory.
-pub(crate) const MAX_COCO_TOKEN: u64 = 16 << 20;
+/// Longest string or number in bytes for files with embedded images (LabelMe).
+pub const MAX_TOKEN: u64 = 256 << 20;
 
-/// Passes JSON bytes on, and fails once they nest too deeply or a token gets too long.
-pub(crate) struct JsonGuard<R> {
+/// Forwards JSON bytes and fails when they nest too deeply or a string or number is too long, so that a gigabyte of
+/// `[[[[…` or an endless string ends in an error after a few kilobytes.
+#[derive(Debug)]
+pub struct JsonGuard<R> {
     inner: R,
     depth: u32,
     in_string: bool,
@@ -28,8 +23,8 @@ pub(crate) struct JsonGuard<R> {
 }
 
 impl<R: Read> JsonGuard<R> {
-    /// Guards `inner`, with tokens up to `max_token` bytes.
-    pub(crate) fn new(inner: R, max_token: u64) -> Self {
+    /// Guards `inner`; strings and numbers may have at most `max_token` bytes, up to [`MAX_TOKEN`].
+    pub fn new(inner: R, max_token: u64) -> Self {
         let max_token = max_token.min(MAX_TOKEN);
         Self { inner, depth: 0, in_string: false, escaped: false, token: 0, max_token }
     }
@@ -56,9 +51,7 @@ impl<R: Read> JsonGuard<R> {
                         self.depth += 1;
                         self.token = 0;
                         if self.depth > MAX_DEPTH {
-                            return Err(invalid(format!(
-                                "nested more than {MAX_DEPTH} levels deep; no label file is"
-                            )));
+                            return Err(invalid(format!("nested more than {MAX_DEPTH} levels deep")));
                         }
                     }
                     b']' | b'}' => {
@@ -89,29 +82,36 @@ impl<R: Read> Read for JsonGuard<R> {
     }
 }
 
-/// Replaces the tokens `NaN`, `Infinity` and `-Infinity` (which Python writes and JSON forbids)
-/// by `null`. Only used after a first attempt failed, so speed is no matter.
-pub(crate) struct NonFiniteToNull<R> {
+/// Replaces the tokens `NaN`, `Infinity` and `-Infinity` (written by Python, forbidden in JSON) by `null`.
+///
+/// Reads byte by byte: meant for a second attempt after a parser has refused the file.
+#[derive(Debug)]
+pub struct NonFiniteToNull<R> {
     inner: io::Bytes<R>,
     in_string: bool,
     escaped: bool,
-    pending: std::collections::VecDeque<u8>,
+    pending: VecDeque<u8>,
     minus: bool,
-    /// How many tokens were replaced.
-    pub(crate) replaced: std::rc::Rc<std::cell::Cell<usize>>,
+    replaced: Rc<Cell<usize>>,
 }
 
 impl<R: BufRead> NonFiniteToNull<R> {
-    /// Wraps `inner`.
-    pub(crate) fn new(inner: R) -> Self {
+    /// Reads from `inner`.
+    pub fn new(inner: R) -> Self {
         Self {
             inner: inner.bytes(),
             in_string: false,
             escaped: false,
-            pending: std::collections::VecDeque::new(),
+            pending: VecDeque::new(),
             minus: false,
-            replaced: std::rc::Rc::default(),
+            replaced: Rc::default(),
         }
+    }
+
+    /// The number of replaced tokens, which can be read after the reader has been moved.
+    #[must_use]
+    pub fn replaced(&self) -> Rc<Cell<usize>> {
+        self.replaced.clone()
     }
 
     fn step(&mut self) -> io::Result<bool> {
@@ -146,7 +146,7 @@ impl<R: BufRead> NonFiniteToNull<R> {
         }
         for &expected in word {
             if self.inner.next().transpose()? != Some(expected) {
-                return Err(invalid("neither a number nor NaN nor Infinity".to_string()));
+                return Err(invalid("a token that is neither a number nor NaN nor Infinity".to_string()));
             }
         }
         self.minus = false;
@@ -169,34 +169,6 @@ impl<R: BufRead> Read for NonFiniteToNull<R> {
         }
         Ok(count)
     }
-}
-
-/// Opens a regular file; a pipe or device would block or never end.
-pub(crate) fn open_regular(path: &Path) -> Result<File, DataError> {
-    let kind = std::fs::metadata(path).map_err(|source| DataError::io(path, source))?;
-    if !kind.is_file() {
-        return Err(DataError::io(path, invalid("not a regular file".to_string())));
-    }
-    File::open(path).map_err(|source| DataError::io(path, source))
-}
-
-/// Opens a JSON file behind the guard.
-pub(crate) fn open_json(path: &Path, max_token: u64) -> Result<BufReader<JsonGuard<File>>, DataError> {
-    Ok(BufReader::with_capacity(1 << 18, JsonGuard::new(open_regular(path)?, max_token)))
-}
-
-/// The bytes of a file of at most `limit` bytes; `what` names its kind in the error.
-pub(crate) fn read_bounded(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>, DataError> {
-    let mut bytes = Vec::new();
-    open_regular(path)?
-        .take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|source| DataError::io(path, source))?;
-    if bytes.len() as u64 > limit {
-        let size = std::fs::metadata(path).map_or(limit + 1, |metadata| metadata.len());
-        return Err(DataError::TooLarge { path: path.to_path_buf(), what, size, limit });
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -232,6 +204,6 @@ mod tests {
         let mut out = String::new();
         reader.read_to_string(&mut out).unwrap();
         assert_eq!(out, r#"{"a NaN \" Infinity": [null, null, null, -1.5, 2]}"#);
-        assert_eq!(reader.replaced.get(), 3);
+        assert_eq!(reader.replaced().get(), 3);
     }
 }

@@ -1,5 +1,5 @@
-//! The small part of YAML that a `data.yaml` uses, read from parser events: no anchors or aliases
-//! (so no expansion bombs), bounded depth and size.
+//! The subset of YAML that a `data.yaml` needs, read from parser events: no aliases (hence no expansion bombs), bounded
+//! depth.
 
 use std::path::Path;
 
@@ -8,10 +8,10 @@ use yaml_rust2::parser::Parser;
 
 use crate::error::DataError;
 
-/// Deepest nesting.
+/// Maximum nesting depth.
 const MAX_DEPTH: usize = 16;
 
-/// A YAML value; scalars stay text.
+/// A YAML value; scalars are kept as text.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Yaml {
     Text(String),
@@ -46,7 +46,7 @@ impl Yaml {
     }
 }
 
-/// A container that is still open; a map holds the key that waits for its value.
+/// An incomplete container; a map can hold a key without value yet.
 enum Open {
     List(Vec<Yaml>),
     Map(Vec<(String, Yaml)>, Option<String>),
@@ -99,14 +99,14 @@ pub(crate) fn parse(text: &str, path: &Path) -> Result<Yaml, DataError> {
                 Some(key) => entries.push((key, value)),
                 None => match value {
                     Yaml::Text(key) => *waiting = Some(key),
-                    _ => return Err(fail(marker.line(), "a key must be plain text".to_string())),
+                    _ => return Err(fail(marker.line(), "a key must be a scalar".to_string())),
                 },
             },
         }
     }
 }
 
-/// A scalar in double quotes, so that any name survives.
+/// Returns a scalar in double quotes, which preserves any text.
 pub(crate) fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_data_yaml_holds_and_refuses_bombs() {
+    fn names_and_lists_are_read_and_bombs_are_refused() {
         let text = "path: ../x # c\ntrain: [a, 'b c']\nnames:\n  0: person\n  1: \"x\\\"y\"\nnc: 2\n";
         let yaml = parse(text, Path::new("d")).unwrap();
         assert_eq!(yaml.get("train").unwrap().texts(), ["a", "b c"]);

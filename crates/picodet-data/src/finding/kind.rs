@@ -1,0 +1,151 @@
+//! The kinds of findings: id, severity, description and remedy.
+
+use serde::{Serialize, Serializer};
+
+/// Severity of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[non_exhaustive]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// For information; does not change the exit code.
+    Info,
+    /// A probable fault; exit code 1.
+    Warning,
+    /// Training or evaluation would be wrong; exit code 2.
+    Error,
+}
+
+impl Severity {
+    /// `info`, `warning` or `error`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+macro_rules! kinds {
+    ($($variant:ident $id:literal $severity:ident $what:literal $fix:literal;)*) => {
+        /// Every kind of finding. Ids are stable: scripts may rely on them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum FindingKind {
+            $(#[doc = $what] $variant,)*
+        }
+
+        impl FindingKind {
+            /// All kinds, in the order of this list.
+            pub const ALL: &'static [FindingKind] = &[$(FindingKind::$variant,)*];
+
+            /// The stable id, as in `box-outside`.
+            #[must_use]
+            pub fn id(self) -> &'static str {
+                match self { $(FindingKind::$variant => $id,)* }
+            }
+
+            /// Severity of the kind.
+            #[must_use]
+            pub fn severity(self) -> Severity {
+                match self { $(FindingKind::$variant => Severity::$severity,)* }
+            }
+
+            /// A one-sentence description.
+            #[must_use]
+            pub fn what(self) -> &'static str {
+                match self { $(FindingKind::$variant => $what,)* }
+            }
+
+            /// The remedy.
+            #[must_use]
+            pub fn fix(self) -> &'static str {
+                match self { $(FindingKind::$variant => $fix,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    // Files and folders.
+    FileUnreadable "file-unreadable" Error "A label file or folder cannot be read or parsed." "repair or remove the file; the message has the position of the fault";
+    LabelNotUtf8 "label-not-utf8" Error "A label file is not UTF-8 text." "save the file as UTF-8";
+    NameNotUtf8 "name-not-utf8" Warning "A file or folder name is not UTF-8." "rename it";
+    LinkLoop "link-loop" Warning "A link leads to a parent folder, or many links lead to one folder." "remove the link";
+    JsonNan "json-nan" Error "The JSON contains NaN or Infinity, which JSON does not allow." "write null or leave the annotation out (Python: json.dump(…, allow_nan=False))";
+    MissingField "missing-field" Error "A required field is missing." "add the field, or remove the entry";
+    BadNumber "bad-number" Error "A coordinate or size is not a number." "write a plain decimal number";
+    // Paths.
+    PathAbsolute "path-absolute" Warning "An image path is absolute: the dataset cannot be moved." "make it relative to the dataset (--fix does)";
+    PathEscapes "path-escapes" Warning "An image path climbs out of its folder with `..`." "move the image inside, or open the dataset from the folder above (--fix copies it inside)";
+    PathBackslash "path-backslash" Warning "An image path has backslashes, which only Windows understands." "write forward slashes (--fix does)";
+    // Images.
+    ImageMissing "image-missing" Error "A labelled image does not exist." "restore the image, or remove its labels (--fix does)";
+    ImageUndecodable "image-undecodable" Error "An image cannot be decoded completely." "replace the file, or remove it with its labels (--fix does)";
+    SizeMismatch "size-mismatch" Error "The size in the label differs from the size of the image." "correct width and height (--fix does); check that the boxes were drawn on this image";
+    SizeExif "size-exif" Error "The size in the label is the one before the EXIF orientation is applied." "check in which orientation the boxes were drawn: rotate them, or remove the EXIF orientation";
+    SizeUnknown "size-unknown" Warning "The label has no size, or zero." "add width and height (--fix takes them from the image)";
+    ImageHuge "image-huge" Warning "An image is so large that decoding dominates the training time." "tile or downscale it";
+    ImageTiny "image-tiny" Warning "An image is too small for detection." "remove it, or check that it is not a thumbnail";
+    ImageNotRgb "image-not-rgb" Info "An image is not plain 8-bit RGB (grey, alpha, CMYK or 16-bit); it is converted." "no action needed if this is intended";
+    ImageWrongExtension "image-wrong-extension" Warning "The format of an image is not the one of its extension." "rename the file";
+    ImageUnreferenced "image-unreferenced" Warning "An image file has no label entry and is not used." "label it, add it as a background image, or remove it";
+    ImageWithoutLabel "image-without-label" Info "A YOLO image has no label file; it counts as a background image." "add an empty .txt if this is intended";
+    ImageDuplicate "image-duplicate" Warning "Two images of one split have the same content." "keep one (--fix does)";
+    ImagesWithoutObjects "images-without-objects" Info "Images without objects are kept as background images." "no action needed if this is intended";
+    Leakage "leakage" Error "The same image is in two splits, which makes the evaluation unreliable." "keep it in one split (--fix keeps the first), or split again with `picodet split`, which groups equal images";
+    // Ids.
+    DuplicateImageId "duplicate-image-id" Error "Two images have the same id." "renumber (--fix keeps the first)";
+    DuplicateAnnotationId "duplicate-annotation-id" Error "Two annotations have the same id; pycocotools silently drops one." "renumber (--fix does)";
+    DuplicateCategoryId "duplicate-category-id" Error "Two categories have the same id." "renumber one and its annotations";
+    DuplicateFileName "duplicate-file-name" Error "Two image entries refer to the same file." "merge them (--fix does)";
+    UnknownImageId "unknown-image-id" Error "An annotation belongs to an image that is not listed." "add the image or remove the annotation (--fix removes it)";
+    UnknownCategory "unknown-category" Error "An annotation has a category that is not listed." "add the category or remove the annotation (--fix removes it)";
+    BadFlag "bad-flag" Warning "A flag is neither 0 nor 1." "write 0 or 1";
+    // Classes.
+    ClassUnused "class-unused" Warning "A class has no objects." "remove it, or check that its labels were not lost";
+    ClassImbalance "class-imbalance" Warning "A class has far fewer objects than the most frequent one." "collect more, or repeat its images in training";
+    DuplicateClassName "duplicate-class-name" Error "Two classes have the same name." "merge them (--fix does)";
+    ClassNameSimilar "class-name-similar" Warning "Two class names differ only in case, spaces, `-` or `_`." "merge them if they are the same class";
+    ClassNameEmpty "class-name-empty" Error "A class has no name." "name it";
+    ClassesDiffer "classes-differ" Error "Two splits have different classes." "use one class list for all splits";
+    ClassUntrained "class-untrained" Warning "A class has objects in another split but none in train." "split again with `picodet split`, which stratifies by class";
+    // Boxes.
+    BoxOutside "box-outside" Error "A box is completely outside of its image." "remove it (--fix does); check x/y order and the image's rotation";
+    BoxPartlyOutside "box-partly-outside" Warning "A box extends beyond its image." "clip it (--fix does)";
+    BoxEmpty "box-empty" Error "A box has no width or no height." "remove it (--fix does)";
+    BoxInverted "box-inverted" Error "A box has its right edge left of its left edge, or its bottom above its top." "swap the corners (--fix does)";
+    BoxNotFinite "box-not-finite" Error "A box coordinate is NaN or infinite." "remove the box (--fix does)";
+    BoxDuplicate "box-duplicate" Warning "The same box is labelled twice with one class." "remove one (--fix does)";
+    BoxTwoClasses "box-two-classes" Warning "The same box is labelled with two classes." "keep the right one";
+    BoxVanishes "box-vanishes" Warning "Boxes are smaller than one cell of the finest stride after resizing to the input size." "use a larger input size, tile the images, or drop these boxes";
+    BoxNormalised "box-normalised" Error "All boxes are fractions between 0 and 1 in a format that has pixels." "multiply by the image's size";
+    BoxLooksXyxy "box-looks-xyxy" Error "The COCO boxes look like corners; COCO has x, y, width, height." "write width and height instead of the second corner";
+    AreaWrong "area-wrong" Warning "The stated area is negative, NaN, or larger than the box." "recompute it (--fix does); it decides small/medium/large at evaluation";
+    // Pascal VOC.
+    VocFileName "voc-file-name" Warning "The XML's `filename` is not the XML's own name." "correct `filename` (--fix does)";
+    SplitUnlabelled "split-unlabelled" Error "A split lists an image that has no label file." "label it, or remove it from the list";
+    SplitDuplicate "split-duplicate" Warning "A split lists an image twice." "remove one line";
+    // YOLO.
+    YoloRange "yolo-range" Error "A YOLO coordinate is not between 0 and 1; it may be in pixels." "divide by the image's size";
+    YoloColumns "yolo-columns" Error "A YOLO row has the wrong number of columns." "write `class x y w h`, normalised";
+    YoloClass "yolo-class" Error "A YOLO class is not an index into `names`." "correct the index, or add the name";
+    YoloPolygon "yolo-polygon" Warning "A YOLO row is a segmentation polygon; its bounding box is used." "no action needed if this is intended (--fix writes boxes)";
+    YoloNamesGap "yolo-names-gap" Error "The `names` map skips an index." "number the names 0, 1, 2, …";
+    YoloCount "yolo-count" Error "`nc` is not the number of names." "remove `nc`, or correct it";
+    SplitMissing "split-missing" Error "A folder or list named in data.yaml does not exist." "correct the path";
+    LabelWithoutImage "label-without-image" Error "A label file has no image." "restore the image, or remove the label";
+    // LabelMe.
+    ShapeUnsupported "shape-unsupported" Warning "A LabelMe shape is neither rectangle nor polygon; it is left out." "draw a rectangle";
+    ShapePoints "shape-points" Error "A LabelMe shape has the wrong number of points." "redraw the shape";
+    // The dataset as a whole.
+    DatasetEmpty "dataset-empty" Error "The dataset has no images." "check the path and the split";
+    NoObjects "no-objects" Error "No image of the dataset has an object." "check that labels and images belong together";
+}
+
+impl Serialize for FindingKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.id())
+    }
+}

@@ -1,0 +1,137 @@
+//! LabelMe: one JSON per image, with rectangles, and polygons that are replaced by their bounding boxes.
+
+mod annotation;
+mod read;
+mod write;
+
+use std::path::{Path, PathBuf};
+
+use super::handler::{
+    Conventions, Evidence, FormatHandler, LossRule, ObjectSource, Recognition, Source, SplitOutput,
+    class_lines, unknown_split, write_file,
+};
+use crate::dataset::{Dataset, Format, Loaded, Part};
+use crate::error::DataError;
+use crate::sniff::{JsonKind, json_files, json_kind};
+use crate::split_name::{split_folders, subfolders};
+
+pub use annotation::{Annotation, parse};
+pub use read::read;
+pub use write::write_one;
+
+impl Format {
+    /// LabelMe.
+    pub const LABELME: Self = Self::new("labelme");
+}
+
+/// Number of files and folders that are inspected to recognise a dataset.
+const INSPECTED: usize = 20;
+
+pub(super) struct LabelMeHandler;
+
+impl FormatHandler for LabelMeHandler {
+    fn format(&self) -> Format {
+        Format::LABELME
+    }
+
+    fn description(&self) -> &'static str {
+        "a folder of LabelMe .json files"
+    }
+
+    fn conventions(&self) -> Conventions {
+        Conventions {
+            pixel_boxes: true,
+            stores_extents: false,
+            single_file: false,
+            images_from_folders: false,
+            object_source: ObjectSource::Element("/shapes"),
+        }
+    }
+
+    fn recognise(&self, path: &Path, evidence: Evidence) -> Recognition {
+        if path.is_file() {
+            let json = path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("json"));
+            let single = json && json_kind(path) == JsonKind::LabelMe;
+            return if single {
+                Recognition::Refused("a single LabelMe file; open its folder")
+            } else {
+                Recognition::None
+            };
+        }
+        if evidence == Evidence::Files {
+            return Recognition::None;
+        }
+        let splits = splits(path);
+        if splits.is_empty() && !is_labelme(path) {
+            return Recognition::None;
+        }
+        Recognition::Found(Box::new(LabelMeFolder { root: path.to_path_buf(), splits }))
+    }
+
+    fn image_folder(&self, split: &str) -> String {
+        split.to_string()
+    }
+
+    fn losses(&self) -> &'static [LossRule] {
+        &[]
+    }
+
+    fn write_split(&self, output: &SplitOutput<'_>) -> Result<(), DataError> {
+        write::write_split(output)
+    }
+
+    fn write_lists(&self, parts: &[Part<'_>], _: &[String], out: &Path) -> Result<(), DataError> {
+        write_file(&out.join("labels.txt"), &class_lines(parts))
+    }
+}
+
+struct LabelMeFolder {
+    root: PathBuf,
+    splits: Vec<String>,
+}
+
+impl Source for LabelMeFolder {
+    fn splits(&self) -> Result<Vec<String>, DataError> {
+        Ok(self.splits.clone())
+    }
+
+    fn read(&self, split: Option<&str>) -> Result<Loaded, DataError> {
+        let (dataset, findings) = match split {
+            None => read(&self.root, None)?,
+            Some(split) if self.splits.iter().any(|name| name == split) => {
+                // All splits get the class list of the whole dataset.
+                let (whole, _) = read(&self.root, None)?;
+                let (part, findings) = read(&self.root.join(split), Some(split))?;
+                (with_classes(part, whole), findings)
+            }
+            Some(split) => return Err(unknown_split(&self.root, split, self.splits.clone())),
+        };
+        Ok(Loaded { dataset, findings, complete: true })
+    }
+}
+
+/// Replaces the class list of `part` by that of `whole`, matched by name.
+fn with_classes(mut part: Dataset, whole: Dataset) -> Dataset {
+    let map: Vec<usize> =
+        part.classes.iter().map(|class| whole.class_index(&class.name).unwrap_or(0)).collect();
+    for object in part.images.iter_mut().flat_map(|image| &mut image.objects) {
+        object.class = map.get(object.class).copied().unwrap_or(0);
+    }
+    part.classes = whole.classes;
+    part
+}
+
+/// Subfolders with LabelMe files: all of them next to a `labels.txt`, otherwise those with a usual name of a split.
+fn splits(root: &Path) -> Vec<String> {
+    let names = if root.join("labels.txt").is_file() { subfolders(root) } else { split_folders(root) };
+    names.into_iter().filter(|name| is_labelme(&root.join(name))).collect()
+}
+
+/// Whether one of the first JSON files in the folder, or else in its subfolders, is a LabelMe file.
+fn is_labelme(folder: &Path) -> bool {
+    let here = json_files(folder);
+    let below =
+        || subfolders(folder).into_iter().take(INSPECTED).flat_map(|name| json_files(&folder.join(name)));
+    let is = |file: &PathBuf| json_kind(file) == JsonKind::LabelMe;
+    here.iter().take(INSPECTED).any(is) || (here.is_empty() && below().take(INSPECTED).any(|file| is(&file)))
+}

@@ -1,0 +1,120 @@
+//! Reads a folder of LabelMe files.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::Path;
+
+use super::annotation::parse;
+use crate::dataset::{Class, Dataset, Format, ImageRecord, Object, display};
+use crate::error::DataError;
+use crate::finding::{FindingKind, Findings, Location};
+use crate::image_file::read_header;
+use crate::input::{open_regular, read_bounded};
+use crate::sniff::{JsonKind, json_kind};
+use crate::walk::{self, without_extension};
+
+/// Reads a folder of LabelMe files in the order of their names; JSON files of another kind are skipped. Classes are in the
+/// order of `labels.txt` if it exists (without `__ignore__` and `_background_`), otherwise sorted by name.
+///
+/// # Errors
+/// [`DataError`] when the folder cannot be read; a malformed file is a finding.
+pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), DataError> {
+    let mut findings = Findings::default();
+    let labels = walk::files(root, &["json"], &mut findings)?;
+    let parsed = picodet_parallel::map(0..labels.len(), 0, |index| {
+        let path = root.join(&labels[index]);
+        let mut own = Findings::default();
+        let file = display(&path);
+        if json_kind(&path) == JsonKind::Other {
+            return None;
+        }
+        let result = open_regular(&path).and_then(|reader| {
+            parse(reader, &file, &mut own).map_err(|error| DataError::json(&path, &error))
+        });
+        match result {
+            Ok(annotation) => Some((Some(annotation), own)),
+            Err(error) => {
+                own.push(FindingKind::FileUnreadable, Location::file(file), error.to_string());
+                Some((None, own))
+            }
+        }
+    });
+    let listed = class_names(root)?;
+    let mut found = BTreeSet::new();
+    for (annotation, _) in parsed.iter().flatten() {
+        found.extend(annotation.iter().flat_map(|a| a.objects.iter().map(|(name, _)| name.clone())));
+    }
+    let known: HashSet<&String> = listed.iter().collect();
+    let extra: Vec<String> = found.into_iter().filter(|name| !known.contains(name)).collect();
+    let classes: Vec<Class> = listed
+        .into_iter()
+        .chain(extra)
+        .enumerate()
+        .map(|(index, name)| Class { id: index as i64 + 1, name, supercategory: None })
+        .collect();
+    let class_of: HashMap<&str, usize> =
+        classes.iter().enumerate().map(|(index, class)| (class.name.as_str(), index)).collect();
+
+    let mut images = Vec::new();
+    let mut unsized_images = Vec::new();
+    for (label, result) in labels.into_iter().zip(parsed) {
+        let Some((annotation, own)) = result else { continue };
+        findings.extend(own);
+        let Some(annotation) = annotation else { continue };
+        let folder = label.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let stated = annotation
+            .image_path
+            .unwrap_or_else(|| format!("{}.jpg", walk::file_name(without_extension(&label))));
+        let file = join(folder, &stated);
+        let [width, height] = annotation.size;
+        if width == 0 || height == 0 {
+            unsized_images.push(images.len());
+        }
+        let objects = annotation
+            .objects
+            .into_iter()
+            .filter_map(|(name, object)| class_of.get(name.as_str()).map(|&class| Object { class, ..object }))
+            .collect();
+        let id = images.len() as i64 + 1;
+        images.push(ImageRecord { id, file, width, height, objects, label: Some(label), source: 0 });
+    }
+    let mut dataset = Dataset {
+        format: Format::LABELME,
+        root: root.to_path_buf(),
+        annotations: None,
+        split: split.map(str::to_string),
+        classes,
+        images,
+    };
+    for index in unsized_images {
+        let message = "imageWidth or imageHeight is missing".to_string();
+        findings.push(FindingKind::SizeUnknown, dataset.image_location(index), message);
+        if let Ok(header) = read_header(&root.join(&dataset.images[index].file)) {
+            (dataset.images[index].width, dataset.images[index].height) = (header.width, header.height);
+        }
+    }
+    Ok((dataset, findings))
+}
+
+/// The image path relative to the dataset, as in the label (`check` reports backslashes).
+fn join(folder: &str, stated: &str) -> String {
+    if folder.is_empty() || Path::new(stated).is_absolute() {
+        stated.to_string()
+    } else {
+        format!("{folder}/{stated}")
+    }
+}
+
+/// The classes of `labels.txt`; empty without it.
+fn class_names(root: &Path) -> Result<Vec<String>, DataError> {
+    let list = root.join("labels.txt");
+    if !list.is_file() {
+        return Ok(Vec::new());
+    }
+    let bytes = read_bounded(&list, 4 << 20, "a class list")?;
+    Ok(String::from_utf8_lossy(&bytes)
+        .lines()
+        .map(str::trim)
+        .filter(|name| !name.is_empty() && !matches!(*name, "__ignore__" | "_background_"))
+        .map(str::to_string)
+        .collect())
+}

@@ -1,0 +1,84 @@
+//! Writes LabelMe files.
+
+use serde::Serialize;
+
+use crate::dataset::{Dataset, ImageRecord};
+use crate::error::DataError;
+use crate::format::handler::{SplitOutput, write_file};
+use crate::walk::without_extension;
+
+/// Writes `<split>/*.json`.
+pub(super) fn write_split(output: &SplitOutput<'_>) -> Result<(), DataError> {
+    for (index, name) in output.image_names.iter().enumerate() {
+        let image = output.sized(index);
+        let path = output.out.join(output.split).join(format!("{}.json", without_extension(name)));
+        let file = name.rsplit('/').next().unwrap_or(name);
+        let text =
+            write_one(output.dataset, &image, file).map_err(|error| DataError::io(&path, error.into()))?;
+        write_file(&path, &text)?;
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OutFile<'a> {
+    version: &'static str,
+    flags: serde_json::Map<String, serde_json::Value>,
+    shapes: Vec<OutShape<'a>>,
+    image_path: &'a str,
+    image_data: Option<&'static str>,
+    image_height: u32,
+    image_width: u32,
+}
+
+#[derive(Serialize)]
+struct OutShape<'a> {
+    label: &'a str,
+    points: [[f64; 2]; 2],
+    group_id: Option<i64>,
+    shape_type: &'static str,
+    flags: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Returns the LabelMe JSON of one image; `image_path` is relative to the JSON.
+///
+/// # Errors
+/// The error of serde_json.
+pub fn write_one(
+    dataset: &Dataset,
+    image: &ImageRecord,
+    image_path: &str,
+) -> Result<String, serde_json::Error> {
+    let shapes = image
+        .objects
+        .iter()
+        .map(|object| {
+            let [x1, y1, x2, y2] = object.bbox;
+            let set =
+                [("crowd", object.crowd), ("difficult", object.difficult), ("truncated", object.truncated)];
+            OutShape {
+                label: dataset.classes.get(object.class).map_or("", |class| class.name.as_str()),
+                points: [[x1, y1], [x2, y2]],
+                group_id: None,
+                shape_type: "rectangle",
+                flags: set
+                    .into_iter()
+                    .filter(|(_, on)| *on)
+                    .map(|(name, on)| (name.to_string(), on.into()))
+                    .collect(),
+            }
+        })
+        .collect();
+    let mut text = serde_json::to_string_pretty(&OutFile {
+        version: "5.5.0",
+        flags: serde_json::Map::new(),
+        shapes,
+        image_path,
+        image_data: None,
+        image_height: image.height,
+        image_width: image.width,
+    })?;
+    text.push('\n');
+    Ok(text)
+}

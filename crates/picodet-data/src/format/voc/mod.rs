@@ -1,0 +1,94 @@
+//! Pascal VOC: one XML per image, splits as lists in `ImageSets/Main`.
+
+mod annotation;
+mod image_index;
+mod read;
+mod write;
+
+use std::path::{Path, PathBuf};
+
+use super::handler::{
+    Conventions, Evidence, FormatHandler, LossRule, ObjectSource, Recognition, Source, SplitOutput,
+    class_lines, write_file,
+};
+use crate::dataset::{Format, Loaded, Part};
+use crate::error::DataError;
+
+pub use annotation::{Annotation, XmlError, parse};
+pub use read::read;
+pub use write::write_one;
+
+impl Format {
+    /// Pascal VOC.
+    pub const VOC: Self = Self::new("voc");
+}
+
+pub(super) struct VocHandler;
+
+impl FormatHandler for VocHandler {
+    fn format(&self) -> Format {
+        Format::VOC
+    }
+
+    fn description(&self) -> &'static str {
+        "a folder with Annotations/*.xml (Pascal VOC)"
+    }
+
+    fn conventions(&self) -> Conventions {
+        Conventions {
+            pixel_boxes: true,
+            stores_extents: false,
+            single_file: false,
+            images_from_folders: false,
+            object_source: ObjectSource::Line,
+        }
+    }
+
+    fn recognise(&self, path: &Path, evidence: Evidence) -> Recognition {
+        let root = root_of(path);
+        if evidence == Evidence::Files && read::label_folder(&root).is_some() {
+            return Recognition::Found(Box::new(VocFolder(root)));
+        }
+        Recognition::None
+    }
+
+    /// All splits share one folder.
+    fn image_folder(&self, _: &str) -> String {
+        "JPEGImages".to_string()
+    }
+
+    fn losses(&self) -> &'static [LossRule] {
+        &[LossRule {
+            what: "crowd flags (written as difficult)",
+            applies: |object| object.crowd,
+            drops_object: false,
+        }]
+    }
+
+    fn write_split(&self, output: &SplitOutput<'_>) -> Result<(), DataError> {
+        write::write_split(output)
+    }
+
+    fn write_lists(&self, parts: &[Part<'_>], _: &[String], out: &Path) -> Result<(), DataError> {
+        write_file(&out.join("label_list.txt"), &class_lines(parts))
+    }
+}
+
+struct VocFolder(PathBuf);
+
+impl Source for VocFolder {
+    fn splits(&self) -> Result<Vec<String>, DataError> {
+        Ok(read::splits(&self.0))
+    }
+
+    fn read(&self, split: Option<&str>) -> Result<Loaded, DataError> {
+        let (dataset, findings) = read(&self.0, split)?;
+        Ok(Loaded { dataset, findings, complete: split.is_none() })
+    }
+}
+
+/// The dataset folder for a path that can be its `Annotations/`.
+fn root_of(path: &Path) -> PathBuf {
+    let inside = path.file_name().is_some_and(|name| name == "Annotations");
+    if inside { path.parent().unwrap_or(path).to_path_buf() } else { path.to_path_buf() }
+}

@@ -1,0 +1,69 @@
+//! Writes XML annotations and image lists.
+
+use std::fmt::Write as _;
+
+use picodet_report::escape;
+
+use crate::dataset::{Dataset, ImageRecord};
+use crate::error::DataError;
+use crate::format::handler::{SplitOutput, write_file};
+use crate::walk::without_extension;
+
+/// Writes `Annotations/*.xml` and `ImageSets/Main/<split>.txt`.
+pub(super) fn write_split(output: &SplitOutput<'_>) -> Result<(), DataError> {
+    let mut list = String::new();
+    for (index, name) in output.image_names.iter().enumerate() {
+        let mut image = output.sized(index);
+        for object in &mut image.objects {
+            object.difficult |= object.crowd;
+        }
+        let stem = without_extension(name);
+        let file = name.rsplit('/').next().unwrap_or(name);
+        let xml = write_one(output.dataset, &image, file);
+        write_file(&output.out.join(format!("Annotations/{stem}.xml")), &xml)?;
+        list.push_str(stem);
+        list.push('\n');
+    }
+    write_file(&output.out.join(format!("ImageSets/Main/{}.txt", output.split)), &list)
+}
+
+/// Returns the XML of one image with the file name `name`.
+#[must_use]
+pub fn write_one(dataset: &Dataset, image: &ImageRecord, name: &str) -> String {
+    let mut xml = String::new();
+    let folder = "JPEGImages";
+    let _ = writeln!(
+        xml,
+        concat!(
+            "<annotation>\n\t<folder>{}</folder>\n\t<filename>{}</filename>\n",
+            "\t<size>\n\t\t<width>{}</width>\n\t\t<height>{}</height>\n\t\t<depth>3</depth>\n\t</size>\n",
+            "\t<segmented>0</segmented>"
+        ),
+        folder,
+        escape(name),
+        image.width,
+        image.height
+    );
+    for object in &image.objects {
+        let class = dataset.classes.get(object.class).map_or("", |class| class.name.as_str());
+        let [x1, y1, x2, y2] = object.bbox;
+        let _ = writeln!(
+            xml,
+            concat!(
+                "\t<object>\n\t\t<name>{}</name>\n\t\t<pose>Unspecified</pose>\n",
+                "\t\t<truncated>{}</truncated>\n\t\t<difficult>{}</difficult>\n\t\t<bndbox>\n",
+                "\t\t\t<xmin>{}</xmin>\n\t\t\t<ymin>{}</ymin>\n",
+                "\t\t\t<xmax>{}</xmax>\n\t\t\t<ymax>{}</ymax>\n\t\t</bndbox>\n\t</object>"
+            ),
+            escape(class),
+            u8::from(object.truncated),
+            u8::from(object.difficult),
+            x1,
+            y1,
+            x2,
+            y2,
+        );
+    }
+    xml.push_str("</annotation>\n");
+    xml
+}

@@ -1,0 +1,58 @@
+//! Writes label files and `data.yaml`.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use super::yaml;
+use crate::dataset::{Class, ImageRecord};
+use crate::error::DataError;
+use crate::format::handler::{SplitOutput, write_file};
+use crate::walk::without_extension;
+
+/// Writes `labels/<split>/*.txt`.
+pub(super) fn write_split(output: &SplitOutput<'_>) -> Result<(), DataError> {
+    let folder = output.out.join("images").join(output.split);
+    fs::create_dir_all(&folder).map_err(|source| DataError::io(&folder, source))?;
+    for (index, name) in output.image_names.iter().enumerate() {
+        let image = output.sized(index);
+        if image.width == 0 && !image.objects.is_empty() {
+            let what = format!(
+                "{}: neither the label nor the image has the size, which YOLO needs for its fractions",
+                image.file
+            );
+            return Err(DataError::BadArgument { what });
+        }
+        let path = output.out.join(format!("labels/{}/{}.txt", output.split, without_extension(name)));
+        write_file(&path, &write_rows(&image))?;
+    }
+    Ok(())
+}
+
+/// Returns the rows of one image of known size. Crowd regions are left out, since YOLO would train on them.
+#[must_use]
+pub fn write_rows(image: &ImageRecord) -> String {
+    let mut rows = String::new();
+    let (width, height) = (f64::from(image.width.max(1)), f64::from(image.height.max(1)));
+    for object in image.objects.iter().filter(|object| !object.crowd) {
+        let [x1, y1, x2, y2] = object.bbox;
+        let x = (x1 + x2) / 2.0 / width;
+        let y = (y1 + y2) / 2.0 / height;
+        let (w, h) = ((x2 - x1) / width, (y2 - y1) / height);
+        let _ = writeln!(rows, "{} {x} {y} {w} {h}", object.class);
+    }
+    rows
+}
+
+/// Returns a `data.yaml` for these splits (name and folder).
+#[must_use]
+pub fn write_data_yaml(classes: &[Class], splits: &[(String, String)]) -> String {
+    let mut text = String::from("path: .\n");
+    for (name, folder) in splits {
+        let _ = writeln!(text, "{name}: {}", yaml::quote(folder));
+    }
+    let _ = writeln!(text, "nc: {}\nnames:", classes.len());
+    for (index, class) in classes.iter().enumerate() {
+        let _ = writeln!(text, "  {index}: {}", yaml::quote(&class.name));
+    }
+    text
+}

@@ -1,0 +1,87 @@
+//! Why COCO JSON cannot be read or written.
+
+/// Why COCO JSON cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JsonError {
+    /// Reading or writing failed, or a limit on depth or token length is exceeded.
+    #[error("cannot read or write: {0}")]
+    Io(#[from] std::io::Error),
+    /// The input is not the expected JSON.
+    #[error("{element}line {line}, column {column}: {problem}")]
+    Malformed {
+        /// The list and 0-based index of the entry, as in `detection 3: `; empty outside of the lists.
+        element: String,
+        /// What is wrong.
+        problem: String,
+        /// 1-based line.
+        line: usize,
+        /// 1-based column in bytes.
+        column: usize,
+    },
+    /// The input is larger than allowed.
+    #[error("the input is larger than {limit} bytes; raise the limit if this is intended")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// An annotation file lacks a list.
+    #[error("missing list `{field}`; a COCO annotation file has images, annotations and categories")]
+    MissingList {
+        /// Name of the list.
+        field: &'static str,
+    },
+    /// A NaN or infinite value cannot be written as JSON.
+    #[error(
+        "detection {index}: {field} is NaN or infinite, which JSON cannot represent; \
+         the model has diverged or its weights are damaged"
+    )]
+    NotFinite {
+        /// 0-based index of the detection.
+        index: usize,
+        /// Name of the field.
+        field: &'static str,
+    },
+}
+
+impl JsonError {
+    /// The 1-based line of the problem, if it is known.
+    #[must_use]
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            Self::Malformed { line, .. } if *line > 0 => Some(*line),
+            _ => None,
+        }
+    }
+
+    /// Converts a parser's error in the entry `element` (as in `detection 3: `).
+    pub(crate) fn new(error: serde_json::Error, element: String) -> Self {
+        if error.is_io() {
+            return Self::Io(error.into());
+        }
+        let (line, column, text) = (error.line(), error.column(), error.to_string());
+        let problem = text.rsplit_once(" at line ").map_or(text.as_str(), |(problem, _)| problem).to_owned();
+        Self::Malformed { element, problem, line, column }
+    }
+}
+
+impl From<serde_json::Error> for JsonError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::new(error, String::new())
+    }
+}
+
+/// Why an entry of an annotation file is refused.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FieldError {
+    /// A required field is missing.
+    #[error("missing field `{0}`")]
+    Missing(&'static str),
+    /// A box has another number of values than four.
+    #[error("`bbox` has {0} values instead of 4")]
+    BoxLength(usize),
+    /// A value of a box is null.
+    #[error("`bbox` contains null")]
+    BoxNull,
+}
