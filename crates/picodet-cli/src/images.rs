@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use picodet::{Image, Limits};
+use picodet_format::coco::read_images;
 
 /// Extensions of the files that are read from a folder.
 const EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "png", "webp", "bmp"];
@@ -53,17 +54,13 @@ fn has_image_extension(path: &Path) -> bool {
 
 /// Returns the image ids of a COCO annotation file by file name.
 pub(crate) fn annotated_ids(path: &Path) -> Result<BTreeMap<String, u64>> {
-    let text = std::fs::read(path).with_context(|| path.display().to_string())?;
-    let value: serde_json::Value =
-        serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
-    let Some(images) = value["images"].as_array() else {
-        bail!("{}: expected a COCO annotation file, but `images` is missing", path.display());
+    let file = std::fs::File::open(path).with_context(|| path.display().to_string())?;
+    let images = read_images(file).with_context(|| path.display().to_string())?;
+    let entry = |image: picodet_format::coco::Image| {
+        let file = Path::new(&image.file_name?).file_name()?.to_string_lossy().into_owned();
+        Some((file, u64::try_from(image.id?).ok()?))
     };
-    let entry = |image: &serde_json::Value| {
-        let file = Path::new(image["file_name"].as_str()?).file_name()?.to_string_lossy().into_owned();
-        Some((file, image["id"].as_u64()?))
-    };
-    Ok(images.iter().filter_map(entry).collect())
+    Ok(images.into_iter().filter_map(entry).collect())
 }
 
 /// Returns the COCO id of an image: from the annotations, or from a numeric file name.

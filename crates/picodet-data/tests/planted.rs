@@ -187,7 +187,7 @@ fn coco(root: &Path) -> Vec<Expected> {
     coco.annotations.last_mut().unwrap().as_object_mut().unwrap().remove("bbox");
     coco.plant(FindingKind::MissingField, &[&pointer]);
     let pointer = coco.object(image, 1, json!([7, 7, 20]));
-    coco.plant(FindingKind::MissingField, &[&pointer, "3 numbers"]);
+    coco.plant(FindingKind::MissingField, &[&pointer, "3 values"]);
 
     // Images.
     let faulty = |coco: &mut Coco, file: &str, kind: FindingKind, extra: &str| {

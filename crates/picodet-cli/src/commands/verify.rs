@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use picodet::verify::{Comparison, Tolerance};
 use picodet::{Detection, Detector, Image, ImageBox, Nms, Options};
+use picodet_format::coco::{DEFAULT_LIMIT, read_results};
 
 use crate::args::{ModelArguments, Verify};
 use crate::output::{print_result, report_error};
@@ -32,7 +33,7 @@ pub(crate) fn run(command: &Verify) -> Result<ExitCode> {
     let (classes, category_ids) = (first.classes().to_vec(), first.category_ids().to_vec());
     let mut first = Side::Model(Box::new(first));
     let mut second = if command.second.ends_with(".json") {
-        Side::File(read_results(Path::new(&command.second), &category_ids)?)
+        Side::File(results_by_image(Path::new(&command.second), &category_ids)?)
     } else {
         let second = detector(command, &command.second)?;
         if second.classes() != classes {
@@ -94,23 +95,17 @@ fn detections(side: &mut Side, image: &Image, id: Option<u64>, clip: bool) -> Re
 }
 
 /// Reads COCO results by image id, with categories as class indices.
-fn read_results(path: &Path, category_ids: &[u32]) -> Result<BTreeMap<u64, Vec<Detection>>> {
-    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-    let value: serde_json::Value =
-        serde_json::from_slice(&bytes).with_context(|| path.display().to_string())?;
-    let Some(entries) = value.as_array() else {
-        bail!("{}: expected COCO results, a JSON array", path.display())
-    };
+fn results_by_image(path: &Path, category_ids: &[u32]) -> Result<BTreeMap<u64, Vec<Detection>>> {
+    let file = std::fs::File::open(path).with_context(|| path.display().to_string())?;
+    let entries = read_results(file, DEFAULT_LIMIT).with_context(|| path.display().to_string())?;
     let mut by_image: BTreeMap<u64, Vec<Detection>> = BTreeMap::new();
     for (index, entry) in entries.iter().enumerate() {
         let parsed = || -> Option<(u64, Detection)> {
-            let category = entry["category_id"].as_u64()?;
-            let class = category_ids.iter().position(|&id| u64::from(id) == category)?;
-            let score = entry["score"].as_f64()? as f32;
-            let side = |side: usize| entry["bbox"][side].as_f64().filter(|value| value.is_finite());
-            let [x, y, width, height] = [side(0)?, side(1)?, side(2)?, side(3)?];
+            let class = category_ids.iter().position(|&id| i64::from(id) == entry.category_id)?;
+            let [x, y, width, height] = entry.bbox;
             let bbox = ImageBox([x as f32, y as f32, (x + width) as f32, (y + height) as f32]);
-            Some((entry["image_id"].as_u64()?, Detection { class, score, bbox }))
+            let score = entry.score as f32;
+            Some((u64::try_from(entry.image_id).ok()?, Detection { class, score, bbox }))
         };
         let Some((image, detection)) = parsed() else {
             bail!("{}: entry {index} is not a COCO result of one of the model's categories", path.display());

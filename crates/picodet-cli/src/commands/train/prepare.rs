@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use picodet::data::{CheckOptions, Kind, Severity, check, splits};
+use picodet::data::{CheckOptions, FindingKind, Severity, check, splits};
 use picodet::train::{DataPlaces, Request, Trainer, automatic_batch, overfit};
 use picodet::training::group::Group;
 use picodet::training::recipes::{RECIPES, recipe};
@@ -125,13 +125,12 @@ fn dataset_paths(command: &Train, data: &Path) -> Result<DataPlaces> {
 /// Checks the dataset. Errors end the run, except for boxes without area, which training skips.
 fn check_data(places: &DataPlaces) -> Result<()> {
     let report = check(&places.data, None, &CheckOptions::default())?.report;
-    let count = |kind: Kind| report.findings.counts().get(&kind).copied().unwrap_or_default();
-    let errors = report.findings.errors() - count(Kind::BoxEmpty);
-    let first = report
-        .findings
-        .list()
-        .iter()
-        .find(|finding| finding.kind.severity() == Severity::Error && finding.kind != Kind::BoxEmpty);
+    let count = |kind: FindingKind| report.findings.counts().get(&kind).copied().unwrap_or_default();
+    let errors = report.findings.errors() - count(FindingKind::BoxEmpty);
+    let first =
+        report.findings.list().iter().find(|finding| {
+            finding.kind.severity() == Severity::Error && finding.kind != FindingKind::BoxEmpty
+        });
     if errors > 0 {
         bail!(
             "{}: {errors} errors, the first: {}; `picodet check` lists all and `picodet check --fix` repairs most; \
@@ -140,8 +139,8 @@ fn check_data(places: &DataPlaces) -> Result<()> {
             first.map(|finding| finding.message.as_str()).unwrap_or_default()
         );
     }
-    if count(Kind::BoxEmpty) > 0 {
-        status(&format!("skipping {} boxes without area", count(Kind::BoxEmpty)));
+    if count(FindingKind::BoxEmpty) > 0 {
+        status(&format!("skipping {} boxes without area", count(FindingKind::BoxEmpty)));
     }
     let warnings = report.findings.count_of(Severity::Warning);
     if warnings > 0 {
