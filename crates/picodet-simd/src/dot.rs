@@ -12,7 +12,7 @@ pub trait Dot: Copy + Debug {
     /// The instruction set of the sums.
     type Simd: Simd;
     /// A unit of 32 bits.
-    type Unit: Copy + Debug;
+    type Unit: Copy + Debug + Default;
     /// A vector of units.
     type Units: Copy + Debug;
     /// A vector of sums.
@@ -42,6 +42,20 @@ pub trait Dot: Copy + Debug {
     /// # Safety
     /// `from` is valid for reads of `LEN` units.
     unsafe fn load_units(self, from: *const Self::Unit) -> Self::Units;
+    /// Loads `count` units, zeros after them; memory after them is not touched.
+    ///
+    /// # Safety
+    /// `from` is valid for reads of `count` units, `count <= LEN`.
+    #[inline(always)]
+    unsafe fn load_units_part(self, from: *const Self::Unit, count: usize) -> Self::Units {
+        let mut units = [Self::Unit::default(); 16];
+        for (i, unit) in units.iter_mut().enumerate().take(count) {
+            // SAFETY: `i < count`, for which `from` is valid.
+            *unit = unsafe { self.load_unit(from.add(i)) };
+        }
+        // SAFETY: no vector has more than sixteen lanes.
+        unsafe { self.load_units(units.as_ptr()) }
+    }
     /// Loads [`Simd::LEN`] sums.
     ///
     /// # Safety
@@ -94,6 +108,11 @@ impl<S: Simd> Dot for DotF32<S> {
     unsafe fn load_units(self, from: *const f32) -> S::F32 {
         // SAFETY: `from` is valid for a vector.
         unsafe { self.0.load(from) }
+    }
+    #[inline(always)]
+    unsafe fn load_units_part(self, from: *const f32, count: usize) -> S::F32 {
+        // SAFETY: `from` is valid for `count` values.
+        unsafe { self.0.load_part(from, count) }
     }
     #[inline(always)]
     unsafe fn load_sum(self, from: *const u32) -> S::F32 {

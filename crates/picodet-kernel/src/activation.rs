@@ -1,0 +1,26 @@
+//! Activations of whole vectors (SPEC §0).
+
+use picodet_graph::Activation;
+use picodet_simd::{Vector, sigmoid};
+
+/// Returns `act(x)`, or `x` if there is no activation. NaN stays NaN.
+#[inline(always)]
+pub fn activate<V: Vector>(x: V, act: Option<Activation>) -> V {
+    // `max` and `min` return their second operand where either is NaN, so x is the second.
+    let zero = x.splat(0.0);
+    match act {
+        None => x,
+        Some(Activation::HardSwish) => {
+            let gate = x.mul_add(x.splat(1.0 / 6.0), x.splat(0.5));
+            x * x.splat(1.0).min(zero.max(gate))
+        }
+        Some(Activation::Relu) => zero.max(x),
+        Some(Activation::Relu6) => x.splat(6.0).min(zero.max(x)),
+        Some(Activation::LeakyRelu { slope }) => zero.min(x).mul_add(x.splat(slope), zero.max(x)),
+        Some(Activation::HardSigmoid { slope }) => {
+            let line = x.mul_add(x.splat(slope), x.splat(0.5));
+            x.splat(1.0).min(zero.max(line))
+        }
+        Some(Activation::Sigmoid) => sigmoid(x),
+    }
+}

@@ -1,0 +1,84 @@
+//! Matrix products of feature rows by packed weights: pointwise convolutions, dense convolutions over a padded copy of their
+//! rows, linear layers, and the products of the trainer.
+//!
+//! `out[p][n] = epilogue(bias[n] + Σ_k a[p][k] · b[k][n])`. The left-hand matrix is read in place, row by row, in runs of
+//! columns; the right-hand one is packed in panels of one to three vectors ([`pack`]). One loop ([`tile`]) serves f32, bf16 and
+//! bytes, through [`picodet_simd::Dot`].
+
+mod accumulate;
+mod bf16;
+mod epilogue;
+mod int8;
+mod pack;
+mod tile;
+
+use picodet_simd::{DotF32, Isa, Kernel, Simd, dispatch};
+
+pub use accumulate::{Matrix, Sums, multiply};
+pub use bf16::{GemmBf16, gemm_bf16, scratch_len};
+pub(crate) use epilogue::MOST;
+pub use epilogue::{Activate, Requantise};
+pub use int8::{GemmInt8, gemm_int8, int8_scratch_len};
+pub use pack::{pack, pack_bf16, pack_int8, panels};
+use tile::{Lhs, block};
+
+/// Bytes of the left-hand matrix that all panels are applied to before the next rows are read: a part of a level-2 cache.
+const BLOCK_BYTES: usize = 192 << 10;
+
+/// Arguments of [`gemm`].
+#[derive(Clone, Copy, Debug)]
+pub struct Gemm<'a> {
+    /// First row of the left-hand matrix.
+    pub a: *const f32,
+    /// Elements from one left row to the next.
+    pub a_stride: usize,
+    /// The columns of a left row that take part: first and number, in the order of the packed rows.
+    pub runs: &'a [(usize, usize)],
+    /// Rows of the left-hand matrix and of the result.
+    pub rows: usize,
+    /// Packed by [`pack()`].
+    pub b: &'a [f32],
+    /// What happens to the sums.
+    pub epilogue: Activate<'a>,
+}
+
+/// Multiplies f32 matrices.
+///
+/// # Safety
+/// * `a` is valid for reads of the runs of `rows` rows,
+/// * `epilogue.out` is valid for writes, and `epilogue.residual`, unless null, for reads of `epilogue.columns` elements in
+///   each of `rows` rows,
+/// * no other thread writes what is read or accesses what is written.
+///
+/// # Panics
+/// If weights or bias are shorter than packing makes them.
+pub unsafe fn gemm(isa: Isa, args: &Gemm<'_>) {
+    let k: usize = args.runs.iter().map(|run| run.1).sum();
+    let padded = args.epilogue.columns.next_multiple_of(isa.lanes());
+    assert!(
+        args.b.len() >= k * padded && args.epilogue.bias.len() >= padded,
+        "weights are packed in whole vectors"
+    );
+    dispatch(isa, args);
+}
+
+impl Kernel for &Gemm<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let k: usize = self.runs.iter().map(|run| run.1).sum();
+        let rows = (BLOCK_BYTES / 4 / k.max(1)).max(24) / 24 * 24;
+        let mut start = 0;
+        while start < self.rows {
+            let count = rows.min(self.rows - start);
+            // SAFETY: rows `start..start + count` are below `self.rows`, for which `gemm`'s caller vouches; `gemm` has checked
+            // the lengths of weights and bias.
+            unsafe {
+                let first = self.a.add(start * self.a_stride);
+                let lhs = Lhs { start: first, stride: self.a_stride, runs: self.runs, prefetched: true };
+                block(DotF32(s), lhs, self.b, self.epilogue.columns, (start, count), &self.epilogue);
+            }
+            start += count;
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The right-hand matrix in the order in which tiles read it.
+//!
+//! Columns are cut into panels of one to three vectors. A panel is `[depth][vectors · lanes]`, in units of 32 bits: one f32, two
+//! bf16 or four bytes of neighbouring rows. Columns after the last one are zero.
+
+use picodet_simd::to_bf16;
+
+/// Returns the panels of `columns`: first column and number of vectors of each.
+pub fn panels(columns: usize, lanes: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut left = columns.div_ceil(lanes);
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        let vectors = match left {
+            0 => return None,
+            1 => 1,
+            3 => 3,
+            _ => 2,
+        };
+        let panel = (first, vectors);
+        left -= vectors;
+        first += vectors * lanes;
+        Some(panel)
+    })
+}
+
+/// Packs units of `depth` rows each: `unit(row, column)` starts at that row.
+fn pack_units<U: Default>(
+    k: usize,
+    depth: usize,
+    columns: usize,
+    lanes: usize,
+    unit: impl Fn(usize, usize) -> U,
+) -> Vec<U> {
+    let mut packed = Vec::with_capacity(k.div_ceil(depth) * columns.next_multiple_of(lanes));
+    for (first, vectors) in panels(columns, lanes) {
+        for row in (0..k).step_by(depth) {
+            for column in first..first + vectors * lanes {
+                packed.push(if column < columns { unit(row, column) } else { U::default() });
+            }
+        }
+    }
+    packed
+}
+
+/// Packs `[k][columns]`, given by `at(k, column)`, as f32 for vectors of `lanes`.
+#[must_use]
+pub fn pack(k: usize, columns: usize, lanes: usize, at: impl Fn(usize, usize) -> f32) -> Vec<f32> {
+    pack_units(k, 1, columns, lanes, at)
+}
+
+/// Packs `[k][columns]`, given by `at(k, column)`, as pairs of bf16 for vectors of `lanes`.
+#[must_use]
+pub fn pack_bf16(k: usize, columns: usize, lanes: usize, at: impl Fn(usize, usize) -> f32) -> Vec<u32> {
+    let half = |row: usize, column: usize| if row < k { u32::from(to_bf16(at(row, column))) } else { 0 };
+    pack_units(k, 2, columns, lanes, |row, column| half(row, column) | half(row + 1, column) << 16)
+}
+
+/// Packs `[k][columns]`, given by `at(k, column)`, as quads of bytes for vectors of `lanes`.
+#[must_use]
+pub fn pack_int8(k: usize, columns: usize, lanes: usize, at: impl Fn(usize, usize) -> i8) -> Vec<u32> {
+    pack_units(k, 4, columns, lanes, |row, column| {
+        let byte = |i: usize| if row + i < k { at(row + i, column).cast_unsigned() } else { 0 };
+        u32::from_le_bytes([byte(0), byte(1), byte(2), byte(3)])
+    })
+}

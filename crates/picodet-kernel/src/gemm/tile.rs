@@ -1,0 +1,227 @@
+//! The loop of every matrix product: a tile of up to 12 rows by one panel of columns, whose sums stay in registers over the
+//! whole depth.
+
+use picodet_simd::{Dot, Simd, prefetch};
+
+use super::epilogue::Epilogue;
+use super::pack::panels;
+use crate::tuning;
+
+/// Values of 32 bits in a cache line.
+const LINE: usize = 16;
+
+/// Rows of the left-hand matrix, in units of 32 bits.
+#[derive(Clone, Copy)]
+pub(super) struct Lhs<'a, U> {
+    /// First unit of the first row.
+    pub(super) start: *const U,
+    /// Units from one row to the next.
+    pub(super) stride: usize,
+    /// The units of a row that take part: first and number, in the order of the packed rows.
+    pub(super) runs: &'a [(usize, usize)],
+    /// Whether the rows come from memory and the next tile's are prefetched.
+    pub(super) prefetched: bool,
+}
+
+/// How a tile steps through its operands.
+pub(super) trait Layout: Copy {
+    /// Whether the right-hand matrix is packed in panels, with zeros after its last column.
+    const PACKED: bool;
+    /// Units from one step of the depth to the next in a left row.
+    fn lhs_along(self) -> usize;
+    /// Units from one left row to the next.
+    fn lhs_across(self, stride: usize) -> usize;
+    /// Units from one right row to the next; only of matrices that are not packed.
+    fn rhs_row(self) -> usize;
+    /// Columns in the last vector of a tile; only of matrices that are not packed.
+    fn last(self) -> usize;
+}
+
+/// Packed panels and left rows of neighbouring units.
+#[derive(Clone, Copy)]
+pub(super) struct Packed;
+
+impl Layout for Packed {
+    const PACKED: bool = true;
+    #[inline(always)]
+    fn lhs_along(self) -> usize {
+        1
+    }
+    #[inline(always)]
+    fn lhs_across(self, stride: usize) -> usize {
+        stride
+    }
+    #[inline(always)]
+    fn rhs_row(self) -> usize {
+        0
+    }
+    #[inline(always)]
+    fn last(self) -> usize {
+        0
+    }
+}
+
+/// Calls `tile::<.., height, ..>` for a height known at run time and at most `most`.
+macro_rules! of_height {
+    ($height:expr, $most:expr, $tile:ident::<$D:ident, $E:ident, _, $NV:ident>($($argument:expr),*)) => {
+        match $height {
+            12 if $most >= 12 => $tile::<$D, $E, _, 12, $NV>($($argument),*),
+            11 if $most >= 11 => $tile::<$D, $E, _, 11, $NV>($($argument),*),
+            10 if $most >= 10 => $tile::<$D, $E, _, 10, $NV>($($argument),*),
+            9 if $most >= 9 => $tile::<$D, $E, _, 9, $NV>($($argument),*),
+            8 if $most >= 8 => $tile::<$D, $E, _, 8, $NV>($($argument),*),
+            7 if $most >= 7 => $tile::<$D, $E, _, 7, $NV>($($argument),*),
+            6 if $most >= 6 => $tile::<$D, $E, _, 6, $NV>($($argument),*),
+            5 if $most >= 5 => $tile::<$D, $E, _, 5, $NV>($($argument),*),
+            4 if $most >= 4 => $tile::<$D, $E, _, 4, $NV>($($argument),*),
+            3 => $tile::<$D, $E, _, 3, $NV>($($argument),*),
+            2 => $tile::<$D, $E, _, 2, $NV>($($argument),*),
+            _ => $tile::<$D, $E, _, 1, $NV>($($argument),*),
+        }
+    };
+}
+
+/// Multiplies `rows` rows of `lhs` by all panels; the result's first row is `row`.
+///
+/// # Safety
+/// `lhs` is valid for `rows` rows of its runs, `rhs` is packed for `columns` and the sum of the runs, and `epilogue` is valid
+/// for rows `row..row + rows`.
+#[inline(always)]
+pub(super) unsafe fn block<D: Dot, E: Epilogue<D>>(
+    dot: D,
+    lhs: Lhs<'_, D::Unit>,
+    rhs: &[D::Unit],
+    columns: usize,
+    (row, rows): (usize, usize),
+    epilogue: &E,
+) {
+    let depth: usize = lhs.runs.iter().map(|run| run.1).sum();
+    for (first, vectors) in panels(columns, D::Simd::LEN) {
+        // SAFETY: panels of `columns` start at `first * depth` and the caller vouches for the rows.
+        unsafe {
+            let rhs = rhs.as_ptr().add(first * depth);
+            match vectors {
+                1 => panel::<D, E, 1>(dot, lhs, rhs, first, (row, rows), epilogue),
+                2 => panel::<D, E, 2>(dot, lhs, rhs, first, (row, rows), epilogue),
+                _ => panel::<D, E, 3>(dot, lhs, rhs, first, (row, rows), epilogue),
+            }
+        }
+    }
+}
+
+/// Multiplies rows by one panel, in tiles of nearly equal height.
+///
+/// # Safety
+/// As [`block`]; `rhs` is the panel of `NV` vectors whose first column is `first`.
+#[inline(always)]
+unsafe fn panel<D: Dot, E: Epilogue<D>, const NV: usize>(
+    dot: D,
+    lhs: Lhs<'_, D::Unit>,
+    rhs: *const D::Unit,
+    first: usize,
+    (row, rows): (usize, usize),
+    epilogue: &E,
+) {
+    let most = tuning::tile_rows::<D::Simd>()[NV - 1];
+    let tiles = rows.div_ceil(most);
+    let mut done = 0;
+    for index in 0..tiles {
+        let height = (rows - done).div_ceil(tiles - index);
+        // SAFETY: rows `done..done + height` are below `rows`, and `height` is at most `most`.
+        unsafe {
+            let lhs = Lhs { start: lhs.start.add(done * lhs.stride), ..lhs };
+            of_height!(
+                height,
+                most,
+                tile::<D, E, _, NV>(dot, Packed, lhs, rhs, (row + done, first), epilogue)
+            );
+        }
+        done += height;
+    }
+}
+
+/// Multiplies `MR` rows by `NV` vectors of columns, the first of both being `row` and `first` in the result.
+///
+/// # Safety
+/// `lhs` is valid for `MR` rows, `rhs` for as many rows of `NV` vectors as `lhs.runs` have units (the last vector for
+/// `layout.last()` columns unless packed), and `epilogue` for the tile.
+#[inline(always)]
+pub(super) unsafe fn tile<D: Dot, E: Epilogue<D>, L: Layout, const MR: usize, const NV: usize>(
+    dot: D,
+    layout: L,
+    lhs: Lhs<'_, D::Unit>,
+    rhs: *const D::Unit,
+    (row, first): (usize, usize),
+    epilogue: &E,
+) {
+    let len = D::Simd::LEN;
+    let (along, across) = (layout.lhs_along(), layout.lhs_across(lhs.stride));
+    // SAFETY: `rhs` is valid for the rows and `lhs` for the units that the loops step through; prefetched addresses need not
+    // be valid.
+    unsafe {
+        let mut b = rhs;
+        let mut sums = [[dot.zero(); NV]; MR];
+        for j in 0..NV {
+            let start = epilogue.start(dot, first + j * len);
+            for line in &mut sums {
+                line[j] = start;
+            }
+        }
+        if L::PACKED {
+            epilogue.prefetch(row + MR, MR, (first, NV * len));
+        }
+        for &(column, units) in lhs.runs {
+            // Three moving pointers and one stride address all twelve rows without spilling.
+            let mut a0 = lhs.start.add(column * along);
+            let mut a4 = if MR > 4 { a0.add(4 * across) } else { a0 };
+            let mut a8 = if MR > 8 { a0.add(8 * across) } else { a0 };
+            let mut left = units;
+            while left > 0 {
+                let part = if L::PACKED { left.min(LINE) } else { left };
+                left -= part;
+                if L::PACKED && lhs.prefetched {
+                    // The next tile's rows, a cache line of each at a time.
+                    let mut ahead = a0.wrapping_add(MR * across);
+                    for _ in 0..MR {
+                        prefetch(ahead);
+                        ahead = ahead.wrapping_add(across);
+                    }
+                }
+                for _ in 0..part {
+                    let mut right = [dot.zero_units(); NV];
+                    for (j, right) in right.iter_mut().enumerate() {
+                        *right = if L::PACKED || j + 1 < NV {
+                            dot.load_units(b.add(j * len))
+                        } else {
+                            dot.load_units_part(b.add(j * len), layout.last())
+                        };
+                    }
+                    for i in 0..MR {
+                        let pointer = match i / 4 {
+                            0 => a0,
+                            1 => a4,
+                            _ => a8,
+                        };
+                        let left = dot.splat(dot.load_unit(pointer.add(i % 4 * across)));
+                        for j in 0..NV {
+                            sums[i][j] = dot.dot(sums[i][j], left, right[j]);
+                        }
+                    }
+                    if L::PACKED {
+                        b = b.add(NV * len);
+                        a0 = a0.add(1);
+                        a4 = a4.add(1);
+                        a8 = a8.add(1);
+                    } else {
+                        // The last step may leave a matrix by more than one element.
+                        b = b.wrapping_add(layout.rhs_row());
+                        a0 = a0.wrapping_add(along);
+                        a4 = a4.wrapping_add(along);
+                        a8 = a8.wrapping_add(along);
+                    }
+                }
+            }
+        }
+        epilogue.store::<MR, NV>(dot, (row, first), &sums);
+    }
+}

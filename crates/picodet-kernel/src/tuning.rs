@@ -1,0 +1,31 @@
+//! Constants of each instruction set that kernels are tuned with.
+
+use picodet_simd::{IsaKind, Simd};
+
+/// Rows of a matrix tile that is one, two or three vectors wide, as many as the registers hold.
+pub(crate) const fn tile_rows<S: Simd>() -> [usize; 3] {
+    match S::KIND {
+        IsaKind::Avx512 | IsaKind::Neon => [12, 12, 8],
+        IsaKind::Avx2 => [8, 6, 4],
+        _ => [8, 4, 3],
+    }
+}
+
+/// Whether code should be short rather than fast: plain Rust on x86-64 runs only where there is not even AVX2.
+pub(crate) const fn compact<S: Simd>() -> bool {
+    matches!(S::KIND, IsaKind::Portable) && cfg!(target_arch = "x86_64")
+}
+
+/// Whether depthwise convolutions go through strips of columns, which takes 32 registers and pays off for long vectors.
+pub(crate) const fn strips<S: Simd>() -> bool {
+    matches!(S::KIND, IsaKind::Avx512)
+}
+
+/// Widths of a tile of a depthwise convolution, in pixels.
+pub(crate) const fn depthwise_widths<S: Simd>() -> &'static [usize] {
+    match S::KIND {
+        IsaKind::Avx512 => &[8, 5],
+        IsaKind::Portable => &[5],
+        _ => &[8, 7, 5],
+    }
+}
