@@ -2,12 +2,29 @@
 
 #[allow(unsafe_code)]
 pub mod activation;
+#[allow(unsafe_code)]
+pub mod col2im;
+#[allow(unsafe_code)]
+pub mod depthwise;
+#[allow(unsafe_code)]
+pub mod elementwise;
 pub mod focal;
 #[allow(unsafe_code)]
 pub mod gemm;
 mod map;
+pub mod peak;
+#[allow(unsafe_code)]
+pub mod pool;
+#[allow(unsafe_code)]
+pub mod round;
+#[allow(unsafe_code)]
+pub mod stem;
+#[cfg(test)]
+mod tests;
 #[cfg(feature = "training")]
 pub mod training;
+#[allow(unsafe_code)]
+pub mod transpose;
 mod tuning;
 
 pub use map::{DType, Run};

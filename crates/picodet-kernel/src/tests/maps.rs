@@ -1,39 +1,37 @@
-//! Pools, resizes, sums, activations and what only moves or rounds numbers.
+//! Pools, resizes, sums, activations, copies and rounding.
 
-use picodet_graph::DType;
-
-use super::{ACTIVATIONS, MARK, check, exact, extents, numbers, report};
-use crate::fast::Isa;
-use crate::fast::kernel::lanes::pairs::{from_bf16, to_bf16};
-use crate::fast::kernel::pixelwise::{Kind, Pixelwise, SumCells, pixelwise, sum_cells};
-use crate::fast::kernel::round::{Round, round};
-use crate::fast::kernel::{Run, transpose};
+use super::{ACTIVATIONS, MARK, check, exact, extents, report, values};
+use crate::elementwise::{Elementwise, Kind, elementwise};
+use crate::pool::{SumPixels, sum_pixels};
+use crate::round::{Round, round};
+use crate::{DType, Run, transpose};
+use picodet_simd::{Isa, from_bf16, to_bf16};
 
 #[test]
-fn numbers_are_rounded_as_one_by_one() {
-    for isa in Isa::available().into_iter().filter(|isa| isa.has_bf16()) {
+fn values_are_rounded_as_one_by_one() {
+    for (isa, bf16) in Isa::available().into_iter().filter_map(|isa| Some((isa, isa.bf16()?))) {
         for columns in extents() {
-            let (cells, source_stride, out_stride) = (3, columns + 2, columns + 5);
-            let mut source = numbers(cells * source_stride, 8);
+            let (pixels, source_stride, out_stride) = (3, columns + 2, columns + 5);
+            let mut source = values(pixels * source_stride, 8);
             source[0] = f32::INFINITY;
             source[columns - 1] = f32::NAN;
-            let mut out = vec![to_bf16(MARK); cells * out_stride];
+            let mut out = vec![to_bf16(MARK); pixels * out_stride];
             let args = Round {
                 source: source.as_ptr(),
                 source_stride,
-                cells,
+                pixels,
                 columns,
                 out: unsafe { out.as_mut_ptr().add(1) },
                 out_stride,
             };
-            unsafe { round(isa, &args) };
+            unsafe { round(bf16, &args) };
             for (index, &found) in out.iter().enumerate() {
-                let (cell, column) = (index / out_stride, (index % out_stride).wrapping_sub(1));
-                let expected = if column < columns { source[cell * source_stride + column] } else { MARK };
+                let (pixel, column) = (index / out_stride, (index % out_stride).wrapping_sub(1));
+                let expected = if column < columns { source[pixel * source_stride + column] } else { MARK };
                 let same = found == to_bf16(expected) || expected.is_nan() && from_bf16(found).is_nan();
                 assert!(
                     same,
-                    "{isa} {columns} columns: number {index} is {} of {expected}",
+                    "{isa} {columns} columns: element {index} is {} of {expected}",
                     from_bf16(found)
                 );
             }
@@ -48,13 +46,13 @@ fn pools_and_resizes_equal_their_definition() {
         for (height, width) in extents().into_iter().flat_map(|h| extents().into_iter().map(move |w| (h, w)))
         {
             let channels = 1 + (height * 7 + width) % if height * width > 300 { 19 } else { 37 };
-            let source = numbers(height * width * channels, 8);
+            let source = values(height * width * channels, 8);
             let at = |y: usize, x: usize, c: usize| f64::from(source[(y * width + x) * channels + c]);
             let runs = [Run { source: 0, other: 0, destination: 1, len: channels }];
             let out_stride = channels + 2;
             let go = |kind, (rows, out_width): (usize, usize)| {
                 let mut out = vec![MARK; rows * out_width * out_stride];
-                let args = Pixelwise {
+                let args = Elementwise {
                     kind,
                     source: source.as_ptr(),
                     source_stride: channels,
@@ -67,7 +65,7 @@ fn pools_and_resizes_equal_their_definition() {
                     rows: 0..rows,
                     runs: &runs,
                 };
-                unsafe { pixelwise(isa, &args) };
+                unsafe { elementwise(isa, &args) };
                 out
             };
             let case = format!("{isa} {height}x{width}x{channels}");
@@ -83,25 +81,25 @@ fn pools_and_resizes_equal_their_definition() {
             let nearest = |cell: usize, c: usize| at(cell / (2 * width) / 2, cell % (2 * width) / 2, c);
             check(&format!("upsample {case}"), &larger, out_stride, (1, channels), nearest, &mut wrong);
             let mut sums = vec![MARK; channels + 2];
-            let args = SumCells {
+            let args = SumPixels {
                 source: source.as_ptr(),
                 source_stride: channels,
                 dtype: DType::F32,
-                cells: height * width,
+                pixels: height * width,
                 runs: &runs,
                 out: sums.as_mut_ptr(),
             };
-            unsafe { sum_cells(isa, &args) };
+            unsafe { sum_pixels(isa, &args) };
             let halves: Vec<u16> = source.iter().map(|&value| to_bf16(value)).collect();
             let rounded: Vec<f32> = halves.iter().map(|&half| from_bf16(half)).collect();
             let [mut found, mut expected] = [vec![MARK; channels + 2], vec![MARK; channels + 2]];
             let out = found.as_mut_ptr();
-            let bf16 = SumCells { source: halves.as_ptr().cast(), dtype: DType::Bf16, out, ..args };
-            unsafe { sum_cells(isa, &bf16) };
-            let args = SumCells { source: rounded.as_ptr(), out: expected.as_mut_ptr(), ..args };
-            unsafe { sum_cells(isa, &args) };
+            let bf16 = SumPixels { source: halves.as_ptr().cast(), dtype: DType::Bf16, out, ..args };
+            unsafe { sum_pixels(isa, &bf16) };
+            let args = SumPixels { source: rounded.as_ptr(), out: expected.as_mut_ptr(), ..args };
+            unsafe { sum_pixels(isa, &args) };
             if found != expected {
-                wrong.push(format!("sum of bf16 {case}"));
+                wrong.push(format!("bf16 sum {case}"));
             }
             // Means, so that rounding is of the size of the values.
             sums[1..=channels].iter_mut().for_each(|sum| *sum /= (height * width) as f32);
@@ -115,26 +113,26 @@ fn pools_and_resizes_equal_their_definition() {
                 0 => (0..channels).rev().collect(),
                 _ => (0..channels).map(|c| (c + channels / 3) % channels).collect(),
             };
-            let (cells, plane) = (height * width, height * width + 3);
+            let (pixels, plane) = (height * width, height * width + 3);
             let mut planes = vec![MARK; channels * plane];
             let act = ACTIVATIONS[width % 8];
             let args = transpose::ToPlanes {
                 source: source.as_ptr(),
                 stride: channels,
                 columns: &columns,
-                cells,
+                pixels,
                 out: planes.as_mut_ptr(),
                 plane,
                 act,
             };
             unsafe { transpose::to_planes(isa, &args) };
             let plain = |c: usize, cell: usize| exact(at(cell / width, cell % width, columns[c]), act);
-            check(&format!("planes {case} {act:?}"), &planes, plane, (0, cells), plain, &mut wrong);
+            check(&format!("planes {case} {act:?}"), &planes, plane, (0, pixels), plain, &mut wrong);
             let args = transpose::ToPlanes { act: None, ..args };
             unsafe { transpose::to_planes(isa, &args) };
             let mut back = vec![0.0; source.len()];
             unsafe {
-                transpose::from_planes(planes.as_ptr(), plane, &columns, cells, back.as_mut_ptr(), channels);
+                transpose::from_planes(planes.as_ptr(), plane, &columns, pixels, back.as_mut_ptr(), channels);
             }
             if back != source {
                 wrong.push(format!("planes and back {case}"));
@@ -155,7 +153,7 @@ fn activations_equal_their_definition_and_keep_nan() {
     for isa in Isa::available() {
         for act in ACTIVATIONS {
             let mut out = vec![0.0; source.len()];
-            let args = Pixelwise {
+            let args = Elementwise {
                 kind: Kind::Activate(act),
                 source: source.as_ptr(),
                 source_stride: source.len(),
@@ -168,7 +166,7 @@ fn activations_equal_their_definition_and_keep_nan() {
                 rows: 0..1,
                 runs: &runs,
             };
-            unsafe { pixelwise(isa, &args) };
+            unsafe { elementwise(isa, &args) };
             for (&x, &y) in source.iter().zip(&out) {
                 let expected = exact(f64::from(x), act);
                 // Relative, and absolute near zero; the exponential is clipped where sigmoid is below 1e-37.
@@ -192,7 +190,7 @@ fn a_pool_keeps_nan() {
             source[place * 5 + 3] = f32::NAN;
             let runs = [Run { source: 0, other: 0, destination: 0, len: 5 }];
             let mut out = vec![0.0; 4 * 5];
-            let args = Pixelwise {
+            let args = Elementwise {
                 kind: Kind::MaxPool,
                 source: source.as_ptr(),
                 source_stride: 5,
@@ -205,7 +203,7 @@ fn a_pool_keeps_nan() {
                 rows: 0..2,
                 runs: &runs,
             };
-            unsafe { pixelwise(isa, &args) };
+            unsafe { elementwise(isa, &args) };
             for (cell, values) in out.chunks(5).enumerate() {
                 let (y, x) = (2 * (cell / 2), 2 * (cell % 2));
                 let reads = (place / 3).abs_diff(y) <= 1 && (place % 3).abs_diff(x) <= 1;

@@ -1,14 +1,15 @@
 //! Every kernel against its definition, on odd sizes and on every instruction set of this processor.
 //!
-//! Results lie in memory with marks around them, so that a kernel that writes beside its columns is caught.
+//! Results are surrounded by marks, so that a kernel that writes outside of its columns is caught.
 #![allow(unsafe_code, clippy::undocumented_unsafe_blocks)]
 
 use picodet_graph::Activation;
 use picodet_testing::emulated;
 
 mod depthwise;
+mod gemm;
+mod int8;
 mod maps;
-mod products;
 
 const MARK: f32 = 12_288.0;
 
@@ -41,7 +42,7 @@ fn exact(x: f64, act: Option<Activation>) -> f64 {
     }
 }
 
-fn numbers(len: usize, seed: u32) -> Vec<f32> {
+fn values(len: usize, seed: u32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
     (0..len)
         .map(|_| {
@@ -51,7 +52,7 @@ fn numbers(len: usize, seed: u32) -> Vec<f32> {
         .collect()
 }
 
-/// The extents tried along each axis: all up to 40, samples where that takes too long.
+/// The extents tested along each axis: all up to 40, samples where that takes too long.
 fn extents() -> Vec<usize> {
     match (cfg!(miri), emulated()) {
         (true, _) => vec![1, 2, 5, 9],
@@ -60,7 +61,7 @@ fn extents() -> Vec<usize> {
     }
 }
 
-/// Compares `out` (cells of `stride`) with `expected(cell, column)` in columns `first..first + columns`, and with
+/// Compares `out` (pixels of `stride`) with `expected(cell, column)` in columns `first..first + columns`, and with
 /// marks elsewhere.
 fn check(
     case: &str,
@@ -83,11 +84,11 @@ fn check_within(
     wrong: &mut Vec<String>,
 ) {
     for (index, &value) in out.iter().enumerate() {
-        let (cell, column) = (index / stride, index % stride);
+        let (pixel, column) = (index / stride, index % stride);
         let inside = (first..first + columns).contains(&column);
-        let expected = if inside { expected(cell, column - first) } else { f64::from(MARK) };
+        let expected = if inside { expected(pixel, column - first) } else { f64::from(MARK) };
         if (f64::from(value) - expected).abs() > tolerance * (1.0 + expected.abs()) {
-            wrong.push(format!("{case}: cell {cell} column {column}: {value} instead of {expected}"));
+            wrong.push(format!("{case}: pixel {pixel} column {column}: {value} instead of {expected}"));
             return;
         }
     }

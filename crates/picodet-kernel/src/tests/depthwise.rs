@@ -1,13 +1,10 @@
 //! Depthwise convolutions in both precisions.
 
-use picodet_graph::DType;
-
-use super::{ACTIVATIONS, MARK, check, check_within, exact, extents, numbers, report};
-use crate::fast::Isa;
-use crate::fast::kernel::Run;
-use crate::fast::kernel::depthwise::row_pairs::{RowPairs, fits, pack_row_pairs, row_pairs};
-use crate::fast::kernel::depthwise::{Depthwise, depthwise};
-use crate::fast::kernel::lanes::pairs::{from_bf16, to_bf16};
+use super::{ACTIVATIONS, MARK, check, check_within, exact, extents, report, values};
+use crate::depthwise::bf16::{DepthwiseBf16, depthwise_bf16, fits, pack_depthwise_bf16};
+use crate::depthwise::{Depthwise, depthwise};
+use crate::{DType, Run};
+use picodet_simd::{Isa, from_bf16, to_bf16};
 
 #[test]
 fn depthwise_convolutions_equal_their_definition() {
@@ -18,7 +15,7 @@ fn depthwise_convolutions_equal_their_definition() {
         for (&height, &width) in sizes.iter().flat_map(|h| sizes.iter().map(move |w| (h, w))) {
             for (kernel, stride) in [(3, 1), (3, 2), (5, 1), (5, 2), (7, 1), (7, 3)] {
                 case += 1;
-                // Of large maps two windows each, which differ from map to map.
+                // Two windows per large map, which differ from map to map.
                 let large = height * width > 300;
                 if (large && case % 5 > 1) || (cfg!(miri) && (case % 3 > 0 || height > 5)) {
                     continue;
@@ -30,10 +27,10 @@ fn depthwise_convolutions_equal_their_definition() {
                 };
                 let act = ACTIVATIONS[case / 6 % 8];
                 let source_stride = channels + 6;
-                let source = numbers(height * width * source_stride, 5);
+                let source = values(height * width * source_stride, 5);
                 let zeros = vec![0.0; source_stride];
-                let weights = numbers(kernel * kernel * channels, 6);
-                let bias = numbers(channels, 7);
+                let weights = values(kernel * kernel * channels, 6);
+                let bias = values(channels, 7);
                 let half = channels / 2;
                 let runs = [
                     Run { source: 1, other: 0, destination: 0, len: half },
@@ -62,9 +59,9 @@ fn depthwise_convolutions_equal_their_definition() {
                 // In two bands, as two workers would.
                 unsafe { depthwise(isa, &args(0..rows / 2, pointer)) };
                 unsafe { depthwise(isa, &args(rows / 2..rows, pointer)) };
-                // With numbers of 16 bits the definition is that of rounded numbers.
-                let expected = |round: fn(f32) -> f32, cell: usize, c: usize| {
-                    let (y, x) = (cell / out_width, cell % out_width);
+                // In bf16 the definition is that of rounded values.
+                let expected = |round: fn(f32) -> f32, pixel: usize, c: usize| {
+                    let (y, x) = (pixel / out_width, pixel % out_width);
                     let mut sum = f64::from(bias[c]);
                     for (ky, kx) in (0..kernel).flat_map(|ky| (0..kernel).map(move |kx| (ky, kx))) {
                         let row = (y * stride + ky).wrapping_sub(kernel / 2);
@@ -79,14 +76,14 @@ fn depthwise_convolutions_equal_their_definition() {
                     exact(sum, act)
                 };
                 let name = format!("{isa} {kernel}x{kernel}/{stride} on {height}x{width}x{channels} {act:?}");
-                let wide = |cell, c| expected(|value| value, cell, c);
+                let wide = |pixel, c| expected(|value| value, pixel, c);
                 check(&name, &out, out_stride, (2, channels), wide, &mut wrong);
-                if !fits(isa, kernel, stride, out_width) {
+                let Some(bf16) = isa.bf16().filter(|_| fits(isa, kernel, stride, out_width)) else {
                     continue;
-                }
-                let pairs = pack_row_pairs(&runs, kernel, stride, &weights, isa.lanes());
+                };
+                let packed = pack_depthwise_bf16(&runs, kernel, stride, &weights, isa.lanes());
                 let halves: Vec<u16> = source.iter().map(|&value| to_bf16(value)).collect();
-                let dtype = |is_bf16| if is_bf16 { DType::Bf16 } else { DType::F32 };
+                let dtype = |bf16: bool| if bf16 { DType::Bf16 } else { DType::F32 };
                 let (source_dtype, out_dtype) = (dtype(case % 3 > 0), dtype(case % 2 > 0));
                 let mut half_out = vec![to_bf16(MARK); out.len()];
                 out.fill(MARK);
@@ -98,16 +95,15 @@ fn depthwise_convolutions_equal_their_definition() {
                     if out_dtype == DType::Bf16 {
                         convolution.out = unsafe { half_out.as_mut_ptr().add(2).cast() };
                     }
-                    unsafe {
-                        row_pairs(isa, &RowPairs { convolution, pairs: &pairs, source_dtype, out_dtype })
-                    };
+                    let args = DepthwiseBf16 { convolution, weights: &packed, source_dtype, out_dtype };
+                    unsafe { depthwise_bf16(bf16, &args) };
                 }
                 if out_dtype == DType::Bf16 {
                     out = half_out.iter().map(|&half| from_bf16(half)).collect();
                 }
                 let tolerance = 2e-5 + if out_dtype == DType::Bf16 { 0.004 } else { 0.0 };
-                let name = format!("{name} {source_dtype} to {out_dtype}");
-                let rounded = |cell, c| expected(|value| from_bf16(to_bf16(value)), cell, c);
+                let name = format!("{name} bf16, {source_dtype:?} to {out_dtype:?}");
+                let rounded = |pixel, c| expected(|value| from_bf16(to_bf16(value)), pixel, c);
                 check_within(tolerance, &name, &out, out_stride, (2, channels), rounded, &mut wrong);
             }
         }

@@ -1,0 +1,187 @@
+//! Operations on one pixel after the other, a vector of channels at a time: elementwise functions, upsampling and interpolation.
+
+use std::ops::Range;
+
+use picodet_graph::Activation;
+use picodet_simd::{Isa, Kernel, Simd, Vector, dispatch};
+
+use crate::activation::activate;
+use crate::map::Run;
+use crate::pool::max_pool_row;
+
+/// The computation on each vector.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind<'a> {
+    /// `act(x)`.
+    Activate(Option<Activation>),
+    /// `act(x + other)`.
+    Add(Option<Activation>),
+    /// `x · factor[c] + addend[c]`, by the run's `other` column.
+    Affine {
+        /// One factor per channel.
+        factor: *const f32,
+        /// One addend per channel; null for zeros.
+        addend: *const f32,
+    },
+    /// `sqrt(x · other[0] + epsilon)`, where `other` is one value per pixel.
+    GeometricMean {
+        /// Column of the value.
+        column: usize,
+        /// Added before the square root.
+        epsilon: f32,
+    },
+    /// The maximum of 3×3 pixels around twice the position.
+    MaxPool,
+    /// The pixel at half the position.
+    Upsample,
+    /// Bilinear interpolation of two by two pixels: tables of (first, second, weight of the second) by row and column.
+    Blend {
+        /// One entry per row of the result.
+        rows: &'a [(usize, usize, f32)],
+        /// One entry per column of the result.
+        columns: &'a [(usize, usize, f32)],
+    },
+}
+
+/// Arguments of [`elementwise`].
+#[derive(Clone, Debug)]
+pub struct Elementwise<'a> {
+    /// The computation.
+    pub kind: Kind<'a>,
+    /// First pixel of the source; kinds that change the size access only the rows that contribute to `rows`.
+    pub source: *const f32,
+    /// Elements from one source pixel to the next.
+    pub source_stride: usize,
+    /// Height and width of the source.
+    pub size: (usize, usize),
+    /// First pixel of the second source, of the size of the result; null if there is none.
+    pub other: *const f32,
+    /// Elements from one pixel of the second source to the next.
+    pub other_stride: usize,
+    /// First pixel of the result.
+    pub out: *mut f32,
+    /// Elements from one result pixel to the next.
+    pub out_stride: usize,
+    /// Width of the result.
+    pub out_width: usize,
+    /// Rows of the result to compute.
+    pub rows: Range<usize>,
+    /// The channels.
+    pub runs: &'a [Run],
+}
+
+/// Computes an elementwise function, a max pool or a resize.
+///
+/// # Safety
+/// * `source` is valid for reads of the runs in the pixels that contribute to `rows`: those of the result for kinds that keep
+///   the size, else the pixels that the kind names, all of which are in the map,
+/// * `other`, `factor` and `addend`, where the kind has them, are valid for reads of the runs' `other` columns, of
+///   `GeometricMean` for the one column,
+/// * `out` is valid for writes of the runs in `rows`,
+/// * no other thread writes what is read or accesses what is written.
+pub unsafe fn elementwise(isa: Isa, args: &Elementwise<'_>) {
+    dispatch(isa, args);
+}
+
+impl Kernel for &Elementwise<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for y in self.rows.clone() {
+            if matches!(self.kind, Kind::MaxPool) {
+                // SAFETY: `y` is a row of the result.
+                unsafe { max_pool_row(s, self, y) };
+                continue;
+            }
+            for x in 0..self.out_width {
+                // SAFETY: the pixel is one of the result.
+                unsafe { self.pixel(s, y, x) };
+            }
+        }
+    }
+}
+
+impl Elementwise<'_> {
+    /// Computes one pixel.
+    ///
+    /// # Safety
+    /// As [`elementwise`]; the pixel is one of `rows`.
+    #[inline(always)]
+    unsafe fn pixel<S: Simd>(&self, s: S, y: usize, x: usize) {
+        let (pixel, runs) = (y * self.out_width + x, self.runs);
+        // The source may start before its memory does when only some of its rows exist.
+        let at = |row: usize, column: usize| {
+            self.source.wrapping_add((row * self.size.1 + column) * self.source_stride)
+        };
+        let from = self.source.wrapping_add(pixel * self.source_stride);
+        let out = self.out.wrapping_add(pixel * self.out_stride);
+        let other = self.other.wrapping_add(pixel * self.other_stride);
+        // SAFETY: `from`, `out` and `other` are the pixel in the maps that the kind accesses, and runs are inside pixels.
+        unsafe {
+            match self.kind {
+                Kind::Activate(act) => each(s, runs, out, |run, done, n| {
+                    activate(s.load_part(from.add(run.source + done), n), act)
+                }),
+                Kind::Add(act) => each(s, runs, out, |run, done, n| {
+                    let a = s.load_part(from.add(run.source + done), n);
+                    activate(a + s.load_part(other.add(run.other + done), n), act)
+                }),
+                Kind::Affine { factor, addend } => each(s, runs, out, |run, done, n| {
+                    let value = s.load_part(from.add(run.source + done), n);
+                    let value = value * s.load_part(factor.add(run.other + done), n);
+                    if addend.is_null() {
+                        value
+                    } else {
+                        value + s.load_part(addend.add(run.other + done), n)
+                    }
+                }),
+                Kind::GeometricMean { column, epsilon } => {
+                    let alignment = s.splat(*other.add(column));
+                    each(s, runs, out, |run, done, n| {
+                        let value = s.load_part(from.add(run.source + done), n);
+                        value.mul_add(alignment, s.splat(epsilon)).sqrt()
+                    });
+                }
+                // By whole rows, see `pool`.
+                Kind::MaxPool => {}
+                Kind::Upsample => {
+                    let from = at(y / 2, x / 2);
+                    each(s, runs, out, |run, done, n| s.load_part(from.add(run.source + done), n));
+                }
+                Kind::Blend { rows, columns } => {
+                    let ((y0, y1, fy), (x0, x1, fx)) = (rows[y], columns[x]);
+                    let (fx0, fx1, fy0, fy1) =
+                        (s.splat(1.0 - fx), s.splat(fx), s.splat(1.0 - fy), s.splat(fy));
+                    each(s, runs, out, |run, done, n| {
+                        let load = |row, column| s.load_part(at(row, column).add(run.source + done), n);
+                        let top = load(y0, x0) * fx0 + load(y0, x1) * fx1;
+                        let bottom = load(y1, x0) * fx0 + load(y1, x1) * fx1;
+                        top * fy0 + bottom * fy1
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Stores `value(run, columns done, count)` for every vector of every run.
+///
+/// # Safety
+/// `out` is valid for writes of the destinations of the runs.
+#[inline(always)]
+pub(crate) unsafe fn each<S: Simd>(
+    _: S,
+    runs: &[Run],
+    out: *mut f32,
+    value: impl Fn(&Run, usize, usize) -> S::F32,
+) {
+    for run in runs {
+        let mut done = 0;
+        while done < run.len {
+            let count = (run.len - done).min(S::LEN);
+            // SAFETY: `count` columns of the run remain after `done`.
+            unsafe { value(run, done, count).store_part(out.add(run.destination + done), count) };
+            done += count;
+        }
+    }
+}
