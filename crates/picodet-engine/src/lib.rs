@@ -10,7 +10,7 @@ mod reference;
 
 use picodet_graph::{CheckError, Graph, INPUT_MULTIPLE, Tensor4, Weights};
 
-pub use fast::{Fast, FastPlan, Isa, OutputView, Precision, StepTime};
+pub use fast::{Fast, FastPlan, Isa, IsaKind, OutputView, Precision, StepTime};
 pub use real::{Real, convert};
 pub use reference::{Reference, ReferencePlan};
 

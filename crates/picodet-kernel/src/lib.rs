@@ -27,4 +27,5 @@ pub mod training;
 pub mod transpose;
 mod tuning;
 
-pub use map::{DType, Run};
+pub use map::Run;
+pub use picodet_graph::DType;

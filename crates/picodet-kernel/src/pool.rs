@@ -1,9 +1,10 @@
 //! Pooling: maxima of 3×3 windows and sums over all pixels.
 
+use picodet_graph::DType;
 use picodet_simd::{Isa, Kernel, Simd, Vector, dispatch};
 
 use crate::elementwise::{Elementwise, each};
-use crate::map::{DType, Run};
+use crate::map::Run;
 
 /// Computes one row of a max pool: a vector of channels moves along the row and keeps the maximum of each column of three.
 ///

@@ -61,7 +61,7 @@ fn accepted(step: &Step) -> Vec<BufferId> {
         },
         Operation::SumCells { from, .. } => vec![*from],
         Operation::Elementwise { kind: Elementwise::Upsample, from, to, other: None, runs } => {
-            let is_even = |run: &super::kernel::Run| {
+            let is_even = |run: &picodet_kernel::Run| {
                 [run.source, run.destination, run.len].iter().all(|column| column % 2 == 0)
             };
             if runs.iter().all(is_even) { vec![*from, *to] } else { Vec::new() }

@@ -7,11 +7,10 @@
 
 mod arena;
 mod dtype;
-mod isa;
-mod kernel;
 mod lower;
 mod outputs;
 mod pool;
+mod precision;
 mod run;
 mod schedule;
 mod separable;
@@ -24,9 +23,10 @@ use picodet_graph::{Graph, Tensor4, Weights, pass};
 
 use crate::{Engine, Plan, PlanError, RunError, check_plan};
 use arena::Arena;
-pub use isa::{Isa, Precision};
-use kernel::peak;
 pub use outputs::OutputView;
+use picodet_kernel::peak;
+pub use picodet_simd::{Isa, IsaKind};
+pub use precision::Precision;
 use run::{Memory, run_step};
 use schedule::Schedule;
 use share::Share;
@@ -64,7 +64,7 @@ impl Fast {
 
     /// The same engine with convolutions of a given precision, or `None` when this processor has no instructions for it.
     pub fn with_precision(self, precision: Precision) -> Option<Self> {
-        (precision == Precision::F32 || self.isa.has_bf16()).then_some(Self { precision, ..self })
+        (precision == Precision::F32 || self.isa.bf16().is_some()).then_some(Self { precision, ..self })
     }
 
     /// The instruction set that plans of this engine run with.
@@ -101,18 +101,12 @@ impl Fast {
         let mut least = f64::INFINITY;
         for _ in 0..20 {
             let start = Instant::now();
-            accumulate(self.isa, &mut sum, ROUNDS);
+            sum += peak::accumulate(self.isa, ROUNDS);
             least = least.min(start.elapsed().as_secs_f64());
         }
         debug_assert!(sum > 0.0);
-        peak::macs(self.isa.lanes(), ROUNDS) as f64 / least.max(1e-9)
+        peak::macs(self.isa, ROUNDS) as f64 / least.max(1e-9)
     }
-}
-
-#[allow(unsafe_code)]
-fn accumulate(isa: Isa, sum: &mut f32, rounds: usize) {
-    // SAFETY: engines are made for instruction sets of this processor only; `sum` is one number.
-    unsafe { peak::accumulate(isa, &peak::Rounds { rounds, sum }) }
 }
 
 impl Engine for Fast {

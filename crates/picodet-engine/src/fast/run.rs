@@ -7,14 +7,14 @@ use std::ops::Range;
 
 use picodet_graph::DType;
 
-use super::kernel::depthwise::row_pairs::{RowPairs, row_pairs};
-use super::kernel::depthwise::{Depthwise, depthwise};
-use super::kernel::gemm::{Gemm, gemm};
-use super::kernel::gemm_bf16::{GemmBf16, gemm_bf16, scratch_len};
-use super::kernel::pixelwise::{Kind, Pixelwise, SumCells, pixelwise, sum_cells};
-use super::kernel::taps::{SumTaps, sum_taps};
-use super::kernel::transpose;
 use super::schedule::{BufferId, Elementwise, Operation, Schedule, Step, Weights};
+use picodet_kernel::col2im::{Col2Im, col2im};
+use picodet_kernel::depthwise::bf16::{DepthwiseBf16, depthwise_bf16};
+use picodet_kernel::depthwise::{Depthwise, depthwise};
+use picodet_kernel::elementwise::{self, Kind, elementwise};
+use picodet_kernel::gemm::{Activate, Gemm, GemmBf16, gemm, gemm_bf16, scratch_len};
+use picodet_kernel::pool::{SumPixels, sum_pixels};
+use picodet_kernel::transpose;
 
 /// The memory of one inference.
 #[derive(Clone)]
@@ -139,29 +139,32 @@ unsafe fn run_rows(
                         (at(buffer).add(first * words(buffer) + column).cast_const(), words(buffer))
                     });
                 let b = if pointer.is_null() { &[] } else { std::slice::from_raw_parts(pointer, len) };
-                let product = Gemm {
-                    a: at(*from).add(between.unwrap_or(first) * words(*from)),
-                    a_stride: stride(*from),
-                    runs,
-                    rows: rows.len() * width,
-                    b,
+                let a = at(*from).add(between.unwrap_or(first) * words(*from)).cast_const();
+                let (a_stride, rows) = (stride(*from), rows.len() * width);
+                let epilogue = Activate {
                     columns: *columns,
                     bias,
-                    out: maps.column(*to, at(*to).add(first * words(*to)), *column),
-                    out_stride: stride(*to),
                     residual,
                     residual_stride,
                     act: *act,
+                    out: maps.column(*to, at(*to).add(first * words(*to)), *column),
+                    out_stride: stride(*to),
+                    out_dtype: maps.dtype(*to),
                 };
                 let Weights::Pairs { packed: pairs, factors, scratch } = weights else {
-                    gemm(isa, &product);
+                    gemm(isa, &Gemm { a, a_stride, runs, rows, b, epilogue });
                     return;
                 };
                 let k = runs.iter().map(|run| run.1).sum();
                 let scratch = at(*scratch).add(worker * scratch_len(k));
                 let factors = factors.map_or(std::ptr::null(), |buffer| at(buffer).cast_const());
-                let [a_dtype, out_dtype] = [*from, *to].map(|buffer| maps.dtype(buffer));
-                gemm_bf16(isa, &GemmBf16 { product, pairs, factors, a_dtype, out_dtype, scratch });
+                let a_dtype = maps.dtype(*from);
+                let Some(bf16) = isa.bf16() else { return };
+                let b = pairs;
+                gemm_bf16(
+                    bf16,
+                    &GemmBf16 { a, a_stride, a_dtype, runs, rows, b, factors, epilogue, scratch },
+                );
             }
             Operation::Dense { .. } => dense::dense(&maps, step, worker, rows),
             Operation::Depthwise {
@@ -203,7 +206,9 @@ unsafe fn run_rows(
                     return;
                 };
                 let [source_dtype, out_dtype] = [*from, *to].map(|buffer| maps.dtype(buffer));
-                row_pairs(isa, &RowPairs { convolution, pairs, source_dtype, out_dtype });
+                let Some(bf16) = isa.bf16() else { return };
+                let args = DepthwiseBf16 { convolution, weights: pairs, source_dtype, out_dtype };
+                depthwise_bf16(bf16, &args);
             }
             // Its parts come here one by one.
             Operation::Separable { .. } => {}
@@ -241,9 +246,9 @@ unsafe fn run_rows(
                     Elementwise::Upsample => Kind::Upsample,
                     Elementwise::Blend { rows, columns } => Kind::Blend { rows, columns },
                 };
-                pixelwise(
+                elementwise(
                     isa,
-                    &Pixelwise {
+                    &elementwise::Elementwise {
                         kind,
                         source: at(*from),
                         source_stride: words(*from),
@@ -259,9 +264,9 @@ unsafe fn run_rows(
                 );
             }
             Operation::SumTaps { from, kernel, bias, act, to, column } => {
-                sum_taps(
+                col2im(
                     isa,
-                    &SumTaps {
+                    &Col2Im {
                         source: at(*from),
                         source_stride: words(*from),
                         size: step.size,
@@ -277,13 +282,13 @@ unsafe fn run_rows(
             Operation::SumCells { from, runs, to } => {
                 let first = rows.start * width;
                 let channels: usize = runs.iter().map(|run| run.len).sum();
-                sum_cells(
+                sum_pixels(
                     isa,
-                    &SumCells {
+                    &SumPixels {
                         source: at(*from).add(first * words(*from)),
                         source_stride: stride(*from),
                         dtype: maps.dtype(*from),
-                        cells: rows.len() * width,
+                        pixels: rows.len() * width,
                         runs,
                         out: at(*to).add(worker * channels.next_multiple_of(16)),
                     },
@@ -310,7 +315,7 @@ unsafe fn run_rows(
                         source: at(*from).add(first * words(*from)),
                         stride: words(*from),
                         columns,
-                        cells,
+                        pixels: cells,
                         out,
                         plane,
                         act: *act,

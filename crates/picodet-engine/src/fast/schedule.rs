@@ -5,8 +5,8 @@ use std::fmt;
 use picodet_graph::pass::{self, Lifetime};
 use picodet_graph::{Activation, DType};
 
-use super::Isa;
-use super::kernel::Run;
+use picodet_kernel::Run;
+use picodet_simd::Isa;
 
 /// Index of a [`Buffer`].
 pub(crate) type BufferId = usize;

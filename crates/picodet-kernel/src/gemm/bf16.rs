@@ -3,11 +3,11 @@
 //! Left rows that are bf16 are read in place where possible. Others are rounded and packed, some at a time, which also allows a
 //! factor per column to be multiplied in; then all panels of weights are applied to them.
 
+use picodet_graph::DType;
 use picodet_simd::{Bf16Isa, DotBf16, KernelBf16, SimdBf16, dispatch_bf16, prefetch};
 
 use super::epilogue::Activate;
 use super::tile::{Lhs, block};
-use crate::map::DType;
 
 /// Rows between one that is packed and the one that is prefetched meanwhile.
 const AHEAD: usize = 6;

@@ -1,10 +1,9 @@
 //! The end of a matrix product: what happens to the sums of a tile.
 
-use picodet_graph::Activation;
+use picodet_graph::{Activation, DType};
 use picodet_simd::{Dot, DotBf16, DotF32, DotInt8, IntVector, Simd, SimdBf16, SimdInt8, Vector, prefetch};
 
 use crate::activation::activate;
-use crate::map::DType;
 use crate::tuning;
 
 /// Elements of the largest tile of any instruction set.

@@ -5,11 +5,10 @@ use picodet_graph::{Activation, Convolution, NodeId, Op};
 
 use super::{Lowering, zip_runs};
 use crate::fast::Precision;
-use crate::fast::kernel::depthwise::row_pairs;
-use crate::fast::kernel::{gemm, gemm_bf16, stem};
 use crate::fast::schedule::{
     BufferId, DenseKind, DenseSource, Elementwise, Operation, Residual, View, Weights,
 };
+use picodet_kernel::{depthwise, gemm, stem};
 
 fn column_runs(order: &[usize], columns: &[usize]) -> Vec<(usize, usize)> {
     zip_runs(order, columns, None, 0).into_iter().map(|run| (run.source, run.len)).collect()
@@ -109,12 +108,7 @@ impl Lowering<'_> {
         // A single cell, as in squeeze-excite, is no work that 16 bits would make shorter.
         let narrow = self.precision == Precision::Bf16 && size != (1, 1);
         let weights = if narrow {
-            self.pairs(
-                index,
-                &order,
-                scale,
-                gemm_bf16::pack_pairs(k, columns, lanes, |row, n| at(order[row], n)),
-            )
+            self.pairs(index, &order, scale, gemm::pack_bf16(k, columns, lanes, |row, n| at(order[row], n)))
         } else {
             let packed = gemm::pack(k, columns, lanes, |row, n| at(order[row], n));
             self.packed(index, &order, scale, columns, packed)
@@ -161,7 +155,7 @@ impl Lowering<'_> {
             self.push(index, Operation::Gather { from: factors.buffer, columns, to }, (1, 1), (1, 1), 0);
             to
         });
-        let scratch = self.scratch(self.workers * gemm_bf16::scratch_len(order.len()));
+        let scratch = self.scratch(self.workers * gemm::scratch_len(order.len()));
         Weights::Pairs { packed, factors, scratch }
     }
 
@@ -199,12 +193,14 @@ impl Lowering<'_> {
         let size = (from.height, from.width);
         let out_size = (size.0.div_ceil(op.stride), size.1.div_ceil(op.stride));
         let runs = zip_runs(order, &from.columns, None, 0);
-        let narrow =
-            self.precision == Precision::Bf16 && row_pairs::fits(self.isa, op.kernel, op.stride, out_size.1);
+        let narrow = self.precision == Precision::Bf16
+            && depthwise::bf16::fits(self.isa, op.kernel, op.stride, out_size.1);
         let weights = match scale {
             None if narrow => {
                 let lanes = self.isa.lanes();
-                Weights::RowPairs(row_pairs::pack_row_pairs(&runs, op.kernel, op.stride, &taps, lanes))
+                Weights::RowPairs(depthwise::bf16::pack_depthwise_bf16(
+                    &runs, op.kernel, op.stride, &taps, lanes,
+                ))
             }
             None => Weights::Constant(taps),
             Some(factors) => {
@@ -321,7 +317,7 @@ impl Lowering<'_> {
         let (order, taps, size) = (from.by_column(), op.kernel * op.kernel, (from.height, from.width));
         let at = |row: usize, tap: usize| weight[order[row] * taps + tap];
         let weights = if self.precision == Precision::Bf16 {
-            self.pairs(index, &order, None, gemm_bf16::pack_pairs(order.len(), taps, lanes, at))
+            self.pairs(index, &order, None, gemm::pack_bf16(order.len(), taps, lanes, at))
         } else {
             Weights::Constant(gemm::pack(order.len(), taps, lanes, at))
         };

@@ -11,8 +11,8 @@ mod tests;
 
 use picodet_graph::pass::{self, Block, ChannelSource, Fusion, reads_image};
 use picodet_graph::{Activation, Graph, NodeId, Op, Tensor};
+use picodet_kernel::Run;
 
-use super::kernel::Run;
 use super::schedule::{Buffer, BufferId, Operation, Schedule, Step, View, place};
 use super::{Isa, Precision, dtype, separable};
 

@@ -13,7 +13,7 @@ fn ones(graph: &Graph) -> Weights {
 }
 
 fn schedule_of(graph: &Graph, precision: Precision) -> Schedule {
-    lower(graph, &ones(graph), (32, 48), Isa::Portable, 2, precision)
+    lower(graph, &ones(graph), (32, 48), Isa::PORTABLE, 2, precision)
 }
 
 /// The kinds of steps, those that copy results to outputs left out.
@@ -193,7 +193,7 @@ fn buffers_in_use_at_the_same_time_do_not_overlap() {
     let graph = variant.architecture.graph(variant.classes.len());
     for precision in [Precision::F32, Precision::Bf16] {
         let (graph, weights) = pass::fold_batch_norm(&graph, &ones(&graph));
-        let schedule = lower(&graph, &weights, (96, 128), Isa::Portable, 2, precision);
+        let schedule = lower(&graph, &weights, (96, 128), Isa::PORTABLE, 2, precision);
         let lives: Vec<Option<(usize, usize)>> = (0..schedule.buffers.len())
             .map(|buffer| {
                 let touches = |step: &Step| step.operation.buffers().contains(&buffer);
@@ -277,7 +277,7 @@ fn every_block_of_every_network_is_one_step() {
     for variant in picodet_zoo::variants() {
         let graph = variant.architecture.graph(variant.classes.len());
         let (graph, weights) = pass::fold_batch_norm(&graph, &ones(&graph));
-        let schedule = lower(&graph, &weights, (64, 96), Isa::Portable, 1, Precision::F32);
+        let schedule = lower(&graph, &weights, (64, 96), Isa::PORTABLE, 1, Precision::F32);
         let blocks = pass::fuse(&graph);
         let mut expected: Vec<Tail> = blocks
             .blocks()

@@ -6,12 +6,12 @@ use std::ops::Range;
 use picodet_graph::DType;
 
 use super::Maps;
-use crate::fast::kernel::Run;
-use crate::fast::kernel::gemm::{Gemm, gemm};
-use crate::fast::kernel::pixelwise::{Kind, Pixelwise, pixelwise};
-use crate::fast::kernel::round::{Round, round};
-use crate::fast::kernel::stem::{Stem, stem};
 use crate::fast::schedule::{DenseKind, DenseSource, Operation, Step};
+use picodet_kernel::Run;
+use picodet_kernel::elementwise::{Elementwise, Kind, elementwise};
+use picodet_kernel::gemm::{Activate, Gemm, gemm};
+use picodet_kernel::round::{Round, round};
+use picodet_kernel::stem::{Stem, stem};
 
 /// Makes some rows of a dense step; nothing for any other.
 ///
@@ -94,13 +94,16 @@ pub(super) unsafe fn dense(maps: &Maps<'_>, step: &Step, worker: usize, rows: Ra
                     runs,
                     rows: full.1,
                     b: weights,
-                    columns: *columns,
-                    bias,
-                    out,
-                    out_stride,
-                    residual,
-                    residual_stride,
-                    act: *act,
+                    epilogue: Activate {
+                        columns: *columns,
+                        bias,
+                        residual,
+                        residual_stride,
+                        act: *act,
+                        out,
+                        out_stride,
+                        out_dtype: DType::F32,
+                    },
                 },
             );
         };
@@ -116,10 +119,9 @@ pub(super) unsafe fn dense(maps: &Maps<'_>, step: &Step, worker: usize, rows: Ra
             make(unrounded, strip_stride);
             let (cells, columns) = (out_width, *columns);
             let (source_stride, out_stride) = (strip_stride, maps.stride(*to));
-            round(
-                isa,
-                &Round { source: unrounded, source_stride, cells, columns, out: cell.cast(), out_stride },
-            );
+            let Some(bf16) = isa.bf16() else { return };
+            let out = cell.cast();
+            round(bf16, &Round { source: unrounded, source_stride, pixels: cells, columns, out, out_stride });
         };
         if !pool {
             rows.for_each(|y| put(y, &|out, out_stride| make_row(y, out, out_stride)));
@@ -134,9 +136,9 @@ pub(super) unsafe fn dense(maps: &Maps<'_>, step: &Step, worker: usize, rows: Ra
                 make_row(row, strip.add((2 * y + below) % 3 * strip_row), strip_stride);
             }
             put(y, &|out, out_stride| {
-                pixelwise(
+                elementwise(
                     isa,
-                    &Pixelwise {
+                    &Elementwise {
                         kind: Kind::MaxPool,
                         // Row 1 of a pool reads rows 1 to 3.
                         source: strip.wrapping_sub(strip_row),

@@ -12,10 +12,11 @@ mod tile;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
+use picodet_graph::DType;
 use picodet_simd::{Bf16Isa, Isa, KernelBf16, SimdBf16, Vector, dispatch_bf16, prefetch, to_bf16};
 
 use super::{Depthwise, tile_width};
-use crate::map::{DType, Run};
+use crate::map::Run;
 use crate::tuning;
 use tile::Tile;
 

@@ -2,12 +2,11 @@
 
 use std::ops::Range;
 
-use picodet_graph::Activation;
+use picodet_graph::{Activation, DType};
 use picodet_simd::{SimdBf16, Vector};
 
 use super::DepthwiseBf16;
 use crate::activation::activate;
-use crate::map::DType;
 
 /// Some columns of two rows of the result, one vector of channels.
 pub(super) struct Tile<'a> {
