@@ -106,7 +106,7 @@ impl Spent {
     }
 }
 
-/// Milliseconds that all threads have run, where the system tells; unlike the clock it does not count other programs.
+/// CPU time of all threads in milliseconds, which excludes other programs; NaN if the system does not report it.
 fn processor_time() -> f64 {
     let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return f64::NAN };
     let times = tasks.flatten().filter_map(|task| {
@@ -122,7 +122,7 @@ fn median(times: &[f64]) -> f64 {
     times[times.len() / 2]
 }
 
-/// The most memory that the process has held, in KiB, where the system tells.
+/// Peak resident memory in KiB; `None` if the system does not report it.
 fn peak_memory() -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM"))?;

@@ -1,4 +1,4 @@
-//! Backward: the steps in reverse, each adding to the gradients of its inputs.
+//! The backward pass of each kind of step, which adds to the gradients of its inputs.
 
 use picodet_graph::Activation;
 use picodet_kernel::training::resample::{self, Interpolation};
@@ -12,7 +12,7 @@ use crate::forward::Statistics;
 use crate::gradients::State;
 use crate::program::{Kind, Step};
 
-/// The reverse of one step, if any gradient reaches it.
+/// Runs the backward pass of one step, if it has a gradient.
 pub(crate) fn run(
     ctx: &Context<'_>,
     index: usize,
@@ -89,7 +89,7 @@ fn convolution(ctx: &Context<'_>, step: &Step, dy: Region, state: &mut State<'_>
             Kind::Dense(op) => dense::input_gradient(executor, op, weights, dy, dx, accumulate),
             // A linear layer has its weights as `[inputs][outputs]`, a convolution as `[outputs][inputs]`.
             Kind::Linear => {
-                let weights = state.parameters.turned(step.params[0]);
+                let weights = state.parameters.transposed(step.params[0]);
                 pointwise::product(executor, dy, weights, dx, accumulate);
             }
             _ => pointwise::product(executor, dy, weights, dx, accumulate),
@@ -124,11 +124,11 @@ fn norm(
         }
     }
     let Some((dx, accumulate)) = dx else { return };
-    // Parameters get the gradients of this tape's images, which are added up over the group with all others; the
-    // input's gradient needs the sums of the whole batch now.
+    // Gradients of parameters are those of this shard, summed over the ranks later with all others; the gradient of
+    // the input depends on the sums of the whole batch.
     let mut totals = sums.concat();
-    if let Some(share) = ctx.share {
-        (share.sum)(&mut totals);
+    if let Some(shard) = ctx.shard {
+        (shard.all_reduce)(&mut totals);
     }
     let (mut p, mut q) = (vec![0.0f32; channels], vec![0.0f32; channels]);
     for c in 0..channels {

@@ -1,10 +1,10 @@
-//! What the steps of forward and backward have in common: where maps are, who computes, which random seed is used.
+//! The environment of forward and backward steps: regions of maps, executor, random seed.
 
 use picodet_kernel::training::{Executor, Region};
 
 use crate::layout::Layout;
 use crate::program::{ChannelSlot, Program, Step};
-use crate::share::Share;
+use crate::shard::Shard;
 
 /// One pass over the steps of a program.
 pub(crate) struct Context<'a> {
@@ -13,8 +13,8 @@ pub(crate) struct Context<'a> {
     pub(crate) executor: &'a Executor,
     /// Seed of this pass's dropout.
     pub(crate) seed: u64,
-    /// Which part of a batch this is, where other tapes process the rest.
-    pub(crate) share: Option<&'a Share>,
+    /// The part of the batch that this tape processes; `None` for all of it.
+    pub(crate) shard: Option<&'a Shard>,
 }
 
 impl Context<'_> {
@@ -43,7 +43,7 @@ impl Context<'_> {
 
     /// Index of a map's first pixel in the whole batch.
     pub(crate) fn first_pixel(&self, map: &Region) -> usize {
-        self.share.map_or(0, |share| share.first_image * map.size[1] * map.size[2])
+        self.shard.map_or(0, |shard| shard.first_image * map.size[1] * map.size[2])
     }
 }
 

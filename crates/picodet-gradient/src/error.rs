@@ -1,40 +1,41 @@
-//! What can be wrong with what a tape is given.
+//! Errors of a tape.
 
 use picodet_graph::CheckError;
 
-/// Why a tape does not run.
+/// An invalid argument or call of a [`crate::Tape`].
 #[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum GradientError {
-    /// The graph itself is broken.
-    #[error("the graph is not sound: {0}")]
+    /// The graph is invalid.
+    #[error("invalid graph: {0}")]
     Graph(CheckError),
-    /// The weights are not those of the graph.
-    #[error("the weights do not belong to this network: {0}")]
+    /// The weights do not match the graph.
+    #[error("the weights do not match the network: {0}")]
     Weights(CheckError),
-    /// The image is not `[n, 3, h, w]` with positive extents, or holds another number of values.
+    /// The image is not `[n, 3, h, w]` with positive extents, or has another number of values.
     #[error(
-        "an image of shape {shape:?} with {len} values: [n, 3, height, width] and their product is needed"
+        "image of shape {shape:?} with {len} values: expected [n, 3, height, width] and the product of these"
     )]
     Image {
-        /// The shape that came.
+        /// The given shape.
         shape: [usize; 4],
-        /// The number of values that came.
+        /// The given number of values.
         len: usize,
     },
-    /// Maps of this image size do not fit each other.
-    #[error("{scope}: an image of {height}x{width} (height x width) does not fit: multiples of 32 do")]
+    /// An image size for which the maps of the pyramid do not match.
+    #[error("{scope}: unsupported image size {height}x{width} (height x width): use multiples of 32")]
     Size {
-        /// The operation that cannot be done.
+        /// The operation whose inputs do not match.
         scope: String,
         /// Height of the image in pixels.
         height: usize,
         /// Width of the image in pixels.
         width: usize,
     },
-    /// The maps of this image would be larger than memory can be.
-    #[error("an image of shape {0:?} needs more memory than there is")]
+    /// Not enough memory for the maps of a batch.
+    #[error("not enough memory for a batch of shape {0:?}: use a smaller batch or image size")]
     Memory([usize; 4]),
-    /// A gradient was given for an output that the graph does not have.
+    /// A gradient of an output that the graph does not have.
     #[error("the graph has no output `{0}`")]
     Output(String),
     /// A gradient has another number of values than its output.
@@ -42,15 +43,15 @@ pub enum GradientError {
     GradientLength {
         /// The output.
         name: String,
-        /// The number of values that came.
+        /// The given number of values.
         found: usize,
         /// The number of values of the output.
         expected: usize,
     },
-    /// Parameters to be frozen that the graph does not have.
+    /// A parameter to freeze that the graph does not have.
     #[error("the graph has no parameter `{0}`")]
     Parameter(String),
-    /// `backward` without a `forward` before it: each forward serves one backward.
-    #[error("backward needs a forward before it, and each forward serves one backward")]
+    /// A backward pass without a forward pass before it.
+    #[error("call forward before each backward")]
     NoForward,
 }

@@ -1,4 +1,4 @@
-//! Forward: the steps in order.
+//! The forward pass of each kind of step.
 
 use picodet_graph::{Activation, BATCH_NORM_EPSILON};
 use picodet_kernel::training::normalise::{self, BatchNorm};
@@ -11,7 +11,7 @@ use picodet_kernel::training::{
 use crate::context::{Context, uniform};
 use crate::parameters::Parameters;
 use crate::program::{Kind, Step};
-use crate::share::whole_moments;
+use crate::shard::whole_moments;
 
 /// The statistics of a batch norm, per channel.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +30,7 @@ pub(crate) struct Statistics {
 }
 
 impl Statistics {
-    /// The batch norm that these statistics make, with the activation after it.
+    /// The batch norm with these statistics, and the activation after it.
     pub(crate) fn norm(&self, activation: Option<Activation>) -> BatchNorm<'_> {
         BatchNorm { scale: &self.scale, shift: &self.shift, activation }
     }
@@ -38,8 +38,8 @@ impl Statistics {
     /// Measures `x`; every tape of a group gets the statistics of the whole batch.
     fn measure(&mut self, ctx: &Context<'_>, x: Map<'_>, gamma: &[f32], beta: &[f32], scratch: &mut Scratch) {
         let [mut means, mut variances] = normalise::moments(ctx.executor, x, scratch);
-        self.pixels = match ctx.share {
-            Some(share) => whole_moments(share, x.pixels(), &mut means, &mut variances),
+        self.pixels = match ctx.shard {
+            Some(shard) => whole_moments(shard, x.pixels(), &mut means, &mut variances),
             None => x.pixels() as f64,
         };
         for list in [&mut self.mean, &mut self.variance, &mut self.inverse, &mut self.scale, &mut self.shift]
@@ -153,6 +153,6 @@ fn convolve(ctx: &Context<'_>, arena: &mut Arena, step: &Step, parameters: &Para
         Kind::Dense(op) => dense::forward(executor, op, x, weights, bias, out),
         // A linear layer has its weights as `[inputs][outputs]`, a convolution as `[outputs][inputs]`.
         Kind::Linear => pointwise::forward(executor, x, weights, bias, out),
-        _ => pointwise::forward(executor, x, parameters.turned(step.params[0]), bias, out),
+        _ => pointwise::forward(executor, x, parameters.transposed(step.params[0]), bias, out),
     }
 }

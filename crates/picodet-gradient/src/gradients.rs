@@ -1,4 +1,4 @@
-//! The gradients that backward accumulates, and which of them have been written.
+//! The state of a backward pass, with the channels of gradients that have been written.
 
 use picodet_kernel::training::{Arena, Elementwise, Region, Scratch, elementwise};
 
@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::parameters::Parameters;
 use crate::program::{ChannelSlot, Program, Step};
 
-/// What the steps of a backward change.
+/// The state that the steps of a backward pass modify.
 pub(crate) struct State<'a> {
     pub(crate) written: Written,
     pub(crate) arena: &'a mut Arena,
@@ -15,7 +15,7 @@ pub(crate) struct State<'a> {
 }
 
 impl State<'_> {
-    /// The gradient of an input that an earlier step needs, and whether to add to it.
+    /// Returns the gradient of an input that needs one, and whether to add to it.
     pub(crate) fn target(&mut self, ctx: &Context<'_>, step: &Step, input: usize) -> Option<(Region, bool)> {
         let slot = step.inputs[input];
         step.needs[input].then(|| (ctx.gradient(slot), self.written.claim(ctx, self.arena, slot)))

@@ -14,7 +14,7 @@ pub(crate) struct Layout {
     pub(crate) sizes: Vec<[usize; 3]>,
     /// Offset of the values of each buffer.
     pub(crate) values: Vec<usize>,
-    /// Offset of the gradients of each buffer, `None` where nothing needs them.
+    /// Offset of the gradients of each buffer, `None` for buffers that need none.
     pub(crate) gradients: Vec<Option<usize>>,
     /// Offset of what each step saves for the backward pass besides maps: the arg-max of a pool.
     pub(crate) saved: Vec<usize>,

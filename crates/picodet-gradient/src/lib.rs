@@ -1,10 +1,10 @@
 //! Forward and backward of a graph in training on the CPU.
 //!
-//! A [`Tape`] runs any graph of the zoo with batch statistics in its batch norms, remembers what the gradients need,
-//! and differentiates. Maps are f32, channels last; a batch norm and its activation are one operation; joins and
-//! slices of channels are addresses, not copies; all memory of a step is one block laid out by lifetimes and kept
-//! from step to step. Work is cut into the same pieces whatever the number of threads, and sums over pieces are taken
-//! in one order, so that results do not depend on the number of threads.
+//! A [`Tape`] runs any graph of the zoo with batch statistics in its batch norms, keeps the values that the gradients
+//! depend on, and differentiates. Maps are f32, channels last; a batch norm and its activation are one operation;
+//! concats and slices of channels are computed in place; all memory of a step is one arena, laid out by lifetimes and
+//! reused by the next step. The division of work and the order of sums do not depend on the number of threads, so
+//! neither do the results.
 //!
 //! ```
 //! use picodet_gradient::Tape;
@@ -37,9 +37,9 @@ mod gradients;
 mod layout;
 mod parameters;
 mod program;
-mod share;
+mod shard;
 mod tape;
 
 pub use error::GradientError;
-pub use share::GroupSum;
+pub use shard::AllReduce;
 pub use tape::{StepTime, Tape};

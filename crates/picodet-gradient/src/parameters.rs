@@ -1,9 +1,9 @@
-//! The parameters and their gradients in the order that the kernels read them in.
+//! Parameters and their gradients in the layouts of the kernels.
 
 use picodet_graph::{Graph, Op, Tensor, Weights};
 use picodet_kernel::training::depthwise;
 
-/// The order of a parameter's numbers.
+/// The memory layout of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Order {
     /// As in the weights.
@@ -15,7 +15,7 @@ pub(crate) enum Order {
 }
 
 impl Order {
-    /// Calls `pair(index in the weights, index for the kernels)` for every number.
+    /// Calls `pair(index in the weights, index for the kernels)` for every element.
     fn each(self, len: usize, mut pair: impl FnMut(usize, usize)) {
         match self {
             Self::Same => (0..len).for_each(|index| pair(index, index)),
@@ -45,10 +45,10 @@ struct Parameter {
     shape: Vec<usize>,
     order: Order,
     value: Vec<f32>,
-    /// Of a matrix in [`Order::Same`], the transpose: products read it along its rows.
-    turned: Vec<f32>,
+    /// The transpose of a matrix in [`Order::Same`]: products read it along its rows.
+    transposed: Vec<f32>,
     gradient: Vec<f32>,
-    /// Whether the last backward made its gradient.
+    /// Whether the last backward pass computed the gradient.
     reached: bool,
 }
 
@@ -78,14 +78,14 @@ impl Parameters {
             shape: param.shape.clone(),
             order,
             value: vec![0.0; param.len()],
-            turned: Vec::new(),
+            transposed: Vec::new(),
             gradient: if param.role.is_learned() { vec![0.0; param.len()] } else { Vec::new() },
             reached: false,
         };
         Self { all: graph.params.iter().zip(orders).map(parameter).collect() }
     }
 
-    /// Takes the numbers of `weights`, which belong to the graph.
+    /// Copies the values of `weights`, which match the graph.
     pub(crate) fn read(&mut self, weights: &Weights) {
         for parameter in &mut self.all {
             let Some(tensor) = weights.get(&parameter.name) else { continue };
@@ -95,43 +95,43 @@ impl Parameters {
                 order => order.each(data.len(), |outside, inside| value[inside] = data[outside]),
             }
             if let ([rows, columns, ..], Order::Same) = (&parameter.shape[..], parameter.order) {
-                parameter.turned.resize(data.len(), 0.0);
+                parameter.transposed.resize(data.len(), 0.0);
                 for (row, values) in data.chunks(*columns).enumerate() {
                     for (column, value) in values.iter().enumerate() {
-                        parameter.turned[column * rows + row] = *value;
+                        parameter.transposed[column * rows + row] = *value;
                     }
                 }
             }
         }
     }
 
-    /// The numbers of a parameter.
+    /// Returns the values of a parameter.
     pub(crate) fn value(&self, index: usize) -> &[f32] {
         &self.all[index].value
     }
 
-    /// The transpose of the matrix of a pointwise convolution or a linear layer.
-    pub(crate) fn turned(&self, index: usize) -> &[f32] {
-        &self.all[index].turned
+    /// Returns the transposed weights of a pointwise convolution or a linear layer.
+    pub(crate) fn transposed(&self, index: usize) -> &[f32] {
+        &self.all[index].transposed
     }
 
-    /// The name of a parameter.
+    /// Returns the name of a parameter.
     pub(crate) fn name(&self, index: usize) -> &str {
         &self.all[index].name
     }
 
-    /// The gradient of a parameter, to be written whole.
+    /// Returns the gradient of a parameter, all of which the caller writes.
     pub(crate) fn gradient(&mut self, index: usize) -> &mut [f32] {
         self.all[index].reached = true;
         &mut self.all[index].gradient
     }
 
-    /// Forgets which gradients were made.
+    /// Marks all gradients as not computed.
     pub(crate) fn clear(&mut self) {
         self.all.iter_mut().for_each(|parameter| parameter.reached = false);
     }
 
-    /// The gradients that were made, in the order of the weights.
+    /// Returns the computed gradients in the layout of the weights.
     pub(crate) fn gradients(&self) -> Weights {
         let tensor = |parameter: &Parameter| {
             let inside = &parameter.gradient;

@@ -1,7 +1,7 @@
 //! Lowers a graph to a list of steps on buffers.
 //!
 //! Concats and slices become channels of shared buffers. Of the blocks that [`pass::fuse()`] finds, a batch norm and the
-//! activation after it are one step; the other parts are steps of their own, since each has a gradient.
+//! activation after it are one step; each other part is one step, since each has a gradient.
 
 use picodet_graph::pass::{self, Block, Fusion};
 use picodet_graph::{Activation, Convolution, Graph, NodeId, Op, ParamId, ResizeFactor, Shape};
@@ -85,9 +85,9 @@ pub(crate) struct Step {
     pub(crate) output: ChannelSlot,
     /// Indices of the graph's parameters.
     pub(crate) params: Vec<usize>,
-    /// Whether the gradient of each parameter is wanted.
+    /// Whether the gradient of each parameter is computed.
     pub(crate) learns: Vec<bool>,
-    /// Whether the gradient of each input is wanted.
+    /// Whether the gradient of each input is computed.
     pub(crate) needs: Vec<bool>,
     /// The node of the graph that the step computes.
     pub(crate) node: usize,
@@ -120,7 +120,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Lowers a checked graph; `learns` is whether the gradient of each parameter is wanted.
+    /// Lowers a checked graph; `learns` is whether the gradient of each parameter is computed.
     pub(crate) fn new(graph: &Graph, learns: &[bool]) -> Self {
         Lowering::new(graph, learns).lower()
     }
@@ -134,7 +134,7 @@ struct Lowering<'a> {
     buffers: Vec<Buffer>,
     /// Inputs of concats that must be copied: concat, input, destination.
     copies: Vec<(usize, NodeId, ChannelSlot)>,
-    /// Whether the gradient of each node is wanted.
+    /// Whether the gradient of each node is computed.
     needs: Vec<bool>,
     steps: Vec<Step>,
 }
@@ -242,7 +242,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// The kind of a node that is a step of its own.
+    /// The kind of step of a node that is not part of another step.
     fn kind(&self, index: usize, op: Op) -> Kind {
         let input_channels = || self.graph.node(self.graph.nodes[index].inputs[0]).shape.channels;
         match op {
@@ -286,7 +286,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// The two maps whose channels a shuffle of `input` interleaves, and whether their gradients are wanted.
+    /// The two maps whose channels a shuffle of `input` interleaves, and whether their gradients are computed.
     fn shuffled_halves(&self, input: NodeId) -> (Vec<ChannelSlot>, Vec<bool>) {
         if self.fusion.is_shuffled_concat(input) {
             let halves = &self.graph.node(input).inputs;

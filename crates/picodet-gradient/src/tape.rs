@@ -1,4 +1,4 @@
-//! The tape: what the outside sees.
+//! The tape: forward, backward and the outputs between them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -17,20 +17,20 @@ use crate::gradients::{State, Written};
 use crate::layout::Layout;
 use crate::parameters::Parameters;
 use crate::program::{Kind, Program, Step};
-use crate::share::{GroupSum, Share};
+use crate::shard::{AllReduce, Shard};
 
 /// Time spent in one step of the last forward and backward.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StepTime {
-    /// The kind of step, as in `pointwise`.
+    /// The kind of step, such as `pointwise`.
     pub kind: &'static str,
-    /// In the last forward.
+    /// Time in the last forward pass.
     pub forward: Duration,
-    /// In the last backward.
+    /// Time in the last backward pass.
     pub backward: Duration,
 }
 
-/// How far a step has come.
+/// The last pass that has finished, with images, height and width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Empty,
@@ -47,10 +47,10 @@ impl Stage {
     }
 }
 
-/// Runs a graph in training and differentiates it; keeps its memory from step to step.
+/// Runs a graph in training mode and differentiates it; reuses its memory in the next step.
 ///
-/// Batch norms use the mean and the biased variance of the batch (SPEC §0), frozen or not; the running statistics are
-/// read by nobody here and are the caller's to move, by [`Tape::statistics`].
+/// Batch norms use the mean and the biased variance of the batch (SPEC §0), frozen or not. Running statistics are not
+/// read; the caller updates them by [`Tape::statistics`].
 pub struct Tape {
     graph: Graph,
     program: Program,
@@ -61,7 +61,7 @@ pub struct Tape {
     statistics: Vec<Statistics>,
     scratch: Scratch,
     seed: u64,
-    share: Option<Share>,
+    shard: Option<Shard>,
     stage: Stage,
     times: Vec<StepTime>,
 }
@@ -73,7 +73,7 @@ impl std::fmt::Debug for Tape {
 }
 
 impl Tape {
-    /// A tape of `graph` on `threads` threads (at least one; fewer where the system gives no more).
+    /// Returns a tape of `graph` on `threads` threads (at least one; fewer if the system cannot start them).
     ///
     /// # Errors
     /// [`GradientError::Graph`].
@@ -94,7 +94,7 @@ impl Tape {
             statistics: Vec::new(),
             scratch: Scratch::default(),
             seed: 0,
-            share: None,
+            shard: None,
             stage: Stage::Empty,
             times: Vec::new(),
         };
@@ -102,7 +102,7 @@ impl Tape {
         Ok(tape)
     }
 
-    /// Takes the program of the parameters that learn.
+    /// Lowers the graph for the parameters whose gradients are computed.
     fn adopt(&mut self, learns: Vec<bool>) {
         self.program = Program::new(&self.graph, &learns);
         self.layouts.clear();
@@ -112,8 +112,8 @@ impl Tape {
         self.statistics = vec![Statistics::default(); self.program.steps.len()];
     }
 
-    /// Parameters whose gradients are not made, in place of those of the last call; below the lowest parameter that
-    /// is not frozen backward stops. A forward must follow.
+    /// Freezes parameters: their gradients are not computed. Replaces the set of the last call. Backward stops below the
+    /// first parameter that is not frozen. The next call must be a forward.
     ///
     /// # Errors
     /// [`GradientError::Parameter`] for a name that the graph does not have.
@@ -129,21 +129,20 @@ impl Tape {
         Ok(())
     }
 
-    /// Seeds dropout: the same seed drops the same numbers. Each forward moves the seed on by one.
+    /// Seeds dropout: the same seed drops the same elements. Each forward adds one to the seed.
     pub fn seed(&mut self, seed: u64) {
         self.seed = seed;
     }
 
-    /// From now on each image batch is this tape's share of a larger one, whose other shares run through tapes of other
-    /// threads or processes at the same time: batch norms use the statistics of all of it, by `sum`, and dropout drops
-    /// what it would in the whole. `first_image` is the place of the share's first image in the whole.
+    /// Makes each later batch one shard of a larger batch, whose other shards are processed by tapes of other threads or
+    /// processes at the same time: batch norms use the statistics of the whole batch, by `all_reduce`, and dropout drops
+    /// the same elements as in the whole batch. `first_image` is the index of the shard's first image in the batch.
     ///
     /// All tapes of the group must run the same graph with the same weights, frozen parameters and image size, and
-    /// get gradients of the same outputs. The gradients of parameters are then those that come through the share's
-    /// own images; their sums over the group are those of the whole batch. `sum` is called by one thread at a time,
-    /// not always the same.
-    pub fn share(&mut self, first_image: usize, sum: GroupSum) {
-        self.share = Some(Share { first_image, sum });
+    /// get gradients of the same outputs. Gradients of parameters are those of the shard's images; their sums over the
+    /// group are those of the whole batch. `all_reduce` is called by one thread at a time, not always the same one.
+    pub fn set_shard(&mut self, first_image: usize, all_reduce: AllReduce) {
+        self.shard = Some(Shard { first_image, all_reduce });
     }
 
     /// Runs `image` (`shape` = `[n, 3, h, w]`, row-major, normalised) through the graph with `weights`.
@@ -176,7 +175,7 @@ impl Tape {
             layout: &self.layouts[&size],
             executor: &self.executor,
             seed: self.seed,
-            share: self.share.as_ref(),
+            shard: self.shard.as_ref(),
         };
         self.executor.pool.install(|| {
             for (index, step) in ctx.program.steps.iter().enumerate() {
@@ -193,28 +192,28 @@ impl Tape {
         Ok(())
     }
 
-    /// A named output of the last forward: `[n, c, h, w]` and the values in that order.
+    /// Returns the shape `[n, c, h, w]` and the values of a named output of the last forward, channels first.
     pub fn output(&mut self, name: &str) -> Option<([usize; 4], Vec<f32>)> {
         let size = self.stage.size()?;
-        let place = self.program.outputs.iter().find(|output| output.0 == name)?.1;
+        let slot = self.program.outputs.iter().find(|output| output.0 == name)?.1;
         let layout = self.layouts.get(&size)?;
         let region = Region {
-            offset: layout.values[place.buffer] + place.first,
-            stride: self.program.buffers[place.buffer].shape.channels,
-            channels: place.channels,
-            size: layout.sizes[place.buffer],
+            offset: layout.values[slot.buffer] + slot.first,
+            stride: self.program.buffers[slot.buffer].shape.channels,
+            channels: slot.channels,
+            size: layout.sizes[slot.buffer],
         };
         let [n, h, w] = region.size;
-        let mut data = vec![0.0; n * place.channels * h * w];
+        let mut data = vec![0.0; n * slot.channels * h * w];
         let ([map], []) = self.arena.claim([region], []);
         to_channels_first(map, &mut data);
-        Some(([n, place.channels, h, w], data))
+        Some(([n, slot.channels, h, w], data))
     }
 
-    /// The gradients of the learned parameters when those of the named outputs are `gradients`, each
-    /// `[n, c, h, w]` like its output; several of one name add up.
+    /// Returns the gradients of the learned parameters for the gradients of the named outputs, each `[n, c, h, w]` like
+    /// its output; several of one name are summed.
     ///
-    /// Parameters that are frozen, or that no given gradient leads to, have no entry.
+    /// Frozen parameters, and parameters that no given output depends on, have no entry.
     ///
     /// # Errors
     /// [`GradientError::NoForward`], [`GradientError::Output`], [`GradientError::GradientLength`].
@@ -223,8 +222,8 @@ impl Tape {
         let layout = &self.layouts[&size];
         for (name, values) in gradients {
             let output = self.program.outputs.iter().find(|output| &output.0 == name);
-            let Some((_, place, _)) = output else { return Err(GradientError::Output(name.clone())) };
-            let expected = layout.sizes[place.buffer].iter().product::<usize>() * place.channels;
+            let Some((_, slot, _)) = output else { return Err(GradientError::Output(name.clone())) };
+            let expected = layout.sizes[slot.buffer].iter().product::<usize>() * slot.channels;
             if values.len() != expected {
                 let name = name.clone();
                 return Err(GradientError::GradientLength { name, found: values.len(), expected });
@@ -237,15 +236,15 @@ impl Tape {
             layout,
             executor: &self.executor,
             seed: self.seed,
-            share: self.share.as_ref(),
+            shard: self.shard.as_ref(),
         };
         let mut state = State { written: Written::new(ctx.program), arena, parameters, scratch };
         self.executor.pool.install(|| {
             for (name, values) in gradients {
                 let output = ctx.program.outputs.iter().find(|output| &output.0 == name);
-                let Some((_, place, true)) = output else { continue };
-                let accumulate = state.written.claim(&ctx, state.arena, *place);
-                let ([], [map]) = state.arena.claim([], [ctx.gradient(*place)]);
+                let Some((_, slot, true)) = output else { continue };
+                let accumulate = state.written.claim(&ctx, state.arena, *slot);
+                let ([], [map]) = state.arena.claim([], [ctx.gradient(*slot)]);
                 from_channels_first(ctx.executor, values, map, accumulate);
             }
             for (index, step) in ctx.program.steps.iter().enumerate().rev() {
@@ -258,8 +257,8 @@ impl Tape {
         Ok(self.parameters.gradients())
     }
 
-    /// Mean and biased variance of the last forward's batch, by the names of the running mean and variance that they
-    /// move.
+    /// Returns mean and biased variance of the batch of the last forward, by the names of the running mean and variance
+    /// that they update.
     pub fn statistics(&self) -> impl Iterator<Item = (&str, &[f32])> {
         let measured = self.stage != Stage::Empty;
         let steps = self.program.steps.iter().zip(&self.statistics);
@@ -273,12 +272,12 @@ impl Tape {
         )
     }
 
-    /// Time spent in each step of the last forward and the last backward, in the order of the graph.
+    /// Returns the time of each step in the last forward and backward, in the order of the graph.
     pub fn times(&self) -> &[StepTime] {
         &self.times
     }
 
-    /// Bytes of the maps, gradients and what else a step of `[n, 3, h, w]` keeps, without the parameters.
+    /// Returns the bytes of the arena for a batch of `[n, 3, h, w]`: maps, gradients and saved values, without parameters.
     ///
     /// # Errors
     /// As [`Tape::forward`] for the size.
@@ -297,7 +296,7 @@ mod tests {
         (0..count).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.5 - 1.0).collect()
     }
 
-    /// A detector with smooth activations: no number falls to this or that side of an edge by a rounding.
+    /// A detector with smooth activations, so that no rounding moves an element across a kink.
     fn smooth(name: &str) -> Graph {
         let graph = picodet_zoo::variant(name).expect("a variant").architecture.graph(3);
         let mut graph =

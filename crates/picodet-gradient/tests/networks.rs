@@ -44,15 +44,15 @@ fn norm(values: impl Iterator<Item = f64>) -> f64 {
     values.map(|value| value * value).sum::<f64>().sqrt()
 }
 
-/// The norm of the difference as a share of the norm, or of `floor` where that is larger.
+/// The norm of the difference relative to the norm, or to `floor` where that is larger.
 fn difference(found: &[f32], expected: &[f64], floor: f64) -> f64 {
     assert_eq!(found.len(), expected.len());
     let size = norm(expected.iter().copied()).max(floor);
     norm(found.iter().zip(expected).map(|(&a, b)| f64::from(a) - b)) / size
 }
 
-/// A network with smooth activations in place of its own: where those have edges, it depends on a rounding to which
-/// side a number falls, and gradients jump. The edges are tested operation by operation.
+/// A network with smooth activations: at a kink, gradients would depend on a rounding. Kinks are tested operation by
+/// operation.
 fn network(name: &str, keep: impl Fn(&str) -> bool) -> Graph {
     let architecture = variant(name).expect("a variant").architecture;
     let mut graph = pass::keep_outputs(&architecture.graph(5), keep);
@@ -68,7 +68,7 @@ fn detector(name: &str) -> Graph {
     network(name, |name| !name.starts_with("backbone"))
 }
 
-/// What differs from f64 by more than `share`.
+/// Describes the values that differ from f64 by more than the fraction `share`.
 fn compare(what: &str, graph: &Graph, shape: [usize; 4], share: f64) -> Vec<String> {
     let weights = weights(graph);
     let mut noise = Noise(5);
@@ -138,7 +138,7 @@ fn mobilenet() {
 
 #[test]
 fn resnet() {
-    // The backbone alone: the rest is the other networks', and the yardstick is slow.
+    // Only the backbone: the rest is tested with other networks, and the f64 reference is slow.
     let graph = network("r18vd_640", |name| name.starts_with("backbone"));
     let wrong = compare("r18vd_640", &graph, [4, 3, 64, 32], 1e-3);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -154,7 +154,7 @@ fn leaky_esnet() {
     assert_equal("ablation_7_esnet_416");
 }
 
-/// Dropout at a rate of 0: what is dropped otherwise is tested below.
+/// A classifier with a dropout rate of 0; dropout itself is tested below.
 fn classifier() -> Graph {
     let mut graph = Classifier::EsNet { scale: 0.25 }.graph(10);
     for node in &mut graph.nodes {
@@ -278,18 +278,18 @@ fn dropout_drops_its_share_by_the_seed() {
     let (first, again, other) = (logits(3), logits(3), logits(4));
     assert_eq!(first, again);
     assert_ne!(first.0, other.0);
-    // A feature that every image drops has no gradient in the last layer; 0.2^8 of 1280 is none of them, but one
-    // image alone drops about a fifth.
+    // A feature that every image drops has no gradient in the last layer: 0.2^8 of 1280 features of a batch of 8, but
+    // about a fifth for one image.
     let mut tape = Tape::new(&graph, 1).expect("a tape");
     tape.forward(&weights, [1, 3, 32, 32], &image[..3 * 32 * 32]).expect("runs");
     let gradients = tape.backward(&[("logits".to_owned(), vec![1.0; 4])]).expect("differentiates");
     let dropped = gradients["classifier.logits.weight"].data.iter().filter(|value| **value == 0.0).count();
-    // Hard-swish makes some zeros of its own.
+    // Hard-swish gives some zeros as well.
     assert!((4 * 200..4 * 700).contains(&dropped), "{dropped} of {}", 4 * 1280);
 }
 
 #[test]
-fn wrong_inputs_are_told() {
+fn wrong_inputs_are_errors() {
     let graph = detector("v2_xs_320");
     let weights = weights(&graph);
     let mut tape = Tape::new(&graph, 1).expect("a tape");

@@ -75,7 +75,7 @@ fn check(what: &str, graph: &Graph, shape: [usize; 4]) -> Vec<String> {
         }
         let found = tape.backward(&gradients).expect("differentiates");
         let expected = naive::backward(graph, &values, &maps, &expected);
-        // Of a bias before a batch norm the gradient is nothing but what the sums lose.
+        // The exact gradient of a bias before a batch norm is zero; rounding errors remain.
         let floor = 0.1 * expected.values().map(|values| largest(values)).fold(0.0, f64::max);
         for param in graph.params.iter().filter(|param| param.role.is_learned()) {
             let Some(tensor) = found.get(&param.name) else {
@@ -178,8 +178,8 @@ fn batch_norms_and_activations() {
                 let x = g.batch_norm(x);
                 g.activation(x, activation)
             });
-            // A second reader of the batch norm keeps it apart from the activation.
-            let apart = around(channels, |g, x| {
+            // A second reader of the batch norm separates it from the activation.
+            let separate = around(channels, |g, x| {
                 let x = g.batch_norm(x);
                 let y = g.activation(x, activation);
                 g.add(x, y)
@@ -190,7 +190,7 @@ fn batch_norms_and_activations() {
                 g.scope("again", |g| g.batch_norm(x))
             });
             for shape in [[2, 3, 7, 9], [3, 3, 2, 3], [4, 3, 13, 17]] {
-                for graph in [&fused, &apart, &norm, &twice] {
+                for graph in [&fused, &separate, &norm, &twice] {
                     wrong.extend(check(&format!("{activation} {channels} {shape:?}"), graph, shape));
                 }
             }
@@ -303,7 +303,7 @@ fn a_map_without_a_gradient_beside_one_with() {
     let mut tape = Tape::new(&graph, 1).expect("a tape");
     tape.forward(&weights, shape, &noise(90, 1)).expect("runs");
     let found = tape.backward(&[("a".to_owned(), vec![1.0; 60])]).expect("differentiates");
-    assert!(!found.contains_key("c.weight"), "nothing leads there");
+    assert!(!found.contains_key("c.weight"), "no output depends on it");
     assert!(found["x.bias"].data == [30.0, 30.0, 0.0, 0.0, 0.0, 0.0], "{:?}", found["x.bias"].data);
 }
 

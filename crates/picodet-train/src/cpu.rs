@@ -42,7 +42,7 @@ impl CpuNetwork {
     pub fn join(&mut self, group: Arc<dyn Group>, batch: usize) {
         if group.size() > 1 {
             let first = group.part(batch).start;
-            self.tape.share(first, Arc::new(move |values| group.sum(values)));
+            self.tape.set_shard(first, Arc::new(move |values| group.sum(values)));
         }
     }
 

@@ -1,4 +1,4 @@
-//! The graph in training in f64, channels first, one number at a time: what the tape is compared with.
+//! The reference for the tape: a graph in training mode in f64, channels first, element by element.
 
 use std::collections::BTreeMap;
 

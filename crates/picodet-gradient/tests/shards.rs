@@ -1,8 +1,8 @@
-//! A batch in shares, one a tape, equals the batch on one tape: maps, statistics, gradients.
+//! A batch in shards, one per tape, equals the batch on one tape: maps, statistics, gradients.
 
 use std::sync::{Arc, Barrier, Mutex};
 
-use picodet_gradient::{GroupSum, Tape};
+use picodet_gradient::{AllReduce, Tape};
 use picodet_graph::{Activation, Graph, Initialiser, Op, Tensor, Weights, pass};
 use picodet_zoo::{Classifier, variant};
 
@@ -24,7 +24,7 @@ fn weights(graph: &Graph) -> Weights {
     graph.params.iter().enumerate().map(tensor).collect()
 }
 
-/// Smooth activations: no number falls to this or that side of an edge by a rounding.
+/// Replaces activations by a smooth one, so that no rounding moves an element across a kink.
 fn smooth(mut graph: Graph) -> Graph {
     for node in &mut graph.nodes {
         if let Op::Activation(activation) = &mut node.op {
@@ -34,7 +34,7 @@ fn smooth(mut graph: Graph) -> Graph {
     graph
 }
 
-/// What came out of one tape.
+/// The results of one tape.
 struct Result {
     maps: Vec<Vec<f32>>,
     gradients: Weights,
@@ -46,7 +46,7 @@ fn run(graph: &Graph, tape: &mut Tape, weights: &Weights, side: usize, image: &[
     tape.forward(weights, [count, 3, side, side], image).expect("runs");
     let maps: Vec<Vec<f32>> =
         graph.outputs.iter().map(|output| tape.output(&output.name).expect("an output").1).collect();
-    // As from a loss: each map is its own gradient.
+    // In place of the gradients of a loss: the maps.
     let gradients: Vec<_> =
         graph.outputs.iter().zip(&maps).map(|(output, map)| (output.name.clone(), map.clone())).collect();
     let gradients = tape.backward(&gradients).expect("differentiates");
@@ -54,19 +54,22 @@ fn run(graph: &Graph, tape: &mut Tape, weights: &Weights, side: usize, image: &[
     Result { maps, gradients, statistics }
 }
 
-/// Sums over so many threads, in the order of their numbers.
-fn sums(members: usize) -> Vec<GroupSum> {
-    let parts: Arc<Mutex<Vec<Vec<f64>>>> = Arc::new(Mutex::new(vec![Vec::new(); members]));
-    let barrier = Arc::new(Barrier::new(members));
-    (0..members)
-        .map(|member| -> GroupSum {
+/// All-reduces over `ranks` threads, in the order of ranks.
+fn sums(ranks: usize) -> Vec<AllReduce> {
+    let parts: Arc<Mutex<Vec<Vec<f64>>>> = Arc::new(Mutex::new(vec![Vec::new(); ranks]));
+    let barrier = Arc::new(Barrier::new(ranks));
+    (0..ranks)
+        .map(|rank| -> AllReduce {
             let (parts, barrier) = (Arc::clone(&parts), Arc::clone(&barrier));
             Arc::new(move |values: &mut [f64]| {
-                parts.lock().expect("a lock")[member] = values.to_vec();
+                parts.lock().expect("a lock")[rank] = values.to_vec();
                 barrier.wait();
                 {
                     let parts = parts.lock().expect("a lock");
-                    assert!(parts.iter().all(|part| part.len() == values.len()), "members do other work");
+                    assert!(
+                        parts.iter().all(|part| part.len() == values.len()),
+                        "ranks reduce different vectors"
+                    );
                     for (index, value) in values.iter_mut().enumerate() {
                         *value = parts.iter().map(|part| part[index]).sum();
                     }
@@ -77,34 +80,34 @@ fn sums(members: usize) -> Vec<GroupSum> {
         .collect()
 }
 
-/// The shares' results put together: maps one after another, gradients added up, statistics of the first.
-fn in_shares(graph: &Graph, shares: &[usize], side: usize, image: &[f32], joined: bool) -> Result {
+/// Combines the results of all shards: maps concatenated, gradients summed, statistics of the first.
+fn in_shards(graph: &Graph, shards: &[usize], side: usize, image: &[f32], joined: bool) -> Result {
     let weights = weights(graph);
     let len = 3 * side * side;
     let results: Vec<Result> = std::thread::scope(|scope| {
         let mut first = 0;
         let mut handles = Vec::new();
-        for (member, (&count, sum)) in shares.iter().zip(sums(shares.len())).enumerate() {
+        for (rank, (&count, sum)) in shards.iter().zip(sums(shards.len())).enumerate() {
             let own = &image[first * len..(first + count) * len];
             let (weights, first_image) = (&weights, first);
             handles.push(scope.spawn(move || {
-                // Threads of their own or none: the sum is then called from another thread, or this one.
-                let mut tape = Tape::new(graph, 1 + member % 2).expect("a tape");
+                // With and without a thread pool: the sum is called from another thread or from this one.
+                let mut tape = Tape::new(graph, 1 + rank % 2).expect("a tape");
                 tape.seed(9);
                 if joined {
-                    tape.share(first_image, sum);
+                    tape.set_shard(first_image, sum);
                 }
                 run(graph, &mut tape, weights, side, own)
             }));
             first += count;
         }
-        handles.into_iter().map(|handle| handle.join().expect("a share")).collect()
+        handles.into_iter().map(|handle| handle.join().expect("a shard")).collect()
     });
     let mut results = results.into_iter();
-    let mut whole = results.next().expect("a share");
+    let mut whole = results.next().expect("a shard");
     for other in results {
         if joined {
-            assert_eq!(whole.statistics, other.statistics, "members must agree to the bit");
+            assert_eq!(whole.statistics, other.statistics, "ranks have bitwise equal statistics");
         }
         whole.maps.iter_mut().zip(other.maps).for_each(|(map, other)| map.extend(other));
         for (name, tensor) in other.gradients {
@@ -119,8 +122,8 @@ fn norm(values: impl Iterator<Item = f32>) -> f64 {
     values.map(|value| f64::from(value).powi(2)).sum::<f64>().sqrt()
 }
 
-/// The largest difference of a tensor as a share of its norm: of maps, of statistics, of gradients. A gradient that is a
-/// rounding of the whole is compared with 1e-4 of the whole.
+/// The largest difference of a tensor relative to its norm: of maps, of statistics, of gradients. Small gradients are
+/// compared with 1e-4 of the norm of all gradients.
 fn differences(found: &Result, expected: &Result) -> [f64; 3] {
     let off = |a: &[f32], b: &[f32], floor: f64| {
         assert_eq!(a.len(), b.len());
@@ -137,7 +140,7 @@ fn differences(found: &Result, expected: &Result) -> [f64; 3] {
 }
 
 #[test]
-fn networks_in_shares_equal_the_whole_batch() {
+fn networks_in_shards_equal_the_whole_batch() {
     let detector = |name: &str| {
         let graph = variant(name).expect("a variant").architecture.graph(3);
         smooth(pass::keep_outputs(&graph, |name| name.starts_with("cls_logit") || name.starts_with("reg.")))
@@ -151,32 +154,32 @@ fn networks_in_shares_equal_the_whole_batch() {
         let mut tape = Tape::new(graph, 1).expect("a tape");
         tape.seed(9);
         let expected = run(graph, &mut tape, &weights(graph), side, &image);
-        for shares in [&[2, 3][..], &[1, 2, 2]] {
-            // What is left are the roundings of f32 sums in another order, which batch norms of few cells enlarge.
-            let found = differences(&in_shares(graph, shares, side, &image, true), &expected);
+        for shards in [&[2, 3][..], &[1, 2, 2]] {
+            // The difference is the rounding of f32 sums in another order, amplified by batch norms of few pixels.
+            let found = differences(&in_shards(graph, shards, side, &image, true), &expected);
             let allowed = [1e-4, 1e-4, 1e-3];
             assert!(
                 found.iter().zip(allowed).all(|(&found, allowed)| found < allowed),
-                "network {number} in {shares:?}: {found:?}"
+                "network {number} in {shards:?}: {found:?}"
             );
-            // Each share by its own statistics is another network: the comparison can see that.
-            let alone = differences(&in_shares(graph, shares, side, &image, false), &expected);
+            // Statistics per shard give another result, which the comparison detects.
+            let separate = differences(&in_shards(graph, shards, side, &image, false), &expected);
             assert!(
-                alone.iter().zip(allowed).all(|(&alone, allowed)| alone > 50.0 * allowed),
-                "network {number} alone: {alone:?}"
+                separate.iter().zip(allowed).all(|(&found, allowed)| found > 50.0 * allowed),
+                "network {number} with separate statistics: {separate:?}"
             );
         }
     }
 }
 
 #[test]
-fn a_group_of_one_is_no_group_but_for_roundings_of_its_moments() {
+fn a_group_of_one_equals_no_group_up_to_rounding() {
     let graph = smooth(variant("v2_xs_320").expect("a variant").architecture.graph(3));
     let graph = pass::keep_outputs(&graph, |name| name.starts_with("reg."));
     let image = noise(2 * 3 * 64 * 64, 4);
     let expected = run(&graph, &mut Tape::new(&graph, 1).expect("a tape"), &weights(&graph), 64, &image);
     let mut tape = Tape::new(&graph, 1).expect("a tape");
-    tape.share(0, Arc::new(|_: &mut [f64]| ()));
+    tape.set_shard(0, Arc::new(|_: &mut [f64]| ()));
     let found = run(&graph, &mut tape, &weights(&graph), 64, &image);
     assert!(differences(&found, &expected).iter().all(|&found| found < 1e-4));
 }
