@@ -32,7 +32,7 @@ fn difference(a: &Image, b: &Image) -> (u8, f64) {
     (differences.max().unwrap_or(0), sum / a.data().len() as f64)
 }
 
-/// What must be refused: the suite's broken files, and lossless JPEG, which is of no use to a detector.
+/// Whether a file must be refused: the suite's broken files, and lossless JPEG, which is not supported.
 fn is_refused(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let lossless = path.components().any(|part| part.as_os_str() == "lossless") && name.ends_with(".jpg");
@@ -113,7 +113,7 @@ fn every_exif_orientation_gives_the_same_upright_picture() {
             wrong.push(format!("{orientation}: {} x {}", turned.width(), turned.height()));
             continue;
         }
-        // Each file was written anew, and has its number painted in.
+        // Each file was encoded separately, and shows its orientation as a digit.
         let small = |image: &Image| image.resized((60, 90), Interpolation::Area);
         let (_, mean) = difference(&small(&turned), &small(&upright));
         if mean > 4.0 {
@@ -141,7 +141,7 @@ fn sixteen_bits_lose_their_lower_byte_and_alpha_is_dropped() {
     assert_eq!(image.data(), [0x12, 0xff, 0x00]);
 }
 
-/// A PNG that claims to be of any size and holds nothing.
+/// A PNG whose header has any size and that has no image data.
 fn claimed(width: u32, height: u32) -> Vec<u8> {
     let mut header = b"IHDR".to_vec();
     header.extend([width.to_be_bytes(), height.to_be_bytes()].concat());

@@ -52,7 +52,7 @@ impl Axis {
     }
 }
 
-/// The range of the finite values, widened where it is a point; 0 to 1 without values.
+/// The range of the finite values, widened for a single value; 0 to 1 without values.
 fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let finite = values.filter(|value| value.is_finite());
     let (low, high) = finite

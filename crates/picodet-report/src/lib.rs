@@ -1,7 +1,7 @@
 //! HTML reports: one page frame, one palette, one set of charts.
 //!
-//! A [`Page`] is self-contained: it has no scripts and loads nothing, and its content security policy forbids
-//! both. Charts are SVG, images are embedded.
+//! A [`Page`] is self-contained: its content security policy forbids scripts and requests. Charts are SVG, images
+//! are embedded.
 //!
 //! Functions that return HTML or SVG escape the text that they are given. Parameters named `html` or `body` are
 //! the exception: they take HTML.

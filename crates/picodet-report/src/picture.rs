@@ -63,16 +63,18 @@ pub fn picture(
         width / unit,
         escape(title)
     );
-    for one in boxes.iter().filter(|one| one.bbox.iter().all(|side| side.is_finite())).take(MAX_BOXES) {
-        draw(&mut svg, one, unit, (width, height));
+    let drawn = boxes.iter().filter(|one| one.bbox.iter().all(|side| side.is_finite())).take(MAX_BOXES);
+    for one in drawn.clone() {
+        draw_outline(&mut svg, one, unit);
+    }
+    for one in drawn.filter(|one| !one.label.is_empty()) {
+        draw_caption(&mut svg, one, unit, (width, height));
     }
     svg + "</svg>"
 }
 
-fn draw(svg: &mut String, one: &PictureBox, unit: f64, size: (f64, f64)) {
+fn draw_outline(svg: &mut String, one: &PictureBox, unit: f64) {
     let [x1, y1, x2, y2] = one.bbox;
-    let (x, y) = (x1.min(x2), y1.min(y2));
-    let colour = hex(one.colour);
     let dash = if one.dashed {
         format!(" stroke-dasharray=\"{:.1} {:.1}\"", 4.0 * unit, 3.0 * unit)
     } else {
@@ -80,22 +82,28 @@ fn draw(svg: &mut String, one: &PictureBox, unit: f64, size: (f64, f64)) {
     };
     let _ = write!(
         svg,
-        "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{:.1}\"{dash}/>",
+        "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{:.1}\"{dash}/>",
+        x1.min(x2),
+        y1.min(y2),
         (x2 - x1).abs(),
         (y2 - y1).abs(),
+        hex(one.colour),
         1.6 * unit
     );
-    if one.label.is_empty() {
-        return;
-    }
+}
+
+/// Draws the caption above the box, shifted into the image of `size` = (width, height).
+fn draw_caption(svg: &mut String, one: &PictureBox, unit: f64, size: (f64, f64)) {
+    let [x1, y1, x2, y2] = one.bbox;
     let label = fitted(&one.label, LABEL_COLUMNS);
-    let (text_height, text_width) = (12.0 * unit, (columns(&label) as f64 * 5.7 + 6.0) * unit);
-    let left = x.min(size.0 - text_width).max(0.0);
-    let top = (y - text_height).clamp(0.0, (size.1 - text_height).max(0.0));
+    let (height, width) = (12.0 * unit, (columns(&label) as f64 * 6.0 + 6.0) * unit);
+    let left = x1.min(x2).min(size.0 - width).max(0.0);
+    let top = (y1.min(y2) - height).clamp(0.0, (size.1 - height).max(0.0));
     let _ = write!(
         svg,
-        "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{text_width:.1}\" height=\"{text_height:.1}\" fill=\"{colour}\" fill-opacity=\".88\"/>\
+        "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" fill=\"{}\" fill-opacity=\".88\"/>\
          <text x=\"{:.1}\" y=\"{:.1}\" style=\"font-size:{:.1}px;fill:{}\">{}</text>",
+        hex(one.colour),
         left + 3.0 * unit,
         top + 9.2 * unit,
         10.0 * unit,

@@ -1,6 +1,6 @@
 //! Class colours and readable text on them.
 
-/// Returns the colour of a class: hues a golden angle apart, so that neighbouring indices differ clearly.
+/// Returns the colour of a class; the hues of consecutive classes differ by the golden angle.
 #[must_use]
 pub fn class_colour(class: usize) -> [u8; 3] {
     let hue = (class as f32 * 137.508) % 360.0 / 60.0;

@@ -13,9 +13,8 @@ static EMBEDDED: LazyLock<Arc<FontFile>> =
 /// The fonts of the system, searched at most once per process.
 static SYSTEM: LazyLock<Arc<SystemFonts>> = LazyLock::new(|| Arc::new(SystemFonts::installed()));
 
-/// The fonts of captions, in the order in which they are asked for a character: the given files, the
-/// embedded font (Latin, Greek and Cyrillic letters), then fonts of the system that have Chinese, Japanese
-/// and Korean characters.
+/// The fonts of captions. Each character is drawn in the first font that has it: the given files, the embedded font
+/// (Latin, Greek and Cyrillic letters), then system fonts with Chinese, Japanese and Korean characters.
 ///
 /// Text is drawn from left to right without shaping: Arabic, Indic and similar scripts are not joined.
 #[derive(Clone, Debug)]
@@ -78,7 +77,7 @@ pub(super) fn visible(character: char) -> char {
     if character.is_control() { ' ' } else { character }
 }
 
-/// Characters without a picture of their own: joiners, direction marks, variation selectors.
+/// Whether a character is invisible: joiners, direction marks, variation selectors.
 pub(super) fn is_ignored(character: char) -> bool {
     matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}'
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')

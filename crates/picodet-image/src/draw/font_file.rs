@@ -61,7 +61,7 @@ impl FontFile {
         Ok(font)
     }
 
-    /// The parsed face; the tables are read where they are used, so that this is cheap.
+    /// Parses the table directory, which is cheap; the tables themselves are read on access.
     pub(super) fn face(&self) -> Option<Face<'_>> {
         Face::parse(&self.bytes, self.face).ok()
     }

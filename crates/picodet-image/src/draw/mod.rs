@@ -24,7 +24,7 @@ use crate::Image;
 pub struct Label {
     /// `[x1, y1, x2, y2]` in pixels of the image.
     pub bbox: [f32; 4],
-    /// The caption; no caption is drawn where it is empty.
+    /// The caption; an empty one is not drawn.
     pub text: String,
     /// The caption where no font has a glyph for a character of `text`.
     pub fallback: Option<String>,

@@ -8,7 +8,7 @@ const OVER_CAPTION: f64 = 1000.0;
 const OVER_BOX: f64 = 4.0;
 /// Cost of covering the whole box that the caption belongs to.
 const OVER_OWN_BOX: f64 = 6.0;
-/// How many caption heights away from its box a caption may go where there is no room beside it.
+/// Maximum distance of a caption from its box, in caption heights, when every adjacent place is occupied.
 const ROWS_AWAY: i32 = 6;
 
 /// Returns the rectangle inside `bounds` for a caption of `size` = (width, height) pixels of `boxes[own]`.

@@ -47,7 +47,7 @@ const MAX_ENTRIES: usize = 20_000;
 /// Fonts that are opened at most.
 const MAX_FONTS: usize = 12;
 
-/// Fonts of the system, found and read when a character asks for them.
+/// System fonts, found and read on the first character that needs them.
 #[derive(Debug)]
 pub(super) struct SystemFonts {
     folders: Vec<PathBuf>,
@@ -109,7 +109,7 @@ impl SystemFont {
         if let Some(file) = &self.file {
             return Some(Arc::clone(file));
         }
-        // A file that is broken, or gone, covers nothing.
+        // A broken or missing file covers no characters.
         let file = FontFile::read(&self.path, self.face).or_else(|_| FontFile::read(&self.path, 0)).ok();
         let ranges = self.coverage.insert(file.as_ref().map_or_else(Vec::new, coverage));
         if !covers(ranges, u32::from(character)) {

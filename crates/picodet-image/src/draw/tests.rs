@@ -161,7 +161,7 @@ fn a_font_of_the_system_draws_what_the_embedded_font_lacks() {
     let image = Image::filled(200, 100, [120; 3]);
     let one = [Label::new([20.0, 40.0, 150.0, 90.0], "超", [200, 30, 30])];
     let square = ink_pixels(&draw_with(&image, &one, &fonts), one[0].colour);
-    // A square of one em of 12 pixels, cut by nothing.
+    // The whole square of one em, which is 12 pixels.
     assert!((100..=144).contains(&square), "{square} pixels");
 }
 
@@ -172,7 +172,7 @@ fn the_fallback_is_drawn_where_no_font_has_a_character() {
     let bbox = [20.0, 40.0, 150.0, 90.0];
     let chinese = draw_with(&image, &[label(bbox, "超市 0.87")], &fonts);
     assert_eq!(chinese, draw_with(&image, &[label(bbox, "#12 0.87")], &fonts));
-    // Without a fallback the characters are empty rectangles, not nothing.
+    // Without a fallback the characters are empty rectangles.
     let unnamed = draw_with(&image, &[Label::new(bbox, "超", [200, 30, 30])], &fonts);
     let between = |pixel: &&[u8; 3]| **pixel != [120; 3] && **pixel != [200, 30, 30];
     assert!(unnamed.data().as_chunks::<3>().0.iter().filter(between).count() > 8);
