@@ -1,5 +1,7 @@
 //! Decodes images with limits, resizes them exactly as OpenCV, normalises them, draws boxes, and encodes PNG and JPEG.
 
+#![forbid(unsafe_code)]
+
 mod decode;
 mod draw;
 mod encode;

@@ -1,38 +1,40 @@
-//! Resizing as OpenCV does it, value for value, so that a model sees the pixels that it was trained on.
+//! Resizing with the values of OpenCV, so that a model sees the pixels it was trained on.
 //!
-//! `taps` says which source cells make a target cell, `fixed` and `float` apply that to bytes and floats, `cubic`
-//! and `planes` to pictures at speed, `area` averages cells, which is what shrinking by `Area` means.
+//! `coefficients` computes the source pixels and weights of each target pixel, `fixed` and `float` apply them to bytes and
+//! floats, `cubic` and `planes` are the fast paths of RGB images, and `area` averages the covered pixels.
 
 mod area;
+mod coefficients;
 mod cubic;
 mod fixed;
 mod float;
 mod kernel;
 #[cfg(target_arch = "x86_64")]
 mod planes;
-mod taps;
 
 use std::fmt;
 use std::str::FromStr;
 
-/// How values between cells are made; the names are OpenCV's.
+use coefficients::Kernel;
+
+/// How values between pixels are interpolated; the names are OpenCV's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Interpolation {
-    /// The nearest cell.
+    /// The nearest pixel.
     Nearest,
-    /// Between 2×2 cells.
+    /// Between 2×2 pixels.
     Linear,
-    /// Between 4×4 cells (a = -0.75); what PicoDet is trained and evaluated with.
+    /// Between 4×4 pixels (a = -0.75); PicoDet is trained and evaluated with it.
     #[default]
     Cubic,
-    /// The mean of the covered cells when shrinking; a variant of linear when enlarging.
+    /// The mean of the covered pixels when shrinking; a variant of linear when enlarging.
     Area,
-    /// Between 8×8 cells.
+    /// Between 8×8 pixels.
     Lanczos4,
 }
 
 impl Interpolation {
-    /// All of them.
+    /// All interpolations.
     pub const ALL: [Self; 5] = [Self::Nearest, Self::Linear, Self::Cubic, Self::Area, Self::Lanczos4];
 }
 
@@ -48,9 +50,9 @@ impl fmt::Display for Interpolation {
     }
 }
 
-/// A name that is none of the five.
+/// An unknown name of an interpolation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is none of nearest, linear, cubic, area, lanczos4")]
+#[error("unknown interpolation `{0}`; expected nearest, linear, cubic, area or lanczos4")]
 pub struct UnknownInterpolation(String);
 
 impl FromStr for Interpolation {
@@ -62,11 +64,11 @@ impl FromStr for Interpolation {
     }
 }
 
-/// What a resize comes down to once the sizes are known.
+/// The computation of a resize of known sizes.
 enum Plan {
     Nearest,
     AreaMean,
-    Taps(taps::Kernel),
+    Weighted(Kernel),
 }
 
 fn plan(interpolation: Interpolation, from: (usize, usize), to: (usize, usize)) -> Plan {
@@ -75,11 +77,11 @@ fn plan(interpolation: Interpolation, from: (usize, usize), to: (usize, usize)) 
     match interpolation {
         Interpolation::Nearest => Plan::Nearest,
         Interpolation::Linear if halves => Plan::AreaMean,
-        Interpolation::Linear => Plan::Taps(taps::Kernel::Linear),
-        Interpolation::Cubic => Plan::Taps(taps::Kernel::Cubic),
+        Interpolation::Linear => Plan::Weighted(Kernel::Linear),
+        Interpolation::Cubic => Plan::Weighted(Kernel::Cubic),
         Interpolation::Area if shrinks => Plan::AreaMean,
-        Interpolation::Area => Plan::Taps(taps::Kernel::AreaEnlarging),
-        Interpolation::Lanczos4 => Plan::Taps(taps::Kernel::Lanczos4),
+        Interpolation::Area => Plan::Weighted(Kernel::AreaEnlarging),
+        Interpolation::Lanczos4 => Plan::Weighted(Kernel::Lanczos4),
     }
 }
 
@@ -101,17 +103,17 @@ pub fn resize_u8(
     match plan(interpolation, from, to) {
         Plan::Nearest => nearest(source, from, channels, to),
         Plan::AreaMean => area::mean_u8(source, from, channels, to),
-        Plan::Taps(taps::Kernel::Cubic) if channels == 3 => {
+        Plan::Weighted(Kernel::Cubic) if channels == 3 => {
             let mut target = Vec::with_capacity(to.0 * to.1 * 3);
             cubic::resize(source, from, to, |_, row| target.extend_from_slice(row));
             target
         }
         // OpenCV shrinks and enlarges bytes by cubic in floats and rounds once.
-        Plan::Taps(taps::Kernel::Cubic) => float::resize(source, from, channels, to, taps::Kernel::Cubic)
+        Plan::Weighted(Kernel::Cubic) => float::resize(source, from, channels, to, Kernel::Cubic)
             .into_iter()
             .map(|value| value.round_ties_even().clamp(0.0, 255.0) as u8)
             .collect(),
-        Plan::Taps(kernel) => fixed::resize(source, from, channels, to, kernel),
+        Plan::Weighted(kernel) => fixed::resize(source, from, channels, to, kernel),
     }
 }
 
@@ -133,14 +135,12 @@ pub fn resize_f32(
     match plan(interpolation, from, to) {
         Plan::Nearest => nearest(source, from, channels, to),
         Plan::AreaMean => area::mean_f32(source, from, channels, to),
-        Plan::Taps(taps::Kernel::Linear) => {
-            float::resize(source, from, channels, to, taps::Kernel::ExactLinear)
-        }
-        Plan::Taps(kernel) => float::resize(source, from, channels, to, kernel),
+        Plan::Weighted(Kernel::Linear) => float::resize(source, from, channels, to, Kernel::ExactLinear),
+        Plan::Weighted(kernel) => float::resize(source, from, channels, to, kernel),
     }
 }
 
-/// Resizes `[height, width, 3]` bytes and writes what `tables` make of red, green and blue to `tensor`,
+/// Resizes `[height, width, 3]` bytes and writes the values of red, green and blue by `tables` to `tensor`,
 /// `[3, height, width]`.
 ///
 /// # Panics
@@ -154,7 +154,7 @@ pub(crate) fn resize_into_planes(
     tensor: &mut [f32],
 ) {
     check(source.len(), from, 3, to);
-    assert_eq!(tensor.len(), 3 * to.0 * to.1, "the tensor is not of three planes of {to:?}");
+    assert_eq!(tensor.len(), 3 * to.0 * to.1, "the tensor has not three planes of {to:?}");
     if interpolation != Interpolation::Cubic || from == to {
         let resized = resize_u8(source, from, 3, to, interpolation);
         resized
@@ -185,7 +185,7 @@ fn look_up(row: &[u8], [red, green, blue]: &[[f32; 256]; 3], tensor: &mut [f32],
 
 fn check(len: usize, from: (usize, usize), channels: usize, to: (usize, usize)) {
     assert_eq!(len, from.0 * from.1 * channels, "the pixels do not fill {from:?} of {channels} channels");
-    assert!(len > 0 && to.0 > 0 && to.1 > 0, "a picture without pixels cannot be resized");
+    assert!(len > 0 && to.0 > 0 && to.1 > 0, "an image without pixels cannot be resized");
 }
 
 fn nearest<T: Copy>(source: &[T], from: (usize, usize), channels: usize, to: (usize, usize)) -> Vec<T> {
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flat_picture_stays_flat_in_every_size() {
+    fn a_flat_image_stays_flat_in_every_size() {
         let mut wrong = Vec::new();
         for interpolation in Interpolation::ALL {
             for from in [(1, 1), (1, 9), (7, 3), (16, 16)] {
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn the_quick_way_of_pictures_equals_the_plain_one() {
+    fn the_fast_path_of_images_equals_the_plain_one() {
         let mut wrong = Vec::new();
         let sides = [1, 2, 3, 4, 5, 7, 8, 13, 16, 29, 40, 67];
         for from in sides.into_iter().flat_map(|h| sides.map(|w| (h, w))) {
@@ -247,7 +247,7 @@ mod tests {
                 if from == to {
                     continue;
                 }
-                let plain: Vec<u8> = float::resize(&source, from, 3, to, taps::Kernel::Cubic)
+                let plain: Vec<u8> = float::resize(&source, from, 3, to, Kernel::Cubic)
                     .into_iter()
                     .map(|value| value.round_ties_even().clamp(0.0, 255.0) as u8)
                     .collect();
@@ -260,8 +260,8 @@ mod tests {
     }
 
     #[test]
-    fn planes_hold_what_tables_make_of_the_resized_picture() {
-        // Different in every channel, and the byte can be told from the number.
+    fn planes_hold_the_values_of_the_resized_image() {
+        // Different in every channel and for every byte.
         let tables: [[f32; 256]; 3] =
             std::array::from_fn(|channel| std::array::from_fn(|value| (value * 3 + channel) as f32));
         let mut wrong = Vec::new();
@@ -276,8 +276,8 @@ mod tests {
                 let resized = resize_u8(&source, from, 3, to, interpolation);
                 let plane = to.0 * to.1;
                 let expected = (0..3 * plane).map(|i| {
-                    let (channel, cell) = (i / plane, i % plane);
-                    tables[channel][usize::from(resized[cell * 3 + channel])]
+                    let (channel, pixel) = (i / plane, i % plane);
+                    tables[channel][usize::from(resized[pixel * 3 + channel])]
                 });
                 if !tensor.into_iter().eq(expected) {
                     wrong.push((from, to, interpolation));

@@ -67,15 +67,17 @@ impl Avx512Vbmi {
             *part = unsafe { _mm512_maskz_loadu_epi8(mask, bytes.as_ptr().cast()) };
         }
         let [a, b, c] = parts;
-        for (positions, channel) in POSITIONS.iter().zip(channels) {
-            // SAFETY: `positions` and `channel` have 64 bytes.
+        // By index: an array iterated by value goes through memory.
+        let channels = channels.map(|channel| channel.as_mut_ptr());
+        for i in 0..3 {
+            // SAFETY: the positions and the channel have 64 bytes.
             unsafe {
-                let positions = _mm512_loadu_si512(positions.as_ptr().cast());
+                let positions = _mm512_loadu_si512(POSITIONS[i].as_ptr().cast());
                 // Positions of 128 and more are in the third part.
                 let third = _mm512_movepi8_mask(positions);
                 let values = _mm512_permutex2var_epi8(a, positions, b);
                 let values = _mm512_mask_permutexvar_epi8(values, third, positions, c);
-                _mm512_storeu_si512(channel.as_mut_ptr().cast(), values);
+                _mm512_storeu_si512(channels[i].cast(), values);
             }
         }
     }

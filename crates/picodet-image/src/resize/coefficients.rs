@@ -1,22 +1,22 @@
-//! Which source cells make a target cell, and in what shares.
+//! The source pixels of each target pixel along an axis, and their weights.
 
 use std::f64::consts::PI;
 
-/// The interpolations that weigh a few neighbouring cells along each axis.
+/// The interpolations that weight a few neighbouring pixels along each axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kernel {
     /// Linear for bytes.
     Linear,
     /// Linear for floats.
     ExactLinear,
-    /// What OpenCV does for `INTER_AREA` when a side grows.
+    /// OpenCV's `INTER_AREA` when a side grows.
     AreaEnlarging,
     Cubic,
     Lanczos4,
 }
 
 impl Kernel {
-    /// Number of cells along an axis.
+    /// Number of pixels along an axis.
     pub(super) fn len(self) -> usize {
         match self {
             Self::Linear | Self::ExactLinear | Self::AreaEnlarging => 2,
@@ -32,27 +32,27 @@ impl Kernel {
     }
 }
 
-/// The source cells of one target cell along an axis.
-pub(super) struct Taps {
-    /// The first cell as if there were no border.
+/// The source pixels of one target pixel along an axis.
+pub(super) struct Coefficients {
+    /// The first pixel, before clamping to the border.
     pub(super) first: isize,
-    /// Source cells, the border repeated.
-    pub(super) cells: [usize; 8],
-    /// Their shares; the first [`Kernel::len`] count.
-    pub(super) shares: [f32; 8],
+    /// Source pixels, the border repeated.
+    pub(super) pixels: [usize; 8],
+    /// Their weights; the first [`Kernel::len`] are used.
+    pub(super) weights: [f32; 8],
 }
 
-/// Along which axis; OpenCV treats the border differently.
+/// The axis; OpenCV treats the border differently along each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Axis {
-    /// At the border the share of the cell outside is dropped.
+    /// At the border the weight of the pixel outside is dropped.
     Columns,
-    /// At the border the cell outside repeats the last one, which rounds differently.
+    /// At the border the pixel outside repeats the last one, which rounds differently.
     Rows,
 }
 
-/// The taps of every target cell along an axis of `from` cells that becomes `to` cells.
-pub(super) fn taps(kernel: Kernel, axis: Axis, from: usize, to: usize) -> Vec<Taps> {
+/// The coefficients of every target pixel along an axis of `from` pixels that is resized to `to` pixels.
+pub(super) fn coefficients(kernel: Kernel, axis: Axis, from: usize, to: usize) -> Vec<Coefficients> {
     let inverse = to as f64 / from as f64;
     let scale = 1.0 / inverse;
     (0..to)
@@ -79,18 +79,18 @@ pub(super) fn taps(kernel: Kernel, axis: Axis, from: usize, to: usize) -> Vec<Ta
                 }
             }
             first -= kernel.len() as isize / 2 - 1;
-            let mut taps = Taps { first, cells: [0; 8], shares: [0.0; 8] };
-            for (index, cell) in taps.cells[..kernel.len()].iter_mut().enumerate() {
-                *cell = (first + index as isize).clamp(0, from as isize - 1) as usize;
+            let mut coefficients = Coefficients { first, pixels: [0; 8], weights: [0.0; 8] };
+            for (index, pixel) in coefficients.pixels[..kernel.len()].iter_mut().enumerate() {
+                *pixel = (first + index as isize).clamp(0, from as isize - 1) as usize;
             }
             match kernel {
                 Kernel::Linear | Kernel::ExactLinear | Kernel::AreaEnlarging => {
-                    taps.shares[..2].copy_from_slice(&[(1.0 - fraction) as f32, fraction as f32]);
+                    coefficients.weights[..2].copy_from_slice(&[(1.0 - fraction) as f32, fraction as f32]);
                 }
-                Kernel::Cubic => taps.shares[..4].copy_from_slice(&cubic(fraction)),
-                Kernel::Lanczos4 => taps.shares = lanczos4(fraction as f32),
+                Kernel::Cubic => coefficients.weights[..4].copy_from_slice(&cubic(fraction)),
+                Kernel::Lanczos4 => coefficients.weights = lanczos4(fraction as f32),
             }
-            taps
+            coefficients
         })
         .collect()
 }
@@ -100,23 +100,23 @@ fn cubic(x: f64) -> [f32; 4] {
     const A: f64 = -0.75;
     let outer = |x: f64| ((A * x - 5.0 * A) * x + 8.0 * A) * x - 4.0 * A;
     let inner = |x: f64| ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0;
-    [outer(x + 1.0), inner(x), inner(1.0 - x), outer(2.0 - x)].map(|share| share as f32)
+    [outer(x + 1.0), inner(x), inner(1.0 - x), outer(2.0 - x)].map(|weight| weight as f32)
 }
 
-/// `sinc(x) · sinc(x / 4)` at eight cells, scaled to a sum of 1.
+/// `sinc(x) · sinc(x / 4)` at eight pixels, scaled to a sum of 1.
 fn lanczos4(x: f32) -> [f32; 8] {
-    let mut shares = [0.0f32; 8];
-    for (index, share) in shares.iter_mut().enumerate() {
+    let mut weights = [0.0f32; 8];
+    for (index, weight) in weights.iter_mut().enumerate() {
         let distance = x + 3.0 - index as f32;
-        *share = if distance.abs() < 1e-6 {
+        *weight = if distance.abs() < 1e-6 {
             1e30
         } else {
             let angle = f64::from(distance) * PI * 0.25;
-            // sin(πd) · sin(πd/4) / (πd/4)², whose first factor is the same for all cells but for its sign.
+            // sin(πd) · sin(πd/4) / (πd/4)², whose first factor is the same for all pixels except for its sign.
             let sign = if index % 2 == 0 { 1.0 } else { -1.0 };
             (sign * angle.sin() / (angle * angle)) as f32
         };
     }
-    let sum: f32 = shares.iter().sum();
-    shares.map(|share| share / sum)
+    let sum: f32 = weights.iter().sum();
+    weights.map(|weight| weight / sum)
 }
