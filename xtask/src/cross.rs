@@ -5,9 +5,22 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// The tests of the engine and of the way from an image to boxes, the same as on this processor.
-const TESTS: [&str; 7] =
-    ["test", "--package", "picodet-engine", "--package", "picodet-detect", "--lib", "--tests"];
+/// The tests of the kernels, of inference from an image to boxes and of training steps, the same as on this processor.
+const TESTS: [&str; 13] = [
+    "test",
+    "--package",
+    "picodet-simd",
+    "--package",
+    "picodet-kernel",
+    "--package",
+    "picodet-engine",
+    "--package",
+    "picodet-detect",
+    "--package",
+    "picodet-gradient",
+    "--lib",
+    "--tests",
+];
 
 /// A cargo command for [`TESTS`] on a target.
 pub(crate) fn cargo_test(target: &str) -> Command {

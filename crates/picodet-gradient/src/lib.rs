@@ -41,5 +41,6 @@ mod shard;
 mod tape;
 
 pub use error::GradientError;
+pub use picodet_simd::Isa;
 pub use shard::AllReduce;
 pub use tape::{StepTime, Tape};

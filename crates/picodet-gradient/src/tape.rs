@@ -81,7 +81,11 @@ impl Tape {
         Self::with_isa(graph, threads, Isa::best())
     }
 
-    fn with_isa(graph: &Graph, threads: usize, isa: Isa) -> Result<Self, GradientError> {
+    /// Like [`Tape::new`], with the kernels of one instruction set.
+    ///
+    /// # Errors
+    /// [`GradientError::Graph`].
+    pub fn with_isa(graph: &Graph, threads: usize, isa: Isa) -> Result<Self, GradientError> {
         graph.check().map_err(GradientError::Graph)?;
         let learns: Vec<bool> = graph.params.iter().map(|param| param.role.is_learned()).collect();
         let mut tape = Self {

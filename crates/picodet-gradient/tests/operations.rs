@@ -1,23 +1,14 @@
-//! Every operation, forward and backward, on odd sizes: against f64, and f64 against central differences.
+//! Every operation on every instruction set, forward and backward, on odd sizes: against f64, and f64 against central
+//! differences.
 
 mod naive;
 
 use naive::Map;
-use picodet_gradient::Tape;
+use picodet_gradient::{Isa, Tape};
 use picodet_graph::{
     Activation, Builder, Convolution, Graph, Node, NodeId, Op, Param, ResizeFactor, Role, Tensor, Weights,
 };
-
-/// Reproducible numbers between -1 and 1.
-fn noise(count: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    (0..count)
-        .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-        })
-        .collect()
-}
+use picodet_testing::noise;
 
 fn weights(graph: &Graph) -> Weights {
     let tensor = |(index, param): (usize, &Param)| {
@@ -38,7 +29,7 @@ fn largest(values: &[f64]) -> f64 {
     values.iter().fold(0.0, |most, value| value.abs().max(most))
 }
 
-/// Largest difference as a share of the largest number, or of `floor` where all are smaller.
+/// The largest difference relative to the largest value, or to `floor` where all are smaller.
 fn difference(found: &[f32], expected: &[f64], floor: f64) -> f64 {
     assert_eq!(found.len(), expected.len());
     let size = largest(expected).max(floor);
@@ -47,7 +38,7 @@ fn difference(found: &[f32], expected: &[f64], floor: f64) -> f64 {
     off.fold(0.0f64, |most, off| if off > most || off.is_nan() { off } else { most }) / size
 }
 
-/// Runs a graph both ways; returns what differs.
+/// Runs a graph on the tape and in f64; returns the differences.
 fn check(what: &str, graph: &Graph, shape: [usize; 4]) -> Vec<String> {
     let weights = weights(graph);
     let image = noise(shape.iter().product(), 99);
@@ -55,9 +46,12 @@ fn check(what: &str, graph: &Graph, shape: [usize; 4]) -> Vec<String> {
     let values = naive::values(&weights);
     let input = Map { shape, data: float(&image) };
     let maps = naive::forward(graph, &values, &input);
-    let mut outer: Option<Weights> = None;
-    for threads in [1, 3] {
-        let mut tape = Tape::new(graph, threads).expect("a tape");
+    // All instruction sets, and more than one thread on the fastest.
+    let runs = Isa::available().into_iter().map(|isa| (isa, 1)).chain([(Isa::best(), 3)]);
+    let mut on_one_thread: Option<Weights> = None;
+    for (isa, threads) in runs {
+        let what = format!("{what} on {isa}");
+        let mut tape = Tape::with_isa(graph, threads, isa).expect("a tape");
         tape.forward(&weights, shape, &image).expect("runs");
         let mut gradients = Vec::new();
         let mut expected = Vec::new();
@@ -88,10 +82,14 @@ fn check(what: &str, graph: &Graph, shape: [usize; 4]) -> Vec<String> {
                 wrong.push(format!("{what}: gradient of {} differs by {off:.1e}", param.name));
             }
         }
-        match &outer {
-            None => outer = Some(found),
-            Some(first) if *first != found => wrong.push(format!("{what}: depends on the number of threads")),
-            Some(_) => {}
+        if isa == Isa::best() {
+            match &on_one_thread {
+                None => on_one_thread = Some(found),
+                Some(first) if *first != found => {
+                    wrong.push(format!("{what}: depends on the number of threads"));
+                }
+                Some(_) => {}
+            }
         }
     }
     wrong
@@ -107,7 +105,7 @@ fn around(channels: usize, block: impl FnOnce(&mut Builder, NodeId) -> NodeId) -
     g.finish()
 }
 
-/// A convolution that the builder has no word for.
+/// A convolution that the builder has no function for.
 fn convolution(channels: usize, op: Convolution) -> Graph {
     let mut graph = around(channels, |g, x| g.pointwise_with_bias(x, op.out_channels, 0.0));
     let last = graph.nodes.len() - 1;
@@ -146,6 +144,18 @@ fn convolutions() {
                 }
             }
         }
+    }
+    assert_right(wrong);
+}
+
+/// Matrix products of every width up to some vectors of every instruction set.
+#[test]
+fn pointwise_convolutions_of_every_width() {
+    let mut wrong = Vec::new();
+    for out_channels in (1..20).chain([31, 33, 47, 49, 64, 70, 97]) {
+        let op = Convolution { out_channels, kernel: 1, stride: 1, groups: 1, bias: out_channels % 2 == 0 };
+        let graph = convolution(13, op);
+        wrong.extend(check(&format!("{out_channels} channels"), &graph, [1, 3, 5, 9]));
     }
     assert_right(wrong);
 }
@@ -308,7 +318,7 @@ fn a_map_without_a_gradient_beside_one_with() {
 }
 
 #[test]
-fn the_yardstick_itself_against_central_differences() {
+fn the_reference_itself_against_central_differences() {
     let graph = around(6, |g, x| {
         let (a, b) = g.halves(x);
         let b = g.scope("norm", |g| g.batch_norm(b));

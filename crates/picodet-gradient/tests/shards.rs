@@ -4,12 +4,8 @@ use std::sync::{Arc, Barrier, Mutex};
 
 use picodet_gradient::{AllReduce, Tape};
 use picodet_graph::{Activation, Graph, Initialiser, Op, Tensor, Weights, pass};
+use picodet_testing::{emulated, noise};
 use picodet_zoo::{Classifier, variant};
-
-/// Numbers of -1 to 1.
-fn noise(count: usize, seed: usize) -> Vec<f32> {
-    (0..count).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0).collect()
-}
 
 fn weights(graph: &Graph) -> Weights {
     let tensor = |(index, param): (usize, &picodet_graph::Param)| {
@@ -18,7 +14,7 @@ fn weights(graph: &Graph) -> Weights {
             Initialiser::Normal { std } => std.max(0.05) * 1.7 * value,
             Initialiser::Uniform { limit } => limit * value,
         };
-        let data = noise(param.len(), index + 1).into_iter().map(scale).collect();
+        let data = noise(param.len(), index as u64 + 1).into_iter().map(scale).collect();
         (param.name.clone(), Tensor { shape: param.shape.clone(), data })
     };
     graph.params.iter().enumerate().map(tensor).collect()
@@ -145,10 +141,11 @@ fn networks_in_shards_equal_the_whole_batch() {
         let graph = variant(name).expect("a variant").architecture.graph(3);
         smooth(pass::keep_outputs(&graph, |name| name.starts_with("cls_logit") || name.starts_with("reg.")))
     };
-    // Dropout takes part in the classifier.
+    // The classifier has dropout.
     let classifier = smooth(Classifier::LcNet { scale: 0.25 }.graph(4));
     let graphs = [detector("legacy_s_320"), detector("v2_xs_320"), classifier];
-    for (number, graph) in graphs.iter().enumerate() {
+    // An emulator is slow: a sample.
+    for (number, graph) in graphs.iter().enumerate().skip(if emulated() { 2 } else { 0 }) {
         let (side, images) = (64, 5);
         let image = noise(images * 3 * side * side, 3);
         let mut tape = Tape::new(graph, 1).expect("a tape");
