@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Error, Result, anyhow};
-use picodet::training::group::{Alone, Group, started_processes};
+use picodet::training::group::{ProcessGroup, SingleProcess, started_processes};
 
 use crate::output::{one_line, status};
 
@@ -19,13 +19,13 @@ const PANIC: u8 = 101;
 ///
 /// # Errors
 /// When there are other processes and the program was built without MPI, or when MPI does not start.
-pub(crate) fn join() -> Result<Arc<dyn Group>> {
+pub(crate) fn join() -> Result<Arc<dyn ProcessGroup>> {
     let started = started_processes(|name| std::env::var(name).ok()).unwrap_or(1);
     if started <= 1 {
-        return Ok(Arc::new(Alone));
+        return Ok(Arc::new(SingleProcess));
     }
     #[cfg(feature = "mpi")]
-    return Ok(Arc::new(picodet::training::group::Mpi::join(started)?));
+    return Ok(Arc::new(picodet::training::group::MpiGroup::join(started)?));
     #[cfg(not(feature = "mpi"))]
     anyhow::bail!(
         "{started} processes were started together, but this program was built without MPI, so that each would train \
@@ -39,7 +39,7 @@ pub(crate) fn join() -> Result<Arc<dyn Group>> {
 /// # Errors
 /// The errors of `work`, if there is only one process.
 pub(crate) fn together(
-    group: &dyn Group,
+    group: &dyn ProcessGroup,
     code: impl Fn(&Error) -> u8,
     work: impl FnOnce() -> Result<ExitCode>,
 ) -> Result<ExitCode> {

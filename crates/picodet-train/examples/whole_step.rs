@@ -11,13 +11,14 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use picodet_graph::{Activation, Graph, Op, Tensor, Weights};
-use picodet_train::group::Alone;
-use picodet_train::memory::keep_freed_blocks;
+use picodet_train::group::SingleProcess;
 use picodet_train::random::{Purpose, Stream};
 use picodet_train::recipes::recipe;
-use picodet_train::run::{Network, move_statistics};
 use picodet_train::transfer::initial_weights;
-use picodet_train::{Assignment, CpuNetwork, Experiment, Map, Momentum, Objective, Truth};
+use picodet_train::{
+    Assignment, BackendError, CpuNetwork, Experiment, Map, Momentum, Objective, TrainingBackend, Truth,
+    update_running_statistics,
+};
 use picodet_weights::write_tensors;
 
 /// Classes of the network.
@@ -39,7 +40,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         [option, file, smooth] if option == "--write" && smooth == "--smooth" => (Some(file), true),
         _ => return Err(usage.into()),
     };
-    keep_freed_blocks();
     let mut step = Step::new(recipe(name)?, batch, size, threads, smooth)?;
     if let Some(file) = file {
         std::fs::write(file, step.written()?)?;
@@ -138,24 +138,24 @@ impl Step {
         })
     }
 
-    fn run(&mut self) -> Result<(Times, Found), String> {
+    fn run(&mut self) -> Result<(Times, Found), BackendError> {
         let (start, cpu) = (Instant::now(), processor_time());
         self.network.forward(&self.weights, Map { shape: self.shape, data: &self.image })?;
         let forward = start.elapsed();
         let network = &mut self.network;
-        let judged = self.objective.judge(
+        let judged = self.objective.compute_loss(
             |name| network.output(name),
             &self.strides,
             &self.truths,
             0,
-            &Alone,
+            &SingleProcess,
             self.threads,
         );
         let judge = start.elapsed();
         let gradients = self.network.backward(&judged.gradients)?;
         let backward = start.elapsed();
         self.momentum.step(&self.graph, &mut self.weights, &gradients, RATE);
-        move_statistics(&mut self.weights, &self.network.statistics(), &[]);
+        update_running_statistics(&mut self.weights, &self.network.statistics(), &[]);
         let whole = start.elapsed();
         let of = |time: std::time::Duration| time.as_secs_f64() * 1e3;
         let parts = [forward, judge - forward, backward - judge, whole - backward, whole].map(of);
@@ -166,7 +166,7 @@ impl Step {
     }
 
     /// One step as a file.
-    fn written(&mut self) -> Result<Vec<u8>, String> {
+    fn written(&mut self) -> Result<Vec<u8>, BackendError> {
         let mut tensors = Weights::new();
         let mut add = |prefix: &str, weights: &Weights| {
             tensors.extend(weights.iter().map(|(name, tensor)| (format!("{prefix}/{name}"), tensor.clone())));

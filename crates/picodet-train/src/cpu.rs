@@ -1,15 +1,16 @@
-//! The network in training on the processor: our own forward and backward.
+//! The training backend on the CPU, on our own forward and backward kernels.
 
 use std::sync::Arc;
 
 use picodet_gradient::{GradientError, Tape};
 use picodet_graph::{Graph, Weights};
 
-use crate::group::Group;
-use crate::run::Network;
+use crate::backend::{BackendError, TrainingBackend};
+use crate::group::ProcessGroup;
+use crate::statistics::is_frozen;
 use crate::{Map, MapData};
 
-/// A graph with the memory of its steps.
+/// A graph in training on the CPU.
 #[derive(Debug)]
 pub struct CpuNetwork {
     tape: Tape,
@@ -18,11 +19,11 @@ pub struct CpuNetwork {
 }
 
 impl CpuNetwork {
-    /// A network on so many threads. Parameters whose name begins with one of `frozen` get no gradients; what dropout leaves
-    /// out follows from `seed` and the number of the step, `first_step` at first.
+    /// Prepares a graph for `threads` threads. Parameters whose name begins with one of `frozen` get no gradients.
+    /// Dropout depends on `seed` and on the step, which starts at `first_step`.
     ///
     /// # Errors
-    /// When the graph cannot be differentiated.
+    /// If the graph cannot be differentiated.
     pub fn new(
         graph: &Graph,
         threads: usize,
@@ -31,35 +32,34 @@ impl CpuNetwork {
         first_step: usize,
     ) -> Result<Self, GradientError> {
         let mut tape = Tape::new(graph, threads)?;
-        let is_frozen = |name: &str| frozen.iter().any(|prefix| name.starts_with(prefix.as_str()));
         let learned = graph.params.iter().filter(|param| param.role.is_learned());
-        tape.freeze(learned.map(|param| param.name.as_str()).filter(|name| is_frozen(name)))?;
+        tape.freeze(learned.map(|param| param.name.as_str()).filter(|name| is_frozen(frozen, name)))?;
         Ok(Self { tape, steps: first_step as u64, seed })
     }
 
-    /// From now on the batches are this member's shares of batches of `batch` images on which a group works together.
-    /// The gradients of all members add up to those of the whole batch.
-    pub fn join(&mut self, group: Arc<dyn Group>, batch: usize) {
+    /// Joins a process group: from now on, batches are this process's shards of batches of `batch` images. The gradients
+    /// of all processes add up to those of the whole batch.
+    pub fn join(&mut self, group: Arc<dyn ProcessGroup>, batch: usize) {
         if group.size() > 1 {
-            let first = group.part(batch).start;
-            self.tape.set_shard(first, Arc::new(move |values| group.sum(values)));
+            let first = group.shard(batch).start;
+            self.tape.set_shard(first, Arc::new(move |values| group.all_reduce(values)));
         }
     }
 
-    /// Bytes of the maps, gradients and what else a step of `[n, 3, h, w]` keeps, without the parameters.
+    /// Returns the memory of a step on images `[n, 3, h, w]` in bytes, without the parameters.
     ///
     /// # Errors
-    /// When the network cannot take the size.
+    /// If the network does not take the size.
     pub fn memory(&self, shape: [usize; 4]) -> Result<usize, GradientError> {
         self.tape.memory(shape)
     }
 }
 
-impl Network for CpuNetwork {
-    fn forward(&mut self, weights: &Weights, images: Map<'_>) -> Result<(), String> {
+impl TrainingBackend for CpuNetwork {
+    fn forward(&mut self, weights: &Weights, images: Map<'_>) -> Result<(), BackendError> {
         self.tape.seed(self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(self.steps));
         self.steps += 1;
-        self.tape.forward(weights, images.shape, images.data).map_err(|error| error.to_string())
+        Ok(self.tape.forward(weights, images.shape, images.data)?)
     }
 
     fn output(&mut self, name: &str) -> Option<MapData> {
@@ -67,8 +67,8 @@ impl Network for CpuNetwork {
         Some(MapData { shape, data })
     }
 
-    fn backward(&mut self, gradients: &[(String, Vec<f32>)]) -> Result<Weights, String> {
-        self.tape.backward(gradients).map_err(|error| error.to_string())
+    fn backward(&mut self, gradients: &[(String, Vec<f32>)]) -> Result<Weights, BackendError> {
+        Ok(self.tape.backward(gradients)?)
     }
 
     fn statistics(&self) -> Vec<(String, Vec<f32>)> {

@@ -1,5 +1,7 @@
-//! Our own forward and backward as one operation of burn's processor backend, through burn's backend extension: all
-//! parameters in one tensor go in, all outputs in one tensor come out, and burn's autodiff asks for the gradient.
+//! Our own forward and backward kernels as one operation of burn's CPU backend, through burn's backend extension.
+//!
+//! The operation takes all parameters in one tensor and returns all outputs in one tensor; burn's autodiff calls its
+//! backward pass.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,23 +13,23 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, DType, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Bytes, Device, Shape, Tensor as BurnTensor, TensorData};
 use burn_flex::{FlexTensor, Layout};
-use picodet_gradient::Tape;
+use picodet_gradient::{GradientError, Tape};
 use picodet_graph::{Graph, Tensor, Weights};
 
-use crate::run::Network;
+use crate::backend::{BackendError, TrainingBackend};
 use crate::{Map, MapData};
 
-/// A graph, its memory, and what became of the last batch.
+/// A graph, its memory, and the result of the last batch.
 #[derive(Debug)]
 struct Inner {
     graph: Graph,
     tape: Tape,
     /// Names, shapes and lengths of the outputs of the last forward.
     outputs: Vec<(String, [usize; 4])>,
-    problem: Option<String>,
+    problem: Option<GradientError>,
 }
 
-/// What the operation computes with; shared, since burn keeps it for the way back.
+/// The state of the operation, shared because burn keeps it for the backward pass.
 #[derive(Clone, Debug)]
 pub struct Session(Arc<Mutex<Inner>>);
 
@@ -36,11 +38,11 @@ impl Session {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// All outputs one after another. Where the network refuses the batch, nothing; the problem is kept.
+    /// Returns all outputs one after another; none on an error, which is kept in `problem`.
     fn forward(&self, params: &[f32], shape: [usize; 4], image: &[f32]) -> Vec<f32> {
         self.with(|inner| {
             let weights = unpacked(&inner.graph, params);
-            inner.problem = inner.tape.forward(&weights, shape, image).err().map(|error| error.to_string());
+            inner.problem = inner.tape.forward(&weights, shape, image).err();
             inner.outputs.clear();
             let mut all = Vec::new();
             for output in inner.graph.outputs.iter().filter(|_| inner.problem.is_none()) {
@@ -53,7 +55,7 @@ impl Session {
         })
     }
 
-    /// The gradients of all parameters one after another, for those of all outputs.
+    /// Returns the gradients of all parameters one after another, for the gradients of all outputs.
     fn backward(&self, gradient: &[f32]) -> Vec<f32> {
         self.with(|inner| {
             let mut at = 0;
@@ -66,7 +68,7 @@ impl Session {
             match inner.tape.backward(&by_output) {
                 Ok(gradients) => packed(&inner.graph, &gradients),
                 Err(error) => {
-                    inner.problem = Some(error.to_string());
+                    inner.problem = Some(error);
                     packed(&inner.graph, &Weights::new())
                 }
             }
@@ -74,7 +76,7 @@ impl Session {
     }
 }
 
-/// All parameters one after another; zeros for those that are not there.
+/// Concatenates all parameters, with zeros for missing ones.
 fn packed(graph: &Graph, weights: &Weights) -> Vec<f32> {
     let mut all = Vec::with_capacity(graph.params.iter().map(|param| param.len()).sum());
     for param in &graph.params {
@@ -96,17 +98,17 @@ fn unpacked(graph: &Graph, all: &[f32]) -> Weights {
     graph.params.iter().map(take).collect()
 }
 
-/// The network as an operation of a backend.
+/// The network as an operation of a burn backend.
 #[backend_extension(Flex, Autodiff)]
 pub trait FusedNetwork: Backend {
-    /// From all parameters (`[length]`) and images (`[n, 3, h, w]`) to all outputs (`[length]`).
+    /// Computes all outputs (`[length]`) from all parameters (`[length]`) and images (`[n, 3, h, w]`).
     fn fused_network(
         params: FloatTensor<Self>,
         image: FloatTensor<Self>,
         session: Session,
     ) -> FloatTensor<Self>;
 
-    /// From the gradients of all outputs to those of all parameters.
+    /// Computes the gradients of all parameters from those of all outputs.
     fn fused_network_backward(gradient: FloatTensor<Self>, session: Session) -> FloatTensor<Self>;
 }
 
@@ -126,11 +128,11 @@ impl FusedNetwork for Flex {
     }
 }
 
-/// The way back, as burn's autodiff keeps it.
+/// The backward pass as an operation of burn's autodiff.
 #[derive(Debug)]
-struct WayBack;
+struct BackwardPass;
 
-impl<B: FusedNetwork> Backward<B, 1> for WayBack {
+impl<B: FusedNetwork> Backward<B, 1> for BackwardPass {
     type State = Session;
 
     fn backward(self, ops: Ops<Session, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -149,7 +151,7 @@ impl<B: FusedNetwork, C: CheckpointStrategy> FusedNetwork for Autodiff<B, C> {
         session: Session,
     ) -> FloatTensor<Self> {
         let ((params, node), (image, _)) = (params.into_parts(), image.into_parts());
-        match WayBack.prepare::<C>([node]).compute_bound().stateful() {
+        match BackwardPass.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
                 let output = B::fused_network(params, image, session.clone());
                 prepared.finish(session, output)
@@ -159,13 +161,13 @@ impl<B: FusedNetwork, C: CheckpointStrategy> FusedNetwork for Autodiff<B, C> {
     }
 
     fn fused_network_backward(gradient: FloatTensor<Self>, session: Session) -> FloatTensor<Self> {
-        // Nobody differentiates a gradient of ours: the result is a constant.
+        // Second derivatives are not supported: the result is a constant.
         let (gradient, _) = gradient.into_parts();
         <Self as burn::backend::AutodiffBackend>::from_inner(B::fused_network_backward(gradient, session))
     }
 }
 
-/// A network on burn's processor backend that computes with our own kernels.
+/// A graph in training on burn's CPU backend with our own kernels.
 #[derive(Debug)]
 pub struct FusedBurnNetwork {
     session: Session,
@@ -178,28 +180,29 @@ pub struct FusedBurnNetwork {
 struct Last {
     params: BurnTensor<1>,
     output: BurnTensor<1>,
-    /// Names and shapes of what the output holds, in order.
+    /// Names and shapes of the outputs in `output`, in order.
     parts: Vec<(String, [usize; 4])>,
 }
 
 impl FusedBurnNetwork {
-    /// The network on so many threads.
+    /// Prepares a graph for `threads` threads.
     ///
     /// # Errors
-    /// When the graph cannot be differentiated.
-    pub fn new(graph: &Graph, threads: usize) -> Result<Self, picodet_gradient::GradientError> {
+    /// If the graph cannot be differentiated.
+    pub fn new(graph: &Graph, threads: usize) -> Result<Self, GradientError> {
         let tape = Tape::new(graph, threads)?;
         let inner = Inner { graph: graph.clone(), tape, outputs: Vec::new(), problem: None };
         Ok(Self { session: Session(Arc::new(Mutex::new(inner))), graph: graph.clone(), last: None })
     }
 
-    fn problem(&self) -> Result<(), String> {
+    /// Returns the error of the last operation.
+    fn problem(&self) -> Result<(), GradientError> {
         self.session.with(|inner| inner.problem.take()).map_or(Ok(()), Err)
     }
 }
 
-impl Network for FusedBurnNetwork {
-    fn forward(&mut self, weights: &Weights, images: Map<'_>) -> Result<(), String> {
+impl TrainingBackend for FusedBurnNetwork {
+    fn forward(&mut self, weights: &Weights, images: Map<'_>) -> Result<(), BackendError> {
         let device = Device::flex().autodiff();
         let all = packed(&self.graph, weights);
         let params =
@@ -231,8 +234,8 @@ impl Network for FusedBurnNetwork {
         None
     }
 
-    fn backward(&mut self, gradients: &[(String, Vec<f32>)]) -> Result<Weights, String> {
-        let last = self.last.as_ref().ok_or("backward before forward")?;
+    fn backward(&mut self, gradients: &[(String, Vec<f32>)]) -> Result<Weights, BackendError> {
+        let last = self.last.as_ref().ok_or(BackendError::NoForward)?;
         let mut all = Vec::new();
         for (part, shape) in &last.parts {
             match gradients.iter().find(|gradient| gradient.0 == *part) {
@@ -242,10 +245,13 @@ impl Network for FusedBurnNetwork {
         }
         let given =
             BurnTensor::<1>::from_data(TensorData::new(all.clone(), [all.len()]), &last.output.device());
-        // The derivative of this sum by the outputs are the gradients that were given.
+        // The derivative of this sum by the outputs are the given gradients.
         let mut found = (last.output.clone() * given).sum().backward();
         self.problem()?;
-        let values = last.params.grad_remove(&mut found).ok_or("burn lost the gradient")?;
+        let values = last
+            .params
+            .grad_remove(&mut found)
+            .ok_or_else(|| BackendError::Device("burn returned no gradient".to_owned()))?;
         let values: Vec<f32> = values.into_data().iter::<f32>().collect();
         let mut gradients = unpacked(&self.graph, &values);
         let learned: Vec<&str> = self

@@ -1,19 +1,27 @@
-//! Training, along the way of a batch: images are drawn ([`sampler`]), changed ([`augment`]) and stacked ([`loader`]); the
-//! network ([`run::Network`]) maps them; which cell learns which object ([`assign`]), how wrong it is ([`loss`],
-//! [`objective`]), and how parameters follow ([`Momentum`], [`Schedule`], [`MovingAverage`]). [`run::run`] is all of it
-//! from top to bottom.
+//! Training of detectors: augmentation, label assignment, losses, optimiser, the training loop and its files.
 //!
-//! Several processes train together as a [`group`]: each makes a share of every batch, and sums are exchanged.
+//! Modules in the order of a batch: [`sampler`] selects images, [`augment`] changes them and [`loader`] stacks them; a
+//! [`backend`] computes the network; [`assign`] selects the cells that learn each object; [`loss`] and [`objective`]
+//! compute the loss and its gradients; [`Momentum`], [`Schedule`] and [`MovingAverage`] update the parameters.
+//! [`run::run`] is the loop around them.
 //!
-//! Assigners and losses are plain functions on slices with their gradients written out; whoever differentiates the network
-//! injects those gradients at the head's maps.
+//! Several processes train together as a [`group`]: each computes a shard of every batch, and sums are exchanged.
+//!
+//! Assigners and losses are plain functions on slices with gradients in closed form; the backend receives these gradients
+//! at the outputs of the head.
+
+#![forbid(unsafe_code)]
 
 pub mod assign;
 pub mod augment;
 mod average;
+pub mod backend;
 mod cpu;
+pub mod error;
+pub mod evaluator;
 mod experiment;
 mod exponential;
+pub mod folder;
 #[cfg(feature = "burn")]
 pub mod fused;
 mod geometry;
@@ -22,11 +30,13 @@ pub mod journal;
 pub mod loader;
 pub mod loss;
 pub mod memory;
+mod metrics;
 mod momentum;
 #[cfg(feature = "burn")]
 pub mod network;
+mod non_finite;
 pub mod objective;
-pub mod outcome;
+pub mod options;
 pub mod picture;
 mod predictions;
 pub mod random;
@@ -36,19 +46,27 @@ pub mod run;
 pub mod sampler;
 mod schedule;
 pub mod state;
+mod statistics;
+mod stop;
 mod tensorboard;
-mod totals;
 pub mod transfer;
+mod writer;
 
 pub use assign::{Assignment, Truth};
 pub use average::MovingAverage;
+pub use backend::{BackendError, TrainingBackend};
 pub use cpu::CpuNetwork;
+pub use error::{EvaluatorError, RunError};
+pub use evaluator::{Evaluator, ModelMetrics};
 pub use experiment::{
     AverageConfig, BatchConfig, Experiment, ExperimentError, InputSize, OptimiserConfig, RateConfig,
     ScheduleKind,
 };
+pub use folder::RunFolder;
 pub use geometry::{Anchors, Box4};
 pub use momentum::{Momentum, clip_to_norm};
-pub use objective::{MapData, Objective};
+pub use objective::{LossOutput, MapData, Objective};
+pub use options::{Ending, Event, OnNonFinite, RunOptions};
 pub use predictions::{Gradients, LevelMaps, Map, Predictions};
 pub use schedule::Schedule;
+pub use statistics::update_running_statistics;

@@ -124,8 +124,9 @@ impl Batches {
         Self { store: Arc::new(store), sampler, recipe, share: (0, 1) }
     }
 
-    /// Only this process's share of every batch: number `rank` of `of`.
-    pub fn share(mut self, rank: usize, of: usize) -> Self {
+    /// Restricts every batch to the shard of rank `rank` of `of` processes.
+    #[must_use]
+    pub fn with_shard(mut self, rank: usize, of: usize) -> Self {
         self.share = (rank, of.max(1));
         self
     }

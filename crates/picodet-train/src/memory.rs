@@ -1,73 +1,66 @@
-//! How much memory a batch takes, and the largest batch that the free memory holds.
+//! Memory of a training batch, and the largest batch for the free memory.
 
 use std::path::{Path, PathBuf};
 
+use picodet_gradient::GradientError;
 use picodet_model::graph_of;
 use picodet_zoo::REG_CHANNELS;
 
-use crate::{CpuNetwork, Experiment, Objective};
+use crate::{CpuNetwork, Experiment, ExperimentError, Objective};
 
-/// Part of the free memory that a run may take: what else the machine does needs some as well.
-const SHARE: f64 = 0.5;
+/// Fraction of the free memory that a run may take; the rest is left to other programs.
+const FRACTION: f64 = 0.5;
 /// Batches are multiples of this, or smaller powers of two.
 const MULTIPLE: usize = 8;
-/// Batches that wait, are being made, or are learned from.
+/// Batches in memory: waiting, being prepared, or in training.
 const BATCHES: u64 = 4;
-/// Copies of all parameters: weights, velocity, gradients, average, its copy for evaluations, a checkpoint's three in the
-/// making and as bytes.
+/// Copies of all parameters: weights, velocity, gradients, average, its copy for evaluations, three of a checkpoint and
+/// its bytes.
 const PARAMETER_COPIES: u64 = 11;
 
-/// Lets the allocator keep what a step frees for the next one.
-///
-/// A step makes and frees tens of megabytes of maps and predictions. GNU's allocator takes such blocks from the system one
-/// by one and gives them back, which costs page faults and interrupts of all threads, until it has seen a block of that
-/// size freed; the largest that it learns from is 32 MiB. Other allocators lose nothing by it.
-pub fn keep_freed_blocks() {
-    const LARGEST: usize = (32 << 20) - (64 << 10);
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGEST)));
-}
-
-/// Bytes of a run.
+/// Memory of a run in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
-    /// Whatever the batch.
+    /// Bytes for any batch.
     pub fixed: u64,
-    /// For each image of the batch.
+    /// Bytes per image of the batch.
     pub per_image: u64,
-    /// The part of `per_image` that the network's maps and their gradients take.
+    /// The part of `per_image` of the feature maps and their gradients.
     pub maps_per_image: u64,
 }
 
 impl Cost {
-    /// Of a batch.
+    /// Returns the memory for a batch of `images` images.
+    #[must_use]
     pub fn of(&self, images: usize) -> u64 {
         self.fixed.saturating_add(self.per_image.saturating_mul(images as u64))
     }
 }
 
-/// A batch that was chosen, and why.
+/// A batch size and the reason for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// Images of the batch.
+    /// Images per batch.
     pub images: usize,
-    /// What a run takes with it.
+    /// Memory of a run.
     pub cost: Cost,
-    /// Free bytes.
+    /// Free memory in bytes.
     pub free: u64,
-    /// Who says so.
+    /// Where the free memory was read.
     pub source: String,
-    /// What kept the batch from being larger.
+    /// The limit of the batch.
     pub bound: Bound,
 }
 
-/// What keeps a batch from being larger.
+/// The limit of a batch size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Bound {
     /// The memory.
     Memory,
-    /// The batch of the recipe.
+    /// The batch size of the recipe.
     Recipe,
-    /// The images that there are.
+    /// The number of images.
     Images,
 }
 
@@ -75,13 +68,14 @@ impl std::fmt::Display for Choice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         const MIB: u64 = 1 << 20;
         let bound = match self.bound {
-            Bound::Memory => "more would not fit",
-            Bound::Recipe => "the recipe has no more",
-            Bound::Images => "there are no more images",
+            Bound::Memory => "a larger batch would not fit",
+            Bound::Recipe => "this is the batch of the recipe",
+            Bound::Images => "this is the number of images",
         };
         write!(
             f,
-            "a batch of {}, of about {} MiB ({} and {} an image), in half of the {} MiB that are free by {}; {bound}",
+            "batch of {}, about {} MiB ({} MiB and {} MiB per image), in half of the {} MiB that are free according to \
+             {}; {bound}",
             self.images,
             self.cost.of(self.images) / MIB,
             self.cost.fixed / MIB,
@@ -92,58 +86,58 @@ impl std::fmt::Display for Choice {
     }
 }
 
-/// Why no batch can be chosen.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// An error in choosing a batch size.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ChoiceError {
-    /// The system does not tell.
-    #[error("this system does not tell its free memory; give --batch a number")]
+    /// The free memory is unknown.
+    #[error("free memory cannot be determined on this system; give a number to --batch")]
     Unknown,
-    /// There is not enough.
+    /// The memory is too small for a batch of one image.
     #[error(
         "a batch of 1 takes about {needed} MiB, and half of the free memory is {free} MiB; choose smaller --sizes"
     )]
     Short {
         /// MiB of a batch of one image.
         needed: u64,
-        /// MiB that may be taken.
+        /// MiB that may be used.
         free: u64,
     },
-    /// The network cannot be measured.
-    #[error("{0}")]
-    Network(String),
+    /// The experiment is invalid.
+    #[error(transparent)]
+    Experiment(#[from] ExperimentError),
+    /// The memory of the network cannot be computed.
+    #[error(transparent)]
+    Network(#[from] GradientError),
 }
 
-/// What a run of an experiment takes at the largest of its sizes; `cache` is the bytes of decoded images that it keeps.
+/// Computes the memory of a run at the largest of its input sizes; `cache` is the size of the cache of decoded images in
+/// bytes.
 ///
 /// # Errors
-/// When the network is unknown, cannot be differentiated, or its sizes do not fit.
+/// If the network is unknown, cannot be differentiated, or does not take its sizes.
 pub fn cost(
     experiment: &Experiment,
     classes: usize,
     frozen: &[String],
     cache: usize,
 ) -> Result<Cost, ChoiceError> {
-    let network = |problem: String| ChoiceError::Network(problem);
-    let architecture = experiment.variant().map_err(|error| network(error.to_string()))?.architecture;
+    let architecture = experiment.variant()?.architecture;
     let graph = Objective::graph(&graph_of(&architecture, classes, false));
-    let tape = CpuNetwork::new(&graph, 1, frozen, 0, 0).map_err(|error| network(error.to_string()))?;
+    let network = CpuNetwork::new(&graph, 1, frozen, 0, 0)?;
     let mut most = Cost { fixed: 0, per_image: 0, maps_per_image: 0 };
     for (height, width) in experiment.batch.sizes.iter().map(|size| size.pair()) {
-        let maps = |images: usize| {
-            let bytes =
-                tape.memory([images, 3, height, width]).map_err(|error| network(error.to_string()))?;
-            Ok(bytes as u64)
-        };
+        let maps = |images: usize| network.memory([images, 3, height, width]).map(|bytes| bytes as u64);
         let (one, two) = (maps(MULTIPLE)?, maps(2 * MULTIPLE)?);
         let maps_per_image = two.saturating_sub(one) / MULTIPLE as u64;
         let strides = architecture.strides();
         let cells = strides.iter().map(|stride| height.div_ceil(*stride) * width.div_ceil(*stride));
-        // Logits and their gradients, as f64 by cells and as f32 by maps.
-        let judged = cells.sum::<usize>() as u64 * (classes + REG_CHANNELS + 1) as u64 * 2 * (8 + 4);
+        // Logits and their gradients, as f64 by cell and as f32 by map.
+        let predictions = cells.sum::<usize>() as u64 * (classes + REG_CHANNELS + 1) as u64 * 2 * (8 + 4);
         let pixels = (height * width) as u64 * 3 * 4 * BATCHES;
         let found = Cost {
             fixed: one.saturating_sub(maps_per_image * MULTIPLE as u64),
-            per_image: maps_per_image + judged + pixels,
+            per_image: maps_per_image + predictions + pixels,
             maps_per_image,
         };
         if found.of(MULTIPLE) > most.of(MULTIPLE) {
@@ -155,8 +149,8 @@ pub fn cost(
     Ok(most)
 }
 
-/// The largest batch that fits into half of `free` bytes: a multiple of 8, or a smaller power of two, no larger than the
-/// recipe's and than there are images.
+/// Chooses the largest batch that fits into half of `free` bytes: a multiple of 8, or a smaller power of two, at most the
+/// batch of the recipe and the number of images.
 ///
 /// # Errors
 /// [`ChoiceError::Short`].
@@ -166,7 +160,7 @@ pub fn choose(
     recipe: usize,
     images: usize,
 ) -> Result<Choice, ChoiceError> {
-    let room = (free as f64 * SHARE) as u64;
+    let room = (free as f64 * FRACTION) as u64;
     if cost.of(1) > room {
         return Err(ChoiceError::Short { needed: cost.of(1).div_ceil(1 << 20), free: room >> 20 });
     }
@@ -183,8 +177,8 @@ pub fn choose(
     Ok(Choice { images, cost, free, source, bound })
 }
 
-/// Bytes that a program could still take, and who says so: the system, or a tighter limit of a control group. `None` where
-/// the system does not tell.
+/// Returns the free memory in bytes and where it was read: that of the system, or of a control group with less. `None` if
+/// it is unknown.
 pub fn free() -> Option<(u64, String)> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let mut least = (available(&text)?, "/proc/meminfo".to_owned());
@@ -197,20 +191,20 @@ pub fn free() -> Option<(u64, String)> {
     Some(least)
 }
 
-/// `MemAvailable` of `/proc/meminfo`, in bytes.
+/// Parses `MemAvailable` of `/proc/meminfo`, in bytes.
 fn available(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
 
-/// The versions of control groups.
+/// Version of control groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Version {
     One,
     Two,
 }
 
-/// The folders whose limits hold for this process, by `/proc/self/cgroup`: its own and all above.
+/// Returns the folders of the control groups of this process and their ancestors, from `/proc/self/cgroup`.
 fn group_folders(text: &str) -> Vec<(PathBuf, Version)> {
     let mut folders = Vec::new();
     for line in text.lines() {
@@ -228,19 +222,19 @@ fn group_folders(text: &str) -> Vec<(PathBuf, Version)> {
     folders
 }
 
-/// Bytes that a control group may still take; what it keeps of files for no need counts as free.
+/// Returns the free memory of a control group in bytes, including inactive file pages; `None` without a limit.
 fn group_room(folder: &Path, version: Version) -> Option<u64> {
-    let (limit, used, unneeded) = match version {
+    let (limit, used, inactive) = match version {
         Version::One => ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file "),
         Version::Two => ("memory.max", "memory.current", "inactive_file "),
     };
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
     let number = |name: &str| read(name)?.trim().parse::<u64>().ok();
     let statistics = read("memory.stat").unwrap_or_default();
-    let unneeded =
-        statistics.lines().find_map(|line| line.strip_prefix(unneeded)?.trim().parse::<u64>().ok());
-    // No limit is the word `max`, which is no number.
-    Some(number(limit)?.saturating_sub(number(used)?.saturating_sub(unneeded.unwrap_or(0))))
+    let inactive =
+        statistics.lines().find_map(|line| line.strip_prefix(inactive)?.trim().parse::<u64>().ok());
+    // Without a limit the file holds the word `max`.
+    Some(number(limit)?.saturating_sub(number(used)?.saturating_sub(inactive.unwrap_or(0))))
 }
 
 #[cfg(test)]
@@ -251,10 +245,12 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     #[test]
-    fn the_largest_batch_that_fits_is_chosen_and_its_bound_named() {
+    fn the_largest_fitting_batch_is_chosen_with_its_bound() {
         let cost = Cost { fixed: 100 * MIB, per_image: 10 * MIB, maps_per_image: 8 * MIB };
         let chosen = |free: u64, recipe: usize, images: usize| {
-            choose(cost, (free * MIB, "test".to_owned()), recipe, images).map(|c| (c.images, c.bound))
+            choose(cost, (free * MIB, "test".to_owned()), recipe, images)
+                .map(|choice| (choice.images, choice.bound))
+                .map_err(|error| error.to_string())
         };
         // Half of 1,000 holds 40 images.
         assert_eq!(chosen(1000, 512, 9999), Ok((40, Bound::Memory)));
@@ -264,11 +260,11 @@ mod tests {
         assert_eq!(chosen(1000, 512, 5), Ok((4, Bound::Images)));
         assert_eq!(chosen(220, 512, 9999), Ok((1, Bound::Memory)));
         assert_eq!(chosen(350, 512, 9999), Ok((4, Bound::Memory)));
-        assert_eq!(chosen(219, 512, 9999), Err(ChoiceError::Short { needed: 110, free: 109 }));
+        assert_eq!(chosen(219, 512, 9999), Err(ChoiceError::Short { needed: 110, free: 109 }.to_string()));
     }
 
     #[test]
-    fn the_estimate_is_what_the_network_takes() {
+    fn the_estimate_is_the_memory_of_the_network() {
         for name in ["legacy_s_320", "v2_xs_320", "legacy_m_416"] {
             let mut experiment = recipe(name).expect("a recipe");
             let cost = cost(&experiment, 5, &[], 0).expect("a cost");

@@ -1,22 +1,23 @@
-//! The graph in training, on burn: parameters become leaves, operations are walked in order, batch norms use the
-//! statistics of the batch.
+//! The training backend on burn's devices.
 //!
-//! The numbers live in a [`Weights`] map between steps; a [`Pass`] is one forward with what its backward needs.
+//! Parameters become leaves of burn's autodiff graph, operations run in the order of the graph, and batch norms use the
+//! statistics of the batch. Between steps the parameters are in a [`Weights`] map; a [`Pass`] holds one forward pass with
+//! the tensors of its backward pass.
 
 use burn::tensor::module::{avg_pool2d, conv2d, interpolate, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, InterpolateMode, InterpolateOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor as BurnTensor, TensorData, activation};
 use picodet_graph::{Activation, BATCH_NORM_EPSILON, Graph, Node, Op, ResizeFactor, Tensor, Weights};
 
-use crate::run::Network;
+use crate::backend::{BackendError, TrainingBackend};
 use crate::{Map, MapData};
 
-/// A forward pass in training.
+/// A forward pass with the state of its backward pass.
 #[derive(Debug)]
 pub struct Pass {
-    /// The parameters as leaves, by index of the graph.
+    /// The parameters as leaves, by index in the graph.
     leaves: Vec<BurnTensor<1>>,
-    /// The named outputs.
+    /// Named outputs.
     outputs: Vec<(String, BurnTensor<4>)>,
     /// Batch mean and biased variance of each batch norm, by the names of its running statistics.
     statistics: Vec<(String, BurnTensor<4>)>,
@@ -27,9 +28,9 @@ fn values<const D: usize>(tensor: BurnTensor<D>) -> Vec<f32> {
 }
 
 impl Pass {
-    /// Runs `image` (`[n, 3, h, w]`, normalised) through `graph` with `weights`, which must belong to it.
+    /// Runs `image` (`[n, 3, h, w]`, normalised) through `graph` with `weights`, the parameters of that graph.
     ///
-    /// `device` is one of burn's, as in `Device::flex()`; it is made to differentiate here.
+    /// `device` is a device of burn such as `Device::flex()`; autodiff is enabled here.
     pub fn forward(graph: &Graph, weights: &Weights, image: Map<'_>, device: &Device) -> Self {
         let device = device.clone().autodiff();
         let leaf = |name: &str| {
@@ -74,19 +75,19 @@ impl Pass {
         Self { leaves, outputs, statistics }
     }
 
-    /// A named output, read back.
+    /// Copies a named output from the device.
     pub fn output(&self, name: &str) -> Option<MapData> {
         let tensor = &self.outputs.iter().find(|output| output.0 == name)?.1;
         Some(MapData { shape: tensor.dims(), data: values(tensor.clone().detach()) })
     }
 
-    /// The gradients of the learned parameters when those of the named outputs are `gradients`.
+    /// Returns the gradients of the learned parameters for the given gradients of named outputs.
     pub fn backward(&self, graph: &Graph, gradients: &[(String, Vec<f32>)]) -> Weights {
         let mut total: Option<BurnTensor<1>> = None;
         for (name, gradient) in gradients {
             let Some((_, tensor)) = self.outputs.iter().find(|output| &output.0 == name) else { continue };
             let data = TensorData::new(gradient.clone(), tensor.dims());
-            // The derivative of this sum by the output is the gradient that was given.
+            // The derivative of this sum by the output is the given gradient.
             let term = (tensor.clone() * BurnTensor::from_data(data, &tensor.device())).sum();
             total = Some(match total {
                 Some(total) => total + term,
@@ -104,18 +105,18 @@ impl Pass {
             .collect()
     }
 
-    /// Mean and biased variance of the batch at each batch norm, by the names of its running statistics.
+    /// Returns mean and biased variance of the batch at each batch norm, by the names of its running statistics.
     pub fn statistics(&self) -> Vec<(String, Vec<f32>)> {
         self.statistics.iter().map(|(name, batch)| (name.clone(), values(batch.clone()))).collect()
     }
 }
 
-/// The device of a name, which is started: `flex`, and `cuda`, `rocm`, `vulkan`, `metal` or `wgpu` where the program was built with the feature of
-/// that name.
+/// Starts a device by name: `flex`, or `cuda`, `rocm`, `vulkan`, `metal` or `wgpu` if the program was built with the
+/// feature of that name.
 ///
 /// # Errors
-/// Says that the program was built without the device, or that the machine does not have it.
-pub fn device(name: &str) -> Result<Device, String> {
+/// If the program was built without the device, or the machine does not have it.
+pub fn device(name: &str) -> Result<Device, BackendError> {
     match name {
         "flex" => Ok(Device::flex()),
         #[cfg(feature = "cuda")]
@@ -128,29 +129,27 @@ pub fn device(name: &str) -> Result<Device, String> {
         "metal" => started(name, burn::tensor::wgpu::WgpuBackend::Metal),
         #[cfg(feature = "wgpu")]
         "wgpu" => started(name, burn::tensor::wgpu::WgpuBackend::Auto),
-        _ => Err(format!(
-            "`{name}` is no device of this program; build it with the cargo feature of that name, or use cpu or flex"
-        )),
+        _ => Err(BackendError::UnknownDevice(name.to_owned())),
     }
 }
 
-/// The first device that a driver lists.
+/// Returns the first device that a driver lists.
 #[cfg(any(feature = "cuda", feature = "rocm"))]
-fn first_of(name: &str, kind: burn::tensor::DeviceType) -> Result<Device, String> {
-    // Without its library the driver's bindings panic.
+fn first_of(name: &str, kind: burn::tensor::DeviceType) -> Result<Device, BackendError> {
+    // The bindings panic if the library of the driver is missing.
     let devices = quietly(|| Device::enumerate(kind).into_iter().next());
-    devices.ok().flatten().ok_or_else(|| format!("this machine has no {name} device, or no driver for it"))
+    devices.ok().flatten().ok_or_else(|| BackendError::MissingDevice(name.to_owned()))
 }
 
-/// A device of wgpu, started here, where a machine without one can be told in a line; started once a program.
+/// Starts a device of wgpu; once per program. Starting it here turns a missing device into an error.
 #[cfg(any(feature = "vulkan", feature = "metal", feature = "wgpu"))]
-fn started(name: &str, api: burn::tensor::wgpu::WgpuBackend) -> Result<Device, String> {
+fn started(name: &str, api: burn::tensor::wgpu::WgpuBackend) -> Result<Device, BackendError> {
     let device = quietly(|| Device::wgpu_options().graphics_api(api).init())?;
-    device.map_err(|error| format!("this machine has no {name} device that can be used: {error}"))
+    device.map_err(|_| BackendError::MissingDevice(name.to_owned()))
 }
 
-/// Runs what reports its failures by panics; their message is the error.
-fn quietly<R>(work: impl FnOnce() -> R) -> Result<R, String> {
+/// Runs code that reports failures by panics, and returns the message of a panic as an error.
+fn quietly<R>(work: impl FnOnce() -> R) -> Result<R, BackendError> {
     use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
     let hook = take_hook();
     set_hook(Box::new(|_| {}));
@@ -158,32 +157,32 @@ fn quietly<R>(work: impl FnOnce() -> R) -> Result<R, String> {
     set_hook(hook);
     result.map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it gives no reason");
-        format!("the device failed: {}", text.lines().next().unwrap_or_default())
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown reason");
+        BackendError::Device(text.lines().next().unwrap_or_default().to_owned())
     })
 }
 
-/// A graph in training on one of burn's devices.
+/// A graph in training on a device of burn.
 #[derive(Debug)]
 pub struct BurnNetwork {
     graph: Graph,
     device: Device,
     pass: Option<Pass>,
-    /// What was read back of the last pass: devices compute late, and fail when read.
+    /// Outputs of the last pass. Devices compute lazily and fail when values are read, which happens in `forward`.
     outputs: Vec<(String, MapData)>,
     statistics: Vec<(String, Vec<f32>)>,
 }
 
 impl BurnNetwork {
-    /// The network on a device, as in `Device::flex()`.
+    /// Prepares a graph for a device such as `Device::flex()`.
     pub fn new(graph: &Graph, device: Device) -> Self {
         Self { graph: graph.clone(), device, pass: None, outputs: Vec::new(), statistics: Vec::new() }
     }
 }
 
-impl Network for BurnNetwork {
-    fn forward(&mut self, weights: &Weights, images: Map<'_>) -> Result<(), String> {
-        // The last pass goes first, so that the two are never held at once.
+impl TrainingBackend for BurnNetwork {
+    fn forward(&mut self, weights: &Weights, images: Map<'_>) -> Result<(), BackendError> {
+        // Frees the last pass first, so that two passes are never in memory together.
         self.pass = None;
         let (pass, outputs, statistics) = quietly(|| {
             let pass = Pass::forward(&self.graph, weights, images, &self.device);
@@ -200,8 +199,8 @@ impl Network for BurnNetwork {
         self.outputs.iter().find(|output| output.0 == name).map(|output| output.1.clone())
     }
 
-    fn backward(&mut self, gradients: &[(String, Vec<f32>)]) -> Result<Weights, String> {
-        let pass = self.pass.as_ref().ok_or("backward before forward")?;
+    fn backward(&mut self, gradients: &[(String, Vec<f32>)]) -> Result<Weights, BackendError> {
+        let pass = self.pass.as_ref().ok_or(BackendError::NoForward)?;
         quietly(|| pass.backward(&self.graph, gradients))
     }
 
@@ -210,7 +209,7 @@ impl Network for BurnNetwork {
     }
 }
 
-/// What the operations share.
+/// The state of a walk through the operations of a graph.
 struct Walk<'a> {
     graph: &'a Graph,
     leaves: &'a [BurnTensor<1>],
@@ -227,7 +226,7 @@ impl Walk<'_> {
             return BurnTensor::cat(inputs, 1);
         }
         let second = if inputs.len() > 1 { inputs.pop() } else { None };
-        let Some(x) = inputs.pop() else { unreachable!("the checker has made sure of the inputs") };
+        let Some(x) = inputs.pop() else { unreachable!("a checked graph gives every operation its inputs") };
         let [n, c, h, w] = x.dims();
         match (node.op, second) {
             (Op::Convolution(op), _) => {
@@ -278,11 +277,11 @@ impl Walk<'_> {
                 x * keep.float()
             }
             (Op::GeometricMean { epsilon }, Some(y)) => (x * y + f64::from(epsilon)).sqrt(),
-            (op, _) => unreachable!("{op} does not come with its inputs in a checked graph"),
+            (op, _) => unreachable!("{op} has other inputs in a checked graph"),
         }
     }
 
-    /// Batch norm by the statistics of the batch, with biased variance.
+    /// Normalises with the mean and biased variance of the batch.
     fn batch_norm(&mut self, node: &Node, x: BurnTensor<4>) -> BurnTensor<4> {
         let channels = x.dims()[1];
         let mean_of = |x: BurnTensor<4>| x.mean_dim(0).mean_dim(2).mean_dim(3);

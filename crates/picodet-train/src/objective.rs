@@ -5,7 +5,7 @@ use picodet_zoo::{Head, HeadMap};
 use serde::{Deserialize, Serialize};
 
 use crate::assign::{SimOta, SimOtaCost, atss, loader_atss, task_aligned};
-use crate::group::Group;
+use crate::group::ProcessGroup;
 use crate::loss::{Loss, base, paper, scores, second_generation};
 use crate::{Assignment, LevelMaps, Map, Predictions, Truth};
 
@@ -63,7 +63,7 @@ pub struct Objective {
 
 /// A batch judged.
 #[derive(Clone, Debug)]
-pub struct Judged {
+pub struct LossOutput {
     /// The loss and its gradients.
     pub loss: Loss,
     /// What the cells of each image learn.
@@ -99,15 +99,15 @@ impl Objective {
     /// Judges a batch by the maps that `output` gives for the names of [`Objective::graph`]'s outputs; `strides` are those
     /// of the levels in pixels of the network input. The batch may be a member's share of that of a group. Images are assigned
     /// on so many `threads`, which changes no number.
-    pub fn judge(
+    pub fn compute_loss(
         &self,
         mut output: impl FnMut(&str) -> Option<MapData>,
         strides: &[usize],
         truths: &[Truth],
         epoch: usize,
-        group: &dyn Group,
+        group: &dyn ProcessGroup,
         threads: usize,
-    ) -> Judged {
+    ) -> LossOutput {
         let mut read = |map: HeadMap| -> Vec<MapData> {
             (0..strides.len()).filter_map(|level| output(&map.name(level))).collect()
         };
@@ -135,7 +135,7 @@ impl Objective {
             let maps = values.map(|values| predictions.to_maps(values, &sizes)).unwrap_or_default();
             gradients.extend(maps.into_iter().enumerate().map(|(level, map)| (kind.name(level), map)));
         }
-        Judged { loss, assignments, predictions, gradients }
+        LossOutput { loss, assignments, predictions, gradients }
     }
 
     /// Images are independent: each thread takes its share of them.
@@ -181,7 +181,7 @@ impl Objective {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::group::Alone;
+    use crate::group::SingleProcess;
 
     #[test]
     fn any_number_of_threads_judges_alike() {
@@ -200,7 +200,8 @@ mod tests {
         let truths: Vec<Truth> = (0..5).map(truth).collect();
         let assigner = Assigner::SimOta { cost: SimOtaCost::Modified, lambda: 6.0 };
         let objective = Objective { assigner, loss: LossKind::Paper };
-        let judge = |threads: usize| objective.judge(output, &strides, &truths, 0, &Alone, threads);
+        let judge =
+            |threads: usize| objective.compute_loss(output, &strides, &truths, 0, &SingleProcess, threads);
         let expected = judge(1);
         assert!(expected.assignments.iter().all(|assignment| assignment.positives() > 1));
         for threads in [0, 2, 3, 5, 9] {

@@ -5,9 +5,9 @@ use std::path::Path;
 use picodet_format::write_atomically;
 use picodet_image::{Image, Label, class_colour, draw, encode_png};
 
+use crate::error::RunError;
 use crate::loader::Batch;
-use crate::objective::Judged;
-use crate::run::RunError;
+use crate::objective::LossOutput;
 use crate::{Assignment, Predictions, Truth};
 
 /// Images of a batch that are drawn.
@@ -22,12 +22,12 @@ pub(crate) fn save_batch(
     folder: &Path,
     name: &str,
     batch: &Batch,
-    judged: &Judged,
+    loss: &LossOutput,
     mean: &[f32; 3],
     std: &[f32; 3],
 ) -> Result<(), RunError> {
     let path = folder.join(format!("{name}.png"));
-    let picture = batch_picture(batch, &judged.predictions, &judged.assignments, mean, std);
+    let picture = batch_picture(batch, &loss.predictions, &loss.assignments, mean, std);
     write_atomically(&path, &encode_png(&picture)).map_err(|source| RunError::File { path, source })
 }
 

@@ -5,8 +5,9 @@ use std::path::Path;
 use picodet_format::write_atomically;
 use picodet_report::{Page, Table, embedded_png, escape, facts, line_chart, section, side_by_side};
 
+use crate::error::RunError;
+use crate::folder::RunFolder;
 use crate::journal::{EpochRecord, Record, StepRecord, read};
-use crate::run::{RunError, files};
 use crate::state::State;
 
 /// Points of a curve; longer curves are averaged.
@@ -14,7 +15,7 @@ const POINTS: usize = 400;
 
 /// Writes the report of a run's folder from its log and pictures.
 pub(crate) fn write(folder: &Path, state: &State) -> Result<(), RunError> {
-    let text = std::fs::read_to_string(folder.join(files::JOURNAL)).unwrap_or_default();
+    let text = std::fs::read_to_string(folder.join(RunFolder::JOURNAL)).unwrap_or_default();
     let picture = |name: &str| std::fs::read(folder.join(name)).ok();
     let pictures = [
         ("First batch", picture("batch.png")),
@@ -23,7 +24,7 @@ pub(crate) fn write(folder: &Path, state: &State) -> Result<(), RunError> {
     let pictures: Vec<(&str, Vec<u8>)> =
         pictures.into_iter().filter_map(|(title, bytes)| Some((title, bytes?))).collect();
     let page = render(&read(&text), state, &pictures);
-    let path = folder.join(files::REPORT);
+    let path = folder.join(RunFolder::REPORT);
     write_atomically(&path, page.as_bytes()).map_err(|source| RunError::File { path, source })
 }
 

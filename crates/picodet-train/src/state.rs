@@ -1,62 +1,69 @@
-//! Everything that a run would lose: weights, momentum, average, counters. A run that goes on from a checkpoint continues
-//! bit for bit as if it had never stopped; what is drawn at random depends on the step alone.
+//! The state of a run: weights, optimiser, moving average and counters, and its checkpoint file.
+//!
+//! A run that is resumed from a checkpoint continues bitwise as if it had not been stopped; random numbers depend on the
+//! step alone.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use picodet_format::write_atomically;
-use picodet_graph::{Graph, Tensor, Weights};
-use picodet_weights::{read_tensors, write_tensors};
+use picodet_graph::{CheckError, Graph, Tensor, Weights, pass};
+use picodet_model::{Model, graph_of, metadata};
+use picodet_weights::{ReadError, read_tensors, write_tensors};
+use picodet_zoo::Variant;
 use serde::{Deserialize, Serialize};
 
-use crate::{Experiment, Momentum, MovingAverage};
+use crate::loader::BatchRecipe;
+use crate::sampler::Sampler;
+use crate::{Experiment, ExperimentError, Momentum, MovingAverage, Objective};
 
-/// The version of checkpoints that is written and read.
+/// Version of the checkpoint format.
 const FORMAT: u32 = 2;
-/// Before the names of each kind of tensor.
+/// Prefixes of the names of tensors.
 const WEIGHT: &str = "weight/";
 const AVERAGE: &str = "average/";
 const VELOCITY: &str = "velocity/";
-/// The metadata key of the progress.
+/// Metadata key of the progress.
 const KEY: &str = "picodet.checkpoint";
-/// The metadata key of the moving average's counters.
+/// Metadata key of the counters of the moving average.
 const AVERAGE_KEY: &str = "picodet.average";
 
-/// What is known beside the tensors.
+/// The part of the state that is not in tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Version of the format.
     pub format: u32,
-    /// Steps taken; the next batch is that of this step.
+    /// Number of finished steps, which is the index of the next batch.
     pub step: usize,
-    /// What the random streams are drawn from.
+    /// Random seed.
     pub seed: u64,
-    /// Images of a batch, all processes together.
+    /// Images per batch, all processes together.
     pub batch: usize,
     /// Images of the dataset.
     pub images: usize,
-    /// A digest of the dataset's files and objects.
+    /// Digest of the dataset's files and objects.
     pub data: String,
-    /// Names of the classes.
+    /// Class names.
     pub classes: Vec<String>,
-    /// Parameters that training leaves as they are begin with one of these.
+    /// Name prefixes of the parameters that are not trained.
     pub frozen: Vec<String>,
     /// The experiment.
     pub experiment: Experiment,
-    /// Best mAP of an evaluation so far, and the epoch, counted from 1, after which it was measured.
+    /// Best mAP of an evaluation so far, and its epoch, counted from 1.
     pub best: Option<(f64, usize)>,
     /// Seconds of training so far.
     pub seconds: f64,
-    /// Where the first weights came from.
+    /// Origin of the initial weights.
     pub origin: String,
-    /// The licence of those.
+    /// Licence of the initial weights.
     pub licence: String,
-    /// Threads that computed the gradients; another number may round differently.
+    /// Threads that compute the gradients; another number may round differently.
     pub threads: usize,
 }
 
 impl Progress {
-    /// Before the first step of an experiment, with nothing known about data and weights.
+    /// Returns the progress before the first step, without data and weights.
+    #[must_use]
     pub fn new(experiment: Experiment) -> Self {
         Self {
             format: FORMAT,
@@ -80,45 +87,121 @@ impl Progress {
 /// The state of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
-    /// What is known beside the tensors.
+    /// The part that is not in tensors.
     pub progress: Progress,
-    /// The network's numbers.
+    /// Parameters and running statistics of the network.
     pub weights: Weights,
     /// The optimiser with its velocities.
     pub momentum: Momentum,
-    /// The moving average.
+    /// The moving average of the weights.
     pub average: MovingAverage,
 }
 
-/// Why a checkpoint cannot be read or written.
+/// An error in reading or writing a checkpoint.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CheckpointError {
-    /// The system refuses.
-    #[error("{path}: {source}")]
+    /// The file cannot be read or written.
+    #[error("{}: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The underlying I/O error.
         source: std::io::Error,
     },
-    /// The file is none.
-    #[error("{path} is not a checkpoint of this version: {problem}")]
+    /// The file is not a checkpoint of this version.
+    #[error("{} is not a checkpoint of this version: {source}", path.display())]
     Format {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
-        problem: String,
+        /// The first error in it.
+        source: FormatError,
     },
 }
 
+/// An error in the content of a checkpoint.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// The file is not a safetensors file.
+    #[error(transparent)]
+    Tensors(#[from] ReadError),
+    /// The file is a model.
+    #[error("it is a file of weights; start from it with --weights")]
+    NotACheckpoint,
+    /// The progress or the counters of the moving average cannot be parsed.
+    #[error("metadata: {0}")]
+    Metadata(#[from] serde_json::Error),
+    /// The counters of the moving average are missing.
+    #[error("the counters of the moving average are missing")]
+    NoAverage,
+    /// The version of the format is unknown.
+    #[error("it has version {0}; this program reads version {FORMAT}")]
+    Version(u32),
+    /// The experiment is invalid.
+    #[error(transparent)]
+    Experiment(#[from] ExperimentError),
+    /// The weights are not those of the network.
+    #[error(transparent)]
+    Weights(#[from] CheckError),
+    /// A velocity or averaged tensor has another length than its parameter.
+    #[error("the state of `{0}` does not have the length of its parameter")]
+    Length(String),
+    /// Tensors of the moving average are missing.
+    #[error("the moving average is incomplete")]
+    IncompleteAverage,
+}
+
 impl State {
-    /// A run before its first step.
+    /// Returns the state before the first step.
+    #[must_use]
     pub fn new(progress: Progress, weights: Weights) -> Self {
         let (momentum, average) = (progress.experiment.momentum(), progress.experiment.moving_average());
         Self { progress, weights, momentum, average }
     }
 
-    /// The bytes of a checkpoint: safetensors.
+    /// Returns the graph of the network in training.
+    #[must_use]
+    pub fn training_graph(&self, variant: &Variant) -> Graph {
+        Objective::graph(&graph_of(&variant.architecture, self.progress.classes.len(), false))
+    }
+
+    /// Returns the sampler of a dataset with this number of images.
+    #[must_use]
+    pub fn sampler(&self, images: usize) -> Sampler {
+        Sampler { images, batch: self.progress.batch, seed: self.progress.seed }
+    }
+
+    /// Returns the recipe of the batches.
+    #[must_use]
+    pub fn batch_recipe(&self, variant: &Variant) -> BatchRecipe {
+        let experiment = &self.progress.experiment;
+        BatchRecipe {
+            augmentation: experiment.augmentation().unwrap_or_default(),
+            mosaic_until: experiment.batch.mosaic_until,
+            sizes: experiment.batch.sizes.iter().map(|size| size.pair()).collect(),
+            interpolations: experiment.interpolations().unwrap_or_default(),
+            mean: variant.mean,
+            std: variant.std,
+        }
+    }
+
+    /// Returns a model with the given weights, such as the averaged ones after `epochs` epochs.
+    ///
+    /// Its input size is the middle one of the sizes in training.
+    #[must_use]
+    pub fn model(&self, variant: &'static Variant, weights: Weights, epochs: usize) -> Model {
+        let Progress { classes, experiment, origin, licence, .. } = &self.progress;
+        let graph = graph_of(&variant.architecture, classes.len(), false);
+        let sizes = &experiment.batch.sizes;
+        let input_size = sizes.get(sizes.len() / 2).map_or(variant.input_size, |size| size.pair());
+        let metadata = metadata::for_training(variant, classes.clone(), input_size, epochs, origin, licence);
+        let weights = pass::keep_weights(&graph, &weights);
+        Model { variant, graph, weights, metadata }
+    }
+
+    /// Returns the bytes of a checkpoint, a safetensors file.
+    #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut tensors = Weights::new();
         let mut add = |prefix: &str, name: &str, data: &[f32]| {
@@ -136,10 +219,10 @@ impl State {
         )
     }
 
-    /// Writes a checkpoint: the file is either the old or the new one, whatever happens.
+    /// Writes a checkpoint atomically: after a failure the file is the previous one.
     ///
     /// # Errors
-    /// What the system says.
+    /// If the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), CheckpointError> {
         write_atomically(path, &self.to_bytes())
             .map_err(|source| CheckpointError::File { path: path.to_path_buf(), source })
@@ -148,28 +231,26 @@ impl State {
     /// Reads a checkpoint.
     ///
     /// # Errors
-    /// When the file cannot be read, or its tensors are not those of the network that it names.
+    /// If the file cannot be read, or its tensors are not those of the network that it names.
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
         let bytes = std::fs::read(path)
             .map_err(|source| CheckpointError::File { path: path.to_path_buf(), source })?;
         Self::from_bytes(&bytes)
-            .map_err(|problem| CheckpointError::Format { path: path.to_path_buf(), problem })
+            .map_err(|source| CheckpointError::Format { path: path.to_path_buf(), source })
     }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
-        let (tensors, entries) = read_tensors(bytes).map_err(|error| error.to_string())?;
-        let text = entries.get(KEY).ok_or("it is a file of weights; start from it with --weights")?;
-        let progress: Progress = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
+        let (tensors, entries) = read_tensors(bytes)?;
+        let progress: Progress = serde_json::from_str(entries.get(KEY).ok_or(FormatError::NotACheckpoint)?)?;
         if progress.format != FORMAT {
-            return Err(format!("version {}, where {FORMAT} is read", progress.format));
+            return Err(FormatError::Version(progress.format));
         }
-        progress.experiment.check().map_err(|error| error.to_string())?;
-        let variant = progress.experiment.variant().map_err(|error| error.to_string())?;
+        progress.experiment.check()?;
+        let variant = progress.experiment.variant()?;
         let graph: Graph = variant.architecture.graph(progress.classes.len());
         let mut momentum = progress.experiment.momentum();
         let mut average = progress.experiment.moving_average();
-        let counters = entries.get(AVERAGE_KEY).ok_or("the counters of the moving average are missing")?;
-        average.counters = serde_json::from_str(counters).map_err(|error| error.to_string())?;
+        average.counters = serde_json::from_str(entries.get(AVERAGE_KEY).ok_or(FormatError::NoAverage)?)?;
         let mut weights = Weights::new();
         for (name, tensor) in tensors {
             if let Some(name) = name.strip_prefix(AVERAGE) {
@@ -182,16 +263,16 @@ impl State {
                 weights.insert(name.to_owned(), Tensor { shape, data: tensor.data });
             }
         }
-        graph.check_weights(&weights).map_err(|problem| problem.to_string())?;
+        graph.check_weights(&weights)?;
         let fits = |name: &String, data: &Vec<f32>| {
             weights.get(name).is_some_and(|weight| weight.data.len() == data.len())
         };
         let mut states = average.values.iter().chain(&momentum.velocity);
         if let Some((name, _)) = states.find(|(name, data)| !fits(name, data)) {
-            return Err(format!("the state of `{name}` does not fit its weight"));
+            return Err(FormatError::Length(name.clone()));
         }
         if average.counters.steps > 0 && average.values.len() != weights.len() {
-            return Err("the moving average is not complete".to_owned());
+            return Err(FormatError::IncompleteAverage);
         }
         Ok(Self { progress, weights, momentum, average })
     }
@@ -203,9 +284,9 @@ mod tests {
     use crate::transfer::initial_weights;
 
     #[test]
-    fn a_checkpoint_reads_back_to_the_bit_and_broken_ones_are_refused() {
+    fn a_checkpoint_reads_back_bitwise_and_broken_ones_are_refused() {
         let text = include_str!("../recipes/legacy_s_320.toml");
-        let experiment = Experiment::from_toml(text).expect("a sound experiment");
+        let experiment = Experiment::from_toml(text).expect("a valid experiment");
         let graph = experiment.variant().expect("a variant").architecture.graph(2);
         let weights = initial_weights(&graph, 3);
         let progress = Progress {
@@ -229,7 +310,7 @@ mod tests {
         state.progress.step = 2;
         state.progress.seconds = 0.1 + 0.2;
         let bytes = state.to_bytes();
-        let read = State::from_bytes(&bytes).expect("what was written");
+        let read = State::from_bytes(&bytes).expect("a checkpoint");
         assert_eq!(read.to_bytes(), bytes);
         assert_eq!(read.weights, state.weights);
         assert_eq!(read.average, state.average);

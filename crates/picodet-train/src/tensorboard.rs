@@ -1,4 +1,4 @@
-//! Event files as TensorBoard reads them: records of length, checksum and a protocol buffer.
+//! TensorBoard event files: records of length, checksum and a protocol buffer.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -8,11 +8,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crc::{CRC_32_ISCSI, Crc};
 use picodet_format::protobuf::Message;
 
-use crate::run::RunError;
+use crate::error::RunError;
 
 const CHECKSUM: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
-/// An event file being written.
+/// An open event file.
 #[derive(Debug)]
 pub(crate) struct EventFile {
     path: PathBuf,
@@ -20,7 +20,7 @@ pub(crate) struct EventFile {
 }
 
 impl EventFile {
-    /// A new file in a folder; events of other files from `step` on are void.
+    /// Creates a file in a folder; it replaces the events of other files from `step` on.
     pub(crate) fn create(folder: &Path, step: usize) -> Result<Self, RunError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let path =
@@ -35,7 +35,7 @@ impl EventFile {
         Ok(events)
     }
 
-    /// Adds numbers by name at a step.
+    /// Adds named values of a step.
     pub(crate) fn scalars(&mut self, step: usize, values: &[(&str, f64)]) -> Result<(), RunError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let summary = values.iter().fold(Message::default(), |summary, (name, value)| {
@@ -60,7 +60,7 @@ impl EventFile {
     }
 }
 
-/// The checksum, turned and shifted as the format wants it.
+/// Returns the checksum of the format: CRC-32C, rotated and shifted.
 fn masked_checksum(bytes: &[u8]) -> u32 {
     CHECKSUM.checksum(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }

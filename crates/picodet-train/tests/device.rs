@@ -6,9 +6,8 @@ use picodet_graph::Weights;
 use picodet_train::network::{BurnNetwork, device};
 use picodet_train::random::{Purpose, Stream};
 use picodet_train::recipes::recipe;
-use picodet_train::run::Network;
 use picodet_train::transfer::initial_weights;
-use picodet_train::{CpuNetwork, Map, Objective, Truth};
+use picodet_train::{CpuNetwork, Map, Objective, TrainingBackend, Truth};
 
 /// Names the device to test; without it, burn's own processor backend.
 const DEVICE: &str = "PICODET_DEVICE";
@@ -42,11 +41,12 @@ fn batch() -> Batch {
     Batch { shape, image, truths: (0..4).map(truth).collect() }
 }
 
-fn step(network: &mut dyn Network, name: &str, weights: &Weights, batch: &Batch) -> Step {
+fn step(network: &mut dyn TrainingBackend, name: &str, weights: &Weights, batch: &Batch) -> Step {
     let experiment = recipe(name).expect("a recipe");
     let strides = experiment.variant().expect("a variant").architecture.strides();
     network.forward(weights, Map { shape: batch.shape, data: &batch.image }).expect("a forward");
-    let judged = experiment.objective().judge(|name| network.output(name), &strides, &batch.truths, 0, 1);
+    let judged =
+        experiment.objective().compute_loss(|name| network.output(name), &strides, &batch.truths, 0, 1);
     let gradients = network.backward(&judged.gradients).expect("a backward");
     let mut statistics = network.statistics();
     statistics.sort_by(|a, b| a.0.cmp(&b.0));

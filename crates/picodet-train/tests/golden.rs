@@ -3,7 +3,7 @@
 use picodet_graph::{Tensor, Weights};
 use picodet_testing::shared;
 use picodet_train::assign::{SimOta, SimOtaCost, atss, loader_atss, task_aligned};
-use picodet_train::group::Alone;
+use picodet_train::group::SingleProcess;
 use picodet_train::loss::{Loss, base, paper, scores, second_generation};
 use picodet_train::{Assignment, LevelMaps, Map, MovingAverage, Predictions, Schedule, Truth};
 use picodet_weights::read_tensors;
@@ -143,7 +143,7 @@ fn the_papers_loss_equals_the_reference() {
         }
         let assign = |(image, truth): (usize, &Truth)| SimOta::default().assign(&predictions, image, truth);
         let assignments: Vec<_> = truths.iter().enumerate().map(assign).collect();
-        let loss = paper(&predictions, &truths, &assignments, &Alone);
+        let loss = paper(&predictions, &truths, &assignments, &SingleProcess);
         wrong.extend(compare_loss(name, &loss, &predictions, &tensors, 4));
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
@@ -173,7 +173,7 @@ fn the_second_generations_loss_equals_the_reference() {
                 wrong.push(format!("{name} image {image}: qualities differ by {largest}"));
             }
         }
-        let loss = second_generation(&predictions, &truths, &assignments, &Alone);
+        let loss = second_generation(&predictions, &truths, &assignments, &SingleProcess);
         wrong.extend(compare_loss(name, &loss, &predictions, &tensors, 4));
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
@@ -196,7 +196,7 @@ fn the_base_loss_equals_the_reference() {
     }
     wrong.extend(compare_loss(
         "base",
-        &base(&predictions, &truths, &assignments, &Alone),
+        &base(&predictions, &truths, &assignments, &SingleProcess),
         &predictions,
         &tensors,
         3,
@@ -278,7 +278,7 @@ fn odd_truths_give_finite_losses() {
                     &predictions,
                     &truths,
                     &truths.iter().enumerate().map(assign).collect::<Vec<_>>(),
-                    &Alone,
+                    &SingleProcess,
                 )
             }),
             ("second generation", {
@@ -287,7 +287,7 @@ fn odd_truths_give_finite_losses() {
                     &predictions,
                     &truths,
                     &truths.iter().enumerate().map(assign).collect::<Vec<_>>(),
-                    &Alone,
+                    &SingleProcess,
                 )
             }),
             ("task aligned", {
@@ -298,7 +298,7 @@ fn odd_truths_give_finite_losses() {
                     &predictions,
                     &truths,
                     &truths.iter().enumerate().map(assign).collect::<Vec<_>>(),
-                    &Alone,
+                    &SingleProcess,
                 )
             }),
         ];

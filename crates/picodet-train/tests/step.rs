@@ -4,10 +4,12 @@
 use picodet_graph::{Graph, Tensor, Weights};
 use picodet_testing::shared;
 use picodet_train::assign::SimOtaCost;
-use picodet_train::group::Alone;
+use picodet_train::group::SingleProcess;
 use picodet_train::objective::{Assigner, LossKind};
-use picodet_train::run::{Network, move_statistics};
-use picodet_train::{CpuNetwork, Map, Momentum, MovingAverage, Objective, Schedule, Truth};
+use picodet_train::{
+    CpuNetwork, Map, Momentum, MovingAverage, Objective, Schedule, TrainingBackend, Truth,
+    update_running_statistics,
+};
 use picodet_weights::read_tensors;
 use picodet_zoo::{Architecture, names, variant};
 
@@ -45,7 +47,7 @@ fn truths(tensors: &Weights) -> Vec<Truth> {
 }
 
 /// Everything that runs a graph forward and back.
-fn networks(graph: &Graph) -> Vec<(&'static str, Box<dyn Network>)> {
+fn networks(graph: &Graph) -> Vec<(&'static str, Box<dyn TrainingBackend>)> {
     let cpu = CpuNetwork::new(graph, 2, &[], 0, 0).expect("a graph that can be differentiated");
     #[cfg(not(feature = "burn"))]
     return vec![("cpu", Box::new(cpu))];
@@ -160,7 +162,7 @@ fn whole_step_on(
         network.forward(&weights, Map { shape, data: &image.data }).expect("a forward");
         // Late in training: the second generation's assigner is the task-aligned one.
         let output = |name: &str| network.output(name);
-        let judged = objective.judge(output, &architecture.strides(), &truths, 100, &Alone, 2);
+        let judged = objective.compute_loss(output, &architecture.strides(), &truths, 100, &SingleProcess, 2);
         let gradients = network.backward(&judged.gradients).expect("a backward");
         let (loss, assignments) = (judged.loss, judged.assignments);
         let expected = log["log"][index]["losses"]["loss"].as_f64()?;
@@ -184,7 +186,7 @@ fn whole_step_on(
         }
         let rate = schedule.rate(index);
         momentum.step(&graph, &mut weights, &gradients, rate as f32);
-        move_statistics(&mut weights, &network.statistics(), &[]);
+        update_running_statistics(&mut weights, &network.statistics(), &[]);
         average.update(&weights);
         if index == 0 {
             let expected = renamed(&graph, &architecture, &tensors, "step1/");

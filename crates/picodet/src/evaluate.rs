@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use picodet_data::Dataset;
 use picodet_detect::{Detector, Error, Model, Options};
 use picodet_eval::{Category, Detection, GroundTruth};
-use picodet_train::group::Group;
+use picodet_train::group::ProcessGroup;
 
 /// A dataset in the terms of an evaluation.
 #[derive(Clone, Debug, Default)]
@@ -135,61 +135,76 @@ pub fn detect_dataset(
     Ok(found)
 }
 
-/// Runs a model over a dataset, each member of a group over its part of the images; every member gets all detections, in
-/// the order in which one alone would find them.
+/// An error in the evaluation of a model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvaluateError {
+    /// The model cannot be run.
+    #[error(transparent)]
+    Detect(#[from] Error),
+    /// An image cannot be read.
+    #[error("{}: {problem}", path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// The error of the image.
+        problem: String,
+    },
+    /// The detections cannot be compared with the ground truth.
+    #[error(transparent)]
+    Evaluation(#[from] picodet_eval::EvaluationError),
+}
+
+/// Runs a model over a dataset, each process of a group over its shard of the images. Every process gets all detections,
+/// in the order of the images.
 ///
 /// # Errors
-/// When the model cannot be run or an image of this member's part cannot be read.
+/// If the model cannot be run or an image of this process's shard cannot be read.
 pub(crate) fn detect_together(
     model: &Model,
     options: &Options,
     dataset: &Dataset,
     threads: usize,
-    group: &dyn Group,
-) -> Result<Vec<Detection>, String> {
+    group: &dyn ProcessGroup,
+) -> Result<Vec<Detection>, EvaluateError> {
     let detect = |dataset: &Dataset| {
-        let found = detect_dataset(model, options, dataset, threads, &|_| {});
-        let found = found.map_err(|error| error.to_string())?;
-        match found.failures.first() {
-            Some((path, problem)) => Err(format!("{}: {problem}", path.display())),
+        let found = detect_dataset(model, options, dataset, threads, &|_| {})?;
+        match found.failures.into_iter().next() {
+            Some((path, problem)) => Err(EvaluateError::Image { path, problem }),
             None => Ok(found.detections),
         }
     };
     if group.size() == 1 {
         return detect(dataset);
     }
-    let part = group.part(dataset.images.len());
-    let mut own = dataset.clone();
-    own.images = dataset.images[part].to_vec();
-    let own = detect(&own)?;
+    let mut shard = dataset.clone();
+    shard.images = dataset.images[group.shard(dataset.images.len())].to_vec();
+    let own: Vec<u8> = detect(&shard)?.iter().flat_map(detection_bytes).collect();
+    let all = group.all_gather(&own).concat();
+    Ok(all.as_chunks::<DETECTION_BYTES>().0.iter().map(detection_of_bytes).collect())
+}
 
-    // A group adds numbers up: each member fills its place among zeros. Ids are as large as they like, so images and
-    // classes go by their places.
-    const NUMBERS: usize = 7;
-    let counts = group.gather(own.len() as f64);
-    let first: f64 = counts[..group.rank()].iter().sum();
-    let all: f64 = counts.iter().sum();
-    let places = |ids: &mut dyn Iterator<Item = i64>| -> BTreeMap<i64, usize> {
-        ids.enumerate().map(|(place, id)| (id, place)).collect()
-    };
-    let images = places(&mut dataset.images.iter().map(|image| image.id));
-    let classes = places(&mut dataset.classes.iter().map(|class| class.id));
-    let mut numbers = vec![0.0; NUMBERS * all as usize];
-    for (found, numbers) in own.iter().zip(numbers[NUMBERS * first as usize..].chunks_mut(NUMBERS)) {
-        let place = [images[&found.image_id] as f64, classes[&found.category_id] as f64];
-        numbers[..2].copy_from_slice(&place);
-        numbers[2..6].copy_from_slice(&found.bbox);
-        numbers[6] = found.score;
+/// Bytes of a detection in an exchange between processes.
+const DETECTION_BYTES: usize = 7 * 8;
+
+fn detection_bytes(found: &Detection) -> [u8; DETECTION_BYTES] {
+    let [x, y, width, height] = found.bbox.map(f64::to_le_bytes);
+    let ids = [found.image_id, found.category_id].map(i64::to_le_bytes);
+    let mut bytes = [0; DETECTION_BYTES];
+    let fields = [ids[0], ids[1], x, y, width, height, found.score.to_le_bytes()];
+    bytes.copy_from_slice(fields.as_flattened());
+    bytes
+}
+
+fn detection_of_bytes(bytes: &[u8; DETECTION_BYTES]) -> Detection {
+    let fields = bytes.as_chunks::<8>().0;
+    let value = |index: usize| f64::from_le_bytes(fields[index]);
+    Detection {
+        image_id: i64::from_le_bytes(fields[0]),
+        category_id: i64::from_le_bytes(fields[1]),
+        bbox: [value(2), value(3), value(4), value(5)],
+        score: value(6),
     }
-    group.sum(&mut numbers);
-    let (numbers, _) = numbers.as_chunks::<NUMBERS>();
-    let read = |&[image, class, x, y, width, height, score]: &[f64; NUMBERS]| Detection {
-        image_id: dataset.images[image as usize].id,
-        category_id: dataset.classes[class as usize].id,
-        bbox: [x, y, width, height],
-        score,
-    };
-    Ok(numbers.iter().map(read).collect())
 }
 
 fn detect_one(
@@ -218,12 +233,12 @@ fn detect_one(
 
 #[cfg(test)]
 mod tests {
-    use picodet_train::group::{Alone, Threads};
+    use picodet_train::group::{SingleProcess, ThreadGroup};
 
     use super::*;
 
     #[test]
-    fn members_find_together_what_one_finds_alone() {
+    fn a_group_finds_the_detections_of_one_process() {
         let folder = tempfile::tempdir().expect("a folder");
         let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/page.png");
         let (width, height) = {
@@ -231,7 +246,7 @@ mod tests {
             (image.width(), image.height())
         };
         let model = crate::default_model().expect("the model inside");
-        // Three pictures for two members; ids that are no places.
+        // Three images for two processes; the ids are not indices.
         let images: Vec<_> = (0..3)
             .map(|number| {
                 let file = format!("{number}.png");
@@ -246,12 +261,12 @@ mod tests {
         let path = folder.path().join("pages.json");
         std::fs::write(&path, text.to_string()).expect("annotations");
         let dataset = Dataset::open(&path, None).expect("a dataset");
-        let detect = |group: &dyn Group| {
+        let detect = |group: &dyn ProcessGroup| {
             detect_together(&model, &Options::default(), &dataset, 1, group).expect("detections")
         };
-        let expected = detect(&Alone);
+        let expected = detect(&SingleProcess);
         assert!(expected.len() >= 9, "{}", expected.len());
-        for found in [2, 4].into_iter().flat_map(|size| Threads::run(size, |group| detect(&*group))) {
+        for found in [2, 4].into_iter().flat_map(|size| ThreadGroup::run(size, |group| detect(&*group))) {
             assert_eq!(found, expected);
         }
     }

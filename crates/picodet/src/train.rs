@@ -1,4 +1,4 @@
-//! Training from data to a model: what a run starts from, new or from a checkpoint, and how it is measured.
+//! Training from a dataset to a model: new and resumed runs, and the evaluation during a run.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,119 +6,131 @@ use std::time::{Duration, Instant};
 
 use picodet_data::Dataset;
 use picodet_detect::{Model, Options};
-use picodet_eval::{Evaluator, Parameters};
+use picodet_eval::Parameters;
 use picodet_format::write_atomically;
 use picodet_graph::Graph;
-use picodet_train::group::{Alone, Group};
-use picodet_train::loader::{Batches, data_digest};
+use picodet_train::group::{ProcessGroup, SingleProcess};
+use picodet_train::loader::{Batch, Batches, data_digest};
 use picodet_train::memory::{self, Choice, ChoiceError};
-use picodet_train::run::{self, Ending, Event, Network, RunOptions, files, training_graph};
 use picodet_train::sampler::Sampler;
 use picodet_train::state::{CheckpointError, Progress, State};
 use picodet_train::transfer::{Transfer, TransferError, initial_weights, transfer};
-use picodet_train::{CpuNetwork, Experiment, ExperimentError};
+use picodet_train::{
+    BackendError, CpuNetwork, Ending, EvaluatorError, Event, Experiment, ExperimentError, ModelMetrics,
+    RunError, RunFolder, RunOptions, TrainingBackend, run,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::evaluate::{Truth, detect_together};
+use crate::evaluate::{EvaluateError, Truth, detect_together};
 
-/// Images on which batch norms that came folded are measured anew.
+/// Images on which the statistics of folded batch norms are measured.
 const MEASURED_IMAGES: usize = 16;
-/// The file of a run's folder that names its data.
+/// File name of the dataset paths in the folder of a run.
 const DATA_FILE: &str = "data.json";
 
-/// Where the data of a run is.
+/// Paths of the datasets of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DataPlaces {
-    /// The dataset, of any format.
+pub struct DatasetPaths {
+    /// The training dataset, in any format.
     pub data: PathBuf,
-    /// The split to learn from.
+    /// Its split.
     pub split: Option<String>,
-    /// The dataset to measure on; `None` for the same.
+    /// The validation dataset; `None` for the training dataset.
     pub validation: Option<PathBuf>,
-    /// The split to measure on.
+    /// Its split.
     pub validation_split: Option<String>,
 }
 
-/// What a new run is to be.
+/// Settings of a new run.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Network, recipe.
+    /// The network and its recipe.
     pub experiment: Experiment,
-    /// Where its data is.
-    pub places: DataPlaces,
-    /// A model to start from.
+    /// The datasets.
+    pub paths: DatasetPaths,
+    /// A model with the initial weights; `None` for random weights.
     pub weights: Option<Model>,
-    /// Images a batch.
+    /// Images per batch.
     pub batch: usize,
-    /// What everything random is drawn from.
+    /// Random seed.
     pub seed: u64,
-    /// Parameters to leave as they are begin with one of these.
+    /// Name prefixes of parameters that are not trained.
     pub frozen: Vec<String>,
-    /// Threads.
+    /// Threads that compute gradients.
     pub threads: usize,
 }
 
-/// Why a run does not start.
+/// An error that keeps a run from starting, or ends it.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrainError {
-    /// The experiment does not make sense.
+    /// The experiment is invalid.
     #[error(transparent)]
     Experiment(#[from] ExperimentError),
-    /// The data cannot be read.
+    /// A dataset cannot be read.
     #[error(transparent)]
     Data(#[from] picodet_data::DataError),
-    /// The data is not what the run began with.
-    #[error("{0}")]
-    OtherData(String),
+    /// The dataset has changed since the start of the run.
+    #[error(
+        "{} is not the data that this run started with; start a new run with --weights {}",
+        data.display(),
+        model.display()
+    )]
+    OtherData {
+        /// The dataset.
+        data: PathBuf,
+        /// The last model of the run.
+        model: PathBuf,
+    },
     /// The checkpoint cannot be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The model to start from does not fit.
+    /// The initial weights cannot be transferred.
     #[error(transparent)]
     Transfer(#[from] TransferError),
-    /// No batch can be chosen.
+    /// No batch size can be chosen.
     #[error(transparent)]
     Batch(#[from] ChoiceError),
-    /// The network cannot be differentiated.
-    #[error("{0}")]
-    Network(String),
+    /// The network cannot be trained on the device.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
     /// The run ended early.
     #[error(transparent)]
-    Run(#[from] run::RunError),
+    Run(#[from] RunError),
     /// A file cannot be read or written.
-    #[error("{path}: {source}")]
+    #[error("{}: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The underlying I/O error.
         source: std::io::Error,
     },
 }
 
-/// A run that is ready to go on.
+/// A run that can be started or resumed.
 #[derive(Debug)]
 pub struct Trainer {
-    /// Where it stands.
+    /// The state.
     pub state: State,
-    /// What it learns from.
+    /// The training dataset.
     pub dataset: Arc<Dataset>,
-    /// What it is measured on.
+    /// The validation dataset.
     pub validation: Dataset,
-    /// What was taken over from another model.
+    /// The weights that were transferred from another model.
     pub transfer: Option<Transfer>,
-    /// Where the data is.
-    pub places: DataPlaces,
+    /// The paths of the datasets.
+    pub paths: DatasetPaths,
 }
 
 impl Trainer {
-    /// A new run.
+    /// Prepares a new run.
     ///
     /// # Errors
-    /// When the data or the model to start from cannot be used.
+    /// If a dataset or the initial weights cannot be used.
     pub fn new(request: Request) -> Result<Self, TrainError> {
-        let Request { experiment, places, weights: from, batch, seed, frozen, threads } = request;
+        let Request { experiment, paths, weights: from, batch, seed, frozen, threads } = request;
         experiment.check()?;
-        let (dataset, validation) = open(&places)?;
+        let (dataset, validation) = open(&paths)?;
         let classes: Vec<String> = dataset.classes.iter().map(|class| class.name.clone()).collect();
         let variant = experiment.variant()?;
         let progress = Progress {
@@ -138,55 +150,52 @@ impl Trainer {
         };
         let graph = picodet_model::graph_of(&variant.architecture, classes.len(), false);
         let mut state = State::new(progress, initial_weights(&graph, seed));
-        let mut taken = None;
+        let mut transferred = None;
         if let Some(model) = &from {
-            let batch = measuring_batch(&state, &dataset, model.metadata.input_size)?;
-            taken = Some(transfer(&graph, &mut state.weights, &classes, model, &batch)?);
+            let batch = plain_batch(&state, &dataset, model.metadata.input_size)?;
+            transferred = Some(transfer(&graph, &mut state.weights, &classes, model, &batch)?);
         }
-        Ok(Self { state, dataset: Arc::new(dataset), validation, transfer: taken, places })
+        Ok(Self { state, dataset: Arc::new(dataset), validation, transfer: transferred, paths })
     }
 
-    /// The run of a folder, from its last checkpoint.
+    /// Reads a run from the last checkpoint in its folder.
     ///
     /// # Errors
-    /// When the checkpoint or the data cannot be read, or the data is not what the run began with.
+    /// If the checkpoint or a dataset cannot be read, or the training dataset has changed.
     pub fn resume(folder: &Path) -> Result<Self, TrainError> {
-        let state = State::read(&folder.join(files::CHECKPOINT))?;
+        let files = RunFolder::new(folder);
+        let state = State::read(&files.checkpoint())?;
         let path = folder.join(DATA_FILE);
         let text = std::fs::read(&path).map_err(|source| TrainError::File { path: path.clone(), source })?;
-        let places: DataPlaces = serde_json::from_slice(&text)
+        let paths: DatasetPaths = serde_json::from_slice(&text)
             .map_err(|source| TrainError::File { path: path.clone(), source: source.into() })?;
-        let (dataset, validation) = open(&places)?;
+        let (dataset, validation) = open(&paths)?;
         if data_digest(&dataset) != state.progress.data {
-            return Err(TrainError::OtherData(format!(
-                "{} is not the data that this run began with; start a new run with --weights {}",
-                places.data.display(),
-                folder.join(files::LAST).display()
-            )));
+            return Err(TrainError::OtherData { data: paths.data, model: files.last_model() });
         }
-        Ok(Self { state, dataset: Arc::new(dataset), validation, transfer: None, places })
+        Ok(Self { state, dataset: Arc::new(dataset), validation, transfer: None, paths })
     }
 
-    /// Makes the run's folder and notes where its data is.
+    /// Creates the folder of the run with the dataset paths.
     ///
     /// # Errors
-    /// What the system says.
+    /// If the folder or the file cannot be written.
     pub fn make_folder(&self, folder: &Path) -> Result<(), TrainError> {
-        let refuse = |path: &Path| {
+        let failed = |path: &Path| {
             let path = path.to_path_buf();
             move |source| TrainError::File { path, source }
         };
-        std::fs::create_dir_all(folder).map_err(refuse(folder))?;
+        std::fs::create_dir_all(folder).map_err(failed(folder))?;
         let path = folder.join(DATA_FILE);
-        let text = serde_json::to_string_pretty(&self.places).unwrap_or_default();
-        write_atomically(&path, text.as_bytes()).map_err(refuse(&path))
+        let text = serde_json::to_string_pretty(&self.paths).unwrap_or_default();
+        write_atomically(&path, text.as_bytes()).map_err(failed(&path))
     }
 
-    /// Trains until the end, a limit, or a signal; the folder of `options` must be there. `device` is `cpu`, or one of burn's
-    /// that this program was built with.
+    /// Trains until all epochs are done, a limit is reached, or a signal is received. The folder of `options` must exist.
+    /// `device` is `cpu`, or a device of burn that the program was built with.
     ///
     /// # Errors
-    /// When the run cannot go on; what was learned until the last checkpoint is safe.
+    /// See [`RunError`]; the last checkpoint stays valid.
     pub fn run(
         &mut self,
         options: &RunOptions,
@@ -194,57 +203,55 @@ impl Trainer {
         listen: &mut dyn FnMut(&Event<'_>),
     ) -> Result<Ending, TrainError> {
         let progress = &self.state.progress;
-        let variant = progress.experiment.variant()?;
-        let graph = training_graph(&self.state, variant);
-        let mut network =
-            network(&self.state, &graph, device, &options.group).map_err(TrainError::Network)?;
+        let graph = self.state.training_graph(progress.experiment.variant()?);
+        let mut backend = backend(&self.state, &graph, device, &options.group)?;
         let threads = progress.threads;
         let validation = &self.validation;
-        let mut evaluate = |model: &Model| measure_together(model, validation, threads, &*options.group);
+        let mut evaluate = |model: &Model| {
+            measure_together(model, validation, threads, &*options.group).map_err(EvaluatorError::new)
+        };
         let dataset = Arc::clone(&self.dataset);
-        Ok(run::run(&mut self.state, dataset, network.as_mut(), options, &mut evaluate, listen)?)
+        Ok(run::run(&mut self.state, dataset, backend.as_mut(), options, &mut evaluate, listen)?)
     }
 }
 
-/// The largest batch of an experiment on the dataset of `places` that half of the free memory holds, training on the
-/// processor; `cache` is the bytes of decoded images that the run keeps.
+/// Chooses the largest batch for the training dataset of `paths` that fits into half of the free memory, on the CPU;
+/// `cache` is the size of the cache of decoded images in bytes.
 ///
 /// # Errors
-/// When the data cannot be read, the system does not tell its memory, or there is too little.
+/// If the dataset cannot be read, or the free memory is unknown or too small.
 pub fn automatic_batch(
     experiment: &Experiment,
-    places: &DataPlaces,
+    paths: &DatasetPaths,
     frozen: &[String],
     cache: usize,
 ) -> Result<Choice, TrainError> {
-    let dataset = Dataset::open(&places.data, places.split.as_deref())?;
+    let dataset = Dataset::open(&paths.data, paths.split.as_deref())?;
     let cost = memory::cost(experiment, dataset.classes.len(), frozen, cache)?;
     let free = memory::free().ok_or(ChoiceError::Unknown)?;
     Ok(memory::choose(cost, free, experiment.batch.images, dataset.images.len())?)
 }
 
-/// The network on a device.
-fn network(
+/// Creates the backend of a device.
+fn backend(
     state: &State,
     graph: &Graph,
     device: &str,
-    group: &Arc<dyn Group>,
-) -> Result<Box<dyn Network>, String> {
+    group: &Arc<dyn ProcessGroup>,
+) -> Result<Box<dyn TrainingBackend>, BackendError> {
     let progress = &state.progress;
     if device == "cpu" {
-        let network =
-            CpuNetwork::new(graph, progress.threads, &progress.frozen, progress.seed, progress.step);
-        let mut network = network.map_err(|error| error.to_string())?;
+        let mut network =
+            CpuNetwork::new(graph, progress.threads, &progress.frozen, progress.seed, progress.step)?;
         network.join(Arc::clone(group), progress.batch);
         return Ok(Box::new(network));
     }
     if group.size() > 1 {
-        return Err(format!("several processes train on cpu only, not on `{device}`"));
+        return Err(BackendError::SingleProcessOnly(device.to_owned()));
     }
     #[cfg(feature = "burn")]
     if device == "flex" {
-        let network = picodet_train::fused::FusedBurnNetwork::new(graph, progress.threads);
-        return Ok(Box::new(network.map_err(|error| error.to_string())?));
+        return Ok(Box::new(picodet_train::fused::FusedBurnNetwork::new(graph, progress.threads)?));
     }
     #[cfg(feature = "burn")]
     {
@@ -252,98 +259,92 @@ fn network(
         Ok(Box::new(BurnNetwork::new(graph, burn_device(device)?)))
     }
     #[cfg(not(feature = "burn"))]
-    Err(format!(
-        "`{device}` is no device of this program; build it with the cargo feature of that name, or use cpu"
-    ))
+    Err(BackendError::UnknownDevice(device.to_owned()))
 }
 
-/// The mAP of a model on a dataset, over IoU 0.5 to 0.95 and at 0.5.
+/// Evaluates a model on a dataset.
 ///
 /// # Errors
-/// When the model cannot be run or an image cannot be read.
-pub fn measure(model: &Model, dataset: &Dataset, threads: usize) -> Result<(f64, f64), String> {
-    measure_together(model, dataset, threads, &Alone)
+/// If the model cannot be run or an image cannot be read.
+pub fn measure(model: &Model, dataset: &Dataset, threads: usize) -> Result<ModelMetrics, EvaluateError> {
+    measure_together(model, dataset, threads, &SingleProcess)
 }
 
-/// As [`measure`], each member of a group looking at its part of the images.
+/// As [`measure`], each process of a group on its shard of the images.
 fn measure_together(
     model: &Model,
     dataset: &Dataset,
     threads: usize,
-    group: &dyn Group,
-) -> Result<(f64, f64), String> {
+    group: &dyn ProcessGroup,
+) -> Result<ModelMetrics, EvaluateError> {
     let detections = detect_together(model, &Options::default(), dataset, threads, group)?;
     let truth = Truth::of(dataset);
-    let evaluator = Evaluator::new(
+    let evaluator = picodet_eval::Evaluator::new(
         &truth.image_ids,
         &truth.categories,
         &truth.truths,
         &detections,
         Parameters { threads, ..Parameters::default() },
-    );
-    let summary = evaluator.map_err(|error| error.to_string())?.evaluate().summary();
-    Ok((summary.ap, summary.ap50))
+    )?;
+    let summary = evaluator.evaluate().summary();
+    Ok(ModelMetrics { map: summary.ap, map50: summary.ap50 })
 }
 
-fn open(places: &DataPlaces) -> Result<(Dataset, Dataset), TrainError> {
-    let dataset = Dataset::open(&places.data, places.split.as_deref())?;
-    let path = places.validation.as_ref().unwrap_or(&places.data);
-    let validation = Dataset::open(path, places.validation_split.as_deref())?;
+fn open(paths: &DatasetPaths) -> Result<(Dataset, Dataset), TrainError> {
+    let dataset = Dataset::open(&paths.data, paths.split.as_deref())?;
+    let validation_path = paths.validation.as_ref().unwrap_or(&paths.data);
+    let validation = Dataset::open(validation_path, paths.validation_split.as_deref())?;
     Ok((dataset, validation))
 }
 
-/// Images without augmentation, to measure batch norms on.
-fn measuring_batch(
-    state: &State,
-    dataset: &Dataset,
-    size: (usize, usize),
-) -> Result<picodet_train::loader::Batch, TrainError> {
-    let variant = state.progress.experiment.variant()?;
-    let mut recipe = run::recipe_of(state, variant);
+/// Prepares a batch of one input size without augmentation.
+fn plain_batch(state: &State, dataset: &Dataset, size: (usize, usize)) -> Result<Batch, TrainError> {
+    let mut recipe = state.batch_recipe(state.progress.experiment.variant()?);
     recipe.augmentation.clear();
     recipe.sizes = vec![size];
     recipe.interpolations = vec![picodet_image::Interpolation::Cubic];
     let batch = MEASURED_IMAGES.min(dataset.images.len());
-    let sampler = Sampler { images: dataset.images.len(), batch, seed: state.progress.seed };
     if batch == 0 {
-        return Err(run::RunError::NoImages.into());
+        return Err(RunError::NoImages.into());
     }
+    let sampler = Sampler { batch, ..state.sampler(dataset.images.len()) };
     let batches = Batches::new(Arc::new(dataset.clone()), sampler, recipe, 0);
-    Ok(batches.make(0).map_err(run::RunError::Image)?)
+    Ok(batches.make(0).map_err(RunError::Image)?)
 }
 
-/// Learns one batch, without augmentation, by heart for a while; the run's own state stays as it is. The losses at first and
-/// at last.
+/// Overfits one batch without augmentation for at most `time`, to check that data and network match. The state of the
+/// trainer does not change. Returns the first and the last loss.
 ///
 /// # Errors
-/// When the batch cannot be read or the network cannot be differentiated.
+/// If the batch cannot be read or the network cannot be differentiated.
 pub fn overfit(trainer: &Trainer, time: Duration) -> Result<[f64; 2], TrainError> {
     const STEPS: usize = 150;
+    const LEARNING_RATE: f32 = 0.01;
     let mut state = trainer.state.clone();
     let experiment = state.progress.experiment.clone();
     let variant = experiment.variant()?;
-    let size = run::recipe_of(&state, variant).sizes[0];
-    let batch = measuring_batch(&state, &trainer.dataset, size)?;
-    let graph = training_graph(&state, variant);
+    let size = state.batch_recipe(variant).sizes[0];
+    let batch = plain_batch(&state, &trainer.dataset, size)?;
+    let graph = state.training_graph(variant);
+    let strides = variant.architecture.strides();
     let progress = &state.progress;
     let mut network = CpuNetwork::new(&graph, progress.threads, &progress.frozen, progress.seed, 0)
-        .map_err(|error| TrainError::Network(error.to_string()))?;
+        .map_err(BackendError::from)?;
     let start = Instant::now();
     let mut losses = Vec::new();
     while losses.len() < STEPS && (losses.len() < 2 || start.elapsed() < time) {
-        network.forward(&state.weights, batch.map()).map_err(TrainError::Network)?;
-        let strides = variant.architecture.strides();
-        let judged = experiment.objective().judge(
+        network.forward(&state.weights, batch.map())?;
+        let loss = experiment.objective().compute_loss(
             |name| network.output(name),
             &strides,
             &batch.truths,
             usize::MAX,
-            &Alone,
+            &SingleProcess,
             progress.threads,
         );
-        losses.push(judged.loss.total());
-        let gradients = network.backward(&judged.gradients).map_err(TrainError::Network)?;
-        state.momentum.step(&graph, &mut state.weights, &gradients, 0.01);
+        losses.push(loss.loss.total());
+        let gradients = network.backward(&loss.gradients)?;
+        state.momentum.step(&graph, &mut state.weights, &gradients, LEARNING_RATE);
     }
     Ok([losses[0], losses[losses.len() - 1]])
 }

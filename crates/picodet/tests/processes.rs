@@ -1,5 +1,5 @@
-//! A group trains the same network as one process with the whole batch. The groups here are threads; `cargo xtask mpi` does
-//! it with processes.
+//! A process group trains the same network as one process with the whole batch. The groups here are threads; `cargo xtask
+//! mpi` tests operating-system processes.
 
 mod shapes;
 
@@ -9,36 +9,36 @@ use std::sync::atomic::Ordering;
 
 use picodet::graph::Weights;
 use picodet::train::{Trainer, measure};
-use picodet::training::group::{Alone, Group, Threads};
+use picodet::training::group::{ProcessGroup, SingleProcess, ThreadGroup};
 use picodet::training::journal::{EpochRecord, Record, StepRecord, read};
-use picodet::training::run::{
-    self, Ending, Event, Network, OnNan, RunError, RunOptions, files, training_graph,
-};
+use picodet::training::run::run;
 use picodet::training::state::State;
-use picodet::training::{CpuNetwork, Experiment, InputSize, Map, MapData};
+use picodet::training::{
+    BackendError, CpuNetwork, Ending, EvaluatorError, Event, Experiment, InputSize, Map, MapData,
+    ModelMetrics, OnNonFinite, RunError, RunFolder, RunOptions, TrainingBackend,
+};
 use shapes::{request, shapes, short};
 
-/// Images a batch: no group here divides it.
+/// Images per batch, not a multiple of any group size here.
 const BATCH: usize = 7;
-/// Losses may differ by this share of themselves, running statistics and weights by these shares of the way that they have
-/// gone.
+/// Tolerances: of losses relative to the loss, of running statistics and weights relative to the distance travelled.
 ///
-/// Members change nothing but the order in which f32 numbers are added up. A network that has just begun enlarges that, and
-/// more with every step, so steps are few and small here. Between groups 8e-6, 1e-4 and 0.04 were found; 2e-6, 3e-5 and 0.1
-/// between two runs of one process whose weights differ by 1e-7 at first; 1e-2, 0.15 and 1.3 with batch norms that each
-/// member measures for itself.
+/// A group only changes the order of f32 sums. A freshly initialised network amplifies the difference with every step, so
+/// steps are few and small here. Differences between groups were 8e-6, 1e-4 and 0.04; between two runs of one process
+/// whose initial weights differ by 1e-7, 2e-6, 3e-5 and 0.1; with batch norms that each process computes separately, 1e-2,
+/// 0.15 and 1.3.
 const LOSS: f64 = 1e-4;
 const STATISTICS: f64 = 1e-3;
 const WEIGHTS: f64 = 0.1;
 
-fn options(folder: &Path, group: Arc<dyn Group>) -> RunOptions {
+fn options(folder: &Path, group: Arc<dyn ProcessGroup>) -> RunOptions {
     RunOptions { evaluate_every: 1, workers: 2, group, ..RunOptions::new(folder) }
 }
 
-/// A run that is about to start, or to go on.
-fn trainer(data: &Path, folder: &Path, experiment: &Experiment, group: &dyn Group) -> Trainer {
-    if folder.join(files::CHECKPOINT).exists() {
-        return Trainer::resume(folder).expect("a run to go on with");
+/// Returns a new run, or the run of a folder with a checkpoint.
+fn trainer(data: &Path, folder: &Path, experiment: &Experiment, group: &dyn ProcessGroup) -> Trainer {
+    if folder.join(RunFolder::CHECKPOINT).exists() {
+        return Trainer::resume(folder).expect("a run to resume");
     }
     let trainer = Trainer::new(request(data, experiment.clone(), BATCH)).expect("a run");
     if group.is_first() {
@@ -47,31 +47,31 @@ fn trainer(data: &Path, folder: &Path, experiment: &Experiment, group: &dyn Grou
     trainer
 }
 
-/// Trains as so many members; the state of each after it.
+/// Trains with `size` processes and returns the final state of each.
 fn train(size: usize, data: &Path, folder: &Path, experiment: &Experiment) -> Vec<State> {
-    let one = |group: Arc<dyn Group>| {
+    let one = |group: Arc<dyn ProcessGroup>| {
         let mut trainer = trainer(data, folder, experiment, &*group);
         let ending = trainer.run(&options(folder, group), "cpu", &mut |_| {});
         assert_eq!(ending.expect("a run to the end"), Ending::Finished);
         state_of(trainer)
     };
-    if size == 1 { vec![one(Arc::new(Alone))] } else { Threads::run(size, |group| one(group)) }
+    if size == 1 { vec![one(Arc::new(SingleProcess))] } else { ThreadGroup::run(size, |group| one(group)) }
 }
 
-/// A state but for the clock.
+/// Returns the state without the clock.
 fn state_of(trainer: Trainer) -> State {
     let mut state = trainer.state;
     state.progress.seconds = 0.0;
     state
 }
 
-/// Members agree to the bit: that is what keeps them together.
+/// Asserts that the states of all processes are bitwise equal.
 fn assert_equal(states: &[State]) {
-    assert!(states.iter().all(|state| state.to_bytes() == states[0].to_bytes()), "members differ");
+    assert!(states.iter().all(|state| state.to_bytes() == states[0].to_bytes()), "the processes differ");
 }
 
 fn journal(folder: &Path) -> (Vec<StepRecord>, Vec<EpochRecord>) {
-    let text = std::fs::read_to_string(folder.join(files::JOURNAL)).expect("a journal");
+    let text = std::fs::read_to_string(folder.join(RunFolder::JOURNAL)).expect("a journal");
     let (mut steps, mut epochs) = (Vec::new(), Vec::new());
     for record in read(&text) {
         match record {
@@ -82,7 +82,7 @@ fn journal(folder: &Path) -> (Vec<StepRecord>, Vec<EpochRecord>) {
     (steps, epochs)
 }
 
-/// The largest difference of the losses of the steps, as a share of the loss.
+/// Returns the largest difference of the losses of a step, relative to the loss.
 fn loss_apart(found: &Path, expected: &Path) -> f64 {
     let (found, expected) = (journal(found).0, journal(expected).0);
     assert_eq!(found.len(), expected.len());
@@ -97,9 +97,9 @@ fn loss_apart(found: &Path, expected: &Path) -> f64 {
     differences.fold(0.0, f64::max)
 }
 
-/// How far two runs from the same start have come apart, as a share of the way that the second has gone: of all learned
-/// parameters together, and of all running statistics together.
-fn apart(found: &Weights, expected: &Weights, start: &Weights) -> [f64; 2] {
+/// Returns the distance of two runs from the same start, relative to the distance that the second has travelled: of all
+/// learned parameters, and of all running statistics.
+fn relative_distances(found: &Weights, expected: &Weights, start: &Weights) -> [f64; 2] {
     let is_statistic = |name: &str| name.ends_with(".mean") || name.ends_with(".variance");
     let distance = |statistics: bool, a: &Weights, b: &Weights| {
         let chosen = a.keys().filter(|name| is_statistic(name) == statistics);
@@ -109,12 +109,12 @@ fn apart(found: &Weights, expected: &Weights, start: &Weights) -> [f64; 2] {
     [false, true].map(|kind| distance(kind, found, expected) / distance(kind, expected, start))
 }
 
-/// Whether two runs have gone the same way.
-fn are_one([weights, statistics]: [f64; 2]) -> bool {
+/// Returns whether two runs are equal within the tolerances.
+fn are_equal([weights, statistics]: [f64; 2]) -> bool {
     weights < WEIGHTS && statistics < STATISTICS
 }
 
-/// Short, with all that augmentation can do, sizes that change, gradients that are cut.
+/// Returns a short experiment with every augmentation, several sizes and clipped gradients.
 fn experiment(name: &str) -> Experiment {
     let mut experiment = short(name, 2, 128);
     experiment.batch.sizes = vec![InputSize::Square(128), InputSize::Rectangle(96, 160)];
@@ -126,55 +126,54 @@ fn experiment(name: &str) -> Experiment {
 }
 
 #[test]
-fn any_number_of_members_trains_the_network_of_one() {
+fn any_number_of_processes_trains_the_network_of_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = shapes(folder.path(), 14);
     for name in ["legacy_s_320", "v2_xs_320", "ablation_1_base_416"] {
         let experiment = experiment(name);
         let start = Trainer::new(request(&data, experiment.clone(), BATCH)).expect("a run").state.weights;
         let out = |size: usize| folder.path().join(format!("{name}_{size}"));
-        let alone = train(1, &data, &out(1), &experiment).remove(0);
+        let single = train(1, &data, &out(1), &experiment).remove(0);
         assert_eq!(journal(&out(1)).0.len(), 4);
         for size in [2, 3] {
             let states = train(size, &data, &out(size), &experiment);
             assert_equal(&states);
-            let written = State::read(&out(size).join(files::CHECKPOINT)).expect("a checkpoint");
+            let written = State::read(&out(size).join(RunFolder::CHECKPOINT)).expect("a checkpoint");
             assert_eq!(written.weights, states[0].weights);
             let loss = loss_apart(&out(size), &out(1));
-            assert!(loss < LOSS, "{name}, {size} members: losses differ by {loss:.1e}");
-            let found = apart(&states[0].weights, &alone.weights, &start);
-            assert!(are_one(found), "{name}, {size} members: {found:?}");
-            // The images of an evaluation are shared, too: the same numbers as from one who looks at all.
-            let model = std::fs::read(out(size).join(files::LAST)).expect("a model");
+            assert!(loss < LOSS, "{name}, {size} processes: losses differ by {loss:.1e}");
+            let found = relative_distances(&states[0].weights, &single.weights, &start);
+            assert!(are_equal(found), "{name}, {size} processes: {found:?}");
+            // Evaluation is sharded, too, with the result of one process.
+            let model = std::fs::read(out(size).join(RunFolder::LAST)).expect("a model");
             let model = picodet::Model::from_bytes(&model).expect("a sound model");
             let validation = Trainer::resume(&out(size)).expect("a run").validation;
-            let (map, map50) = measure(&model, &validation, 1).expect("a measure");
+            let found = measure(&model, &validation, 1).expect("an evaluation");
             let last = journal(&out(size)).1.pop().expect("an epoch");
-            assert_eq!((last.map, last.map50), (Some(map), Some(map50)));
+            assert_eq!((last.map, last.map50), (Some(found.map), Some(found.map50)));
         }
     }
 }
 
-/// A network that can be told to fail, and need not have joined its group.
-struct Odd {
+/// A backend with a NaN at one step, which need not have joined its group.
+struct Faulty {
     inner: CpuNetwork,
     forwards: usize,
-    /// Gives a value that is no number at this forward, counted from 1.
+    /// The forward pass with a NaN, counted from 1.
     breaks_at: usize,
 }
 
-impl Odd {
+impl Faulty {
     fn new(trainer: &Trainer, breaks_at: usize) -> Self {
         let progress = &trainer.state.progress;
-        let variant = progress.experiment.variant().expect("a variant");
-        let graph = training_graph(&trainer.state, variant);
+        let graph = trainer.state.training_graph(progress.experiment.variant().expect("a variant"));
         let inner = CpuNetwork::new(&graph, 1, &[], progress.seed, 0).expect("a network");
         Self { inner, forwards: 0, breaks_at }
     }
 }
 
-impl Network for Odd {
-    fn forward(&mut self, weights: &Weights, images: Map<'_>) -> Result<(), String> {
+impl TrainingBackend for Faulty {
+    fn forward(&mut self, weights: &Weights, images: Map<'_>) -> Result<(), BackendError> {
         self.forwards += 1;
         self.inner.forward(weights, images)
     }
@@ -187,7 +186,7 @@ impl Network for Odd {
         Some(map)
     }
 
-    fn backward(&mut self, gradients: &[(String, Vec<f32>)]) -> Result<Weights, String> {
+    fn backward(&mut self, gradients: &[(String, Vec<f32>)]) -> Result<Weights, BackendError> {
         let mut gradients = self.inner.backward(gradients)?;
         if self.forwards == self.breaks_at {
             gradients.values_mut().next().expect("a gradient").data[0] = f32::NAN;
@@ -200,56 +199,64 @@ impl Network for Odd {
     }
 }
 
-/// What the comparison above would say if members kept the statistics of their batch norms to themselves.
+/// Takes the place of an evaluation.
+fn no_evaluation(_: &picodet::Model) -> Result<ModelMetrics, EvaluatorError> {
+    Ok(ModelMetrics::default())
+}
+
+/// The comparison of this file fails if each process uses the batch norm statistics of its own shard.
 #[test]
-fn the_comparison_sees_batch_norms_that_do_not_agree() {
+fn the_comparison_detects_separate_batch_norms() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = shapes(folder.path(), 14);
     let experiment = experiment("v2_xs_320");
     let start = Trainer::new(request(&data, experiment.clone(), BATCH)).expect("a run").state.weights;
     let (whole, shared) = (folder.path().join("whole"), folder.path().join("shared"));
-    let alone = train(1, &data, &whole, &experiment).remove(0);
-    let states = Threads::run(2, |group| {
+    let single = train(1, &data, &whole, &experiment).remove(0);
+    let states = ThreadGroup::run(2, |group| {
         let mut trainer = trainer(&data, &shared, &experiment, &*group);
-        let mut network = Odd::new(&trainer, usize::MAX);
+        let mut network = Faulty::new(&trainer, usize::MAX);
         let dataset = Arc::clone(&trainer.dataset);
-        let measure = &mut |_: &picodet::Model| Ok((0.0, 0.0));
         let options = options(&shared, group);
-        run::run(&mut trainer.state, dataset, &mut network, &options, measure, &mut |_| {}).expect("a run");
+        run(&mut trainer.state, dataset, &mut network, &options, &mut no_evaluation, &mut |_| {})
+            .expect("a run");
         trainer.state
     });
-    let found = apart(&states[0].weights, &alone.weights, &start);
+    let found = relative_distances(&states[0].weights, &single.weights, &start);
     assert!(found[0] > 5.0 * WEIGHTS && found[1] > 5.0 * STATISTICS, "{found:?}");
     assert!(loss_apart(&shared, &whole) > 5.0 * LOSS);
 }
 
-/// A value that is no number at one member: what all return, how many steps were left out, their states.
-fn with_a_broken_step(folder: &Path, on_nan: OnNan) -> Vec<(Result<Ending, RunError>, usize, State)> {
+/// Trains with a NaN in one process. Returns the result of each process, the number of skipped steps, and its state.
+fn with_a_broken_step(
+    folder: &Path,
+    on_non_finite: OnNonFinite,
+) -> Vec<(Result<Ending, RunError>, usize, State)> {
     let data = shapes(folder, 14);
     let experiment = experiment("v2_xs_320");
     let out = folder.join("run");
-    Threads::run(2, |group| {
+    ThreadGroup::run(2, |group| {
         let mut trainer = trainer(&data, &out, &experiment, &*group);
         let breaks_at = if group.rank() == 1 { 3 } else { usize::MAX };
-        let mut network = Odd::new(&trainer, breaks_at);
-        network.inner.join(Arc::clone(&group) as Arc<dyn Group>, BATCH);
+        let mut network = Faulty::new(&trainer, breaks_at);
+        network.inner.join(Arc::clone(&group) as Arc<dyn ProcessGroup>, BATCH);
         let dataset = Arc::clone(&trainer.dataset);
         let mut notes = 0;
-        let measure = &mut |_: &picodet::Model| Ok((0.0, 0.0));
-        let options = RunOptions { on_nan, ..options(&out, group) };
-        let ending = run::run(&mut trainer.state, dataset, &mut network, &options, measure, &mut |event| {
-            notes += usize::from(matches!(event, Event::Note(_)));
-        });
+        let options = RunOptions { on_non_finite, ..options(&out, group) };
+        let ending =
+            run(&mut trainer.state, dataset, &mut network, &options, &mut no_evaluation, &mut |event| {
+                notes += usize::from(matches!(event, Event::Note(_)));
+            });
         (ending, notes, state_of(trainer))
     })
 }
 
 #[test]
-fn a_value_that_is_no_number_at_one_member_stops_all_with_the_whole_batch_saved() {
+fn a_nan_in_one_process_stops_all_and_saves_the_whole_batch() {
     let folder = tempfile::tempdir().expect("a folder");
-    let results = with_a_broken_step(folder.path(), OnNan::Stop);
+    let results = with_a_broken_step(folder.path(), OnNonFinite::Stop);
     let problems: Vec<String> =
-        results.iter().map(|(ending, ..)| ending.as_ref().expect_err("no number").to_string()).collect();
+        results.iter().map(|(ending, ..)| ending.as_ref().expect_err("a NaN").to_string()).collect();
     assert_eq!(problems[0], problems[1]);
     assert!(problems[0].starts_with("step 2: the map `reg.1` is not finite"), "{}", problems[0]);
     let file = folder.path().join("run").join("non_finite_step_2.safetensors");
@@ -259,9 +266,9 @@ fn a_value_that_is_no_number_at_one_member_stops_all_with_the_whole_batch_saved(
 }
 
 #[test]
-fn a_value_that_is_no_number_at_one_member_is_left_out_by_all() {
+fn a_nan_in_one_process_is_skipped_by_all() {
     let folder = tempfile::tempdir().expect("a folder");
-    let results = with_a_broken_step(folder.path(), OnNan::Skip);
+    let results = with_a_broken_step(folder.path(), OnNonFinite::Skip);
     for (ending, notes, state) in &results {
         assert_eq!(*ending.as_ref().expect("a run to the end"), Ending::Finished);
         assert_eq!(*notes, 1);
@@ -271,14 +278,14 @@ fn a_value_that_is_no_number_at_one_member_is_left_out_by_all() {
 }
 
 #[test]
-fn a_signal_to_one_member_stops_all_and_another_number_of_them_goes_on() {
+fn a_signal_to_one_process_stops_all_and_another_number_of_processes_resumes() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = shapes(folder.path(), 14);
     let experiment = experiment("legacy_s_320");
     let start = Trainer::new(request(&data, experiment.clone(), BATCH)).expect("a run").state.weights;
     let (whole, stopped) = (folder.path().join("whole"), folder.path().join("stopped"));
-    let alone = train(1, &data, &whole, &experiment).remove(0);
-    let states = Threads::run(2, |group| {
+    let single = train(1, &data, &whole, &experiment).remove(0);
+    let states = ThreadGroup::run(2, |group| {
         let is_signalled = group.rank() == 1;
         let mut trainer = trainer(&data, &stopped, &experiment, &*group);
         let options = options(&stopped, group);
@@ -299,17 +306,17 @@ fn a_signal_to_one_member_stops_all_and_another_number_of_them_goes_on() {
     assert_equal(&states);
     let loss = loss_apart(&stopped, &whole);
     assert!(loss < LOSS, "losses differ by {loss:.1e}");
-    let found = apart(&states[0].weights, &alone.weights, &start);
-    assert!(are_one(found), "{found:?}");
+    let found = relative_distances(&states[0].weights, &single.weights, &start);
+    assert!(are_equal(found), "{found:?}");
 }
 
 #[test]
-fn groups_that_cannot_work_together_are_refused() {
+fn inconsistent_groups_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = shapes(folder.path(), 14);
     let experiment = experiment("v2_xs_320");
     let refused = |size: usize, seed: fn(usize) -> u64, device: &'static str| -> Vec<String> {
-        Threads::run(size, |group| {
+        ThreadGroup::run(size, |group| {
             let mut request = request(&data, experiment.clone(), 2);
             request.seed = seed(group.rank());
             let mut trainer = Trainer::new(request).expect("a run");

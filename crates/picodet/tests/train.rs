@@ -1,4 +1,4 @@
-//! A run learns, goes on to the bit from where it stopped, and says what is wrong.
+//! Training, bitwise-exact resume, and error reporting.
 
 mod shapes;
 
@@ -7,14 +7,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use picodet::train::{Request, Trainer, measure};
-use picodet::training::InputSize;
 use picodet::training::journal::{Record, read};
-use picodet::training::run::{Ending, Event, RunOptions, files};
 use picodet::training::state::State;
+use picodet::training::{Ending, Event, InputSize, RunFolder, RunOptions};
 use shapes::{request, shapes, short};
 
 #[test]
-fn eight_images_are_learned_by_heart() {
+fn eight_images_are_overfitted() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = shapes(folder.path(), 8);
     let mut problems = Vec::new();
@@ -43,28 +42,28 @@ fn eight_images_are_learned_by_heart() {
                 losses.last()
             ));
         }
-        // The file that was written is the model that was measured.
-        let model = picodet::Model::from_bytes(&std::fs::read(out.join(files::BEST)).expect("a model"));
-        let (_, again) = measure(&model.expect("a sound model"), &trainer.validation, 1).expect("a measure");
-        if again != map50 {
-            problems.push(format!("{name}: the file measures {again}, the run {map50}"));
+        // The file holds the evaluated model.
+        let model = picodet::Model::from_bytes(&std::fs::read(out.join(RunFolder::BEST)).expect("a model"));
+        let found = measure(&model.expect("a valid model"), &trainer.validation, 1).expect("an evaluation");
+        if found.map50 != map50 {
+            problems.push(format!("{name}: the file has an mAP 0.5 of {}, the run {map50}", found.map50));
         }
     }
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }
 
-/// The state of a checkpoint but for the clock.
+/// Returns the state of a checkpoint without the clock.
 fn state_of(folder: &Path) -> Vec<u8> {
-    let mut state = State::read(&folder.join(files::CHECKPOINT)).expect("a checkpoint");
+    let mut state = State::read(&folder.join(RunFolder::CHECKPOINT)).expect("a checkpoint");
     state.progress.seconds = 0.0;
     state.to_bytes()
 }
 
 #[test]
-fn a_run_that_stops_anywhere_goes_on_to_the_bit() {
+fn a_run_stopped_anywhere_resumes_bitwise() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = shapes(folder.path(), 10);
-    // Cycle-EMA starts anew in the middle; every augmentation takes part.
+    // Cycle-EMA restarts in the middle; every augmentation is used.
     let mut experiment = short("legacy_s_320", 3, 96);
     experiment.batch.sizes = vec![InputSize::Square(96), InputSize::Rectangle(64, 128)];
     experiment.batch.augmentation =
@@ -79,13 +78,13 @@ fn a_run_that_stops_anywhere_goes_on_to_the_bit() {
     };
     let mut whole = Trainer::new(request(&data, experiment.clone(), 4)).expect("a run");
     let whole_options = options("whole");
-    whole.make_folder(&whole_options.folder).expect("a folder");
+    whole.make_folder(whole_options.folder.path()).expect("a folder");
     whole.run(&whole_options, "cpu", &mut |_| {}).expect("a run to the end");
 
-    // Two batches an epoch: stops in the middle and at the end of epochs.
+    // Two batches per epoch: stops in the middle and at the end of epochs.
     let stopped_options = options("stopped");
     let mut trainer = Trainer::new(request(&data, experiment, 4)).expect("a run");
-    trainer.make_folder(&stopped_options.folder).expect("a folder");
+    trainer.make_folder(stopped_options.folder.path()).expect("a folder");
     for stop_after in [1, 2, 3, 5, 6] {
         let stop = std::sync::Arc::clone(&stopped_options.stop);
         stop.store(0, Ordering::Relaxed);
@@ -97,14 +96,18 @@ fn a_run_that_stops_anywhere_goes_on_to_the_bit() {
             }
         });
         assert_eq!(ending.expect("an ending"), Ending::Signal(15), "after step {stop_after}");
-        trainer = Trainer::resume(&stopped_options.folder).expect("a run to go on with");
+        trainer = Trainer::resume(stopped_options.folder.path()).expect("a run to resume");
         assert_eq!(trainer.state.progress.step, stop_after);
     }
-    assert!(state_of(&whole_options.folder) == state_of(&stopped_options.folder), "the states differ");
-    let last = |name: &str| std::fs::read(folder.path().join(name).join(files::LAST)).expect("a model");
+    assert!(
+        state_of(whole_options.folder.path()) == state_of(stopped_options.folder.path()),
+        "the states differ"
+    );
+    let last = |name: &str| std::fs::read(folder.path().join(name).join(RunFolder::LAST)).expect("a model");
     assert!(last("whole") == last("stopped"), "the models differ");
     let journal = |name: &str| -> Vec<Record> {
-        let text = std::fs::read_to_string(folder.path().join(name).join(files::JOURNAL)).expect("a journal");
+        let text =
+            std::fs::read_to_string(folder.path().join(name).join(RunFolder::JOURNAL)).expect("a journal");
         read(&text)
     };
     let losses = |name: &str| -> Vec<u64> {
@@ -119,7 +122,7 @@ fn a_run_that_stops_anywhere_goes_on_to_the_bit() {
 }
 
 #[test]
-fn a_run_does_not_go_on_with_other_data_nor_from_a_broken_checkpoint() {
+fn other_data_and_broken_checkpoints_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = shapes(folder.path(), 4);
     let out = folder.path().join("run");
@@ -130,19 +133,19 @@ fn a_run_does_not_go_on_with_other_data_nor_from_a_broken_checkpoint() {
     let error = Trainer::resume(&out).expect_err("other data").to_string();
     assert!(error.contains("not the data"), "{error}");
     shapes(folder.path(), 4);
-    Trainer::resume(&out).expect("the data that it began with");
-    let checkpoint = out.join(files::CHECKPOINT);
+    Trainer::resume(&out).expect("the data of the run");
+    let checkpoint = out.join(RunFolder::CHECKPOINT);
     let bytes = std::fs::read(&checkpoint).expect("a checkpoint");
     std::fs::write(&checkpoint, &bytes[..bytes.len() - 3]).expect("written");
     let error = Trainer::resume(&out).expect_err("a broken checkpoint").to_string();
     assert!(error.contains("is not a checkpoint"), "{error}");
-    std::fs::write(&checkpoint, std::fs::read(out.join(files::LAST)).expect("a model")).expect("written");
+    std::fs::write(&checkpoint, std::fs::read(out.join(RunFolder::LAST)).expect("a model")).expect("written");
     let error = Trainer::resume(&out).expect_err("a model").to_string();
     assert!(error.contains("--weights"), "{error}");
 }
 
 #[test]
-fn a_value_that_is_no_number_stops_the_run_with_everything_known_about_it() {
+fn a_nan_stops_the_run_with_a_diagnosis() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = shapes(folder.path(), 4);
     let out = folder.path().join("run");
@@ -151,22 +154,21 @@ fn a_value_that_is_no_number_stops_the_run_with_everything_known_about_it() {
     let broken = weights.find(|(name, _)| name.starts_with("neck.") && name.ends_with("weight"));
     broken.expect("a weight of the neck").1.data[0] = f32::NAN;
     trainer.make_folder(&out).expect("a folder");
-    let error = trainer.run(&RunOptions::new(&out), "cpu", &mut |_| {}).expect_err("no number").to_string();
+    let error = trainer.run(&RunOptions::new(&out), "cpu", &mut |_| {}).expect_err("a NaN").to_string();
     for part in ["step 0", "cls_logit.", "0.png", "non_finite_step_0"] {
         assert!(error.contains(part), "{part} is not in: {error}");
     }
     assert!(out.join("non_finite_step_0.safetensors").exists());
-    assert!(!out.join(files::CHECKPOINT).exists());
+    assert!(!out.join(RunFolder::CHECKPOINT).exists());
 }
 
 #[test]
-fn a_trained_model_starts_another_and_its_classes_are_found_by_name() {
+fn a_trained_model_initialises_another_with_classes_by_name() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = shapes(folder.path(), 4);
     let first = Trainer::new(request(&data, short("legacy_s_320", 1, 64), 4)).expect("a run");
     let variant = first.state.progress.experiment.variant().expect("a network");
-    let mut model =
-        picodet::training::outcome::model_of(&first.state, variant, first.state.weights.clone(), 0);
+    let mut model = first.state.model(variant, first.state.weights.clone(), 0);
     model.metadata.classes = vec!["square".to_owned(), "disc".to_owned()];
     let second =
         Request { weights: Some(model), seed: 99, ..request(&data, short("legacy_s_320", 1, 64), 4) };

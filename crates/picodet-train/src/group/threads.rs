@@ -1,12 +1,12 @@
-//! A group of threads of one process.
+//! A process group of threads of one process.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::Group;
+use super::ProcessGroup;
 
-/// One thread of a group. An exchange in which a member has failed panics.
+/// One thread of a group. An operation panics if another thread has failed.
 #[derive(Debug)]
-pub struct Threads {
+pub struct ThreadGroup {
     rank: usize,
     shared: Arc<Shared>,
 }
@@ -18,36 +18,36 @@ struct Shared {
     changed: Condvar,
 }
 
-/// The exchange that is going on.
+/// The current exchange.
 #[derive(Debug, Default)]
 struct Round {
     number: u64,
-    /// What each member brought.
-    parts: Vec<Option<Vec<f64>>>,
-    /// The sums of the last exchange. The next one cannot end before every member has taken them.
-    sums: Vec<f64>,
+    /// The bytes of each rank that has arrived.
+    parts: Vec<Option<Vec<u8>>>,
+    /// The bytes of all ranks of the last exchange. The next exchange cannot end before every thread has read them.
+    result: Arc<Vec<Vec<u8>>>,
     is_broken: bool,
 }
 
-impl Threads {
-    /// A group of so many members, by rank.
+impl ThreadGroup {
+    /// Returns the members of a group by rank.
     pub fn new(size: usize) -> Vec<Self> {
         let round = Round { parts: vec![None; size], ..Round::default() };
         let shared = Arc::new(Shared { size, round: Mutex::new(round), changed: Condvar::new() });
         (0..size).map(|rank| Self { rank, shared: Arc::clone(&shared) }).collect()
     }
 
-    /// Runs `work` on so many threads, one a member; what they return, by rank.
+    /// Runs `work` on one thread per rank and returns the results by rank.
     ///
     /// # Panics
-    /// When one of them does; the others end with it.
+    /// If one of the threads panics; the others then end as well.
     pub fn run<R: Send>(size: usize, work: impl Fn(Arc<Self>) -> R + Sync) -> Vec<R> {
         let results: Vec<_> = std::thread::scope(|scope| {
             let work = &work;
             let start = |member: Self| {
                 scope.spawn(move || {
                     let member = Arc::new(member);
-                    let _guard = Guard(Arc::clone(&member));
+                    let _guard = AbortOnPanic(Arc::clone(&member));
                     work(member)
                 })
             };
@@ -62,12 +62,30 @@ impl Threads {
     fn lock(&self) -> MutexGuard<'_, Round> {
         self.shared.round.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Waits for the bytes of all ranks.
+    fn exchange(&self, bytes: Vec<u8>) -> Arc<Vec<Vec<u8>>> {
+        let mut round = self.lock();
+        let number = round.number;
+        round.parts[self.rank] = Some(bytes);
+        if round.parts.iter().all(Option::is_some) {
+            round.result = Arc::new(round.parts.iter_mut().filter_map(Option::take).collect());
+            round.number += 1;
+            self.shared.changed.notify_all();
+        }
+        while round.number == number && !round.is_broken {
+            round = self.shared.changed.wait(round).unwrap_or_else(PoisonError::into_inner);
+        }
+        let result = (!round.is_broken).then(|| Arc::clone(&round.result));
+        drop(round);
+        result.expect("another thread of the group has failed")
+    }
 }
 
-/// Breaks the group when its thread panics, so that the others do not wait for ever.
-struct Guard(Arc<Threads>);
+/// Ends the group when its thread panics, so that the others do not wait for ever.
+struct AbortOnPanic(Arc<ThreadGroup>);
 
-impl Drop for Guard {
+impl Drop for AbortOnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.abort(1);
@@ -75,7 +93,7 @@ impl Drop for Guard {
     }
 }
 
-impl Group for Threads {
+impl ProcessGroup for ThreadGroup {
     fn rank(&self) -> usize {
         self.rank
     }
@@ -84,36 +102,24 @@ impl Group for Threads {
         self.shared.size
     }
 
-    fn sum(&self, values: &mut [f64]) {
-        let mut round = self.lock();
-        let number = round.number;
-        round.parts[self.rank] = Some(values.to_vec());
-        if round.parts.iter().all(Option::is_some) {
-            let parts: Vec<Vec<f64>> = round.parts.iter_mut().filter_map(Option::take).collect();
-            let is_equal_work = parts.iter().all(|part| part.len() == values.len());
-            round.is_broken |= !is_equal_work;
-            // In the order of ranks, whoever comes last.
-            round.sums = (0..values.len())
-                .map(|index| parts.iter().map(|part| part.get(index).copied().unwrap_or_default()).sum())
-                .collect();
-            round.number += 1;
-            self.shared.changed.notify_all();
+    fn all_reduce(&self, values: &mut [f64]) {
+        let parts = self.exchange(values.iter().flat_map(|value| value.to_le_bytes()).collect());
+        let is_same_operation = parts.iter().all(|part| part.len() == size_of_val(values));
+        assert!(is_same_operation, "the threads of the group give different numbers of values");
+        let parts: Vec<_> = parts.iter().map(|part| part.as_chunks::<8>().0).collect();
+        for (index, value) in values.iter_mut().enumerate() {
+            *value = parts.iter().map(|part| f64::from_le_bytes(part[index])).sum();
         }
-        while round.number == number && !round.is_broken {
-            round = self.shared.changed.wait(round).unwrap_or_else(PoisonError::into_inner);
-        }
-        let is_broken = round.is_broken;
-        if !is_broken {
-            values.copy_from_slice(&round.sums);
-        }
-        drop(round);
-        assert!(!is_broken, "a member of the group has failed, or exchanges something else");
     }
 
-    fn sum_f32(&self, values: &mut [f32]) {
+    fn all_reduce_f32(&self, values: &mut [f32]) {
         let mut wide: Vec<f64> = values.iter().map(|&value| f64::from(value)).collect();
-        self.sum(&mut wide);
+        self.all_reduce(&mut wide);
         values.iter_mut().zip(wide).for_each(|(value, sum)| *value = sum as f32);
+    }
+
+    fn all_gather(&self, bytes: &[u8]) -> Vec<Vec<u8>> {
+        self.exchange(bytes.to_vec()).to_vec()
     }
 
     fn abort(&self, _: u8) {
@@ -127,35 +133,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_member_gets_the_sums_of_every_exchange() {
-        let results = Threads::run(3, |group| {
+    fn every_rank_gets_the_results_of_every_exchange() {
+        let results = ThreadGroup::run(3, |group| {
             let rank = group.rank() as f64;
             let mut found = Vec::new();
             for round in 0..200 {
                 let mut values = [rank, 10.0 * rank + f64::from(round)];
-                group.sum(&mut values);
+                group.all_reduce(&mut values);
                 found.push(values);
             }
-            let mut narrow = [1.5f32];
-            group.sum_f32(&mut narrow);
+            let mut single = [1.5f32];
+            group.all_reduce_f32(&mut single);
             let mut first = [rank + 7.0];
             group.broadcast(&mut first);
             group.barrier();
-            (found, narrow, first, group.gather(rank * rank))
+            let bytes = vec![group.rank() as u8; 2 * group.rank()];
+            (found, single, first, group.all_gather_f64(rank * rank), group.all_gather(&bytes))
         });
-        for (found, narrow, first, all) in results {
+        for (found, single, first, squares, bytes) in results {
             for (round, values) in found.into_iter().enumerate() {
                 assert_eq!(values, [3.0, 30.0 + 3.0 * round as f64]);
             }
-            assert_eq!((narrow, first), ([4.5], [7.0]));
-            assert_eq!(all, [0.0, 1.0, 4.0]);
+            assert_eq!((single, first), ([4.5], [7.0]));
+            assert_eq!(squares, [0.0, 1.0, 4.0]);
+            assert_eq!(bytes, [vec![], vec![1, 1], vec![2, 2, 2, 2]]);
         }
     }
 
     #[test]
-    fn a_member_that_fails_ends_the_others() {
+    fn a_failed_rank_ends_the_others() {
         let ended = std::panic::catch_unwind(|| {
-            Threads::run(3, |group| {
+            ThreadGroup::run(3, |group| {
                 assert!(group.rank() != 1, "this one fails");
                 group.barrier();
             })
@@ -164,9 +172,9 @@ mod tests {
     }
 
     #[test]
-    fn members_that_do_different_work_end() {
+    fn ranks_with_different_operations_end() {
         let ended = std::panic::catch_unwind(|| {
-            Threads::run(2, |group| group.sum(&mut vec![0.0; 1 + group.rank()]));
+            ThreadGroup::run(2, |group| group.all_reduce(&mut vec![0.0; 1 + group.rank()]));
         });
         assert!(ended.is_err());
     }

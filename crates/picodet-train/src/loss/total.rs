@@ -6,7 +6,7 @@ use super::element::{quality_focal_background, varifocal_background};
 use super::{distribution_focal, generalised_iou, quality_focal, varifocal_logit, varifocal_probability};
 use crate::exponential::probability_and_entropy;
 use crate::geometry::iou;
-use crate::group::Group;
+use crate::group::ProcessGroup;
 use crate::predictions::sigmoid;
 use crate::{Assignment, Gradients, Predictions, Truth};
 
@@ -199,7 +199,7 @@ pub fn paper(
     predictions: &Predictions,
     truths: &[Truth],
     assignments: &[Assignment],
-    group: &dyn Group,
+    group: &dyn ProcessGroup,
 ) -> Loss {
     let counted = assignments
         .iter()
@@ -214,7 +214,7 @@ pub fn base(
     predictions: &Predictions,
     truths: &[Truth],
     assignments: &[Assignment],
-    group: &dyn Group,
+    group: &dyn ProcessGroup,
 ) -> Loss {
     let count = assignments.iter().map(|assignment| assignment.positives().max(1)).sum();
     let elements = (quality_focal_background, |x: f64, q: f64| quality_focal(x, Some(q)));
@@ -227,12 +227,12 @@ fn first_generation(
     assignments: &[Assignment],
     count: usize,
     (background, object): (impl Fn(f64, f64) -> (f64, f64) + Sync, impl Fn(f64, f64) -> (f64, f64)),
-    group: &dyn Group,
+    group: &dyn ProcessGroup,
 ) -> Loss {
     let mut gradients = predictions.no_gradients();
     let positives = positives(predictions, assignments, |place, _| confidence(predictions, place));
     let mut normalisers = [count as f64, positives.iter().map(|positive| positive.weight).sum()];
-    group.sum(&mut normalisers);
+    group.all_reduce(&mut normalisers);
     let [count, weight] = normalisers.map(|sum| sum.max(1.0));
     let (bbox, dfl) = box_terms(predictions, truths, &positives, (2.0, 0.25), weight, &mut gradients);
     let targets = overlap_targets(predictions, truths, &positives);
@@ -272,12 +272,12 @@ pub fn second_generation(
     predictions: &Predictions,
     truths: &[Truth],
     assignments: &[Assignment],
-    group: &dyn Group,
+    group: &dyn ProcessGroup,
 ) -> Loss {
     let mut gradients = predictions.no_gradients();
     let positives = positives(predictions, assignments, |_, quality| quality);
     let mut sum = [positives.iter().map(|positive| positive.weight).sum()];
-    group.sum(&mut sum);
+    group.all_reduce(&mut sum);
     let normaliser = if sum[0] > 0.0 { sum[0] } else { 1.0 };
     let (bbox, dfl) = box_terms(predictions, truths, &positives, (2.5, 0.5), normaliser, &mut gradients);
 

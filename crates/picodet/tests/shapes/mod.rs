@@ -1,14 +1,14 @@
-//! Pictures to train on, and short runs.
+//! A synthetic dataset, and short runs on it.
 
 use std::path::{Path, PathBuf};
 
 use picodet::image::{Image, encode_png};
-use picodet::train::{DataPlaces, Request};
+use picodet::train::{DatasetPaths, Request};
 use picodet::training::random::{Purpose, Stream};
 use picodet::training::recipes::recipe;
 use picodet::training::{Experiment, InputSize};
 
-/// Writes so many pictures of discs and squares on noise as a COCO dataset.
+/// Writes `count` images of discs and squares on noise as a COCO dataset.
 pub(crate) fn shapes(folder: &Path, count: usize) -> PathBuf {
     const SIDE: usize = 128;
     let mut images = Vec::new();
@@ -40,7 +40,7 @@ pub(crate) fn shapes(folder: &Path, count: usize) -> PathBuf {
             }));
         }
         let file = format!("{number}.png");
-        std::fs::write(folder.join(&file), encode_png(&image)).expect("a picture");
+        std::fs::write(folder.join(&file), encode_png(&image)).expect("an image");
         images.push(serde_json::json!({"id": number + 1, "file_name": file, "width": SIDE, "height": SIDE}));
     }
     let categories =
@@ -51,14 +51,14 @@ pub(crate) fn shapes(folder: &Path, count: usize) -> PathBuf {
     path
 }
 
-/// A run of a recipe on such pictures.
+/// Returns the settings of a run on such images.
 pub(crate) fn request(data: &Path, experiment: Experiment, batch: usize) -> Request {
-    let places =
-        DataPlaces { data: data.to_path_buf(), split: None, validation: None, validation_split: None };
-    Request { experiment, places, weights: None, batch, seed: 5, frozen: Vec::new(), threads: 2 }
+    let paths =
+        DatasetPaths { data: data.to_path_buf(), split: None, validation: None, validation_split: None };
+    Request { experiment, paths, weights: None, batch, seed: 5, frozen: Vec::new(), threads: 2 }
 }
 
-/// A recipe made short, with a network input of so many pixels a side.
+/// Returns a recipe with few epochs and a square network input of `side` pixels.
 pub(crate) fn short(name: &str, epochs: usize, side: usize) -> Experiment {
     let mut experiment = recipe(name).expect("a recipe");
     experiment.epochs = epochs;

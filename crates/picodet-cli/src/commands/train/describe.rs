@@ -1,13 +1,13 @@
 //! Describes a new run before it starts.
 
 use picodet::train::Trainer;
-use picodet::training::group::Group;
+use picodet::training::group::ProcessGroup;
 use picodet::training::transfer::Transfer;
 
 use crate::output::status;
 
 /// Reports network, data, schedule and origin of the weights.
-pub(super) fn describe(trainer: &Trainer, group: &dyn Group) {
+pub(super) fn describe(trainer: &Trainer, group: &dyn ProcessGroup) {
     let progress = &trainer.state.progress;
     let experiment = &progress.experiment;
     let dataset = &trainer.dataset;
@@ -16,12 +16,12 @@ pub(super) fn describe(trainer: &Trainer, group: &dyn Group) {
         "{}: training on {} images{} with {} objects of {} classes, {} images without objects; evaluating on {} images{}",
         experiment.model,
         dataset.images.len(),
-        split(&trainer.places.split),
+        split(&trainer.paths.split),
         dataset.object_count(),
         dataset.classes.len(),
         dataset.images_without_objects(),
         trainer.validation.images.len(),
-        split(&trainer.places.validation_split),
+        split(&trainer.paths.validation_split),
     ));
     let processes =
         if group.size() > 1 { format!(" in each of {} processes", group.size()) } else { String::new() };

@@ -4,9 +4,9 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use picodet::training::Event;
 use picodet::training::journal::{EpochRecord, StepRecord};
 use picodet::training::report::duration;
-use picodet::training::run::Event;
 
 use crate::output::status;
 
@@ -42,7 +42,7 @@ impl Display {
             Event::Step(record) => self.step(record),
             Event::Epoch(record) => self.epoch(record),
             Event::Note(note) => self.line(note),
-            Event::Checkpoint(_) => {}
+            _ => {}
         }
     }
 

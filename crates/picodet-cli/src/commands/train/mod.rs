@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use picodet::train::{TrainError, Trainer};
-use picodet::training::group::Group;
+use picodet::training::group::ProcessGroup;
 use picodet::training::report::duration;
-use picodet::training::run::{Ending, OnNan, RunError, RunOptions, files};
+use picodet::training::{Ending, OnNonFinite, RunError, RunFolder, RunOptions};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use self::display::Display;
-use crate::args::{OnNan as OnNanArgument, Train};
+use crate::args::{OnNan, Train};
 use crate::output::{print_result, report_error, status};
 use crate::processes;
 
@@ -42,7 +42,7 @@ pub(crate) fn run(command: &Train) -> Result<ExitCode> {
     }
 }
 
-fn train(command: &Train, group: &Arc<dyn Group>) -> Result<ExitCode> {
+fn train(command: &Train, group: &Arc<dyn ProcessGroup>) -> Result<ExitCode> {
     let stop = watch_signals(group.size())?;
     let (mut trainer, folder) = prepare::prepare(command, &**group)?;
     let options = RunOptions {
@@ -52,9 +52,9 @@ fn train(command: &Train, group: &Arc<dyn Group>) -> Result<ExitCode> {
         checkpoint_every: Duration::from_secs(command.checkpoint_every),
         patience: command.patience,
         time_limit: command.time_limit.map(|minutes| Duration::from_secs_f64(minutes.clamp(0.0, 1e6) * 60.0)),
-        on_nan: match command.on_nan {
-            OnNanArgument::Stop => OnNan::Stop,
-            OnNanArgument::Skip => OnNan::Skip,
+        on_non_finite: match command.on_nan {
+            OnNan::Stop => OnNonFinite::Stop,
+            OnNan::Skip => OnNonFinite::Skip,
         },
         stop,
         group: Arc::clone(group),
@@ -104,7 +104,7 @@ fn report_ending(ending: Ending, trainer: &Trainer, folder: &Path) -> Result<Exi
     let progress = &trainer.state.progress;
     let best = match progress.best {
         Some((map, epoch)) => {
-            format!("best mAP {map:.4} after epoch {epoch}: {}\n", folder.join(files::BEST).display())
+            format!("best mAP {map:.4} after epoch {epoch}: {}\n", folder.join(RunFolder::BEST).display())
         }
         None => "not evaluated yet\n".to_owned(),
     };
@@ -116,7 +116,7 @@ fn report_ending(ending: Ending, trainer: &Trainer, folder: &Path) -> Result<Exi
         Ending::Signal(_) => format!("stopped by a signal after step {}; {resume}", progress.step),
     });
     print_result(&best)?;
-    status(&format!("report: {}", folder.join(files::REPORT).display()));
+    status(&format!("report: {}", folder.join(RunFolder::REPORT).display()));
     Ok(exit_code(ending))
 }
 

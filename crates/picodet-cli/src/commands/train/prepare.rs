@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use picodet::data::{CheckOptions, FindingKind, Severity, check, splits};
-use picodet::train::{DataPlaces, Request, Trainer, automatic_batch, overfit};
-use picodet::training::group::Group;
+use picodet::train::{DatasetPaths, Request, Trainer, automatic_batch, overfit};
+use picodet::training::RunFolder;
+use picodet::training::group::ProcessGroup;
 use picodet::training::recipes::{RECIPES, recipe};
-use picodet::training::run::files;
 use picodet::training::{Experiment, InputSize};
 
 use super::describe::describe;
@@ -22,23 +22,23 @@ const OVERFIT_TIME: Duration = Duration::from_secs(50);
 const OVERFIT_FRACTION: f64 = 0.7;
 
 /// Returns the trainer that the arguments describe, and the folder of its run. Rank 0 checks and reports for all.
-pub(super) fn prepare(command: &Train, group: &dyn Group) -> Result<(Trainer, PathBuf)> {
+pub(super) fn prepare(command: &Train, group: &dyn ProcessGroup) -> Result<(Trainer, PathBuf)> {
     if let Some(folder) = &command.resume {
         return Ok((resume(folder, group)?, folder.clone()));
     }
     let (Some(name), Some(data)) = (&command.recipe, &command.data) else {
         bail!("a recipe and --data are needed, or --resume");
     };
-    if group.is_first() && command.output.join(files::CHECKPOINT).exists() {
+    if group.is_first() && command.output.join(RunFolder::CHECKPOINT).exists() {
         bail!(
             "{0} already contains a run; resume it with `picodet train --resume {0}`, or choose another --output",
             command.output.display()
         );
     }
     let mut experiment = experiment(command, name)?;
-    let places = dataset_paths(command, data)?;
+    let paths = dataset_paths(command, data)?;
     if group.is_first() && !command.unchecked {
-        check_data(&places)?;
+        check_data(&paths)?;
     }
     let weights = match &command.weights {
         Some(name) => Some(model::open(&ModelArguments::named(name))?),
@@ -49,13 +49,13 @@ pub(super) fn prepare(command: &Train, group: &dyn Group) -> Result<(Trainer, Pa
         threads => threads,
     };
     let frozen = if command.freeze_backbone { vec!["backbone.".to_owned()] } else { Vec::new() };
-    let batch = batch_size(command, &experiment, &places, &frozen, group)?;
+    let batch = batch_size(command, &experiment, &paths, &frozen, group)?;
     if let Some(rate) = command.rate {
         experiment.rate.base = rate;
         experiment.batch.images = batch;
         experiment.check()?;
     }
-    let request = Request { experiment, places, weights, batch, seed: command.seed, frozen, threads };
+    let request = Request { experiment, paths, weights, batch, seed: command.seed, frozen, threads };
     let trainer = Trainer::new(request)?;
     if group.is_first() {
         describe(&trainer, group);
@@ -66,7 +66,7 @@ pub(super) fn prepare(command: &Train, group: &dyn Group) -> Result<(Trainer, Pa
     Ok((trainer, command.output.clone()))
 }
 
-fn resume(folder: &Path, group: &dyn Group) -> Result<Trainer> {
+fn resume(folder: &Path, group: &dyn ProcessGroup) -> Result<Trainer> {
     let trainer = Trainer::resume(folder)?;
     let progress = &trainer.state.progress;
     let mut line = format!("resuming {} after step {}", progress.experiment.model, progress.step);
@@ -104,7 +104,7 @@ fn experiment(command: &Train, name: &str) -> Result<Experiment> {
 }
 
 /// Returns the datasets and splits to train and to evaluate on.
-fn dataset_paths(command: &Train, data: &Path) -> Result<DataPlaces> {
+fn dataset_paths(command: &Train, data: &Path) -> Result<DatasetPaths> {
     let available = splits(data)?;
     let first_of = |names: &[&str]| {
         names.iter().find(|name| available.iter().any(|other| other == *name)).map(|name| (*name).to_owned())
@@ -114,7 +114,7 @@ fn dataset_paths(command: &Train, data: &Path) -> Result<DataPlaces> {
         Some(_) => None,
         None => first_of(&["val", "valid", "validation", "test"]),
     });
-    Ok(DataPlaces {
+    Ok(DatasetPaths {
         data: data.to_path_buf(),
         split,
         validation: command.validation.clone(),
@@ -123,8 +123,8 @@ fn dataset_paths(command: &Train, data: &Path) -> Result<DataPlaces> {
 }
 
 /// Checks the dataset. Errors end the run, except for boxes without area, which training skips.
-fn check_data(places: &DataPlaces) -> Result<()> {
-    let report = check(&places.data, None, &CheckOptions::default())?.report;
+fn check_data(paths: &DatasetPaths) -> Result<()> {
+    let report = check(&paths.data, None, &CheckOptions::default())?.report;
     let count = |kind: FindingKind| report.findings.counts().get(&kind).copied().unwrap_or_default();
     let errors = report.findings.errors() - count(FindingKind::BoxEmpty);
     let first =
@@ -135,7 +135,7 @@ fn check_data(places: &DataPlaces) -> Result<()> {
         bail!(
             "{}: {errors} errors, the first: {}; `picodet check` lists all and `picodet check --fix` repairs most; \
              --unchecked trains anyway",
-            places.data.display(),
+            paths.data.display(),
             first.map(|finding| finding.message.as_str()).unwrap_or_default()
         );
     }
@@ -153,9 +153,9 @@ fn check_data(places: &DataPlaces) -> Result<()> {
 fn batch_size(
     command: &Train,
     experiment: &Experiment,
-    places: &DataPlaces,
+    paths: &DatasetPaths,
     frozen: &[String],
-    group: &dyn Group,
+    group: &dyn ProcessGroup,
 ) -> Result<usize> {
     match command.batch {
         Batch::Images(images) => Ok(images),
@@ -169,7 +169,7 @@ fn batch_size(
             )
         }
         Batch::Auto => {
-            let choice = automatic_batch(experiment, places, frozen, command.cache << 20)?;
+            let choice = automatic_batch(experiment, paths, frozen, command.cache << 20)?;
             status(&choice.to_string());
             Ok(choice.images)
         }
