@@ -82,15 +82,17 @@ impl Caption {
     pub(super) fn draw(&self, image: &mut Image, at: Rect, ink: [u8; 3]) {
         let baseline = (at.bottom as f32 - DESCENT * self.em).round();
         let mut x = at.left as f32 + (MARGIN * self.em).ceil();
-        for glyph in &self.glyphs {
-            if let Some(face) = glyph.font.face() {
+        // Each run of glyphs of one font parses it once.
+        for run in self.glyphs.chunk_by(|a, b| Arc::ptr_eq(&a.font, &b.font)) {
+            let Some(face) = run[0].font.face() else { continue };
+            for glyph in run {
                 rasterise(&face, glyph.id, self.em, (x, baseline), |column, row, coverage| {
                     if column >= at.left && column < at.right && row >= at.top && row < at.bottom {
                         blend(image, (column as usize, row as usize), ink, coverage);
                     }
                 });
+                x += glyph.advance * self.em;
             }
-            x += glyph.advance * self.em;
         }
     }
 }

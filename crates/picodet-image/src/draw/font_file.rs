@@ -36,11 +36,13 @@ pub(super) struct FontFile {
     bytes: Cow<'static, [u8]>,
     /// Which face of a collection (.ttc); 0 for other files.
     face: u32,
+    /// The parsed face of an embedded font.
+    parsed: Option<Face<'static>>,
 }
 
 impl FontFile {
-    pub(super) const fn embedded(bytes: &'static [u8]) -> Self {
-        Self { bytes: Cow::Borrowed(bytes), face: 0 }
+    pub(super) fn embedded(bytes: &'static [u8]) -> Self {
+        Self { bytes: Cow::Borrowed(bytes), face: 0, parsed: Face::parse(bytes, 0).ok() }
     }
 
     /// Reads a font file.
@@ -54,16 +56,16 @@ impl FontFile {
             let problem = format!("{length} bytes are more than the limit of {MAX_BYTES} for fonts");
             return Err(read(io::Error::new(io::ErrorKind::FileTooLarge, problem)));
         }
-        let font = Self { bytes: std::fs::read(path).map_err(read)?.into(), face };
+        let font = Self { bytes: std::fs::read(path).map_err(read)?.into(), face, parsed: None };
         if font.face().is_none() {
             return Err(FontError::Invalid { path: path.to_owned() });
         }
         Ok(font)
     }
 
-    /// Parses the table directory, which is cheap; the tables themselves are read on access.
+    /// The face; parses the table directory, unless the font is embedded. Glyphs are read on access.
     pub(super) fn face(&self) -> Option<Face<'_>> {
-        Face::parse(&self.bytes, self.face).ok()
+        self.parsed.clone().or_else(|| Face::parse(&self.bytes, self.face).ok())
     }
 
     /// Whether the font maps `character` to a glyph.
