@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Blood cells (BCCD) from COCO weights with three seeds, and once from random weights; each model measured on the test split.
+# Blood cells (BCCD) from COCO weights with three seeds, and once from random weights; evaluates each model on the test split.
 #
-# Takes about a quarter of an hour a run on two quiet cores. Runs that stopped, for any reason, go on where they were: call it again.
+# Takes about a quarter of an hour per run on two idle cores. Call it again to resume runs that have stopped.
 #
 #   bench/bccd/run.sh DATA WEIGHTS OUTPUT [SEEDS...]
 #
 # DATA holds the dataset with its official splits, WEIGHTS is a native model file of legacy S-416 trained on COCO
-# (`picodet convert` makes one), OUTPUT gets a folder a run. SEEDS are 0 1 2 and `scratch` if none are named.
+# (see `picodet convert`), OUTPUT receives one folder per run. SEEDS defaults to 0 1 2 scratch.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -40,7 +40,7 @@ done
 
 printf '\n%-10s %8s %8s\n' run mAP 'mAP 0.5'
 for run in "$@"; do
-    # The metrics of the whole follow those of the classes.
+    # The metrics over all classes come after those per class.
     awk -v run="$run" -F'[:,]' '/"AP":/ { all = $2 } /"AP50":/ { half = $2 } END { printf "%-10s %8.4f %8.4f\n", run, all, half }' \
         "$output/$run/test.json"
 done

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks exported models by ONNX Runtime: bench/onnx/run.sh MODEL.safetensors... (default: the embedded model)
+# Checks exported models with ONNX Runtime: bench/onnx/run.sh MODEL.safetensors... (default: the embedded model)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 environment="${PICODET_BENCH_ENV:-target/bench-env}"

@@ -44,7 +44,7 @@ def burst(run, argument):
 
 
 def ours(picodet, model, threads, stage, image=None, precision="f32"):
-    """Of files the whole way, else the network with all of its outputs copied out, as the others give them."""
+    """Measures the whole path for files, otherwise the network with all outputs copied out, as in the other engines."""
     what = ["--image", image] if image else ["--all-outputs"]
     command = [picodet, "bench", "--model", model, "--threads", str(threads), "--runs", str(BURST),
                "--warmup", str(WARMUP), "--format", "json", "--precision", precision, *what]
@@ -64,21 +64,21 @@ def handoff(program):
 
 
 def placement(trips):
-    """Where the processors were during a row, in words."""
+    """Describes the distance of the processors during a row."""
     near = sum(trip < ROUND_TRIP_NEAR for trip in trips)
     word = "near" if near == len(trips) else "far" if near == 0 else f"near {near} of {len(trips)}"
     return f"{word}, {np.median(trips):.0f} ns"
 
 
 def check_outputs(picodet, model, folder, size, peers, absent):
-    """An image, after the outputs of all peers for it have been compared with picodet's in 64-bit floats."""
+    """Returns an image after comparing the outputs of all peers for it with picodet's in float64."""
     image = np.random.default_rng(1).normal(0, 1, (1, 3, *size)).astype(np.float32)
     save_file({"image": image}, folder / "in.safetensors")
     subprocess.run([picodet, "forward", "--model", model, "--input", folder / "in.safetensors", "--output",
                     folder / "out.safetensors", "--dtype", "f64"], check=True)
     truth = load_file(folder / "out.safetensors")
     for name, (run, arrays) in list(peers.items()):
-        # Untrained networks amplify rounding and make large numbers: differences are measured against the largest.
+        # Untrained networks amplify rounding and give large values: differences are relative to the largest value.
         outputs = {key: value for key, value in arrays(run(image)).items() if key.startswith("reg.")}
         worst = max((np.abs(value - truth[key]).max() / np.abs(truth[key]).max() for key, value in outputs.items()),
                     default=np.inf)
@@ -90,7 +90,7 @@ def check_outputs(picodet, model, folder, size, peers, absent):
 
 
 def information(picodet, model):
-    """What picodet says of a model, and its normalisation and resize, which stand in the file."""
+    """Returns what `picodet info` reports about a model, with normalisation and resize from the file."""
     info = json.loads(subprocess.run([picodet, "info", model, "--json"], check=True, capture_output=True).stdout)
     with safe_open(model, "numpy") as file:
         entries = json.loads(file.metadata()["picodet"])
@@ -106,14 +106,14 @@ def make_peers(path, size, threads, absent):
                 peers[name] = make(path, size, threads)
         except Absent as reason:
             absent[name] = str(reason)
-        except Exception as error:  # whatever an engine throws, the others are still compared
+        except Exception as error:  # whatever an engine raises, the others are still compared
             absent[name] = f"{type(error).__name__}: {error}"
     return peers
 
 
 @contextlib.contextmanager
 def chatter_to_stderr():
-    """What engines print while they load does not belong into the table."""
+    """Suppresses what engines print while they load."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)
@@ -156,7 +156,7 @@ def compare_network(picodet, program, rounds, model, info, folder, threads, abse
 
 
 def compare_files(picodet, program, rounds, model, info, folder, threads, images, absent):
-    """The mean over files of the median time from bytes to boxes."""
+    """Returns the mean over files of the median time from bytes to boxes."""
     from pipeline import Pipeline
 
     peers = make_peers(folder / "model.onnx", info["input_size"], threads, absent)
@@ -178,7 +178,7 @@ def compare_files(picodet, program, rounds, model, info, folder, threads, images
 
 
 def check_boxes(picodet, model, image, peers):
-    """Says so where a pipeline does not find what picodet finds."""
+    """Reports pipelines whose detections differ from picodet's."""
     found = subprocess.run([picodet, "detect", "--model", model, "--score", "0.4", "--format", "json", image],
                            check=True, capture_output=True).stdout
     count = len(json.loads(found)["detections"])
@@ -209,7 +209,7 @@ def main():
                             "--opset", "14"], check=True, stderr=subprocess.DEVNULL)
             for threads in threads_list:
                 compare_network(picodet, program, int(rounds), model, info, folder, threads, absent)
-            # Of random weights there is nothing to find.
+            # Random weights detect nothing.
             for threads in threads_list if images and info["origin"] != "random numbers" else ():
                 compare_files(picodet, program, int(rounds), model, info, folder, threads, images, absent)
     for name, reason in absent.items():

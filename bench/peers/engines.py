@@ -1,4 +1,4 @@
-"""The other engines behind one shape.
+"""The other engines behind one interface.
 
 A maker takes an ONNX file, an input size and threads, and gives two functions: one from an image, [1, 3, h, w] of float32,
 to the engine's own outputs, which is what is timed, and one from those to arrays by name. It raises `Absent`, with the
@@ -47,7 +47,7 @@ def open_vino(path, _size, threads, precision="f32"):
         settings["INFERENCE_PRECISION_HINT"] = precision
     request = core.compile_model(str(path), "CPU", settings).create_infer_request()
 
-    # A value may go by several names, ours among them.
+    # A value may have several names, ours among them.
     by_name = lambda result: {name: value for key, value in result.items() for name in key.get_names()}
     return lambda image: request.infer({"image": image}), by_name
 
@@ -63,7 +63,7 @@ def ncnn(path, size, threads):
         convert_for_ncnn(path, size)
     net = engine.Net()
     net.opt.num_threads = threads
-    # Its default stores 16-bit numbers between layers; the comparison is of 32-bit ones.
+    # The default stores 16-bit values between layers; the comparison is in 32 bits.
     net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
     net.opt.use_bf16_storage = False
     if net.load_param(str(param)) or net.load_model(str(param.with_suffix(".bin"))):
@@ -115,7 +115,7 @@ def mnn(path, size, threads):
     def run(image):
         place = engine.expr.placeholder([1, 3, *size], engine.expr.NCHW)
         place.write(image)
-        # Reading is what waits for the numbers.
+        # Reading waits for the result.
         return [planar(value) for value in network.forward([place])]
 
     return run, lambda outputs: {name: np.array(value) for name, value in zip(names, outputs)}

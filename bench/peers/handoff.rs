@@ -1,6 +1,6 @@
-//! How long two processors take to hand each other a number, there and back, in nanoseconds: the median of many rounds.
+//! Measures the round trip of a value between two cores in nanoseconds, as the median of many rounds.
 //!
-//! Where the two share a cache it is some 100, else several times as much; virtual machines move between the two.
+//! It is about 100 where the cores share a cache and several times as much elsewhere; hosts move virtual machines between the two.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;

@@ -13,7 +13,7 @@ BINS = np.arange(8, dtype=np.float32)
 
 
 class Pipeline:
-    """The whole way of a picture; `threads` are OpenCV's too."""
+    """The whole path of an image; `threads` applies to OpenCV too."""
 
     def __init__(self, engine, info, threads):
         self.run, self.arrays = engine

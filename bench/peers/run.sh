@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Times networks in picodet and in other engines: bench/peers/run.sh [MODEL.safetensors | VARIANT]... [-- IMAGE.jpg...]
-# (default: the embedded model). A variant's name stands for it with random weights. ROUNDS (5) and RUNS (20) a round are
-# variables of the environment.
+# (default: the embedded model). A variant name selects the network with random weights. The environment variables ROUNDS (5) and
+# RUNS (20, per round) set the number of measurements.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 environment="${PICODET_BENCH_ENV:-target/bench-env}"
 target="${CARGO_TARGET_DIR:-target}"
 [ -d "$environment" ] || python3 -m venv "$environment"
 "$environment/bin/pip" install --quiet numpy safetensors
-# A peer that cannot be installed is left out, and the table says so. OpenCV is for the JPEG rows; pnnx converts for ncnn
-# by a program of its own, without the packages that its wheel asks for.
+# A peer that cannot be installed is skipped and marked in the table. OpenCV is needed for the JPEG rows; pnnx converts models for
+# ncnn with a program in its wheel, which does not need the wheel's dependencies.
 for package in onnxruntime openvino ncnn MNN opencv-python-headless "--no-deps pnnx"; do
     # shellcheck disable=SC2086
     "$environment/bin/pip" install --quiet $package || echo "$package cannot be installed" >&2

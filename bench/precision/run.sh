@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# AP of f32 and bf16 on the two COCO subsets, each alone and both as one dataset.
+# AP of f32 and bf16 on the two COCO subsets, separately and merged into one dataset.
 #
 # bench/precision/run.sh MODEL.safetensors…
 set -euo pipefail

@@ -34,7 +34,7 @@ def detection(image, category, box, score):
 
 
 def random_case(r):
-    """Images of objects, detections near them, elsewhere, twice, of the wrong class and by the hundred."""
+    """Generates objects and detections: near them, elsewhere, duplicated, of the wrong class, and by the hundred."""
     images = r.sample(range(1, 100000), r.randint(1, 12))
     categories = r.sample(range(1, 91), r.randint(1, 6))
     levels = r.choice([0, 0, 2, 5])  # few distinct scores: ties
@@ -175,7 +175,7 @@ def generate(arguments):
 
 
 def reference(folder):
-    """pycocotools' numbers in the order of the example coco_metrics."""
+    """Values of pycocotools in the order of the example coco_metrics."""
     data = json.loads((folder / "truth.json").read_text())
     detections = json.loads((folder / "detections.json").read_text())
     for annotation in data["annotations"]:  # pycocotools stops at a missing field
@@ -225,7 +225,7 @@ def compare(arguments):
             failures.append(f"{folder.name}: differs by {largest} at {int(difference.argmax())}")
         if folder.name.startswith("file"):
             print(f"{folder.name}: AP {ours[0]:.6f}, AP50 {ours[1]:.6f}, difference of the twelve {difference[:12].max()}")
-    print(f"{count} cases, {numbers} numbers: largest difference {worst}, {unequal} not bit for bit equal")
+    print(f"{count} cases, {numbers} values: largest difference {worst}, {unequal} not bitwise equal")
     print("\n".join(failures[:50]) or "all within 1e-12")
     return 1 if failures or count == 0 else 0
 

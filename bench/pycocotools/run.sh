@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compares picodet-eval with pycocotools from PyPI: 1,200 seeded cases, the edge cases, and the
-# detections of coco-mini where ../shared (or PICODET_SHARED) has them. Arguments go to `generate`.
+# detections of coco-mini if ../shared (or PICODET_SHARED) contains them. Arguments are passed to `generate`.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)

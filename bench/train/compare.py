@@ -28,17 +28,17 @@ def run(*command):
 
 
 def check(args, folder):
-    """The file of the network as it is, after the differences of both kinds have been printed."""
+    """Prints the differences of both kinds and returns the file of the original network."""
     for kind in [["--smooth"], []]:
         file = folder / f"step{len(kind)}.safetensors"
         run(args.step, "legacy_s_320", args.batch, args.size, 1, 1, "--write", file, *kind)
         found = json.loads(run(sys.executable, HERE / "step.py", file, "check"))
-        print("smooth activations:" if kind else "the network as it is:")
+        print("smooth activations:" if kind else "original network:")
         for layout, differences in found.items():
             print(f"  {layout}: " + ", ".join(f"{name} {value:.1e}" for name, value in differences.items()))
             limits = ALLOWED if kind else {name: ALLOWED[name] for name in ["loss", "positives"]}
             if any(not abs(differences[name]) <= limit for name, limit in limits.items()):
-                sys.exit("the steps are not the same; nothing is timed")
+                sys.exit("the steps differ; not timing them")
     return file
 
 

@@ -1,4 +1,4 @@
-"""The paper's S in PyTorch, for the benchmark alone: ESNet 0.75x, CSP-PAN of 96 channels, PicoHead (SPEC 1.1, 2.1, 3.2)."""
+"""The paper's S in PyTorch, for the benchmark only: ESNet 0.75x, CSP-PAN of 96 channels, PicoHead (SPEC §1.1, §2.1, §3.2)."""
 
 import torch
 from torch import nn
@@ -117,7 +117,7 @@ class PicoDetS(nn.Module):
 
 
 def smooth(net):
-    """Puts sigmoids in place of all activations, whose derivatives jump where a rounding decides to which side."""
+    """Replaces all activations by sigmoids, whose derivatives have no jumps that rounding could trigger."""
     for name, part in net.named_children():
         if isinstance(part, (nn.Hardswish, nn.ReLU, nn.Hardsigmoid)):
             setattr(net, name, nn.Sigmoid())

@@ -1,12 +1,12 @@
-"""The paper's objective in PyTorch, for the benchmark alone: SimOTA (SPEC 5.1), varifocal, GIoU and distribution focal
-loss (SPEC 4.2). Vectorised over cells and objects; the images of a batch are assigned one after the other."""
+"""The paper's objective in PyTorch, for the benchmark only: SimOTA (SPEC §5.1), varifocal, GIoU and distribution focal
+loss (SPEC §4.2). Vectorised over positions and objects; the images of a batch are assigned in sequence."""
 
 import torch
 from torch.nn import functional as F
 
 STRIDES = [8, 16, 32, 64]
 BINS = 8
-# Sorts penalised cells behind all others without losing the order of their costs in float32.
+# Sorts penalised positions after all others without losing the order of their costs in float32.
 PENALTY = 1e4
 
 
@@ -35,7 +35,7 @@ def overlap(a, b):
 
 
 def negative(p):
-    """Varifocal loss of probabilities against nothing."""
+    """Varifocal loss of probabilities of background."""
     return 0.75 * p * p * -(1 - p).log().clamp(min=-100)
 
 
@@ -56,7 +56,7 @@ class Objective:
 
     @torch.no_grad()
     def assign(self, p, boxes, truth, labels):
-        """The object of each cell of one image, or -1."""
+        """Index of the object of each position of one image, or -1."""
         found = torch.full((len(p),), -1)
         if len(labels) == 0:
             return found
@@ -86,7 +86,7 @@ class Objective:
         return found
 
     def __call__(self, maps, truths, classes=80):
-        """Class, box and distribution loss of a batch, and the number of cells that learn an object."""
+        """Class, box and distribution loss of a batch, and the number of positives."""
         logits, distribution = self.split(maps, classes)
         with torch.no_grad():
             p = logits.sigmoid()

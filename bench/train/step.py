@@ -35,7 +35,7 @@ def read(path):
 
 
 def in_order(net):
-    """The learned parameters in the order of our graph, which builds the neck as the data runs through it."""
+    """Trainable parameters in the order of our graph, which builds the neck in execution order."""
     parts = [net.stem, net.stages, net.reduce, net.top_down]
     parts += [part for pair in zip(net.down, net.bottom_up) for part in pair]
     return [parameter for part in parts + [net.extra, net.head] for parameter in part.parameters()]
@@ -67,7 +67,7 @@ class Step:
         self.objective = Objective(self.image.shape[-1])
 
     def run(self):
-        """Loss terms, cells that learn an object, and milliseconds of the parts."""
+        """Loss terms, number of positives, and milliseconds of the parts."""
         self.optimiser.zero_grad(set_to_none=True)
         cpu, clock = time.process_time(), [time.perf_counter()]
         tick = lambda: clock.append(time.perf_counter())

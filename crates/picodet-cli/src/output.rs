@@ -26,7 +26,7 @@ pub(crate) fn report_error(error: &anyhow::Error) {
     status(&format!("picodet: {}", one_line(error)));
 }
 
-/// Writes a file atomically; an error names the file.
+/// Writes a file atomically; errors contain the path.
 ///
 /// # Errors
 /// When the file cannot be written.

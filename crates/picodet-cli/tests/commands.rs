@@ -1,4 +1,4 @@
-//! The commands as a user runs them: what they print, what they write, how they end.
+//! The commands as a user runs them: output, files and exit codes.
 
 use std::path::{Path, PathBuf};
 
@@ -51,7 +51,7 @@ fn a_drawing_that_cannot_be_written_does_not_hide_what_was_found() {
 }
 
 #[test]
-fn sixteen_bits_find_the_same_page_or_say_why_not() {
+fn bf16_finds_the_same_objects_or_is_refused() {
     let image = page();
     let arguments = ["detect", text(&image), "--precision", "bf16", "--score", "0.9"];
     let (code, out, err) = run(&arguments);
@@ -136,7 +136,7 @@ fn one_bad_image_does_not_stop_the_rest() {
 }
 
 #[test]
-fn mistakes_are_told_in_one_line_that_helps() {
+fn errors_are_one_line_with_a_remedy() {
     let page = page();
     let page = text(&page);
     let cases: [(&[&str], i32, &str); 9] = [
@@ -245,13 +245,16 @@ fn processes_that_were_started_together_without_mpi_are_refused() {
     let arguments = ["train", "v2_xs_320", "--data", "nowhere", "--output", text(&output)];
     for name in ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"] {
         let result = picodet(&arguments).env(name, "2").output().expect("the command runs");
-        let told = String::from_utf8(result.stderr).expect("text");
-        assert_eq!(result.status.code(), Some(2), "{told}");
-        assert!(told.contains("2 processes were started together") && told.lines().count() == 1, "{told}");
+        let errors = String::from_utf8(result.stderr).expect("text");
+        assert_eq!(result.status.code(), Some(2), "{errors}");
+        assert!(
+            errors.contains("2 processes were started together") && errors.lines().count() == 1,
+            "{errors}"
+        );
         assert!(!output.exists());
-        // One process is none too many: what is said is about the data.
+        // A single process is accepted: the error is about the data.
         let result = picodet(&arguments).env(name, "1").output().expect("the command runs");
-        let told = String::from_utf8(result.stderr).expect("text");
-        assert!(told.contains("nowhere") && !told.contains("processes"), "{told}");
+        let errors = String::from_utf8(result.stderr).expect("text");
+        assert!(errors.contains("nowhere") && !errors.contains("processes"), "{errors}");
     }
 }

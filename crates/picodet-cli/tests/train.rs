@@ -1,5 +1,5 @@
-//! `picodet train` interrupted, and without a place to write: it ends with the code that says so and one line, and the run goes
-//! on from its checkpoint.
+//! `picodet train` interrupted, and without a writable disk: exit code, one line of error, and a run that can be resumed from its
+//! checkpoint.
 #![cfg(unix)]
 #![allow(clippy::print_stderr)]
 
@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use picodet::image::{Image, encode_png};
 
-/// The longest that anything here may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Maximum time of any wait.
+const TIMEOUT: Duration = Duration::from_secs(120);
 const CHECKPOINT: &str = "checkpoint.safetensors";
 
 /// Eight pictures of a bright square on grey, as a COCO dataset.
@@ -40,7 +40,7 @@ fn dataset(folder: &Path) -> PathBuf {
     path
 }
 
-/// The arguments of a run of many short steps.
+/// Arguments of a run of many short steps.
 fn train(data: &Path, output: &Path) -> Vec<String> {
     let mut arguments: Vec<String> =
         "train v2_xs_320 --batch 4 --epochs 500 --sizes 64x64 --threads 1 --evaluate-every 500 --unchecked"
@@ -53,7 +53,7 @@ fn train(data: &Path, output: &Path) -> Vec<String> {
     arguments
 }
 
-/// One step more.
+/// Arguments that resume a run for one step.
 fn resume(run: &Path) -> Vec<String> {
     let run = run.display().to_string();
     ["train", "--resume", &run, "--time-limit", "0"].map(str::to_owned).to_vec()
@@ -67,9 +67,9 @@ fn run(arguments: &[String]) -> Output {
     Command::new(program()).args(arguments).output().expect("the command runs")
 }
 
-/// The same where no file may become larger than so many blocks of 512 bytes.
+/// Runs the command with a maximum file size, in blocks of 512 bytes.
 fn run_limited(blocks: usize, arguments: &[String]) -> Output {
-    // Ignored, the signal leaves the error of the system to the program.
+    // With the signal ignored, the write fails with an error instead.
     let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
     Command::new("sh")
         .args(["-c", &script])
@@ -83,17 +83,17 @@ fn code(output: &Output) -> Option<i32> {
     output.status.code()
 }
 
-fn said(output: &Output) -> String {
+fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The failure is one line with the file's name, and what the system says.
-fn assert_cannot_write(output: &Output, what: &str) {
-    let text = said(output);
+/// Expects exit code 74 and one line of error that names the file.
+fn assert_cannot_write(output: &Output, file: &str) {
+    let text = stderr(output);
     assert_eq!(code(output), Some(74), "{text}");
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("picodet: ")).collect();
     assert_eq!(lines.len(), 1, "{text}");
-    assert!(lines[0].contains(what), "`{what}` is not in: {text}");
+    assert!(lines[0].contains(file), "`{file}` is not in: {text}");
     assert!(!text.contains("panicked"), "{text}");
 }
 
@@ -102,10 +102,10 @@ fn steps(run: &Path) -> usize {
     text.lines().filter(|line| line.contains("\"loss\"")).count()
 }
 
-/// The step after which a run goes on, as it says.
-fn place(output: &Output) -> usize {
-    let text = said(output);
-    let rest = text.split("after step ").nth(1).expect("the place");
+/// Returns the step after which a run resumes, from its status line.
+fn resumed_step(output: &Output) -> usize {
+    let text = stderr(output);
+    let rest = text.split("after step ").nth(1).expect("the step");
     let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().expect("a number")
 }
@@ -117,7 +117,7 @@ fn no_leftovers(run: &Path) {
 }
 
 #[test]
-fn signals_end_a_run_with_a_checkpoint_from_which_it_goes_on() {
+fn signals_end_a_run_with_a_checkpoint_from_which_it_resumes() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = dataset(folder.path());
     for (signal, expected) in [("-INT", 130), ("-TERM", 143)] {
@@ -129,8 +129,8 @@ fn signals_end_a_run_with_a_checkpoint_from_which_it_goes_on() {
             .spawn()
             .expect("the command runs");
         let start = Instant::now();
-        while steps(&output) < 2 && start.elapsed() < PATIENCE {
-            assert!(child.try_wait().expect("a state").is_none(), "{signal}: it ended by itself");
+        while steps(&output) < 2 && start.elapsed() < TIMEOUT {
+            assert!(child.try_wait().expect("a state").is_none(), "{signal}: ended without a signal");
             std::thread::sleep(Duration::from_millis(5));
         }
         let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
@@ -140,15 +140,15 @@ fn signals_end_a_run_with_a_checkpoint_from_which_it_goes_on() {
         let before = steps(&output);
         assert!((2..1000).contains(&before), "{signal}: {before} steps");
         let again = run(&resume(&output));
-        assert_eq!(code(&again), Some(0), "{signal}: {}", said(&again));
-        assert_eq!(place(&again), before, "{signal}: nothing was lost");
+        assert_eq!(code(&again), Some(0), "{signal}: {}", stderr(&again));
+        assert_eq!(resumed_step(&again), before, "{signal}: a step was lost");
         assert_eq!(steps(&output), before + 1, "{signal}");
         no_leftovers(&output);
     }
 }
 
 #[test]
-fn a_disk_that_takes_no_more_leaves_the_last_checkpoint_to_go_on_from() {
+fn a_full_disk_leaves_the_last_checkpoint_to_resume_from() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = dataset(folder.path());
     let output = folder.path().join("run");
@@ -158,12 +158,12 @@ fn a_disk_that_takes_no_more_leaves_the_last_checkpoint_to_go_on_from() {
     let mut refused = train(&data, &fresh);
     refused.extend(["--time-limit", "0"].map(str::to_owned));
 
-    // From the start: one megabyte holds no checkpoint.
+    // From the start: a checkpoint is larger than one megabyte.
     assert_cannot_write(&run_limited(2048, &refused), CHECKPOINT);
     no_leftovers(&fresh);
 
     let started = run(&first);
-    assert_eq!(code(&started), Some(0), "{}", said(&started));
+    assert_eq!(code(&started), Some(0), "{}", stderr(&started));
     let checkpoint = || std::fs::read(output.join(CHECKPOINT)).expect("a checkpoint");
     let kept = checkpoint();
     assert!(kept.len() > 2048 * 512, "{} bytes would fit", kept.len());
@@ -172,15 +172,15 @@ fn a_disk_that_takes_no_more_leaves_the_last_checkpoint_to_go_on_from() {
     no_leftovers(&output);
 
     let again = run(&resume(&output));
-    assert_eq!(code(&again), Some(0), "{}", said(&again));
-    assert_eq!(place(&again), 1);
+    assert_eq!(code(&again), Some(0), "{}", stderr(&again));
+    assert_eq!(resumed_step(&again), 1);
 }
 
 #[test]
 fn a_folder_that_cannot_be_written_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = dataset(folder.path());
-    // Nobody, root included, makes a folder in a file.
+    // No user, root included, can create a folder in a file.
     let file = folder.path().join("file");
     std::fs::write(&file, b"x").expect("a file");
     assert_cannot_write(&run(&train(&data, &file.join("run"))), "file/run");
@@ -199,7 +199,7 @@ fn a_folder_that_cannot_be_written_is_named() {
 }
 
 #[test]
-fn an_automatic_batch_says_what_it_chose_and_why() {
+fn an_automatic_batch_reports_its_size_and_limit() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = dataset(folder.path());
     let output = folder.path().join("run");
@@ -208,7 +208,7 @@ fn an_automatic_batch_says_what_it_chose_and_why() {
     arguments[at + 1] = "auto".to_owned();
     arguments.extend(["--time-limit", "0"].map(str::to_owned));
     let chosen = run(&arguments);
-    let text = said(&chosen);
+    let text = stderr(&chosen);
     if !Path::new("/proc/meminfo").exists() {
         assert!(code(&chosen) == Some(2) && text.contains("give --batch a number"), "{text}");
         return;
@@ -219,8 +219,8 @@ fn an_automatic_batch_says_what_it_chose_and_why() {
     arguments[at + 1] = "0".to_owned();
     let refused = run(&arguments);
     assert!(
-        code(&refused) == Some(2) && said(&refused).contains("at least 1, or auto"),
+        code(&refused) == Some(2) && stderr(&refused).contains("at least 1, or auto"),
         "{}",
-        said(&refused)
+        stderr(&refused)
     );
 }

@@ -9,7 +9,10 @@ mod inspect;
 mod shared;
 mod train;
 
-use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 pub(crate) use self::convert::{Convert, Dtype, Forward};
 pub(crate) use self::data::{Check, Data, DataConvert, DataSplit};
@@ -61,4 +64,23 @@ pub(crate) enum Command {
     /// Convert and split datasets
     #[command(subcommand)]
     Data(Data),
+    /// Print a completion script for a shell
+    #[command(hide = true)]
+    Completions(Completions),
+    /// Print the manual page, or write the pages of all commands into a folder
+    #[command(hide = true)]
+    Man(Man),
+}
+
+#[derive(Args)]
+pub(crate) struct Completions {
+    /// Shell to complete in
+    pub(crate) shell: Shell,
+}
+
+#[derive(Args)]
+pub(crate) struct Man {
+    /// Folder for the pages of all commands
+    #[arg(long, short, value_name = "FOLDER")]
+    pub(crate) output: Option<PathBuf>,
 }

@@ -82,7 +82,7 @@ pub(crate) struct Train {
     /// Stop after this time and write a checkpoint
     #[arg(long, value_name = "MINUTES")]
     pub(crate) time_limit: Option<f64>,
-    /// Action when a loss or gradient is NaN or infinite
+    /// Reaction to a NaN or infinite loss or gradient
     #[arg(long, value_enum, default_value_t = OnNan::Stop)]
     pub(crate) on_nan: OnNan,
     /// Overfit one batch first: a check of data and network that takes less than a minute
@@ -110,7 +110,7 @@ fn batch(text: &str) -> Result<Batch, String> {
     }
 }
 
-/// Action when a loss or gradient is not finite.
+/// Reaction to a non-finite loss or gradient.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnNan {
     /// Stop and save the batch

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use picodet::bench::{Measured, Profile, all_outputs, measure, profile};
 use picodet::engine::{Isa, StepTime};
 use picodet::{Image, Options};
@@ -27,7 +27,12 @@ pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
         ..Options::default()
     };
     let (warmup, runs) = (command.warmup, command.runs.max(1));
-    let mut measured = measure(&model, &options, &bytes, warmup, if command.all_outputs { 1 } else { runs })?;
+    let timed = if command.all_outputs { 1 } else { runs };
+    let measured = measure(&model, &options, &bytes, warmup, timed);
+    let mut measured = measured.map_err(|error| match (&error, &command.image) {
+        (picodet::Error::Decode(_), Some(path)) => Error::new(error).context(path.display().to_string()),
+        _ => error.into(),
+    })?;
     if command.all_outputs {
         measured.stages = vec![("network", all_outputs(&model, &options, warmup, runs)?)];
     }
@@ -40,7 +45,7 @@ pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns a JPEG file of reproducible noise, in which there is nothing to detect.
+/// Returns a JPEG file of reproducible noise without objects.
 fn noise() -> Vec<u8> {
     let (width, height) = (640, 480);
     let mut state = 1u32;

@@ -20,6 +20,7 @@ use crate::{images, memory, model};
 
 pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
     let (sources, mut failures) = sources(&command.images);
+    let inputs = sources.len() + failures;
     if sources.is_empty() {
         bail!("no images to detect in");
     }
@@ -59,7 +60,7 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
     bar.finish_and_clear();
     writer.finish()?;
     if failures > 0 {
-        status(&format!("picodet: {failures} of {} inputs failed", sources.len() + failures));
+        status(&format!("picodet: {failures} of {inputs} inputs failed"));
     }
     Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
