@@ -154,7 +154,7 @@ group!(data_errors, DATA, &[]);
 group!(evaluation_errors, EVALUATION, &[]);
 group!(training_errors, TRAINING, &[(r"\d+ threads?", "[N] threads")]);
 
-/// A usage error has clap's several lines; every other error is one line.
+/// Each error is one line; only usage errors, which clap writes, have several.
 #[test]
 fn errors_are_one_line() {
     let folder = fixture::folder();
@@ -162,8 +162,8 @@ fn errors_are_one_line() {
     for (name, arguments) in groups.into_iter().flatten() {
         let text = run(folder.path(), arguments, &[]);
         let errors = text.split("----- stderr -----\n").nth(1).unwrap_or_default();
-        let lines = errors.lines().filter(|line| line.starts_with("picodet: ")).count();
-        assert!(lines > 0, "{name}: no error in {text}");
+        // `check` prints what is wrong with a dataset as findings.
+        assert!(!errors.is_empty() || arguments.starts_with("check "), "{name}: no error in {text}");
         assert!(errors.lines().all(|line| line.starts_with("picodet: ")), "{name}: {text}");
     }
 }
