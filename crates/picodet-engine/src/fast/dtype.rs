@@ -4,8 +4,17 @@
 //! pointwise convolutions multiply it without conversion.
 
 use picodet_graph::DType;
+use picodet_simd::Isa;
 
 use super::schedule::{Buffer, BufferId, DenseSource, Elementwise, Operation, Step, Weights};
+
+/// Whether an instruction set has kernels for convolutions of a type.
+pub(crate) fn is_supported(dtype: DType, isa: Isa) -> bool {
+    match dtype {
+        DType::F32 => true,
+        DType::Bf16 => isa.bf16().is_some(),
+    }
+}
 
 /// Makes buffers bf16 where the steps allow it; without bf16 weights every buffer stays f32, since nothing is gained.
 pub(crate) fn assign_dtypes(buffers: &mut [Buffer], steps: &mut [Step]) {
@@ -75,5 +84,55 @@ fn copy(step: &Step) -> Option<(BufferId, BufferId)> {
     match step.operation {
         Operation::Elementwise { kind: Elementwise::Upsample, from, to, .. } => Some((from, to)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use picodet_graph::DType;
+
+    /// Source files below a folder, without tests.
+    fn sources(folder: &Path, files: &mut Vec<PathBuf>) {
+        let Ok(entries) = fs::read_dir(folder) else { panic!("{} is a folder", folder.display()) };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with("tests") {
+                continue;
+            }
+            if path.is_dir() {
+                sources(&path, files);
+            } else if name.ends_with(".rs") {
+                files.push(path);
+            }
+        }
+    }
+
+    /// Files that list types other than f32; with the kernel of the type itself these are the files that a new type
+    /// touches.
+    #[test]
+    #[cfg_attr(any(miri, target_family = "wasm"), ignore = "reads the sources")]
+    fn a_new_type_touches_three_files_and_its_kernel() {
+        let engine = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let graph = Path::new(env!("CARGO_MANIFEST_DIR")).join("../picodet-graph/src");
+        let mut files = Vec::new();
+        sources(&engine, &mut files);
+        sources(&graph, &mut files);
+        let others = DType::ALL.into_iter().filter(|&dtype| dtype != DType::F32);
+        let variants: Vec<String> = others.map(|dtype| format!("::{dtype:?}")).collect();
+        let lists = |path: &PathBuf| {
+            let text = fs::read_to_string(path).unwrap_or_default();
+            let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+            variants.iter().any(|variant| text.contains(variant.as_str()))
+        };
+        let mut found: Vec<String> = files
+            .iter()
+            .filter(|path| lists(path))
+            .filter_map(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()))
+            .collect();
+        found.sort();
+        assert_eq!(found, ["convolution.rs", "dtype.rs", "dtype.rs"]);
     }
 }

@@ -64,7 +64,7 @@ impl Fast {
 
     /// The same engine with convolutions of a given precision, or `None` when this processor has no instructions for it.
     pub fn with_precision(self, precision: Precision) -> Option<Self> {
-        (precision == Precision::F32 || self.isa.bf16().is_some()).then_some(Self { precision, ..self })
+        dtype::is_supported(precision, self.isa).then_some(Self { precision, ..self })
     }
 
     /// The instruction set that plans of this engine run with.

@@ -1,4 +1,4 @@
-//! Convolutions: what they take up, their packed weights, and the step of each kind.
+//! Lowers blocks of convolutions: one step per kernel, with packed weights.
 
 use picodet_graph::pass::{Block, reads_image};
 use picodet_graph::{Activation, Convolution, NodeId, Op};
@@ -40,7 +40,7 @@ impl Lowering<'_> {
         } else {
             self.value(input)
         };
-        let first = self.take(index, channels);
+        let first = self.append_columns(index, channels);
         let buffer = self.buffer_of[index];
         let mut columns: Vec<usize> = (first..first + channels).collect();
         if op.is_depthwise(in_channels) {
@@ -53,7 +53,7 @@ impl Lowering<'_> {
         }
         let addend = block.sum.map(|sum| self.value(sum.addend));
         let contiguous = addend.as_ref().and_then(|view| Some((view.buffer, view.contiguous()?)));
-        // A residual that lies scattered, or a grouped convolution, is added by a step of its own.
+        // A residual of scattered columns, or of a grouped convolution, is added by a separate step.
         let fits = op.groups == 1 && (addend.is_none() || contiguous.is_some());
         let (with, then) =
             if fits { (contiguous, act) } else { (None, addend.as_ref().map_or(act, |_| None)) };
@@ -86,8 +86,8 @@ impl Lowering<'_> {
         result
     }
 
-    /// `index` is the last node that the step makes; `at(k, n)` is the weight from input channel `k` to output channel `n`.
-    #[allow(clippy::too_many_arguments)]
+    /// Lowers a matrix product per pixel. `index` is the last node of the step; `at(k, n)` is the weight from input
+    /// channel `k` to output channel `n`.
     pub(super) fn pointwise(
         &mut self,
         index: usize,
@@ -105,9 +105,9 @@ impl Lowering<'_> {
         let order = from.by_column();
         let k = order.len();
         let size = (from.height, from.width);
-        // A single cell, as in squeeze-excite, is no work that 16 bits would make shorter.
-        let narrow = self.precision == Precision::Bf16 && size != (1, 1);
-        let weights = if narrow {
+        // For a single pixel, as in squeeze-excite, bf16 is not faster.
+        let is_bf16 = self.precision == Precision::Bf16 && size != (1, 1);
+        let weights = if is_bf16 {
             self.pairs(index, &order, scale, gemm::pack_bf16(k, columns, lanes, |row, n| at(order[row], n)))
         } else {
             let packed = gemm::pack(k, columns, lanes, |row, n| at(order[row], n));
@@ -128,7 +128,7 @@ impl Lowering<'_> {
         self.push(index, operation, size, size, macs);
     }
 
-    /// Packed weights, multiplied by the factors of an image where there are any.
+    /// Packed weights, multiplied by the squeeze-excite factors of the image if `scale` is given.
     fn packed(
         &mut self,
         index: usize,
@@ -147,7 +147,7 @@ impl Lowering<'_> {
         self.scale_weights(index, factors.buffer, packed, groups)
     }
 
-    /// Weights of 16 bits; factors are multiplied into what is read, while it is rounded.
+    /// Packed bf16 weights; squeeze-excite factors are multiplied into the source while it is rounded.
     fn pairs(&mut self, index: usize, order: &[usize], scale: Option<View>, packed: Vec<u32>) -> Weights {
         let factors = scale.map(|factors| {
             let columns = order.iter().map(|&channel| factors.columns[channel]).collect();
@@ -168,12 +168,11 @@ impl Lowering<'_> {
     ) -> Weights {
         let len = weights.len();
         let to = self.scratch(len);
-        // One row, so that one worker does it.
+        // One row, so that one worker runs the step.
         self.push(index, Operation::ScaleWeights { factors, weights, groups, to }, (1, 1), (1, 1), 0);
         Weights::Scaled(to, len)
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn depthwise(
         &mut self,
         index: usize,
@@ -186,31 +185,31 @@ impl Lowering<'_> {
         act: Option<Activation>,
         column: usize,
     ) {
-        let cells = op.kernel * op.kernel;
-        let taps: Vec<f32> = (0..cells)
-            .flat_map(|cell| order.iter().map(move |&channel| weight[channel * cells + cell]))
+        let positions = op.kernel * op.kernel;
+        let values: Vec<f32> = (0..positions)
+            .flat_map(|position| order.iter().map(move |&channel| weight[channel * positions + position]))
             .collect();
         let size = (from.height, from.width);
         let out_size = (size.0.div_ceil(op.stride), size.1.div_ceil(op.stride));
         let runs = zip_runs(order, &from.columns, None, 0);
-        let narrow = self.precision == Precision::Bf16
+        let is_bf16 = self.precision == Precision::Bf16
             && depthwise::bf16::fits(self.isa, op.kernel, op.stride, out_size.1);
         let weights = match scale {
-            None if narrow => {
+            None if is_bf16 => {
                 let lanes = self.isa.lanes();
                 Weights::RowPairs(depthwise::bf16::pack_depthwise_bf16(
-                    &runs, op.kernel, op.stride, &taps, lanes,
+                    &runs, op.kernel, op.stride, &values, lanes,
                 ))
             }
-            None => Weights::Constant(taps),
+            None => Weights::Constant(values),
             Some(factors) => {
                 let groups =
-                    (0..cells).flat_map(|_| order.iter().map(|&channel| (factors.columns[channel], 1)));
+                    (0..positions).flat_map(|_| order.iter().map(|&channel| (factors.columns[channel], 1)));
                 let groups = groups.collect();
-                self.scale_weights(index, factors.buffer, taps, groups)
+                self.scale_weights(index, factors.buffer, values, groups)
             }
         };
-        let macs = (out_size.0 * out_size.1 * cells * order.len()) as u64;
+        let macs = (out_size.0 * out_size.1 * positions * order.len()) as u64;
         let operation = Operation::Depthwise {
             from: from.buffer,
             runs,
@@ -225,7 +224,6 @@ impl Lowering<'_> {
         self.push(index, operation, size, out_size, macs);
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn dense(
         &mut self,
         index: usize,
@@ -246,16 +244,16 @@ impl Lowering<'_> {
         let padded_width = size.1 + kernel - 1;
         let k = kernel * kernel * channels;
         let at = |row: usize, n: usize| {
-            // Planar rows come channel, row, column; compact cells row, column, channel.
-            let (channel, cell) = if planar {
+            // Rows of A are (channel, kernel row, kernel column) for the image, else (kernel row, kernel column, channel).
+            let (channel, position) = if planar {
                 (row / (kernel * kernel), row % (kernel * kernel))
             } else {
                 (order[row % channels], row / channels)
             };
-            weight[(n * channels + channel) * kernel * kernel + cell]
+            weight[(n * channels + channel) * kernel * kernel + position]
         };
         if columns == 1 && op.stride == 1 && !planar && residual.is_none() {
-            self.taps(index, from, op, weight, bias[0], act, column);
+            self.column_to_image(index, from, op, weight, bias[0], act, column);
             return;
         }
         let kind = if planar && residual.is_none() && (kernel, op.stride) == (stem::KERNEL, stem::STRIDE) {
@@ -301,9 +299,8 @@ impl Lowering<'_> {
         self.push(index, operation, size, out_size, macs);
     }
 
-    /// A convolution to one column, as a product with a column for each cell of the window and the sum of those.
-    #[allow(clippy::too_many_arguments)]
-    fn taps(
+    /// Lowers a convolution to one channel: a product with one column per kernel position, and the sum of these.
+    fn column_to_image(
         &mut self,
         index: usize,
         from: &View,
@@ -314,26 +311,26 @@ impl Lowering<'_> {
         column: usize,
     ) {
         let lanes = self.isa.lanes();
-        let (order, taps, size) = (from.by_column(), op.kernel * op.kernel, (from.height, from.width));
-        let at = |row: usize, tap: usize| weight[order[row] * taps + tap];
+        let (order, positions, size) = (from.by_column(), op.kernel * op.kernel, (from.height, from.width));
+        let at = |row: usize, position: usize| weight[order[row] * positions + position];
         let weights = if self.precision == Precision::Bf16 {
-            self.pairs(index, &order, None, gemm::pack_bf16(order.len(), taps, lanes, at))
+            self.pairs(index, &order, None, gemm::pack_bf16(order.len(), positions, lanes, at))
         } else {
-            Weights::Constant(gemm::pack(order.len(), taps, lanes, at))
+            Weights::Constant(gemm::pack(order.len(), positions, lanes, at))
         };
-        let between = self.map(taps.next_multiple_of(16), size.0 * size.1);
+        let between = self.map(positions.next_multiple_of(16), size.0 * size.1);
         let operation = Operation::Pointwise {
             from: from.buffer,
             runs: column_runs(&order, &from.columns),
             weights,
-            bias: padded(std::iter::repeat_n(0.0, taps), lanes),
-            columns: taps,
+            bias: padded(std::iter::repeat_n(0.0, positions), lanes),
+            columns: positions,
             residual: None,
             act: None,
             to: between,
             column: 0,
         };
-        self.push(index, operation, size, size, (size.0 * size.1 * order.len() * taps) as u64);
+        self.push(index, operation, size, size, (size.0 * size.1 * order.len() * positions) as u64);
         let to = self.buffer_of[index];
         let operation = Operation::SumTaps { from: between, kernel: op.kernel, bias, act, to, column };
         self.push(index, operation, size, size, 0);

@@ -1,4 +1,4 @@
-//! The operations that keep channels apart: pools, resizes, sums, activations.
+//! Lowers the operations without products of channels: pools, resizes, sums, activations.
 
 use picodet_graph::{Op, ResizeFactor};
 
@@ -14,7 +14,7 @@ impl Lowering<'_> {
         let size = (from.height, from.width);
         let runs = zip_runs(&order, &from.columns, None, 0);
         self.push(index, Operation::SumCells { from: from.buffer, runs, to: sums }, size, size, 0);
-        let column = self.take(index, channels);
+        let column = self.append_columns(index, channels);
         let to = self.buffer_of[index];
         let cells = size.0 * size.1;
         self.push(index, Operation::Mean { sums, channels, cells, to, column }, size, (1, 1), 0);
@@ -23,7 +23,7 @@ impl Lowering<'_> {
         View { buffer: to, columns, height: 1, width: 1 }
     }
 
-    /// The operations that keep channels apart and have no kernel of their own.
+    /// Lowers an operation that the elementwise kernel computes, whose result has one channel per input channel.
     pub(super) fn elementwise(&mut self, index: usize) -> View {
         let node = &self.graph.nodes[index];
         let [channels, height, width] = node.shape.resolve(self.input_size);
@@ -65,7 +65,7 @@ impl Lowering<'_> {
             Op::MaxPool => Elementwise::MaxPool,
             Op::UpsampleNearest => Elementwise::Upsample,
             Op::AveragePool => {
-                // A window that leaves the map reads its last row or column twice, which is the mean of the rest.
+                // A window at the border reads the last row or column twice, which gives the mean of the pixels inside.
                 let table = |extent: usize, out: usize| {
                     (0..out).map(|i| (2 * i, (2 * i + 1).min(extent - 1), 0.5)).collect()
                 };
@@ -77,7 +77,7 @@ impl Lowering<'_> {
             },
             _ => Elementwise::Activate(None),
         };
-        let first = self.take(index, channels);
+        let first = self.append_columns(index, channels);
         let runs = zip_runs(&order, &from.columns, with.as_deref(), first);
         let to = self.buffer_of[index];
         let other = second.map(|view| view.buffer);
@@ -89,7 +89,7 @@ impl Lowering<'_> {
     }
 }
 
-/// For each cell of the result, the two cells between which it lies and the share of the second.
+/// For each position of the result, the two source positions around it and the weight of the second.
 fn bilinear(extent: usize, out: usize) -> Vec<(usize, usize, f32)> {
     let at = |i: usize| {
         let position = ((i as f64 + 0.5) * extent as f64 / out as f64 - 0.5).max(0.0);

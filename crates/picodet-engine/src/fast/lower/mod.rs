@@ -64,7 +64,7 @@ pub(crate) fn lower(
     buffers.iter_mut().for_each(Buffer::avoid_cache_conflicts);
     let steps = separable::join(&mut buffers, steps, workers);
     let zeros = place(&mut buffers, &steps);
-    // Cells beside a map are read from here, up to the last column that a depthwise convolution reads.
+    // The row of zeros, read for pixels outside of a map, is as long as the longest pixel of a depthwise source.
     let row = steps.iter().map(|step| match &step.operation {
         Operation::Depthwise { from, .. } => buffers[*from].words_per_pixel(),
         Operation::Separable { depthwise, .. } => match depthwise.operation {
@@ -80,7 +80,7 @@ pub(crate) fn lower(
     Schedule { isa, workers, buffers, steps, outputs, zeros, arena: zeros + row.max(16) }
 }
 
-/// Runs of channels that are neighbours in all of `sources`; destinations count up from `first`.
+/// Ranges of channels that are consecutive in `source` and `other`; destinations are consecutive from `first`.
 fn zip_runs(order: &[usize], source: &[usize], other: Option<&[usize]>, first: usize) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for (i, &channel) in order.iter().enumerate() {
@@ -131,27 +131,27 @@ impl Lowering<'_> {
         }
     }
 
-    /// Takes `channels` new columns, on a cache line, in the buffer of a node.
-    fn take(&mut self, index: usize, channels: usize) -> usize {
+    /// Appends `channels` columns, aligned to cache lines, to the buffer of a node, and returns the first.
+    fn append_columns(&mut self, index: usize, channels: usize) -> usize {
         let buffer = &mut self.buffers[self.buffer_of[index]];
         let first = buffer.stride;
         buffer.stride += channels.next_multiple_of(16);
         first
     }
 
-    /// Memory that is no map.
+    /// Adds a buffer for temporary values.
     fn scratch(&mut self, len: usize) -> BufferId {
         self.map(len, 1)
     }
 
-    /// A map that no node stands for.
+    /// Adds a buffer of a map that is not the value of a node.
     fn map(&mut self, stride: usize, cells: usize) -> BufferId {
         self.buffers.push(Buffer::new(stride, cells));
         self.buffers.len() - 1
     }
 
     fn value(&self, id: NodeId) -> View {
-        // Nodes are in topological order and inner nodes have no readers but their last node.
+        // Inner nodes of blocks have no value, but also no readers outside of the block.
         self.values[id.0].clone().unwrap_or(View { buffer: 0, columns: Vec::new(), height: 0, width: 0 })
     }
 
@@ -190,7 +190,7 @@ impl Lowering<'_> {
                 if !self.needs_import(index) {
                     return;
                 }
-                let first = self.take(index, channels);
+                let first = self.append_columns(index, channels);
                 let columns: Vec<usize> = (first..first + channels).collect();
                 let operation = Operation::Import { to: buffer, columns: columns.clone() };
                 self.push(index, operation, (height, width), (height, width), 0);
@@ -200,7 +200,7 @@ impl Lowering<'_> {
                 let (weight, bias) = (self.data(index, 0), self.data(index, 1));
                 let from = self.value(node.inputs[0]);
                 let at = |k: usize, n: usize| weight[k * out_features + n];
-                let first = self.take(index, out_features);
+                let first = self.append_columns(index, out_features);
                 self.pointwise(index, &from, None, out_features, &at, &bias, None, None, first);
                 view((first..first + out_features).collect())
             }
@@ -237,7 +237,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// An activation that only the caller reads is applied while its input is copied out.
+    /// Lowers an activation that is only an output: it is applied while its input is copied.
     fn exports_activated(&mut self, index: usize) -> bool {
         let node = &self.graph.nodes[index];
         let read = self.graph.nodes.iter().any(|reader| reader.inputs.contains(&NodeId(index)));

@@ -1,4 +1,4 @@
-//! Each pass alone, on graphs of a few nodes.
+//! Tests of each pass on graphs of a few nodes.
 
 use picodet_graph::{Activation, Builder, DType, Graph, NodeId, Tensor, Weights, pass};
 
@@ -16,7 +16,7 @@ fn schedule_of(graph: &Graph, precision: Precision) -> Schedule {
     lower(graph, &ones(graph), (32, 48), Isa::PORTABLE, 2, precision)
 }
 
-/// The kinds of steps, those that copy results to outputs left out.
+/// The kinds of steps, without those that copy results to outputs.
 fn kinds(schedule: &Schedule) -> Vec<String> {
     schedule.steps.iter().map(|step| step.operation.kind()).filter(|kind| kind != "export").collect()
 }
@@ -41,7 +41,7 @@ fn concats_slices_and_shuffles_are_addresses() {
     g.output("result", result);
     let schedule = schedule_of(&g.finish(), Precision::F32);
     assert_eq!(kinds(&schedule), ["dense 3x3/2", "dense 3x3/2", "pointwise", "pointwise"], "{schedule}");
-    // Ten channels of two maps side by side in one buffer: two runs, one of each map.
+    // Ten channels of two maps in one buffer: one range of each map.
     let last = schedule.steps.iter().rev().find(|step| step.operation.kind() == "pointwise");
     let Some(Operation::Pointwise { runs, .. }) = last.map(|step| &step.operation) else {
         panic!("{schedule}")
@@ -50,7 +50,7 @@ fn concats_slices_and_shuffles_are_addresses() {
 }
 
 #[test]
-fn a_convolution_takes_up_its_sum_and_its_activation() {
+fn a_convolution_is_fused_with_its_sum_and_activation() {
     let mut g = Builder::new();
     let x = quarter(&mut g);
     let y = g.scope("pointwise", |g| g.convolution(x, 16, 1, 1, 1));
@@ -66,7 +66,7 @@ fn a_convolution_takes_up_its_sum_and_its_activation() {
 }
 
 #[test]
-fn what_is_read_twice_is_not_taken_up() {
+fn a_value_with_two_readers_ends_a_block() {
     let mut g = Builder::new();
     let x = quarter(&mut g);
     let y = g.scope("pointwise", |g| g.convolution(x, 16, 1, 1, 1));
@@ -79,7 +79,7 @@ fn what_is_read_twice_is_not_taken_up() {
 }
 
 #[test]
-fn a_stem_takes_up_its_pool() {
+fn a_stem_is_fused_with_its_pool() {
     let mut g = Builder::new();
     let image = g.input();
     let stem = g.scope("stem", |g| g.convolution(image, 16, 3, 2, 1));
@@ -92,7 +92,7 @@ fn a_stem_takes_up_its_pool() {
 }
 
 #[test]
-fn squeeze_excite_factors_live_in_the_weights_of_their_reader() {
+fn squeeze_excite_factors_are_multiplied_into_the_weights_of_the_reader() {
     let mut g = Builder::new();
     let x = quarter(&mut g);
     let mean = g.global_average_pool(x);
@@ -105,13 +105,13 @@ fn squeeze_excite_factors_live_in_the_weights_of_their_reader() {
     let schedule = schedule_of(&graph, Precision::F32);
     assert_eq!(kinds(&schedule)[..5], squeeze, "{schedule}");
     assert_eq!(kinds(&schedule)[5..], ["scale weights", "pointwise"], "{schedule}");
-    // Of 16 bits weights stay as they are: the factors go into what is read.
+    // bf16 weights are constant: the factors are multiplied into the source.
     let schedule = schedule_of(&graph, Precision::Bf16);
     assert_eq!(kinds(&schedule)[5..], ["gather", "pointwise bf16"], "{schedule}");
 }
 
 #[test]
-fn a_depthwise_convolution_joins_the_pointwise_one_that_alone_reads_it() {
+fn a_depthwise_convolution_is_joined_with_its_only_reader() {
     let network = |twice: bool| {
         let mut g = Builder::new();
         let x = quarter(&mut g);
@@ -159,10 +159,10 @@ fn maps_between_bf16_kernels_are_bf16_and_others_are_not() {
     assert_eq!((buffers[0].dtype, buffers[0].stride), (DType::F32, 16));
 }
 
-/// A map of which a convolution reads 32 bits stays wide, though it is of 16 bits for everybody else: where a dense convolution
-/// writes beside what it reads, and where a pointwise one adds its own source.
+/// A map stays f32 if one convolution reads it as f32, although all others support bf16: where a dense convolution writes
+/// to the buffer of its source, and where a pointwise one adds its source.
 #[test]
-fn maps_that_are_read_as_32_bits_stay_wide() {
+fn maps_that_are_read_as_f32_stay_f32() {
     let mut g = Builder::new();
     let x = quarter(&mut g);
     let y = g.scope("beside", |g| g.convolution(x, 16, 3, 1, 1));
@@ -220,14 +220,14 @@ fn buffers_in_use_at_the_same_time_do_not_overlap() {
             );
         }
         assert!(pairs > 100, "only {pairs} pairs of buffers are in use at the same time");
-        // Memory is used again: all maps together are much larger.
+        // Memory is reused: all maps together are much larger.
         let total: usize = (0..lives.len()).map(|buffer| place(buffer).1 - place(buffer).0).sum();
         assert!(2 * schedule.arena < total, "{} of {total}", schedule.arena);
     }
 }
 
 #[test]
-fn what_no_output_needs_is_not_computed() {
+fn nodes_that_no_output_depends_on_are_not_computed() {
     let mut g = Builder::new();
     let x = quarter(&mut g);
     let unread = g.scope("unread", |g| g.convolution(x, 64, 3, 1, 1));
