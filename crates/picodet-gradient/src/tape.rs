@@ -277,6 +277,7 @@ impl Tape {
     }
 
     /// Returns the time of each step in the last forward and backward, in the order of the graph.
+    #[must_use]
     pub fn times(&self) -> &[StepTime] {
         &self.times
     }
@@ -339,7 +340,7 @@ mod tests {
             };
             let norm =
                 |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v * v)).sum::<f64>().sqrt();
-            // Deep batch norms of few cells enlarge the roundings in which the sets differ; a wrong kernel is off by
+            // Deep batch norms of few pixels amplify the roundings in which the sets differ; a wrong kernel is off by
             // the whole.
             let (expected, expected_maps) = run(Isa::PORTABLE);
             let whole = norm(&mut expected.values().flat_map(|tensor| tensor.data.iter().copied()));

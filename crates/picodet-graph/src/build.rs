@@ -36,22 +36,26 @@ impl Default for Builder {
 
 impl Builder {
     /// Returns a builder of an empty graph.
+    #[must_use]
     pub fn new() -> Self {
         let defaults = Defaults { init: InitRule::KaimingNormal, weights_decay: true, norms_decay: false };
         Self { graph: Graph::default(), scope: Vec::new(), defaults }
     }
 
     /// Returns the finished graph.
+    #[must_use]
     pub fn finish(self) -> Graph {
         self.graph
     }
 
     /// Returns the shape of an appended node.
+    #[must_use]
     pub fn shape(&self, node: NodeId) -> Shape {
         self.graph.node(node).shape
     }
 
     /// Returns the number of channels of an appended node.
+    #[must_use]
     pub fn channels(&self, node: NodeId) -> usize {
         self.shape(node).channels
     }

@@ -21,6 +21,7 @@ impl std::ops::AddAssign for Cost {
 
 impl Graph {
     /// Returns the cost of one node for an input of `input` = (height, width) pixels.
+    #[must_use]
     pub fn cost_of(&self, node: &Node, input: (usize, usize)) -> Cost {
         let parameters =
             self.params_of(node).filter(|param| param.role.is_learned()).map(|param| param.len()).sum();
@@ -37,6 +38,7 @@ impl Graph {
     }
 
     /// Returns the cost of the whole graph for an input of `input` = (height, width) pixels.
+    #[must_use]
     pub fn cost(&self, input: (usize, usize)) -> Cost {
         let mut total = Cost::default();
         self.nodes.iter().for_each(|node| total += self.cost_of(node, input));

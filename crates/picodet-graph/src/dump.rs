@@ -6,6 +6,7 @@ use crate::{Cost, Graph, Node};
 
 impl Graph {
     /// Formats one line per node in topological order: `%12 = conv 3x3 -> 24 (%11)  [n, 24, 1/2, 1/2]  backbone.stem.conv`.
+    #[must_use]
     pub fn dump(&self) -> String {
         let mut text = String::new();
         for (index, node) in self.nodes.iter().enumerate() {
@@ -21,6 +22,7 @@ impl Graph {
 
     /// Formats the blocks as a tree of at most `depth` levels of the scope path, with the output shape of each block, its
     /// parameters and its multiply-accumulates for an input of `input` = (height, width) pixels.
+    #[must_use]
     pub fn tree(&self, input: (usize, usize), depth: usize) -> String {
         let mut text = String::new();
         self.tree_level(&self.nodes.iter().collect::<Vec<_>>(), input, 0, depth, &mut text);

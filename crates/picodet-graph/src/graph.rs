@@ -50,6 +50,7 @@ impl Graph {
     ///
     /// # Panics
     /// If the id is of another, larger graph.
+    #[must_use]
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0]
     }
@@ -60,11 +61,13 @@ impl Graph {
     }
 
     /// Returns the node of a named output.
+    #[must_use]
     pub fn output(&self, name: &str) -> Option<NodeId> {
         self.outputs.iter().find(|output| output.name == name).map(|output| output.node)
     }
 
     /// Returns the readers of each node; a node that reads another twice is listed twice.
+    #[must_use]
     pub fn readers(&self) -> Vec<Vec<NodeId>> {
         let mut readers = vec![Vec::new(); self.nodes.len()];
         for (index, node) in self.nodes.iter().enumerate() {

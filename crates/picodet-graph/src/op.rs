@@ -136,6 +136,7 @@ pub enum Op {
 
 impl Op {
     /// Returns the number of inputs, or `None` for one or more.
+    #[must_use]
     pub fn arity(&self) -> Option<usize> {
         match self {
             Self::Input => Some(0),

@@ -19,6 +19,7 @@ pub enum Role {
 
 impl Role {
     /// Whether training updates the parameter by its gradient.
+    #[must_use]
     pub fn is_learned(self) -> bool {
         !matches!(self, Self::RunningMean | Self::RunningVariance)
     }
@@ -59,6 +60,7 @@ pub enum InitRule {
 
 impl InitRule {
     /// Returns the distribution for a convolution of `in_channels` input channels.
+    #[must_use]
     pub fn for_convolution(self, in_channels: usize, groups: usize, kernel: usize) -> Initialiser {
         let window = (kernel * kernel) as f32;
         let fan_in = (in_channels / groups) as f32 * window;
@@ -93,11 +95,13 @@ pub struct Param {
 
 impl Param {
     /// Returns the number of values.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
 
     /// Whether the parameter has no values; never true in a checked graph.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -19,6 +19,7 @@ pub enum Extent {
 
 impl Extent {
     /// Returns the number of pixels of the map for an input of `input` pixels along this axis.
+    #[must_use]
     pub fn resolve(self, input: usize) -> usize {
         match self {
             Self::Input { divisor } => input.div_ceil(divisor),
@@ -27,6 +28,7 @@ impl Extent {
     }
 
     /// Returns the extent after a kernel window of stride `stride` with "same" padding.
+    #[must_use]
     pub fn strided(self, stride: usize) -> Self {
         match self {
             Self::Input { divisor } => Self::Input { divisor: divisor * stride },
@@ -36,6 +38,7 @@ impl Extent {
 
     /// Returns the extent after doubling, or `None` where the result has no whole stride: only maps whose stride
     /// divides [`INPUT_MULTIPLE`] double exactly.
+    #[must_use]
     pub fn doubled(self) -> Option<Self> {
         match self {
             Self::Input { divisor } if divisor % 2 == 0 && INPUT_MULTIPLE.is_multiple_of(divisor) => {
@@ -70,21 +73,25 @@ pub struct Shape {
 
 impl Shape {
     /// Returns the shape of the network input.
+    #[must_use]
     pub fn input(channels: usize) -> Self {
         Self { channels, height: Extent::Input { divisor: 1 }, width: Extent::Input { divisor: 1 } }
     }
 
     /// Returns the shape with another number of channels.
+    #[must_use]
     pub fn with_channels(self, channels: usize) -> Self {
         Self { channels, ..self }
     }
 
     /// Returns the shape after a kernel window of stride `stride` with "same" padding.
+    #[must_use]
     pub fn strided(self, stride: usize) -> Self {
         Self { height: self.height.strided(stride), width: self.width.strided(stride), ..self }
     }
 
     /// Returns `[channels, height, width]` for an input of `input` = (height, width) pixels.
+    #[must_use]
     pub fn resolve(self, input: (usize, usize)) -> [usize; 3] {
         [self.channels, self.height.resolve(input.0), self.width.resolve(input.1)]
     }

@@ -57,6 +57,7 @@ pub fn fold_batch_norm_structure(graph: &Graph) -> Graph {
 /// Folds every batch norm whose convolution has no other reader. Results differ only by rounding.
 ///
 /// `weights` must match `graph` ([`Graph::check_weights`]). Computed in f64, rounded once.
+#[must_use]
 pub fn fold_batch_norm(graph: &Graph, weights: &Weights) -> (Graph, Weights) {
     let mut folded = weights.clone();
     for Pair { convolution, norm } in pairs(graph) {

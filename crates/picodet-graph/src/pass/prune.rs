@@ -31,6 +31,7 @@ pub fn keep_outputs(graph: &Graph, keep: impl Fn(&str) -> bool) -> Graph {
 }
 
 /// Returns the weights of the parameters of `graph`, out of those of a larger network.
+#[must_use]
 pub fn keep_weights(graph: &Graph, weights: &Weights) -> Weights {
     let kept = graph.params.iter().filter_map(|param| weights.get_key_value(&param.name));
     kept.map(|(name, tensor)| (name.clone(), tensor.clone())).collect()
