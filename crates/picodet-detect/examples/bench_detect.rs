@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use picodet_detect::{InputBox, Model, Nms, ScaleFactor, decode};
-use picodet_engine::{Engine, Fast};
+use picodet_engine::{CpuEngine, Engine};
 use picodet_graph::Tensor4;
 use picodet_image::{Interpolation, Limits, to_tensor};
 
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let model = Model::from_bytes(&std::fs::read(arguments.next().ok_or("no model given")?)?)?;
     let (height, width) = model.metadata.input_size;
-    let mut plan = Fast::new().plan(&model.graph, &model.weights, (height, width))?;
+    let plan = CpuEngine::new().plan(&model.graph, &model.weights, (height, width))?;
     let nms = Nms::default();
     for path in arguments {
         let image = picodet_image::decode(&std::fs::read(&path)?, &Limits::default())?;

@@ -1,51 +1,47 @@
-//! The way of an image: preprocess → backbone → neck → head → decode → suppress → undo preprocess.
+//! The detection pipeline: preprocess → backbone → neck → head → decode → suppress → scale to the image.
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use picodet_engine::{Engine, Fast, Plan, Precision};
+use picodet_engine::{BufferPool, CpuEngine, Engine, Plan};
 use picodet_graph::{Graph, Tensor4, Weights, pass};
 use picodet_image::{Image, Interpolation};
 use picodet_zoo::Head;
 
-use crate::decode::{box_of, candidates, head_levels, head_levels_in_place};
-use crate::{Detection, Error, InputBox, Model, Nms, ScaleFactor};
+use crate::decode::{HeadLevel, box_of, candidates, head_levels, head_levels_in_place};
+use crate::{Detection, Detections, Error, Input, InputBox, Model, Nms, Options, ScaleFactor, ScoredBox};
 
-/// What a user may change about detecting.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Thresholds and limits of the suppression.
-    pub nms: Nms,
-    /// Height and width of the network input instead of the model's own.
-    pub input_size: Option<(usize, usize)>,
-    /// The interpolation of the resize instead of the model's own.
-    pub resize: Option<Interpolation>,
-    /// Threads in each inference; 0 counts as 1.
-    pub threads: usize,
-    /// The numbers that pointwise convolutions multiply.
-    pub precision: Precision,
+/// A model prepared for detection.
+///
+/// A detector may be used by any number of threads at the same time. Clones share the model, whose weights are packed
+/// once.
+#[derive(Clone, Debug)]
+pub struct Detector {
+    shared: Arc<Shared>,
 }
 
-/// A model made ready to detect.
-pub struct Detector {
-    plan: Box<dyn Plan>,
-    classes: Vec<String>,
+#[derive(Debug)]
+struct Shared {
+    plan: Arc<dyn Plan>,
+    classes: Vec<Arc<str>>,
     category_ids: Vec<u32>,
     strides: Vec<usize>,
     mean: [f32; 3],
     std: [f32; 3],
     resize: Interpolation,
     nms: Nms,
-    /// The network's input, whose memory serves every image.
-    input: Tensor4,
+    threads: usize,
+    /// Network inputs, reused from image to image.
+    inputs: BufferPool<Tensor4>,
 }
 
 impl Detector {
-    /// Loads a native model file and makes it ready with the model's own settings.
+    /// Loads a native model file and prepares it with the default options.
     ///
     /// # Errors
-    /// When the file cannot be read or is not a sound model.
+    /// When the file cannot be read or is not a valid model.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let read = |source| Error::Read { path: path.display().to_string(), source };
@@ -53,15 +49,15 @@ impl Detector {
         Self::new(&Model::from_bytes(&bytes)?, &Options::default())
     }
 
-    /// Makes a model ready.
+    /// Prepares a model.
     ///
     /// # Errors
-    /// When an option does not make sense or the engine refuses the model.
+    /// When an option is invalid or the engine refuses the model.
     pub fn new(model: &Model, options: &Options) -> Result<Self, Error> {
         Self::with_engine(model, options, &engine(options)?)
     }
 
-    /// As [`Detector::new`], on a given engine.
+    /// Prepares a model on the given engine, whose own settings replace `threads` and `precision` of `options`.
     ///
     /// # Errors
     /// As [`Detector::new`].
@@ -72,74 +68,89 @@ impl Detector {
             None => metadata
                 .resize
                 .parse()
-                .map_err(|_| Error::Metadata(format!("the unknown resize `{}`", metadata.resize)))?,
+                .map_err(|_| Error::Metadata(format!("the unknown interpolation `{}`", metadata.resize)))?,
         };
-        let in_unit = |value: f32| (0.0..=1.0).contains(&value);
-        if !in_unit(options.nms.score_threshold) || !in_unit(options.nms.iou_threshold) {
-            return Err(Error::Option("score and overlap thresholds lie between 0 and 1".to_owned()));
-        }
+        options.check()?;
         let (graph, weights) = network(model);
         let plan = engine.plan(&graph, &weights, options.input_size.unwrap_or(metadata.input_size))?;
-        Ok(Self {
+        let shared = Shared {
             plan,
-            classes: metadata.classes.clone(),
+            classes: metadata.classes.iter().map(|class| class.as_str().into()).collect(),
             category_ids: metadata.category_ids.clone(),
             strides: model.variant.architecture.strides(),
             mean: metadata.mean,
             std: metadata.std,
             resize,
             nms: options.nms,
-            input: Tensor4::default(),
-        })
+            threads: options.threads.max(1),
+            inputs: BufferPool::default(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// The names of the classes, by [`Detection::class`].
-    pub fn classes(&self) -> &[String] {
-        &self.classes
+    /// Returns the names of the classes, by [`Detection::class`].
+    pub fn classes(&self) -> &[Arc<str>] {
+        &self.shared.classes
     }
 
-    /// The COCO category id of each class.
+    /// Returns the COCO category id of each class.
     pub fn category_ids(&self) -> &[u32] {
-        &self.category_ids
+        &self.shared.category_ids
     }
 
-    /// The objects in an image, by class, then by falling score; boxes in the image's pixels.
-    ///
-    /// # Errors
-    /// When the engine refuses the input, which a detector that was made does not.
-    pub fn detect(&mut self, image: &Image) -> Result<Vec<Detection>, Error> {
-        Ok(self.detect_timed(image)?.0)
+    /// Returns height and width of the network input in pixels.
+    pub fn input_size(&self) -> (usize, usize) {
+        self.shared.plan.input_size()
     }
 
-    /// As [`Detector::detect`], and how long each stage took.
+    /// Detects the objects in an image: a path, the bytes of an image file, or an [`Image`]. Boxes are in the image's
+    /// pixels; the order is by class, then by falling score.
     ///
     /// # Errors
-    /// As [`Detector::detect`].
-    pub fn detect_timed(&mut self, image: &Image) -> Result<(Vec<Detection>, StageTimes), Error> {
+    /// When the image cannot be read or decoded.
+    pub fn detect<'a>(&self, input: impl Into<Input<'a>>) -> Result<Detections, Error> {
+        Ok(self.detect_timed(&*input.into().read()?)?.0)
+    }
+
+    /// Detects the objects in several images, in their order, with as many images at a time as the options have threads.
+    ///
+    /// # Errors
+    /// The first image that cannot be read or decoded.
+    pub fn detect_batch<'a, I>(&self, inputs: impl IntoIterator<Item = I>) -> Result<Vec<Detections>, Error>
+    where
+        I: Into<Input<'a>>,
+    {
+        let inputs: Vec<Input<'a>> = inputs.into_iter().map(Into::into).collect();
+        picodet_parallel::map(inputs, self.shared.threads, |input| self.detect(input)).into_iter().collect()
+    }
+
+    /// Detects the objects in a decoded image, as [`Detector::detect`] does, and measures the time of each stage.
+    ///
+    /// # Errors
+    /// When the engine refuses the input, which it does not for a detector that was created.
+    pub fn detect_timed(&self, image: &Image) -> Result<(Detections, StageTimes), Error> {
         let start = now();
-        let (height, width) = self.plan.input_size();
-        self.input.shape = [1, 3, height, width];
-        let (size, tensor) = ((height, width), &mut self.input.data);
-        picodet_image::to_tensor_in(tensor, image, size, self.resize, self.mean, self.std);
-        let scale =
-            ScaleFactor { y: height as f32 / image.height() as f32, x: width as f32 / image.width() as f32 };
+        let Shared { plan, strides, nms, .. } = &*self.shared;
+        let mut input = self.shared.inputs.lease(1, Tensor4::default);
+        let (input, scale) = self.preprocess(image, &mut input[0]);
         let preprocessed = now();
 
         // Usually the engine exposes its maps in place; otherwise they are copied.
-        let views = self.plan.run_in_place(&self.input)?;
+        let outputs = plan.run_in_place(input)?;
         let mut computed = now();
+        let views = outputs.as_ref().map(|outputs| outputs.views());
         let copied;
-        let levels = match views.and_then(|views| head_levels_in_place(&views, &self.strides)) {
+        let levels = match views.and_then(|views| head_levels_in_place(&views, strides)) {
             Some(levels) => levels,
             None => {
-                copied = self.plan.run(&self.input)?;
+                copied = plan.run(input)?;
                 computed = now();
-                head_levels(&copied, &self.strides)
+                head_levels(&copied, strides)
             }
         };
-        let candidates = candidates(&levels, 0, self.nms.score_threshold);
-        let to_image = |anchor| InputBox(box_of(&levels, 0, anchor).unwrap_or_default()).to_image(scale);
-        let detections = self.nms.run_candidates(&candidates, to_image);
+        let found = suppress(&levels, nms, scale);
+        let label = |found: ScoredBox| Detection::new(Arc::clone(&self.shared.classes[found.class]), found);
+        let detections = found.into_iter().map(label).collect();
         let times = StageTimes {
             preprocess: between(start, preprocessed),
             network: between(preprocessed, computed),
@@ -147,26 +158,42 @@ impl Detector {
         };
         Ok((detections, times))
     }
+
+    /// Resizes and normalises an image into the network input.
+    fn preprocess<'a>(&self, image: &Image, input: &'a mut Tensor4) -> (&'a Tensor4, ScaleFactor) {
+        let Shared { resize, mean, std, .. } = *self.shared;
+        let (height, width) = self.input_size();
+        input.shape = [1, 3, height, width];
+        picodet_image::to_tensor_in(&mut input.data, image, (height, width), resize, mean, std);
+        let scale =
+            ScaleFactor { y: height as f32 / image.height() as f32, x: width as f32 / image.width() as f32 };
+        (input, scale)
+    }
 }
 
-/// The engine that options ask for.
+/// Decodes the candidates of one image and suppresses overlapping boxes.
+fn suppress(levels: &[HeadLevel<'_>], nms: &Nms, scale: ScaleFactor) -> Vec<ScoredBox> {
+    let candidates = candidates(levels, 0, nms.score_threshold);
+    let to_image = |anchor| InputBox(box_of(levels, 0, anchor).unwrap_or_default()).to_image(scale);
+    nms.run_candidates(&candidates, to_image)
+}
+
+/// Returns the engine for the given options.
 ///
 /// # Errors
 /// When this processor has no instructions for the precision.
-pub fn engine(options: &Options) -> Result<Fast, Error> {
-    let engine = Fast::new().with_threads(options.threads);
+pub fn engine(options: &Options) -> Result<CpuEngine, Error> {
+    let engine = CpuEngine::new().with_threads(options.threads);
     engine.with_precision(options.precision).ok_or_else(|| {
-        Error::Option(format!(
-            "this processor has no instructions for {} products; use f32",
-            options.precision
-        ))
+        let precision = options.precision;
+        Error::Option(format!("this processor has no instructions for {precision} products; use f32"))
     })
 }
 
-/// The part of a model that detecting needs.
+/// Returns the part of a model that detection needs.
 pub fn network(model: &Model) -> (Graph, Cow<'_, Weights>) {
     let graph = pass::keep_outputs(&model.graph, Head::is_detection_output);
-    // Mostly every weight is needed, and there are megabytes of them.
+    // Usually every weight is needed; then megabytes of them are not copied.
     let weights = if graph.params.len() == model.graph.params.len() {
         Cow::Borrowed(&model.weights)
     } else {
@@ -175,7 +202,7 @@ pub fn network(model: &Model) -> (Graph, Cow<'_, Weights>) {
     (graph, weights)
 }
 
-/// The time, where there is a clock: WebAssembly without a system has none, and asking for it ends the program.
+/// Returns the time, where there is a clock: WebAssembly without a system has none, and reading it would abort.
 fn now() -> Option<Instant> {
     (!cfg!(all(target_family = "wasm", target_os = "unknown"))).then(Instant::now)
 }
@@ -184,8 +211,9 @@ fn between(start: Option<Instant>, end: Option<Instant>) -> Duration {
     start.zip(end).map_or(Duration::ZERO, |(start, end)| end - start)
 }
 
-/// How long the stages of one detection took; zeros in a browser, where there is no clock.
+/// The times of the stages of one detection; zeros in a browser, where there is no clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StageTimes {
     /// Resize and normalise.
     pub preprocess: Duration,

@@ -1,20 +1,29 @@
-//! What can go wrong between a file and its detections.
+//! The errors of loading a model and detecting in an image.
 
-/// Why a model does not load or an image is not detected.
+/// The reason why a model does not load or an image is not processed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
-    /// The file cannot be read from disk.
+    /// A file cannot be read.
     #[error("{path}: {source}")]
     Read {
         /// The file.
         path: String,
-        /// What the system says.
+        /// The underlying I/O error.
+        source: std::io::Error,
+    },
+    /// A file cannot be written.
+    #[error("{path}: {source}")]
+    Write {
+        /// The file.
+        path: String,
+        /// The underlying I/O error.
         source: std::io::Error,
     },
     /// The bytes are not a valid native model.
     #[error(transparent)]
     Model(#[from] picodet_model::ModelError),
-    /// The metadata contradicts itself.
+    /// The metadata is inconsistent.
     #[error("the model's metadata gives {0}")]
     Metadata(String),
     /// The engine refuses the network.
@@ -23,10 +32,18 @@ pub enum Error {
     /// The engine refuses the image.
     #[error(transparent)]
     Run(#[from] picodet_engine::RunError),
-    /// An option does not make sense.
+    /// An option is invalid.
     #[error("{0}")]
     Option(String),
     /// The image cannot be decoded.
     #[error(transparent)]
     Decode(#[from] picodet_image::DecodeError),
+    /// The file cannot be decoded as an image.
+    #[error("{path}: {source}")]
+    DecodeFile {
+        /// The file.
+        path: String,
+        /// The fault of its contents.
+        source: picodet_image::DecodeError,
+    },
 }

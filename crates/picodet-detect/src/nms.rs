@@ -1,21 +1,21 @@
-//! Non-maximum suppression for many classes, as the reference does it bit for bit (SPEC §6.3).
+//! Multi-class non-maximum suppression, bitwise equal to the reference's (SPEC §6.3).
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::decode::Candidate;
-use crate::{Detection, ImageBox};
+use crate::{ImageBox, ScoredBox};
 
-/// The settings of the suppression.
+/// The settings of the non-maximum suppression.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Nms {
-    /// Only scores above this take part.
+    /// Lower bound of the scores of candidates, exclusive.
     pub score_threshold: f32,
-    /// A box that overlaps a better one of its class by more than this is dropped.
+    /// IoU above which a box is suppressed by a better one of its class.
     pub iou_threshold: f32,
-    /// The best so many of each class take part.
+    /// Maximum number of candidates per class, the best first (pre-NMS top-k).
     pub candidates_per_class: usize,
-    /// The best so many of an image are kept.
+    /// Maximum number of detections per image, the best first.
     pub max_detections: usize,
 }
 
@@ -27,11 +27,12 @@ impl Default for Nms {
 }
 
 impl Nms {
-    /// Keeps the detections of one image: `scores` is `[classes, anchors]`, `boxes` has one box an anchor.
+    /// Suppresses the boxes of one image: `scores` is `[classes, anchors]`, `boxes` has one box per anchor.
     ///
     /// The result is ordered by class, and by falling score within a class. Equal scores keep the order of their
-    /// anchors. Scores that are not numbers never take part.
-    pub fn run(&self, scores: &[f32], boxes: &[ImageBox]) -> Vec<Detection> {
+    /// anchors. Scores that are NaN are ignored.
+    #[must_use]
+    pub fn run(&self, scores: &[f32], boxes: &[ImageBox]) -> Vec<ScoredBox> {
         let mut kept = Vec::new();
         if boxes.is_empty() {
             return kept;
@@ -47,25 +48,25 @@ impl Nms {
         self.keep_best(kept)
     }
 
-    /// The same detections, to the bit, as [`Nms::run`] of all anchors, from those alone that score above the
-    /// threshold: `candidates` come by class, and within a class by anchor. `bbox` gives the box of an anchor, and is
-    /// asked for few of them.
+    /// Returns the same boxes, bit for bit, as [`Nms::run`] of all anchors, from only the candidates that score above
+    /// the threshold, ordered by class, then by anchor. `bbox` returns the box of an anchor; it is called for few of
+    /// them.
     ///
-    /// Classes do not touch each other, so that the candidates of all may be taken together, best first; once so many
-    /// are kept as may be, all that would follow is worse.
+    /// Classes do not suppress each other, so the candidates of all classes are taken together, best first, until
+    /// `max_detections` are kept.
     pub fn run_candidates(
         &self,
         candidates: &[Candidate],
         mut bbox: impl FnMut(usize) -> ImageBox,
-    ) -> Vec<Detection> {
+    ) -> Vec<ScoredBox> {
         let classes = candidates.last().map_or(0, |candidate| candidate.class as usize + 1);
         let mut boxes_of: Vec<Vec<ImageBox>> = vec![Vec::new(); classes];
         let mut taken = vec![0; classes];
         let mut kept = Vec::new();
-        let place =
+        let entry =
             |(index, candidate): (usize, &Candidate)| (ordered(candidate.score), Reverse(index as u32));
-        let places: Vec<_> = candidates.iter().enumerate().map(place).collect();
-        let mut best_first = BinaryHeap::from(places);
+        let entries: Vec<_> = candidates.iter().enumerate().map(entry).collect();
+        let mut best_first = BinaryHeap::from(entries);
         while kept.len() < self.max_detections
             && let Some((_, Reverse(index))) = best_first.pop()
         {
@@ -78,39 +79,39 @@ impl Nms {
             let bbox = bbox(anchor as usize);
             if !boxes_of[class].iter().any(|better| better.iou(bbox) > self.iou_threshold) {
                 boxes_of[class].push(bbox);
-                kept.push(Detection { class, score, bbox });
+                kept.push(ScoredBox { class, score, bbox });
             }
         }
-        kept.sort_by_key(|detection| detection.class);
+        kept.sort_by_key(|found| found.class);
         kept
     }
 
-    /// Appends the survivors of one class, whose candidates come best first.
-    fn suppress(&self, class: usize, candidates: &[(f32, ImageBox)], kept: &mut Vec<Detection>) {
+    /// Appends the boxes of one class that are not suppressed; `candidates` are ordered best first.
+    fn suppress(&self, class: usize, candidates: &[(f32, ImageBox)], kept: &mut Vec<ScoredBox>) {
         let first = kept.len();
         for &(score, bbox) in candidates {
-            let overlaps = |better: &Detection| better.bbox.iou(bbox) > self.iou_threshold;
+            let overlaps = |better: &ScoredBox| better.bbox.iou(bbox) > self.iou_threshold;
             if !kept[first..].iter().any(overlaps) {
-                kept.push(Detection { class, score, bbox });
+                kept.push(ScoredBox { class, score, bbox });
             }
         }
     }
 
-    /// The best of the image, again ordered by class.
-    fn keep_best(&self, mut kept: Vec<Detection>) -> Vec<Detection> {
+    /// Keeps the `max_detections` best boxes, ordered by class.
+    fn keep_best(&self, mut kept: Vec<ScoredBox>) -> Vec<ScoredBox> {
         if kept.len() > self.max_detections {
             kept.sort_by(|a, b| b.score.total_cmp(&a.score));
             kept.truncate(self.max_detections);
-            kept.sort_by_key(|detection| detection.class);
+            kept.sort_by_key(|found| found.class);
         }
         kept
     }
 }
 
-/// A whole number for each float, in the order of [`f32::total_cmp`].
+/// Maps floats to integers in the order of [`f32::total_cmp`].
 fn ordered(score: f32) -> i32 {
     let bits = score.to_bits().cast_signed();
-    // Negative floats grow with falling bits.
+    // The order of negative floats is the reverse of that of their bits.
     if bits < 0 { bits ^ i32::MAX } else { bits }
 }
 
@@ -119,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_ordered_as_floats() {
+    fn integers_are_ordered_as_floats() {
         let floats = [f32::NEG_INFINITY, -2.0, -1.0, -0.0, 0.0, 1e-30, 0.5, 0.500_001, 2.0, f32::INFINITY];
         assert!(floats.map(ordered).is_sorted());
     }
@@ -136,7 +137,7 @@ mod tests {
         for (case, (classes, anchors)) in
             [(1, 1), (3, 40), (5, 300), (2, 1500), (80, 50)].into_iter().enumerate()
         {
-            // Few different scores, so that many are equal, and some boxes without area or inside out.
+            // Few different scores, so that many are equal, and some boxes that are empty or inverted.
             let scores: Vec<f32> = (0..classes * anchors).map(|_| below(40) as f32 / 40.0).collect();
             let boxes: Vec<ImageBox> = (0..anchors)
                 .map(|_| {

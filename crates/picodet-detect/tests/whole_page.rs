@@ -1,8 +1,12 @@
-//! From the bytes of a picture to boxes, with the model and the page that the repository holds: the same regions on
-//! every kind of processor and every instruction set.
+//! From the bytes of an image to boxes, with the repository's model and page: the same regions on every kind of processor
+//! and every instruction set, from any number of threads.
 
-use picodet_detect::{Detector, Model, Nms, Options};
-use picodet_engine::{Fast, Isa};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use picodet_detect::{Detection, Detections, Detector, Model, Options};
+use picodet_engine::{CpuEngine, Engine, Isa, Plan, PlanError};
+use picodet_graph::{Graph, Weights};
 use picodet_image::{Limits, decode};
 
 static MODEL: &[u8] = include_bytes!("../../picodet/models/layout_cdla.safetensors");
@@ -34,17 +38,83 @@ const REGIONS: [(usize, f32, [f32; 4]); 18] = [
 fn the_regions_of_a_page() {
     let model = Model::from_bytes(MODEL).expect("our own model");
     let page = decode(PAGE, &Limits::default()).expect("our own picture");
-    let options = Options { nms: Nms { score_threshold: 0.4, ..Nms::default() }, ..Options::default() };
+    let options = Options::new().with_score_threshold(0.4);
     for isa in Isa::available() {
-        let engine = Fast::with_isa(isa).expect("an available set");
-        let mut detector = Detector::with_engine(&model, &options, &engine).expect("a sound model");
+        let engine = CpuEngine::with_isa(isa).expect("an available set");
+        let detector = Detector::with_engine(&model, &options, &engine).expect("a sound model");
         let found = detector.detect(&page).expect("a page");
-        let close = |found: &picodet_detect::Detection, (class, score, bbox): (usize, f32, [f32; 4])| {
+        let close = |found: &Detection, (class, score, bbox): (usize, f32, [f32; 4])| {
             found.class == class
                 && (found.score - score).abs() < 2e-3
-                && found.bbox.0.iter().zip(bbox).all(|(a, b)| (a - b).abs() < 0.5)
+                && found.bbox.xyxy().iter().zip(bbox).all(|(a, b)| (a - b).abs() < 0.5)
         };
         let equal = found.len() == REGIONS.len() && found.iter().zip(REGIONS).all(|(a, b)| close(a, b));
         assert!(equal, "{isa}: {found:#?}\ninstead of {REGIONS:#?}");
     }
+}
+
+/// Counts how often weights are packed.
+#[derive(Default)]
+struct CountingEngine(AtomicUsize);
+
+impl Engine for CountingEngine {
+    fn plan(
+        &self,
+        graph: &Graph,
+        weights: &Weights,
+        size: (usize, usize),
+    ) -> Result<Arc<dyn Plan>, PlanError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        CpuEngine::new().plan(graph, weights, size)
+    }
+}
+
+#[test]
+#[cfg_attr(target_family = "wasm", ignore = "WebAssembly has no threads here")]
+fn threads_and_clones_share_one_detector_and_agree_bit_for_bit() {
+    fn shareable<T: Clone + Send + Sync>(_: &T) {}
+    let model = Model::from_bytes(MODEL).expect("our own model");
+    let engine = CountingEngine::default();
+    let detector = Detector::with_engine(&model, &Options::default(), &engine).expect("a sound model");
+    shareable(&detector);
+    let expected = detector.detect(PAGE).expect("a page");
+    assert!(!expected.is_empty());
+    let found: Vec<Detections> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..4)
+            .map(|worker| {
+                // Two threads use the detector itself, two a clone.
+                let clone = (worker % 2 == 0).then(|| detector.clone());
+                let detector = &detector;
+                scope.spawn(move || {
+                    let detector = clone.as_ref().unwrap_or(detector);
+                    [detector.detect(PAGE), detector.detect(PAGE)]
+                })
+            })
+            .collect();
+        let found = workers.into_iter().flat_map(|worker| worker.join().expect("no panic"));
+        found.map(|found| found.expect("a page")).collect()
+    });
+    assert_eq!(found, vec![expected; 8]);
+    assert_eq!(engine.0.into_inner(), 1, "the weights are packed once");
+}
+
+#[test]
+fn every_kind_of_input_gives_the_same_detections() {
+    let model = Model::from_bytes(MODEL).expect("our own model");
+    let detector = Detector::new(&model, &Options::new().with_threads(2)).expect("a sound model");
+    let image = decode(PAGE, &Limits::default()).expect("our own picture");
+    let expected = detector.detect(&image).expect("a page");
+    assert!(expected.iter().all(|found| found.label == detector.classes()[found.class]));
+    let batch = detector.detect_batch([PAGE, PAGE, PAGE]).expect("three pages");
+    assert_eq!(batch, vec![expected.clone(); 3]);
+    assert_eq!(detector.detect(image).expect("a page"), expected);
+    if cfg!(not(target_family = "wasm")) {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/page.png");
+        assert_eq!(detector.detect(path).expect("a page"), expected);
+        assert_eq!(detector.detect(std::path::PathBuf::from(path)).expect("a page"), expected);
+        let error = detector.detect_batch([path, "no-such-file.png"]).expect_err("a missing file");
+        assert!(error.to_string().starts_with("no-such-file.png: "), "{error}");
+    }
+    let error = detector.detect(&[0u8; 4]).expect_err("no image");
+    assert!(matches!(error, picodet_detect::Error::Decode(_)), "{error}");
 }

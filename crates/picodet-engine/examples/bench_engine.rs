@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use picodet_engine::{Fast, Isa, Plan, Precision};
+use picodet_engine::{CpuEngine, Isa, Plan, Precision};
 use picodet_graph::{Graph, Role, Tensor, Tensor4, Weights, pass};
 
 fn weights(graph: &Graph) -> Weights {
@@ -47,13 +47,13 @@ fn main() {
     let isa = asked.unwrap_or_else(Isa::best);
     let bf16 = arguments.iter().any(|argument| argument == "bf16");
     let precision = if bf16 { Precision::Bf16 } else { Precision::F32 };
-    let engine = Fast::with_isa(isa).unwrap_or_default().with_threads(threads);
+    let engine = CpuEngine::with_isa(isa).unwrap_or_default().with_threads(threads);
     let Some(engine) = engine.with_precision(precision) else {
         eprintln!("this processor has no instructions for {precision}");
         std::process::exit(1);
     };
     let start = Instant::now();
-    let mut plan = match engine.prepare(&graph, &weights(&graph), variant.input_size) {
+    let plan = match engine.prepare(&graph, &weights(&graph), variant.input_size) {
         Ok(plan) => plan,
         Err(error) => {
             eprintln!("{error}");

@@ -1,85 +1,92 @@
-//! Runs a graph: plan once for an input size, then run as often as there are images.
+//! Inference: a graph is planned once for an input size, and the plan runs any number of images on any thread.
 //!
-//! [`Engine::plan`] and [`Plan::run`] are the seam between whoever wants outputs and whatever computes them.
-//! [`Reference`] is the engine that is written to be read and to be right, in f32 or f64; the others are compared
-//! with it. [`Fast`] is the engine to use.
+//! [`Engine::plan`] and [`Plan::run`] separate the users of a network from the code that computes it. [`CpuEngine`] is
+//! the engine to use. [`ReferenceEngine`] computes each operation by its definition, in f32 or f64; the CPU engine is
+//! tested against it.
 
+mod buffer_pool;
 mod fast;
 mod real;
 mod reference;
 
+use std::fmt::Debug;
+use std::sync::Arc;
+
 use picodet_graph::{CheckError, Graph, INPUT_MULTIPLE, Tensor4, Weights};
 
-pub use fast::{Fast, FastPlan, Isa, IsaKind, OutputView, Precision, StepTime};
+pub use buffer_pool::{BufferPool, Lease};
+pub use fast::{CpuEngine, CpuPlan, Isa, IsaKind, OutputView, Outputs, Precision, StepTime};
 pub use real::{Real, convert};
-pub use reference::{Reference, ReferencePlan};
+pub use reference::{ReferenceEngine, ReferencePlan};
 
-/// Makes plans.
+/// Prepares networks for inference.
 pub trait Engine {
     /// Prepares `graph` with `weights` for images of `input_size` = (height, width) pixels.
     ///
     /// # Errors
-    /// [`PlanError`] when the graph or the weights are not sound or the size does not fit.
+    /// [`PlanError`] when the graph is invalid, the weights do not match it, or the size does not fit.
     fn plan(
         &self,
         graph: &Graph,
         weights: &Weights,
         input_size: (usize, usize),
-    ) -> Result<Box<dyn Plan>, PlanError>;
+    ) -> Result<Arc<dyn Plan>, PlanError>;
 }
 
-/// A network made ready for one input size.
-pub trait Plan: Send {
-    /// Height and width in pixels of the images that [`Plan::run`] takes.
+/// A network prepared for one input size. Any number of threads may run it at the same time.
+pub trait Plan: Debug + Send + Sync {
+    /// Returns height and width in pixels of the images that [`Plan::run`] takes.
     fn input_size(&self) -> (usize, usize);
 
     /// Runs `image`, `[n, 3, h, w]` normalised, and returns the named outputs of the graph in its order.
     ///
     /// # Errors
     /// [`RunError`] when `image` has another shape.
-    fn run(&mut self, image: &Tensor4) -> Result<Vec<(String, Tensor4)>, RunError>;
+    fn run(&self, image: &Tensor4) -> Result<Vec<(String, Tensor4)>, RunError>;
 
-    /// Runs one image and returns views of the outputs, in the graph's order, in the engine's memory, which saves
-    /// copying them; `None` where the engine cannot give such views or there are several images.
+    /// Runs one image and returns its outputs in the engine's memory, which saves copying them; `None` where the engine
+    /// cannot give views of its memory, or for a batch of several images.
     ///
     /// # Errors
     /// As [`Plan::run`].
-    fn run_in_place(&mut self, _image: &Tensor4) -> Result<Option<Vec<OutputView<'_>>>, RunError> {
+    fn run_in_place(&self, _image: &Tensor4) -> Result<Option<Outputs<'_>>, RunError> {
         Ok(None)
     }
 }
 
-/// Why a network cannot be planned.
+/// The reason why a network cannot be planned.
 #[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PlanError {
-    /// The graph itself is broken.
-    #[error("the graph is not sound: {0}")]
+    /// The graph is invalid.
+    #[error("invalid graph: {0}")]
     Graph(CheckError),
-    /// The weights are not those of the graph.
-    #[error("the weights do not belong to this network: {0}")]
+    /// The weights do not match the graph.
+    #[error("the weights do not match this network: {0}")]
     Weights(CheckError),
-    /// The input size does not fit the pyramid.
+    /// The input size does not fit the feature pyramid.
     #[error("input size {0}x{1} (height x width): both must be positive multiples of {INPUT_MULTIPLE}")]
     InputSize(usize, usize),
 }
 
-/// Why a plan does not run.
+/// The reason why a plan refuses an image.
 #[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RunError {
-    /// The image is not what the plan was made for.
+    /// The image has another shape than the plan's.
     #[error("the image has shape {found:?}, but the plan takes [n, 3, {height}, {width}]", height = size.0, width = size.1)]
     Shape {
-        /// The shape that came.
+        /// The shape of the image.
         found: [usize; 4],
-        /// Height and width that the plan was made for.
+        /// Height and width of the plan's input.
         size: (usize, usize),
     },
 }
 
-/// What every engine demands before it plans.
+/// Checks the arguments of [`Engine::plan`].
 ///
 /// # Errors
-/// The first of [`PlanError`]'s cases that applies.
+/// The first error of [`PlanError`] that applies.
 pub fn check_plan(graph: &Graph, weights: &Weights, input_size: (usize, usize)) -> Result<(), PlanError> {
     let fits = |extent: usize| extent > 0 && extent.is_multiple_of(INPUT_MULTIPLE);
     if !fits(input_size.0) || !fits(input_size.1) {

@@ -1,7 +1,7 @@
 //! The fast engine against the reference: every published network, every instruction set of this processor, one and
 //! three images, one and two threads.
 
-use picodet_engine::{Engine, Fast, Isa, Plan, Precision, Reference};
+use picodet_engine::{CpuEngine, Engine, Isa, Plan, Precision, ReferenceEngine};
 use picodet_graph::{Graph, Initialiser, Role, Tensor, Tensor4, Weights};
 use picodet_testing::emulated;
 use picodet_zoo::Head;
@@ -70,8 +70,8 @@ fn difference(got: &[(String, Tensor4)], expected: &[(String, Tensor4)]) -> Resu
     Ok(worst)
 }
 
-fn fast(isa: Isa, threads: usize) -> Fast {
-    Fast::with_isa(isa).unwrap_or_default().with_threads(threads)
+fn fast(isa: Isa, threads: usize) -> CpuEngine {
+    CpuEngine::with_isa(isa).unwrap_or_default().with_threads(threads)
 }
 
 /// Compares all instruction sets with the reference on one network.
@@ -81,14 +81,15 @@ fn compare(name: &str, graph: &Graph, size: (usize, usize), wrong: &mut Vec<Stri
     let ways = [(3, 2), (1, 1)];
     for &(batch, threads) in &ways[..if emulated() { 1 } else { 2 }] {
         let image = random.image([batch, 3, size.0, size.1]);
-        let reference = Reference::<f64>::new().plan(graph, &weights, size).map(|mut plan| plan.run(&image));
+        let reference =
+            ReferenceEngine::<f64>::new().plan(graph, &weights, size).map(|plan| plan.run(&image));
         let Ok(Ok(expected)) = reference else {
             wrong.push(format!("{name}: the reference does not run"));
             continue;
         };
         // Random networks can be worse conditioned than trained ones: then even the reference is off in f32, and
         // nobody can ask the engine to be much closer than that.
-        let single = Reference::<f32>::new().plan(graph, &weights, size).map(|mut plan| plan.run(&image));
+        let single = ReferenceEngine::<f32>::new().plan(graph, &weights, size).map(|plan| plan.run(&image));
         let rounding = match single {
             Ok(Ok(single)) => difference(&single, &expected).unwrap_or(0.0),
             _ => 0.0,
@@ -98,7 +99,7 @@ fn compare(name: &str, graph: &Graph, size: (usize, usize), wrong: &mut Vec<Stri
             let outcome = fast(isa, threads)
                 .plan(graph, &weights, size)
                 .map_err(|error| error.to_string())
-                .and_then(|mut plan| {
+                .and_then(|plan| {
                     // Twice, because the second run finds the arena as the first one left it.
                     let first = plan.run(&image).map_err(|error| error.to_string())?;
                     let second = plan.run(&image).map_err(|error| error.to_string())?;
@@ -138,17 +139,13 @@ fn sixteen_bits_follow_the_reference() {
         let graph = variant.architecture.graph(variant.classes.len());
         let weights = random_weights(&graph, 7);
         let image = Random(13).image([1, 3, 96, 128]);
-        let reference = Reference::<f64>::new().plan(&graph, &weights, (96, 128));
-        let Ok(Ok(expected)) = reference.map(|mut plan| plan.run(&image)) else {
-            panic!("{name} does not run")
-        };
+        let reference = ReferenceEngine::<f64>::new().plan(&graph, &weights, (96, 128));
+        let Ok(Ok(expected)) = reference.map(|plan| plan.run(&image)) else { panic!("{name} does not run") };
         for isa in Isa::available() {
             let Some(engine) = fast(isa, 1).with_precision(Precision::Bf16) else { continue };
             for threads in [1, 3] {
                 let plan = engine.with_threads(threads).plan(&graph, &weights, (96, 128));
-                let Ok(Ok(found)) = plan.map(|mut plan| plan.run(&image)) else {
-                    panic!("{name} does not run")
-                };
+                let Ok(Ok(found)) = plan.map(|plan| plan.run(&image)) else { panic!("{name} does not run") };
                 for ((output, found), (_, expected)) in found.iter().zip(&expected) {
                     let likeness = correlation(&found.data, &expected.data);
                     if likeness.is_nan() || likeness < 0.97 {
@@ -217,7 +214,7 @@ fn not_a_number_reaches_the_outputs() {
         let mut image = Random(1).image([1, 3, 64, 64]);
         image.data[64 * 40 + 30] = value;
         for isa in Isa::available() {
-            let outputs = fast(isa, 1).plan(&graph, &weights, (64, 64)).map(|mut plan| plan.run(&image));
+            let outputs = fast(isa, 1).plan(&graph, &weights, (64, 64)).map(|plan| plan.run(&image));
             match outputs {
                 Ok(Ok(outputs)) if outputs.iter().any(|(_, map)| map.data.iter().any(|v| v.is_nan())) => {}
                 Ok(Ok(_)) => wrong.push(format!("{isa}: {value} vanished")),
@@ -233,13 +230,13 @@ fn images_of_another_shape_are_refused() {
     let Some(variant) = picodet_zoo::variant("v2_xs_320") else { panic!("v2_xs_320 is gone") };
     let graph = variant.architecture.graph(1);
     let weights = random_weights(&graph, 3);
-    let Ok(mut plan) = Fast::new().prepare(&graph, &weights, (32, 64)) else { panic!("no plan") };
+    let Ok(plan) = CpuEngine::new().prepare(&graph, &weights, (32, 64)) else { panic!("no plan") };
     for shape in [[1, 3, 64, 32], [1, 1, 32, 64], [0, 3, 32, 64]] {
         assert!(plan.run(&Tensor4::zeros(shape)).is_err(), "{shape:?}");
     }
     let short = Tensor4 { shape: [1, 3, 32, 64], data: vec![0.0; 10] };
     assert!(plan.run(&short).is_err());
-    assert!(Fast::new().prepare(&graph, &weights, (33, 64)).is_err());
+    assert!(CpuEngine::new().prepare(&graph, &weights, (33, 64)).is_err());
 }
 
 #[test]
@@ -249,10 +246,11 @@ fn lent_outputs_are_the_copied_ones() {
     let weights = random_weights(&graph, 5);
     let image = Random(2).image([1, 3, 64, 96]);
     for threads in [1, 2] {
-        let plan = Fast::new().with_threads(threads).prepare(&graph, &weights, (64, 96));
-        let Ok(mut plan) = plan else { panic!("no plan") };
+        let plan = CpuEngine::new().with_threads(threads).prepare(&graph, &weights, (64, 96));
+        let Ok(plan) = plan else { panic!("no plan") };
         let Ok(copied) = plan.run(&image) else { panic!("no outputs") };
         let Ok(Some(lent)) = plan.run_in_place(&image) else { panic!("nothing lent") };
+        let lent = lent.views();
         assert_eq!(lent.len(), copied.len());
         for (map, (name, feature)) in lent.iter().zip(&copied) {
             assert_eq!((map.name, map.values.shape()), (name.as_str(), feature.shape));

@@ -1,7 +1,7 @@
 //! The fast engine against the outputs that the reference implementation computed in f64, on every fixture and every
 //! instruction set of this processor.
 
-use picodet_engine::{Engine, Fast, Isa, Reference};
+use picodet_engine::{CpuEngine, Engine, Isa, ReferenceEngine};
 use picodet_graph::{Graph, Tensor, Tensor4, Weights};
 use picodet_testing::{emulated, shared};
 use picodet_weights::read_tensors;
@@ -54,12 +54,12 @@ fn outputs_are_those_of_the_fixtures() {
         let shape = [image.shape[0], image.shape[1], image.shape[2], image.shape[3]];
         let image = Tensor4 { shape, data: image.data.clone() };
         // What f32 costs when every operation is done one after the other.
-        let single = Reference::<f32>::new().plan(&graph, &weights, (shape[2], shape[3]));
+        let single = ReferenceEngine::<f32>::new().plan(&graph, &weights, (shape[2], shape[3]));
         let single = single.expect("a sound network").run(&image).expect("the fixture's image fits");
         for isa in Isa::available() {
             for threads in [1, 2] {
-                let engine = Fast::with_isa(isa).expect("an available set").with_threads(threads);
-                let mut plan = engine.plan(&graph, &weights, (shape[2], shape[3])).expect("a sound network");
+                let engine = CpuEngine::with_isa(isa).expect("an available set").with_threads(threads);
+                let plan = engine.plan(&graph, &weights, (shape[2], shape[3])).expect("a sound network");
                 let found = plan.run(&image).expect("the fixture's image fits");
                 for ((output, found), (_, single)) in found.iter().zip(&single) {
                     let Some(expected) = expected.get(output) else { continue };

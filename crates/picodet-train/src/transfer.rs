@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use picodet_engine::{Engine, PlanError, Reference, RunError};
+use picodet_engine::{Engine, PlanError, ReferenceEngine, RunError};
 use picodet_graph::{BATCH_NORM_EPSILON, Graph, Initialiser, Op, Output, Role, Tensor, Tensor4, Weights};
 use picodet_model::Model;
 use picodet_zoo::{HeadMap, REG_CHANNELS};
@@ -171,7 +171,7 @@ fn measure_batch_norms(
     let watch = |norm: &usize| Output { name: format!("input.{norm}"), node: graph.nodes[*norm].inputs[0] };
     watched.outputs = norms.iter().map(watch).collect();
     let [images, _, height, width] = batch.shape;
-    let mut plan = Reference::<f32>::new().plan(&watched, weights, (height, width))?;
+    let plan = ReferenceEngine::<f32>::new().plan(&watched, weights, (height, width))?;
     // Sum and sum of squares of each channel of each norm's input.
     let mut sums: Vec<Vec<[f64; 2]>> = vec![Vec::new(); norms.len()];
     let mut counts = vec![0.0; norms.len()];

@@ -58,7 +58,7 @@ pub fn measure(
     runs: usize,
 ) -> Result<Measured, Error> {
     let start = Instant::now();
-    let mut detector = Detector::new(model, options)?;
+    let detector = Detector::new(model, options)?;
     let load = start.elapsed();
     let mut samples: Vec<(Duration, StageTimes)> = Vec::with_capacity(runs);
     let mut detections = 0;
@@ -106,7 +106,7 @@ pub fn measure(
 pub fn all_outputs(model: &Model, options: &Options, warmup: usize, runs: usize) -> Result<Times, Error> {
     let (graph, weights) = network(model);
     let size = options.input_size.unwrap_or(model.metadata.input_size);
-    let mut plan = engine(options)?.prepare(&graph, &weights, size)?;
+    let plan = engine(options)?.prepare(&graph, &weights, size)?;
     let image = noise(size);
     let mut times = Vec::with_capacity(runs);
     for run in 0..warmup + runs {
@@ -152,10 +152,10 @@ impl Profile {
 /// # Errors
 /// When the model cannot be made ready.
 pub fn profile(model: &Model, options: &Options, runs: usize) -> Result<Profile, Error> {
-    let engine = engine(&Options { threads: 1, ..*options })?;
+    let engine = engine(&options.clone().with_threads(1))?;
     let (graph, weights) = network(model);
     let size = options.input_size.unwrap_or(model.metadata.input_size);
-    let mut plan = engine.prepare(&graph, &weights, size)?;
+    let plan = engine.prepare(&graph, &weights, size)?;
     let image = noise(size);
     let mut times = Vec::with_capacity(runs);
     for _ in 0..runs.max(1) {

@@ -1,28 +1,27 @@
-//! A model over a dataset: detections on all cores, compared with the truth by COCO's rules.
+//! Runs a model over a dataset, on all cores, for evaluation by COCO's rules.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use picodet_data::Dataset;
 use picodet_detect::{Detector, Error, Model, Options};
 use picodet_eval::{Category, Detection, GroundTruth};
 use picodet_train::group::ProcessGroup;
 
-/// A dataset in the terms of an evaluation.
+/// The ground truth of a dataset, in the types of the evaluation.
 #[derive(Clone, Debug, Default)]
-pub struct Truth {
+pub struct GroundTruths {
     /// Ids of the images in their order.
     pub image_ids: Vec<i64>,
     /// The classes with their ids in the data.
     pub categories: Vec<Category>,
     /// The objects.
-    pub truths: Vec<GroundTruth>,
+    pub objects: Vec<GroundTruth>,
 }
 
-impl Truth {
-    /// What a dataset says.
+impl GroundTruths {
+    /// Returns the ground truth of a dataset.
     pub fn of(dataset: &Dataset) -> Self {
         let category = |class: &picodet_data::Class| Category { id: class.id, name: class.name.clone() };
         let mut truths = Vec::new();
@@ -42,26 +41,26 @@ impl Truth {
         Self {
             image_ids: dataset.images.iter().map(|image| image.id).collect(),
             categories: dataset.classes.iter().map(category).collect(),
-            truths,
+            objects: truths,
         }
     }
 }
 
-/// What a model found in a dataset.
+/// The detections of a model in a dataset.
 #[derive(Debug, Default)]
 pub struct Found {
     /// The detections, image by image in the dataset's order.
     pub detections: Vec<Detection>,
-    /// Images that could not be looked at, and why.
+    /// Images that could not be read, with the reason.
     pub failures: Vec<(PathBuf, String)>,
-    /// Classes of the model that the dataset does not have; what is found of them is left out.
+    /// Classes of the model that the dataset does not have; their detections are left out.
     pub unknown_classes: Vec<String>,
 }
 
-/// What became of one image: its detections, or its file and why it failed.
-type Outcome = Result<Vec<Detection>, (PathBuf, String)>;
+/// The detections of one image, or its file and the reason of the failure.
+type ImageResult = Result<Vec<Detection>, (PathBuf, String)>;
 
-/// For each class of the model, the category id of the dataset's class of the same name.
+/// Returns, for each class of the model, the category id of the dataset's class of the same name.
 ///
 /// # Errors
 /// When no class of the model is in the dataset.
@@ -82,11 +81,11 @@ pub fn match_classes(model: &Model, dataset: &Dataset) -> Result<Vec<Option<i64>
     Ok(matched)
 }
 
-/// Runs a model over every image of a dataset on `threads` threads (0: all cores). `progress` is told the number of
-/// images that are done; the result does not depend on the number of threads.
+/// Runs a model over every image of a dataset on `threads` threads (0: all cores), which share one detector. `progress` is
+/// called with the number of images that are done; the result does not depend on the number of threads.
 ///
 /// # Errors
-/// When the model cannot be made ready or has no class in common with the dataset. An image that cannot be read is a
+/// When the model cannot be prepared or has no class in common with the dataset. An image that cannot be read is a
 /// failure in the result, not an error.
 pub fn detect_dataset(
     model: &Model,
@@ -96,35 +95,15 @@ pub fn detect_dataset(
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<Found, Error> {
     let categories = match_classes(model, dataset)?;
-    let threads = match threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
-    let count = dataset.images.len();
-    let detectors: Vec<Detector> = (0..threads.clamp(1, count.max(1)))
-        .map(|_| Detector::new(model, options))
-        .collect::<Result<_, _>>()?;
-    let next = AtomicUsize::new(0);
+    let detector = Detector::new(model, options)?;
     let done = AtomicUsize::new(0);
-    let results: Mutex<Vec<Option<Outcome>>> = Mutex::new(vec![None; count]);
-    std::thread::scope(|scope| {
-        for mut detector in detectors {
-            let (next, done, results, categories) = (&next, &done, &results, &categories);
-            scope.spawn(move || {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    if index >= count {
-                        break;
-                    }
-                    let result = detect_one(&mut detector, dataset, index, categories);
-                    results.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(result);
-                    progress(done.fetch_add(1, Ordering::Relaxed) + 1);
-                }
-            });
-        }
+    let results = picodet_parallel::map(0..dataset.images.len(), threads, |index| {
+        let result = detect_one(&detector, dataset, index, &categories);
+        progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+        result
     });
     let mut found = Found::default();
-    for result in results.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten() {
+    for result in results {
         match result {
             Ok(detections) => found.detections.extend(detections),
             Err(failure) => found.failures.push(failure),
@@ -208,19 +187,20 @@ fn detection_of_bytes(bytes: &[u8; DETECTION_BYTES]) -> Detection {
 }
 
 fn detect_one(
-    detector: &mut Detector,
+    detector: &Detector,
     dataset: &Dataset,
     index: usize,
     categories: &[Option<i64>],
-) -> Outcome {
+) -> ImageResult {
     let image = &dataset.images[index];
     let path = dataset.image_path(index).ok_or_else(|| {
         (PathBuf::from(&image.file), "the path of the image leaves the dataset or is empty".to_owned())
     })?;
-    let detections = crate::open_image(&path).and_then(|picture| detector.detect(&picture));
-    let detections = detections.map_err(|error| (path, error.to_string()))?;
+    // The failure names the path, so the error does not have to.
+    let bytes = std::fs::read(&path).map_err(|error| (path.clone(), error.to_string()))?;
+    let detections = detector.detect(bytes).map_err(|error| (path, error.to_string()))?;
     let convert = |found: picodet_detect::Detection| {
-        let [x1, y1, x2, y2] = found.bbox.0.map(f64::from);
+        let [x1, y1, x2, y2] = found.bbox.xyxy().map(f64::from);
         Some(Detection {
             image_id: image.id,
             category_id: categories[found.class]?,

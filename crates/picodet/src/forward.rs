@@ -1,7 +1,7 @@
 //! Every intermediate tensor of a network: the tool with which anyone proves parity.
 
 use picodet_detect::{ImageBox, InputBox, Model, Nms, ScaleFactor, decode};
-use picodet_engine::{PlanError, Real, Reference, RunError, convert};
+use picodet_engine::{PlanError, Real, ReferenceEngine, RunError, convert};
 use picodet_graph::{Tensor, Tensor4, Weights};
 use picodet_zoo::HeadMap;
 
@@ -32,7 +32,7 @@ pub fn forward<T: Real>(model: &Model, input: &Weights) -> Result<Weights, Forwa
     let shape: [usize; 4] = image.shape.as_slice().try_into().map_err(|_| wrong())?;
     let feature = Tensor4::<f32>::new(shape, image.data.clone()).map_err(|_| wrong())?;
 
-    let plan = Reference::<T>::new().prepare(&model.graph, &model.weights, (shape[2], shape[3]))?;
+    let plan = ReferenceEngine::<T>::new().prepare(&model.graph, &model.weights, (shape[2], shape[3]))?;
     let outputs = plan.run_exact(&convert(&feature))?;
 
     let levels = decode::head_levels(&outputs, &model.variant.architecture.strides());
@@ -58,7 +58,7 @@ pub fn forward<T: Real>(model: &Model, input: &Weights) -> Result<Weights, Forwa
             counts.push(found.len() as f32);
             for detection in found {
                 detections.extend([detection.class as f32, detection.score]);
-                detections.extend(detection.bbox.0);
+                detections.extend(detection.bbox.xyxy());
             }
         }
         scores.extend(image_scores);

@@ -21,7 +21,7 @@ use picodet_train::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::evaluate::{EvaluateError, Truth, detect_together};
+use crate::evaluate::{EvaluateError, GroundTruths, detect_together};
 
 /// Images on which the statistics of folded batch norms are measured.
 const MEASURED_IMAGES: usize = 16;
@@ -278,11 +278,11 @@ fn measure_together(
     group: &dyn ProcessGroup,
 ) -> Result<ModelMetrics, EvaluateError> {
     let detections = detect_together(model, &Options::default(), dataset, threads, group)?;
-    let truth = Truth::of(dataset);
+    let truth = GroundTruths::of(dataset);
     let evaluator = picodet_eval::Evaluator::new(
         &truth.image_ids,
         &truth.categories,
-        &truth.truths,
+        &truth.objects,
         &detections,
         Parameters { threads, ..Parameters::default() },
     )?;

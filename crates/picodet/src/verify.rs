@@ -1,15 +1,15 @@
-//! Two sets of detections compared box by box.
+//! Compares two sets of detections box by box.
 
 use std::fmt::Write;
 
-use picodet_detect::Detection;
+use picodet_detect::ScoredBox;
 
-/// When two detections are the same.
+/// The tolerance within which two detections match.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tolerance {
-    /// Only detections with at least this score must have a counterpart.
+    /// Least score of the detections that must have a counterpart.
     pub score_threshold: f32,
-    /// Least overlap of the two boxes.
+    /// Least IoU of the two boxes.
     pub iou: f32,
     /// Largest difference of the two scores.
     pub score: f32,
@@ -21,52 +21,51 @@ impl Default for Tolerance {
     }
 }
 
-/// How the detections of one or many images compare.
+/// The comparison of the detections of one or more images.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Comparison {
-    /// Detections of the first side that must have a counterpart.
+    /// Number of detections of the first side that must have a counterpart.
     pub first: usize,
-    /// Those of them that have one.
+    /// Number of them that have one.
     pub first_matched: usize,
-    /// Detections of the second side that must have a counterpart.
+    /// Number of detections of the second side that must have a counterpart.
     pub second: usize,
-    /// Those of them that have one.
+    /// Number of them that have one.
     pub second_matched: usize,
     /// Largest difference of the scores of counterparts.
     pub largest_score_difference: f32,
-    /// Least overlap of counterparts; 1 when there are none.
+    /// Least IoU of counterparts; 1 when there are none.
     pub least_iou: f32,
-    /// Detections without counterpart: image, side (1 or 2), detection, and its nearest of the same class on the other
-    /// side with their overlap.
+    /// Detections without counterpart.
     pub unmatched: Vec<Unmatched>,
 }
 
 /// A detection without counterpart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unmatched {
-    /// The image, as the caller names it.
+    /// Name of the image, as passed to [`Comparison::add`].
     pub image: String,
-    /// Which side has it: 1 or 2.
+    /// The side that has the detection: 1 or 2.
     pub side: usize,
     /// The detection.
-    pub detection: Detection,
-    /// The nearest detection of the same class on the other side, and the overlap of the two.
-    pub nearest: Option<(Detection, f32)>,
+    pub detection: ScoredBox,
+    /// The detection of the same class on the other side with the largest IoU, and that IoU.
+    pub nearest: Option<(ScoredBox, f32)>,
 }
 
 impl Comparison {
-    /// An empty comparison.
+    /// Returns an empty comparison.
     pub fn new() -> Self {
         Self { least_iou: 1.0, ..Self::default() }
     }
 
-    /// Whether every detection has its counterpart.
+    /// Returns whether every detection has its counterpart.
     pub fn is_equal(&self) -> bool {
         self.unmatched.is_empty()
     }
 
     /// Adds the detections of one image, named `image`.
-    pub fn add(&mut self, image: &str, first: &[Detection], second: &[Detection], tolerance: &Tolerance) {
+    pub fn add(&mut self, image: &str, first: &[ScoredBox], second: &[ScoredBox], tolerance: &Tolerance) {
         for (side, ours, theirs) in [(1, first, second), (2, second, first)] {
             for detection in ours.iter().filter(|detection| detection.score >= tolerance.score_threshold) {
                 let nearest = theirs
@@ -74,7 +73,7 @@ impl Comparison {
                     .filter(|other| other.class == detection.class)
                     .map(|other| (*other, other.bbox.iou(detection.bbox)))
                     .max_by(|a, b| a.1.total_cmp(&b.1));
-                let is_same = |(other, iou): &(Detection, f32)| {
+                let is_same = |(other, iou): &(ScoredBox, f32)| {
                     *iou >= tolerance.iou && (other.score - detection.score).abs() <= tolerance.score
                 };
                 let matched = nearest.filter(is_same);
@@ -99,12 +98,12 @@ impl Comparison {
         }
     }
 
-    /// The comparison in words.
-    pub fn text(&self, classes: &[String]) -> String {
+    /// Returns the comparison as text.
+    pub fn text(&self, classes: &[impl AsRef<str>]) -> String {
         let mut text = String::new();
         for Unmatched { image, side, detection, nearest } in &self.unmatched {
-            let name = classes.get(detection.class).map_or("?", String::as_str);
-            let [x1, y1, x2, y2] = detection.bbox.0;
+            let name = classes.get(detection.class).map_or("?", AsRef::as_ref);
+            let [x1, y1, x2, y2] = detection.bbox.xyxy();
             let _ = write!(text, "{image}: only {side} has {name} {:.3} ", detection.score);
             let _ = write!(text, "[{x1:.1}, {y1:.1}, {x2:.1}, {y2:.1}]");
             let _ = match nearest {
@@ -130,8 +129,8 @@ mod tests {
     use super::*;
     use picodet_detect::ImageBox;
 
-    fn detection(class: usize, score: f32, x: f32) -> Detection {
-        Detection { class, score, bbox: ImageBox([x, 0.0, x + 100.0, 100.0]) }
+    fn detection(class: usize, score: f32, x: f32) -> ScoredBox {
+        ScoredBox { class, score, bbox: ImageBox([x, 0.0, x + 100.0, 100.0]) }
     }
 
     #[test]

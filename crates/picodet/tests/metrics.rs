@@ -2,7 +2,7 @@
 
 use picodet::data::Dataset;
 use picodet::eval::{DEFAULT_LIMIT, Evaluation, evaluate, read_results};
-use picodet::evaluate::{Truth, detect_dataset};
+use picodet::evaluate::{GroundTruths, detect_dataset};
 use picodet::zoo::variant;
 use picodet::{ConvertOptions, convert};
 use picodet::{Interpolation, Options};
@@ -46,8 +46,8 @@ fn dataset() -> Option<Dataset> {
 }
 
 fn measure(dataset: &Dataset, detections: &[picodet::eval::Detection]) -> Evaluation {
-    let truth = Truth::of(dataset);
-    evaluate(&truth.image_ids, &truth.categories, &truth.truths, detections).expect("sound data")
+    let truth = GroundTruths::of(dataset);
+    evaluate(&truth.image_ids, &truth.categories, &truth.objects, detections).expect("sound data")
 }
 
 fn measured_file(dataset: &Dataset, name: &str) -> Option<[f64; 12]> {
@@ -96,7 +96,7 @@ fn our_detections_measure_as_the_references_do() {
         let bin = bin.and_then(|bin| shared_path(&format!("{weights}{bin}")));
         let options = ConvertOptions { bin, ..ConvertOptions::default() };
         let model = convert(&source, variant(name).expect("a variant"), &options).expect("sound weights");
-        let options = Options { resize: Some(resize), ..Options::default() };
+        let options = Options::new().with_resize(resize);
         let found = detect_dataset(&model, &options, &dataset, 0, &|_| ()).expect("a detector");
         assert!(found.failures.is_empty() && found.unknown_classes.is_empty(), "{found:?}");
         let ap = measure(&dataset, &found.detections).summary().ap;

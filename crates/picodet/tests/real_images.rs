@@ -5,7 +5,7 @@ use std::path::Path;
 
 use picodet::zoo::variant;
 use picodet::{ConvertOptions, convert};
-use picodet::{Detection, Detector, ImageBox, Interpolation, Nms, Options};
+use picodet::{Detection, Detector, ImageBox, Interpolation, Options};
 use picodet_testing::{shared, shared_path};
 use serde_json::Value;
 
@@ -69,7 +69,7 @@ fn detect_all(source: &str, name: &str, options: &Options, clip: bool) -> Option
     let images = annotations["images"].as_array()?;
     let folder = shared_path("data/coco-mini/val")?;
     let run = |images: &[Value]| {
-        let mut detector = Detector::new(&model, options).expect("sound options");
+        let detector = Detector::new(&model, options).expect("sound options");
         let ids = detector.category_ids().to_vec();
         images
             .iter()
@@ -99,8 +99,7 @@ fn detect_all(source: &str, name: &str, options: &Options, clip: bool) -> Option
 
 /// `clip` where the other engine cut its boxes to the picture.
 fn compare(source: &str, name: &str, resize: Interpolation, clip: bool, expected: &str) {
-    let nms = Nms { score_threshold: 0.025, ..Nms::default() };
-    let options = Options { nms, resize: Some(resize), ..Options::default() };
+    let options = Options::new().with_score_threshold(0.025).with_resize(resize);
     let Some(expected) = reference(&format!("data/coco-mini/{expected}")) else {
         return;
     };
@@ -144,8 +143,8 @@ fn the_embedded_model_finds_tables_figures_and_titles() {
         .filter_map(|category| Some((category["id"].as_u64()?, category["name"].as_str()?)))
         .collect();
     let model = picodet::default_model().expect("the embedded model");
-    let options = Options { nms: Nms { score_threshold: 0.4, ..Nms::default() }, ..Options::default() };
-    let mut detector = Detector::new(&model, &options).expect("the embedded model");
+    let options = Options::new().with_score_threshold(0.4);
+    let detector = Detector::new(&model, &options).expect("the embedded model");
     let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for image in annotations["images"].as_array().expect("images") {
         let Ok(picture) = picodet::open_image(folder.join(image["file_name"].as_str().expect("a name")))
@@ -158,10 +157,7 @@ fn the_embedded_model_finds_tables_figures_and_titles() {
             if truth["image_id"] != image["id"] || !["table", "figure", "title"].contains(&name) {
                 continue;
             }
-            let hit = found.iter().any(|found| {
-                let class = detector.classes()[found.class].as_str();
-                class == name && found.bbox.iou(box_of(truth)) >= 0.5
-            });
+            let hit = found.iter().any(|found| &*found.label == name && found.bbox.iou(box_of(truth)) >= 0.5);
             let count = counts.entry(name).or_default();
             count.0 += usize::from(hit);
             count.1 += 1;

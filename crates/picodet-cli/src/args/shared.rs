@@ -49,18 +49,17 @@ pub(crate) struct Detection {
 impl Detection {
     /// The detector's options for a score threshold.
     pub(crate) fn options(&self, score: f32) -> picodet::Options {
-        picodet::Options {
-            nms: picodet::Nms {
-                score_threshold: score,
-                iou_threshold: self.nms_iou,
-                max_detections: self.max_detections,
-                ..picodet::Nms::default()
-            },
-            input_size: self.input_size,
-            resize: self.resize,
-            precision: self.precision.into(),
-            ..picodet::Options::default()
-        }
+        let nms = picodet::Nms {
+            score_threshold: score,
+            iou_threshold: self.nms_iou,
+            max_detections: self.max_detections,
+            ..picodet::Nms::default()
+        };
+        picodet::Options::new()
+            .with_nms(nms)
+            .with_input_size(self.input_size)
+            .with_resize(self.resize)
+            .with_precision(self.precision.into())
     }
 }
 

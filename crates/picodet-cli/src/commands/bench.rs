@@ -20,12 +20,10 @@ pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
         Some(path) => std::fs::read(path).with_context(|| path.display().to_string())?,
         None => noise(),
     };
-    let options = Options {
-        input_size: command.input_size,
-        threads: command.threads,
-        precision: command.precision.into(),
-        ..Options::default()
-    };
+    let options = Options::new()
+        .with_input_size(command.input_size)
+        .with_threads(command.threads)
+        .with_precision(command.precision.into());
     let (warmup, runs) = (command.warmup, command.runs.max(1));
     let timed = if command.all_outputs { 1 } else { runs };
     let measured = measure(&model, &options, &bytes, warmup, timed);

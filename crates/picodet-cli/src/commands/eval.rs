@@ -10,7 +10,7 @@ use picodet::eval::{
     DEFAULT_LIMIT, Detection, DiagnosticOptions, Diagnostics, Evaluation, Evaluator, Parameters, Picture,
     Report, class_table, error_table, read_results, render_html, summary_table, write_results,
 };
-use picodet::evaluate::{Truth, detect_dataset};
+use picodet::evaluate::{GroundTruths, detect_dataset};
 use serde_json::json;
 
 use crate::args::{Eval, ModelArguments, ReportFormat};
@@ -41,11 +41,11 @@ pub(crate) fn run(command: &Eval) -> Result<ExitCode> {
         write_file(path, &bytes)?;
         status(&format!("detections: {}", path.display()));
     }
-    let truth = Truth::of(&dataset);
+    let truth = GroundTruths::of(&dataset);
     let evaluator = Evaluator::new(
         &truth.image_ids,
         &truth.categories,
-        &truth.truths,
+        &truth.objects,
         &detections,
         Parameters { threads: command.threads, ..Parameters::default() },
     )?;

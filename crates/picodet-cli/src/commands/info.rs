@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use picodet::engine::Fast;
+use picodet::engine::CpuEngine;
 use picodet::graph::{Graph, Weights, pass};
 use picodet::zoo::{Head, classifiers, variant};
 use serde_json::json;
@@ -90,7 +90,7 @@ fn plan(subject: &Subject) -> Result<String> {
     };
     let graph = pass::keep_outputs(&subject.graph, Head::is_detection_output);
     let weights = pass::keep_weights(&graph, weights);
-    Ok(Fast::new().prepare(&graph, &weights, subject.input_size)?.describe())
+    Ok(CpuEngine::new().prepare(&graph, &weights, subject.input_size)?.describe())
 }
 
 fn summary(subject: &Subject) -> String {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use picodet::verify::{Comparison, Tolerance};
-use picodet::{Detection, Detector, Image, ImageBox, Nms, Options};
+use picodet::{Detector, Image, ImageBox, Options, ScoredBox};
 use picodet_format::coco::{DEFAULT_LIMIT, read_results};
 
 use crate::args::{ModelArguments, Verify};
@@ -17,7 +17,7 @@ use crate::{images, model};
 enum Side {
     Model(Box<Detector>),
     /// COCO results by image id.
-    File(BTreeMap<u64, Vec<Detection>>),
+    File(BTreeMap<u64, Vec<ScoredBox>>),
 }
 
 pub(crate) fn run(command: &Verify) -> Result<ExitCode> {
@@ -31,8 +31,8 @@ pub(crate) fn run(command: &Verify) -> Result<ExitCode> {
     }
     let first = detector(command, &command.first)?;
     let (classes, category_ids) = (first.classes().to_vec(), first.category_ids().to_vec());
-    let mut first = Side::Model(Box::new(first));
-    let mut second = if command.second.ends_with(".json") {
+    let first = Side::Model(Box::new(first));
+    let second = if command.second.ends_with(".json") {
         Side::File(results_by_image(Path::new(&command.second), &category_ids)?)
     } else {
         let second = detector(command, &command.second)?;
@@ -55,8 +55,8 @@ pub(crate) fn run(command: &Verify) -> Result<ExitCode> {
         let id = images::id_of(source, ids.as_ref());
         let mut compare = || -> Result<()> {
             let image = images::read(source)?;
-            let of = |side: &mut Side| detections(side, &image, id, command.clip);
-            let (ours, theirs) = (of(&mut first)?, of(&mut second)?);
+            let of = |side: &Side| detections(side, &image, id, command.clip);
+            let (ours, theirs) = (of(&first)?, of(&second)?);
             comparison.add(&name, &ours, &theirs, &tolerance);
             Ok(())
         };
@@ -75,14 +75,13 @@ fn detector(command: &Verify, name: &str) -> Result<Detector> {
     let arguments = ModelArguments::named(name);
     // The counterpart of a detection near the threshold may have a score below it.
     let score_threshold = (command.score - command.score_tolerance).clamp(0.0, 1.0);
-    let nms = Nms { score_threshold, ..Nms::default() };
-    let options = Options { nms, resize: command.resize, ..Options::default() };
+    let options = Options::new().with_score_threshold(score_threshold).with_resize(command.resize);
     Ok(Detector::new(&model::open(&arguments)?, &options)?)
 }
 
-fn detections(side: &mut Side, image: &Image, id: Option<u64>, clip: bool) -> Result<Vec<Detection>> {
-    let mut found = match side {
-        Side::Model(detector) => detector.detect(image)?,
+fn detections(side: &Side, image: &Image, id: Option<u64>, clip: bool) -> Result<Vec<ScoredBox>> {
+    let mut found: Vec<ScoredBox> = match side {
+        Side::Model(detector) => detector.detect(image)?.iter().map(ScoredBox::from).collect(),
         Side::File(by_image) => {
             let id = id.context(images::NO_IMAGE_ID)?;
             by_image.get(&id).cloned().unwrap_or_default()
@@ -95,17 +94,17 @@ fn detections(side: &mut Side, image: &Image, id: Option<u64>, clip: bool) -> Re
 }
 
 /// Reads COCO results by image id, with categories as class indices.
-fn results_by_image(path: &Path, category_ids: &[u32]) -> Result<BTreeMap<u64, Vec<Detection>>> {
+fn results_by_image(path: &Path, category_ids: &[u32]) -> Result<BTreeMap<u64, Vec<ScoredBox>>> {
     let file = std::fs::File::open(path).with_context(|| path.display().to_string())?;
     let entries = read_results(file, DEFAULT_LIMIT).with_context(|| path.display().to_string())?;
-    let mut by_image: BTreeMap<u64, Vec<Detection>> = BTreeMap::new();
+    let mut by_image: BTreeMap<u64, Vec<ScoredBox>> = BTreeMap::new();
     for (index, entry) in entries.iter().enumerate() {
-        let parsed = || -> Option<(u64, Detection)> {
+        let parsed = || -> Option<(u64, ScoredBox)> {
             let class = category_ids.iter().position(|&id| i64::from(id) == entry.category_id)?;
             let [x, y, width, height] = entry.bbox;
             let bbox = ImageBox([x as f32, y as f32, (x + width) as f32, (y + height) as f32]);
             let score = entry.score as f32;
-            Some((u64::try_from(entry.image_id).ok()?, Detection { class, score, bbox }))
+            Some((u64::try_from(entry.image_id).ok()?, ScoredBox { class, score, bbox }))
         };
         let Some((image, detection)) = parsed() else {
             bail!("{}: entry {index} is not a COCO result of one of the model's categories", path.display());

@@ -1,4 +1,4 @@
-use picodet_engine::{Fast, Plan};
+use picodet_engine::{CpuEngine, Plan};
 use picodet_graph::{Graph, Role, Tensor, Weights, pass};
 use picodet_zoo::{Head, variant};
 
@@ -30,7 +30,7 @@ fn boxes_grow_from_the_centres_of_positions() {
 
 /// The same values with channels last, and with neither channels nor columns adjacent in memory.
 fn other_layouts(tensor: &Tensor4) -> [(Vec<f32>, [usize; 4]); 2] {
-    let [batch, channels, height, width] = tensor.shape;
+    let [_, channels, height, width] = tensor.shape;
     let mut last = vec![0.0; tensor.data.len()];
     let mut spread = vec![f32::MAX; 2 * tensor.data.len()];
     for (i, &value) in tensor.view().iter().enumerate() {
@@ -41,7 +41,6 @@ fn other_layouts(tensor: &Tensor4) -> [(Vec<f32>, [usize; 4]); 2] {
     }
     let row = width * channels;
     let plane = 2 * tensor.plane();
-    let _ = batch;
     [(last, [row * height, 1, row, channels]), (spread, [plane * channels, plane, 2 * width, 2])]
 }
 
@@ -117,13 +116,14 @@ fn maps_in_place_give_what_copied_ones_give() {
         let variant = variant(name).expect("a published network");
         let graph = graph_of(&variant.architecture, 7, true);
         let graph = pass::keep_outputs(&graph, Head::is_detection_output);
-        let mut plan = Fast::new().prepare(&graph, &weights(&graph), (64, 96)).expect("a sound network");
+        let plan = CpuEngine::new().prepare(&graph, &weights(&graph), (64, 96)).expect("a sound network");
         let data = (0..3 * 64 * 96).map(|i| ((i * 37 % 255) as f32 / 255.0 - 0.5) * 4.0).collect();
         let image = Tensor4 { shape: [1, 3, 64, 96], data };
         let outputs = plan.run(&image).expect("the image fits");
         let strides = variant.architecture.strides();
         let copied = head_levels(&outputs, &strides);
-        let views = plan.run_in_place(&image).expect("the image fits").expect("views of the maps");
+        let in_place = plan.run_in_place(&image).expect("the image fits").expect("views of the maps");
+        let views = in_place.views();
         let in_place = head_levels_in_place(&views, &strides).expect("readable maps");
         let mut count = 0;
         for threshold in [0.0, 0.3, 0.45, 0.5, 0.55, 0.7, 1.0] {

@@ -36,11 +36,6 @@ impl Arena {
         &self.memory[self.begin..]
     }
 
-    /// Bytes in use.
-    pub(crate) fn bytes(&self) -> usize {
-        self.len * size_of::<f32>()
-    }
-
     /// Maps are walked row by row, a page or more at a time: with small pages, the processor would look up addresses
     /// all the time and stop reading ahead at the end of each.
     #[cfg(all(target_os = "linux", not(miri)))]

@@ -2,7 +2,9 @@
 
 use picodet_graph::{Activation, TensorView};
 
-use super::schedule::{Operation, Schedule};
+use super::arena::Arena;
+use super::schedule::{BufferId, Operation, Schedule};
+use crate::Lease;
 
 /// An output of one image in the engine's own memory.
 #[derive(Clone, Copy, Debug)]
@@ -17,26 +19,64 @@ pub struct OutputView<'a> {
     pub pending: Option<Activation>,
 }
 
-/// Returns views of all outputs in the graph's order, after a run without export steps; `None` where an output's
-/// channels are not evenly spaced in memory.
-pub(crate) fn views<'a>(schedule: &'a Schedule, arena: &'a [f32]) -> Option<Vec<OutputView<'a>>> {
-    let exports = schedule.steps.iter().filter_map(|step| match &step.operation {
-        Operation::Export { from, columns, output, act } => Some((*output, step.size, *from, columns, *act)),
+/// The outputs of one inference in the engine's memory, which is reused after this value is dropped.
+#[derive(Debug)]
+pub struct Outputs<'a> {
+    schedule: &'a Schedule,
+    arenas: Lease<'a, Arena>,
+}
+
+impl<'a> Outputs<'a> {
+    /// Takes the arena of a run without export steps, of a schedule for which [`are_views`] holds.
+    pub(crate) fn new(schedule: &'a Schedule, arenas: Lease<'a, Arena>) -> Self {
+        Self { schedule, arenas }
+    }
+
+    /// Returns views of all outputs, in the graph's order.
+    pub fn views(&self) -> Vec<OutputView<'_>> {
+        let arena = self.arenas.first().map_or(&[][..], Arena::numbers);
+        let mut views: Vec<_> = exports(self.schedule)
+            .filter_map(|export| Some((export.output, export.view(self.schedule, arena)?)))
+            .collect();
+        views.sort_by_key(|(output, _)| *output);
+        views.into_iter().map(|(_, view)| view).collect()
+    }
+}
+
+/// Returns whether every output has a view: its channels are evenly spaced in memory.
+pub(crate) fn are_views(schedule: &Schedule) -> bool {
+    exports(schedule).all(|export| evenly_spaced(export.columns).is_some())
+}
+
+/// An export step: where an output is in the arena.
+struct Export<'a> {
+    output: usize,
+    size: (usize, usize),
+    from: BufferId,
+    columns: &'a [usize],
+    pending: Option<Activation>,
+}
+
+fn exports(schedule: &Schedule) -> impl Iterator<Item = Export<'_>> {
+    schedule.steps.iter().filter_map(|step| match &step.operation {
+        Operation::Export { from, columns, output, act } => {
+            Some(Export { output: *output, size: step.size, from: *from, columns, pending: *act })
+        }
         _ => None,
-    });
-    let mut views = exports
-        .map(|(output, (height, width), from, columns, pending)| {
-            let buffer = &schedule.buffers[from];
-            let (first, step) = evenly_spaced(columns)?;
-            let shape = [1, columns.len(), height, width];
-            let row = buffer.stride * width;
-            let strides = [row * height, step, row, buffer.stride];
-            let values = TensorView::new(arena.get(buffer.offset + first..)?, shape, strides)?;
-            Some((output, OutputView { name: &schedule.outputs[output].0, values, pending }))
-        })
-        .collect::<Option<Vec<_>>>()?;
-    views.sort_by_key(|(output, _)| *output);
-    Some(views.into_iter().map(|(_, view)| view).collect())
+    })
+}
+
+impl<'a> Export<'a> {
+    fn view(&self, schedule: &'a Schedule, arena: &'a [f32]) -> Option<OutputView<'a>> {
+        let (height, width) = self.size;
+        let buffer = &schedule.buffers[self.from];
+        let (first, step) = evenly_spaced(self.columns)?;
+        let shape = [1, self.columns.len(), height, width];
+        let row = buffer.stride * width;
+        let strides = [row * height, step, row, buffer.stride];
+        let values = TensorView::new(arena.get(buffer.offset + first..)?, shape, strides)?;
+        Some(OutputView { name: &schedule.outputs[self.output].0, values, pending: self.pending })
+    }
 }
 
 /// Returns the first column and the step from each column to the next.

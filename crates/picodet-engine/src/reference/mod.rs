@@ -1,4 +1,4 @@
-//! The reference engine: every operation as SPEC states it, one after the other, in f32 or f64.
+//! The reference engine: every operation by its definition in SPEC, one after the other, in f32 or f64.
 
 mod convolution;
 mod elementwise;
@@ -6,22 +6,23 @@ mod matrix;
 mod resample;
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use picodet_graph::{Graph, Node, Op, ResizeFactor, Tensor4, Weights};
 
 use crate::{Engine, Plan, PlanError, Real, RunError, check_plan, convert};
 
-/// The engine to compare others with; `T` is the number it computes in.
+/// The engine that others are compared with; it computes in `T`.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Reference<T = f32>(PhantomData<T>);
+pub struct ReferenceEngine<T = f32>(PhantomData<T>);
 
-impl<T: Real> Reference<T> {
-    /// The engine; it has no state.
+impl<T: Real> ReferenceEngine<T> {
+    /// Returns the engine; it has no state.
     pub fn new() -> Self {
         Self(PhantomData)
     }
 
-    /// As [`Engine::plan`], but keeping the type, so that outputs can be had in `T`.
+    /// Prepares a network as [`Engine::plan`] does, and keeps the concrete type, whose outputs are in `T`.
     ///
     /// # Errors
     /// As [`Engine::plan`].
@@ -43,18 +44,18 @@ impl<T: Real> Reference<T> {
     }
 }
 
-impl<T: Real> Engine for Reference<T> {
+impl<T: Real> Engine for ReferenceEngine<T> {
     fn plan(
         &self,
         graph: &Graph,
         weights: &Weights,
         input_size: (usize, usize),
-    ) -> Result<Box<dyn Plan>, PlanError> {
-        Ok(Box::new(self.prepare(graph, weights, input_size)?))
+    ) -> Result<Arc<dyn Plan>, PlanError> {
+        Ok(Arc::new(self.prepare(graph, weights, input_size)?))
     }
 }
 
-/// A graph with its parameters in `T`.
+/// A graph with its parameter values in `T`.
 #[derive(Clone, Debug)]
 pub struct ReferencePlan<T> {
     graph: Graph,
@@ -68,14 +69,14 @@ impl<T: Real> Plan for ReferencePlan<T> {
         self.input_size
     }
 
-    fn run(&mut self, image: &Tensor4) -> Result<Vec<(String, Tensor4)>, RunError> {
+    fn run(&self, image: &Tensor4) -> Result<Vec<(String, Tensor4)>, RunError> {
         let outputs = self.run_exact(&convert(image))?;
         Ok(outputs.into_iter().map(|(name, feature)| (name, convert(&feature))).collect())
     }
 }
 
 impl<T: Real> ReferencePlan<T> {
-    /// As [`Plan::run`], in `T` throughout.
+    /// Runs a batch as [`Plan::run`] does, in `T` throughout.
     ///
     /// # Errors
     /// As [`Plan::run`].
@@ -89,7 +90,7 @@ impl<T: Real> ReferencePlan<T> {
 
         let mut features: Vec<Option<Tensor4<T>>> = Vec::with_capacity(self.graph.nodes.len());
         for node in &self.graph.nodes {
-            // The checker has made sure that inputs come first, and counting readers that they are still there.
+            // A checked graph has inputs before their readers, and `remaining` keeps them until the last one.
             let inputs: Vec<&Tensor4<T>> =
                 node.inputs.iter().filter_map(|input| features[input.0].as_ref()).collect();
             let feature = self.compute(node, &inputs, image);

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use picodet::{Detection, Fonts, Image};
+use picodet::{Detections, Fonts, Image};
 
-use crate::output::{status, write_file};
+use crate::output::status;
 
 /// The drawings of one run, in one folder.
 pub(super) struct Drawings {
@@ -18,7 +19,7 @@ pub(super) struct Drawings {
 
 impl Drawings {
     /// Reads the font and creates the folder; warns where no font can draw one of the class names.
-    pub(super) fn new(folder: &Path, font: Option<&Path>, classes: &[String]) -> Result<Self> {
+    pub(super) fn new(folder: &Path, font: Option<&Path>, classes: &[Arc<str>]) -> Result<Self> {
         let mut fonts = Fonts::default();
         if let Some(path) = font {
             fonts = fonts.with_file(path)?;
@@ -35,20 +36,8 @@ impl Drawings {
     }
 
     /// Draws `detections` into a copy of `image` and writes it.
-    pub(super) fn write(
-        &mut self,
-        source: &Path,
-        image: &Image,
-        detections: &[Detection],
-        classes: &[String],
-    ) -> Result<()> {
-        let path = self.free_path(source);
-        let drawing = picodet::draw_with(image, detections, classes, &self.fonts);
-        let bytes = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("jpg") => picodet::image::encode_jpeg(&drawing, 92),
-            _ => picodet::image::encode_png(&drawing),
-        };
-        write_file(&path, &bytes)
+    pub(super) fn write(&mut self, source: &Path, image: &Image, detections: &Detections) -> Result<()> {
+        Ok(detections.draw_with(image, &self.fonts).save(self.free_path(source))?)
     }
 
     /// Returns a path for the drawing of `source` that no earlier image has taken and that is not `source` itself.

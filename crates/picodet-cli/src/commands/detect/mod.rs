@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, bail};
 use picodet::results::ImageResult;
-use picodet::{Detector, Image, Options};
+use picodet::{Detector, Image};
 
 use self::drawing::Drawings;
 use self::writer::Writer;
@@ -27,8 +27,8 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
     let ids = command.annotations.as_deref().map(images::annotated_ids).transpose()?;
     memory::take_large_pages();
     let mut first_image = read_in_background(&sources[0]);
-    let options = Options { threads: command.threads, ..command.detection.options(command.score) };
-    let mut detector = Detector::new(&model::open(&command.model)?, &options)?;
+    let options = command.detection.options(command.score).with_threads(command.threads);
+    let detector = Detector::new(&model::open(&command.model)?, &options)?;
     let drawings = |folder: &PathBuf| Drawings::new(folder, command.font.as_deref(), detector.classes());
     let mut drawings = command.output.as_ref().map(drawings).transpose()?;
     let mut writer = Writer::new(command.format)?;
@@ -40,13 +40,12 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
             // After a panic of the thread, reading again raises it here.
             Some(Err(_)) | None => images::read(source),
         };
-        let outcome = match detect(source, image, &mut detector, command.format, ids.as_ref()) {
+        let outcome = match detect(source, image, &detector, command.format, ids.as_ref()) {
             Ok((result, image)) => {
                 bar.suspend(|| writer.write(&result, &detector))?;
                 // Results are written first, since drawing takes longer than detecting.
-                let drawn = drawings
-                    .as_mut()
-                    .map(|drawings| drawings.write(source, &image, &result.detections, detector.classes()));
+                let drawn =
+                    drawings.as_mut().map(|drawings| drawings.write(source, &image, &result.detections));
                 drawn.unwrap_or(Ok(()))
             }
             Err(error) => Err(error),
@@ -91,7 +90,7 @@ fn read_in_background(source: &Path) -> Option<JoinHandle<Result<Image>>> {
 fn detect(
     source: &Path,
     image: Result<Image>,
-    detector: &mut Detector,
+    detector: &Detector,
     format: Format,
     ids: Option<&BTreeMap<String, u64>>,
 ) -> Result<(ImageResult, Image)> {

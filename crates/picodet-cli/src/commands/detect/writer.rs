@@ -35,11 +35,10 @@ impl Writer {
 
     /// Writes the detections of one image.
     pub(super) fn write(&mut self, result: &ImageResult, detector: &Detector) -> Result<()> {
-        let classes = detector.classes();
         let text = match self {
-            Self::Text => results::text(result, classes),
-            Self::Json => format!("{}\n", results::json(result, classes)),
-            Self::Csv => results::csv(result, classes),
+            Self::Text => results::text(result),
+            Self::Json => format!("{}\n", results::json(result)),
+            Self::Csv => results::csv(result),
             Self::Coco(entries) => {
                 entries.extend(results::coco(result, detector.category_ids()));
                 return Ok(());

@@ -234,7 +234,7 @@ fn nodes_that_no_output_depends_on_are_not_computed() {
     g.scope("unread.too", |g| g.convolution(unread, 64, 3, 1, 1));
     g.output("result", x);
     let graph = g.finish();
-    let plan = crate::Fast::new().prepare(&graph, &ones(&graph), (32, 64));
+    let plan = crate::CpuEngine::new().prepare(&graph, &ones(&graph), (32, 64));
     let Ok(plan) = plan else { panic!("a sound network") };
     assert_eq!(kinds(&plan.schedule), ["dense 3x3/2", "dense 3x3/2"]);
 }

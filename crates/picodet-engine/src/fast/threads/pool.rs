@@ -1,8 +1,8 @@
-//! The threads that help inferences: one set a process, asleep between inferences.
+//! The helper threads of inferences: one pool per process, asleep between inferences.
 //!
-//! An inference asks for as many helpers as it has threads beside its own. It gets those that a core is free for, counting
-//! what other inferences of the process use, so that two detectors do not crowd each other out; one that gets none does
-//! its work alone. Helpers stay for the life of the process.
+//! An inference requests as many helpers as it has threads besides its own. It gets as many as there are free cores,
+//! counting those that other inferences of the process use, so that two detectors do not compete for cores; without
+//! helpers it runs on its own thread. Helpers live as long as the process.
 
 use std::collections::VecDeque;
 use std::num::NonZero;
@@ -10,15 +10,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
-/// What a helper does; the number is that of the worker.
+/// The work of a helper; the argument is the index of the worker.
 pub(crate) type Job = Arc<dyn Fn(usize) + Send + Sync>;
 
 #[derive(Default)]
 struct State {
+    /// Jobs that no helper has begun, with the index of the worker.
     waiting: VecDeque<(Job, usize)>,
-    /// Helpers that exist.
+    /// Number of helpers that exist.
     helpers: usize,
-    /// Cores that inferences count on: one each for the caller and for every helper granted.
+    /// Number of cores that inferences have reserved: one each for the caller and for every helper granted.
     busy: usize,
 }
 
@@ -38,7 +39,7 @@ fn pool() -> &'static Pool {
 }
 
 impl Pool {
-    /// The state; nothing panics while it is held, so it is sound even if the lock says otherwise.
+    /// Locks the state. No code panics while holding the lock, so the state is consistent even if it is poisoned.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -51,7 +52,7 @@ impl Pool {
                 continue;
             };
             drop(state);
-            // The job itself tells the others that it has panicked.
+            // The job itself reports a panic to the other workers.
             let _ = catch_unwind(AssertUnwindSafe(|| job(worker)));
             drop(job);
             state = self.state();
@@ -59,27 +60,27 @@ impl Pool {
     }
 }
 
-/// Does `job(0)` here and, at the same time, `job(1)` to `job(workers - 1)` at most on helpers. Returns when `job(0)`
-/// does; helpers that have begun may still be inside `job`, those that have not will not begin.
+/// Calls `job(0)` on this thread and, at the same time, at most `job(1)` to `job(workers - 1)` on helpers. Returns when
+/// `job(0)` does; helpers that have begun may still be inside `job`, those that have not will not begin.
 pub(crate) fn run(job: &Job, workers: usize) {
-    let _lease = Lease::new(job, workers);
+    let _reservation = CoreReservation::new(job, workers);
     job(0);
 }
 
-/// The cores that one inference counts on.
-struct Lease<'a> {
+/// The cores that one inference has reserved.
+struct CoreReservation<'a> {
     job: &'a Job,
     cores: usize,
 }
 
-impl<'a> Lease<'a> {
+impl<'a> CoreReservation<'a> {
     fn new(job: &'a Job, workers: usize) -> Self {
         let pool = pool();
         let mut state = pool.state();
         state.busy += 1;
         let mut granted = (workers - 1).min(pool.cores.saturating_sub(state.busy));
         while state.helpers < granted {
-            // A thread that cannot be had is no loss but of time.
+            // Without the thread the inference is slower, not wrong.
             if thread::Builder::new().name("picodet".into()).spawn(|| pool.help()).is_err() {
                 granted = state.helpers;
                 break;
@@ -95,7 +96,7 @@ impl<'a> Lease<'a> {
     }
 }
 
-impl Drop for Lease<'_> {
+impl Drop for CoreReservation<'_> {
     fn drop(&mut self) {
         let mut state = pool().state();
         state.busy -= self.cores;
@@ -110,8 +111,8 @@ mod tests {
 
     use super::*;
 
-    /// Waits a while for `done`.
-    fn comes_true(done: impl Fn() -> bool) -> bool {
+    /// Waits up to 20 seconds for `done`.
+    fn wait_for(done: impl Fn() -> bool) -> bool {
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(20) {
             if done() {
@@ -124,13 +125,13 @@ mod tests {
 
     #[test]
     #[cfg_attr(target_family = "wasm", ignore = "WebAssembly has no threads here")]
-    fn helpers_come_again_and_survive_a_panic() {
+    fn helpers_are_reused_and_survive_a_panic() {
         if pool().cores < 2 {
-            return; // Nothing to test: no helper ever comes.
+            return; // There are no helpers to test on one core.
         }
         for round in 0..20 {
-            let came = Arc::new(AtomicUsize::new(0));
-            let counted = Arc::clone(&came);
+            let helped = Arc::new(AtomicUsize::new(0));
+            let counted = Arc::clone(&helped);
             let job: Job = Arc::new(move |worker| {
                 if worker > 0 {
                     counted.fetch_add(1, Ordering::SeqCst);
@@ -138,12 +139,12 @@ mod tests {
                         std::panic::resume_unwind(Box::new("expected"));
                     }
                 } else {
-                    // Other tests may hold the cores for a while, so none may come.
-                    comes_true(|| counted.load(Ordering::SeqCst) > 0 || pool().state().waiting.is_empty());
+                    // Other tests may have reserved the cores, so perhaps no helper is granted.
+                    wait_for(|| counted.load(Ordering::SeqCst) > 0 || pool().state().waiting.is_empty());
                 }
             });
             run(&job, 2);
-            assert!(came.load(Ordering::SeqCst) <= 1, "round {round}");
+            assert!(helped.load(Ordering::SeqCst) <= 1, "round {round}");
         }
         assert!(pool().state().helpers < pool().cores);
     }
@@ -153,11 +154,14 @@ mod tests {
     fn no_more_helpers_than_free_cores() {
         let pool = pool();
         let job: Job = Arc::new(|_| ());
-        let leases: Vec<_> = (0..5).map(|_| Lease::new(&job, 64)).collect();
-        let helpers: usize = leases.iter().map(|lease| lease.cores - 1).sum();
+        let reservations: Vec<_> = (0..5).map(|_| CoreReservation::new(&job, 64)).collect();
+        let helpers: usize = reservations.iter().map(|reservation| reservation.cores - 1).sum();
         assert!(helpers < pool.cores, "{helpers} helpers on {} cores", pool.cores);
-        assert!(leases[1..].iter().all(|lease| lease.cores == 1), "the first one has taken what was free");
-        drop(leases);
-        assert!(comes_true(|| !pool.state().waiting.iter().any(|(other, _)| Arc::ptr_eq(other, &job))));
+        assert!(
+            reservations[1..].iter().all(|reservation| reservation.cores == 1),
+            "the first one has reserved all free cores"
+        );
+        drop(reservations);
+        assert!(wait_for(|| !pool.state().waiting.iter().any(|(other, _)| Arc::ptr_eq(other, &job))));
     }
 }

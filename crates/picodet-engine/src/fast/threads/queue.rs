@@ -1,26 +1,29 @@
-//! How the workers of an inference share its steps.
+//! The queue of the steps of an inference, from which its workers take bands of rows.
 //!
-//! Every step has one band of rows a worker. A worker takes its own band first, which reads mostly what it wrote
-//! itself, and then any band that nobody has begun: when its owner has no core at the moment, the others go on without
-//! it. Inside an inference workers wait by spinning, because a step takes microseconds and waking a thread thirty.
+//! Every step has one band of rows per worker. A worker takes its own band first, which reads mostly what it wrote
+//! itself, and then any band that has not been taken: a worker without a core does not hold up the others. Inside an
+//! inference workers wait by spinning, because a step takes microseconds and waking a thread takes thirty.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Turns of the waiting loop before a worker offers its core to others, in case there are more workers than cores.
+/// Iterations of the waiting loop before a worker yields its core, in case there are more workers than cores.
 const SPINS: usize = 512;
 
 /// The bands of `steps` steps, in order.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub(crate) struct StepQueue {
     workers: usize,
+    /// For each band of each step, whether a worker has taken it.
     begun: Vec<AtomicBool>,
+    /// Number of bands that are done.
     done: AtomicUsize,
-    /// Workers inside [`Share::work`].
+    /// Number of workers inside [`StepQueue::work`].
     inside: AtomicUsize,
+    /// Whether no further band may begin.
     abandoned: AtomicBool,
 }
 
-impl Share {
+impl StepQueue {
     pub(crate) fn new(workers: usize, steps: usize) -> Self {
         Self {
             workers,
@@ -31,10 +34,10 @@ impl Share {
         }
     }
 
-    /// Does `work(step, band)` for bands of all steps together with the other workers. A step begins when the one
-    /// before it is done, with all that its workers wrote visible. Returns early when another worker has panicked.
+    /// Calls `work(step, band)` for bands of all steps, together with the other workers. A step begins when the previous
+    /// one is done, and sees everything that its workers wrote. Returns early when another worker has panicked.
     pub(crate) fn work(&self, worker: usize, mut work: impl FnMut(usize, usize)) {
-        let _guard = Guard::new(self);
+        let _participant = Participant::new(self);
         if self.abandoned.load(Ordering::SeqCst) {
             return;
         }
@@ -62,9 +65,9 @@ impl Share {
     }
 }
 
-impl Share {
-    /// Returns when no worker will do anything any more: at once after the last band, and when all have left if one has
-    /// panicked. Says whether all bands are done.
+impl StepQueue {
+    /// Returns when no worker is or will be inside `work`: immediately after the last band, or, if a worker has panicked,
+    /// when all have left. The result is whether all bands are done.
     pub(crate) fn finish(&self) -> bool {
         if self.done.load(Ordering::Acquire) == self.begun.len() {
             return true;
@@ -77,17 +80,17 @@ impl Share {
     }
 }
 
-/// Counts a worker, and tells the others when it panics, so that they do not wait for ever.
-struct Guard<'a>(&'a Share);
+/// Counts a worker, and marks the queue as abandoned when it panics, so that the others do not wait forever.
+struct Participant<'a>(&'a StepQueue);
 
-impl<'a> Guard<'a> {
-    fn new(share: &'a Share) -> Self {
-        share.inside.fetch_add(1, Ordering::SeqCst);
-        Self(share)
+impl<'a> Participant<'a> {
+    fn new(queue: &'a StepQueue) -> Self {
+        queue.inside.fetch_add(1, Ordering::SeqCst);
+        Self(queue)
     }
 }
 
-impl Drop for Guard<'_> {
+impl Drop for Participant<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.abandoned.store(true, Ordering::SeqCst);
@@ -102,17 +105,17 @@ mod tests {
 
     #[test]
     #[cfg_attr(target_family = "wasm", ignore = "WebAssembly has no threads here")]
-    fn every_band_once_and_no_step_before_the_last_is_done() {
+    fn every_band_once_and_no_step_before_the_previous_is_done() {
         const STEPS: usize = 300;
         for workers in 1..=4 {
-            let share = Share::new(workers, STEPS);
+            let queue = StepQueue::new(workers, STEPS);
             let count = AtomicUsize::new(0);
             let early = AtomicUsize::new(0);
             std::thread::scope(|scope| {
                 for worker in 0..workers {
-                    let (share, count, early) = (&share, &count, &early);
+                    let (queue, count, early) = (&queue, &count, &early);
                     scope.spawn(move || {
-                        share.work(worker, |step, _| {
+                        queue.work(worker, |step, _| {
                             let before = count.fetch_add(1, Ordering::SeqCst);
                             let fits = (step * workers..(step + 1) * workers).contains(&before);
                             early.fetch_add(usize::from(!fits), Ordering::SeqCst);
@@ -127,20 +130,20 @@ mod tests {
 
     #[test]
     fn one_worker_does_the_bands_of_those_that_never_come() {
-        let share = Share::new(3, 2);
+        let queue = StepQueue::new(3, 2);
         let mut bands = Vec::new();
-        share.work(1, |step, band| bands.push((step, band)));
-        assert!(share.finish());
+        queue.work(1, |step, band| bands.push((step, band)));
+        assert!(queue.finish());
         assert_eq!(bands, [(0, 1), (0, 2), (0, 0), (1, 1), (1, 2), (1, 0)]);
     }
 
     #[test]
     #[cfg_attr(target_family = "wasm", ignore = "WebAssembly has no threads here")]
     fn a_panic_does_not_hang_the_others() {
-        let share = Share::new(2, 2);
+        let queue = StepQueue::new(2, 2);
         let begun = AtomicUsize::new(0);
         let bands = std::thread::scope(|scope| {
-            let (share, begun) = (&share, &begun);
+            let (queue, begun) = (&queue, &begun);
             // Both are inside their bands of the first step before one of them panics.
             let meet = || {
                 begun.fetch_add(1, Ordering::SeqCst);
@@ -149,13 +152,13 @@ mod tests {
                 }
             };
             let panicking = scope.spawn(move || {
-                share.work(0, |_, _| {
+                queue.work(0, |_, _| {
                     meet();
                     std::panic::resume_unwind(Box::new("expected"));
                 });
             });
             let mut bands = Vec::new();
-            share.work(1, |step, band| {
+            queue.work(1, |step, band| {
                 meet();
                 bands.push((step, band));
             });
@@ -163,7 +166,7 @@ mod tests {
             bands
         });
         assert_eq!(bands, [(0, 1)], "the second worker does its band and gives up waiting");
-        assert!(!share.finish(), "not all is done");
-        share.work(1, |_, _| unreachable!("nobody begins any more"));
+        assert!(!queue.finish(), "not all is done");
+        queue.work(1, |_, _| unreachable!("no band begins any more"));
     }
 }

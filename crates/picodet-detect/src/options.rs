@@ -1,0 +1,80 @@
+//! The settings of a detector.
+
+use picodet_engine::Precision;
+use picodet_image::Interpolation;
+
+use crate::{Error, Nms};
+
+/// The settings of a detector; the default is the model's own input size and interpolation, one thread and f32.
+///
+/// ```
+/// let options = picodet_detect::Options::new().with_score_threshold(0.4).with_threads(2);
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// Thresholds and limits of the suppression.
+    pub nms: Nms,
+    /// Height and width of the network input instead of the model's own.
+    pub input_size: Option<(usize, usize)>,
+    /// Interpolation of the resize instead of the model's own.
+    pub resize: Option<Interpolation>,
+    /// Threads of each inference; 0 is the same as 1.
+    pub threads: usize,
+    /// Precision of the convolutions.
+    pub precision: Precision,
+}
+
+impl Options {
+    /// Returns the default settings.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the thresholds and limits of the suppression.
+    #[must_use]
+    pub fn with_nms(self, nms: Nms) -> Self {
+        Self { nms, ..self }
+    }
+
+    /// Sets the score from which on objects are reported, 0 to 1.
+    #[must_use]
+    pub fn with_score_threshold(self, score_threshold: f32) -> Self {
+        Self { nms: Nms { score_threshold, ..self.nms }, ..self }
+    }
+
+    /// Sets height and width of the network input, multiples of 32; `None` is the model's own size.
+    #[must_use]
+    pub fn with_input_size(self, input_size: impl Into<Option<(usize, usize)>>) -> Self {
+        Self { input_size: input_size.into(), ..self }
+    }
+
+    /// Sets the interpolation of the resize; `None` is the model's own.
+    #[must_use]
+    pub fn with_resize(self, resize: impl Into<Option<Interpolation>>) -> Self {
+        Self { resize: resize.into(), ..self }
+    }
+
+    /// Sets the number of threads of each inference.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
+    }
+
+    /// Sets the precision of the convolutions.
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// Checks the thresholds.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let in_unit = |value: f32| (0.0..=1.0).contains(&value);
+        if in_unit(self.nms.score_threshold) && in_unit(self.nms.iou_threshold) {
+            Ok(())
+        } else {
+            Err(Error::Option("score and IoU thresholds must be between 0 and 1".to_owned()))
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! A network prepared by the CPU engine, and its inferences.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use picodet_graph::Tensor4;
+
+use super::arena::Arena;
+use super::outputs::{self, Outputs};
+use super::run::{Memory, run_step};
+use super::schedule::{Operation, Schedule, Step};
+use super::threads::{HelperPolicy, run_steps};
+use crate::{BufferPool, Lease, Plan, RunError};
+
+/// A network prepared by [`CpuEngine`](super::CpuEngine): schedule and packed weights, which never change.
+///
+/// Clones share all of it; each running inference leases an arena of its own.
+#[derive(Clone, Debug)]
+pub struct CpuPlan {
+    pub(super) schedule: Arc<Schedule>,
+    input_size: (usize, usize),
+    arenas: Arc<BufferPool<Arena>>,
+    policy: Arc<HelperPolicy>,
+    /// Whether every output has a [`TensorView`](picodet_graph::TensorView) inside the arena.
+    in_place: bool,
+}
+
+impl Plan for CpuPlan {
+    fn input_size(&self) -> (usize, usize) {
+        self.input_size
+    }
+
+    fn run(&self, image: &Tensor4) -> Result<Vec<(String, Tensor4)>, RunError> {
+        let mut outputs = self.outputs(image)?;
+        let workers = self.schedule.workers;
+        // As many images at a time as there are workers, each on one worker; the remaining ones in bands.
+        let whole = if workers > 1 { image.shape[0] / workers * workers } else { 0 };
+        let mut arenas = self.arenas(if whole > 0 { workers } else { 1 });
+        let arenas: Vec<*mut f32> = arenas.iter_mut().map(Arena::pointer).collect();
+        let mut memories = Vec::with_capacity(image.shape[0]);
+        for n in 0..image.shape[0] {
+            let arena = arenas[if n < whole { n % workers } else { 0 }];
+            memories.push(self.memory(arena, image, n, &mut outputs));
+        }
+        let rest = memories.split_off(whole);
+        if whole > 0 {
+            run_steps(&self.schedule, (whole / workers, workers), workers, move |schedule, index, band| {
+                let memory = &memories[index * workers + band];
+                for step in &schedule.steps {
+                    (0..workers).for_each(|band| execute(schedule, step, memory, band));
+                }
+            });
+        }
+        if !rest.is_empty() {
+            self.run_in_bands(rest, true);
+        }
+        Ok(outputs)
+    }
+
+    fn run_in_place(&self, image: &Tensor4) -> Result<Option<Outputs<'_>>, RunError> {
+        self.check(image)?;
+        if image.shape[0] != 1 || !self.in_place {
+            return Ok(None);
+        }
+        let mut arenas = self.arenas(1);
+        let memory = Memory { arena: arenas[0].pointer(), image: image.data.as_ptr(), outputs: Vec::new() };
+        self.run_in_bands(vec![memory], false);
+        Ok(Some(Outputs::new(&self.schedule, arenas)))
+    }
+}
+
+impl CpuPlan {
+    pub(super) fn new(schedule: Schedule, input_size: (usize, usize)) -> Self {
+        Self {
+            in_place: outputs::are_views(&schedule),
+            schedule: Arc::new(schedule),
+            input_size,
+            arenas: Arc::default(),
+            policy: Arc::default(),
+        }
+    }
+
+    /// Returns the schedule as text, one step per line.
+    pub fn describe(&self) -> String {
+        self.schedule.to_string()
+    }
+
+    /// Returns the size in bytes of an arena, which holds all maps of one inference. There are as many arenas as there
+    /// have been inferences at the same time; [`Plan::run`] of a batch uses one per thread.
+    pub fn arena_bytes(&self) -> usize {
+        self.schedule.arena * size_of::<f32>()
+    }
+
+    /// Returns the number of multiply-accumulates of one image.
+    pub fn macs(&self) -> u64 {
+        self.schedule.steps.iter().map(|step| step.macs).sum()
+    }
+
+    /// Leases arenas.
+    pub(super) fn arenas(&self, count: usize) -> Lease<'_, Arena> {
+        self.arenas.lease(count, || Arena::new(self.schedule.arena))
+    }
+
+    /// Runs images one after the other, their steps divided among the workers; without `export`, outputs stay in the
+    /// arena.
+    fn run_in_bands(&self, images: Vec<Memory>, export: bool) {
+        let (workers, steps) = (self.schedule.workers, self.schedule.steps.len());
+        // Not every system without threads has a clock.
+        let start = (workers > 1 && images.len() == 1).then(Instant::now);
+        let helped = workers > 1 && self.policy.use_helpers();
+        let threads = if helped { workers } else { 1 };
+        let all = (steps * images.len(), workers);
+        run_steps(&self.schedule, all, threads, move |schedule, index, band| {
+            let step = &schedule.steps[index % steps];
+            if export || !matches!(step.operation, Operation::Export { .. }) {
+                execute(schedule, step, &images[index / steps], band);
+            }
+        });
+        if let Some(start) = start {
+            self.policy.record(helped, start.elapsed().as_secs_f64());
+        }
+    }
+
+    fn check(&self, image: &Tensor4) -> Result<(), RunError> {
+        let [batch, channels, height, width] = image.shape;
+        let complete = image.data.len() == image.shape.iter().product::<usize>();
+        if channels != 3 || (height, width) != self.input_size || !complete || batch == 0 {
+            return Err(RunError::Shape { found: image.shape, size: self.input_size });
+        }
+        Ok(())
+    }
+
+    /// Checks a batch and returns its outputs, filled with zeros.
+    pub(super) fn outputs(&self, image: &Tensor4) -> Result<Vec<(String, Tensor4)>, RunError> {
+        self.check(image)?;
+        let batch = image.shape[0];
+        let outputs = self.schedule.outputs.iter();
+        let zeros = |&[c, h, w]: &[usize; 3]| Tensor4::zeros([batch, c, h, w]);
+        Ok(outputs.map(|(name, shape)| (name.clone(), zeros(shape))).collect())
+    }
+
+    /// Returns the memory of image `n` of a checked batch.
+    pub(super) fn memory(
+        &self,
+        arena: *mut f32,
+        image: &Tensor4,
+        n: usize,
+        outputs: &mut [(String, Tensor4)],
+    ) -> Memory {
+        let len = 3 * self.input_size.0 * self.input_size.1;
+        Memory {
+            arena,
+            image: image.data[n * len..(n + 1) * len].as_ptr(),
+            outputs: outputs
+                .iter_mut()
+                .map(|(_, map)| {
+                    let len = map.shape[1] * map.plane();
+                    map.data[n * len..(n + 1) * len].as_mut_ptr()
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Runs one band of rows of one step.
+#[allow(unsafe_code)]
+pub(super) fn execute(schedule: &Schedule, step: &Step, memory: &Memory, band: usize) {
+    // SAFETY: plans are made only for instruction sets of this processor; `CpuPlan::memory` and `CpuPlan::run_in_place`
+    // give an arena of `schedule.arena` floats, an image of `3 * height * width` and outputs of the schedule's shapes,
+    // exclusively borrowed until `run_steps` returns, and its queue begins a step after all bands of the previous one.
+    unsafe { run_step(schedule, step, memory, band) }
+}
+
+#[cfg(test)]
+mod tests {
+    use picodet_graph::Weights;
+
+    use super::*;
+    use crate::CpuEngine;
+
+    fn plan(threads: usize) -> CpuPlan {
+        let variant = picodet_zoo::variant("v2_xs_320").expect("a published network");
+        let graph = variant.architecture.graph(3);
+        let mut state = 9u32;
+        let mut value = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            0.2 + (state >> 8) as f32 / (1 << 26) as f32
+        };
+        let tensor = |shape: &[usize]| picodet_graph::Tensor {
+            shape: shape.to_vec(),
+            data: (0..shape.iter().product()).map(|_| value()).collect(),
+        };
+        let mut tensor = tensor;
+        let weights: Weights =
+            graph.params.iter().map(|param| (param.name.clone(), tensor(&param.shape))).collect();
+        CpuEngine::new().with_threads(threads).prepare(&graph, &weights, (32, 64)).expect("a sound network")
+    }
+
+    #[test]
+    fn clones_share_the_packed_weights() {
+        let plan = plan(1);
+        let clone = plan.clone();
+        assert!(Arc::ptr_eq(&plan.schedule, &clone.schedule) && Arc::ptr_eq(&plan.arenas, &clone.arenas));
+    }
+
+    #[test]
+    #[cfg_attr(target_family = "wasm", ignore = "WebAssembly has no threads here")]
+    fn concurrent_runs_of_one_plan_give_the_same_bits() {
+        for threads in [1, 2] {
+            let plan = plan(threads);
+            let image = |seed: usize| Tensor4 {
+                shape: [1, 3, 32, 64],
+                data: (0..3 * 32 * 64).map(|i| ((i * 37 + seed * 11) % 255) as f32 / 255.0).collect(),
+            };
+            let expected: Vec<_> =
+                (0..4).map(|seed| plan.run(&image(seed)).expect("the image fits")).collect();
+            std::thread::scope(|scope| {
+                for (seed, expected) in expected.iter().enumerate() {
+                    let (plan, image) = (plan.clone(), image(seed));
+                    scope.spawn(move || {
+                        for _ in 0..5 {
+                            assert_eq!(&plan.run(&image).expect("the image fits"), expected);
+                        }
+                    });
+                }
+            });
+        }
+    }
+}
