@@ -79,7 +79,7 @@ pub(crate) fn read(source: &Path) -> Result<Image> {
     } else {
         std::fs::File::open(source)?.take(MAX_FILE_SIZE).read_to_end(&mut bytes)?;
     }
-    Ok(picodet::image::decode(&bytes, &Limits::default())?)
+    Ok(picodet::crates::image::decode(&bytes, &Limits::default())?)
 }
 
 /// Returns a progress bar, which is visible only in a terminal and for more than one image.

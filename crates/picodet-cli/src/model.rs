@@ -30,7 +30,7 @@ pub(crate) fn open(arguments: &ModelArguments) -> Result<Model> {
     }
     let path = Path::new(name);
     if !path.exists() {
-        if picodet::zoo::variant(name).is_some() {
+        if picodet::crates::zoo::variant(name).is_some() {
             bail!(
                 "{name}: the weights of this network are not embedded; give a model file, or create one with \
                  `picodet convert SOURCE --variant {name} --output {name}.safetensors`"

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Error, Result, anyhow};
-use picodet::training::group::{ProcessGroup, SingleProcess, started_processes};
+use picodet::crates::train::group::{ProcessGroup, SingleProcess, started_processes};
 
 use crate::output::{one_line, status};
 
@@ -25,7 +25,7 @@ pub(crate) fn join() -> Result<Arc<dyn ProcessGroup>> {
         return Ok(Arc::new(SingleProcess));
     }
     #[cfg(feature = "mpi")]
-    return Ok(Arc::new(picodet::training::group::MpiGroup::join(started)?));
+    return Ok(Arc::new(picodet::crates::train::group::MpiGroup::join(started)?));
     #[cfg(not(feature = "mpi"))]
     anyhow::bail!(
         "{started} processes were started together, but this program was built without MPI, so that each would train \

@@ -55,7 +55,7 @@ fn bf16_finds_the_same_objects_or_is_refused() {
     let image = page();
     let arguments = ["detect", text(&image), "--precision", "bf16", "--score", "0.9"];
     let (code, out, err) = run(&arguments);
-    let able = picodet::engine::CpuEngine::new().with_precision(picodet::Precision::Bf16).is_some();
+    let able = picodet::crates::engine::CpuEngine::new().with_precision(picodet::Precision::Bf16).is_some();
     if !able {
         assert_eq!((code, err.lines().count()), (2, 1), "{err}");
         assert!(err.contains("no instructions for bf16"), "{err}");
@@ -220,7 +220,7 @@ fn converted_weights_run_forward_as_the_reference_does() {
     let (code, _, err) = run(&arguments);
     assert_eq!(code, 0, "{err}");
     let read = |path: &Path| {
-        picodet::weights::read_tensors(&std::fs::read(path).expect("a file")).expect("tensors").0
+        picodet::crates::weights::read_tensors(&std::fs::read(path).expect("a file")).expect("tensors").0
     };
     let (found, expected) = (read(&output), read(&input));
     let missing: Vec<&String> = expected

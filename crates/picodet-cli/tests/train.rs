@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use picodet::image::{Image, encode_png};
+use picodet::crates::image::{Image, encode_png};
 
 /// Maximum time of any wait.
 const TIMEOUT: Duration = Duration::from_secs(120);

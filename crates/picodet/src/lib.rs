@@ -17,7 +17,7 @@
 //!
 //! ```
 //! # fn main() -> Result<(), picodet::Error> {
-//! # let page = include_bytes!("../../../examples/page.png");
+//! # let page = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/page.png"));
 //! let detector = picodet::Detector::new(&picodet::default_model()?, &picodet::Options::default())?;
 //! let found = detector.detect(page)?;
 //! assert!(found.iter().any(|found| &*found.label == "table" && found.bbox.width() > 400.0));
@@ -45,7 +45,7 @@
 //!
 //! ```
 //! # fn main() -> Result<(), picodet::Error> {
-//! # let page = include_bytes!("../../../examples/page.png");
+//! # let page = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/page.png"));
 //! let options = picodet::Options::new().with_threads(2).with_score_threshold(0.4);
 //! let detector = picodet::Detector::new(&picodet::default_model()?, &options)?;
 //! let found = detector.detect_batch([page, page])?;
@@ -59,40 +59,63 @@
 //! [`Options`] holds the thresholds of the suppression ([`Nms`]), the size of the network input, the interpolation of the
 //! resize, the number of threads of each inference, and the [`Precision`] of the convolutions. Defaults are the model's
 //! own size and interpolation, one thread and f32.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! | --- | --- |
+//! | `detect` (default) | [`Detector`], the embedded model, [`results`], [`verify`], [`forward`], [`bench`] |
+//! | `data` | datasets: reading, checking and converting COCO, VOC, YOLO and LabelMe ([`crates::data`]) |
+//! | `eval` | COCO metrics ([`crates::eval`]); with `detect` and `data` also [`evaluate`] |
+//! | `export` | ONNX files ([`crates::export`]) |
+//! | `train` | [`train`](mod@train); includes `detect`, `data` and `eval` |
+//! | `download` | [`download`]: models by https URL |
+//! | `cuda`, `rocm`, `vulkan`, `metal`, `wgpu`, `burn` | training on devices of burn |
+//! | `mpi` | training with several processes |
+//!
+//! [`Model`] and [`convert`] of published weights need no feature.
 
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "detect")]
 pub mod bench;
+pub mod crates;
+#[cfg(feature = "detect")]
 mod default_model;
 #[cfg(feature = "download")]
 pub mod download;
+#[cfg(all(feature = "detect", feature = "data", feature = "eval"))]
 pub mod evaluate;
+#[cfg(feature = "detect")]
 pub mod forward;
+#[cfg(feature = "detect")]
 pub mod results;
+#[cfg(feature = "train")]
 pub mod train;
+#[cfg(feature = "detect")]
 pub mod verify;
 
+#[cfg(feature = "detect")]
 use std::path::Path;
 
+#[cfg(feature = "detect")]
 pub use default_model::{DEFAULT_MODEL, default_model};
+#[cfg(feature = "detect")]
 pub use picodet_detect::{
-    Detection, Detections, Detector, Drawing, Error, ImageBox, Input, Model, Nms, Options, ScoredBox,
-    StageTimes,
+    Detection, Detections, Detector, Drawing, Error, ImageBox, Input, Nms, Options, ScoredBox, StageTimes,
 };
+#[cfg(feature = "detect")]
 pub use picodet_engine::Precision;
+#[cfg(feature = "detect")]
 pub use picodet_image::{FontError, Fonts, Image, Interpolation, Limits};
-pub use picodet_model::{ConvertError, ConvertOptions, ModelError, convert};
+pub use picodet_model::{ConvertError, ConvertOptions, Model, ModelError, convert};
 pub use picodet_weights::{Metadata, Storage};
-
-/// The parts, for those who need more than this facade.
-pub use {
-    picodet_data as data, picodet_detect as detect, picodet_engine as engine, picodet_eval as eval,
-    picodet_export as export, picodet_graph as graph, picodet_image as image, picodet_train as training,
-    picodet_weights as weights, picodet_zoo as zoo,
-};
 
 /// Reads and decodes an image file, upright, within the default [`Limits`].
 ///
 /// # Errors
 /// When the file cannot be read or is not an image.
+#[cfg(feature = "detect")]
 pub fn open_image(path: impl AsRef<Path>) -> Result<Image, Error> {
     Ok(Input::from(path.as_ref()).read()?.into_owned())
 }

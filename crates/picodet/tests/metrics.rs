@@ -1,9 +1,9 @@
 //! Metrics on real detections equal pycocotools', and our detections measure as the reference's do.
 
-use picodet::data::Dataset;
-use picodet::eval::{DEFAULT_LIMIT, Evaluation, evaluate, read_results};
+use picodet::crates::data::Dataset;
+use picodet::crates::eval::{DEFAULT_LIMIT, Evaluation, evaluate, read_results};
+use picodet::crates::zoo::variant;
 use picodet::evaluate::{GroundTruths, detect_dataset};
-use picodet::zoo::variant;
 use picodet::{ConvertOptions, convert};
 use picodet::{Interpolation, Options};
 use picodet_testing::shared_path;
@@ -45,7 +45,7 @@ fn dataset() -> Option<Dataset> {
     Some(dataset)
 }
 
-fn measure(dataset: &Dataset, detections: &[picodet::eval::Detection]) -> Evaluation {
+fn measure(dataset: &Dataset, detections: &[picodet::crates::eval::Detection]) -> Evaluation {
     let truth = GroundTruths::of(dataset);
     evaluate(&truth.image_ids, &truth.categories, &truth.objects, detections).expect("sound data")
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use picodet::Model;
+use picodet::crates::graph::{Tensor, Weights, pass};
+use picodet::crates::weights::read_tensors;
+use picodet::crates::zoo::variant;
 use picodet::forward::forward;
-use picodet::graph::{Tensor, Weights, pass};
-use picodet::weights::read_tensors;
-use picodet::zoo::variant;
 use picodet::{ConvertOptions, convert};
 use picodet_testing::{shared, shared_path};
 

@@ -7,13 +7,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use picodet::graph::Weights;
+use picodet::crates::graph::Weights;
 use picodet::train::{Trainer, measure};
-use picodet::training::group::{ProcessGroup, SingleProcess, ThreadGroup};
-use picodet::training::journal::{EpochRecord, Record, StepRecord, read};
-use picodet::training::run::run;
-use picodet::training::state::State;
-use picodet::training::{
+use picodet::crates::train::group::{ProcessGroup, SingleProcess, ThreadGroup};
+use picodet::crates::train::journal::{EpochRecord, Record, StepRecord, read};
+use picodet::crates::train::run::run;
+use picodet::crates::train::state::State;
+use picodet::crates::train::{
     BackendError, CpuNetwork, Ending, EvaluatorError, Event, Experiment, InputSize, Map, MapData,
     ModelMetrics, OnNonFinite, RunError, RunFolder, RunOptions, TrainingBackend,
 };
@@ -261,7 +261,7 @@ fn a_nan_in_one_process_stops_all_and_saves_the_whole_batch() {
     assert!(problems[0].starts_with("step 2: the map `reg.1` is not finite"), "{}", problems[0]);
     let file = folder.path().join("run").join("non_finite_step_2.safetensors");
     let bytes = std::fs::read(file).expect("the batch");
-    let (tensors, _) = picodet::weights::read_tensors(&bytes).expect("tensors");
+    let (tensors, _) = picodet::crates::weights::read_tensors(&bytes).expect("tensors");
     assert_eq!(tensors["image"].shape[0], BATCH);
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use picodet::zoo::variant;
+use picodet::crates::zoo::variant;
 use picodet::{ConvertOptions, convert};
 use picodet::{Detection, Detector, ImageBox, Interpolation, Options};
 use picodet_testing::{shared, shared_path};

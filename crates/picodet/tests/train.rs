@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use picodet::train::{Request, Trainer, measure};
-use picodet::training::journal::{Record, read};
-use picodet::training::state::State;
-use picodet::training::{Ending, Event, InputSize, RunFolder, RunOptions};
+use picodet::crates::train::journal::{Record, read};
+use picodet::crates::train::state::State;
+use picodet::crates::train::{Ending, Event, InputSize, RunFolder, RunOptions};
 use shapes::{request, shapes, short};
 
 #[test]

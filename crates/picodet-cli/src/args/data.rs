@@ -45,7 +45,7 @@ pub(crate) struct DataConvert {
     pub(crate) dataset: PathBuf,
     /// Format to write
     #[arg(long, value_name = "coco|voc|yolo|labelme")]
-    pub(crate) to: picodet::data::Format,
+    pub(crate) to: picodet::crates::data::Format,
     /// New or empty folder for the result
     #[arg(long, short, value_name = "FOLDER")]
     pub(crate) output: PathBuf,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Error, Result};
 use picodet::bench::{Measured, Profile, all_outputs, measure, profile};
-use picodet::engine::{Isa, StepTime};
+use picodet::crates::engine::{Isa, StepTime};
 use picodet::{Image, Options};
 use serde_json::json;
 
@@ -53,7 +53,7 @@ fn noise() -> Vec<u8> {
     };
     let pixels = (0..width * height * 3).map(|_| random()).collect();
     let image = Image::new(width, height, pixels).unwrap_or_else(|| Image::filled(width, height, [128; 3]));
-    picodet::image::encode_jpeg(&image, 90)
+    picodet::crates::image::encode_jpeg(&image, 90)
 }
 
 fn milliseconds(time: Duration) -> f64 {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use picodet::data::{CheckOptions, check, fix, render_html, render_json, render_text};
+use picodet::crates::data::{CheckOptions, check, fix, render_html, render_json, render_text};
 
 use crate::args::{Check, ReportFormat};
 use crate::output::{print_result, status, write_file};

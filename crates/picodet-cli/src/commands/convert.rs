@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use picodet::Storage;
-use picodet::zoo::variant;
+use picodet::crates::zoo::variant;
 use picodet::{ConvertOptions, convert};
 
 use crate::args::Convert;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use picodet::data::{Dataset, Images, Part, WriteReport, convert, split, write};
+use picodet::crates::data::{Dataset, Images, Part, WriteReport, convert, split, write};
 
 use crate::args::{Data, DataConvert, DataSplit};
 use crate::output::status;

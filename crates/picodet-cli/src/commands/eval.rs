@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use picodet::data::Dataset;
-use picodet::eval::{
+use picodet::crates::data::Dataset;
+use picodet::crates::eval::{
     DEFAULT_LIMIT, Detection, DiagnosticOptions, Diagnostics, Evaluation, Evaluator, Parameters, Picture,
     Report, class_table, error_table, read_results, render_html, summary_table, write_results,
 };
@@ -106,7 +106,7 @@ fn as_json(evaluation: &Evaluation) -> String {
         .zip(evaluation.summary().values())
         .map(|(name, value)| ((*name).to_owned(), value.into()))
         .collect();
-    let class = |class: &picodet::eval::ClassResult| {
+    let class = |class: &picodet::crates::eval::ClassResult| {
         json!({
             "id": class.category.id,
             "name": class.category.name,
@@ -161,7 +161,7 @@ fn report(
                     image.total(),
                     image.correct
                 ),
-                jpeg: picodet::image::encode_jpeg(&small, 80),
+                jpeg: picodet::crates::image::encode_jpeg(&small, 80),
                 size: (picture.width() as u32, picture.height() as u32),
                 truths,
                 detections,

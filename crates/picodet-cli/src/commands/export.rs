@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use picodet::Model;
-use picodet::export::{Batch, ExportOptions, HeadOutput, to_onnx};
+use picodet::crates::export::{Batch, ExportOptions, HeadOutput, to_onnx};
 
 use crate::args::{Export, ExportFormat, ExportHead};
 use crate::model;

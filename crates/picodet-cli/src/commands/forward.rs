@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use picodet::crates::weights::{read_tensors, write_tensors};
 use picodet::forward::forward;
-use picodet::weights::{read_tensors, write_tensors};
 
 use crate::args::{Dtype, Forward, ModelArguments};
 use crate::model;

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use picodet::engine::CpuEngine;
-use picodet::graph::{Graph, Weights, pass};
-use picodet::zoo::{Head, classifiers, variant};
+use picodet::crates::engine::CpuEngine;
+use picodet::crates::graph::{Graph, Weights, pass};
+use picodet::crates::zoo::{Head, classifiers, variant};
 use serde_json::json;
 
 use crate::args::{Info, ModelArguments};

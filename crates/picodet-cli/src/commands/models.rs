@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use picodet::zoo::{classifiers, variants};
+use picodet::crates::zoo::{classifiers, variants};
 
 use crate::output::print_result;
 

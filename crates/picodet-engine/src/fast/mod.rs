@@ -91,6 +91,7 @@ impl CpuEngine {
     }
 }
 
+impl Engine for CpuEngine {
     fn plan(
         &self,
         graph: &Graph,

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use picodet::image::{Image, encode_png};
+use picodet::crates::image::{Image, encode_png};
 use picodet::train::{DatasetPaths, Request};
-use picodet::training::random::{Purpose, Stream};
-use picodet::training::recipes::recipe;
-use picodet::training::{Experiment, InputSize};
+use picodet::crates::train::random::{Purpose, Stream};
+use picodet::crates::train::recipes::recipe;
+use picodet::crates::train::{Experiment, InputSize};
 
 /// Writes `count` images of discs and squares on noise as a COCO dataset.
 pub(crate) fn shapes(folder: &Path, count: usize) -> PathBuf {

@@ -1,8 +1,8 @@
 //! Describes a new run before it starts.
 
 use picodet::train::Trainer;
-use picodet::training::group::ProcessGroup;
-use picodet::training::transfer::Transfer;
+use picodet::crates::train::group::ProcessGroup;
+use picodet::crates::train::transfer::Transfer;
 
 use crate::output::status;
 

@@ -4,9 +4,9 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use picodet::training::Event;
-use picodet::training::journal::{EpochRecord, StepRecord};
-use picodet::training::report::duration;
+use picodet::crates::train::Event;
+use picodet::crates::train::journal::{EpochRecord, StepRecord};
+use picodet::crates::train::report::duration;
 
 use crate::output::status;
 

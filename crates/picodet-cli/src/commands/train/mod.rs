@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use picodet::train::{TrainError, Trainer};
-use picodet::training::group::ProcessGroup;
-use picodet::training::report::duration;
-use picodet::training::{Ending, OnNonFinite, RunError, RunFolder, RunOptions};
+use picodet::crates::train::group::ProcessGroup;
+use picodet::crates::train::report::duration;
+use picodet::crates::train::{Ending, OnNonFinite, RunError, RunFolder, RunOptions};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use self::display::Display;

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use picodet::data::{CheckOptions, FindingKind, Severity, check, splits};
+use picodet::crates::data::{CheckOptions, FindingKind, Severity, check, splits};
 use picodet::train::{DatasetPaths, Request, Trainer, automatic_batch, overfit};
-use picodet::training::RunFolder;
-use picodet::training::group::ProcessGroup;
-use picodet::training::recipes::{RECIPES, recipe};
-use picodet::training::{Experiment, InputSize};
+use picodet::crates::train::RunFolder;
+use picodet::crates::train::group::ProcessGroup;
+use picodet::crates::train::recipes::{RECIPES, recipe};
+use picodet::crates::train::{Experiment, InputSize};
 
 use super::describe::describe;
 use crate::args::{Batch, ModelArguments, Train};

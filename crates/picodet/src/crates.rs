@@ -1,0 +1,20 @@
+//! The crates that this facade is made of, for those who need more than it.
+
+#[cfg(feature = "data")]
+pub use picodet_data as data;
+#[cfg(feature = "detect")]
+pub use picodet_detect as detect;
+#[cfg(feature = "detect")]
+pub use picodet_engine as engine;
+#[cfg(feature = "eval")]
+pub use picodet_eval as eval;
+#[cfg(feature = "export")]
+pub use picodet_export as export;
+pub use picodet_graph as graph;
+#[cfg(feature = "detect")]
+pub use picodet_image as image;
+pub use picodet_model as model;
+#[cfg(feature = "train")]
+pub use picodet_train as train;
+pub use picodet_weights as weights;
+pub use picodet_zoo as zoo;
