@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use picodet::crates::graph::Weights;
-use picodet::train::{Trainer, measure};
 use picodet::crates::train::group::{ProcessGroup, SingleProcess, ThreadGroup};
 use picodet::crates::train::journal::{EpochRecord, Record, StepRecord, read};
 use picodet::crates::train::run::run;
@@ -17,6 +16,7 @@ use picodet::crates::train::{
     BackendError, CpuNetwork, Ending, EvaluatorError, Event, Experiment, InputSize, Map, MapData,
     ModelMetrics, OnNonFinite, RunError, RunFolder, RunOptions, TrainingBackend,
 };
+use picodet::train::{Trainer, measure};
 use shapes::{request, shapes, short};
 
 /// Images per batch, not a multiple of any group size here.

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use picodet::train::{Request, Trainer, measure};
 use picodet::crates::train::journal::{Record, read};
 use picodet::crates::train::state::State;
 use picodet::crates::train::{Ending, Event, InputSize, RunFolder, RunOptions};
+use picodet::train::{Request, Trainer, measure};
 use shapes::{request, shapes, short};
 
 #[test]

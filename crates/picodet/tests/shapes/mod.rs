@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use picodet::crates::image::{Image, encode_png};
-use picodet::train::{DatasetPaths, Request};
 use picodet::crates::train::random::{Purpose, Stream};
 use picodet::crates::train::recipes::recipe;
 use picodet::crates::train::{Experiment, InputSize};
+use picodet::train::{DatasetPaths, Request};
 
 /// Writes `count` images of discs and squares on noise as a COCO dataset.
 pub(crate) fn shapes(folder: &Path, count: usize) -> PathBuf {

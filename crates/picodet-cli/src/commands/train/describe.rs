@@ -1,8 +1,8 @@
 //! Describes a new run before it starts.
 
-use picodet::train::Trainer;
 use picodet::crates::train::group::ProcessGroup;
 use picodet::crates::train::transfer::Transfer;
+use picodet::train::Trainer;
 
 use crate::output::status;
 

@@ -11,10 +11,10 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use picodet::train::{TrainError, Trainer};
 use picodet::crates::train::group::ProcessGroup;
 use picodet::crates::train::report::duration;
 use picodet::crates::train::{Ending, OnNonFinite, RunError, RunFolder, RunOptions};
+use picodet::train::{TrainError, Trainer};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use self::display::Display;

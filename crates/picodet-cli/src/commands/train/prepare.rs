@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use picodet::crates::data::{CheckOptions, FindingKind, Severity, check, splits};
-use picodet::train::{DatasetPaths, Request, Trainer, automatic_batch, overfit};
 use picodet::crates::train::RunFolder;
 use picodet::crates::train::group::ProcessGroup;
 use picodet::crates::train::recipes::{RECIPES, recipe};
 use picodet::crates::train::{Experiment, InputSize};
+use picodet::train::{DatasetPaths, Request, Trainer, automatic_batch, overfit};
 
 use super::describe::describe;
 use crate::args::{Batch, ModelArguments, Train};
