@@ -64,9 +64,7 @@ impl Data {
         };
         Self {
             images: (1..=IMAGES as i64).collect(),
-            categories: (1..=CLASSES as i64)
-                .map(|id| Category { id, name: format!("class {id}") })
-                .collect(),
+            categories: (1..=CLASSES as i64).map(|id| Category { id, name: format!("class {id}") }).collect(),
             detections: (0..DETECTIONS).map(detection).collect(),
             objects,
         }

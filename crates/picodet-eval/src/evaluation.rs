@@ -84,6 +84,7 @@ pub struct ClassResult {
 
 /// Checked and grouped boxes, ready for [`Evaluator::evaluate`] and [`Evaluator::diagnose`].
 #[derive(Debug)]
+#[must_use]
 pub struct Evaluator<'a> {
     pub(crate) index: Index,
     pub(crate) truths: &'a [GroundTruth],

@@ -37,6 +37,7 @@ pub fn text_table(head: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 /// Formats COCO's twelve metrics in percent, AP next to AR.
+#[must_use]
 pub fn summary_table(summary: &Summary) -> String {
     let row = |name: &str, ap: f64, other: &str, ar: f64| {
         vec![name.to_owned(), percent(ap), other.to_owned(), percent(ar)]
@@ -53,6 +54,7 @@ pub fn summary_table(summary: &Summary) -> String {
 }
 
 /// Formats the metrics of each class in percent.
+#[must_use]
 pub fn class_table(classes: &[ClassResult]) -> String {
     let row = |class: &ClassResult| {
         let [small, medium, large] = class.ap_by_area.map(percent);
@@ -74,6 +76,7 @@ pub fn class_table(classes: &[ClassResult]) -> String {
 }
 
 /// Formats the number of errors of each kind and the AP that correcting them would gain, in points.
+#[must_use]
 pub fn error_table(costs: &ErrorCosts) -> String {
     let gain = |gain: f64| format!("{:+.1}", 100.0 * gain);
     let mut rows: Vec<Vec<String>> = (costs.kinds.iter())

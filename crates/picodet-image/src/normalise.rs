@@ -7,6 +7,7 @@ use crate::{Image, Interpolation};
 /// `[3, height, width]`: `(value / 255 - mean) / std` for red, green and blue. Sides of 0 become 1.
 ///
 /// The reference multiplies by 1/255 in f32, then subtracts and divides by f64 constants, rounding to f32 each time.
+#[must_use]
 pub fn to_tensor(
     image: &Image,
     size: (usize, usize),

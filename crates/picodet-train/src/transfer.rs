@@ -27,6 +27,7 @@ pub fn initial_weights(graph: &Graph, seed: u64) -> Weights {
 
 /// Why another model's weights cannot be taken over.
 #[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TransferError {
     /// The network cannot be planned.
     #[error(transparent)]

@@ -10,6 +10,7 @@ const FEATURES: usize = 1280;
 
 /// Which backbone is under the classifier.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Classifier {
     /// ESNet of the classification library: widths of 116, 232, 464 and ratio 1, unlike the detector's.
     EsNet {
@@ -25,6 +26,7 @@ pub enum Classifier {
 
 impl Classifier {
     /// The graph from a normalised image to the output `logits`, `[n, classes, 1, 1]`.
+    #[must_use]
     pub fn graph(&self, classes: usize) -> Graph {
         let mut g = Builder::new();
         let image = g.input();

@@ -18,6 +18,7 @@ pub struct Architecture {
 impl Architecture {
     /// The graph from a normalised image `[n, 3, h, w]` to, for each level L, `cls_logit.L` `[n, classes, h/s, w/s]`,
     /// `reg.L` `[n, 32, h/s, w/s]` and `score.L` (probabilities), with `backbone.I` and `neck.L` named on the way.
+    #[must_use]
     pub fn graph(&self, classes: usize) -> Graph {
         let mut g = Builder::new();
         let image = g.input();

@@ -13,6 +13,7 @@ const LARGEST_MODEL: u64 = 1 << 30;
 
 /// Why a model cannot be fetched.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DownloadError {
     /// Only https is fetched.
     #[error("{0}: only https URLs are fetched")]

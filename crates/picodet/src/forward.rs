@@ -7,6 +7,7 @@ use picodet_zoo::HeadMap;
 
 /// Why a forward run is refused.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ForwardError {
     /// The input holds no usable image.
     #[error("the input needs a tensor `image` of shape [n, 3, h, w]; {0}")]

@@ -12,6 +12,7 @@ use crate::evaluation::Evaluation;
 pub use picture::{LabelledBox, Mark, Picture};
 
 /// The contents of a page.
+#[derive(Clone, Copy, Debug)]
 pub struct Report<'a> {
     /// The heading, such as the model's name.
     pub title: &'a str,

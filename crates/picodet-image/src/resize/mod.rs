@@ -19,6 +19,7 @@ use coefficients::Kernel;
 
 /// How values between pixels are interpolated; the names are OpenCV's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Interpolation {
     /// The nearest pixel.
     Nearest,
@@ -89,6 +90,7 @@ fn plan(interpolation: Interpolation, from: (usize, usize), to: (usize, usize)) 
 ///
 /// # Panics
 /// When `source` does not hold height · width · channels bytes, or a size is 0.
+#[must_use]
 pub fn resize_u8(
     source: &[u8],
     from: (usize, usize),
@@ -121,6 +123,7 @@ pub fn resize_u8(
 ///
 /// # Panics
 /// As [`resize_u8`].
+#[must_use]
 pub fn resize_f32(
     source: &[f32],
     from: (usize, usize),

@@ -13,12 +13,12 @@ use std::ops::Range;
 pub const LINE: usize = 16;
 
 /// A cache line.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 struct Line([f32; LINE]);
 
 /// The memory block of a training step. Its elements stay where they are until it grows.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Arena {
     lines: Vec<Line>,
 }

@@ -45,6 +45,7 @@ enum Numbers {
 
 /// Why a process is no member of a group.
 #[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum MpiError {
     /// MPI does not start.
     #[error("MPI cannot be started: {0}")]

@@ -14,6 +14,7 @@ pub(crate) use lcnet::lcnet;
 
 /// A backbone and its width.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Backbone {
     /// The paper's Enhanced ShuffleNet.
     EsNet(EsNet),

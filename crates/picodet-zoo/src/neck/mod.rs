@@ -9,6 +9,7 @@ use picodet_graph::{Activation, Builder, Defaults, InitRule, NodeId};
 
 /// A neck and its width.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Neck {
     /// The paper's CSP-PAN.
     CspPan {
