@@ -7,6 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail, ensure};
 use picodet_testing::shared_path;
 
+use crate::build;
+
 /// Kills that must be survived.
 const KILLS: usize = 50;
 /// The program to test instead of one built here.
@@ -78,7 +80,7 @@ pub(crate) fn run() -> Result<()> {
 pub(crate) fn build() -> Result<()> {
     match std::env::var_os(PROGRAM) {
         Some(_) => Ok(()),
-        None => super::cargo(&["build", "--release", "--package", "picodet-cli"]),
+        None => build::cargo(&["build", "--release", "--package", "picodet-cli"]),
     }
 }
 

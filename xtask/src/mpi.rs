@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use picodet_testing::shared_path;
 
+use crate::build;
 use crate::kill::finish;
 
 /// The program to test instead of one built here; it must have been built with the feature `mpi`.
@@ -28,7 +29,7 @@ pub(crate) fn run() -> Result<()> {
         return Ok(());
     }
     if std::env::var_os(PROGRAM).is_none() {
-        super::cargo(&["build", "--release", "--package", "picodet-cli", "--features", "mpi"])?;
+        build::cargo(&["build", "--release", "--package", "picodet-cli", "--features", "mpi"])?;
     }
     let folder = std::env::temp_dir().join(format!("picodet-mpi-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
+use crate::build;
+
 const RUNS: usize = 40;
 
 /// Builds the program, runs it on the README's picture with one and with two threads in turns, and prints medians.
@@ -13,7 +15,7 @@ const RUNS: usize = 40;
 /// # Errors
 /// When it does not build, does not run, or finds nothing.
 pub(crate) fn run() -> Result<()> {
-    crate::cargo(&["build", "--release", "--package", "picodet-cli"])?;
+    build::cargo(&["build", "--release", "--package", "picodet-cli"])?;
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
     let mut times = [Vec::new(), Vec::new()];

@@ -1,45 +1,46 @@
-//! The exponential moving average of the weights, and its cycle (SPEC §7.4).
+//! Exponential moving average of the weights, with restarts (Cycle-EMA, SPEC §7.4).
 
 use std::collections::BTreeMap;
 
 use picodet_graph::{Tensor, Weights};
 use serde::{Deserialize, Serialize};
 
-/// Largest share that the average keeps of itself in a step.
+/// Maximum decay of a step.
 const DECAY: f64 = 0.9998;
 
-/// A moving average of all weights and running statistics, started at zero.
+/// Moving average of all weights and running statistics, initialised with zeros.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MovingAverage {
-    /// After how many applications everything starts anew; `None` for never.
+    /// Number of applications after which the average restarts; `None` for never.
     pub cycle: Option<usize>,
     pub(crate) values: BTreeMap<String, Vec<f32>>,
     pub(crate) counters: Counters,
 }
 
-/// Where an average stands in its cycle.
+/// The position of an average in its cycle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Counters {
-    /// Steps taken in since the last start.
+    /// Updates since the last restart.
     pub(crate) steps: usize,
-    /// Applications since the last start.
+    /// Applications since the last restart.
     applied: usize,
-    /// Share that the average kept of itself in the last step.
+    /// Decay of the last update.
     last_decay: f64,
 }
 
 impl MovingAverage {
-    /// An average that starts anew after `cycle` applications: 40 with one an epoch in the paper.
+    /// Returns an average that restarts after `cycle` applications; 40 with one per epoch in the paper.
+    #[must_use]
     pub fn new(cycle: Option<usize>) -> Self {
         Self { cycle, ..Self::default() }
     }
 
-    /// Steps since the last start.
+    /// Returns the updates since the last restart.
     pub fn steps(&self) -> usize {
         self.counters.steps
     }
 
-    /// Takes the weights after one step in.
+    /// Updates the average with the weights after a step.
     pub fn update(&mut self, weights: &Weights) {
         let decay = DECAY.min((1 + self.counters.steps) as f64 / (10 + self.counters.steps) as f64);
         for (name, tensor) in weights {
@@ -52,8 +53,8 @@ impl MovingAverage {
         self.counters.steps += 1;
     }
 
-    /// The averaged weights, with the reference's bias correction; counts towards the cycle. The weights themselves,
-    /// when no step was taken in.
+    /// Returns the averaged weights with the bias correction of the reference implementation, and counts the application.
+    /// Without an update, returns `weights`.
     pub fn apply(&mut self, weights: &Weights) -> Weights {
         if self.counters.steps == 0 {
             return weights.clone();

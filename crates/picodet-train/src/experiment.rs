@@ -1,8 +1,9 @@
-//! An experiment: one TOML file that says what is trained, on what recipe (SPEC §7).
+//! Experiments: a network with its training recipe, in a TOML file (SPEC §7).
 
 use std::path::Path;
 
 use picodet_image::Interpolation;
+use picodet_model::MAX_INPUT_SIDE;
 use picodet_zoo::{Variant, variant};
 use serde::{Deserialize, Serialize};
 
@@ -10,18 +11,18 @@ use crate::augment::Step;
 use crate::objective::{Assigner, LossKind, Objective};
 use crate::{Momentum, MovingAverage, Schedule};
 
-/// All that a run depends on but its data and its seed.
+/// The settings of a run except data and seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
-    /// The network, by the name of a variant.
+    /// Name of the network, a variant.
     pub model: String,
-    /// The ImageNet classifier that the published run started from; said, not loaded.
+    /// The ImageNet classifier that the published run started from; for information only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published_start: Option<String>,
-    /// Epochs to train.
+    /// Number of epochs.
     pub epochs: usize,
-    /// How batches are made.
+    /// Batches.
     pub batch: BatchConfig,
     /// Learning rate.
     pub rate: RateConfig,
@@ -31,42 +32,43 @@ pub struct Experiment {
     /// Moving average of the weights.
     #[serde(default)]
     pub average: AverageConfig,
-    /// Which cells learn which objects.
+    /// Label assignment.
     pub assigner: Assigner,
-    /// How wrong they are.
+    /// Loss.
     pub loss: LossKind,
 }
 
-/// How batches are made.
+/// Settings of batches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BatchConfig {
-    /// Images of a batch, all processes together; the learning rate is stated for as many.
+    /// Images per batch, all processes together, for which the learning rate is given.
     pub images: usize,
-    /// Sizes of the network input of which one is drawn for each batch.
+    /// Sizes of the network input; one is drawn for each batch.
     pub sizes: Vec<InputSize>,
-    /// Interpolations of the resize of which one is drawn for each batch.
+    /// Interpolations of the resize; one is drawn for each batch.
     #[serde(default = "all_interpolations")]
     pub interpolations: Vec<String>,
     /// Steps of the augmentation: `crop`, `flip P`, `distort`, `mosaic P`, `hsv`.
     pub augmentation: Vec<String>,
-    /// Epoch from which on mosaics are left out.
+    /// First epoch without mosaics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mosaic_until: Option<usize>,
 }
 
-/// A size of the network input: one number for a square, two for height and width.
+/// A size of the network input: one value for a square, two for height and width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum InputSize {
-    /// Height and width alike.
+    /// Equal height and width.
     Square(usize),
     /// Height, width.
     Rectangle(usize, usize),
 }
 
 impl InputSize {
-    /// Height and width in pixels.
+    /// Returns height and width in pixels.
+    #[must_use]
     pub fn pair(self) -> (usize, usize) {
         match self {
             Self::Square(side) => (side, side),
@@ -79,19 +81,19 @@ impl InputSize {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RateConfig {
-    /// The rate at the end of the warm-up, for the stated number of images a batch.
+    /// Learning rate at the end of the warm-up, for the given number of images per batch.
     pub base: f64,
     /// `cosine`, or `quadratic` for the NPU recipe.
     #[serde(default)]
     pub schedule: ScheduleKind,
-    /// Epochs of the whole schedule, which training need not reach.
+    /// Epochs of the whole schedule; training may end earlier.
     pub epochs: usize,
     /// Steps of the warm-up of `cosine`.
     #[serde(default = "warm_up")]
     pub warm_up: usize,
 }
 
-/// The form of the schedule.
+/// The shape of the schedule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScheduleKind {
@@ -106,11 +108,11 @@ pub enum ScheduleKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimiserConfig {
-    /// Share of the last step that is kept.
+    /// Momentum.
     pub momentum: f32,
-    /// Pull to zero.
+    /// Weight decay.
     pub weight_decay: f32,
-    /// Largest norm of all gradients together; none in the published recipes.
+    /// Maximum norm of all gradients together; not used in the published recipes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip: Option<f64>,
 }
@@ -125,7 +127,7 @@ impl Default for OptimiserConfig {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AverageConfig {
-    /// Epochs after which the average starts anew: Cycle-EMA.
+    /// Epochs after which the average restarts (Cycle-EMA).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cycle: Option<usize>,
 }
@@ -138,13 +140,13 @@ fn warm_up() -> usize {
     300
 }
 
-/// What is wrong with an experiment.
+/// An error in an experiment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
 pub struct ExperimentError {
-    /// The file, or the key in it.
+    /// The file, the line, or the key.
     pub place: String,
-    /// What is wrong.
+    /// The error.
     pub problem: String,
 }
 
@@ -152,7 +154,7 @@ impl Experiment {
     /// Reads an experiment.
     ///
     /// # Errors
-    /// When the text is no TOML, has a key that is not known or lacks one, or a value does not make sense.
+    /// If the text is not TOML, has an unknown key or lacks one, or a value is invalid.
     pub fn from_toml(text: &str) -> Result<Self, ExperimentError> {
         let experiment: Self = toml::from_str(text).map_err(|error| {
             let line =
@@ -163,10 +165,10 @@ impl Experiment {
         Ok(experiment)
     }
 
-    /// Reads an experiment's file.
+    /// Reads the file of an experiment.
     ///
     /// # Errors
-    /// As [`Experiment::from_toml`], and when the file cannot be read.
+    /// As [`Experiment::from_toml`], or if the file cannot be read.
     pub fn read(path: &Path) -> Result<Self, ExperimentError> {
         let place = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| ExperimentError {
@@ -181,27 +183,27 @@ impl Experiment {
         })
     }
 
-    /// The experiment as TOML.
+    /// Returns the experiment as TOML.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).unwrap_or_default()
     }
 
-    /// The network.
+    /// Returns the network.
     ///
     /// # Errors
-    /// When no network has this name, which [`Experiment::check`] rules out.
+    /// If no network has this name, which [`Experiment::check`] rules out.
     pub fn variant(&self) -> Result<&'static Variant, ExperimentError> {
         let unknown =
-            || wrong("model", format!("`{}` is no network; `picodet models` lists them", self.model));
+            || wrong("model", format!("unknown network `{}`; `picodet models` lists all", self.model));
         variant(&self.model).ok_or_else(unknown)
     }
 
-    /// Assigner and loss.
+    /// Returns label assignment and loss.
     pub fn objective(&self) -> Objective {
         Objective { assigner: self.assigner, loss: self.loss }
     }
 
-    /// The optimiser at its start.
+    /// Returns the optimiser without velocities.
     pub fn momentum(&self) -> Momentum {
         Momentum {
             momentum: self.optimiser.momentum,
@@ -210,12 +212,12 @@ impl Experiment {
         }
     }
 
-    /// The moving average at its start.
+    /// Returns the moving average before the first update.
     pub fn moving_average(&self) -> MovingAverage {
         MovingAverage::new(self.average.cycle)
     }
 
-    /// The learning rate of each step for a batch of `images` in `steps_per_epoch`.
+    /// Returns the learning rate schedule for `images` images per batch.
     pub fn schedule(&self, images: usize, steps_per_epoch: usize) -> Schedule {
         let base = self.rate_for(images);
         let epochs = self.rate.epochs;
@@ -227,37 +229,36 @@ impl Experiment {
         }
     }
 
-    /// The base learning rate for a batch of `images`: in proportion to the one that is stated.
+    /// Returns the base learning rate for `images` images per batch, in proportion to the given one.
     pub fn rate_for(&self, images: usize) -> f64 {
         self.rate.base * images as f64 / self.batch.images as f64
     }
 
-    /// The steps of the augmentation.
+    /// Returns the augmentations.
     ///
     /// # Errors
-    /// When a word is none.
+    /// If a name is unknown.
     pub fn augmentation(&self) -> Result<Vec<Step>, ExperimentError> {
         let parse =
             |word: &String| word.parse().map_err(|error| wrong("batch.augmentation", format!("{error}")));
         self.batch.augmentation.iter().map(parse).collect()
     }
 
-    /// The interpolations of the resize.
+    /// Returns the interpolations of the resize.
     ///
     /// # Errors
-    /// When a word is none.
+    /// If a name is unknown.
     pub fn interpolations(&self) -> Result<Vec<Interpolation>, ExperimentError> {
         let parse =
             |word: &String| word.parse().map_err(|error| wrong("batch.interpolations", format!("{error}")));
         self.batch.interpolations.iter().map(parse).collect()
     }
 
-    /// Whether every value makes sense.
+    /// Checks all values.
     ///
     /// # Errors
-    /// The first that does not, by its key.
+    /// The first invalid value, with its key.
     pub fn check(&self) -> Result<(), ExperimentError> {
-        const LARGEST_SIDE: usize = 4096;
         let variant = self.variant()?;
         let positive = |value: usize, key: &str| match value {
             0 => Err(wrong(key, "must be at least 1".to_owned())),
@@ -271,11 +272,11 @@ impl Experiment {
         if self.average.cycle == Some(0) {
             return Err(wrong("average.cycle", "must be at least 1".to_owned()));
         }
-        let fits = |side: usize| side.is_multiple_of(32) && (32..=LARGEST_SIDE).contains(&side);
+        let fits = |side: usize| side.is_multiple_of(32) && (32..=MAX_INPUT_SIDE).contains(&side);
         for (height, width) in self.batch.sizes.iter().map(|size| size.pair()) {
             if !fits(height) || !fits(width) {
                 let problem =
-                    format!("{height}x{width}, where multiples of 32 up to {LARGEST_SIDE} make sense");
+                    format!("{height}x{width}; sides must be multiples of 32 up to {MAX_INPUT_SIDE}");
                 return Err(wrong("batch.sizes", problem));
             }
         }
@@ -287,11 +288,11 @@ impl Experiment {
             ("optimiser.clip", self.optimiser.clip.unwrap_or(1.0)),
         ];
         if let Some((key, value)) = numbers.into_iter().find(|number| !sound(number.1)) {
-            return Err(wrong(key, format!("{value}, where a number of at least 0 makes sense")));
+            return Err(wrong(key, format!("{value}; must be finite and at least 0")));
         }
         let aligned = matches!(variant.architecture.head.kind, picodet_zoo::HeadKind::PicoHeadV2);
         if aligned != (self.loss == LossKind::SecondGeneration) {
-            let problem = format!("the head of `{}` does not go with this loss", self.model);
+            let problem = format!("the head of `{}` does not match this loss", self.model);
             return Err(wrong("loss", problem));
         }
         self.augmentation()?;

@@ -1,21 +1,21 @@
-//! Boxes and grid points.
+//! Boxes and anchor points.
 
 /// `[x1, y1, x2, y2]`.
 pub type Box4 = [f64; 4];
 
-/// The cells of all levels, finest first, row-major within a level (SPEC §4).
+/// The anchor points of all levels, finest level first, row-major in a level (SPEC §4).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Anchors {
-    /// Centre of each cell, x and y in pixels of the network input.
+    /// Centre of each anchor point, x and y in pixels of the network input.
     pub centres: Vec<[f64; 2]>,
-    /// Stride of each cell's level in pixels.
+    /// Stride of the level of each anchor point in pixels.
     pub strides: Vec<f64>,
-    /// Number of cells of each level.
+    /// Anchor points per level.
     pub per_level: Vec<usize>,
 }
 
 impl Anchors {
-    /// The cells of levels given as (height, width, stride).
+    /// Returns the anchor points of levels given as (height, width, stride).
     pub fn new(levels: &[(usize, usize, usize)]) -> Self {
         let mut anchors = Self::default();
         for &(height, width, stride) in levels {
@@ -31,17 +31,17 @@ impl Anchors {
         anchors
     }
 
-    /// Number of cells.
+    /// Returns the number of anchor points.
     pub fn len(&self) -> usize {
         self.centres.len()
     }
 
-    /// Whether there is no cell.
+    /// Returns whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.centres.is_empty()
     }
 
-    /// The square of `scale` strides around each cell's centre: ATSS's anchor box.
+    /// Returns the square of `scale` strides around an anchor point: the anchor box of ATSS.
     pub(crate) fn square(&self, anchor: usize, scale: f64) -> Box4 {
         let [x, y] = self.centres[anchor];
         let half = scale * self.strides[anchor] / 2.0;
@@ -49,23 +49,23 @@ impl Anchors {
     }
 }
 
-/// Area, 0 for an inverted box.
+/// Returns the area of a box, 0 if it is inverted.
 pub(crate) fn area(b: &Box4) -> f64 {
     (b[2] - b[0]).max(0.0) * (b[3] - b[1]).max(0.0)
 }
 
-/// Area of the overlap of two boxes.
+/// Returns the area of the intersection of two boxes.
 pub(crate) fn intersection(a: &Box4, b: &Box4) -> f64 {
     area(&[a[0].max(b[0]), a[1].max(b[1]), a[2].min(b[2]), a[3].min(b[3])])
 }
 
-/// Intersection over union where `stabilise` keeps the union from being 0.
+/// Returns the intersection over union; `stabilise` keeps the union from being 0.
 pub(crate) fn iou(a: &Box4, b: &Box4, stabilise: impl Fn(f64) -> f64) -> f64 {
     let overlap = intersection(a, b);
     overlap / stabilise(area(a) + area(b) - overlap)
 }
 
-/// The least distance of a point to the four sides of a box; positive inside.
+/// Returns the minimum signed distance of a point from the sides of a box, positive inside.
 pub(crate) fn inset([x, y]: [f64; 2], b: &Box4) -> f64 {
     (x - b[0]).min(y - b[1]).min(b[2] - x).min(b[3] - y)
 }

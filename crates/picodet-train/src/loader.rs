@@ -1,4 +1,4 @@
-//! Batches, prepared ahead of the training on their own threads: decode → augment → resize → normalise.
+//! Prepares batches on threads of their own: decode, augment, resize, normalise.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -14,12 +14,12 @@ use crate::random::{Purpose, Stream};
 use crate::sampler::Sampler;
 use crate::{Map, Truth};
 
-/// How batches are made.
+/// The recipe of batches.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchRecipe {
-    /// What happens to each image.
+    /// Augmentations of each image, in order.
     pub augmentation: Vec<Step>,
-    /// Epoch, counted from 0, from which on mosaics are left out.
+    /// First epoch without mosaics, counted from 0.
     pub mosaic_until: Option<usize>,
     /// Sizes (height, width) of the network input, one of which is drawn for each batch.
     pub sizes: Vec<(usize, usize)>,
@@ -31,44 +31,44 @@ pub struct BatchRecipe {
     pub std: [f32; 3],
 }
 
-/// What the network learns from in one step.
+/// The images and objects of one step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
-    /// The step that it is for.
+    /// The step, counted from 0.
     pub step: usize,
     /// `[n, 3, h, w]`.
     pub shape: [usize; 4],
     /// Normalised values, row-major.
     pub pixels: Vec<f32>,
-    /// The objects of each image in pixels of the network input.
+    /// Objects of each image in pixels of the network input.
     pub truths: Vec<Truth>,
-    /// The images, by index of the dataset.
+    /// Indices of the images in the dataset.
     pub images: Vec<usize>,
 }
 
 impl Batch {
-    /// The images as a map.
+    /// Returns the images as a map.
     pub fn map(&self) -> Map<'_> {
         Map { shape: self.shape, data: &self.pixels }
     }
 }
 
-/// An image that cannot be used.
+/// An unusable image.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{path}: {problem}; `picodet check` lists everything of this kind")]
 pub struct ImageProblem {
     /// The file.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// The error.
     pub problem: String,
 }
 
-/// Reads images, and keeps them decoded while memory allows.
+/// Reads images, with a cache of decoded ones.
 #[derive(Debug)]
 struct Store {
     dataset: Arc<Dataset>,
     kept: Mutex<HashMap<usize, Arc<Image>>>,
-    /// Bytes that may still be kept.
+    /// Free bytes of the cache.
     room: AtomicUsize,
 }
 
@@ -90,7 +90,7 @@ impl Store {
         Ok(image)
     }
 
-    /// An image with its objects; crowds are none, nor are boxes that are not.
+    /// Returns an image with its objects. Crowd regions and degenerate boxes are skipped.
     fn sample(&self, index: usize) -> Result<Sample, ImageProblem> {
         let image = self.image(index)?;
         let mut truth = Truth::default();
@@ -107,42 +107,42 @@ impl Store {
     }
 }
 
-/// Makes the batches of any step.
+/// Prepares the batch of any step.
 #[derive(Clone, Debug)]
 pub struct Batches {
     store: Arc<Store>,
     sampler: Sampler,
     recipe: BatchRecipe,
-    /// This process's number, and how many there are: each makes its share of every batch.
-    share: (usize, usize),
+    /// Rank of this process and number of processes.
+    shard: (usize, usize),
 }
 
 impl Batches {
-    /// Batches of a dataset; up to `cache` bytes of decoded images are kept.
+    /// Returns the batches of a dataset, with a cache of `cache` bytes of decoded images.
     pub fn new(dataset: Arc<Dataset>, sampler: Sampler, recipe: BatchRecipe, cache: usize) -> Self {
         let store = Store { dataset, kept: Mutex::default(), room: AtomicUsize::new(cache) };
-        Self { store: Arc::new(store), sampler, recipe, share: (0, 1) }
+        Self { store: Arc::new(store), sampler, recipe, shard: (0, 1) }
     }
 
     /// Restricts every batch to the shard of rank `rank` of `of` processes.
     #[must_use]
     pub fn with_shard(mut self, rank: usize, of: usize) -> Self {
-        self.share = (rank, of.max(1));
+        self.shard = (rank, of.max(1));
         self
     }
 
-    /// How images are dealt out.
+    /// Returns the sampler.
     pub fn sampler(&self) -> &Sampler {
         &self.sampler
     }
 
-    /// The batch of a step: always the same one.
+    /// Prepares the batch of a step, always the same one for the same seed.
     ///
     /// # Errors
-    /// When an image cannot be read.
+    /// If an image cannot be read.
     pub fn make(&self, step: usize) -> Result<Batch, ImageProblem> {
         let whole = self.sampler.batch_of(step);
-        let (rank, of) = self.share;
+        let (rank, of) = self.shard;
         let from = whole.len() * rank / of;
         let images = whole[from..whole.len() * (rank + 1) / of].to_vec();
         let mut stream = Stream::new(self.sampler.seed, Purpose::Batch, step as u64, 0);
@@ -168,14 +168,14 @@ impl Batches {
             if no_mosaics && matches!(augmentation, Step::Mosaic(_)) {
                 continue;
             }
-            // An unreadable other image is reported when its own turn comes.
+            // An unreadable other image is reported in its own batch.
             let mut others = |stream: &mut Stream| self.store.sample(stream.index(self.sampler.images)).ok();
             sample = augmentation.apply(sample, &mut stream, &mut others);
         }
         Ok(sample)
     }
 
-    /// Starts to make batches from a step on, on so many threads, up to `ahead` batches a thread before they are asked for.
+    /// Starts to prepare the batches `first..last` on `threads` threads, each up to `ahead` batches in advance.
     pub fn start(&self, first: usize, last: usize, threads: usize, ahead: usize) -> Loader {
         let stop = Arc::new(AtomicBool::new(false));
         let threads = threads.max(1);
@@ -199,7 +199,7 @@ impl Batches {
     }
 }
 
-/// From a sample to the network's input: `planes` is `[3, h, w]`; the truth in its pixels comes back.
+/// Writes a sample to the network input `planes` (`[3, h, w]`), and returns its objects in pixels of the input.
 fn into_input(
     sample: Sample,
     (height, width): (usize, usize),
@@ -226,7 +226,7 @@ fn into_input(
     truth
 }
 
-/// Batches being made.
+/// Batches in preparation.
 #[derive(Debug)]
 pub struct Loader {
     workers: Vec<Receiver<Result<Batch, ImageProblem>>>,
@@ -238,7 +238,7 @@ pub struct Loader {
 impl Iterator for Loader {
     type Item = Result<Batch, ImageProblem>;
 
-    /// The next batch, in order of steps; `None` after the last.
+    /// Returns the next batch in the order of steps; `None` after the last.
     fn next(&mut self) -> Option<Self::Item> {
         let worker = self.next % self.workers.len();
         self.next += 1;
@@ -256,7 +256,7 @@ impl Drop for Loader {
     }
 }
 
-/// A digest of what a dataset says: files, sizes, classes and boxes. A run only goes on with the data that it began with.
+/// Returns a digest of the files, classes and boxes of a dataset. A run is resumed only with the same digest.
 pub fn data_digest(dataset: &Dataset) -> String {
     const CHECKSUM: crc::Crc<u64> = crc::Crc::<u64>::new(&crc::CRC_64_XZ);
     let mut digest = CHECKSUM.digest();

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use picodet_graph::{Graph, Weights};
 
-/// The optimiser and its state.
+/// The optimiser with its velocities.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Momentum {
-    /// Share of the last step that is kept; 0.9.
+    /// Momentum; 0.9.
     pub momentum: f32,
-    /// Pull to zero of the parameters that decay; 4e-5.
+    /// Weight decay of the parameters that have one; 4e-5.
     pub weight_decay: f32,
     pub(crate) velocity: BTreeMap<String, Vec<f32>>,
 }
@@ -21,8 +21,7 @@ impl Default for Momentum {
 }
 
 impl Momentum {
-    /// Moves the learned parameters of `graph` along `gradients`, which it leaves as they are; a parameter without
-    /// gradient stays.
+    /// Updates the learned parameters of `graph`; parameters without a gradient do not change.
     pub fn step(&mut self, graph: &Graph, weights: &mut Weights, gradients: &Weights, rate: f32) {
         for param in graph.params.iter().filter(|param| param.role.is_learned()) {
             let (Some(weight), Some(gradient)) = (weights.get_mut(&param.name), gradients.get(&param.name))
@@ -40,8 +39,8 @@ impl Momentum {
     }
 }
 
-/// Scales all gradients so that their common norm is at most `limit`; returns the norm that they had. Before weight
-/// decay.
+/// Scales all gradients so that their common norm is at most `limit`, and returns the norm before. Weight decay is not
+/// included.
 pub fn clip_to_norm(gradients: &mut Weights, limit: f64) -> f64 {
     let squares = gradients.values().flat_map(|tensor| &tensor.data).map(|&value| f64::from(value).powi(2));
     let norm = squares.sum::<f64>().sqrt();

@@ -1,10 +1,10 @@
-//! Random numbers that depend on what they are for, not on what was drawn before: a run that is picked up again, or
-//! spread over other processes, draws the same.
+//! Random numbers by purpose and position, independent of previous draws: a resumed run, or one with another number of
+//! processes, draws the same numbers.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-/// What a stream of random numbers is for.
+/// The purpose of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// The order of the images in an epoch.
@@ -13,7 +13,7 @@ pub enum Purpose {
     Image = 2,
     /// The size and interpolation of one batch.
     Batch = 3,
-    /// First values of parameters.
+    /// Initial values of parameters.
     Initialisation = 4,
     /// Dropout.
     Dropout = 5,
@@ -24,7 +24,8 @@ pub enum Purpose {
 pub struct Stream(ChaCha8Rng);
 
 impl Stream {
-    /// The stream of one purpose in one place: the same four numbers always give the same stream.
+    /// Returns the stream of a purpose and position: the same four values always give the same stream.
+    #[must_use]
     pub fn new(seed: u64, purpose: Purpose, first: u64, second: u64) -> Self {
         let mut bytes = [0; 32];
         for (target, part) in
@@ -35,33 +36,33 @@ impl Stream {
         Self(ChaCha8Rng::from_seed(bytes))
     }
 
-    /// A number of [0, 1).
+    /// Returns a value of the uniform distribution on `0.0..1.0`.
     pub fn unit(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// A number of [low, high).
+    /// Returns a value of the uniform distribution on `low..high`.
     pub fn uniform(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.unit()
     }
 
-    /// A whole number of 0..count; 0 when `count` is 0.
+    /// Returns an index below `count`, 0 if `count` is 0.
     pub fn index(&mut self, count: usize) -> usize {
         ((self.unit() * count as f64) as usize).min(count.saturating_sub(1))
     }
 
-    /// True with the given probability.
+    /// Returns `true` with the given probability.
     pub fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
     }
 
-    /// A number of the normal distribution of mean 0 and deviation 1.
+    /// Returns a value of the standard normal distribution (Box–Muller).
     pub fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.unit()).cos()
     }
 
-    /// Puts values into a random order.
+    /// Shuffles values (Fisher–Yates).
     pub fn shuffle<T>(&mut self, values: &mut [T]) {
         for last in (1..values.len()).rev() {
             values.swap(last, self.index(last + 1));
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stream_depends_on_all_that_names_it_and_on_nothing_else() {
+    fn a_stream_depends_on_its_four_values_alone() {
         let draw = |seed, purpose, first, second| Stream::new(seed, purpose, first, second).unit();
         let one = draw(1, Purpose::Order, 2, 3);
         assert_eq!(one, draw(1, Purpose::Order, 2, 3));

@@ -1,8 +1,8 @@
-//! The published experiments, and the rows of the ablation: the files of `recipes/`.
+//! The published experiments and the rows of the ablation: the files of `recipes/`.
 
 use crate::{Experiment, ExperimentError};
 
-/// A recipe's name and its text.
+/// Name and text of a recipe.
 type Recipe = (&'static str, &'static str);
 
 macro_rules! recipe {
@@ -55,14 +55,14 @@ pub const RECIPES: &[Recipe] = &[
     recipe!("v2_xs_416"),
 ];
 
-/// The experiment of a recipe.
+/// Returns the experiment of a recipe.
 ///
 /// # Errors
-/// When no recipe has this name.
+/// If no recipe has this name.
 pub fn recipe(name: &str) -> Result<Experiment, ExperimentError> {
     let unknown = || ExperimentError {
         place: name.to_owned(),
-        problem: "no such recipe; `picodet models` lists the networks, each has one".to_owned(),
+        problem: "unknown recipe; `picodet models` lists the networks, each of which has one".to_owned(),
     };
     let (_, text) = RECIPES.iter().find(|recipe| recipe.0 == name).ok_or_else(unknown)?;
     Experiment::from_toml(text)
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_recipe_is_sound_and_says_what_it_should_reach() {
+    fn every_recipe_is_valid_and_names_its_published_result() {
         let mut problems = Vec::new();
         for (name, text) in RECIPES {
             match recipe(name) {

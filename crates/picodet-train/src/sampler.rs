@@ -1,38 +1,38 @@
-//! Which images come in which batch: the same for any number of processes, and from any place in the middle.
+//! The images of each batch, independent of the number of processes and of the step at which a run is resumed.
 
 use crate::random::{Purpose, Stream};
 
-/// Deals the images of a dataset out to batches, epoch by epoch.
+/// Distributes the images of a dataset to batches, epoch by epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sampler {
     /// Images of the dataset.
     pub images: usize,
-    /// Images in a batch of all processes together.
+    /// Images per batch, all processes together.
     pub batch: usize,
-    /// What the orders are drawn from.
+    /// Random seed of the orders.
     pub seed: u64,
 }
 
 impl Sampler {
-    /// Batches an epoch: what is left of the images after the last full batch waits for another epoch's order. A dataset
-    /// smaller than a batch is one batch, in which images come more than once.
+    /// Returns the batches per epoch. Images after the last full batch are not used in the epoch. A dataset smaller than a
+    /// batch gives one batch with repeated images.
     pub fn batches_per_epoch(&self) -> usize {
         (self.images / self.batch.max(1)).max(1)
     }
 
-    /// The images of an epoch in their order.
+    /// Returns the images of an epoch in random order.
     fn order(&self, epoch: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.images).collect();
         Stream::new(self.seed, Purpose::Order, epoch as u64, 0).shuffle(&mut order);
         order
     }
 
-    /// Epoch and batch of the epoch of a step, counted from 0.
+    /// Returns the epoch of a step and the batch in the epoch, counted from 0.
     pub fn place(&self, step: usize) -> (usize, usize) {
         (step / self.batches_per_epoch(), step % self.batches_per_epoch())
     }
 
-    /// The images of one step, by index.
+    /// Returns the indices of the images of a step.
     pub fn batch_of(&self, step: usize) -> Vec<usize> {
         let (epoch, batch) = self.place(step);
         let order = self.order(epoch);
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_epoch_shows_every_image_once_but_for_the_rest() {
+    fn an_epoch_has_every_image_once_except_the_remainder() {
         let sampler = Sampler { images: 23, batch: 5, seed: 1 };
         assert_eq!(sampler.batches_per_epoch(), 4);
         let epoch =

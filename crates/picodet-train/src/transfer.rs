@@ -1,4 +1,4 @@
-//! Where the numbers of a new run come from: drawn, or taken from another model as far as they fit.
+//! Initial weights of a run: random, or transferred from another model.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use picodet_zoo::{HeadMap, REG_CHANNELS};
 use crate::loader::Batch;
 use crate::random::{Purpose, Stream};
 
-/// Numbers for every parameter of a graph, drawn as its initialisers say.
+/// Draws the parameters of a graph from their initialisers.
 pub fn initial_weights(graph: &Graph, seed: u64) -> Weights {
     let draw = |(index, param): (usize, &picodet_graph::Param)| {
         let mut stream = Stream::new(seed, Purpose::Initialisation, index as u64, 0);
@@ -25,7 +25,7 @@ pub fn initial_weights(graph: &Graph, seed: u64) -> Weights {
     graph.params.iter().enumerate().map(draw).collect()
 }
 
-/// Why another model's weights cannot be taken over.
+/// An error in transferring the weights of another model.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransferError {
@@ -37,29 +37,30 @@ pub enum TransferError {
     Run(#[from] RunError),
 }
 
-/// What was taken from another model.
+/// The result of a transfer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transfer {
-    /// Tensors taken as they are.
+    /// Number of tensors that were copied.
     pub taken: usize,
-    /// Classes whose predictions were taken, when not all are the same.
+    /// Classes whose predictions were copied, if the classes differ.
     pub classes: Vec<String>,
-    /// Tensors of which only some rows were taken: those of the predictions, when classes differ.
+    /// Tensors of the predictions of which some rows were copied, if the classes differ.
     pub resized: Vec<String>,
-    /// Tensors that stay as drawn.
+    /// Tensors that stay random.
     pub fresh: Vec<String>,
-    /// Batch norms that came folded, and were measured anew.
+    /// Number of folded batch norms whose statistics were measured.
     pub unfolded: usize,
 }
 
-/// Takes over what fits of another model of the same family: every tensor of the same name and shape; of the predictions
-/// the rows of classes of the same name, and of the boxes.
+/// Copies the weights of another model that match: tensors of the same name and shape; of the predictions, the rows of the
+/// boxes and of classes with the same name.
 ///
-/// Batch norms that were folded into their convolutions are made anew: the network is run on `batch` and each gets the mean
-/// and deviation that it finds there, with the scale and shift that undo both. In inference nothing changes.
+/// Batch norms that are folded into their convolutions are restored: the network runs on `batch`, and each batch norm gets
+/// the mean and variance of its input there, with the scale and shift that cancel them. The result of inference does not
+/// change.
 ///
 /// # Errors
-/// When the unfolded network cannot be run.
+/// If the network cannot be run.
 pub fn transfer(
     graph: &Graph,
     weights: &mut Weights,
@@ -74,7 +75,7 @@ pub fn transfer(
     };
     let plain = |name: &String| name.trim().to_lowercase();
     let theirs: Vec<String> = from.metadata.classes.iter().map(plain).collect();
-    // For each of our classes the row of theirs.
+    // For each class, its row in the other model.
     let rows: Vec<Option<usize>> =
         classes.iter().map(|class| theirs.iter().position(|other| *other == plain(class))).collect();
     let same_classes = theirs.len() == classes.len() && rows.iter().copied().eq((0..rows.len()).map(Some));
@@ -105,20 +106,20 @@ pub fn transfer(
     Ok(report)
 }
 
-/// The parameters that make the class logits.
+/// Returns the parameters of the class prediction.
 fn prediction_params(graph: &Graph) -> BTreeSet<String> {
     let logits = graph
         .outputs
         .iter()
         .filter(|output| matches!(HeadMap::of(&output.name), Some((HeadMap::ClassLogit, _))));
-    let makers = logits.map(|output| {
+    let nodes = logits.map(|output| {
         let node = graph.node(output.node);
         if matches!(node.op, Op::Slice { .. }) { graph.node(node.inputs[0]) } else { node }
     });
-    makers.flat_map(|node| graph.params_of(node)).map(|param| param.name.clone()).collect()
+    nodes.flat_map(|node| graph.params_of(node)).map(|param| param.name.clone()).collect()
 }
 
-/// Copies the rows of known classes, and of the boxes where they share the tensor.
+/// Copies the rows of known classes, and those of the boxes if they are in the same tensor.
 fn take_rows(ours: &mut Tensor, theirs: &Tensor, rows: &[Option<usize>], their_classes: usize) {
     let row = ours.data.len() / ours.shape[0].max(1);
     let mut copy = |to: usize, of: usize| {
@@ -138,8 +139,8 @@ fn has_boxes(tensor: &Tensor, classes: usize) -> bool {
     tensor.shape.first() == Some(&(classes + REG_CHANNELS))
 }
 
-/// Weights of a folded model by the names of the graph with its batch norms, each of which only adds the bias that its
-/// convolution got; with the nodes of these batch norms.
+/// Returns the weights of a folded model for the graph with batch norms, each of which only adds the bias of its folded
+/// convolution, and the nodes of these batch norms.
 fn unfold(graph: &Graph, folded: &Weights) -> (Weights, Vec<usize>) {
     let mut weights = folded.clone();
     let mut unfolded = Vec::new();
@@ -161,7 +162,7 @@ fn unfold(graph: &Graph, folded: &Weights) -> (Weights, Vec<usize>) {
     (weights, unfolded)
 }
 
-/// Gives batch norms the statistics of their input over a batch, and a scale and shift that leave their output as it was.
+/// Sets batch norms to the statistics of their input over a batch, with a scale and shift that keep their output.
 fn measure_batch_norms(
     graph: &Graph,
     weights: &mut Weights,
@@ -173,7 +174,7 @@ fn measure_batch_norms(
     watched.outputs = norms.iter().map(watch).collect();
     let [images, _, height, width] = batch.shape;
     let plan = ReferenceEngine::<f32>::new().plan(&watched, weights, (height, width))?;
-    // Sum and sum of squares of each channel of each norm's input.
+    // Sum and sum of squares of each channel of the input of each batch norm.
     let mut sums: Vec<Vec<[f64; 2]>> = vec![Vec::new(); norms.len()];
     let mut counts = vec![0.0; norms.len()];
     for pixels in batch.pixels.chunks_exact((batch.pixels.len() / images.max(1)).max(1)) {

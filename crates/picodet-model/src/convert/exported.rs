@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use picodet_weights::ForeignNetwork;
 use picodet_zoo::{HeadKind, REG_CHANNELS, Variant};
 
-use super::{Network, WeightsError};
+use super::error::WeightsError;
+use super::network::Network;
 
 /// Assigns the convolutions of an exported network to those of `variant`.
 pub(super) fn network(variant: &Variant, network: &ForeignNetwork) -> Result<Network, WeightsError> {
@@ -14,7 +15,7 @@ pub(super) fn network(variant: &Variant, network: &ForeignNetwork) -> Result<Net
         match picodet_weights::import(&variant.architecture.graph(classes), network) {
             Ok((graph, weights)) => {
                 graph.check_weights(&weights)?;
-                return Ok((graph, weights, true));
+                return Ok(Network { graph, weights, folded: true });
             }
             Err(error) => problem = error.into(),
         }

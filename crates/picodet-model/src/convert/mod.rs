@@ -2,38 +2,22 @@
 
 mod error;
 mod exported;
+mod network;
+mod options;
 mod reference;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use picodet_graph::{Graph, Weights};
+use picodet_graph::Graph;
 use picodet_weights::{ReadError, ncnn, onnx, pdparams, read_tensors};
 use picodet_zoo::{HeadMap, Variant};
 
 use crate::{Model, metadata};
 
+use self::network::Network;
+
 pub use error::{ConvertError, WeightsError};
-
-/// Options of a conversion.
-#[derive(Clone, Debug, Default)]
-pub struct ConvertOptions {
-    /// Class names in order; by default those of the variant if the number of classes is the same, else `class_0`,
-    /// `class_1`, ….
-    pub classes: Option<Vec<String>>,
-    /// Height and width of the network input in pixels; by default those of the variant.
-    pub input_size: Option<(usize, usize)>,
-    /// Interpolation of the resize in training; `cubic` by default.
-    pub resize: Option<String>,
-    /// Origin of the weights; the name of the file by default.
-    pub origin: Option<String>,
-    /// Licence of the weights; `unknown` by default.
-    pub licence: Option<String>,
-    /// The ncnn `.bin` file; by default the file next to the `.param` with the same name.
-    pub bin: Option<PathBuf>,
-}
-
-/// A graph with its weights, and whether batch norms are folded.
-type Network = (Graph, Weights, bool);
+pub use options::ConvertOptions;
 
 /// Reads the weights of `variant` from a file.
 ///
@@ -55,7 +39,8 @@ pub fn convert(
         source: error,
     };
     let bytes = read(source)?;
-    let (graph, weights, folded) = match source.extension().and_then(|extension| extension.to_str()) {
+    let Network { graph, weights, folded } = match source.extension().and_then(|extension| extension.to_str())
+    {
         Some("pdparams") => {
             let tensors = pdparams::read(&bytes).map_err(parse)?;
             reference::network(variant, tensors).map_err(mismatch)?

@@ -3,7 +3,8 @@
 use picodet_graph::{CheckError, Param, Tensor, Weights};
 use picodet_zoo::{HeadKind, REG_CHANNELS, Variant, names};
 
-use super::{Network, WeightsError};
+use super::error::WeightsError;
+use super::network::Network;
 use crate::MAX_CLASSES;
 
 /// The tensor whose shape gives the number of classes.
@@ -27,7 +28,7 @@ pub(super) fn network(variant: &Variant, mut tensors: Weights) -> Result<Network
         return Err(CheckError { problems }.into());
     }
     graph.check_weights(&weights)?;
-    Ok((graph, weights, false))
+    Ok(Network { graph, weights, folded: false })
 }
 
 fn class_count(variant: &Variant, tensors: &Weights) -> Result<usize, WeightsError> {

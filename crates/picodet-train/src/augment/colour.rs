@@ -1,15 +1,15 @@
-//! Colours as PIL changes them, to the byte (SPEC §7.2, step 3).
+//! Brightness, contrast, saturation and hue with the byte arithmetic of PIL (SPEC §7.2, step 3).
 
 use picodet_image::Image;
 
 use crate::random::Stream;
 
-/// Largest hue shift in 256ths of the circle (PIL's scale of 0 to 255).
+/// Maximum hue shift in 256ths of the circle (PIL's scale of 0 to 255).
 const HUE: f64 = 18.0;
 /// Factors of brightness, contrast and saturation.
 const FACTOR: (f64, f64) = (0.5, 1.5);
 
-/// Brightness, contrast, saturation and hue in random order, each left out with probability one half.
+/// Changes brightness, contrast, saturation and hue in random order, each with probability one half.
 pub fn distort(mut image: Image, stream: &mut Stream) -> Image {
     let mut order = [0, 1, 2, 3];
     stream.shuffle(&mut order);
@@ -28,20 +28,20 @@ pub fn distort(mut image: Image, stream: &mut Stream) -> Image {
     image
 }
 
-/// PIL's blend of two bytes: truncated, and cut to bytes where the factor extrapolates.
+/// Blends two bytes as PIL does: truncated, and clamped if the factor extrapolates.
 fn blend(from: u8, to: u8, factor: f32) -> u8 {
     let (from, to) = (f32::from(from), f32::from(to));
-    // A float becomes a byte by cutting its fraction; outside of a byte it becomes the nearest.
+    // The conversion truncates and saturates.
     (from + factor * (to - from)) as u8
 }
 
-/// How bright PIL's mode `L` calls a pixel.
+/// Returns the brightness of a pixel in PIL's mode `L`.
 fn luminance(pixel: [u8; 3]) -> u8 {
     let [red, green, blue] = pixel.map(u32::from);
     ((red * 19_595 + green * 38_470 + blue * 7_471 + 0x8000) >> 16) as u8
 }
 
-/// The image with another value for each byte.
+/// Maps every byte of an image.
 fn by_table(image: Image, value: impl Fn(u8) -> u8) -> Image {
     let table: [u8; 256] = std::array::from_fn(|byte| value(byte as u8));
     by_pixel(image, |pixel| pixel.map(|byte| table[usize::from(byte)]))
@@ -53,12 +53,12 @@ pub(super) fn by_pixel(image: Image, mut change: impl FnMut([u8; 3]) -> [u8; 3])
     Image::new(width, height, data).unwrap_or(image)
 }
 
-/// Towards black (factor 0) or away from it.
+/// Blends with black (factor 0).
 pub fn brightness(image: Image, factor: f32) -> Image {
     by_table(image, |byte| blend(0, byte, factor))
 }
 
-/// Towards the mean brightness (factor 0) or away from it.
+/// Blends with the mean brightness (factor 0).
 pub fn contrast(image: Image, factor: f32) -> Image {
     let pixels = image.data().as_chunks::<3>().0;
     let sum: u64 = pixels.iter().map(|&pixel| u64::from(luminance(pixel))).sum();
@@ -66,7 +66,7 @@ pub fn contrast(image: Image, factor: f32) -> Image {
     by_table(image, |byte| blend(mean, byte, factor))
 }
 
-/// Towards grey (factor 0) or away from it.
+/// Blends with the grey image (factor 0).
 pub fn saturation(image: Image, factor: f32) -> Image {
     by_pixel(image, |pixel| {
         let grey = luminance(pixel);
@@ -74,7 +74,7 @@ pub fn saturation(image: Image, factor: f32) -> Image {
     })
 }
 
-/// Turns the hue by so many 256ths of the circle.
+/// Shifts the hue by a number of 256ths of the circle.
 pub fn shift_hue(image: Image, shift: f64) -> Image {
     let hues: [u8; 256] = std::array::from_fn(|hue| (hue as f64 + shift) as i32 as u8);
     let from = HsvTable::new();
@@ -84,7 +84,7 @@ pub fn shift_hue(image: Image, shift: f64) -> Image {
     })
 }
 
-/// Hue, saturation and value of a pixel, each 0 to 255, as in PIL's mode `HSV`.
+/// Converts a pixel to PIL's mode `HSV`: hue, saturation and value, each from 0 to 255.
 pub fn to_hsv([red, green, blue]: [u8; 3]) -> [u8; 3] {
     let largest = red.max(green).max(blue);
     let smallest = red.min(green).min(blue);
@@ -105,12 +105,12 @@ pub fn to_hsv([red, green, blue]: [u8; 3]) -> [u8; 3] {
     [(f64::from(hue as f32) * 255.0) as u8, (f64::from(saturation) * 255.0) as u8, largest]
 }
 
-/// The pixel of a hue, saturation and value as PIL has them.
+/// Converts a pixel from PIL's mode `HSV`.
 pub fn from_hsv(pixel: [u8; 3]) -> [u8; 3] {
     HsvTable::new().rgb(pixel)
 }
 
-/// Where each hue lies in its sixth of the circle.
+/// Position of each hue in its sixth of the circle.
 struct HsvTable {
     places: [(u8, f32); 256],
 }

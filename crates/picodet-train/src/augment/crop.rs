@@ -1,23 +1,23 @@
-//! The random crop of SSD, by overlap with the objects (SPEC §7.2, step 1).
+//! The random crop of SSD with a minimum overlap with the objects (SPEC §7.2, step 1).
 
 use picodet_image::Image;
 
-use super::Sample;
+use super::sample::Sample;
 use crate::Truth;
 use crate::geometry::{Box4, area, iou};
 use crate::random::Stream;
 
-/// Least overlaps that a crop must have with an object; `None` leaves the image whole.
+/// Minimum overlaps of a crop with an object; `None` keeps the whole image.
 const THRESHOLDS: [Option<f64>; 7] = [Some(0.0), Some(0.1), Some(0.3), Some(0.5), Some(0.7), Some(0.9), None];
-/// Tries for each threshold.
+/// Attempts per threshold.
 const TRIES: usize = 50;
-/// Sides of the crop as a share of the image's, before its proportions change.
+/// Range of the sides of the crop relative to the image, before the aspect ratio changes.
 const SCALE: (f64, f64) = (0.3, 1.0);
-/// Width by height of the crop over the image's.
+/// Range of the aspect ratio of the crop relative to that of the image.
 const ASPECT: (f64, f64) = (0.5, 2.0);
 
-/// Crops an image so that at least one object overlaps the crop enough and keeps its centre; an image without objects
-/// stays whole. Boxes are cut to the crop; objects whose centre is outside are dropped.
+/// Crops an image so that at least one object overlaps the crop enough and has its centre in it. An image without objects
+/// stays unchanged. Boxes are clipped to the crop; objects with their centre outside are dropped.
 pub fn crop(sample: Sample, stream: &mut Stream) -> Sample {
     if sample.truth.boxes.is_empty() {
         return sample;
@@ -42,7 +42,7 @@ pub fn crop(sample: Sample, stream: &mut Stream) -> Sample {
     sample
 }
 
-/// A random window of an image: x1, y1, x2, y2 in whole pixels.
+/// Returns a random window of an image: x1, y1, x2, y2 in whole pixels.
 fn window(width: usize, height: usize, stream: &mut Stream) -> Option<[usize; 4]> {
     let scale = stream.uniform(SCALE.0, SCALE.1);
     let aspect = stream.uniform(ASPECT.0.max(scale * scale), ASPECT.1.min(1.0 / (scale * scale)));
@@ -54,7 +54,7 @@ fn window(width: usize, height: usize, stream: &mut Stream) -> Option<[usize; 4]
     fits.then_some([left, top, left + crop_width, top + crop_height])
 }
 
-/// The objects whose centre lies in a window, cut to it, in its own pixels.
+/// Returns the objects with their centre in a window, clipped to it, in pixels of the window.
 fn inside(truth: &Truth, [x1, y1, x2, y2]: Box4) -> Truth {
     let mut kept = Truth::default();
     for (bbox, &class) in truth.boxes.iter().zip(&truth.classes) {
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
     use crate::random::Purpose;
 
-    /// Every pixel says where it came from.
+    /// Every pixel holds its own position.
     fn picture() -> Image {
         let pixels = (0..60).flat_map(|y| (0..80).flat_map(move |x| [x as u8, y as u8, 0]));
         Image::new(80, 60, pixels.collect()).expect("80x60 pixels")
@@ -114,7 +114,7 @@ mod tests {
                 assert!(centre[0] >= 0.0 && centre[0] < width && centre[1] >= 0.0 && centre[1] < height);
             }
         }
-        // "Whole" comes first for about one image in seven; later where small overlaps fail.
+        // The whole image is the first choice with a probability of about 1/7, and the last if small overlaps fail.
         assert!((60..200).contains(&whole), "{whole} of 500 stay whole");
         assert!(dropped > 100, "{dropped} of 500 lose an object");
     }

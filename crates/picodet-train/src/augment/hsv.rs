@@ -1,15 +1,15 @@
-//! The colour change of the NPU recipe: gains added to hue, saturation and value (SPEC §7.2).
+//! The colour augmentation of the NPU recipe: random offsets of hue, saturation and value (SPEC §7.2).
 
 use picodet_image::Image;
 
 use super::colour::by_pixel;
 use crate::random::Stream;
 
-/// Largest gains: hue in OpenCV's half degrees, saturation and value of 255.
+/// Maximum offsets: hue in half degrees (OpenCV), saturation and value from 0 to 255.
 const GAINS: [f64; 3] = [5.0, 30.0, 30.0];
 
-/// Adds random gains to hue, saturation and value, each left out with probability one half; OpenCV's bytes, where the hue
-/// goes from 0 to 180.
+/// Adds random offsets to hue, saturation and value, each omitted with probability one half. Arithmetic is that of OpenCV
+/// on bytes, with a hue from 0 to 180.
 pub fn shift_hsv(image: Image, stream: &mut Stream) -> Image {
     let gains = GAINS.map(|gain| {
         let shift = stream.uniform(-1.0, 1.0) * gain;
@@ -29,7 +29,7 @@ pub fn shift_hsv(image: Image, stream: &mut Stream) -> Image {
     })
 }
 
-/// OpenCV's 8-bit HSV: hue in half degrees, saturation and value up to 255.
+/// Converts to OpenCV's 8-bit HSV: hue in half degrees, saturation and value up to 255.
 fn to_hsv([red, green, blue]: [u8; 3]) -> [u8; 3] {
     let (largest, smallest) = (red.max(green).max(blue), red.min(green).min(blue));
     let range = f32::from(largest) - f32::from(smallest);
@@ -51,7 +51,7 @@ fn to_hsv([red, green, blue]: [u8; 3]) -> [u8; 3] {
 fn from_hsv([hue, saturation, value]: [i32; 3]) -> [u8; 3] {
     let sixth = hue as f32 / 30.0;
     let (value, share) = (value as f32, saturation as f32 / 255.0);
-    // Distance of a channel's own hue, in sixths of the circle, says how much of it is left.
+    // The distance from the hue of the channel, in sixths of the circle, gives its intensity.
     let channel = |own: f32| {
         let place = (sixth + own) % 6.0;
         let taken = place.min(4.0 - place).clamp(0.0, 1.0);
@@ -78,7 +78,7 @@ mod tests {
                 }
             }
         }
-        // A hue has 180 values where 6 * 255 would be needed.
+        // The hue has 180 values instead of 6 * 255, so that conversion is not exact.
         assert!(worst <= 5, "{worst}");
         assert_eq!(to_hsv([255, 0, 0]), [0, 255, 255]);
         assert_eq!(to_hsv([0, 255, 0]), [60, 255, 255]);
@@ -92,7 +92,7 @@ mod tests {
         for number in 0..200 {
             let changed = shift_hsv(grey.clone(), &mut Stream::new(1, Purpose::Image, 0, number));
             let [red, ..] = changed.pixel(0, 0);
-            // Saturation colours the grey, value moves it by at most 30.
+            // Grey changes by at most 30.
             let largest = changed.data().iter().copied().max().unwrap_or(0);
             assert!(largest.abs_diff(100) <= 30, "{red}");
             moved += usize::from(changed != grey);

@@ -1,55 +1,44 @@
-//! Augmentation: what happens to an image and its boxes before the network sees them (SPEC §7.2).
+//! Augmentation of images and their boxes (SPEC §7.2).
 //!
-//! A pipeline is a list of steps, in a configuration a list of words: `["crop", "flip 0.5", "distort"]`.
+//! A recipe lists the steps as words: `["crop", "flip 0.5", "distort"]`.
 
 mod colour;
 mod crop;
+mod flip;
 mod hsv;
 mod mosaic;
+mod sample;
 
 use std::fmt;
 use std::str::FromStr;
 
-use picodet_image::Image;
-
-use crate::Truth;
 use crate::random::Stream;
 
 pub use colour::{brightness, contrast, distort, from_hsv, saturation, shift_hue, to_hsv};
 pub use crop::crop;
+pub use flip::flip;
 pub use hsv::shift_hsv;
 pub use mosaic::mosaic;
-
-/// An image on its way to the network, with its objects in pixels of this image.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sample {
-    /// The pixels.
-    pub image: Image,
-    /// Boxes in pixels of `image`, and their classes.
-    pub truth: Truth,
-}
+pub use sample::{OtherSamples, Sample};
 
 /// One step of an augmentation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Step {
-    /// A random crop that keeps objects, by overlap with them.
+    /// Random crop with a minimum overlap with the objects.
     Crop,
-    /// Left becomes right, with this probability.
+    /// Horizontal mirroring with this probability.
     Flip(f64),
     /// Brightness, contrast, saturation and hue, each with probability one half, in random order.
     Distort,
-    /// With this probability: four images in one, warped, another one mixed in.
+    /// With this probability: a warped mosaic of four images, with another image mixed in (MixUp).
     Mosaic(f64),
-    /// Hue, saturation and value moved by up to 5, 30 and 30.
+    /// Random shift of hue, saturation and value by up to 5, 30 and 30.
     Hsv,
 }
 
-/// What a pipeline may ask for beside the sample itself: other images of the dataset, by a random number's choice.
-pub type Others<'a> = &'a mut dyn FnMut(&mut Stream) -> Option<Sample>;
-
 impl Step {
-    /// What becomes of a sample.
-    pub fn apply(self, sample: Sample, stream: &mut Stream, others: Others<'_>) -> Sample {
+    /// Applies the step to a sample.
+    pub fn apply(self, sample: Sample, stream: &mut Stream, others: OtherSamples<'_>) -> Sample {
         match self {
             Self::Crop => crop(sample, stream),
             Self::Flip(probability) if stream.chance(probability) => flip(sample),
@@ -62,24 +51,11 @@ impl Step {
     }
 }
 
-/// Left becomes right.
-pub fn flip(sample: Sample) -> Sample {
-    let Sample { image, mut truth } = sample;
-    let width = image.width();
-    let mut data = Vec::with_capacity(image.data().len());
-    for row in image.data().chunks_exact(width * 3) {
-        data.extend(row.as_chunks::<3>().0.iter().rev().flatten());
-    }
-    for bbox in &mut truth.boxes {
-        (bbox[0], bbox[2]) = (width as f64 - bbox[2], width as f64 - bbox[0]);
-    }
-    let image = Image::new(width, image.height(), data).unwrap_or(image);
-    Sample { image, truth }
-}
-
-/// A word that is no augmentation.
+/// An unknown augmentation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no augmentation; there are: crop, flip P, distort, mosaic P, hsv (P: a probability)")]
+#[error(
+    "unknown augmentation `{0}`; expected one of: crop, flip P, distort, mosaic P, hsv (P: a probability)"
+)]
 pub struct UnknownStep(String);
 
 impl FromStr for Step {
@@ -122,18 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flip_mirrors_pixels_and_boxes() {
-        let image = Image::new(3, 1, vec![1, 1, 1, 2, 2, 2, 3, 3, 3]).expect("three pixels");
-        let truth = Truth { boxes: vec![[0.0, 0.0, 1.0, 1.0]], classes: vec![4] };
-        let sample = Sample { image, truth };
-        let flipped = flip(sample.clone());
-        assert_eq!(flipped.image.data(), [3, 3, 3, 2, 2, 2, 1, 1, 1]);
-        assert_eq!(flipped.truth.boxes, [[2.0, 0.0, 3.0, 1.0]]);
-        assert_eq!(flip(flipped), sample);
-    }
-
-    #[test]
-    fn words_are_steps_and_other_words_are_refused() {
+    fn known_words_are_steps_and_others_are_refused() {
         for step in [Step::Crop, Step::Flip(0.5), Step::Distort, Step::Mosaic(0.6), Step::Hsv] {
             assert_eq!(step.to_string().parse(), Ok(step));
         }

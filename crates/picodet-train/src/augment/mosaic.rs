@@ -1,31 +1,32 @@
-//! Four images in one, warped, with another mixed in: the NPU recipe's mosaic (SPEC §7.2).
+//! Mosaic of four images with an affine warp and MixUp, as in the NPU recipe (SPEC §7.2).
 
 use picodet_image::{Image, Interpolation};
 
-use super::{Others, Sample};
+use super::flip::flip;
+use super::sample::{OtherSamples, Sample};
 use crate::Truth;
 use crate::geometry::Box4;
 use crate::random::Stream;
 
 /// Side of the result in pixels.
 const SIDE: usize = 640;
-/// The grey of where no image is.
+/// Grey of the area without an image.
 const FILL: [u8; 3] = [114; 3];
-/// Largest rotation and shear in degrees.
+/// Maximum rotation and shear in degrees.
 const DEGREES: f64 = 10.0;
 const SHEAR: f64 = 2.0;
 /// Range of the scale.
 const SCALE: (f64, f64) = (0.1, 2.0);
-/// Largest shift as a share of the side.
+/// Maximum translation as a fraction of the side.
 const TRANSLATE: f64 = 0.1;
-/// Range of the size of the image that is mixed in.
+/// Range of the scale of the mixed-in image.
 const MIX_SCALE: (f64, f64) = (0.5, 1.5);
-/// Sides below this are no object any more, in pixels.
+/// Minimum side of a box in pixels; smaller boxes are dropped.
 const LEAST_SIDE: f64 = 2.0;
 
-/// Puts the sample and three others around a random centre, warps the whole, and mixes another image in, half and half.
-/// Where `others` has none, the sample takes their place.
-pub fn mosaic(sample: Sample, stream: &mut Stream, others: Others<'_>) -> Sample {
+/// Arranges the sample and three others around a random centre, warps the result, and mixes another image in with weight
+/// one half. The sample replaces images that `others` does not return.
+pub fn mosaic(sample: Sample, stream: &mut Stream, others: OtherSamples<'_>) -> Sample {
     let centre =
         [stream.uniform(0.5, 1.5), stream.uniform(0.5, 1.5)].map(|share| (share * SIDE as f64) as usize);
     let mut canvas = Image::filled(2 * SIDE, 2 * SIDE, FILL);
@@ -44,7 +45,7 @@ pub fn mosaic(sample: Sample, stream: &mut Stream, others: Others<'_>) -> Sample
     }
 }
 
-/// Draws an image into a quarter of the canvas, touching the centre, and adds its boxes.
+/// Draws an image into a quarter of the canvas next to the centre, and adds its boxes.
 fn place(canvas: &mut Image, truth: &mut Truth, part: &Sample, quarter: usize, [cx, cy]: [usize; 2]) {
     let scale = (SIDE as f64 / part.image.height() as f64).min(SIDE as f64 / part.image.width() as f64);
     let size = |side: usize| ((side as f64 * scale) as usize).max(1);
@@ -73,7 +74,7 @@ fn place(canvas: &mut Image, truth: &mut Truth, part: &Sample, quarter: usize, [
     }
 }
 
-/// Adds a box cut to 0..limit, when enough of it is left.
+/// Clips a box to 0..limit, and adds it if it is large enough.
 fn push(truth: &mut Truth, bbox: Box4, class: usize, limit: f64) {
     let cut = bbox.map(|side| side.clamp(0.0, limit));
     if cut[2] - cut[0] >= LEAST_SIDE && cut[3] - cut[1] >= LEAST_SIDE {
@@ -82,14 +83,14 @@ fn push(truth: &mut Truth, bbox: Box4, class: usize, limit: f64) {
     }
 }
 
-/// Rotates, scales, shears and shifts the canvas about its centre into a picture of half its sides.
+/// Rotates, scales, shears and translates the canvas about its centre into an image of half its sides.
 fn warp(canvas: &Image, truth: &Truth, stream: &mut Stream) -> Sample {
     let angle = stream.uniform(-DEGREES, DEGREES).to_radians();
     let scale = stream.uniform(SCALE.0, SCALE.1);
     let shear = [0, 1].map(|_| stream.uniform(-SHEAR, SHEAR).to_radians().tan());
     let shift = [0, 1].map(|_| (0.5 + stream.uniform(-TRANSLATE, TRANSLATE)) * SIDE as f64);
     let (sin, cos) = (scale * angle.sin(), scale * angle.cos());
-    // Shear after rotation: rows of the product of both matrices.
+    // Rows of the product of the shear and rotation matrices.
     let [a, b] = [cos + shear[0] * -sin, sin + shear[0] * cos];
     let [c, d] = [shear[1] * cos - sin, shear[1] * sin + cos];
     let half = SIDE as f64;
@@ -125,7 +126,7 @@ fn warp(canvas: &Image, truth: &Truth, stream: &mut Stream) -> Sample {
     Sample { image, truth: moved }
 }
 
-/// The colour between four pixels.
+/// Interpolates the colour bilinearly.
 fn between(image: &Image, x: f64, y: f64) -> [u8; 3] {
     let (left, top) = (x.floor(), y.floor());
     let (share_x, share_y) = (x - left, y - top);
@@ -138,9 +139,9 @@ fn between(image: &Image, x: f64, y: f64) -> [u8; 3] {
     })
 }
 
-/// Half of each of two pictures; the other one scaled, perhaps mirrored, and cut at a random place.
+/// Averages two images; the second is scaled, mirrored with probability one half, and cropped at a random position.
 fn mix(sample: Sample, other: &Sample, stream: &mut Stream) -> Sample {
-    let other = if stream.chance(0.5) { super::flip(other.clone()) } else { other.clone() };
+    let other = if stream.chance(0.5) { flip(other.clone()) } else { other.clone() };
     let fit = (SIDE as f64 / other.image.height() as f64).min(SIDE as f64 / other.image.width() as f64);
     let scale = fit * stream.uniform(MIX_SCALE.0, MIX_SCALE.1);
     let size = |side: usize| ((side as f64 * scale) as usize).max(1);
@@ -180,7 +181,7 @@ mod tests {
     use super::*;
     use crate::random::Purpose;
 
-    /// A black picture with one white box.
+    /// Returns a black image with one white box.
     fn with_box(bbox: [usize; 4]) -> Sample {
         let mut image = Image::filled(320, 240, [0; 3]);
         for y in bbox[1]..bbox[3] {
@@ -206,7 +207,7 @@ mod tests {
             let stray = (0..SIDE * SIDE)
                 .filter(|at| mixed.image.pixel(at % SIDE, at / SIDE)[0] > 200)
                 .filter(|at| !in_a_box(at % SIDE, at / SIDE));
-            // Slivers under two pixels lose their box.
+            // Boxes of less than two pixels are dropped.
             assert!(stray.count() < 2 * SIDE, "picture {number}");
         }
     }
