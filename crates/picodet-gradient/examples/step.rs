@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use picodet_gradient::{StepTime, Tape};
-use picodet_graph::{Graph, Initialiser, Tensor, Weights, pass};
+use picodet_graph::{Graph, Initialiser, Tensor, Tensor4, Weights, pass};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,11 +29,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let image: Vec<f32> = (0..batch * 3 * size * size).map(|_| noise.normal()).collect();
     let mut tape = Tape::new(&graph, threads)?;
     tape.forward(&weights, shape, &image)?;
-    let gradients: Vec<(String, Vec<f32>)> = graph
+    let gradients: Vec<(String, Tensor4)> = graph
         .outputs
         .iter()
-        .filter_map(|output| Some((output.name.clone(), tape.output(&output.name)?.1)))
-        .map(|(name, values)| (name, values.iter().map(|_| noise.normal() * 0.01).collect()))
+        .filter_map(|output| Some((output.name.clone(), tape.output(&output.name)?.to_tensor())))
+        .map(|(name, map)| (name, map.map(|_| noise.normal() * 0.01)))
         .collect();
     tape.backward(&gradients)?;
     let mut forward = Spent::default();

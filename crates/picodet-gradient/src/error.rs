@@ -38,15 +38,15 @@ pub enum GradientError {
     /// A gradient of an output that the graph does not have.
     #[error("the graph has no output `{0}`")]
     Output(String),
-    /// A gradient has another number of values than its output.
-    #[error("the gradient of `{name}` has {found} values instead of {expected}")]
-    GradientLength {
+    /// A gradient has another shape than its output.
+    #[error("the gradient of `{name}` has shape {found:?}; expected {expected:?}")]
+    GradientShape {
         /// The output.
         name: String,
-        /// The given number of values.
-        found: usize,
-        /// The number of values of the output.
-        expected: usize,
+        /// The shape of the gradient.
+        found: [usize; 4],
+        /// The shape of the output.
+        expected: [usize; 4],
     },
     /// A parameter to freeze that the graph does not have.
     #[error("the graph has no parameter `{0}`")]

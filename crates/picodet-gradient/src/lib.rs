@@ -21,8 +21,10 @@
 //!
 //! let mut tape = Tape::new(&graph, 1)?;
 //! tape.forward(&weights, [1, 3, 1, 1], &[1.0, 2.0, 3.0])?;
-//! assert_eq!(tape.output("map"), Some(([1, 2, 1, 1], vec![3.0, 3.0])));
-//! let gradients = tape.backward(&[("map".to_owned(), vec![1.0, 0.0])])?;
+//! let map = tape.output("map").expect("an output").to_tensor();
+//! assert_eq!((map.shape, &map.data[..]), ([1, 2, 1, 1], &[3.0, 3.0][..]));
+//! let gradient = Tensor::new([1, 2, 1, 1], vec![1.0, 0.0]).expect("two values");
+//! let gradients = tape.backward(&[("map".to_owned(), gradient)])?;
 //! assert_eq!(gradients["head.weight"].data, [1.0, 2.0, 3.0, 0.0, 0.0, 0.0]);
 //! # Ok::<(), picodet_gradient::GradientError>(())
 //! ```

@@ -3,10 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use picodet_graph::{Graph, Weights};
-use picodet_kernel::training::{
-    Arena, Executor, Region, Scratch, ThreadPool, from_channels_first, to_channels_first,
-};
+use picodet_graph::{Graph, TensorView, Weights};
+use picodet_kernel::training::{Arena, Executor, Scratch, ThreadPool, copy_tensor};
 use picodet_simd::Isa;
 
 use crate::backward;
@@ -159,10 +157,20 @@ impl Tape {
         shape: [usize; 4],
         image: &[f32],
     ) -> Result<(), GradientError> {
-        let [n, c, h, w] = shape;
         let len = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
-        if c != 3 || len != Some(image.len()) || image.is_empty() {
-            return Err(GradientError::Image { shape, len: image.len() });
+        let view = TensorView::channels_first(image, shape).filter(|_| len == Some(image.len()));
+        self.forward_view(weights, view.ok_or(GradientError::Image { shape, len: image.len() })?)
+    }
+
+    /// As [`Tape::forward`], for images `[n, 3, h, w]` in any memory layout.
+    ///
+    /// # Errors
+    /// As [`Tape::forward`].
+    pub fn forward_view(&mut self, weights: &Weights, images: TensorView<'_>) -> Result<(), GradientError> {
+        let shape = images.shape();
+        let [n, c, h, w] = shape;
+        if c != 3 || images.is_empty() {
+            return Err(GradientError::Image { shape, len: images.len() });
         }
         self.graph.check_weights(weights).map_err(GradientError::Weights)?;
         let size = [n, h, w];
@@ -186,7 +194,7 @@ impl Tape {
                 let start = Instant::now();
                 if step.kind == Kind::Import {
                     let ([], [map]) = arena.claim([], [ctx.value(step.output)]);
-                    from_channels_first(ctx.executor, image, map, false);
+                    copy_tensor(ctx.executor, images, map, false);
                 }
                 forward::run(&ctx, arena, index, step, parameters, &mut statistics[index], scratch);
                 times[index].forward = start.elapsed();
@@ -196,41 +204,40 @@ impl Tape {
         Ok(())
     }
 
-    /// Returns the shape `[n, c, h, w]` and the values of a named output of the last forward, channels first.
-    pub fn output(&mut self, name: &str) -> Option<([usize; 4], Vec<f32>)> {
+    /// Returns a named output of the last forward, `[n, c, h, w]`, in place: channels last. `None` before a forward, or for
+    /// a name that the graph does not have.
+    pub fn output(&self, name: &str) -> Option<TensorView<'_>> {
         let size = self.stage.size()?;
         let slot = self.program.outputs.iter().find(|output| output.0 == name)?.1;
         let layout = self.layouts.get(&size)?;
-        let region = Region {
-            offset: layout.values[slot.buffer] + slot.first,
-            stride: self.program.buffers[slot.buffer].shape.channels,
-            channels: slot.channels,
-            size: layout.sizes[slot.buffer],
-        };
-        let [n, h, w] = region.size;
-        let mut data = vec![0.0; n * slot.channels * h * w];
-        let ([map], []) = self.arena.claim([region], []);
-        to_channels_first(map, &mut data);
-        Some(([n, slot.channels, h, w], data))
+        let stride = self.program.buffers[slot.buffer].shape.channels;
+        let [n, h, w] = layout.sizes[slot.buffer];
+        let elements = self.arena.elements().get(layout.values[slot.buffer] + slot.first..)?;
+        TensorView::new(elements, [n, slot.channels, h, w], [h * w * stride, 1, w * stride, stride])
     }
 
-    /// Returns the gradients of the learned parameters for the gradients of the named outputs, each `[n, c, h, w]` like
-    /// its output; several of one name are summed.
+    /// Returns the gradients of the learned parameters, given those of named outputs: each `[n, c, h, w]` like its output, in
+    /// any memory layout (channels last is copied fastest); several of one name add up.
     ///
     /// Frozen parameters, and parameters that no given output depends on, have no entry.
     ///
     /// # Errors
-    /// [`GradientError::NoForward`], [`GradientError::Output`], [`GradientError::GradientLength`].
-    pub fn backward(&mut self, gradients: &[(String, Vec<f32>)]) -> Result<Weights, GradientError> {
+    /// [`GradientError::NoForward`], [`GradientError::Output`], [`GradientError::GradientShape`].
+    pub fn backward<'a, T>(&mut self, gradients: &'a [(String, T)]) -> Result<Weights, GradientError>
+    where
+        TensorView<'a>: From<&'a T>,
+    {
         let Stage::Forward(size) = self.stage else { return Err(GradientError::NoForward) };
         let layout = &self.layouts[&size];
-        for (name, values) in gradients {
-            let output = self.program.outputs.iter().find(|output| &output.0 == name);
-            let Some((_, slot, _)) = output else { return Err(GradientError::Output(name.clone())) };
-            let expected = layout.sizes[slot.buffer].iter().product::<usize>() * slot.channels;
-            if values.len() != expected {
-                let name = name.clone();
-                return Err(GradientError::GradientLength { name, found: values.len(), expected });
+        let gradients: Vec<(&str, TensorView<'_>)> =
+            gradients.iter().map(|(name, gradient)| (name.as_str(), gradient.into())).collect();
+        for (name, values) in &gradients {
+            let output = self.program.outputs.iter().find(|output| output.0 == *name);
+            let Some((_, slot, _)) = output else { return Err(GradientError::Output((*name).to_owned())) };
+            let [n, h, w] = layout.sizes[slot.buffer];
+            let (found, expected) = (values.shape(), [n, slot.channels, h, w]);
+            if found != expected {
+                return Err(GradientError::GradientShape { name: (*name).to_owned(), found, expected });
             }
         }
         self.parameters.clear();
@@ -245,11 +252,11 @@ impl Tape {
         let mut state = State { written: Written::new(ctx.program), arena, parameters, scratch };
         self.executor.pool.install(|| {
             for (name, values) in gradients {
-                let output = ctx.program.outputs.iter().find(|output| &output.0 == name);
+                let output = ctx.program.outputs.iter().find(|output| output.0 == name);
                 let Some((_, slot, true)) = output else { continue };
                 let accumulate = state.written.claim(&ctx, state.arena, *slot);
                 let ([], [map]) = state.arena.claim([], [ctx.gradient(*slot)]);
-                from_channels_first(ctx.executor, values, map, accumulate);
+                copy_tensor(ctx.executor, values, map, accumulate);
             }
             for (index, step) in ctx.program.steps.iter().enumerate().rev() {
                 let start = Instant::now();
@@ -334,7 +341,9 @@ mod tests {
                 let gradients: Vec<_> = graph
                     .outputs
                     .iter()
-                    .map(|output| (output.name.clone(), tape.output(&output.name).expect("an output").1))
+                    .map(|output| {
+                        (output.name.clone(), tape.output(&output.name).expect("an output").to_tensor())
+                    })
                     .collect();
                 (tape.backward(&gradients).expect("differentiates"), gradients)
             };
@@ -347,8 +356,8 @@ mod tests {
             for isa in Isa::available() {
                 let (found, maps) = run(isa);
                 for ((name, found), (_, expected)) in maps.iter().zip(&expected_maps) {
-                    let off = norm(&mut found.iter().zip(expected).map(|(a, b)| a - b));
-                    assert!(off < 1e-3 * norm(&mut expected.iter().copied()), "{isa:?} {name}: {off}");
+                    let off = norm(&mut found.data.iter().zip(&expected.data).map(|(a, b)| a - b));
+                    assert!(off < 1e-3 * norm(&mut expected.data.iter().copied()), "{isa:?} {name}: {off}");
                 }
                 for (name, tensor) in &found {
                     let pairs = tensor.data.iter().zip(&expected[name].data);

@@ -4,7 +4,7 @@ mod naive;
 
 use naive::Map;
 use picodet_gradient::{GradientError, Tape};
-use picodet_graph::{Activation, Graph, Initialiser, Op, Tensor, Weights, pass};
+use picodet_graph::{Activation, Graph, Initialiser, Op, Tensor, Tensor4, Weights, pass};
 use picodet_testing::{Noise, emulated};
 use picodet_zoo::{Classifier, variant};
 
@@ -70,15 +70,15 @@ fn compare(what: &str, graph: &Graph, shape: [usize; 4], tolerance: f64) -> Vec<
     let (mut gradients, mut expected) = (Vec::new(), Vec::new());
     for output in &graph.outputs {
         let map = &maps[output.node.0];
-        let (found_shape, found) = tape.output(&output.name).expect("an output");
-        assert_eq!(found_shape, map.shape);
-        let off = difference(&found, &map.data, 1e-3);
+        let found = tape.output(&output.name).expect("an output").to_tensor();
+        assert_eq!(found.shape, map.shape);
+        let off = difference(&found.data, &map.data, 1e-3);
         if off > tolerance || off.is_nan() {
             wrong.push(format!("{what}: {} differs by {off:.1e}", output.name));
         }
         let gradient = normal(&mut noise, map.data.len());
         expected.push((output.name.clone(), Map { shape: map.shape, data: float(&gradient) }));
-        gradients.push((output.name.clone(), gradient));
+        gradients.push((output.name.clone(), Tensor4 { shape: map.shape, data: gradient }));
     }
     let found = tape.backward(&gradients).expect("differentiates");
     let expected = naive::backward(graph, &values, &maps, &expected);
@@ -167,12 +167,14 @@ fn a_classifier() {
 }
 
 /// Gradients of ones for every output.
-fn ones(graph: &Graph, tape: &mut Tape) -> Vec<(String, Vec<f32>)> {
+fn ones(graph: &Graph, tape: &mut Tape) -> Vec<(String, Tensor4)> {
     let names = graph.outputs.iter().map(|output| output.name.clone());
     names
         .map(|name| {
-            let len = tape.output(&name).expect("an output").1.len();
-            (name, (0..len).map(|index| (index % 13) as f32 - 6.0).collect())
+            let mut gradient = tape.output(&name).expect("an output").to_tensor();
+            let values = gradient.data.iter_mut().enumerate();
+            values.for_each(|(index, value)| *value = (index % 13) as f32 - 6.0);
+            (name, gradient)
         })
         .collect()
 }
@@ -266,8 +268,8 @@ fn dropout_drops_its_fraction_by_the_seed() {
         let mut tape = Tape::new(&graph, 1).expect("a tape");
         tape.seed(seed);
         tape.forward(&weights, [8, 3, 32, 32], &image).expect("runs");
-        let logits = tape.output("logits").expect("an output").1;
-        let gradients = tape.backward(&[("logits".to_owned(), vec![1.0; 32])]).expect("differentiates");
+        let logits = tape.output("logits").expect("an output").to_tensor();
+        let gradients = tape.backward(&[("logits".to_owned(), logits.map(|_| 1.0))]).expect("differentiates");
         (logits, gradients)
     };
     let (first, again, other) = (logits(3), logits(3), logits(4));
@@ -277,7 +279,9 @@ fn dropout_drops_its_fraction_by_the_seed() {
     // about a fifth for one image.
     let mut tape = Tape::new(&graph, 1).expect("a tape");
     tape.forward(&weights, [1, 3, 32, 32], &image[..3 * 32 * 32]).expect("runs");
-    let gradients = tape.backward(&[("logits".to_owned(), vec![1.0; 4])]).expect("differentiates");
+    let gradients = tape
+        .backward(&[("logits".to_owned(), Tensor4 { shape: [1, 4, 1, 1], data: vec![1.0; 4] })])
+        .expect("differentiates");
     let dropped = gradients["classifier.logits.weight"].data.iter().filter(|value| **value == 0.0).count();
     // Hard-swish gives some zeros as well.
     assert!((4 * 200..4 * 700).contains(&dropped), "{dropped} of {}", 4 * 1280);
@@ -289,17 +293,17 @@ fn wrong_inputs_are_errors() {
     let weights = weights(&graph);
     let mut tape = Tape::new(&graph, 1).expect("a tape");
     let image = vec![0.0; 3 * 64 * 64];
-    assert!(matches!(tape.backward(&[]), Err(GradientError::NoForward)));
+    assert!(matches!(tape.backward::<Tensor4>(&[]), Err(GradientError::NoForward)));
     assert!(matches!(tape.forward(&weights, [1, 3, 64, 63], &image), Err(GradientError::Image { .. })));
     assert!(matches!(tape.forward(&weights, [0, 3, 64, 64], &[]), Err(GradientError::Image { .. })));
     assert!(matches!(tape.forward(&weights, [1, 3, 16, 256], &image), Err(GradientError::Size { .. })));
     assert!(matches!(tape.forward(&Weights::new(), [1, 3, 64, 64], &image), Err(GradientError::Weights(_))));
     assert!(tape.memory([usize::MAX / 2, 3, 64, 64]).is_err());
     tape.forward(&weights, [1, 3, 64, 64], &image).expect("runs");
-    let gradient = |name: &str, len: usize| [(name.to_owned(), vec![0.0; len])];
+    let gradient = |name: &str, size: usize| [(name.to_owned(), Tensor4::zeros([1, 32, size, size]))];
     assert!(matches!(tape.backward(&gradient("unknown", 1)), Err(GradientError::Output(_))));
     let short = tape.backward(&gradient("reg.0", 1));
-    assert!(matches!(short, Err(GradientError::GradientLength { expected: 2048, .. })), "{short:?}");
-    tape.backward(&gradient("reg.0", 2048)).expect("differentiates");
-    assert!(matches!(tape.backward(&gradient("reg.0", 2048)), Err(GradientError::NoForward)));
+    assert!(matches!(short, Err(GradientError::GradientShape { expected: [1, 32, 8, 8], .. })), "{short:?}");
+    tape.backward(&gradient("reg.0", 8)).expect("differentiates");
+    assert!(matches!(tape.backward(&gradient("reg.0", 8)), Err(GradientError::NoForward)));
 }

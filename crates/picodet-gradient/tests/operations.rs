@@ -6,7 +6,8 @@ mod naive;
 use naive::Map;
 use picodet_gradient::{Isa, Tape};
 use picodet_graph::{
-    Activation, Builder, Convolution, Graph, Node, NodeId, Op, Param, ResizeFactor, Role, Tensor, Weights,
+    Activation, Builder, Convolution, Graph, Node, NodeId, Op, Param, ResizeFactor, Role, Tensor, Tensor4,
+    Weights,
 };
 use picodet_testing::noise;
 
@@ -57,15 +58,15 @@ fn check(what: &str, graph: &Graph, shape: [usize; 4]) -> Vec<String> {
         let mut expected = Vec::new();
         for (index, output) in graph.outputs.iter().enumerate() {
             let map = &maps[output.node.0];
-            let (found_shape, found) = tape.output(&output.name).expect("an output");
-            assert_eq!(found_shape, map.shape, "{what}");
-            let off = difference(&found, &map.data, 1e-3);
+            let found = tape.output(&output.name).expect("an output").to_tensor();
+            assert_eq!(found.shape, map.shape, "{what}");
+            let off = difference(&found.data, &map.data, 1e-3);
             if off > 2e-5 || off.is_nan() {
                 wrong.push(format!("{what}: {} differs by {off:.1e}", output.name));
             }
             let gradient = noise(map.data.len(), 1000 + index as u64);
             expected.push((output.name.clone(), Map { shape: map.shape, data: float(&gradient) }));
-            gradients.push((output.name.clone(), gradient));
+            gradients.push((output.name.clone(), Tensor4 { shape: map.shape, data: gradient }));
         }
         let found = tape.backward(&gradients).expect("differentiates");
         let expected = naive::backward(graph, &values, &maps, &expected);
@@ -312,7 +313,9 @@ fn a_map_without_a_gradient_beside_one_with() {
     let shape = [2, 3, 5, 3];
     let mut tape = Tape::new(&graph, 1).expect("a tape");
     tape.forward(&weights, shape, &noise(90, 1)).expect("runs");
-    let found = tape.backward(&[("a".to_owned(), vec![1.0; 60])]).expect("differentiates");
+    let found = tape
+        .backward(&[("a".to_owned(), Tensor4 { shape: [2, 2, 5, 3], data: vec![1.0; 60] })])
+        .expect("differentiates");
     assert!(!found.contains_key("c.weight"), "no output depends on it");
     assert!(found["x.bias"].data == [30.0, 30.0, 0.0, 0.0, 0.0, 0.0], "{:?}", found["x.bias"].data);
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Barrier, Mutex};
 
 use picodet_gradient::{AllReduce, Tape};
-use picodet_graph::{Activation, Graph, Initialiser, Op, Tensor, Weights, pass};
+use picodet_graph::{Activation, Graph, Initialiser, Op, Tensor, Tensor4, Weights, pass};
 use picodet_testing::{emulated, noise};
 use picodet_zoo::{Classifier, variant};
 
@@ -32,7 +32,7 @@ fn smooth(mut graph: Graph) -> Graph {
 
 /// The results of one tape.
 struct Result {
-    maps: Vec<Vec<f32>>,
+    maps: Vec<Tensor4>,
     gradients: Weights,
     statistics: Vec<(String, Vec<f32>)>,
 }
@@ -40,8 +40,8 @@ struct Result {
 fn run(graph: &Graph, tape: &mut Tape, weights: &Weights, side: usize, image: &[f32]) -> Result {
     let count = image.len() / (3 * side * side);
     tape.forward(weights, [count, 3, side, side], image).expect("runs");
-    let maps: Vec<Vec<f32>> =
-        graph.outputs.iter().map(|output| tape.output(&output.name).expect("an output").1).collect();
+    let outputs = graph.outputs.iter().map(|output| tape.output(&output.name).expect("an output"));
+    let maps: Vec<Tensor4> = outputs.map(|map| map.to_tensor()).collect();
     // In place of the gradients of a loss: the maps.
     let gradients: Vec<_> =
         graph.outputs.iter().zip(&maps).map(|(output, map)| (output.name.clone(), map.clone())).collect();
@@ -105,7 +105,10 @@ fn in_shards(graph: &Graph, shards: &[usize], side: usize, image: &[f32], joined
         if joined {
             assert_eq!(whole.statistics, other.statistics, "ranks have bitwise equal statistics");
         }
-        whole.maps.iter_mut().zip(other.maps).for_each(|(map, other)| map.extend(other));
+        whole.maps.iter_mut().zip(other.maps).for_each(|(map, other)| {
+            map.shape[0] += other.shape[0];
+            map.data.extend(other.data);
+        });
         for (name, tensor) in other.gradients {
             let sum = whole.gradients.get_mut(&name).expect("the same parameters");
             sum.data.iter_mut().zip(tensor.data).for_each(|(sum, value)| *sum += value);
@@ -125,7 +128,7 @@ fn differences(found: &Result, expected: &Result) -> [f64; 3] {
         assert_eq!(a.len(), b.len());
         norm(a.iter().zip(b).map(|(a, b)| a - b)) / norm(b.iter().copied()).max(floor)
     };
-    let maps = found.maps.iter().zip(&expected.maps).map(|(a, b)| off(a, b, 1e-30));
+    let maps = found.maps.iter().zip(&expected.maps).map(|(a, b)| off(&a.data, &b.data, 1e-30));
     let statistics = found.statistics.iter().zip(&expected.statistics).map(|(a, b)| off(&a.1, &b.1, 1e-30));
     let whole = norm(expected.gradients.values().flat_map(|tensor| tensor.data.iter().copied()));
     let gradients = found

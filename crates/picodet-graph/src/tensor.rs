@@ -144,6 +144,11 @@ impl<'a, T> TensorView<'a, T> {
         Self::new(data, shape, [height.checked_mul(row)?, 1, row, channels])
     }
 
+    /// Returns the elements in memory order, from that of index `[0, 0, 0, 0]` on; there may be others between them.
+    pub fn data(&self) -> &'a [T] {
+        self.data
+    }
+
     /// Returns batch size, channels, height and width.
     pub fn shape(&self) -> [usize; 4] {
         self.shape
@@ -220,6 +225,18 @@ impl<'a, T> TensorView<'a, T> {
         T: Clone,
     {
         Tensor { shape: self.shape, data: self.iter().cloned().collect() }
+    }
+}
+
+impl<'a, T> From<&'a Tensor4<T>> for TensorView<'a, T> {
+    fn from(tensor: &'a Tensor4<T>) -> Self {
+        tensor.view()
+    }
+}
+
+impl<'a, T> From<&TensorView<'a, T>> for TensorView<'a, T> {
+    fn from(view: &TensorView<'a, T>) -> Self {
+        *view
     }
 }
 

@@ -10,14 +10,14 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use picodet_graph::{Activation, Graph, Op, Tensor, Weights};
+use picodet_graph::{Activation, Graph, Op, Tensor, TensorView, Weights};
 use picodet_train::group::SingleProcess;
 use picodet_train::random::{Purpose, Stream};
 use picodet_train::recipes::recipe;
 use picodet_train::transfer::initial_weights;
 use picodet_train::{
-    Assignment, BackendError, CpuNetwork, Experiment, Map, Momentum, Objective, TrainingBackend, Truth,
-    update_running_statistics,
+    Assignment, BackendError, CpuNetwork, Experiment, HeadGradients, Momentum, Objective, TrainingBackend,
+    Truth, update_running_statistics,
 };
 use picodet_weights::write_tensors;
 
@@ -78,6 +78,7 @@ struct Step {
     truths: Vec<Truth>,
     threads: usize,
     smooth: bool,
+    head: HeadGradients,
 }
 
 /// Milliseconds of the four parts, of the clock, and of all threads.
@@ -137,24 +138,26 @@ impl Step {
             truths,
             threads,
             smooth,
+            head: HeadGradients::default(),
         })
     }
 
     fn run(&mut self) -> Result<(Times, Found), BackendError> {
         let (start, cpu) = (Instant::now(), processor_time());
-        self.network.forward(&self.weights, Map { shape: self.shape, data: &self.image })?;
+        let images = TensorView::channels_first(&self.image, self.shape).expect("whole images");
+        self.network.forward(&self.weights, images)?;
         let forward = start.elapsed();
-        let network = &mut self.network;
+        let network = &self.network;
         let judged = self.objective.compute_loss(
             |name| network.output(name),
             &self.strides,
             &self.truths,
             0,
-            &SingleProcess,
-            self.threads,
+            (&SingleProcess, self.threads),
+            &mut self.head,
         );
         let judge = start.elapsed();
-        let gradients = self.network.backward(&judged.gradients)?;
+        let gradients = self.network.backward(&self.head.outputs())?;
         let backward = start.elapsed();
         self.momentum.step(&self.graph, &mut self.weights, &gradients, RATE);
         update_running_statistics(&mut self.weights, &self.network.statistics(), &[]);

@@ -1,9 +1,7 @@
 //! The interface between the training loop and the network on a device.
 
 use picodet_gradient::GradientError;
-use picodet_graph::Weights;
-
-use crate::{Map, MapData};
+use picodet_graph::{TensorView, Weights};
 
 /// A network that computes outputs and gradients on some device.
 pub trait TrainingBackend {
@@ -12,16 +10,16 @@ pub trait TrainingBackend {
     ///
     /// # Errors
     /// If the graph does not take the batch, or the device fails.
-    fn forward(&mut self, weights: &Weights, images: Map<'_>) -> Result<(), BackendError>;
+    fn forward(&mut self, weights: &Weights, images: TensorView<'_>) -> Result<(), BackendError>;
 
-    /// Returns a named output of the last batch.
-    fn output(&mut self, name: &str) -> Option<MapData>;
+    /// Returns a named output of the last batch, `[n, c, h, w]`, in the memory layout of the device.
+    fn output(&self, name: &str) -> Option<TensorView<'_>>;
 
     /// Returns the gradients of the learned parameters for the given gradients of named outputs.
     ///
     /// # Errors
-    /// If no batch was run, a gradient has the wrong length, or the device fails.
-    fn backward(&mut self, gradients: &[(String, Vec<f32>)]) -> Result<Weights, BackendError>;
+    /// If no batch was run, a gradient has the wrong shape, or the device fails.
+    fn backward(&mut self, gradients: &[(String, TensorView<'_>)]) -> Result<Weights, BackendError>;
 
     /// Returns mean and biased variance of the last batch at each batch norm, by the names of the running statistics.
     fn statistics(&self) -> Vec<(String, Vec<f32>)>;

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use picodet_gradient::{GradientError, Tape};
-use picodet_graph::{Graph, Weights};
+use picodet_graph::{Graph, TensorView, Weights};
 
 use crate::backend::{BackendError, TrainingBackend};
 use crate::group::ProcessGroup;
 use crate::statistics::is_frozen;
-use crate::{Map, MapData};
 
 /// A graph in training on the CPU.
 #[derive(Debug)]
@@ -56,18 +55,17 @@ impl CpuNetwork {
 }
 
 impl TrainingBackend for CpuNetwork {
-    fn forward(&mut self, weights: &Weights, images: Map<'_>) -> Result<(), BackendError> {
+    fn forward(&mut self, weights: &Weights, images: TensorView<'_>) -> Result<(), BackendError> {
         self.tape.seed(self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(self.steps));
         self.steps += 1;
-        Ok(self.tape.forward(weights, images.shape, images.data)?)
+        Ok(self.tape.forward_view(weights, images)?)
     }
 
-    fn output(&mut self, name: &str) -> Option<MapData> {
-        let (shape, data) = self.tape.output(name)?;
-        Some(MapData { shape, data })
+    fn output(&self, name: &str) -> Option<TensorView<'_>> {
+        self.tape.output(name)
     }
 
-    fn backward(&mut self, gradients: &[(String, Vec<f32>)]) -> Result<Weights, BackendError> {
+    fn backward(&mut self, gradients: &[(String, TensorView<'_>)]) -> Result<Weights, BackendError> {
         Ok(self.tape.backward(gradients)?)
     }
 

@@ -14,10 +14,9 @@ use burn::backend::{Autodiff, Backend, DType, Dispatch, Flex, TensorMetadata, ba
 use burn::tensor::{Bytes, Device, Shape, Tensor as BurnTensor, TensorData};
 use burn_flex::{FlexTensor, Layout};
 use picodet_gradient::{GradientError, Tape};
-use picodet_graph::{Graph, Tensor, Weights};
+use picodet_graph::{Graph, Tensor, Tensor4, TensorView, Weights};
 
 use crate::backend::{BackendError, TrainingBackend};
-use crate::{Map, MapData};
 
 /// A graph, its memory, and the result of the last batch.
 #[derive(Debug)]
@@ -46,9 +45,9 @@ impl Session {
             inner.outputs.clear();
             let mut all = Vec::new();
             for output in inner.graph.outputs.iter().filter(|_| inner.problem.is_none()) {
-                if let Some((shape, data)) = inner.tape.output(&output.name) {
-                    inner.outputs.push((output.name.clone(), shape));
-                    all.extend(data);
+                if let Some(view) = inner.tape.output(&output.name) {
+                    inner.outputs.push((output.name.clone(), view.shape()));
+                    all.extend(view.iter());
                 }
             }
             all
@@ -62,7 +61,8 @@ impl Session {
             let mut by_output = Vec::new();
             for (name, shape) in &inner.outputs {
                 let len: usize = shape.iter().product();
-                by_output.push((name.clone(), gradient[at..at + len].to_vec()));
+                let data = gradient[at..at + len].to_vec();
+                by_output.push((name.clone(), Tensor4 { shape: *shape, data }));
                 at += len;
             }
             match inner.tape.backward(&by_output) {
@@ -180,6 +180,8 @@ pub struct FusedBurnNetwork {
 struct Last {
     params: BurnTensor<1>,
     output: BurnTensor<1>,
+    /// The values of `output`.
+    values: Vec<f32>,
     /// Names and shapes of the outputs in `output`, in order.
     parts: Vec<(String, [usize; 4])>,
 }
@@ -202,12 +204,12 @@ impl FusedBurnNetwork {
 }
 
 impl TrainingBackend for FusedBurnNetwork {
-    fn forward(&mut self, weights: &Weights, images: Map<'_>) -> Result<(), BackendError> {
+    fn forward(&mut self, weights: &Weights, images: TensorView<'_>) -> Result<(), BackendError> {
         let device = Device::flex().autodiff();
         let all = packed(&self.graph, weights);
         let params =
             BurnTensor::<1>::from_data(TensorData::new(all.clone(), [all.len()]), &device).require_grad();
-        let image = TensorData::new(images.data.to_vec(), images.shape);
+        let image = TensorData::new(images.to_tensor().data, images.shape());
         let image = BurnTensor::<4>::from_data(image, &device);
         let output = <Dispatch as FusedNetwork>::fused_network(
             params.clone().into_dispatch(),
@@ -216,30 +218,31 @@ impl TrainingBackend for FusedBurnNetwork {
         );
         self.problem()?;
         let parts = self.session.with(|inner| inner.outputs.clone());
-        self.last = Some(Last { params, output: BurnTensor::from_dispatch(output), parts });
+        let output = BurnTensor::<1>::from_dispatch(output);
+        let values = output.clone().detach().into_data().iter::<f32>().collect();
+        self.last = Some(Last { params, output, values, parts });
         Ok(())
     }
 
-    fn output(&mut self, name: &str) -> Option<MapData> {
+    fn output(&self, name: &str) -> Option<TensorView<'_>> {
         let last = self.last.as_ref()?;
         let mut at = 0;
         for (part, shape) in &last.parts {
             let len: usize = shape.iter().product();
             if part == name {
-                let data = last.output.clone().detach().narrow(0, at, len).into_data();
-                return Some(MapData { shape: *shape, data: data.iter::<f32>().collect() });
+                return TensorView::channels_first(&last.values[at..at + len], *shape);
             }
             at += len;
         }
         None
     }
 
-    fn backward(&mut self, gradients: &[(String, Vec<f32>)]) -> Result<Weights, BackendError> {
+    fn backward(&mut self, gradients: &[(String, TensorView<'_>)]) -> Result<Weights, BackendError> {
         let last = self.last.as_ref().ok_or(BackendError::NoForward)?;
         let mut all = Vec::new();
         for (part, shape) in &last.parts {
             match gradients.iter().find(|gradient| gradient.0 == *part) {
-                Some((_, values)) => all.extend_from_slice(values),
+                Some((_, gradient)) => all.extend(gradient.iter()),
                 None => all.resize(all.len() + shape.iter().product::<usize>(), 0.0),
             }
         }

@@ -20,7 +20,6 @@ mod cpu;
 pub mod error;
 pub mod evaluator;
 mod experiment;
-mod exponential;
 pub mod folder;
 #[cfg(feature = "burn")]
 pub mod fused;
@@ -65,8 +64,8 @@ pub use experiment::{
 pub use folder::RunFolder;
 pub use geometry::{Anchors, Box4};
 pub use momentum::{Momentum, clip_to_norm};
-pub use objective::{LossOutput, MapData, Objective};
+pub use objective::{LossOutput, Objective};
 pub use options::{Ending, Event, OnNonFinite, RunOptions};
-pub use predictions::{Gradients, LevelMaps, Map, Predictions};
+pub use predictions::{HeadGradients, LevelMaps, Predictions};
 pub use schedule::Schedule;
 pub use statistics::update_running_statistics;

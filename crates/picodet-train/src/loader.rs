@@ -12,7 +12,9 @@ use picodet_image::{Image, Interpolation, Limits, decode, resize_f32};
 use crate::augment::{Sample, Step};
 use crate::random::{Purpose, Stream};
 use crate::sampler::Sampler;
-use crate::{Map, Truth};
+use picodet_graph::TensorView;
+
+use crate::Truth;
 
 /// The recipe of batches.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,9 +49,15 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Returns the images as a map.
-    pub fn map(&self) -> Map<'_> {
-        Map { shape: self.shape, data: &self.pixels }
+    /// Returns the images, `[n, 3, h, w]`.
+    ///
+    /// # Panics
+    /// When `pixels` is shorter than `shape` requires, which a loader rules out.
+    pub fn view(&self) -> TensorView<'_> {
+        match TensorView::channels_first(&self.pixels, self.shape) {
+            Some(view) => view,
+            None => panic!("a batch of shape {:?} has {} values", self.shape, self.pixels.len()),
+        }
     }
 }
 

@@ -7,10 +7,11 @@
 use burn::tensor::module::{avg_pool2d, conv2d, interpolate, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, InterpolateMode, InterpolateOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor as BurnTensor, TensorData, activation};
-use picodet_graph::{Activation, BATCH_NORM_EPSILON, Graph, Node, Op, ResizeFactor, Tensor, Weights};
+use picodet_graph::{
+    Activation, BATCH_NORM_EPSILON, Graph, Node, Op, ResizeFactor, Tensor, Tensor4, TensorView, Weights,
+};
 
 use crate::backend::{BackendError, TrainingBackend};
-use crate::{Map, MapData};
 
 /// A forward pass with the state of its backward pass.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl Pass {
     /// Runs `image` (`[n, 3, h, w]`, normalised) through `graph` with `weights`, the parameters of that graph.
     ///
     /// `device` is a device of burn such as `Device::flex()`; autodiff is enabled here.
-    pub fn forward(graph: &Graph, weights: &Weights, image: Map<'_>, device: &Device) -> Self {
+    pub fn forward(graph: &Graph, weights: &Weights, image: TensorView<'_>, device: &Device) -> Self {
         let device = device.clone().autodiff();
         let leaf = |name: &str| {
             let data = TensorData::new(weights[name].data.clone(), [weights[name].data.len()]);
@@ -54,7 +55,7 @@ impl Pass {
                 node.inputs.iter().filter_map(|input| features[input.0].clone()).collect();
             let feature = match node.op {
                 Op::Input => {
-                    BurnTensor::from_data(TensorData::new(image.data.to_vec(), image.shape), &device)
+                    BurnTensor::from_data(TensorData::new(image.to_tensor().data, image.shape()), &device)
                 }
                 _ => walk.compute(node, inputs),
             };
@@ -76,13 +77,13 @@ impl Pass {
     }
 
     /// Copies a named output from the device.
-    pub fn output(&self, name: &str) -> Option<MapData> {
+    pub fn output(&self, name: &str) -> Option<Tensor4> {
         let tensor = &self.outputs.iter().find(|output| output.0 == name)?.1;
-        Some(MapData { shape: tensor.dims(), data: values(tensor.clone().detach()) })
+        Some(Tensor { shape: tensor.dims(), data: values(tensor.clone().detach()) })
     }
 
     /// Returns the gradients of the learned parameters for the given gradients of named outputs.
-    pub fn backward(&self, graph: &Graph, gradients: &[(String, Vec<f32>)]) -> Weights {
+    pub fn backward(&self, graph: &Graph, gradients: &[(String, TensorView<'_>)]) -> Weights {
         let mut total: Option<BurnTensor<1>> = None;
         for (name, gradient) in gradients {
             let Some((_, tensor)) = self.outputs.iter().find(|output| &output.0 == name) else { continue };
@@ -169,7 +170,7 @@ pub struct BurnNetwork {
     device: Device,
     pass: Option<Pass>,
     /// Outputs of the last pass. Devices compute lazily and fail when values are read, which happens in `forward`.
-    outputs: Vec<(String, MapData)>,
+    outputs: Vec<(String, Tensor4)>,
     statistics: Vec<(String, Vec<f32>)>,
 }
 
@@ -181,7 +182,7 @@ impl BurnNetwork {
 }
 
 impl TrainingBackend for BurnNetwork {
-    fn forward(&mut self, weights: &Weights, images: Map<'_>) -> Result<(), BackendError> {
+    fn forward(&mut self, weights: &Weights, images: TensorView<'_>) -> Result<(), BackendError> {
         // Frees the last pass first, so that two passes are never in memory together.
         self.pass = None;
         let (pass, outputs, statistics) = quietly(|| {
@@ -195,11 +196,11 @@ impl TrainingBackend for BurnNetwork {
         Ok(())
     }
 
-    fn output(&mut self, name: &str) -> Option<MapData> {
-        self.outputs.iter().find(|output| output.0 == name).map(|output| output.1.clone())
+    fn output(&self, name: &str) -> Option<TensorView<'_>> {
+        self.outputs.iter().find(|output| output.0 == name).map(|output| output.1.view())
     }
 
-    fn backward(&mut self, gradients: &[(String, Vec<f32>)]) -> Result<Weights, BackendError> {
+    fn backward(&mut self, gradients: &[(String, TensorView<'_>)]) -> Result<Weights, BackendError> {
         let pass = self.pass.as_ref().ok_or(BackendError::NoForward)?;
         quietly(|| pass.backward(&self.graph, gradients))
     }

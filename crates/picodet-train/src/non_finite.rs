@@ -26,7 +26,8 @@ pub(crate) fn first_non_finite(
     let is_finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
     let mut counts: Vec<f64> = Vec::with_capacity(graph.outputs.len());
     for output in &graph.outputs {
-        let is_broken = backend.output(&output.name).is_some_and(|map| !is_finite(&map.data));
+        let is_broken =
+            backend.output(&output.name).is_some_and(|map| !map.iter().all(|value| value.is_finite()));
         counts.push(f64::from(u8::from(is_broken)));
     }
     group.all_reduce(&mut counts);

@@ -1,35 +1,33 @@
-//! What a batch is judged by: the head's maps → predictions → assignments → loss → gradients of the maps.
+//! The training objective: the head's outputs → predictions → assignments → loss → gradients of the outputs.
 
-use picodet_graph::{Graph, pass};
+use picodet_graph::{Graph, TensorView, pass};
 use picodet_zoo::{Head, HeadMap};
 use serde::{Deserialize, Serialize};
 
 use crate::assign::{SimOta, SimOtaCost, atss, loader_atss, task_aligned};
 use crate::group::ProcessGroup;
-use crate::loss::{Loss, base, paper, scores, second_generation};
-use crate::{Assignment, LevelMaps, Map, Predictions, Truth};
+use crate::loss::{Assigned, Loss, base, paper, second_generation};
+use crate::{Anchors, Assignment, HeadGradients, LevelMaps, Predictions, Truth};
 
-/// Cells a level that the second generation's ATSS looks at (SPEC §5.2).
+/// Anchors per level that the second generation's ATSS considers (SPEC §5.2).
 const ATSS_NEAREST: usize = 9;
-/// The head's outputs that losses read.
-const MAPS: [HeadMap; 3] = [HeadMap::ClassLogit, HeadMap::Box, HeadMap::AlignLogit];
 
-/// Which cells learn which objects.
+/// The rule that assigns objects to anchors.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Assigner {
     /// The paper's SimOTA (SPEC §5.1).
     SimOta {
-        /// What makes a cell expensive.
+        /// The cost of assigning an object to an anchor.
         #[serde(default)]
         cost: SimOtaCost,
         /// Weight of the overlap in the cost.
         #[serde(default = "lambda")]
         lambda: f64,
     },
-    /// The first recipe's ATSS on cells alone (SPEC §5.4).
+    /// The first recipe's ATSS, which needs no predictions (SPEC §5.4).
     Atss,
-    /// The second generation's: ATSS first, task-aligned from an epoch on (SPEC §5.2, §5.3).
+    /// The second generation's: ATSS first, then task-aligned (SPEC §5.2, §5.3).
     AtssThenTaskAligned {
         /// Epochs of ATSS.
         static_epochs: usize,
@@ -55,126 +53,87 @@ pub enum LossKind {
 /// Assigner and loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Objective {
-    /// Which cells learn which objects.
+    /// The rule that assigns objects to anchors.
     pub assigner: Assigner,
-    /// How wrong they are.
+    /// The sum of losses.
     pub loss: LossKind,
 }
 
-/// A batch judged.
+/// The loss of a batch. Its gradients are in the [`HeadGradients`] that [`Objective::compute_loss`] fills.
 #[derive(Clone, Debug)]
 pub struct LossOutput {
-    /// The loss and its gradients.
+    /// The terms of the loss.
     pub loss: Loss,
-    /// What the cells of each image learn.
+    /// What the anchors of each image learn.
     pub assignments: Vec<Assignment>,
-    /// The cells.
-    pub predictions: Predictions,
-    /// The gradient of each of the head's maps, `[n, c, h, w]`, by the graph's names.
-    pub gradients: Vec<(String, Vec<f32>)>,
-}
-
-/// One of the head's maps as the network gave it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MapData {
-    /// Batch, channels, height, width.
-    pub shape: [usize; 4],
-    /// The values, row-major.
-    pub data: Vec<f32>,
-}
-
-impl MapData {
-    /// The map as a slice with its shape.
-    pub fn as_map(&self) -> Map<'_> {
-        Map { shape: self.shape, data: &self.data }
-    }
+    /// The anchors of one image.
+    pub anchors: Anchors,
 }
 
 impl Objective {
-    /// The part of a network's graph that training needs: everything up to the head's maps.
+    /// Returns the part of a network's graph that training needs: everything up to the head's training outputs.
     pub fn graph(graph: &Graph) -> Graph {
         pass::keep_outputs(graph, Head::is_training_output)
     }
 
-    /// Judges a batch by the maps that `output` gives for the names of [`Objective::graph`]'s outputs; `strides` are those
-    /// of the levels in pixels of the network input. The batch may be a member's share of that of a group. Images are assigned
-    /// on so many `threads`, which changes no number.
-    pub fn compute_loss(
+    /// Computes the loss of a batch from the head's outputs, and its gradients by them.
+    ///
+    /// `output` returns the outputs of [`Objective::graph`] by name; `strides` are those of the pyramid levels in pixels of the
+    /// network input. The batch may be one rank's shard of the batch of `group`. The result does not depend on the number of
+    /// `threads`. `gradients` keeps its memory from step to step.
+    ///
+    /// # Panics
+    /// When a level lacks an output, or the outputs of a level have different shapes.
+    pub fn compute_loss<'a>(
         &self,
-        mut output: impl FnMut(&str) -> Option<MapData>,
+        output: impl Fn(&str) -> Option<TensorView<'a>>,
         strides: &[usize],
         truths: &[Truth],
         epoch: usize,
-        group: &dyn ProcessGroup,
-        threads: usize,
+        (group, threads): (&dyn ProcessGroup, usize),
+        gradients: &mut HeadGradients,
     ) -> LossOutput {
-        let mut read = |map: HeadMap| -> Vec<MapData> {
-            (0..strides.len()).filter_map(|level| output(&map.name(level))).collect()
+        let required = |map: HeadMap, level: usize| {
+            let name = map.name(level);
+            output(&name).unwrap_or_else(|| panic!("the network has no output `{name}`"))
         };
-        let [cls, reg, align] = MAPS.map(&mut read);
-        let levels: Vec<LevelMaps<'_>> = (0..strides.len())
-            .map(|level| LevelMaps {
-                cls: cls[level].as_map(),
-                reg: reg[level].as_map(),
-                align: align.get(level).map(MapData::as_map),
-                stride: strides[level],
-            })
-            .collect();
-        let mut predictions = Predictions::new(&levels);
-        predictions.threads = threads;
+        let level = |(level, &stride): (usize, &usize)| LevelMaps {
+            cls: required(HeadMap::ClassLogit, level),
+            reg: required(HeadMap::Box, level),
+            align: output(&HeadMap::AlignLogit.name(level)),
+            stride,
+        };
+        let levels: Vec<LevelMaps<'_>> = strides.iter().enumerate().map(level).collect();
+        let predictions = Predictions::new(&levels);
+        gradients.reset(&predictions);
         let assignments = self.assign(&predictions, truths, epoch, threads);
+        let assigned =
+            Assigned { predictions: &predictions, truths, assignments: &assignments, group, threads };
         let loss = match self.loss {
-            LossKind::Paper => paper(&predictions, truths, &assignments, group),
-            LossKind::Base => base(&predictions, truths, &assignments, group),
-            LossKind::SecondGeneration => second_generation(&predictions, truths, &assignments, group),
+            LossKind::Paper => paper(&assigned, gradients),
+            LossKind::Base => base(&assigned, gradients),
+            LossKind::SecondGeneration => second_generation(&assigned, gradients),
         };
-        let sizes: Vec<_> = cls.iter().map(|map| (map.shape[2], map.shape[3])).collect();
-        let by_kind = [Some(&loss.gradients.cls), Some(&loss.gradients.reg), loss.gradients.align.as_ref()];
-        let mut gradients = Vec::new();
-        for (kind, values) in MAPS.iter().zip(by_kind) {
-            let maps = values.map(|values| predictions.to_maps(values, &sizes)).unwrap_or_default();
-            gradients.extend(maps.into_iter().enumerate().map(|(level, map)| (kind.name(level), map)));
-        }
-        LossOutput { loss, assignments, predictions, gradients }
+        LossOutput { loss, assignments, anchors: predictions.anchors }
     }
 
-    /// Images are independent: each thread takes its share of them.
+    /// Assigns the objects of every image.
     fn assign(
         &self,
-        predictions: &Predictions,
+        predictions: &Predictions<'_>,
         truths: &[Truth],
         epoch: usize,
         threads: usize,
     ) -> Vec<Assignment> {
-        let one = |image: usize, truth: &Truth| match self.assigner {
+        let assign = |(image, truth): (usize, &Truth)| match self.assigner {
             Assigner::SimOta { cost, lambda } => SimOta { cost, lambda }.assign(predictions, image, truth),
             Assigner::Atss => loader_atss(&predictions.anchors, truth),
             Assigner::AtssThenTaskAligned { static_epochs } if epoch < static_epochs => {
                 atss(predictions, image, truth, ATSS_NEAREST)
             }
-            Assigner::AtssThenTaskAligned { .. } => {
-                task_aligned(predictions, &scores(predictions, image), image, truth)
-            }
+            Assigner::AtssThenTaskAligned { .. } => task_aligned(predictions, image, truth),
         };
-        let of = |from: usize, part: &[Truth]| -> Vec<Assignment> {
-            part.iter().enumerate().map(|(index, truth)| one(from + index, truth)).collect()
-        };
-        let share = truths.len().div_ceil(threads.max(1)).max(1);
-        let (first, rest) = truths.split_at(share.min(truths.len()));
-        std::thread::scope(|scope| {
-            let of = &of;
-            let parts = rest.chunks(share).enumerate();
-            let others: Vec<_> =
-                parts.map(|(index, part)| scope.spawn(move || of((index + 1) * share, part))).collect();
-            let mut assignments = of(0, first);
-            for other in others {
-                match other.join() {
-                    Ok(others) => assignments.extend(others),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            assignments
-        })
+        picodet_parallel::map(truths.iter().enumerate(), threads.max(1), assign)
     }
 }
 
@@ -184,14 +143,17 @@ mod tests {
     use crate::group::SingleProcess;
 
     #[test]
-    fn any_number_of_threads_judges_alike() {
+    fn any_number_of_threads_computes_the_same_loss() {
         let strides = [8, 16];
-        let noise = |count: usize| (0..count).map(|i| ((i * 7919) % 2003) as f32 / 400.0 - 2.5).collect();
+        let noise = |count: usize| -> Vec<f32> {
+            (0..count).map(|i| ((i * 7919) % 2003) as f32 / 400.0 - 2.5).collect()
+        };
+        let data = noise(5 * 32 * 144);
         let output = |name: &str| {
             let channels = if name.starts_with("cls") { 3 } else { 32 };
             let side = if name.ends_with('0') { 12 } else { 6 };
-            let data = noise(5 * channels * side * side);
-            (!name.starts_with("align")).then_some(MapData { shape: [5, channels, side, side], data })
+            let view = TensorView::channels_first(&data, [5, channels, side, side]);
+            view.filter(|_| !name.starts_with("align"))
         };
         let truth = |image: usize| Truth {
             boxes: vec![[4.0 + image as f64, 8.0, 60.0, 70.0 + image as f64], [30.0, 20.0, 90.0, 88.0]],
@@ -200,14 +162,25 @@ mod tests {
         let truths: Vec<Truth> = (0..5).map(truth).collect();
         let assigner = Assigner::SimOta { cost: SimOtaCost::Modified, lambda: 6.0 };
         let objective = Objective { assigner, loss: LossKind::Paper };
-        let judge =
-            |threads: usize| objective.compute_loss(output, &strides, &truths, 0, &SingleProcess, threads);
-        let expected = judge(1);
+        let compute = |threads: usize| {
+            let mut gradients = HeadGradients::default();
+            let found = objective.compute_loss(
+                output,
+                &strides,
+                &truths,
+                0,
+                (&SingleProcess, threads),
+                &mut gradients,
+            );
+            (found, gradients)
+        };
+        let (expected, expected_gradients) = compute(1);
         assert!(expected.assignments.iter().all(|assignment| assignment.positives() > 1));
         for threads in [0, 2, 3, 5, 9] {
-            let found = judge(threads);
+            let (found, gradients) = compute(threads);
             assert_eq!(found.assignments, expected.assignments, "{threads} threads");
-            assert_eq!(found.gradients, expected.gradients, "{threads} threads");
+            assert_eq!(found.loss, expected.loss, "{threads} threads");
+            assert_eq!(gradients, expected_gradients, "{threads} threads");
         }
     }
 }

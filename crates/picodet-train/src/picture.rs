@@ -8,7 +8,7 @@ use picodet_image::{Image, Label, class_colour, draw, encode_png};
 use crate::error::RunError;
 use crate::loader::Batch;
 use crate::objective::LossOutput;
-use crate::{Assignment, Predictions, Truth};
+use crate::{Anchors, Assignment, Truth};
 
 /// Images of a batch that are drawn.
 const MAX_IMAGES: usize = 8;
@@ -27,7 +27,7 @@ pub(crate) fn save_batch(
     std: &[f32; 3],
 ) -> Result<(), RunError> {
     let path = folder.join(format!("{name}.png"));
-    let picture = batch_picture(batch, &loss.predictions, &loss.assignments, mean, std);
+    let picture = batch_picture(batch, &loss.anchors, &loss.assignments, mean, std);
     write_atomically(&path, &encode_png(&picture)).map_err(|source| RunError::File { path, source })
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn save_batch(
 /// dots are larger on levels with a larger stride.
 pub fn batch_picture(
     batch: &Batch,
-    predictions: &Predictions,
+    anchors: &Anchors,
     assignments: &[Assignment],
     mean: &[f32; 3],
     std: &[f32; 3],
@@ -49,7 +49,7 @@ pub fn batch_picture(
         let pixels = &batch.pixels[index * 3 * height * width..][..3 * height * width];
         let mut picture = draw(&visible(pixels, (height, width), mean, std), &labels(&batch.truths[index]));
         if let Some(assignment) = assignments.get(index) {
-            dots(&mut picture, predictions, assignment, &batch.truths[index]);
+            dots(&mut picture, anchors, assignment, &batch.truths[index]);
         }
         let (left, top) = ((index % columns) * (width + GAP), (index / columns) * (height + GAP));
         for y in 0..height {
@@ -78,11 +78,11 @@ fn labels(truth: &Truth) -> Vec<Label> {
     truth.boxes.iter().zip(&truth.classes).map(label).collect()
 }
 
-fn dots(picture: &mut Image, predictions: &Predictions, assignment: &Assignment, truth: &Truth) {
+fn dots(picture: &mut Image, anchors: &Anchors, assignment: &Assignment, truth: &Truth) {
     for (anchor, object) in assignment.object.iter().enumerate() {
         let Some(class) = object.and_then(|object| truth.classes.get(object)) else { continue };
-        let [x, y] = predictions.anchors.centres[anchor].map(|side| side as usize);
-        let radius = (predictions.anchors.strides[anchor] / 8.0).log2() as usize + 2;
+        let [x, y] = anchors.centres[anchor].map(|side| side as usize);
+        let radius = (anchors.strides[anchor] / 8.0).log2() as usize + 2;
         for dy in 0..=2 * radius {
             for dx in 0..=2 * radius {
                 let edge = dx == 0 || dy == 0 || dx == 2 * radius || dy == 2 * radius;

@@ -12,7 +12,6 @@ use picodet_data::Dataset;
 use picodet_zoo::Variant;
 
 use crate::backend::TrainingBackend;
-use crate::clip_to_norm;
 use crate::error::RunError;
 use crate::evaluator::Evaluator;
 use crate::group::{all_reduce_gradients, check_consistency};
@@ -25,6 +24,7 @@ use crate::state::State;
 use crate::statistics::{is_frozen, update_running_statistics};
 use crate::stop::{StopRequest, agree_on_stop};
 use crate::writer::RunWriter;
+use crate::{HeadGradients, clip_to_norm};
 
 /// Maximum number of consecutive steps that are skipped because of NaN or infinite values.
 const MAX_SKIPPED: usize = 10;
@@ -71,6 +71,7 @@ pub fn run(
     let mut clock = Clock::start(state.progress.seconds);
     let mut patience = Patience::default();
     let mut skipped = 0;
+    let mut head = HeadGradients::default();
     let mut loader = batches.start(state.progress.step, last_step, options.workers, PREFETCHED);
     while state.progress.step < last_step {
         let step = state.progress.step;
@@ -83,12 +84,13 @@ pub fn run(
 
         // Forward, assign, loss, backward.
         let failed = |source| RunError::Backend { step, source };
-        backend.forward(&state.weights, batch.map()).map_err(failed)?;
+        backend.forward(&state.weights, batch.view()).map_err(failed)?;
         let loss_time = Instant::now();
-        let (output, threads) = (|name: &str| backend.output(name), state.progress.threads);
-        let loss = objective.compute_loss(output, &strides, &batch.truths, epoch, group, threads);
+        let by = (group, state.progress.threads);
+        let output = |name: &str| backend.output(name);
+        let loss = objective.compute_loss(output, &strides, &batch.truths, epoch, by, &mut head);
         let loss_time = loss_time.elapsed();
-        let mut gradients = backend.backward(&loss.gradients).map_err(failed)?;
+        let mut gradients = backend.backward(&head.outputs()).map_err(failed)?;
         gradients.retain(|name, _| !is_frozen(&state.progress.frozen, name));
 
         // Reduce over the processes.

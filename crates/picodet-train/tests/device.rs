@@ -2,12 +2,13 @@
 #![cfg(feature = "burn")]
 #![allow(clippy::print_stderr)]
 
-use picodet_graph::Weights;
+use picodet_graph::{TensorView, Weights};
+use picodet_train::group::{ProcessGroup, SingleProcess};
 use picodet_train::network::{BurnNetwork, device};
 use picodet_train::random::{Purpose, Stream};
 use picodet_train::recipes::recipe;
 use picodet_train::transfer::initial_weights;
-use picodet_train::{CpuNetwork, Map, Objective, TrainingBackend, Truth};
+use picodet_train::{CpuNetwork, HeadGradients, Objective, TrainingBackend, Truth};
 
 /// Names the device to test; without it, burn's own processor backend.
 const DEVICE: &str = "PICODET_DEVICE";
@@ -44,10 +45,13 @@ fn batch() -> Batch {
 fn step(network: &mut dyn TrainingBackend, name: &str, weights: &Weights, batch: &Batch) -> Step {
     let experiment = recipe(name).expect("a recipe");
     let strides = experiment.variant().expect("a variant").architecture.strides();
-    network.forward(weights, Map { shape: batch.shape, data: &batch.image }).expect("a forward");
-    let judged =
-        experiment.objective().compute_loss(|name| network.output(name), &strides, &batch.truths, 0, 1);
-    let gradients = network.backward(&judged.gradients).expect("a backward");
+    let images = TensorView::channels_first(&batch.image, batch.shape).expect("whole images");
+    network.forward(weights, images).expect("a forward");
+    let mut head = HeadGradients::default();
+    let output = |name: &str| network.output(name);
+    let by: (&dyn ProcessGroup, usize) = (&SingleProcess, 1);
+    let judged = experiment.objective().compute_loss(output, &strides, &batch.truths, 0, by, &mut head);
+    let gradients = network.backward(&head.outputs()).expect("a backward");
     let mut statistics = network.statistics();
     statistics.sort_by(|a, b| a.0.cmp(&b.0));
     Step { loss: judged.loss.total(), gradients, statistics }

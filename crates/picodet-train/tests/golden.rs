@@ -1,11 +1,12 @@
 //! Assignments, losses, gradients, learning rates and averages equal the reference's.
 
+use picodet_graph::TensorView;
 use picodet_graph::{Tensor, Weights};
 use picodet_testing::shared;
 use picodet_train::assign::{SimOta, SimOtaCost, atss, loader_atss, task_aligned};
 use picodet_train::group::SingleProcess;
-use picodet_train::loss::{Loss, base, paper, scores, second_generation};
-use picodet_train::{Assignment, LevelMaps, Map, MovingAverage, Predictions, Schedule, Truth};
+use picodet_train::loss::{Assigned, Loss, base, paper, second_generation};
+use picodet_train::{Assignment, HeadGradients, LevelMaps, MovingAverage, Predictions, Schedule, Truth};
 use picodet_weights::read_tensors;
 
 const STRIDES: [usize; 4] = [8, 16, 32, 64];
@@ -14,12 +15,13 @@ fn fixture(name: &str) -> Option<Weights> {
     Some(read_tensors(&shared(&format!("golden/train/{name}.safetensors"))?).expect("a sound fixture").0)
 }
 
-fn map(tensors: &Weights, name: String) -> Map<'_> {
+fn map(tensors: &Weights, name: String) -> TensorView<'_> {
     let tensor = &tensors[&name];
-    Map { shape: tensor.shape.as_slice().try_into().expect("four axes"), data: &tensor.data }
+    let shape = tensor.shape.as_slice().try_into().expect("four axes");
+    TensorView::channels_first(&tensor.data, shape).expect("a whole tensor")
 }
 
-fn predictions(tensors: &Weights, levels: usize) -> Predictions {
+fn predictions(tensors: &Weights, levels: usize) -> Predictions<'_> {
     let level = |level: usize| LevelMaps {
         cls: map(tensors, format!("cls_logit.{level}")),
         reg: map(tensors, format!("reg.{level}")),
@@ -81,13 +83,21 @@ fn differences(assignment: &Assignment, truth: &Truth, labels: &[f32], targets: 
     wrong
 }
 
-fn compare_loss(
-    name: &str,
-    loss: &Loss,
-    predictions: &Predictions,
-    tensors: &Weights,
-    levels: usize,
-) -> Vec<String> {
+type Total = fn(&Assigned<'_>, &mut HeadGradients) -> Loss;
+
+/// A total loss and its gradients.
+fn compute(
+    total: Total,
+    predictions: &Predictions<'_>,
+    truths: &[Truth],
+    assignments: &[Assignment],
+) -> (Loss, HeadGradients) {
+    let mut gradients = HeadGradients::for_predictions(predictions);
+    let assigned = Assigned { predictions, truths, assignments, group: &SingleProcess, threads: 2 };
+    (total(&assigned, &mut gradients), gradients)
+}
+
+fn compare_loss(name: &str, loss: &Loss, gradients: &HeadGradients, tensors: &Weights) -> Vec<String> {
     let mut wrong = Vec::new();
     let cls = if tensors.contains_key("loss_qfl") { "loss_qfl" } else { "loss_vfl" };
     for (term, found) in [(cls, loss.cls), ("loss_bbox", loss.bbox), ("loss_dfl", loss.dfl)] {
@@ -96,23 +106,12 @@ fn compare_loss(
             wrong.push(format!("{name}: {term} {found}, not {expected}"));
         }
     }
-    let sizes: Vec<(usize, usize)> = (0..levels)
-        .map(|level| {
-            let shape = &tensors[&format!("grad_reg.{level}")].shape;
-            (shape[2], shape[3])
-        })
-        .collect();
-    let kinds = [("cls_logit", Some(&loss.gradients.cls)), ("reg", Some(&loss.gradients.reg))];
-    for (kind, gradients) in kinds.into_iter().chain([("align_logit", loss.gradients.align.as_ref())]) {
-        let Some(gradients) = gradients else { continue };
-        for (level, found) in predictions.to_maps(gradients, &sizes).iter().enumerate() {
-            let expected = &tensors[&format!("grad_{kind}.{level}")].data;
-            let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
-            let difference = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            if difference > 1e-4 * largest {
-                wrong
-                    .push(format!("{name}: gradient of {kind}.{level} differs by {difference} of {largest}"));
-            }
+    for (output, found) in gradients.outputs() {
+        let expected = map(tensors, format!("grad_{output}"));
+        let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+        let difference = found.iter().zip(expected.iter()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        if difference > 1e-4 * largest {
+            wrong.push(format!("{name}: gradient of {output} differs by {difference} of {largest}"));
         }
     }
     wrong
@@ -143,8 +142,8 @@ fn the_papers_loss_equals_the_reference() {
         }
         let assign = |(image, truth): (usize, &Truth)| SimOta::default().assign(&predictions, image, truth);
         let assignments: Vec<_> = truths.iter().enumerate().map(assign).collect();
-        let loss = paper(&predictions, &truths, &assignments, &SingleProcess);
-        wrong.extend(compare_loss(name, &loss, &predictions, &tensors, 4));
+        let (loss, gradients) = compute(paper, &predictions, &truths, &assignments);
+        wrong.extend(compare_loss(name, &loss, &gradients, &tensors));
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
@@ -157,7 +156,7 @@ fn the_second_generations_loss_equals_the_reference() {
         let (predictions, truths) = (predictions(&tensors, 4), truths(&tensors));
         let assign = |(image, truth): (usize, &Truth)| match name {
             "loss_v2_atss_A" => atss(&predictions, image, truth, 9),
-            _ => task_aligned(&predictions, &scores(&predictions, image), image, truth),
+            _ => task_aligned(&predictions, image, truth),
         };
         let assignments: Vec<_> = truths.iter().enumerate().map(assign).collect();
         let count = predictions.anchors.len();
@@ -173,8 +172,8 @@ fn the_second_generations_loss_equals_the_reference() {
                 wrong.push(format!("{name} image {image}: qualities differ by {largest}"));
             }
         }
-        let loss = second_generation(&predictions, &truths, &assignments, &SingleProcess);
-        wrong.extend(compare_loss(name, &loss, &predictions, &tensors, 4));
+        let (loss, gradients) = compute(second_generation, &predictions, &truths, &assignments);
+        wrong.extend(compare_loss(name, &loss, &gradients, &tensors));
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
@@ -194,13 +193,8 @@ fn the_base_loss_equals_the_reference() {
         let found = differences(assignment, truth, labels, targets);
         wrong.extend(found.into_iter().map(|problem| format!("image {image}: {problem}")));
     }
-    wrong.extend(compare_loss(
-        "base",
-        &base(&predictions, &truths, &assignments, &SingleProcess),
-        &predictions,
-        &tensors,
-        3,
-    ));
+    let (loss, gradients) = compute(base, &predictions, &truths, &assignments);
+    wrong.extend(compare_loss("base", &loss, &gradients, &tensors));
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
@@ -270,41 +264,23 @@ fn odd_truths_give_finite_losses() {
     for boxes in cases {
         let truth = Truth { classes: vec![1; boxes.len()], boxes };
         let truths = vec![truth.clone(), Truth::default()];
-        let all: [(&str, Loss); 3] = [
-            ("paper", {
-                let assign =
-                    |(image, truth): (usize, &Truth)| SimOta::default().assign(&predictions, image, truth);
-                paper(
-                    &predictions,
-                    &truths,
-                    &truths.iter().enumerate().map(assign).collect::<Vec<_>>(),
-                    &SingleProcess,
-                )
-            }),
-            ("second generation", {
-                let assign = |(image, truth): (usize, &Truth)| atss(&predictions, image, truth, 9);
-                second_generation(
-                    &predictions,
-                    &truths,
-                    &truths.iter().enumerate().map(assign).collect::<Vec<_>>(),
-                    &SingleProcess,
-                )
-            }),
-            ("task aligned", {
-                let assign = |(image, truth): (usize, &Truth)| {
-                    task_aligned(&predictions, &scores(&predictions, image), image, truth)
-                };
-                second_generation(
-                    &predictions,
-                    &truths,
-                    &truths.iter().enumerate().map(assign).collect::<Vec<_>>(),
-                    &SingleProcess,
-                )
-            }),
+        let images = || truths.iter().enumerate();
+        let simota = images().map(|(image, truth)| SimOta::default().assign(&predictions, image, truth));
+        let nearest = images().map(|(image, truth)| atss(&predictions, image, truth, 9));
+        let aligned = images().map(|(image, truth)| task_aligned(&predictions, image, truth));
+        let cases: [(&str, Total, Vec<Assignment>); 3] = [
+            ("paper", paper, simota.collect()),
+            ("second generation", second_generation, nearest.collect()),
+            ("task aligned", second_generation, aligned.collect()),
         ];
-        for (name, loss) in all {
-            let gradients = loss.gradients.cls.iter().chain(&loss.gradients.reg);
-            if !loss.total().is_finite() || gradients.clone().any(|value| !value.is_finite()) {
+        let all = cases.map(|(name, total, assignments)| {
+            let (loss, gradients) = compute(total, &predictions, &truths, &assignments);
+            (name, loss, gradients)
+        });
+        for (name, loss, gradients) in all {
+            let outputs = gradients.outputs();
+            let mut values = outputs.iter().flat_map(|(_, gradient)| gradient.iter());
+            if !loss.total().is_finite() || values.any(|value| !value.is_finite()) {
                 wrong.push(format!("{name} of {:?}: {}", truth.boxes, loss.total()));
             }
         }

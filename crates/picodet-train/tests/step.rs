@@ -1,14 +1,14 @@
 //! Whole steps of training equal the reference's: gradients of every parameter, the state after one step, the average
 //! after three.
 
-use picodet_graph::{Graph, Tensor, Weights};
+use picodet_graph::{Graph, Tensor, TensorView, Weights};
 use picodet_testing::shared;
 use picodet_train::assign::SimOtaCost;
-use picodet_train::group::SingleProcess;
+use picodet_train::group::{ProcessGroup, SingleProcess};
 use picodet_train::objective::{Assigner, LossKind};
 use picodet_train::{
-    CpuNetwork, Map, Momentum, MovingAverage, Objective, Schedule, TrainingBackend, Truth,
-    update_running_statistics,
+    CpuNetwork, HeadGradients, LossOutput, Momentum, MovingAverage, Objective, Schedule, TrainingBackend,
+    Truth, update_running_statistics,
 };
 use picodet_weights::read_tensors;
 use picodet_zoo::{Architecture, names, variant};
@@ -157,14 +157,17 @@ fn whole_step_on(
     let base = log["log"][0]["lr"].as_f64()? / 0.1;
     let schedule = Schedule::Cosine { base, epochs: 300, steps_per_epoch: 10, warm_up: 300 };
     let mut wrong = Vec::new();
+    let mut head = HeadGradients::default();
     for index in 0..3 {
         let shape: [usize; 4] = image.shape.as_slice().try_into().expect("four axes");
-        network.forward(&weights, Map { shape, data: &image.data }).expect("a forward");
+        let images = TensorView::channels_first(&image.data, shape).expect("a whole image");
+        network.forward(&weights, images).expect("a forward");
         // Late in training: the second generation's assigner is the task-aligned one.
         let output = |name: &str| network.output(name);
-        let judged = objective.compute_loss(output, &architecture.strides(), &truths, 100, &SingleProcess, 2);
-        let gradients = network.backward(&judged.gradients).expect("a backward");
-        let (loss, assignments) = (judged.loss, judged.assignments);
+        let (strides, by) = (architecture.strides(), (&SingleProcess as &dyn ProcessGroup, 2));
+        let LossOutput { loss, assignments, .. } =
+            objective.compute_loss(output, &strides, &truths, 100, by, &mut head);
+        let gradients = network.backward(&head.outputs()).expect("a backward");
         let expected = log["log"][index]["losses"]["loss"].as_f64()?;
         // The network is chaotic in f32: later steps drift apart.
         let allowed = [1e-4, 1e-2, 3e-2][index] * expected;

@@ -16,8 +16,8 @@ use picodet_train::sampler::Sampler;
 use picodet_train::state::{CheckpointError, Progress, State};
 use picodet_train::transfer::{Transfer, TransferError, initial_weights, transfer};
 use picodet_train::{
-    BackendError, CpuNetwork, Ending, EvaluatorError, Event, Experiment, ExperimentError, ModelMetrics,
-    RunError, RunFolder, RunOptions, TrainingBackend, run,
+    BackendError, CpuNetwork, Ending, EvaluatorError, Event, Experiment, ExperimentError, HeadGradients,
+    ModelMetrics, RunError, RunFolder, RunOptions, TrainingBackend, run,
 };
 use serde::{Deserialize, Serialize};
 
@@ -332,18 +332,19 @@ pub fn overfit(trainer: &Trainer, time: Duration) -> Result<[f64; 2], TrainError
         .map_err(BackendError::from)?;
     let start = Instant::now();
     let mut losses = Vec::new();
+    let mut head = HeadGradients::default();
     while losses.len() < STEPS && (losses.len() < 2 || start.elapsed() < time) {
-        network.forward(&state.weights, batch.map())?;
+        network.forward(&state.weights, batch.view())?;
         let loss = experiment.objective().compute_loss(
             |name| network.output(name),
             &strides,
             &batch.truths,
             usize::MAX,
-            &SingleProcess,
-            progress.threads,
+            (&SingleProcess, progress.threads),
+            &mut head,
         );
         losses.push(loss.loss.total());
-        let gradients = network.backward(&loss.gradients)?;
+        let gradients = network.backward(&head.outputs())?;
         state.momentum.step(&graph, &mut state.weights, &gradients, LEARNING_RATE);
     }
     Ok([losses[0], losses[losses.len() - 1]])

@@ -7,14 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use picodet::crates::graph::Weights;
+use picodet::crates::graph::{Tensor4, TensorView, Weights};
 use picodet::crates::train::group::{ProcessGroup, SingleProcess, ThreadGroup};
 use picodet::crates::train::journal::{EpochRecord, Record, StepRecord, read};
 use picodet::crates::train::run::run;
 use picodet::crates::train::state::State;
 use picodet::crates::train::{
-    BackendError, CpuNetwork, Ending, EvaluatorError, Event, Experiment, InputSize, Map, MapData,
-    ModelMetrics, OnNonFinite, RunError, RunFolder, RunOptions, TrainingBackend,
+    BackendError, CpuNetwork, Ending, EvaluatorError, Event, Experiment, InputSize, ModelMetrics,
+    OnNonFinite, RunError, RunFolder, RunOptions, TrainingBackend,
 };
 use picodet::train::{Trainer, measure};
 use shapes::{request, shapes, short};
@@ -161,6 +161,8 @@ struct Faulty {
     forwards: usize,
     /// The forward pass with a NaN, counted from 1.
     breaks_at: usize,
+    /// The output `reg.1` with a NaN.
+    broken: Tensor4,
 }
 
 impl Faulty {
@@ -168,25 +170,29 @@ impl Faulty {
         let progress = &trainer.state.progress;
         let graph = trainer.state.training_graph(progress.experiment.variant().expect("a variant"));
         let inner = CpuNetwork::new(&graph, 1, &[], progress.seed, 0).expect("a network");
-        Self { inner, forwards: 0, breaks_at }
+        Self { inner, forwards: 0, breaks_at, broken: Tensor4::default() }
     }
 }
 
 impl TrainingBackend for Faulty {
-    fn forward(&mut self, weights: &Weights, images: Map<'_>) -> Result<(), BackendError> {
+    fn forward(&mut self, weights: &Weights, images: TensorView<'_>) -> Result<(), BackendError> {
         self.forwards += 1;
-        self.inner.forward(weights, images)
-    }
-
-    fn output(&mut self, name: &str) -> Option<MapData> {
-        let mut map = self.inner.output(name)?;
-        if self.forwards == self.breaks_at && name == "reg.1" {
-            map.data[0] = f32::NAN;
+        self.inner.forward(weights, images)?;
+        self.broken = self.inner.output("reg.1").map(|map| map.to_tensor()).unwrap_or_default();
+        if let Some(value) = self.broken.data.first_mut() {
+            *value = f32::NAN;
         }
-        Some(map)
+        Ok(())
     }
 
-    fn backward(&mut self, gradients: &[(String, Vec<f32>)]) -> Result<Weights, BackendError> {
+    fn output(&self, name: &str) -> Option<TensorView<'_>> {
+        if self.forwards == self.breaks_at && name == "reg.1" {
+            return Some(self.broken.view());
+        }
+        self.inner.output(name)
+    }
+
+    fn backward(&mut self, gradients: &[(String, TensorView<'_>)]) -> Result<Weights, BackendError> {
         let mut gradients = self.inner.backward(gradients)?;
         if self.forwards == self.breaks_at {
             gradients.values_mut().next().expect("a gradient").data[0] = f32::NAN;

@@ -78,6 +78,13 @@ impl Arena {
         Some(())
     }
 
+    /// Returns all elements, those of unused lines too.
+    #[must_use]
+    pub fn elements(&self) -> &[f32] {
+        // SAFETY: a line is `LINE` consecutive f32 elements without padding (`repr(C)`, size 64), all of them initialised.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.lines.len() * LINE) }
+    }
+
     /// Lends the maps of one operation: `reads` to read, `writes` to write (and read).
     ///
     /// # Panics

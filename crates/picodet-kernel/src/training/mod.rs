@@ -25,7 +25,7 @@ pub use memory::{Arena, Band, LINE, Map, MapMut, Region};
 pub use reduce::{bias_gradient, sum_images};
 pub use shuffle::{deinterleave, interleave};
 pub use threads::ThreadPool;
-pub use transpose::{from_channels_first, to_channels_first};
+pub use transpose::copy_tensor;
 
 /// Where kernels run.
 #[derive(Debug)]

@@ -24,13 +24,13 @@ struct Form {
 /// The second generation's ATSS: the quality of a positive cell is the overlap of its *predicted* box.
 ///
 /// `nearest` is 9, or 4 for very small inputs.
-pub fn atss(predictions: &Predictions, image: usize, truth: &Truth, nearest: usize) -> Assignment {
+pub fn atss(predictions: &Predictions<'_>, image: usize, truth: &Truth, nearest: usize) -> Assignment {
     let form = Form { nearest, ddof: 1.0, inclusive: false, depth: 1e-9, among_takers: false };
     let mut assignment = assign(&predictions.anchors, truth, &form);
     let count = predictions.anchors.len();
     for anchor in 0..count {
         if let Some(object) = assignment.object[anchor] {
-            let bbox = predictions.box_in_pixels(image * count + anchor);
+            let bbox = predictions.box_in_pixels(image, anchor);
             assignment.quality[anchor] = iou(&truth.boxes[object], &bbox, |union| union + 1e-9);
         }
     }

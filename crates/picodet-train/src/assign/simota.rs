@@ -1,10 +1,12 @@
 //! SimOTA (SPEC §5.1): each object takes as many of the cheapest cells as its overlaps add up to.
 
+use picodet_kernel::focal::{Focal, background_sum};
+use picodet_simd::Isa;
 use serde::{Deserialize, Serialize};
 
 use super::{Assignment, Truth, largest};
-use crate::exponential::probability_and_entropy;
 use crate::geometry::{area, centre, inset, intersection, iou};
+use crate::loss::negative;
 use crate::predictions::sigmoid;
 use crate::{Box4, Predictions};
 
@@ -68,7 +70,7 @@ impl SimOta {
     ///
     /// Where the reference leaves the order of equal costs open, lower cells come first; penalised pairs keep the order
     /// of their costs, which the reference's 32-bit sums lose.
-    pub fn assign(&self, predictions: &Predictions, image: usize, truth: &Truth) -> Assignment {
+    pub fn assign(&self, predictions: &Predictions<'_>, image: usize, truth: &Truth) -> Assignment {
         let anchors = &predictions.anchors;
         let mut assignment = Assignment::background(anchors.len());
         let candidates: Vec<usize> = (0..anchors.len())
@@ -104,54 +106,40 @@ impl SimOta {
         assignment
     }
 
-    fn pairs(&self, predictions: &Predictions, image: usize, anchor: usize, truth: &Truth) -> Vec<Pair> {
-        let place = image * predictions.anchors.len() + anchor;
-        let bbox = predictions.box_in_pixels(place);
-        let logits = &predictions.cls[place * predictions.classes..][..predictions.classes];
-        let negative = |logit: f64| {
-            let (p, entropy) = probability_and_entropy(logit);
-            let entropy = if entropy > 100.0 { 100.0 } else { entropy };
-            match self.cost {
-                SimOtaCost::Modified => 0.75 * p * p * entropy,
-                SimOtaCost::Original => entropy,
-            }
+    /// Returns cost and overlap of an anchor for every object.
+    fn pairs(&self, predictions: &Predictions<'_>, image: usize, anchor: usize, truth: &Truth) -> Vec<Pair> {
+        let bbox = predictions.box_in_pixels(image, anchor);
+        let logits = predictions.class_logits(image, anchor);
+        let focal = match self.cost {
+            SimOtaCost::Modified => Focal::Varifocal,
+            SimOtaCost::Original => Focal::CrossEntropy,
         };
-        let all_negative = sum(logits, negative);
+        let all_negative = background_sum(Isa::best(), focal, logits);
         let pair = |(object, &class): (&Box4, &usize)| {
             let overlap = plain_iou(&bbox, object);
-            let p = sigmoid(logits[class]);
+            let logit = f64::from(logits[class]);
+            let (p, class_negative) = (sigmoid(logit), negative(focal, logit));
             let (positive, distance) = match self.cost {
                 SimOtaCost::Modified if overlap > 0.0 => {
                     (overlap * cross_entropy(p, overlap), 1.0 - generalised_iou(&bbox, object))
                 }
-                SimOtaCost::Modified => (negative(logits[class]), 1.0 - generalised_iou(&bbox, object)),
+                SimOtaCost::Modified => (class_negative, 1.0 - generalised_iou(&bbox, object)),
                 SimOtaCost::Original => (cross_entropy(p, 1.0), -(overlap + 1e-7).ln()),
             };
             let good = is_inside(predictions, anchor, object) && is_near(predictions, anchor, object);
             let penalty = if good { 0.0 } else { PENALTY };
-            let cost = all_negative - negative(logits[class]) + positive + self.lambda * distance + penalty;
+            let cost = all_negative - class_negative + positive + self.lambda * distance + penalty;
             Pair { cost, iou: overlap }
         };
         truth.boxes.iter().zip(&truth.classes).map(pair).collect()
     }
 }
 
-/// The sum of a function of logits, several at a time.
-fn sum(logits: &[f64], of: impl Fn(f64) -> f64) -> f64 {
-    const TOGETHER: usize = 8;
-    let mut sums = [0.0; TOGETHER];
-    let (whole, rest) = logits.as_chunks::<TOGETHER>();
-    for logits in whole {
-        sums.iter_mut().zip(logits.map(&of)).for_each(|(sum, value)| *sum += value);
-    }
-    sums.iter().sum::<f64>() + rest.iter().map(|&logit| of(logit)).sum::<f64>()
-}
-
-fn is_inside(predictions: &Predictions, anchor: usize, object: &Box4) -> bool {
+fn is_inside(predictions: &Predictions<'_>, anchor: usize, object: &Box4) -> bool {
     inset(predictions.anchors.centres[anchor], object) > 0.0
 }
 
-fn is_near(predictions: &Predictions, anchor: usize, object: &Box4) -> bool {
+fn is_near(predictions: &Predictions<'_>, anchor: usize, object: &Box4) -> bool {
     let [x, y] = predictions.anchors.centres[anchor];
     let [cx, cy] = centre(object);
     let radius = CENTRE_RADIUS * predictions.anchors.strides[anchor];

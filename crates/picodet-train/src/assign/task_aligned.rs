@@ -3,6 +3,7 @@
 use super::{Assignment, Truth, first_largest, largest};
 use crate::Predictions;
 use crate::geometry::{inset, iou};
+use crate::loss::Score;
 
 /// Cells that an object may take.
 const TOP: usize = 13;
@@ -10,12 +11,13 @@ const TOP: usize = 13;
 const BETA: i32 = 6;
 const EPSILON: f64 = 1e-9;
 
-/// Assigns the cells of one image; `scores` are its class probabilities, `[anchors, classes]`.
-pub fn task_aligned(predictions: &Predictions, scores: &[f64], image: usize, truth: &Truth) -> Assignment {
+/// Assigns the anchors of one image.
+pub fn task_aligned(predictions: &Predictions<'_>, image: usize, truth: &Truth) -> Assignment {
     let anchors = &predictions.anchors;
     let count = anchors.len();
     let mut assignment = Assignment::background(count);
-    let boxes: Vec<_> = (0..count).map(|anchor| predictions.box_in_pixels(image * count + anchor)).collect();
+    let boxes: Vec<_> = (0..count).map(|anchor| predictions.box_in_pixels(image, anchor)).collect();
+    let alignments: Vec<f64> = (0..count).map(|anchor| predictions.alignment(image, anchor)).collect();
     let objects = || truth.boxes.iter().zip(&truth.classes);
     // By object, then by cell.
     let overlaps: Vec<Vec<f64>> = objects()
@@ -24,7 +26,11 @@ pub fn task_aligned(predictions: &Predictions, scores: &[f64], image: usize, tru
     let metrics: Vec<Vec<f64>> = objects()
         .zip(&overlaps)
         .map(|((_, &class), overlaps)| {
-            (0..count).map(|a| scores[a * predictions.classes + class] * overlaps[a].powi(BETA)).collect()
+            let metric = |anchor: usize| {
+                let logit = f64::from(predictions.class_logits(image, anchor)[class]);
+                Score::new(logit, alignments[anchor]).value * overlaps[anchor].powi(BETA)
+            };
+            (0..count).map(metric).collect()
         })
         .collect();
 

@@ -1,12 +1,12 @@
-//! Box losses of one cell.
+//! Box losses of one anchor.
 
 use picodet_zoo::BINS;
 
 use crate::Box4;
 use crate::geometry::area;
 
-/// Derivative of the larger (or, negated, the smaller) of two numbers by the first: half at a tie (SPEC §0).
-fn share(first: f64, second: f64) -> f64 {
+/// Returns the derivative of the maximum (or, negated, the minimum) of two values by the first: half at a tie (SPEC §0).
+fn slope_of_maximum(first: f64, second: f64) -> f64 {
     match first.total_cmp(&second) {
         std::cmp::Ordering::Greater => 1.0,
         std::cmp::Ordering::Equal => 0.5,
@@ -14,7 +14,7 @@ fn share(first: f64, second: f64) -> f64 {
     }
 }
 
-/// `1 - GIoU` of a predicted box against its target, and its derivative by the sides of the predicted box.
+/// Computes `1 - GIoU` of a predicted box against its target, and its derivative by the sides of the predicted box.
 pub fn generalised_iou(p: &Box4, t: &Box4) -> (f64, Box4) {
     let raw = [p[2].min(t[2]) - p[0].max(t[0]), p[3].min(t[3]) - p[1].max(t[1])];
     let [w, h] = raw.map(|side| side.max(0.0));
@@ -28,11 +28,11 @@ pub fn generalised_iou(p: &Box4, t: &Box4) -> (f64, Box4) {
     let gradient = std::array::from_fn(|side| {
         let axis = side % 2;
         let (other_overlap, other, other_enclosing) = if axis == 0 { (h, ph, ch) } else { (w, pw, cw) };
-        // The left and upper sides shrink what the right and lower ones grow.
+        // Moving a left or upper side outwards lowers its coordinate.
         let (sign, into_overlap, into_enclosing) = if side < 2 {
-            (-1.0, share(p[side], t[side]), share(t[side], p[side]))
+            (-1.0, slope_of_maximum(p[side], t[side]), slope_of_maximum(t[side], p[side]))
         } else {
-            (1.0, share(t[side], p[side]), share(p[side], t[side]))
+            (1.0, slope_of_maximum(t[side], p[side]), slope_of_maximum(p[side], t[side]))
         };
         let alive = if raw[axis] >= 0.0 { 1.0 } else { 0.0 };
         let d_overlap = sign * into_overlap * alive * other_overlap;
@@ -44,14 +44,14 @@ pub fn generalised_iou(p: &Box4, t: &Box4) -> (f64, Box4) {
     (loss, gradient)
 }
 
-/// Distribution focal loss of one side: cross entropy against the two bins around `target` (0 to 6.9), and its
-/// derivative by the logits. `shares` are the softmax of the logits.
-pub fn distribution_focal(shares: &[f64; BINS], target: f64) -> (f64, [f64; BINS]) {
+/// Computes the distribution focal loss of one side: cross entropy against the two bins around `target` (0 to 6.9), and its
+/// derivative by the logits. `probabilities` are the softmax of the logits.
+pub fn distribution_focal(probabilities: &[f64; BINS], target: f64) -> (f64, [f64; BINS]) {
     let left = target.floor() as usize;
     let right = (left + 1).min(BINS - 1);
     let (to_left, to_right) = ((left + 1) as f64 - target, target - left as f64);
-    let loss = -shares[left].ln() * to_left - shares[right].ln() * to_right;
-    let mut gradient = *shares;
+    let loss = -probabilities[left].ln() * to_left - probabilities[right].ln() * to_right;
+    let mut gradient = *probabilities;
     gradient[left] -= to_left;
     gradient[right] -= to_right;
     (loss, gradient)

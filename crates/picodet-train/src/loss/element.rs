@@ -1,42 +1,32 @@
-//! Class losses of one logit or probability; each returns the loss and its derivative.
+//! Class losses of one logit or probability in f64; each returns the loss and its derivative.
+
+use picodet_kernel::focal::Focal;
 
 use crate::predictions::sigmoid;
 
 /// Weight of background in varifocal losses.
 const ALPHA: f64 = 0.75;
 
-/// `ln(1 + e^x)` without overflow: the cross entropy of a logit against 0.
+/// Returns `ln(1 + e^x)` without overflow: the cross entropy of a logit against 0.
 fn softplus(x: f64) -> f64 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
-/// Cross entropy of a logit.
+/// Returns the cross entropy of a logit.
 fn cross_entropy(x: f64, target: f64) -> f64 {
     softplus(x) - x * target
 }
 
-/// Varifocal loss of a logit `x` against the quality `q` (SPEC §4.1). Quality 0 is a negative.
+/// Computes the varifocal loss of a logit `x` against the quality `q` (SPEC §4.1). Quality 0 is background.
 pub fn varifocal_logit(x: f64, q: f64) -> (f64, f64) {
-    let p = sigmoid(x);
     if q > 0.0 {
-        return (q * cross_entropy(x, q), q * (p - q));
+        return (q * cross_entropy(x, q), q * (sigmoid(x) - q));
     }
-    varifocal_background(p, softplus(x))
+    let (loss, slope) = quality_focal(x, None);
+    (ALPHA * loss, ALPHA * slope)
 }
 
-/// Varifocal loss of a background logit, given its [`probability_and_entropy`](crate::exponential).
-#[inline(always)]
-pub(crate) fn varifocal_background(p: f64, entropy: f64) -> (f64, f64) {
-    (ALPHA * p * p * entropy, ALPHA * (2.0 * p * p * (1.0 - p) * entropy + p * p * p))
-}
-
-/// Quality focal loss (beta 2) of a background logit, given its [`probability_and_entropy`](crate::exponential).
-#[inline(always)]
-pub(crate) fn quality_focal_background(p: f64, entropy: f64) -> (f64, f64) {
-    (entropy * p * p, p * p * p + 2.0 * entropy * p * p * (1.0 - p))
-}
-
-/// Varifocal loss of a probability `p`, logarithms no less than -100.
+/// Computes the varifocal loss of a probability `p`, logarithms at least -100.
 pub fn varifocal_probability(p: f64, q: f64) -> (f64, f64) {
     let against = (1.0 - q) * (1.0 - p).ln().max(-100.0);
     let entropy = if q > 0.0 { -(q * p.ln().max(-100.0) + against) } else { -against };
@@ -47,7 +37,7 @@ pub fn varifocal_probability(p: f64, q: f64) -> (f64, f64) {
     (ALPHA * p * p * entropy, ALPHA * (2.0 * p * entropy + p * p * slope))
 }
 
-/// Quality focal loss (beta 2) of a logit against the quality `q`, or against background.
+/// Computes the quality focal loss (beta 2) of a logit against the quality `q`, or against background.
 pub fn quality_focal(x: f64, q: Option<f64>) -> (f64, f64) {
     let p = sigmoid(x);
     let q = q.unwrap_or(0.0);
@@ -56,19 +46,27 @@ pub fn quality_focal(x: f64, q: Option<f64>) -> (f64, f64) {
     (entropy * gap * gap, gap * gap * gap + 2.0 * entropy * gap * p * (1.0 - p))
 }
 
+/// Computes the loss of a background logit: one term of [`picodet_kernel::focal::background`].
+pub(crate) fn negative(focal: Focal, logit: f64) -> f64 {
+    match focal {
+        Focal::Varifocal => varifocal_logit(logit, 0.0).0,
+        Focal::QualityFocal => quality_focal(logit, None).0,
+        Focal::CrossEntropy => softplus(logit).min(100.0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn background_is_what_the_whole_functions_say() {
-        for x in [-30.0, -4.6, -0.3, 0.0, 0.7, 12.0] {
-            let (p, entropy) = crate::exponential::probability_and_entropy(x);
-            let close = |a: (f64, f64), b: (f64, f64)| {
-                (a.0 - b.0).abs() <= 1e-14 * b.0.abs() && (a.1 - b.1).abs() <= 1e-14 * b.1.abs()
-            };
-            assert!(close(varifocal_background(p, entropy), varifocal_logit(x, 0.0)), "{x}");
-            assert!(close(quality_focal_background(p, entropy), quality_focal(x, None)), "{x}");
+    fn background_equals_the_batch_kernel() {
+        for focal in [Focal::Varifocal, Focal::QualityFocal, Focal::CrossEntropy] {
+            for x in [-30.0, -4.6, -0.3, 0.0, 0.7, 12.0] {
+                let batch = picodet_kernel::focal::background_sum(picodet_simd::Isa::best(), focal, &[x]);
+                let single = negative(focal, f64::from(x));
+                assert!((batch - single).abs() <= 4e-6 * single, "{focal:?} {x}: {batch}, not {single}");
+            }
         }
     }
 
