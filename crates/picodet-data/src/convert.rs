@@ -78,8 +78,8 @@ pub fn convert(
 /// * YOLO: `images/<split>/`, `labels/<split>/`, `data.yaml`
 /// * LabelMe: `<split>/` with images and JSON, `labels.txt`
 ///
-/// Properties that the format cannot represent are counted in [`WriteReport::losses`]. Paths are made safe: no file is
-/// written outside of `out`, and of the files outside of the source only images are copied.
+/// Properties that the format cannot represent are counted in [`WriteReport::losses`]. Paths are sanitised:
+/// no file is written outside of `out`, and of the files outside of the source only images are copied.
 ///
 /// # Errors
 /// [`DataError::OutputExists`], [`DataError::OutputInsideSource`], [`DataError::Io`], or
@@ -224,8 +224,8 @@ fn stays_inside(path: &str) -> bool {
     !Path::new(path).is_absolute() && !path.split(['/', '\\']).any(|part| part == ".." || part.ends_with(':'))
 }
 
-/// Returns the new names of the images below their folder: safe, without common folders (unless COCO is written as COCO),
-/// and unique without extension where each image has a label file.
+/// Returns the new names of the images below their folder: safe, without common folders (unless COCO is
+/// written as COCO), and unique without extension where each image has a label file.
 fn names_in(dataset: &Dataset, format: Format, taken: &mut HashSet<String>) -> Vec<String> {
     let mut names: Vec<String> = dataset.images.iter().map(|image| safe(&image.file)).collect();
     if !(is_single_file(format) && is_single_file(dataset.format)) {

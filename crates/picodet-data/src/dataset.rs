@@ -52,7 +52,8 @@ pub struct Class {
 pub struct Object {
     /// Index into [`Dataset::classes`].
     pub class: usize,
-    /// `[x1, y1, x2, y2]` in pixels of the upright original image, unclipped. VOC corners are not shifted by one pixel.
+    /// `[x1, y1, x2, y2]` in pixels of the upright original image, unclipped. VOC corners are not shifted by
+    /// one pixel.
     pub bbox: [f64; 4],
     /// A crowd region (COCO `iscrowd`), which an evaluation ignores.
     pub crowd: bool,
@@ -60,11 +61,13 @@ pub struct Object {
     pub difficult: bool,
     /// Marked truncated (VOC).
     pub truncated: bool,
-    /// Area of the label in square pixels (COCO: of the segmentation); if `None`, [`Object::area`] is that of the box.
+    /// Area of the label in square pixels (COCO: of the segmentation); if `None`, [`Object::area`] is that of
+    /// the box.
     pub stated_area: Option<f64>,
     /// Annotation id (COCO).
     pub id: Option<i64>,
-    /// Position in its label file: index into `annotations` (COCO) or `shapes` (LabelMe), 1-based line (VOC, YOLO).
+    /// Position in its label file: index into `annotations` (COCO) or `shapes` (LabelMe), 1-based line (VOC,
+    /// YOLO).
     pub source: u32,
 }
 
@@ -99,8 +102,8 @@ impl Object {
         })
     }
 
-    /// `[x, y, width, height]` as in COCO. Width and height are the shortest decimals that reproduce the corners exactly:
-    /// `12.34` in a file is written as `12.34` again and not as `12.340000000000003`.
+    /// `[x, y, width, height]` as in COCO. Width and height are the shortest decimals that reproduce the
+    /// corners exactly: `12.34` in a file is written as `12.34` again and not as `12.340000000000003`.
     #[must_use]
     pub fn xywh(&self) -> [f64; 4] {
         let [x1, y1, x2, y2] = self.bbox;
@@ -119,8 +122,8 @@ impl Object {
 pub struct ImageRecord {
     /// Image id (COCO), otherwise 1, 2, … in order.
     pub id: i64,
-    /// Path relative to [`Dataset::root`], `/`-separated, as in the label (in a faulty dataset it can be absolute or
-    /// contain `..`, which `check` reports).
+    /// Path relative to [`Dataset::root`], `/`-separated, as in the label (in a faulty dataset it can be
+    /// absolute or contain `..`, which `check` reports).
     pub file: String,
     /// Width in pixels of the upright image; 0 if unknown.
     pub width: u32,
@@ -152,8 +155,8 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Path of the `index`-th image; `None` out of range. A name with backslashes that does not exist is converted from a
-    /// Windows path.
+    /// Path of the `index`-th image; `None` out of range. A name with backslashes that does not exist is
+    /// converted from a Windows path.
     #[must_use]
     pub fn image_path(&self, index: usize) -> Option<PathBuf> {
         let file = &self.images.get(index)?.file;

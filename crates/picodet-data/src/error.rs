@@ -46,7 +46,7 @@ pub enum DataError {
         path: PathBuf,
         /// 1-based line, when known.
         line: Option<u64>,
-        /// What is wrong and the remedy.
+        /// The problem and the remedy.
         message: String,
     },
     /// A file is larger than allowed.

@@ -1,4 +1,4 @@
-//! A repaired copy of a checked dataset; the original is never touched.
+//! Writes a repaired copy of a checked dataset; the original is not modified.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -10,21 +10,22 @@ use crate::dataset::{Dataset, Object, Part};
 use crate::error::DataError;
 use crate::finding::FindingKind;
 
-/// What was repaired.
+/// The result of a repair.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FixReport {
-    /// What was done, and how often.
+    /// Number of repairs by description.
     pub actions: BTreeMap<&'static str, usize>,
-    /// What was written.
+    /// The result of writing the copy.
     pub written: WriteReport,
 }
 
 /// Writes a repaired copy in the same format under the new or empty folder `out`.
 ///
-/// Removed: labels of missing or undecodable images, images that are in an earlier split or twice
-/// in one, boxes without extent, outside or not finite, repeated boxes, and what the reader had
-/// to leave out. Corrected: swapped corners, boxes clipped to the image, sizes, areas, repeated
-/// ids, merged class names, paths. Not touched: what needs a person (EXIF, two classes on one box).
+/// Removed: labels of missing or undecodable images, images that are also in an earlier split or twice in
+/// one, boxes that are empty, outside of the image or not finite, duplicate boxes, and entries that the
+/// reader left out. Corrected: swapped corners, boxes beyond the image, sizes, areas, duplicate ids, class
+/// names and paths. Unchanged: faults that need a human decision (EXIF orientation, two classes on one box).
 ///
 /// # Errors
 /// As [`write()`].
@@ -79,7 +80,7 @@ fn repair(
 ) -> Dataset {
     let mut done = |what: &'static str| *actions.entry(what).or_default() += 1;
     let mut dataset = Dataset { images: Vec::new(), classes: Vec::new(), ..source.clone() };
-    // Classes of the same name become the first of them.
+    // Classes of the same name are merged into the first.
     let mut class_map = Vec::new();
     let mut class_of: HashMap<&str, usize> = HashMap::new();
     for class in &source.classes {
@@ -127,7 +128,7 @@ fn repair(
                 continue;
             }
             if !hashes.insert(hash) {
-                done("repeated images removed");
+                done("duplicate images removed");
                 continue;
             }
         }
@@ -158,7 +159,7 @@ fn repair(
     dataset
 }
 
-/// The objects of one image, repaired or dropped.
+/// Returns the repaired objects of one image.
 fn clean(
     objects: Vec<Object>,
     dataset: &Dataset,
@@ -181,7 +182,7 @@ fn clean(
         if let Some((FindingKind::BoxInverted, _)) = fault(&object, (width, height), &options) {
             let [x1, y1, x2, y2] = object.bbox;
             object.bbox = [x1.min(x2), y1.min(y2), x1.max(x2), y1.max(y2)];
-            done("swapped corners put right");
+            done("swapped corners corrected");
             changed = true;
         }
         match fault(&object, (width, height), &options).map(|(kind, _)| kind) {
@@ -191,7 +192,7 @@ fn clean(
                 | FindingKind::BoxOutside
                 | FindingKind::BoxInverted,
             ) => {
-                done("boxes removed that are empty, outside or not finite");
+                done("boxes removed that are empty, outside of the image or not finite");
                 continue;
             }
             Some(FindingKind::BoxPartlyOutside) => {
@@ -209,7 +210,7 @@ fn clean(
         }
         let bits = object.bbox.map(|value| (value + 0.0).to_bits());
         if !object.crowd && !seen.insert((object.class, bits)) {
-            done("repeated boxes removed");
+            done("duplicate boxes removed");
             continue;
         }
         kept.push(object);

@@ -1,6 +1,7 @@
 //! Boxes of points and lengths between coordinates.
 
-/// Returns the bounding box `[x1, y1, x2, y2]` of points; `None` without points or with a NaN or infinite one.
+/// Returns the bounding box `[x1, y1, x2, y2]` of points; `None` without points or with a NaN or infinite
+/// one.
 pub(crate) fn bounds(xs: impl Iterator<Item = f64>, ys: impl Iterator<Item = f64>) -> Option<[f64; 4]> {
     let mut bbox = [f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY];
     for (x, y) in xs.zip(ys) {

@@ -113,8 +113,8 @@ pub(crate) fn decode(path: &Path) -> Result<(ImageHeader, Image), ImageError> {
     })
 }
 
-/// Whether an end-of-image marker follows the last scan. Decoders silently replace missing data by grey, but a partially
-/// copied file must be reported.
+/// Whether an end-of-image marker follows the last scan. Decoders silently replace missing data by grey, but
+/// a partially copied file must be reported.
 fn jpeg_has_end(bytes: &[u8]) -> bool {
     // Embedded previews end before the main image's last scan starts.
     let last_scan = bytes.windows(2).rposition(|pair| pair == [0xFF, 0xDA]).unwrap_or(0);
@@ -168,7 +168,8 @@ fn convert(header: picodet_image::Header) -> ImageHeader {
     ImageHeader { width, height, turned: header.turned, rgb: header.rgb, format }
 }
 
-/// Reads the segments of a JPEG up to its frame header, skipping all others: a few kilobytes instead of the whole file.
+/// Reads the segments of a JPEG up to its frame header, skipping all others: a few kilobytes instead of the
+/// whole file.
 fn jpeg_header(reader: &mut (impl BufRead + Seek)) -> Result<ImageHeader, ImageError> {
     let truncated = |_| ImageError::Jpeg("the JPEG ends before its frame header");
     let mut turned = false;

@@ -1,17 +1,17 @@
 //! Detection datasets: reads, checks, repairs, converts and splits COCO, Pascal VOC, YOLO and LabelMe.
 //!
-//! All formats are read into a [`Dataset`]: the classes of the data, images in a stable order (including images without
-//! objects), boxes as `[x1, y1, x2, y2]` in pixels of the upright original image.
+//! All formats are read into a [`Dataset`]: the classes of the data, images in a stable order (including
+//! images without objects), boxes as `[x1, y1, x2, y2]` in pixels of the upright original image.
 //!
-//! * [`Dataset::open`] reads any format and refuses a dataset with lost labels; [`open_lenient`] returns the readable part
-//!   with the findings.
-//! * [`check()`] finds faults that degrade training or evaluation without an error message; its [`Report`] is rendered as
-//!   text, JSON or a self-contained HTML page ([`render_text`], [`render_json`], [`render_html`]); [`fix()`] writes a
-//!   repaired copy.
+//! * [`Dataset::open`] reads any format and refuses a dataset with lost labels; [`open_lenient`] returns the
+//!   readable part with the findings.
+//! * [`check()`] finds faults that degrade training or evaluation without an error message; its [`Report`] is
+//!   rendered as text, JSON or a self-contained HTML page ([`render_text`], [`render_json`],
+//!   [`render_html`]); [`fix()`] writes a repaired copy.
 //! * [`convert()`] and [`write()`] convert between formats, [`split()`] creates train and val parts.
 //!
-//! Labels are untrusted input: every reader is bounded in memory and depth and returns a typed error or a [`Finding`],
-//! never a panic.
+//! Labels are untrusted input: every reader is bounded in memory and depth and returns a typed error or a
+//! [`Finding`], never a panic.
 
 #![forbid(unsafe_code)]
 

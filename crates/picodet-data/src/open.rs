@@ -10,12 +10,12 @@ use crate::format::handler::{Evidence, FormatHandler, Recognition, Source};
 impl Dataset {
     /// Reads a dataset of any format, and refuses one with labels that cannot be represented.
     ///
-    /// `path` is a COCO `.json`, a YOLO `.yaml`, or a folder of any format. Without `split`, VOC and YOLO datasets are
-    /// read as a whole; COCO and LabelMe datasets need it if there are several splits.
+    /// `path` is a COCO `.json`, a YOLO `.yaml`, or a folder of any format. Without `split`, VOC and YOLO
+    /// datasets are read as a whole; COCO and LabelMe datasets need it if there are several splits.
     ///
     /// # Errors
-    /// [`DataError`]; in particular [`DataError::Faulty`] when the reader had to leave out labels. Boxes that are merely
-    /// implausible (empty, outside of the image) are kept.
+    /// [`DataError`]; in particular [`DataError::Faulty`] when the reader had to leave out labels. Boxes that
+    /// are merely implausible (empty, outside of the image) are kept.
     pub fn open(path: impl AsRef<Path>, split: Option<&str>) -> Result<Self, DataError> {
         let path = path.as_ref();
         let loaded = open_lenient(path, split)?;
@@ -33,7 +33,8 @@ impl Dataset {
 /// Reads a dataset of any format and reports faults as findings; see [`Dataset::open`] for paths and splits.
 ///
 /// # Errors
-/// [`DataError`] when there is no dataset at `path`, or the label file of a COCO or YOLO dataset cannot be parsed.
+/// [`DataError`] when there is no dataset at `path`, or the label file of a COCO or YOLO dataset cannot be
+/// parsed.
 pub fn open_lenient(path: impl AsRef<Path>, split: Option<&str>) -> Result<Loaded, DataError> {
     find(path.as_ref())?.read(split)
 }

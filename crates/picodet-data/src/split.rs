@@ -1,4 +1,4 @@
-//! Splitting a dataset: stratified by class, seeded, images of the same content kept together.
+//! Splits a dataset: stratified by class, reproducible, with images of equal content in the same part.
 
 use std::collections::HashMap;
 
@@ -6,22 +6,22 @@ use crate::dataset::Dataset;
 use crate::error::DataError;
 use crate::image_file::content_hash;
 
-/// Splits `dataset` into parts of the given names and fractions (which must add up to 1).
+/// Splits `dataset` into parts with the given names and fractions, which must add up to 1.
 ///
-/// Rare classes are dealt out first, each image to the part that is furthest below its share of
-/// that class (iterative stratification); images without objects are dealt out like a class of
-/// their own. Files of the same bytes go to the same part. The same seed gives the same split on
-/// every machine; image order and ids are kept.
+/// Iterative stratification: classes are distributed in order of increasing frequency, each image to the part
+/// that lacks most objects of the class; images without objects are treated as one more class. Files with
+/// equal contents are assigned to the same part. A seed gives the same split on every machine; the order and
+/// ids of images are preserved.
 ///
 /// # Errors
 /// [`DataError::BadArgument`] for fractions that are not positive or do not add up to 1, and for
 /// names that are empty or repeated.
 pub fn split(dataset: &Dataset, parts: &[(&str, f64)], seed: u64) -> Result<Vec<Dataset>, DataError> {
     let bad = |what: &str| DataError::BadArgument { what: what.to_string() };
-    if parts.is_empty() || parts.iter().any(|(_, share)| !(share.is_finite() && *share > 0.0)) {
+    if parts.is_empty() || parts.iter().any(|(_, fraction)| !(fraction.is_finite() && *fraction > 0.0)) {
         return Err(bad("fractions must be positive"));
     }
-    let total: f64 = parts.iter().map(|(_, share)| share).sum();
+    let total: f64 = parts.iter().map(|(_, fraction)| fraction).sum();
     if (total - 1.0).abs() > 1e-6 {
         return Err(bad(&format!("fractions add up to {total}, not 1")));
     }
@@ -51,7 +51,7 @@ pub fn split(dataset: &Dataset, parts: &[(&str, f64)], seed: u64) -> Result<Vec<
     Ok(result)
 }
 
-/// Images by content, in order of first appearance; unreadable files stand alone.
+/// Groups images by content, in order of first appearance; an unreadable file forms its own group.
 fn groups(dataset: &Dataset) -> Vec<Vec<usize>> {
     let hashes = picodet_parallel::map(0..dataset.images.len(), 0, |index| {
         dataset.image_path(index).and_then(|path| content_hash(&path))
@@ -68,9 +68,9 @@ fn groups(dataset: &Dataset) -> Vec<Vec<usize>> {
     groups
 }
 
-/// The part of each image.
+/// Returns the index of the part of each image.
 fn assign(dataset: &Dataset, groups: &[Vec<usize>], parts: &[(&str, f64)], seed: u64) -> Vec<usize> {
-    // The last label stands for images without objects.
+    // The last label represents images without objects.
     let labels = dataset.classes.len() + 1;
     let background = labels - 1;
     let counts: Vec<Vec<(usize, f64)>> = groups
@@ -91,19 +91,19 @@ fn assign(dataset: &Dataset, groups: &[Vec<usize>], parts: &[(&str, f64)], seed:
             count
         })
         .collect();
-    let mut left = vec![0.0; labels];
+    let mut remaining = vec![0.0; labels];
     let mut by_label: Vec<Vec<usize>> = vec![Vec::new(); labels];
     for (group, count) in counts.iter().enumerate() {
         for &(label, n) in count {
-            left[label] += n;
+            remaining[label] += n;
             by_label[label].push(group);
         }
     }
-    // What each part still wants of each label, and of images.
-    let mut wanted: Vec<Vec<f64>> =
-        parts.iter().map(|(_, share)| left.iter().map(|total| total * share).collect()).collect();
-    let mut images_wanted: Vec<f64> =
-        parts.iter().map(|(_, share)| share * dataset.images.len() as f64).collect();
+    // The number of objects of each label, and of images, that each part lacks.
+    let mut missing: Vec<Vec<f64>> =
+        parts.iter().map(|(_, fraction)| remaining.iter().map(|total| total * fraction).collect()).collect();
+    let mut images_missing: Vec<f64> =
+        parts.iter().map(|(_, fraction)| fraction * dataset.images.len() as f64).collect();
 
     let mut order: Vec<usize> = (0..groups.len()).collect();
     shuffle(&mut order, seed);
@@ -116,10 +116,10 @@ fn assign(dataset: &Dataset, groups: &[Vec<usize>], parts: &[(&str, f64)], seed:
     }
     let mut part_of: Vec<Option<usize>> = vec![None; groups.len()];
     loop {
-        // The label with the fewest objects still to deal out.
+        // The label with the fewest remaining objects.
         let rarest = (0..labels)
-            .filter(|&label| left[label] > 0.5)
-            .min_by(|&a, &b| left[a].total_cmp(&left[b]).then(a.cmp(&b)));
+            .filter(|&label| remaining[label] > 0.5)
+            .min_by(|&a, &b| remaining[a].total_cmp(&remaining[b]).then(a.cmp(&b)));
         let Some(label) = rarest else { break };
         for &group in &by_label[label] {
             if part_of[group].is_some() {
@@ -127,20 +127,20 @@ fn assign(dataset: &Dataset, groups: &[Vec<usize>], parts: &[(&str, f64)], seed:
             }
             let part = (0..parts.len())
                 .max_by(|&a, &b| {
-                    wanted[a][label]
-                        .total_cmp(&wanted[b][label])
-                        .then(images_wanted[a].total_cmp(&images_wanted[b]))
+                    missing[a][label]
+                        .total_cmp(&missing[b][label])
+                        .then(images_missing[a].total_cmp(&images_missing[b]))
                         .then(b.cmp(&a))
                 })
                 .unwrap_or(0);
             part_of[group] = Some(part);
-            images_wanted[part] -= groups[group].len() as f64;
+            images_missing[part] -= groups[group].len() as f64;
             for &(other, n) in &counts[group] {
-                wanted[part][other] -= n;
-                left[other] -= n;
+                missing[part][other] -= n;
+                remaining[other] -= n;
             }
         }
-        left[label] = 0.0;
+        remaining[label] = 0.0;
     }
     let mut result = vec![0; dataset.images.len()];
     for (group, part) in groups.iter().zip(part_of) {
@@ -151,7 +151,7 @@ fn assign(dataset: &Dataset, groups: &[Vec<usize>], parts: &[(&str, f64)], seed:
     result
 }
 
-/// Fisher–Yates with SplitMix64: fixed here, so that a seed means the same split for ever.
+/// Fisher–Yates shuffle with SplitMix64, so that a seed gives the same split in every version.
 fn shuffle(items: &mut [usize], seed: u64) {
     let mut state = seed;
     for last in (1..items.len()).rev() {

@@ -10,7 +10,8 @@ pub(crate) fn split_rank(name: &str) -> usize {
     USUAL.iter().position(|usual| *usual == name).unwrap_or(usize::MAX)
 }
 
-/// Returns the split in the name of a COCO file: `instances_val2017.json` → `val2017`, `train.json` → `train`.
+/// Returns the split in the name of a COCO file: `instances_val2017.json` → `val2017`, `train.json` →
+/// `train`.
 pub(crate) fn split_of_file(json: &Path) -> Option<String> {
     let stem = json.file_stem()?.to_str()?;
     if let Some(split) = stem.strip_prefix("instances_") {

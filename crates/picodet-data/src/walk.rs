@@ -1,4 +1,4 @@
-//! Listing folders: sorted, bounded, proof against cyclic links and names that are not UTF-8.
+//! Lists folders recursively: sorted, bounded, robust against cyclic links and names that are not UTF-8.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -7,20 +7,20 @@ use crate::dataset::display;
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
 
-/// Deepest folder below the root.
+/// Maximum depth below the root.
 const MAX_DEPTH: usize = 32;
-/// Most ways to one folder that are followed: links to folders of links multiply without end.
-const MAX_WAYS: u32 = 8;
-/// Most entries looked at.
+/// Maximum number of paths to one folder that are followed: links to folders of links multiply exponentially.
+const MAX_PATHS: u32 = 8;
+/// Maximum number of entries.
 const MAX_ENTRIES: usize = 20_000_000;
 
-/// All files under `root` whose lower-case extension is in `extensions`, as `/`-separated paths
-/// relative to `root`, sorted. Links to folders are followed unless they lead back to a folder
-/// that they lie in, or to one that was already listed under eight names. Folders that start with a dot are skipped.
+/// Returns the files below `root` with one of the extensions, as `/`-separated paths relative to `root`,
+/// sorted. Links to folders are followed unless they lead to a parent folder, or to a folder that was already
+/// reached by eight paths. Folders that start with a dot are skipped.
 ///
 /// # Errors
-/// [`DataError::Io`] when `root` itself cannot be listed; [`DataError::BadArgument`] past
-/// twenty million entries.
+/// [`DataError::Io`] when `root` cannot be listed; [`DataError::BadArgument`] for more than twenty million
+/// entries.
 pub(crate) fn files(
     root: &Path,
     extensions: &[&str],
@@ -29,8 +29,8 @@ pub(crate) fn files(
     let top = root.canonicalize().map_err(|source| DataError::io(root, source))?;
     let mut found = Vec::new();
     let mut entries = 0usize;
-    let mut ways: HashMap<PathBuf, u32> = HashMap::new();
-    // Each entry: the folder, its path relative to root, and the real folders above it.
+    let mut paths: HashMap<PathBuf, u32> = HashMap::new();
+    // The folder, its path relative to the root, and its parent folders without links.
     let mut todo: Vec<(PathBuf, String, Vec<PathBuf>)> = vec![(root.to_path_buf(), String::new(), vec![top])];
     while let Some((folder, relative, above)) = todo.pop() {
         let listing = match std::fs::read_dir(&folder) {
@@ -60,7 +60,7 @@ pub(crate) fn files(
                     findings.push(
                         FindingKind::NameNotUtf8,
                         Location::file(display(&path)),
-                        "the name is not UTF-8, so no label file can state it; skipped".to_string(),
+                        "the name is not UTF-8, so no label file can refer to it; skipped".to_string(),
                     );
                 }
                 continue;
@@ -80,17 +80,17 @@ pub(crate) fn files(
                 findings.push(
                     FindingKind::LinkLoop,
                     Location::file(display(&path)),
-                    "the link leads back to a folder that it lies in; not followed".to_string(),
+                    "the link leads to a parent folder; not followed".to_string(),
                 );
                 continue;
             }
-            let way = ways.entry(real.clone()).or_default();
-            *way += 1;
-            if *way > MAX_WAYS {
+            let count = paths.entry(real.clone()).or_default();
+            *count += 1;
+            if *count > MAX_PATHS {
                 findings.push(
                     FindingKind::LinkLoop,
                     Location::file(display(&path)),
-                    format!("links lead to this folder in more than {MAX_WAYS} ways; not followed"),
+                    format!("links lead to this folder by more than {MAX_PATHS} paths; not followed"),
                 );
                 continue;
             }
@@ -108,7 +108,7 @@ fn has_extension(name: &str, extensions: &[&str]) -> bool {
         .is_some_and(|(_, ext)| extensions.iter().any(|known| known.eq_ignore_ascii_case(ext)))
 }
 
-/// Everything before the last dot of the last component; the directory stays.
+/// Returns the path without the extension of its last component.
 pub(crate) fn without_extension(path: &str) -> &str {
     let name_start = path.rfind('/').map_or(0, |slash| slash + 1);
     match path[name_start..].rfind('.') {
@@ -117,7 +117,7 @@ pub(crate) fn without_extension(path: &str) -> &str {
     }
 }
 
-/// The last component of a `/`- or `\`-separated path.
+/// Returns the last component of a `/`- or `\`-separated path.
 pub(crate) fn file_name(path: &str) -> &str {
     path.rsplit(['/', '\\']).next().unwrap_or(path)
 }

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 const FORMATS: [Format; 4] = [Format::COCO, Format::VOC, Format::YOLO, Format::LABELME];
 
-/// A dataset with everything that a format may have trouble with.
+/// A dataset with all properties that formats represent differently.
 fn sample(root: &Path) -> Dataset {
     let names = ["cat", "über <dog> & \"co\"", "never used"];
     let ids = [3, 7, 90];
@@ -61,7 +61,7 @@ fn sample(root: &Path) -> Dataset {
 /// Width, height, and objects.
 type Essence = (u32, u32, Vec<(String, [f64; 4])>);
 
-/// What every format must keep, by file name: size, and class name and box of each object.
+/// The properties that every format must preserve, by file name: size, and class name and box of each object.
 fn essence(dataset: &Dataset, crowd: bool) -> HashMap<String, Essence> {
     dataset
         .images
@@ -84,7 +84,7 @@ fn same(a: &Dataset, b: &Dataset, tolerance: f64) -> Result<(), String> {
     if names(a) != names(b) {
         return Err(format!("classes {:?} and {:?}", names(a), names(b)));
     }
-    // YOLO leaves crowd regions out.
+    // YOLO leaves out crowd regions.
     let crowd = tolerance == 0.0;
     let (a, b) = (essence(a, crowd), essence(b, crowd));
     if a.len() != b.len() {
@@ -105,7 +105,7 @@ fn same(a: &Dataset, b: &Dataset, tolerance: f64) -> Result<(), String> {
     Ok(())
 }
 
-/// From every format to every format, and what each of them cannot hold is said.
+/// Converts from every format to every format; losses must be reported.
 #[test]
 fn every_pair_of_formats_round_trips() {
     let folder = tempfile::tempdir().unwrap();
@@ -115,7 +115,7 @@ fn every_pair_of_formats_round_trips() {
         let once = folder.path().join(format!("{first}"));
         let report = write(&[Part { name: "train", dataset: &source }], first, &once, Images::Copy).unwrap();
         let opened = Dataset::open(&once, Some("train")).unwrap();
-        // Text holds every bit; YOLO divides by the size and multiplies again.
+        // Text preserves every bit; YOLO divides by the size and multiplies again.
         let tolerance = if first == Format::YOLO { 1e-10 } else { 0.0 };
         if let Err(what) = same(&source, &opened, tolerance) {
             wrong.push(format!("coco to {first}: {what}"));
@@ -195,7 +195,7 @@ fn coco_to_coco_is_the_same_dataset_bit_for_bit() {
     let again = Dataset::open(folder.path(), Some("val")).unwrap();
     assert_eq!(source.images, again.images);
     assert_eq!(source.classes, again.classes);
-    // Width and height come back as the digits of the original file.
+    // Width and height have the digits of the original file.
     let raw: serde_json::Value = serde_json::from_reader(
         std::fs::File::open(shared.join("data/coco-mini/instances_val.json")).unwrap(),
     )
@@ -220,7 +220,7 @@ fn hostile_names_stay_inside_the_output() {
         let out = folder.path().join(format!("deep/out/{format}"));
         write(&[Part { name: "../../evil", dataset: &dataset }], format, &out, Images::Copy).unwrap();
     }
-    // Nor does a name outside the dataset bring in what is no image.
+    // A name outside of the dataset must not copy a file that is not an image.
     put(folder.path().join("deep/secret.txt"), "secret");
     dataset.images[0].file = "../secret.txt".to_string();
     dataset.images[1].file = folder.path().join("deep/secret.txt").to_str().unwrap().to_string();
@@ -308,9 +308,9 @@ fn splitting_is_stratified_seeded_and_keeps_duplicates_together() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Any finite boxes survive COCO and LabelMe to the bit.
+    /// Arbitrary finite boxes round-trip exactly through COCO and LabelMe.
     #[test]
-    fn boxes_survive_text_to_the_bit(boxes in prop::collection::vec(prop::array::uniform4(-1e6f64..1e6), 1..8)) {
+    fn boxes_round_trip_exactly_through_text(boxes in prop::collection::vec(prop::array::uniform4(-1e6f64..1e6), 1..8)) {
         let mut dataset = Dataset {
             format: Format::COCO,
             root: Default::default(),
@@ -327,7 +327,7 @@ proptest! {
         let (again, findings) = picodet_data::coco::parse(&text[..], "x").unwrap();
         prop_assert!(findings.list().is_empty());
         for (a, b) in dataset.images[0].objects.iter().zip(&again.images[0].objects) {
-            // The corner is what is kept; a sum that no width gives back exactly is off by one bit at most.
+            // Corners are preserved; a sum that no width reproduces exactly differs by one bit at most.
             for (x, y) in a.bbox.iter().zip(&b.bbox) {
                 prop_assert!((x - y).abs() <= x.abs() * f64::EPSILON, "{:?} {:?}", a, b);
             }

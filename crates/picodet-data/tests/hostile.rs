@@ -10,7 +10,7 @@ use common::{picture, put};
 use picodet_data::{CheckOptions, Dataset, FindingKind, Findings, check, coco, labelme, voc, yolo};
 use proptest::prelude::*;
 
-/// A file of `start` and then `pattern` up to so many bytes.
+/// Writes a file of `start` and repetitions of `pattern` with this many bytes.
 fn nested_json(path: &Path, start: &str, pattern: &str, bytes: usize) {
     let mut out = BufWriter::with_capacity(1 << 20, std::fs::File::create(path).unwrap());
     out.write_all(start.as_bytes()).unwrap();
@@ -27,7 +27,7 @@ fn nested_json(path: &Path, start: &str, pattern: &str, bytes: usize) {
 fn nested_json_ends_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut wrong = Vec::new();
-    // The parser stops after a few kilobytes, so 64 MB show the same as 1 GB (see below).
+    // The parser stops after a few kilobytes, so 64 MB are sufficient (1 GB see below).
     for (name, start, pattern) in [
         ("array", "", "["),
         ("ignored", "{\"info\":", "["),
@@ -167,7 +167,7 @@ fn cyclic_links_names_and_pipes_do_not_hang() {
     assert!(checked.report.findings.counts().contains_key(&FindingKind::LinkLoop));
     assert!((1..=8).contains(&checked.datasets[0].images.len()));
 
-    // A device never ends; it is no label file.
+    // A device is endless and not a label file.
     symlink("/dev/zero", root.join("endless.json")).unwrap();
     assert!(Dataset::open(root.join("endless.json"), None).is_err());
 }
@@ -217,7 +217,7 @@ proptest! {
     }
 }
 
-/// A header that promises 65535 × 65535 pixels must not be believed with memory.
+/// A header with 65535 × 65535 pixels must not allocate memory for them.
 #[test]
 fn image_bombs_are_findings() {
     let folder = tempfile::tempdir().unwrap();

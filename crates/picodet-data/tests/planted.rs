@@ -1,5 +1,5 @@
-//! One planted fault of each kind, in datasets of all four formats: `check` must find all of
-//! them, where they are, and nothing else.
+//! One planted fault of each kind, in datasets of all formats: `check` must find exactly these, at their
+//! locations.
 
 mod common;
 
@@ -11,10 +11,10 @@ use common::{picture, put, turned_jpeg, voc_object, voc_xml};
 use picodet_data::{CheckOptions, FindingKind, check, fix};
 use serde_json::{Value, json};
 
-/// What must be found: kind, and texts that `place: message` must contain.
+/// An expected finding: its kind, and texts that `location: message` must contain.
 type Expected = (FindingKind, Vec<String>);
 
-/// Compares findings with expectations one to one; returns what does not fit.
+/// Compares findings with expectations one to one; returns the differences.
 fn compare(name: &str, path: &Path, options: &CheckOptions, expected: &[Expected]) -> Vec<String> {
     let checked = check(path, None, options).unwrap();
     let mut wrong = Vec::new();
@@ -123,7 +123,7 @@ fn coco(root: &Path) -> Vec<Expected> {
         picture(train.join(name), 200, 100, seed);
         coco.image(name)
     };
-    // Clean ones.
+    // Entries without fault.
     for number in 0..4 {
         let image = fresh(&mut coco, &format!("clean{number}.png"));
         coco.object(image, 1, good.clone());
@@ -141,7 +141,7 @@ fn coco(root: &Path) -> Vec<Expected> {
     coco.categories.push(json!({"id": 1, "name": "again"}));
     coco.plant(FindingKind::DuplicateCategoryId, &["#/categories/7:", "`again`"]);
 
-    // Boxes, each in an image of its own.
+    // Boxes, one per image.
     let boxes = [
         (FindingKind::BoxOutside, json!([250, 10, 20, 20])),
         (FindingKind::BoxPartlyOutside, json!([150, 10, 70, 20])),
@@ -247,7 +247,7 @@ fn coco(root: &Path) -> Vec<Expected> {
     faulty(&mut coco, "sub\\slash.png", FindingKind::PathBackslash, "sub\\slash.png");
     coco.write(&root.join("annotations/instances_train.json"));
 
-    // The second split: one leaked image, a class that train never shows, another class list.
+    // The second split: one leaked image, a class without objects in train, a different class list.
     fs::create_dir_all(root.join("val")).unwrap();
     fs::copy(train.join("clean3.png"), root.join("val/leaked.png")).unwrap();
     let mut categories = coco.categories.clone();
@@ -295,7 +295,7 @@ fn small_coco(root: &Path, kind: FindingKind) -> Vec<Expected> {
         _ => "train.json",
     };
     if kind == FindingKind::ClassImbalance {
-        coco.plant(kind, &[place, "`b` has 1 of the 101"]);
+        coco.plant(kind, &[place, "`b` has 1 objects", "has 101"]);
     } else {
         coco.plant(kind, &[place]);
     }
@@ -380,7 +380,7 @@ fn yolo(root: &Path) -> Vec<Expected> {
     let mut expected = vec![
         expect(FindingKind::YoloCount, &["data.yaml", "`nc` is 5"]),
         expect(FindingKind::SplitMissing, &["data.yaml", "images/none"]),
-        // The split that is missing has no images.
+        // The missing split has no images.
         expect(FindingKind::DatasetEmpty, &["data.yaml", "`test`"]),
     ];
     let good = "0 0.25 0.5 0.2 0.4\n1 0.75 0.5 0.2 0.4\n";
@@ -419,7 +419,7 @@ fn yolo(root: &Path) -> Vec<Expected> {
     expected.push(expect(FindingKind::LabelWithoutImage, &["orphan.txt"]));
     picture(root.join("images/train/nolabel.jpg"), 200, 100, 100);
     expected.push(expect(FindingKind::ImageWithoutLabel, &["nolabel.jpg"]));
-    // That one, and the one whose label cannot be read.
+    // The image without label, and the one with an unreadable label.
     expected.push(expect(FindingKind::ImagesWithoutObjects, &["2 without objects"]));
     expected
 }
@@ -453,7 +453,7 @@ fn labelme(root: &Path) -> Vec<Expected> {
     ]
 }
 
-/// What remains after `fix` is what needs a person; the original stays as it was.
+/// After `fix` only faults that need a human decision remain; the original is unchanged.
 #[test]
 fn the_repaired_copy_is_clean_and_the_original_untouched() {
     let folder = tempfile::tempdir().unwrap();

@@ -24,7 +24,7 @@ fn bccd_has_its_two_zero_size_boxes() {
         let line = text.lines().nth(finding.location.line.unwrap() as usize - 1).unwrap();
         assert!(line.contains("<object>"), "{finding} points at {line}");
     }
-    // The same images by COCO JSON hold the same boxes.
+    // The COCO JSON of the same images has the same boxes.
     let coco = Dataset::open(root.join("coco_trainval.json"), None).unwrap();
     let voc = Dataset::open(&root, Some("trainval")).unwrap();
     let boxes = |dataset: &Dataset| {
@@ -41,7 +41,7 @@ fn bccd_has_its_two_zero_size_boxes() {
         boxes.sort();
         boxes
     };
-    // The COCO file was made without some boxes: all of it must be in the XML.
+    // The COCO file lacks some boxes; all of its boxes must be in the XML.
     let (coco_boxes, voc_boxes) = (boxes(&coco), boxes(&voc));
     let lost: Vec<_> = coco_boxes.iter().filter(|b| voc_boxes.binary_search(b).is_err()).collect();
     assert!(lost.is_empty() && coco.images.len() == voc.images.len(), "{lost:?}");
@@ -72,7 +72,7 @@ fn coco_mini_opens_by_split_and_has_no_errors() {
     assert_html(&render_html(&checked));
 }
 
-/// Nothing that a browser would fetch.
+/// The page refers to no external resource.
 fn assert_html(page: &str) {
     assert!(page.starts_with("<!DOCTYPE html>") && page.contains("data:image/jpeg;base64,"));
     for foreign in ["http://", "https://", "src=", "<script", "<link", "@import", "url("] {

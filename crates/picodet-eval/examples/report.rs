@@ -1,6 +1,6 @@
 //! A report of COCO results: `report ANNOTATIONS.json RESULTS.json IMAGE_FOLDER OUT.html [PICTURES]`.
 //!
-//! Prints the tables, and draws the worst pictures (JPEG files, as they are).
+//! Prints the tables, and embeds the images with most errors (JPEG files).
 
 #![allow(clippy::print_stdout)]
 

@@ -112,7 +112,7 @@ pub(crate) fn best_first(scores: &[f64]) -> Vec<usize> {
     indices
 }
 
-/// The precision-recall curve after each detection, best first; precision is made monotonically decreasing.
+/// The precision-recall curve after each detection, best first; precision is monotonically decreasing.
 pub(crate) struct Curve {
     pub(crate) recall: Vec<f64>,
     pub(crate) precision: Vec<f64>,

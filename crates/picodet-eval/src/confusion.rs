@@ -10,8 +10,8 @@ use crate::types::{Category, intersection_over_union};
 pub struct Confusion {
     /// The classes by ascending id; the last row and column of the matrix are the background.
     pub categories: Vec<Category>,
-    /// `[annotated class][detected class]`, `categories.len() + 1` each. The last row counts detections without object,
-    /// the last column objects without detection; their common element is 0.
+    /// `[annotated class][detected class]`, `categories.len() + 1` each. The last row counts detections
+    /// without object, the last column objects without detection; their common element is 0.
     pub counts: Vec<usize>,
 }
 
@@ -31,7 +31,8 @@ impl Confusion {
         self.counts[truth * self.side() + detected]
     }
 
-    /// The most frequent confusions of two classes (without background) as annotated class, detected class, count.
+    /// The most frequent confusions of two classes (without background) as annotated class, detected class,
+    /// count.
     #[must_use]
     pub fn most_confused(&self, most: usize) -> Vec<(usize, usize, usize)> {
         let side = self.categories.len();

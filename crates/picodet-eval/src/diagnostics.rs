@@ -14,8 +14,8 @@ use crate::labels::{Classification, DetectionLabel, MatchState, classify_errors}
 pub struct DiagnosticOptions {
     /// IoU threshold of a match, above 0.1 and up to 1. Default: 0.5.
     pub iou_threshold: f64,
-    /// Detections below this score are left out of the confusion matrix and the counts per image. `None` for the score
-    /// with the highest F1 over all classes.
+    /// Detections below this score are left out of the confusion matrix and the counts per image. `None` for
+    /// the score with the highest F1 over all classes.
     pub score_threshold: Option<f64>,
     /// Number of calibration bins over scores 0 to 1. Default: 10.
     pub calibration_bins: usize,

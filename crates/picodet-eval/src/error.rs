@@ -52,7 +52,7 @@ pub enum EvaluationError {
     Parameter {
         /// The field of [`crate::Parameters`].
         name: &'static str,
-        /// What is wrong and what is allowed.
+        /// The problem and the allowed values.
         problem: String,
     },
 }

@@ -105,7 +105,8 @@ enum Correction {
     FalseNegatives,
 }
 
-/// Objects that no detection accepted by `shown` matches, and none would match with the correct class or location.
+/// Objects that no detection accepted by `shown` matches, and none would match with the correct class or
+/// location.
 pub(crate) fn missed(labels: &Classification, shown: impl Fn(usize) -> bool) -> Vec<usize> {
     let mut near = vec![false; labels.truths.len()];
     for (detection, label) in labels.detections.iter().enumerate() {
@@ -180,8 +181,8 @@ impl<'a> Pool<'a> {
         Self { evaluator, labels, members, truth_classes, missed: missed(labels, |_| true) }
     }
 
-    /// For each object that is not found, the detection with the highest score that would match it with the correct
-    /// class or location. Both types share one, as in TIDE, so that no object is gained twice.
+    /// For each object that is not found, the detection with the highest score that would match it with the
+    /// correct class or location. Both types share one, as in TIDE, so that no object is gained twice.
     fn corrected(&self) -> HashMap<usize, usize> {
         let mut best: HashMap<usize, usize> = HashMap::new();
         for &(_, detection) in &self.members {
@@ -254,8 +255,8 @@ impl<'a> Pool<'a> {
         let per_class =
             lists.iter().zip(objects).zip(present).map(|(((scores, kinds), objects), present)| {
                 if objects == 0 {
-                    // A class without remaining objects still counts, so that the mean is over the same classes for
-                    // every correction.
+                    // A class without remaining objects still counts, so that the mean is over the same
+                    // classes for every correction.
                     return if present { 0.0 } else { -1.0 };
                 }
                 let curve = Curve::new(best_first(scores).into_iter().map(|index| kinds[index]), objects);

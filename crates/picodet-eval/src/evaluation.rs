@@ -93,12 +93,12 @@ pub struct Evaluator<'a> {
 }
 
 impl<'a> Evaluator<'a> {
-    /// Checks and groups the boxes of the images `image_ids` and the classes `categories`. Images without objects must be
-    /// included, since detections in them are false positives.
+    /// Checks and groups the boxes of the images `image_ids` and the classes `categories`. Images without
+    /// objects must be included, since detections in them are false positives.
     ///
     /// # Errors
-    /// [`EvaluationError`] for detections in other images, NaN and infinite values, annotations with equal ids, and
-    /// parameters out of range.
+    /// [`EvaluationError`] for detections in other images, NaN and infinite values, annotations with equal
+    /// ids, and parameters out of range.
     pub fn new(
         image_ids: &[i64],
         categories: &[Category],
@@ -181,8 +181,8 @@ impl Evaluation {
         self.notes
     }
 
-    /// Precision at each recall threshold, for the class at `category` in [`Evaluation::categories`],
-    /// with the largest `max_detections`. All values are -1 without objects; `None` if an index is out of range.
+    /// Precision at each recall threshold, for the class at `category` in [`Evaluation::categories`], with
+    /// the largest `max_detections`. All values are -1 without objects; `None` if an index is out of range.
     #[must_use]
     pub fn precision(&self, category: usize, area: AreaRange, threshold: usize) -> Option<&[f64]> {
         let recall_count = self.parameters.recall_thresholds.len();
@@ -193,8 +193,8 @@ impl Evaluation {
         self.curves.get(category)?.precision.get(row * recall_count..(row + 1) * recall_count)
     }
 
-    /// The lowest score of the detections that reach each recall threshold, all areas; 0 if the recall is not reached.
-    /// Otherwise as [`Evaluation::precision`].
+    /// The lowest score of the detections that reach each recall threshold, all areas; 0 if the recall is not
+    /// reached. Otherwise as [`Evaluation::precision`].
     #[must_use]
     pub fn scores(&self, category: usize, threshold: usize) -> Option<&[f64]> {
         let recall_count = self.parameters.recall_thresholds.len();
@@ -253,8 +253,8 @@ impl Evaluation {
         self.categories.iter().enumerate().map(one).collect()
     }
 
-    /// Precision at each recall threshold, mean over the classes that have objects, at one IoU threshold or over all;
-    /// -1 without such classes.
+    /// Precision at each recall threshold, mean over the classes that have objects, at one IoU threshold or
+    /// over all; -1 without such classes.
     #[must_use]
     pub fn mean_precision(&self, iou: Option<f64>) -> Vec<f64> {
         let at = |recall: usize| {

@@ -6,7 +6,8 @@ use picodet_format::coco::{self, AnnotationSink, DetectionRecord, FieldError, Js
 
 use crate::types::{Category, Detection, GroundTruth};
 
-/// Reads COCO results; see [`coco::read_results`]. Whether the images exist is checked by [`crate::Evaluator::new`].
+/// Reads COCO results; see [`coco::read_results`]. Whether the images exist is checked by
+/// [`crate::Evaluator::new`].
 ///
 /// # Errors
 /// [`JsonError`] for anything other than a list of detections of at most `limit` bytes with finite values.
@@ -66,12 +67,12 @@ impl Annotations {
     }
 }
 
-/// Reads the ground truth of a COCO annotation file without checking the dataset. A missing `area` defaults to the area
-/// of the box, a missing `iscrowd` or `ignore` to 0.
+/// Reads the ground truth of a COCO annotation file without checking the dataset. A missing `area` defaults
+/// to the area of the box, a missing `iscrowd` or `ignore` to 0.
 ///
 /// # Errors
-/// [`JsonError`] when a list, an id or a box is missing, with the 0-based index of the entry, line and column; more than
-/// `limit` bytes.
+/// [`JsonError`] when a list, an id or a box is missing, with the 0-based index of the entry, line and
+/// column; more than `limit` bytes.
 pub fn read_annotations(reader: impl Read, limit: u64) -> Result<Annotations, JsonError> {
     let bytes = coco::read_all(reader, limit)?;
     let mut annotations = Annotations::default();

@@ -1,5 +1,5 @@
-//! Labels each detection as correct or with a type of error, and finds the missed objects: the error types of TIDE
-//! (Bolya et al., 2020) at one IoU threshold, all areas.
+//! Labels each detection as correct or with a type of error, and finds the missed objects: the error types of
+//! TIDE (Bolya et al., 2020) at one IoU threshold, all areas.
 
 use crate::evaluation::Evaluator;
 use crate::matching::{BoxMatcher, Match, MatchKind};

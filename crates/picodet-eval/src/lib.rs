@@ -1,7 +1,8 @@
 //! COCO metrics, precision-recall curves, confusion matrix, error analysis and the report page.
 //!
-//! For well-formed input the metrics are bitwise equal to those of pycocotools (`bench/pycocotools/run.sh` compares).
-//! Boxes are `[x, y, width, height]` in pixels of the original image. The detections may come from any detector.
+//! For well-formed input the metrics are bitwise equal to those of pycocotools (`bench/pycocotools/run.sh`
+//! compares). Boxes are `[x, y, width, height]` in pixels of the original image. The detections may come from
+//! any detector.
 //!
 //! ```
 //! use picodet_eval::{Category, Detection, DiagnosticOptions, Evaluator, GroundTruth, Parameters};

@@ -68,8 +68,8 @@ impl<'a> BoxMatcher<'a> {
             || truth.area > area[1]
     }
 
-    /// Matches at each IoU threshold; `matches` becomes `[threshold][detection]`. Returns the number of objects that are
-    /// not ignored.
+    /// Matches at each IoU threshold; `matches` becomes `[threshold][detection]`. Returns the number of
+    /// objects that are not ignored.
     pub(crate) fn match_boxes(&self, thresholds: &[f64], area: [f64; 2], matches: &mut Vec<Match>) -> usize {
         let count = self.boxes.truths.len();
         let ignored: Vec<bool> = (0..count).map(|position| self.is_ignored(position, area)).collect();

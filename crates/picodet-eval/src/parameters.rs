@@ -5,8 +5,8 @@ use crate::numpy::linspace;
 
 /// How an annotation with id 0 is treated.
 ///
-/// pycocotools stores a match as the id of the annotation, and 0 means "no match": a detection of such an object always
-/// counts as a false positive.
+/// pycocotools stores a match as the id of the annotation, and 0 means "no match": a detection of such an
+/// object always counts as a false positive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ZeroId {
     /// The metrics of pycocotools, and a note ([`crate::Notes::zero_ids`]).
@@ -55,8 +55,8 @@ pub struct Parameters {
     pub max_detections: [usize; 3],
     /// Smallest and largest area in square pixels, both inclusive: all, small, medium, large.
     pub area_ranges: [[f64; 2]; 4],
-    /// False for class-agnostic metrics. Each box counts once, even if a dataset lists a category twice (pycocotools then
-    /// counts its boxes twice).
+    /// False for class-agnostic metrics. Each box counts once, even if a dataset lists a category twice
+    /// (pycocotools then counts its boxes twice).
     pub use_categories: bool,
     /// Whether [`crate::GroundTruth::ignore`] has an effect; pycocotools: false.
     pub respect_ignore: bool,

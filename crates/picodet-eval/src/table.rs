@@ -7,7 +7,8 @@ use picodet_report::columns;
 use crate::error_types::ErrorCosts;
 use crate::evaluation::{ClassResult, Summary};
 
-/// Formats a fraction 0 to 1 in percent with one decimal; `–` for -1, which stands for a metric without objects.
+/// Formats a fraction 0 to 1 in percent with one decimal; `–` for -1, which stands for a metric without
+/// objects.
 pub(crate) fn percent(value: f64) -> String {
     if value < 0.0 { "–".to_owned() } else { format!("{:.1}", 100.0 * value) }
 }

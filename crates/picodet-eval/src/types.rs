@@ -25,8 +25,8 @@ pub struct GroundTruth {
     pub area: f64,
     /// A region of many objects: ignored, and any number of detections may match it.
     pub crowd: bool,
-    /// A single object that is ignored (VOC's `difficult`). pycocotools overwrites this flag with `iscrowd` (here
-    /// [`GroundTruth::crowd`]); it has an effect only with [`crate::Parameters::respect_ignore`].
+    /// A single object that is ignored (VOC's `difficult`). pycocotools overwrites this flag with `iscrowd`
+    /// (here [`GroundTruth::crowd`]); it has an effect only with [`crate::Parameters::respect_ignore`].
     pub ignore: bool,
 }
 
@@ -57,8 +57,8 @@ pub struct Notes {
     pub detections_without_category: usize,
 }
 
-/// Returns the intersection over union of two `[x, y, width, height]` boxes, as pycocotools computes it: without a
-/// one-pixel shift, and divided by the area of `detection` instead of the union if `crowd`.
+/// Returns the intersection over union of two `[x, y, width, height]` boxes, as pycocotools computes it:
+/// without a one-pixel shift, and divided by the area of `detection` instead of the union if `crowd`.
 #[must_use]
 pub fn intersection_over_union(detection: &[f64; 4], truth: &[f64; 4], crowd: bool) -> f64 {
     let width = (detection[2] + detection[0]).min(truth[2] + truth[0]) - detection[0].max(truth[0]);

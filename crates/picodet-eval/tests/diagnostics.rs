@@ -1,4 +1,4 @@
-//! Error kinds, confusion, calibration, and the page that shows them.
+//! Types of errors, confusion, calibration, and the report page.
 
 use picodet_eval::{
     Category, DEFAULT_LIMIT, Detection, DetectionLabel, DiagnosticOptions, Diagnostics, ErrorType, Evaluator,
@@ -21,7 +21,7 @@ fn classes() -> Vec<Category> {
     [(1, "cat"), (2, "dog <b>&\"")].map(|(id, name)| Category { id, name: name.to_owned() }).to_vec()
 }
 
-/// One error of each kind, two of the right kind, and a crowd.
+/// One error of each type, two correct detections, and a crowd region.
 fn scene() -> (Vec<GroundTruth>, Vec<Detection>) {
     let mut truths = vec![
         truth(1, 1, 1, 0.0),
@@ -155,7 +155,7 @@ fn scores_are_calibrated_and_thresholds_found() -> anyhow::Result<()> {
     ];
     let diagnostics = diagnose(&truths, &detections[..4], None)?;
     let best = diagnostics.best.ok_or_else(|| anyhow::anyhow!("a best threshold"))?;
-    // Equal scores are not torn apart: three boxes, two right, of three objects.
+    // Equal scores stay together: three boxes, two correct, three objects.
     assert_eq!((best.score, best.precision, best.recall, best.f1), (0.85, 2.0 / 3.0, 2.0 / 3.0, 2.0 / 3.0));
     assert_eq!(diagnostics.score_threshold, 0.85);
     let bins: Vec<_> = diagnostics.calibration.bins.iter().map(|bin| (bin.count, bin.precision)).collect();

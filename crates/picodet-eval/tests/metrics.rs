@@ -1,5 +1,5 @@
-//! The numbers: against a word-for-word evaluation on random boxes, and against what pycocotools 2.0.11
-//! says of small cases and of real detections.
+//! Compares the metrics with a direct evaluation of random boxes, and with the output of pycocotools 2.0.11
+//! for small cases and real detections.
 
 mod common;
 

@@ -1,7 +1,8 @@
 //! Export of detectors to ONNX.
 //!
-//! [`to_onnx`] writes a graph and its weights as an ONNX model: `lower.rs` translates each operation, `tail.rs` appends
-//! box decoding and non-maximum suppression, `message.rs` encodes the messages of the model.
+//! [`to_onnx`] writes a graph and its weights as an ONNX model: `lower.rs` translates each operation,
+//! `tail.rs` appends box decoding and non-maximum suppression, `message.rs` encodes the messages of the
+//! model.
 
 #![forbid(unsafe_code)]
 

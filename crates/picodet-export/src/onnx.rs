@@ -18,7 +18,8 @@ pub const OPSETS: RangeInclusive<i64> = 11..=17;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum HeadOutput {
-    /// The maps of each level: `score.L` `[n, classes, h, w]` (probabilities) and `reg.L` `[n, 32, h, w]` (logits).
+    /// The maps of each level: `score.L` `[n, classes, h, w]` (probabilities) and `reg.L` `[n, 32, h, w]`
+    /// (logits).
     Raw,
     /// `scores` `[n, classes, anchors]` and `boxes` `[n, anchors, 4]` in pixels of the input.
     Decoded,
@@ -75,7 +76,8 @@ pub enum ExportError {
 /// Returns the bytes of a detector as an ONNX model; batch norms are folded first.
 ///
 /// # Errors
-/// [`ExportError`] when the opset is not supported, the weights do not match the graph, or the graph is not a detector.
+/// [`ExportError`] when the opset is not supported, the weights do not match the graph, or the graph is not a
+/// detector.
 pub fn to_onnx(graph: &Graph, weights: &Weights, options: &ExportOptions) -> Result<Vec<u8>, ExportError> {
     if !OPSETS.contains(&options.opset) {
         return Err(ExportError::Opset(options.opset));

@@ -5,7 +5,8 @@ use picodet_zoo::BINS;
 use crate::lower::Lowering;
 use crate::message::Attribute;
 
-/// One pyramid level: names of its score and distribution maps, its stride in input pixels, and its height and width.
+/// One pyramid level: names of its score and distribution maps, its stride in input pixels, and its height
+/// and width.
 pub(crate) struct Level {
     pub(crate) score: String,
     pub(crate) reg: String,

@@ -10,8 +10,8 @@ const MAX_DEPTH: u32 = 100;
 /// Longest string or number in bytes for files with embedded images (LabelMe).
 pub const MAX_TOKEN: u64 = 256 << 20;
 
-/// Forwards JSON bytes and fails when they nest too deeply or a string or number is too long, so that a gigabyte of
-/// `[[[[…` or an endless string ends in an error after a few kilobytes.
+/// Forwards JSON bytes and fails when they nest too deeply or a string or number is too long, so that a
+/// gigabyte of `[[[[…` or an endless string ends in an error after a few kilobytes.
 #[derive(Debug)]
 pub struct JsonGuard<R> {
     inner: R,

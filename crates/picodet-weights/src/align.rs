@@ -1,8 +1,9 @@
 //! Maps the convolutions of an exported network to those of a graph by their position in the network.
 //!
-//! Exported files keep neither parameter names nor those of the reference, only the structure: each convolution's
-//! shape and the convolutions it depends on. Both networks are reduced to that. Colours are refined along the edges in
-//! both directions until they are stable (Weisfeiler-Lehman), and sites of equal colour are paired.
+//! Exported files keep neither parameter names nor those of the reference, only the structure: each
+//! convolution's shape and the convolutions it depends on. Both networks are reduced to that. Colours are
+//! refined along the edges in both directions until they are stable (Weisfeiler-Lehman), and sites of equal
+//! colour are paired.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -20,7 +20,7 @@ pub enum ReadError {
     Format {
         /// The format that was tried.
         format: &'static str,
-        /// What is wrong and where.
+        /// The problem and its position.
         problem: String,
     },
     /// A `.pdparams` file is not a supported pickle.
@@ -34,7 +34,7 @@ pub enum ReadError {
     Tensor {
         /// The tensor.
         name: String,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
     /// The metadata is missing or damaged.
@@ -42,7 +42,7 @@ pub enum ReadError {
     Metadata {
         /// The key.
         key: String,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
 }

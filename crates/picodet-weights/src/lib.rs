@@ -1,7 +1,8 @@
 //! Weight files: safetensors, `.pdparams`, ncnn and ONNX, each read by a closed parser.
 //!
-//! [`read`] and [`write`] handle native model files (safetensors with metadata); [`pdparams`], [`ncnn`] and [`onnx`]
-//! read published weights; [`import`] maps the convolutions of an exported network to the names of a graph.
+//! [`read`] and [`write`] handle native model files (safetensors with metadata); [`pdparams`], [`ncnn`] and
+//! [`onnx`] read published weights; [`import`] maps the convolutions of an exported network to the names of a
+//! graph.
 //!
 //! Files are untrusted input: no content is executed, and every size is checked before memory is allocated.
 

@@ -65,7 +65,8 @@ pub enum Storage {
 /// Reads a native file.
 ///
 /// # Errors
-/// [`ReadError`] when the bytes are not safetensors, a tensor has an unsupported element type, or metadata is missing.
+/// [`ReadError`] when the bytes are not safetensors, a tensor has an unsupported element type, or metadata is
+/// missing.
 pub fn read(bytes: &[u8]) -> Result<ModelFile, ReadError> {
     let (weights, mut entries) = read_tensors(bytes)?;
     let metadata = Metadata::from_entries(&mut entries)?;
@@ -172,8 +173,8 @@ fn write_stored(weights: &Weights, entries: &BTreeMap<String, String>, storage: 
             .expect("the shape of a tensor matches its values");
         (name.as_str(), view)
     });
-    // safetensors writes a map of metadata in random order; one entry that holds all others sorted by key makes the
-    // bytes reproducible.
+    // safetensors writes a map of metadata in random order; a single entry with all others sorted by key has
+    // reproducible bytes.
     let mut metadata = HashMap::new();
     if !entries.is_empty() {
         metadata.insert(ALL.to_owned(), serde_json::Value::from_iter(entries.clone()).to_string());

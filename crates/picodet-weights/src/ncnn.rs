@@ -20,8 +20,8 @@ fn wrong(line: usize, problem: impl std::fmt::Display) -> ReadError {
 /// Reads a network from the bytes of its `.param` and its `.bin`.
 ///
 /// # Errors
-/// [`ReadError`] when the text is not a list of layers, a layer with weights is of an unsupported kind, or the `.bin` does
-/// not hold exactly the weights of the layers.
+/// [`ReadError`] when the text is not a list of layers, a layer with weights is of an unsupported kind, or
+/// the `.bin` does not hold exactly the weights of the layers.
 pub fn read(param: &[u8], bin: &[u8]) -> Result<ForeignNetwork, ReadError> {
     let text = std::str::from_utf8(param)
         .map_err(|error| wrong(1, format!("byte {} is not UTF-8 text", error.valid_up_to())))?;

@@ -15,11 +15,12 @@ const MAX_RANK: usize = 8;
 
 /// Reads a network from the bytes of an `.onnx` file.
 ///
-/// A batch norm or an addition of constants is folded into the convolution before it, if it is its only reader.
+/// A batch norm or an addition of constants is folded into the convolution before it, if it is its only
+/// reader.
 ///
 /// # Errors
-/// [`ReadError`] when the bytes are not an ONNX model, weights are stored in another file, or a convolution is of an
-/// unsupported kind.
+/// [`ReadError`] when the bytes are not an ONNX model, weights are stored in another file, or a convolution
+/// is of an unsupported kind.
 pub fn read(bytes: &[u8]) -> Result<ForeignNetwork, ReadError> {
     let mut graph = None;
     let mut metadata = BTreeMap::new();
@@ -238,7 +239,8 @@ fn convolution(node: &RawNode, constants: &Constants) -> Result<ForeignConvoluti
     Ok(ForeignConvolution { weight, bias, stride, groups })
 }
 
-/// Folds batch norms and additions of constants into the convolution before them, if they are its only reader.
+/// Folds batch norms and additions of constants into the convolution before them, if they are its only
+/// reader.
 fn fold_followers(network: &mut ForeignNetwork, constants: &Constants, epsilons: &[f32]) {
     let mut readers: HashMap<String, usize> = HashMap::new();
     for input in network.nodes.iter().flat_map(|node| &node.inputs) {

@@ -11,10 +11,12 @@ const NAMES: &str = "StructuredToParameterName@@";
 /// Largest rank of an array.
 const MAX_RANK: usize = 8;
 
-/// Reads the arrays of a `.pdparams` file by their names in the reference; no content of the file is executed.
+/// Reads the arrays of a `.pdparams` file by their names in the reference; no content of the file is
+/// executed.
 ///
 /// # Errors
-/// [`ReadError`] when the file is not a pickle of a dict of arrays, or an array is damaged or of an unsupported type.
+/// [`ReadError`] when the file is not a pickle of a dict of arrays, or an array is damaged or of an
+/// unsupported type.
 pub fn read(bytes: &[u8]) -> Result<Weights, ReadError> {
     let format =
         |problem: &str| ReadError::Format { format: "a .pdparams file", problem: problem.to_owned() };
@@ -26,7 +28,8 @@ pub fn read(bytes: &[u8]) -> Result<Weights, ReadError> {
         return Err(format("the pickle is not a dict of tensors"));
     };
     let mut weights = Weights::new();
-    // Arrays can refer to the same bytes through the memo: a small file must not expand to a large amount of memory.
+    // Arrays can refer to the same bytes through the memo: a small file must not expand to a large amount of
+    // memory.
     let mut budget = bytes.len();
     for (key, value) in dict.borrow().iter() {
         let name: String = match key {

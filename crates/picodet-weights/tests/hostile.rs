@@ -1,63 +1,11 @@
-//! Truncated, flipped and made-up bytes of every format: an error or a value, never a panic, never much memory.
+//! Truncated, damaged and arbitrary bytes of every format: a typed error or a value, without panic and in
+//! bounded memory.
 
-use picodet_graph::{Tensor, Weights};
-use picodet_weights::{Metadata, ModelFile, Storage, ncnn, onnx, pdparams, read, read_tensors, write};
+mod common;
+
+use common::{PARAM, bin, model, native, pickle, sound_pickle};
+use picodet_weights::{ncnn, onnx, pdparams, read, read_tensors};
 use proptest::prelude::*;
-
-/// A small native file.
-fn native() -> Vec<u8> {
-    let mut weights = Weights::new();
-    weights.insert("a.weight".to_owned(), Tensor::full(&[2, 3], 0.5));
-    weights.insert("b.bias".to_owned(), Tensor::full(&[4], -1.0));
-    let metadata = Metadata { classes: vec!["x".into()], category_ids: vec![1], ..Metadata::default() };
-    write(&ModelFile { weights, metadata }, Storage::F32)
-}
-
-/// A pickle of one 1×2 array, as protocol 2 writes it.
-fn pickle() -> Vec<u8> {
-    let mut bytes = b"\x80\x02}q\x00X\x01\x00\x00\x00wq\x01".to_vec();
-    bytes.extend(b"cnumpy.core.multiarray\n_reconstruct\nq\x02cnumpy\nndarray\nq\x03K\x00\x85q\x04");
-    bytes.extend(b"c_codecs\nencode\nq\x05X\x01\x00\x00\x00bX\x06\x00\x00\x00latin1\x86q\x06R\x87q\x07R");
-    bytes.extend(b"(K\x01K\x01K\x02\x86cnumpy\ndtype\nq\x08X\x02\x00\x00\x00f4K\x00K\x01\x87R");
-    bytes.extend(b"(K\x03X\x01\x00\x00\x00<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89");
-    bytes.extend(b"h\x05X\x08\x00\x00\x00\x00\x00\x00?\x00\x00\x00@X\x06\x00\x00\x00latin1\x86RtbsX\x00\x00\x00\x00Ns0.");
-    bytes
-}
-
-const PARAM: &str = "7767517\n3 3\nInput image 0 1 image\n\
-    Convolution c 1 1 image y 0=2 1=1 11=1 2=1 12=1 3=1 13=1 4=0 5=1 6=6\nReLU r 1 1 y z\n";
-
-/// The `.bin` of [`PARAM`]: a flag, six weights, two biases.
-fn bin() -> Vec<u8> {
-    [0u32.to_le_bytes().to_vec(), [1.0f32; 8].iter().flat_map(|v| v.to_le_bytes()).collect()].concat()
-}
-
-fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
-    [&[number << 3 | 2, bytes.len() as u8], bytes].concat()
-}
-
-/// An ONNX model of one 1×1 convolution and a batch norm.
-fn model() -> Vec<u8> {
-    let vector = |name: &str, value: f32| {
-        let raw: Vec<u8> = [value; 2].iter().flat_map(|v| v.to_le_bytes()).collect();
-        [vec![0x08, 2, 0x10, 1], field(8, name.as_bytes()), field(9, &raw)].concat()
-    };
-    let weight =
-        [vec![0x08, 2, 0x08, 1, 0x08, 1, 0x08, 1, 0x10, 1], field(8, b"w"), field(9, &[0; 8])].concat();
-    let node = |kind: &str, inputs: &[&str], output: &str| {
-        let inputs: Vec<u8> = inputs.iter().flat_map(|input| field(1, input.as_bytes())).collect();
-        field(1, &[inputs, field(2, output.as_bytes()), field(4, kind.as_bytes())].concat())
-    };
-    let graph = [
-        node("Conv", &["x", "w"], "y"),
-        node("BatchNormalization", &["y", "g", "b", "m", "v"], "z"),
-        field(5, &weight),
-        ["g", "b", "m", "v"].iter().flat_map(|name| field(5, &vector(name, 1.0))).collect(),
-    ]
-    .concat();
-    let length = [0x80 | (graph.len() & 0x7f) as u8, (graph.len() >> 7) as u8];
-    [&[7 << 3 | 2], &length[..], &graph].concat()
-}
 
 /// All readers on the same bytes.
 fn read_everything(bytes: &[u8]) {
@@ -72,19 +20,37 @@ fn read_everything(bytes: &[u8]) {
 #[test]
 fn the_small_files_are_sound() {
     assert!(read(&native()).is_ok());
-    assert_eq!(
-        pdparams::read(&[pickle()[..pickle().len() - 9].to_vec(), b".".to_vec()].concat())
-            .map(|w| w["w"].data.clone()),
-        Ok(vec![0.5, 2.0])
-    );
+    assert_eq!(pdparams::read(&sound_pickle()).map(|weights| weights["w"].data.clone()), Ok(vec![0.5, 2.0]));
     assert!(ncnn::read(PARAM.as_bytes(), &bin()).is_ok());
     let network = onnx::read(&model()).expect("a sound model");
     let folded = network.nodes[0].convolution.as_ref().and_then(|c| c.bias.clone()).expect("a folded bias");
     assert!(folded.data.iter().all(|value| (value - 5e-6).abs() < 1e-6), "{folded:?}");
 }
 
+/// Every file cut at every byte is refused, except where only trailing white space is missing.
 #[test]
-fn nesting_deeper_than_the_stack_is_taken_apart() {
+fn every_prefix_is_refused() {
+    let files: [(&str, Vec<u8>, fn(&[u8]) -> bool); 6] = [
+        ("safetensors", native(), |bytes| read(bytes).is_ok()),
+        ("safetensors of others", native(), |bytes| read_tensors(bytes).is_ok()),
+        ("pdparams", sound_pickle(), |bytes| pdparams::read(bytes).is_ok()),
+        ("ONNX", model(), |bytes| onnx::read(bytes).is_ok()),
+        ("ncnn .param", PARAM.trim_ascii_end().as_bytes().to_vec(), |bytes| {
+            ncnn::read(bytes, &bin()).is_ok()
+        }),
+        ("ncnn .bin", bin(), |bytes| ncnn::read(PARAM.as_bytes(), bytes).is_ok()),
+    ];
+    let mut accepted = Vec::new();
+    for (name, bytes, is_accepted) in files {
+        assert!(is_accepted(&bytes), "{name}");
+        let cuts = (0..bytes.len()).filter(|&cut| is_accepted(&bytes[..cut]));
+        accepted.extend(cuts.map(|cut| format!("{name} cut at {cut}")));
+    }
+    assert!(accepted.is_empty(), "{}", accepted.join("\n"));
+}
+
+#[test]
+fn deep_nesting_does_not_overflow_the_stack() {
     for wrap in [&b"\x85"[..], b"\x85\x94", b"l"] {
         let bytes = [b"\x80\x04)".to_vec(), wrap.repeat(1_900_000), b".".to_vec()].concat();
         assert!(pdparams::read(&bytes).is_err());
@@ -92,8 +58,8 @@ fn nesting_deeper_than_the_stack_is_taken_apart() {
 }
 
 #[test]
-fn a_small_file_does_not_unfold_into_a_large_memory() {
-    // The same text decoded again and again.
+fn a_small_file_does_not_expand_to_much_memory() {
+    // The same text decoded many times.
     let mut bytes = b"\x80\x02c_codecs\nencode\nq\x00X\x00\x10\x00\x00".to_vec();
     bytes.extend([b'a'; 4096]);
     bytes.extend(b"X\x06\x00\x00\x00latin1\x86q\x01");
@@ -103,7 +69,7 @@ fn a_small_file_does_not_unfold_into_a_large_memory() {
 }
 
 #[test]
-fn what_a_pickle_may_not_ask_for_is_named() {
+fn a_forbidden_global_is_named_in_the_error() {
     let error =
         pdparams::read(b"\x80\x02cos\nsystem\nX\x02\x00\x00\x00ls\x85R.").expect_err("never run").to_string();
     assert!(error.contains("os.system") && error.contains("never run"), "{error}");
@@ -126,7 +92,7 @@ proptest! {
     }
 
     #[test]
-    fn made_up_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         read_everything(&bytes);
         read_everything(&[b"\x80\x04", &bytes[..]].concat());
     }

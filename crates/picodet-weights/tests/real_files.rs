@@ -43,7 +43,8 @@ fn every_convolution_of_the_ncnn_files_finds_its_place() {
         };
         let network = ncnn::read(&param, &bin).expect("a sound file");
         let weights = imported(&format!("legacy_s_{size}"), &network);
-        // The order of the file is the order of the reference's constructor; a shuffled file must give the same.
+        // The order of the file is the order of the reference's constructor; a shuffled file must give the
+        // same.
         let mut shuffled = network.clone();
         shuffled.nodes.iter_mut().for_each(|node| node.name = "anonymous".to_owned());
         assert_eq!(imported(&format!("legacy_s_{size}"), &shuffled), weights);

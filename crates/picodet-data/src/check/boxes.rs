@@ -1,8 +1,9 @@
-//! Faults of single boxes and of all boxes together.
+//! Finds faults of single boxes and of all boxes together.
 
 use std::collections::HashMap;
 
-use super::{CheckOptions, ImageFacts};
+use super::options::CheckOptions;
+use super::result::ImageFacts;
 use crate::dataset::{Dataset, ImageRecord, Object};
 use crate::finding::{FindingKind, Findings, Location};
 use crate::format::handler_of;
@@ -42,7 +43,7 @@ pub(super) fn check(
             if !object.is_finite() || object.crowd {
                 continue;
             }
-            // Adding zero makes -0 and 0 the same.
+            // Adding zero converts -0 to 0.
             let bits = object.bbox.map(|value| (value + 0.0).to_bits());
             match seen.get(&bits) {
                 None => {
@@ -65,7 +66,7 @@ pub(super) fn check(
         }
     }
     if normalised {
-        let message = "every coordinate lies between 0 and 1".to_string();
+        let message = "all coordinates are between 0 and 1".to_string();
         findings.push(
             FindingKind::BoxNormalised,
             dataset.object_location(first_labelled(dataset), 0),
@@ -73,7 +74,7 @@ pub(super) fn check(
         );
     }
     if xyxy {
-        let message = "most boxes reach outside, and all fit when read as corners".to_string();
+        let message = "most boxes extend beyond their image, but fit if read as corners".to_string();
         findings.push(
             FindingKind::BoxLooksXyxy,
             dataset.object_location(first_labelled(dataset), 0),
@@ -86,8 +87,8 @@ fn first_labelled(dataset: &Dataset) -> usize {
     dataset.images.iter().position(|image| !image.objects.is_empty()).unwrap_or(0)
 }
 
-/// The size that boxes are judged by: the image's own, unless the label states another; then that
-/// is the finding, and the boxes were presumably drawn for the stated size.
+/// Returns the image size that boxes are compared with: the one in the label if it exists, otherwise the one
+/// of the image. A difference of the two is a separate finding.
 pub(crate) fn reference_size(image: &ImageRecord, facts: Option<&ImageFacts>) -> (f64, f64) {
     let stated = (f64::from(image.width), f64::from(image.height));
     match facts.and_then(|facts| facts.header) {
@@ -98,7 +99,7 @@ pub(crate) fn reference_size(image: &ImageRecord, facts: Option<&ImageFacts>) ->
     }
 }
 
-/// The one fault that a box has, if any.
+/// Returns the first fault of a box.
 pub(crate) fn fault(
     object: &Object,
     (width, height): (f64, f64),
@@ -110,7 +111,7 @@ pub(crate) fn fault(
         return Some((FindingKind::BoxNotFinite, format!("{shown} is not finite")));
     }
     if x2 < x1 || y2 < y1 {
-        return Some((FindingKind::BoxInverted, format!("{shown} has its corners the wrong way round")));
+        return Some((FindingKind::BoxInverted, format!("{shown} has swapped corners")));
     }
     if x2 == x1 || y2 == y1 {
         let size = format!("{} × {}", short(x2 - x1), short(y2 - y1));
@@ -120,11 +121,11 @@ pub(crate) fn fault(
         return None;
     }
     if x2 <= 0.0 || y2 <= 0.0 || x1 >= width || y1 >= height {
-        return Some((FindingKind::BoxOutside, format!("{shown} lies outside {width} × {height}")));
+        return Some((FindingKind::BoxOutside, format!("{shown} is outside of {width} × {height}")));
     }
     let beyond = (-x1).max(-y1).max(x2 - width).max(y2 - height);
     (beyond > options.outside_tolerance).then(|| {
-        let message = format!("{shown} reaches {} pixels beyond {width} × {height}", short(beyond));
+        let message = format!("{shown} extends {} pixels beyond {width} × {height}", short(beyond));
         (FindingKind::BoxPartlyOutside, message)
     })
 }
@@ -134,7 +135,7 @@ fn short(value: f64) -> String {
     format!("{rounded}")
 }
 
-/// Segmentation areas may exceed the box by a rounding.
+/// Returns the problem of the area in a label; the area of a segmentation can exceed the box by rounding.
 pub(crate) fn wrong_area(object: &Object) -> Option<String> {
     let area = object.stated_area?;
     let (width, height) = object.size();
@@ -144,7 +145,7 @@ pub(crate) fn wrong_area(object: &Object) -> Option<String> {
     if !area.is_finite() || area < 0.0 {
         return Some(format!("area {area}"));
     }
-    // Masks are drawn on whole pixels: allow one more on each side.
+    // Masks consist of whole pixels: one more on each side is tolerated.
     let largest = (width + 2.0) * (height + 2.0);
     (area > largest * 1.01).then(|| format!("area {area}, the box has {}", short(width * height)))
 }
@@ -156,8 +157,8 @@ fn looks_normalised(dataset: &Dataset) -> bool {
         && objects.all(|object| object.bbox.iter().all(|value| (0.0..=1.0).contains(value)))
 }
 
-/// At least three boxes, and at least half of all, reach outside; and every one that does fits
-/// when width and height are read as the second corner.
+/// Whether at least three boxes and at least half of all extend beyond their image, and each of these fits if
+/// width and height are read as the second corner.
 fn looks_xyxy(dataset: &Dataset, options: &CheckOptions) -> bool {
     if !handler_of(dataset.format).conventions().stores_extents {
         return false;

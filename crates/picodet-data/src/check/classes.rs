@@ -1,8 +1,8 @@
-//! Faults of class lists, within and between splits.
+//! Finds faults of class lists, within and between splits.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::CheckOptions;
+use super::options::CheckOptions;
 use crate::dataset::{Dataset, display};
 use crate::finding::{FindingKind, Findings, Location};
 
@@ -10,7 +10,7 @@ pub(super) fn check(datasets: &[Dataset], options: &CheckOptions, findings: &mut
     let Some(first) = datasets.first() else { return };
     let location =
         |dataset: &Dataset| Location::file(display(dataset.annotations.as_ref().unwrap_or(&dataset.root)));
-    // The splits of YOLO, VOC and LabelMe share one list: complain once.
+    // Splits of YOLO, VOC and LabelMe share a list, which is reported once.
     let mut lists: HashSet<(Location, Vec<&str>)> = HashSet::new();
     for dataset in datasets {
         let names: Vec<&str> = dataset.classes.iter().map(|class| class.name.as_str()).collect();
@@ -42,7 +42,7 @@ pub(super) fn check(datasets: &[Dataset], options: &CheckOptions, findings: &mut
         }
     }
 
-    // Counts over all splits together, by name, in the order of first appearance.
+    // Counts over all splits, by name, in the order of first appearance.
     let mut order: Vec<&str> = Vec::new();
     let mut totals: HashMap<&str, usize> = HashMap::new();
     let mut home: HashMap<&str, &Dataset> = HashMap::new();
@@ -58,17 +58,17 @@ pub(super) fn check(datasets: &[Dataset], options: &CheckOptions, findings: &mut
     }
     let largest = totals.values().copied().max().unwrap_or(0);
     if largest == 0 {
-        // No objects at all: that is its own finding.
+        // A dataset without objects is reported elsewhere.
         return;
     }
     for &name in &order {
         let count = totals[name];
         if count == 0 {
-            let message = format!("class `{name}` has no object");
+            let message = format!("class `{name}` has no objects");
             findings.push(FindingKind::ClassUnused, location(home[name]), message);
         } else if largest as f64 > count as f64 * options.imbalance_ratio {
             let message =
-                format!("class `{name}` has {count} of the {largest} objects that the most frequent has");
+                format!("class `{name}` has {count} objects, the most frequent class has {largest}");
             findings.push(FindingKind::ClassImbalance, location(home[name]), message);
         }
     }
@@ -84,7 +84,7 @@ fn names_of_one(names: &[&str], location: &Location, findings: &mut Findings) {
             continue;
         }
         if !exact.insert(name) {
-            let message = format!("`{name}` is in the list twice");
+            let message = format!("`{name}` is listed twice");
             findings.push(FindingKind::DuplicateClassName, location.clone(), message);
             continue;
         }
@@ -107,7 +107,7 @@ fn untrained<'a>(
     let Some(train) = datasets.iter().find(is_train) else {
         return;
     };
-    // By name; the first of classes with the same name.
+    // By name; the first of classes with equal names counts.
     let counts = |dataset: &'a Dataset| -> HashMap<&'a str, usize> {
         let names = dataset.classes.iter().map(|class| class.name.as_str());
         names.zip(dataset.class_counts()).rev().collect()
@@ -119,7 +119,7 @@ fn untrained<'a>(
             let here = in_this.get(name).copied().unwrap_or(0);
             if here > 0 && in_train.get(name) == Some(&0) {
                 let message = format!(
-                    "class `{name}` occurs {here} times in `{}` and never in `{}`",
+                    "class `{name}` has {here} objects in `{}` and none in `{}`",
                     dataset.split_name(),
                     train.split_name()
                 );

@@ -1,16 +1,17 @@
-//! Faults of image files, of the paths to them, and of images shared between splits.
+//! Finds faults of image files and their paths, and images shared between splits.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
-use super::{CheckOptions, ImageFacts};
+use super::options::CheckOptions;
+use super::result::ImageFacts;
 use crate::dataset::{Dataset, ImageRecord, display};
 use crate::finding::{FindingKind, Findings, Location};
 use crate::format::handler_of;
 use crate::image_file::{self, EXTENSIONS, ImageHeader};
 use crate::walk;
 
-/// Looks at every image file, on all cores.
+/// Reads the properties of every image file, on all cores.
 pub(super) fn facts(dataset: &Dataset, options: &CheckOptions) -> Vec<ImageFacts> {
     picodet_parallel::map(0..dataset.images.len(), 0, |index| {
         let Some(path) = dataset.image_path(index) else {
@@ -76,7 +77,7 @@ pub(super) fn check(
             let message = format!("{}: {fault}", image.file);
             findings.push(FindingKind::ImageUndecodable, location(), message);
         }
-        // Readers of formats with one label file an image report this themselves.
+        // Readers of formats with one label file per image report this themselves.
         if handler_of(dataset.format).conventions().single_file && (image.width == 0 || image.height == 0) {
             let message = format!("{}: width or height is missing", image.file);
             findings.push(FindingKind::SizeUnknown, location(), message);
@@ -89,7 +90,7 @@ pub(super) fn check(
     let total = dataset.images.len();
     let whole = Location::file(display(dataset.annotations.as_ref().unwrap_or(&dataset.root)));
     if empty == total {
-        let message = format!("none of the {total} images of `{}` has one", dataset.split_name());
+        let message = format!("none of the {total} images of `{}` has objects", dataset.split_name());
         findings.push(FindingKind::NoObjects, whole, message);
     } else if empty > 0 {
         let message = format!(
@@ -126,10 +127,10 @@ fn header_faults(
     if stated != (width, height) && image.width > 0 && image.height > 0 {
         let sizes = format!("{}: the label states {} × {}", image.file, stated.0, stated.1);
         if turned && stated == (height, width) {
-            let message = format!("{sizes}, upright the image is {width} × {height}");
+            let message = format!("{sizes}, the upright image has {width} × {height}");
             findings.push(FindingKind::SizeExif, location(), message);
         } else {
-            let message = format!("{sizes}, the image is {width} × {height}");
+            let message = format!("{sizes}, the image has {width} × {height}");
             findings.push(FindingKind::SizeMismatch, location(), message);
         }
     }
@@ -145,14 +146,14 @@ fn header_faults(
         findings.push(FindingKind::ImageNotRgb, location(), image.file.clone());
     }
     let extension = image.file.rsplit_once('.').map_or("", |(_, ext)| ext).to_ascii_lowercase();
-    let said = if extension == "jpg" { "jpeg" } else { extension.as_str() };
-    if !format.is_empty() && said != format {
+    let expected = if extension == "jpg" { "jpeg" } else { extension.as_str() };
+    if !format.is_empty() && expected != format {
         let message = format!("{} is a {format} file", image.file);
         findings.push(FindingKind::ImageWrongExtension, location(), message);
     }
 }
 
-/// The same content in two splits.
+/// Finds images with the same content in two splits.
 pub(super) fn across(datasets: &[Dataset], facts: &[Vec<ImageFacts>], findings: &mut Findings) {
     let mut first: HashMap<[u8; 32], (usize, usize)> = HashMap::new();
     for (part, facts) in facts.iter().enumerate() {
@@ -173,7 +174,7 @@ pub(super) fn across(datasets: &[Dataset], facts: &[Vec<ImageFacts>], findings: 
     }
 }
 
-/// Image files that lie beside the labelled ones and are named by no label or split.
+/// Finds image files next to labelled ones to which no label or split refers.
 pub(super) fn unreferenced(datasets: &[Dataset], findings: &mut Findings) {
     let mut by_root: BTreeMap<&Path, BTreeSet<String>> = BTreeMap::new();
     for dataset in
@@ -194,7 +195,7 @@ pub(super) fn unreferenced(datasets: &[Dataset], findings: &mut Findings) {
                 findings.push(
                     FindingKind::ImageUnreferenced,
                     location,
-                    "no label or split names it".to_string(),
+                    "no label or split refers to it".to_string(),
                 );
             }
         }

@@ -1,137 +1,28 @@
-//! Looking for everything that makes a training run silently bad.
+//! Finds faults that degrade training or evaluation without an error message.
 
 pub(crate) mod boxes;
 mod classes;
 mod images;
+mod options;
+mod result;
 pub(crate) mod size;
 
 use std::path::Path;
 
-use serde::Serialize;
-
 use crate::dataset::{Dataset, Loaded, display};
 use crate::error::DataError;
-use crate::finding::{FindingKind, Findings, Location, Severity};
-use crate::image_file::ImageHeader;
+use crate::finding::{FindingKind, Findings, Location};
 use crate::open::{open_lenient, splits_without_unions};
 
+pub use options::CheckOptions;
+pub(crate) use result::ImageFacts;
+pub use result::{Checked, DatasetSummary, Report};
 pub use size::suggest_input_size;
 
-/// What counts as a fault.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CheckOptions {
-    /// Width and height in pixels that images will be resized to.
-    pub input: (u32, u32),
-    /// Finest stride of the detector in pixels of the input.
-    pub stride: u32,
-    /// Decode every image completely; otherwise only headers are read.
-    pub decode: bool,
-    /// Hash every image's bytes to find duplicates and leakage.
-    pub hash: bool,
-    /// Pixels that a box may reach beyond its image (annotation tools round).
-    pub outside_tolerance: f64,
-    /// The most frequent class may have this many times the objects of another.
-    pub imbalance_ratio: f64,
-    /// Images of more pixels than this are huge.
-    pub huge_pixels: u64,
-    /// Images with a side shorter than this many pixels are tiny.
-    pub tiny_side: u32,
-}
-
-impl Default for CheckOptions {
-    fn default() -> Self {
-        Self {
-            input: (416, 416),
-            stride: 8,
-            decode: true,
-            hash: true,
-            outside_tolerance: 1.0,
-            imbalance_ratio: 100.0,
-            huge_pixels: 50_000_000,
-            tiny_side: 32,
-        }
-    }
-}
-
-/// What one dataset (or split) holds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct DatasetSummary {
-    /// `coco`, `voc`, `yolo` or `labelme`.
-    pub format: &'static str,
-    /// The split, or `all`.
-    pub split: String,
-    /// Folder of the images.
-    pub root: String,
-    /// Number of images.
-    pub images: usize,
-    /// Number of images without objects.
-    pub images_without_objects: usize,
-    /// Number of objects.
-    pub objects: usize,
-    /// Of them crowd regions.
-    pub crowd: usize,
-    /// Of them marked difficult.
-    pub difficult: usize,
-    /// Objects per class, in the order of the data.
-    pub classes: Vec<(String, usize)>,
-    /// Boxes by size after resizing: counts for a side (square root of the area) in pixels of the
-    /// input below 4, 8, 16, …, 512, and above.
-    pub sizes: Vec<usize>,
-}
-
-/// What was found.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Report {
-    /// What was checked.
-    pub path: String,
-    /// Width and height in pixels of the detector's input.
-    pub input: (u32, u32),
-    /// Finest stride in pixels.
-    pub stride: u32,
-    /// The smallest usual square input at which nine of ten boxes cover two cells of the finest
-    /// stride; `None` without boxes.
-    pub suggested_input: Option<u32>,
-    /// Each dataset or split.
-    pub datasets: Vec<DatasetSummary>,
-    /// Sorted, worst first.
-    pub findings: Findings,
-}
-
-impl Report {
-    /// 0: nothing but information; 1: warnings; 2: errors.
-    pub fn exit_code(&self) -> u8 {
-        if self.findings.count_of(Severity::Error) > 0 {
-            2
-        } else {
-            u8::from(self.findings.count_of(Severity::Warning) > 0)
-        }
-    }
-}
-
-/// What an image file turned out to be.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct ImageFacts {
-    pub(crate) exists: bool,
-    pub(crate) header: Option<ImageHeader>,
-    /// Why it cannot be decoded.
-    pub(crate) fault: Option<String>,
-    pub(crate) hash: Option<[u8; 32]>,
-}
-
-/// A report, with the datasets that it is about (for the HTML page and for [`crate::fix()`]).
-#[derive(Debug, Clone, PartialEq)]
-pub struct Checked {
-    /// The report.
-    pub report: Report,
-    /// What could be read.
-    pub datasets: Vec<Dataset>,
-    pub(crate) facts: Vec<Vec<ImageFacts>>,
-}
-
-/// Checks a dataset of any format; without `split`, all its splits together.
+/// Checks a dataset of any format; without `split`, all splits together.
 ///
 /// # Errors
-/// [`DataError`] when no dataset is at `path`. A label file that cannot be parsed is a finding.
+/// [`DataError`] when there is no dataset at `path`. A label file that cannot be parsed is a finding.
 pub fn check(
     path: impl AsRef<Path>,
     split: Option<&str>,
@@ -178,12 +69,13 @@ fn as_finding(error: &DataError, findings: &mut Findings) -> bool {
 }
 
 /// Checks datasets that belong together (the splits of one).
+#[must_use]
 pub fn check_datasets(loaded: Vec<Loaded>, options: &CheckOptions) -> Checked {
     let complete = loaded.iter().all(|part| part.complete);
     let mut findings = Findings::default();
     let mut datasets = Vec::new();
     for part in loaded {
-        // Splits of one YOLO or LabelMe dataset share files, and so the faults in them.
+        // Splits of a YOLO or LabelMe dataset share files and therefore their faults.
         findings.extend(part.findings);
         datasets.push(part.dataset);
     }

@@ -1,14 +1,14 @@
-//! Box sizes after resizing to the detector's input.
+//! Finds boxes that are too small after resizing to the detector input.
 
-use super::CheckOptions;
+use super::options::CheckOptions;
 use crate::dataset::{Dataset, ImageRecord, Object};
 use crate::finding::{FindingKind, Findings};
 
-/// Square inputs that PicoDet models and their finetunes use.
+/// Usual square input sizes of PicoDet models.
 const USUAL_INPUTS: [u32; 7] = [320, 416, 512, 640, 800, 1024, 1280];
 
-/// Boxes that count: finite, not empty, no crowd regions; with width and height in pixels of an
-/// input of `input` pixels.
+/// Iterates over finite, non-empty boxes that are not crowd regions, with width and height in pixels after
+/// resizing to `input` pixels.
 fn resized(image: &ImageRecord, input: (f64, f64)) -> impl Iterator<Item = (&Object, f64, f64)> {
     let (width, height) = (f64::from(image.width), f64::from(image.height));
     image.objects.iter().filter_map(move |object| {
@@ -21,7 +21,7 @@ fn resized(image: &ImageRecord, input: (f64, f64)) -> impl Iterator<Item = (&Obj
 pub(super) fn check(dataset: &Dataset, options: &CheckOptions, findings: &mut Findings) {
     let input = (f64::from(options.input.0), f64::from(options.input.1));
     let stride = f64::from(options.stride);
-    // Per class: boxes, vanishing boxes, the first of them.
+    // Per class: number of boxes, of vanishing boxes, and the first of these.
     let mut tally = vec![(0usize, 0usize, None); dataset.classes.len()];
     for (index, image) in dataset.images.iter().enumerate() {
         for (object, w, h) in resized(image, input) {
@@ -42,7 +42,7 @@ pub(super) fn check(dataset: &Dataset, options: &CheckOptions, findings: &mut Fi
         let image = &dataset.images[index];
         let number = image.objects.iter().position(|object| object.source == source).unwrap_or(0);
         let message = format!(
-            "`{}` in `{}`: {vanishing} of {boxes} boxes ({:.0} %) are smaller than one {stride}-pixel cell at {} × {}; the first is {w:.1} × {h:.1} there, in {}",
+            "`{}` in `{}`: {vanishing} of {boxes} boxes ({:.0} %) are smaller than the stride of {stride} pixels at {} × {}; the first has {w:.1} × {h:.1} pixels, in {}",
             class.name,
             dataset.split_name(),
             100.0 * vanishing as f64 / boxes as f64,
@@ -54,10 +54,11 @@ pub(super) fn check(dataset: &Dataset, options: &CheckOptions, findings: &mut Fi
     }
 }
 
-/// The smallest usual square input at which nine of ten boxes have a side (square root of the
-/// area) of at least two cells of `stride` pixels; the largest if none does; `None` without boxes.
+/// Returns the smallest usual square input at which 90 % of the boxes have a side (square root of the area)
+/// of at least twice `stride`; the largest one if none suffices; `None` without boxes.
+#[must_use]
 pub fn suggest_input_size(datasets: &[Dataset], stride: u32) -> Option<u32> {
-    // The side grows linearly with the input, so one pass at input 1 tells all.
+    // The side is proportional to the input, so one pass with input 1 is sufficient.
     let mut sides: Vec<f64> = datasets
         .iter()
         .flat_map(|dataset| &dataset.images)
@@ -73,7 +74,7 @@ pub fn suggest_input_size(datasets: &[Dataset], stride: u32) -> Option<u32> {
     Some(USUAL_INPUTS.into_iter().find(|&input| f64::from(input) >= needed).unwrap_or(last))
 }
 
-/// Upper bounds of the histogram's bins in pixels of the input; one more bin is above.
+/// Upper bounds of the histogram bins in pixels of the input; one more bin follows.
 pub(crate) const BINS: [u32; 8] = [4, 8, 16, 32, 64, 128, 256, 512];
 
 pub(super) fn histogram(dataset: &Dataset, input: (u32, u32)) -> Vec<usize> {

@@ -94,7 +94,7 @@ kinds! {
     ImageWithoutLabel "image-without-label" Info "A YOLO image has no label file; it counts as a background image." "add an empty .txt if this is intended";
     ImageDuplicate "image-duplicate" Warning "Two images of one split have the same content." "keep one (--fix does)";
     ImagesWithoutObjects "images-without-objects" Info "Images without objects are kept as background images." "no action needed if this is intended";
-    Leakage "leakage" Error "The same image is in two splits, which makes the evaluation unreliable." "keep it in one split (--fix keeps the first), or split again with `picodet split`, which groups equal images";
+    Leakage "leakage" Error "The same image is in two splits, so the evaluation is unreliable." "keep it in one split (--fix keeps the first), or split again with `picodet split`, which groups equal images";
     // Ids.
     DuplicateImageId "duplicate-image-id" Error "Two images have the same id." "renumber (--fix keeps the first)";
     DuplicateAnnotationId "duplicate-annotation-id" Error "Two annotations have the same id; pycocotools silently drops one." "renumber (--fix does)";

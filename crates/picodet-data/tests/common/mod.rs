@@ -1,4 +1,4 @@
-//! What several tests need: small images, files, the shared folder.
+//! Shared by several tests: small images, files, the reference data.
 #![allow(dead_code, unreachable_pub, clippy::print_stderr)]
 
 use std::fs;
@@ -16,7 +16,7 @@ pub fn shared() -> Option<PathBuf> {
     None
 }
 
-/// Writes text, making folders.
+/// Writes a file and its parent folders.
 pub fn put(path: impl AsRef<Path>, text: impl AsRef<[u8]>) {
     let path = path.as_ref();
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -33,7 +33,7 @@ pub fn picture(path: impl AsRef<Path>, width: u32, height: u32, seed: u8) {
     pixels.save(path).unwrap();
 }
 
-/// A JPEG with an EXIF orientation put in front of its other segments.
+/// A JPEG with an EXIF orientation before its other segments.
 pub fn turned_jpeg(path: &Path, width: u32, height: u32, orientation: u8) {
     picture(path, width, height, 99);
     let plain = fs::read(path).unwrap();

@@ -1,4 +1,4 @@
-//! COCO's evaluation word for word, slow: every list is built anew, nothing is shared or skipped.
+//! The COCO evaluation in its most direct form, without any optimisation.
 
 use picodet_eval::{Detection, GroundTruth, intersection_over_union};
 

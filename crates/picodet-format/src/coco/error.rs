@@ -12,7 +12,7 @@ pub enum JsonError {
     Malformed {
         /// The list and 0-based index of the entry, as in `detection 3: `; empty outside of the lists.
         element: String,
-        /// What is wrong.
+        /// The problem.
         problem: String,
         /// 1-based line.
         line: usize,
@@ -55,7 +55,7 @@ impl JsonError {
     }
 
     /// Converts a parser's error in the entry `element` (as in `detection 3: `).
-    pub(crate) fn new(error: serde_json::Error, element: String) -> Self {
+    pub(super) fn new(error: serde_json::Error, element: String) -> Self {
         if error.is_io() {
             return Self::Io(error.into());
         }
@@ -63,6 +63,30 @@ impl JsonError {
         let problem = text.rsplit_once(" at line ").map_or(text.as_str(), |(problem, _)| problem).to_owned();
         Self::Malformed { element, problem, line, column }
     }
+
+    /// Converts a parser's error in `bytes`; names NaN and the infinities, which Python's `json` module
+    /// writes.
+    pub(super) fn in_slice(error: serde_json::Error, element: String, bytes: &[u8]) -> Self {
+        let mut error = Self::new(error, element);
+        if let Self::Malformed { problem, line, column, .. } = &mut error
+            && let Some(token) = non_finite_token(bytes, *line, *column)
+        {
+            *problem = format!(
+                "{token} is not a valid JSON number; the model has diverged or its weights are damaged"
+            );
+        }
+        error
+    }
+}
+
+/// The token for NaN or an infinity at the position where the parser stopped.
+fn non_finite_token(bytes: &[u8], line: usize, column: usize) -> Option<&'static str> {
+    let text = bytes.split(|&byte| byte == b'\n').nth(line.checked_sub(1)?)?;
+    let before = &text[column.saturating_sub(2).min(text.len())..];
+    let tokens = ["NaN", "-NaN", "-Infinity", "Infinity"];
+    tokens.into_iter().find(|token| {
+        (0..2).any(|skip| before.get(skip..).is_some_and(|rest| rest.starts_with(token.as_bytes())))
+    })
 }
 
 impl From<serde_json::Error> for JsonError {

@@ -1,10 +1,12 @@
 //! COCO JSON: annotation files and detection results.
 //!
-//! Annotation files are streamed: [`read_annotations`] passes each entry to an [`AnnotationSink`], which decides what is
-//! required and what is kept. Numbers are converted exactly, so that metrics equal those of pycocotools.
+//! Annotation files are streamed: [`read_annotations`] passes each entry to an [`AnnotationSink`], which
+//! decides what is required and what is kept. Numbers are converted exactly, so that metrics equal those of
+//! pycocotools.
 
 mod error;
 mod fields;
+mod list;
 mod read;
 mod record;
 mod results;

@@ -1,14 +1,11 @@
 //! Streams annotation files, entry by entry.
 
-use std::cell::Cell;
 use std::fmt;
 use std::io::{BufReader, Read};
-use std::marker::PhantomData;
 
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::results::problem_in_slice;
+use super::list::{CurrentEntry, Each};
 use super::{Annotation, Category, FieldError, Image, JsonError};
 use crate::json::JsonGuard;
 
@@ -76,7 +73,7 @@ pub fn read_annotations_from_slice(
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let result = deserializer.deserialize_map(TopLevel { sink, entry: &entry });
     let result = result.and_then(|sections| deserializer.end().map(|()| sections));
-    result.map_err(|error| problem_in_slice(error, entry.prefix(), bytes))
+    result.map_err(|error| JsonError::in_slice(error, entry.prefix(), bytes))
 }
 
 /// Reads only the `images` of an annotation file.
@@ -107,59 +104,6 @@ pub fn read_images(reader: impl Read) -> Result<Vec<Image>, JsonError> {
         return Err(JsonError::MissingList { field: "images" });
     }
     Ok(images.0)
-}
-
-/// The list and index of the entry that is being read, for error messages.
-#[derive(Default)]
-pub(super) struct CurrentEntry(Cell<Option<(&'static str, usize)>>);
-
-impl CurrentEntry {
-    /// As in `detection 3: `; empty outside of the lists.
-    pub(super) fn prefix(&self) -> String {
-        self.0.get().map_or_else(String::new, |(kind, index)| format!("{kind} {index}: "))
-    }
-}
-
-/// Passes each element of a list and its index to a function, holding one at a time.
-pub(super) struct Each<'a, T, F> {
-    kind: &'static str,
-    entry: &'a CurrentEntry,
-    receive: F,
-    element: PhantomData<fn(T)>,
-}
-
-impl<'a, T, F: FnMut(usize, T) -> Result<(), FieldError>> Each<'a, T, F> {
-    pub(super) fn new(kind: &'static str, entry: &'a CurrentEntry, receive: F) -> Self {
-        Self { kind, entry, receive, element: PhantomData }
-    }
-}
-
-impl<'de, T: Deserialize<'de>, F: FnMut(usize, T) -> Result<(), FieldError>> DeserializeSeed<'de>
-    for Each<'_, T, F>
-{
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de, T: Deserialize<'de>, F: FnMut(usize, T) -> Result<(), FieldError>> Visitor<'de> for Each<'_, T, F> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a list with one {} per entry", self.kind)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<(), A::Error> {
-        for index in 0.. {
-            self.entry.0.set(Some((self.kind, index)));
-            let Some(element) = elements.next_element()? else { break };
-            (self.receive)(index, element).map_err(A::Error::custom)?;
-        }
-        self.entry.0.set(None);
-        Ok(())
-    }
 }
 
 /// The object at the top level.

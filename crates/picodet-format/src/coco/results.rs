@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::JsonError;
 use super::fields::integer;
-use super::read::{CurrentEntry, Each};
+use super::list::{CurrentEntry, Each};
 
 /// A limit for [`read_results`] that the annotation and result files of public datasets stay below: 2 GiB.
 pub const DEFAULT_LIMIT: u64 = 2 << 30;
@@ -27,12 +27,12 @@ pub struct DetectionRecord {
     pub score: f64,
 }
 
-/// Reads COCO results: a list of `{"image_id", "category_id", "bbox": [x, y, width, height], "score"}`; other fields are
-/// ignored.
+/// Reads COCO results: a list of `{"image_id", "category_id", "bbox": [x, y, width, height], "score"}`; other
+/// fields are ignored.
 ///
 /// # Errors
-/// [`JsonError`] for anything else, with the 0-based index of the detection, line and column, for NaN and infinite values,
-/// and for more than `limit` bytes.
+/// [`JsonError`] for anything else, with the 0-based index of the detection, line and column, for NaN and
+/// infinite values, and for more than `limit` bytes.
 pub fn read_results(reader: impl Read, limit: u64) -> Result<Vec<DetectionRecord>, JsonError> {
     let bytes = read_all(reader, limit)?;
     let entry = CurrentEntry::default();
@@ -44,7 +44,7 @@ pub fn read_results(reader: impl Read, limit: u64) -> Result<Vec<DetectionRecord
     let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
     let result = Each::new("detection", &entry, receive).deserialize(&mut deserializer);
     let result = result.and_then(|()| deserializer.end());
-    result.map_err(|error| problem_in_slice(error, entry.prefix(), &bytes))?;
+    result.map_err(|error| JsonError::in_slice(error, entry.prefix(), &bytes))?;
     Ok(detections)
 }
 
@@ -85,28 +85,6 @@ pub fn read_all(reader: impl Read, limit: u64) -> Result<Vec<u8>, JsonError> {
         return Err(JsonError::TooLarge { limit });
     }
     Ok(bytes)
-}
-
-/// Converts a parser's error; names NaN and the infinities, which Python's `json` module writes.
-pub(super) fn problem_in_slice(error: serde_json::Error, element: String, bytes: &[u8]) -> JsonError {
-    let mut error = JsonError::new(error, element);
-    if let JsonError::Malformed { problem, line, column, .. } = &mut error
-        && let Some(token) = non_finite_token(bytes, *line, *column)
-    {
-        *problem =
-            format!("{token} is not a valid JSON number; the model has diverged or its weights are damaged");
-    }
-    error
-}
-
-/// The token for NaN or an infinity at the position where the parser stopped.
-fn non_finite_token(bytes: &[u8], line: usize, column: usize) -> Option<&'static str> {
-    let text = bytes.split(|&byte| byte == b'\n').nth(line.checked_sub(1)?)?;
-    let before = &text[column.saturating_sub(2).min(text.len())..];
-    let tokens = ["NaN", "-NaN", "-Infinity", "Infinity"];
-    tokens.into_iter().find(|token| {
-        (0..2).any(|skip| before.get(skip..).is_some_and(|rest| rest.starts_with(token.as_bytes())))
-    })
 }
 
 #[cfg(test)]
@@ -158,6 +136,17 @@ mod tests {
             })
             .collect();
         assert!(failures.is_empty(), "{}", failures.join("\n"));
+    }
+
+    #[test]
+    fn every_prefix_is_refused() {
+        let mut text = Vec::new();
+        let detection =
+            DetectionRecord { image_id: 1, category_id: 2, bbox: [0.5, 1.0, 2.0, 3.0], score: 0.25 };
+        write_results(&mut text, [detection; 2].into_iter()).unwrap();
+        let end = text.trim_ascii_end().len();
+        let accepted: Vec<usize> = (0..end).filter(|&cut| read_results(&text[..cut], 1000).is_ok()).collect();
+        assert!(accepted.is_empty(), "{accepted:?}");
     }
 
     #[test]

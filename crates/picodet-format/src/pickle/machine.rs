@@ -16,7 +16,8 @@ const MAX_LINE: usize = 1024;
 /// Reads one pickle.
 ///
 /// # Errors
-/// [`PickleError`] when the bytes end early, use an opcode or global outside of the fixed lists, or exceed a limit.
+/// [`PickleError`] when the bytes end early, use an opcode or global outside of the fixed lists, or exceed a
+/// limit.
 pub fn load(bytes: &[u8]) -> Result<Value<'_>, PickleError> {
     let mut machine = Machine {
         bytes,
@@ -370,7 +371,8 @@ impl<'a> Machine<'a> {
 
     /// Protocol 2 stores bytes as text whose code points are the bytes.
     fn latin1(&mut self, text: &str, at: usize) -> Result<Value<'a>, PickleError> {
-        // The memo can repeat a text without end: a well-formed file decodes at most as many bytes as it holds.
+        // The memo can repeat a text without end: a well-formed file decodes at most as many bytes as it
+        // holds.
         self.decoded_bytes += text.len();
         if self.decoded_bytes > self.bytes.len() {
             return Err(PickleError::Limit { limit: "more decoded bytes than the file holds", offset: at });

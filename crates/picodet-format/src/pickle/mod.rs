@@ -1,5 +1,5 @@
-//! Pickles of arrays (`.pdparams`), read by a closed parser: a fixed list of opcodes builds values, a fixed list of
-//! globals may be called, and a call only builds a value. Nothing is looked up, imported or executed.
+//! Pickles of arrays (`.pdparams`), read by a closed parser: a fixed list of opcodes builds values, a fixed
+//! list of globals may be called, and a call only builds a value. No code is imported or executed.
 
 mod machine;
 mod value;

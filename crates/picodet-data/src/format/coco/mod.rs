@@ -169,8 +169,8 @@ fn coco_files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Returns the folder that the file names of a COCO file are relative to: the usual folder in which most of its first
-/// images exist.
+/// Returns the folder that the file names of a COCO file are relative to: the usual folder in which most of
+/// its first images exist.
 fn image_root(json: &Path, dataset: &Dataset) -> PathBuf {
     let home = match json.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),

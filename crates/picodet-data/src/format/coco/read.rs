@@ -16,8 +16,8 @@ use crate::input::open_regular;
 
 /// Reads a COCO JSON file; image paths are relative to `root`.
 ///
-/// Annotations of unlisted images or categories become findings of severity error and are left out; all others are kept,
-/// including implausible boxes. Classes are in the order of `categories`.
+/// Annotations of unlisted images or categories become findings of severity error and are left out; all
+/// others are kept, including implausible boxes. Classes are in the order of `categories`.
 ///
 /// # Errors
 /// [`DataError::Io`]; [`DataError::Syntax`] with the line at which the JSON is malformed.

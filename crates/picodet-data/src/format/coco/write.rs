@@ -55,8 +55,8 @@ fn is_zero(value: &u8) -> bool {
     *value == 0
 }
 
-/// Writes a dataset as COCO JSON, one entry per line. Objects without an id get the next free one; the flags difficult
-/// and truncated, which COCO does not define, are written as extra keys if set.
+/// Writes a dataset as COCO JSON, one entry per line. Objects without an id get the next free one; the flags
+/// difficult and truncated, which COCO does not define, are written as extra keys if set.
 ///
 /// # Errors
 /// The error of the writer.
@@ -70,7 +70,8 @@ pub fn write_to(mut out: impl Write, dataset: &Dataset) -> std::io::Result<()> {
         serde_json::to_writer(&mut out, &OutImage { id, file_name: file, width, height })?;
     }
     out.write_all(b"\n],\n\"annotations\":[")?;
-    // Annotations keep the order of their file instead of the order of the images, so that a round trip is exact.
+    // Annotations keep the order of their file instead of the order of the images, so that a round trip is
+    // exact.
     let mut order: Vec<(u32, usize, usize)> = Vec::with_capacity(dataset.object_count());
     for (position, image) in dataset.images.iter().enumerate() {
         order.extend(image.objects.iter().enumerate().map(|(o, object)| (object.source, position, o)));

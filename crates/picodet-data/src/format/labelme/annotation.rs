@@ -57,8 +57,8 @@ pub struct Annotation {
     pub objects: Vec<(String, Object)>,
 }
 
-/// Parses one LabelMe JSON with bounded depth and token length; faults inside it are added to `findings` with the file
-/// name `file`.
+/// Parses one LabelMe JSON with bounded depth and token length; faults inside it are added to `findings` with
+/// the file name `file`.
 ///
 /// # Errors
 /// [`JsonError`] with line and column.

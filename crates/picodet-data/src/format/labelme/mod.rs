@@ -121,7 +121,8 @@ fn with_classes(mut part: Dataset, whole: Dataset) -> Dataset {
     part
 }
 
-/// Subfolders with LabelMe files: all of them next to a `labels.txt`, otherwise those with a usual name of a split.
+/// Subfolders with LabelMe files: all of them next to a `labels.txt`, otherwise those with a usual name of a
+/// split.
 fn splits(root: &Path) -> Vec<String> {
     let names = if root.join("labels.txt").is_file() { subfolders(root) } else { split_folders(root) };
     names.into_iter().filter(|name| is_labelme(&root.join(name))).collect()

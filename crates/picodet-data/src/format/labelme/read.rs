@@ -12,8 +12,9 @@ use crate::input::{open_regular, read_bounded};
 use crate::sniff::{JsonKind, json_kind};
 use crate::walk::{self, without_extension};
 
-/// Reads a folder of LabelMe files in the order of their names; JSON files of another kind are skipped. Classes are in the
-/// order of `labels.txt` if it exists (without `__ignore__` and `_background_`), otherwise sorted by name.
+/// Reads a folder of LabelMe files in the order of their names; JSON files of another kind are skipped.
+/// Classes are in the order of `labels.txt` if it exists (without `__ignore__` and `_background_`), otherwise
+/// sorted by name.
 ///
 /// # Errors
 /// [`DataError`] when the folder cannot be read; a malformed file is a finding.

@@ -29,7 +29,7 @@ pub struct Annotation {
 pub struct XmlError {
     /// 1-based line.
     pub line: u64,
-    /// What is wrong.
+    /// The problem.
     pub problem: String,
 }
 

@@ -20,8 +20,9 @@ impl<'a> ImageIndex<'a> {
         Self { by_stem, folder }
     }
 
-    /// Returns the image with the name in the XML, or with the stem of the XML; among several in different folders, the
-    /// one with the longest common path suffix. A missing image gets the path at which it is expected.
+    /// Returns the image with the name in the XML, or with the stem of the XML; among several in different
+    /// folders, the one with the longest common path suffix. A missing image gets the path at which it is
+    /// expected.
     pub(super) fn find(&self, stem: &str, stated: Option<&str>) -> String {
         let by_name = stated.map(file_name).and_then(|name| {
             let candidates = self.by_stem.get(without_extension(name))?;

@@ -53,9 +53,9 @@ pub(super) fn splits(root: &Path) -> Vec<String> {
     names
 }
 
-/// Reads a VOC folder; with `split`, the images of `ImageSets/Main/<split>.txt` in its order, otherwise all XML files in
-/// the order of their names. Classes are those of all XML files for every split, in the order of `label_list.txt` if it
-/// exists, otherwise sorted by name.
+/// Reads a VOC folder; with `split`, the images of `ImageSets/Main/<split>.txt` in its order, otherwise all
+/// XML files in the order of their names. Classes are those of all XML files for every split, in the order of
+/// `label_list.txt` if it exists, otherwise sorted by name.
 ///
 /// # Errors
 /// [`DataError`] when a folder or list cannot be read; a malformed XML is a finding.

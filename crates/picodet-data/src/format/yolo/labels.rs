@@ -10,9 +10,9 @@ const MAX_COLUMNS: usize = 20_001;
 /// Tolerance of coordinates below 0 and above 1, for rounding errors.
 const TOLERANCE: f64 = 1e-3;
 
-/// Parses the rows `class x y w h` of a label file; centre and size are fractions of the upright image of `size` pixels
-/// (width, height). Polygon rows are replaced by their bounding boxes. Malformed rows are left out and added to `findings`
-/// with the file name `file`.
+/// Parses the rows `class x y w h` of a label file; centre and size are fractions of the upright image of
+/// `size` pixels (width, height). Polygon rows are replaced by their bounding boxes. Malformed rows are left
+/// out and added to `findings` with the file name `file`.
 pub fn parse_labels(
     text: &str,
     size: (u32, u32),

@@ -1,5 +1,5 @@
-//! The subset of YAML that a `data.yaml` needs, read from parser events: no aliases (hence no expansion bombs), bounded
-//! depth.
+//! The subset of YAML that a `data.yaml` needs, read from parser events: no aliases (hence no expansion
+//! bombs), bounded depth.
 
 use std::path::Path;
 
