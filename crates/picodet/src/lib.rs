@@ -67,7 +67,7 @@
 //! | `detect` (default) | [`Detector`], the embedded model, [`results`], [`verify`], [`forward`], [`bench`] |
 //! | `data` | datasets: reading, checking and converting COCO, VOC, YOLO and LabelMe ([`crates::data`]) |
 //! | `eval` | COCO metrics ([`crates::eval`]); with `detect` and `data` also [`evaluate`] |
-//! | `export` | ONNX files ([`crates::export`]) |
+//! | `export` | [`export`](mod@export): ONNX files |
 //! | `train` | [`train`](mod@train); includes `detect`, `data` and `eval` |
 //! | `download` | [`download`]: models by https URL |
 //! | `cuda`, `rocm`, `vulkan`, `metal`, `wgpu`, `burn` | training on devices of burn |
@@ -86,6 +86,8 @@ mod default_model;
 pub mod download;
 #[cfg(all(feature = "detect", feature = "data", feature = "eval"))]
 pub mod evaluate;
+#[cfg(feature = "export")]
+pub mod export;
 #[cfg(feature = "detect")]
 pub mod forward;
 #[cfg(feature = "detect")]

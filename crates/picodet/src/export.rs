@@ -1,0 +1,49 @@
+//! Export of models to ONNX.
+//!
+//! ```
+//! use picodet::export::{HeadOutput, options, to_onnx};
+//!
+//! let model = picodet::default_model()?;
+//! let file = to_onnx(&model, &options(&model, HeadOutput::Decoded))?;
+//! assert!(file.len() > 1_000_000);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::collections::BTreeMap;
+
+pub use picodet_export::{Batch, ExportError, ExportOptions, HeadOutput, OPSETS};
+use serde_json::json;
+
+use crate::Model;
+
+/// Returns the options to export a model for one image of its own input size, with opset 14, in which hard-swish is one
+/// operator. The metadata of the file holds the classes, category ids, normalisation, resize, origin and licence.
+#[must_use]
+pub fn options(model: &Model, head: HeadOutput) -> ExportOptions {
+    let metadata = &model.metadata;
+    ExportOptions {
+        head,
+        batch: Batch::Fixed(1),
+        opset: 14,
+        input_size: metadata.input_size,
+        strides: model.variant.architecture.strides(),
+        metadata: BTreeMap::from([
+            ("variant".to_owned(), metadata.variant.clone()),
+            ("classes".to_owned(), json!(metadata.classes).to_string()),
+            ("category_ids".to_owned(), json!(metadata.category_ids).to_string()),
+            ("mean".to_owned(), json!(metadata.mean).to_string()),
+            ("std".to_owned(), json!(metadata.std).to_string()),
+            ("resize".to_owned(), metadata.resize.clone()),
+            ("origin".to_owned(), metadata.origin.clone()),
+            ("licence".to_owned(), metadata.licence.clone()),
+        ]),
+    }
+}
+
+/// Returns the bytes of a model as an ONNX file.
+///
+/// # Errors
+/// [`ExportError`] when the opset is not one of [`OPSETS`].
+pub fn to_onnx(model: &Model, options: &ExportOptions) -> Result<Vec<u8>, ExportError> {
+    picodet_export::to_onnx(&model.graph, &model.weights, options)
+}
