@@ -7,6 +7,9 @@ use super::Positive;
 use super::element::{negative, quality_focal, varifocal_logit, varifocal_probability};
 use crate::predictions::{HeadGradients, Predictions, sigmoid};
 
+/// Gradients of the class logits and of the alignment logits, of each level of an image.
+type ClassMaps<'a> = Vec<(&'a mut [f32], &'a mut [f32])>;
+
 /// Adds a first-generation class loss of every logit, divided by `normaliser`, and returns the sum. `qualities` are the
 /// class targets of the positives.
 pub(super) fn focal_terms(
@@ -18,7 +21,7 @@ pub(super) fn focal_terms(
 ) -> f64 {
     let (isa, scale) = (Isa::best(), (1.0 / normaliser) as f32);
     let images = gradients.class_maps_mut().into_iter().enumerate().collect::<Vec<_>>();
-    let of_image = |(image, maps): (usize, Vec<(&mut [f32], &mut [f32])>)| -> f64 {
+    let of_image = |(image, maps): (usize, ClassMaps<'_>)| -> f64 {
         let levels = predictions.class_maps(image).zip(maps);
         levels.map(|((logits, _), (out, _))| focal::background(isa, focal, logits, scale, out)).sum()
     };
@@ -46,7 +49,7 @@ pub(super) fn aligned_terms(
 ) -> f64 {
     let (isa, scale) = (Isa::best(), (1.0 / normaliser) as f32);
     let images = gradients.class_maps_mut().into_iter().enumerate().collect::<Vec<_>>();
-    let of_image = |(image, maps): (usize, Vec<(&mut [f32], &mut [f32])>)| -> f64 {
+    let of_image = |(image, maps): (usize, ClassMaps<'_>)| -> f64 {
         let levels = predictions.class_maps(image).zip(maps);
         let of_level =
             |((logits, align), (out, align_out)): ((Rows<'_>, Option<Rows<'_>>), (_, &mut [f32]))| {
