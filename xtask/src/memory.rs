@@ -6,27 +6,28 @@ use anyhow::Result;
 
 use crate::cross;
 
-/// Runs the kernels' tests, on the small sizes that they choose there, in Miri's interpreter. It knows plain Rust
-/// only, so that it watches the portable kernels; all instruction sets share their text but for `lanes`.
+/// Runs the tests of vectors and kernels, on the small sizes that they choose there, in Miri's interpreter. It supports plain
+/// Rust only, so that it checks the portable kernels; all instruction sets share their code except for picodet-simd.
 ///
 /// # Errors
 /// When there is no nightly toolchain with Miri, or a test fails.
 pub(crate) fn miri() -> Result<()> {
     let mut command = nightly();
-    command.args(["miri", "test", "--package", "picodet-engine", "--lib", "--", "kernel", "share"]);
-    // Kernels make pointers of arena offsets; the stricter of Miri's two models of borrowing is not asked for.
+    command.args(["miri", "test", "--package", "picodet-simd", "--package", "picodet-kernel", "--lib"]);
+    // Kernels compute pointers from arena offsets, which the stricter of Miri's two models of borrowing refuses.
     cross::run(command.env("MIRIFLAGS", "-Zmiri-tree-borrows"))
 }
 
-/// Runs the engine's tests with every access to memory checked, on every instruction set of this processor.
+/// Runs the tests of vectors, kernels and engine with every access to memory checked, on every instruction set of this processor.
 ///
 /// # Errors
 /// When there is no nightly toolchain, or a test fails.
 pub(crate) fn asan() -> Result<()> {
     let mut command = nightly();
     // Every access of the unrolled kernels gets a check: optimised as usual, they would take the compiler half an hour.
-    command.args(["test", "--config", "profile.dev.package.picodet-engine.opt-level=1"]);
-    command.args(["--target", HOST, "--target-dir", "target/asan", "--package", "picodet-engine"]);
+    command.args(["test", "--config", "profile.dev.package.picodet-kernel.opt-level=1"]);
+    command.args(["--target", HOST, "--target-dir", "target/asan", "--package", "picodet-kernel"]);
+    command.args(["--package", "picodet-simd", "--package", "picodet-engine"]);
     // Samples of the networks: the sanitizer costs several times the time.
     cross::run(command.env("RUSTFLAGS", "-Zsanitizer=address").env("PICODET_EMULATED", "1"))
 }

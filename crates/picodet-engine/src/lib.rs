@@ -3,6 +3,7 @@
 //! [`Engine::plan`] and [`Plan::run`] separate the users of a network from the code that computes it. [`CpuEngine`] is
 //! the engine to use. [`ReferenceEngine`] computes each operation by its definition, in f32 or f64; the CPU engine is
 //! tested against it.
+#![forbid(unsafe_code)]
 
 mod buffer_pool;
 mod fast;
@@ -67,6 +68,9 @@ pub enum PlanError {
     /// The input size does not fit the feature pyramid.
     #[error("input size {0}x{1} (height x width): both must be positive multiples of {INPUT_MULTIPLE}")]
     InputSize(usize, usize),
+    /// The schedule is inconsistent.
+    #[error(transparent)]
+    Program(#[from] picodet_kernel::program::ProgramError),
 }
 
 /// The reason why a plan refuses an image.

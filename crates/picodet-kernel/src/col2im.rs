@@ -1,7 +1,7 @@
-//! The second half of a convolution to one channel: sums, per window, what each pixel contributes to the windows around it.
+//! The second half of a convolution to one channel: sums, per window, the contributions of its pixels.
 //!
-//! The first half is a matrix product with one column per position of the kernel window. No pixel is copied, and the product has
-//! many columns where the convolution has one.
+//! The first half is a matrix product with one column per position of the kernel window. No pixel is copied,
+//! and the product has many columns where the convolution has one.
 
 use std::ops::Range;
 
@@ -13,7 +13,8 @@ use crate::activation::activate;
 /// Arguments of [`col2im`].
 #[derive(Clone, Debug)]
 pub struct Col2Im {
-    /// First pixel of a map, `height · width` pixels of `source_stride` elements, of which the first `kernel²` count.
+    /// First pixel of a map, `height · width` pixels of `source_stride` elements, of which the first
+    /// `kernel²` count.
     pub source: *const f32,
     /// Elements from one pixel to the next.
     pub source_stride: usize,
@@ -36,8 +37,8 @@ pub struct Col2Im {
 /// Sums the products of each window.
 ///
 /// # Safety
-/// * `source` is valid for reads of `kernel²` elements of all pixels, `out` for writes of one element of each pixel in `rows`,
-///   which are rows of the map,
+/// * `source` is valid for reads of `kernel²` elements of all pixels, `out` for writes of one element of each
+///   pixel in `rows`, which are rows of the map,
 /// * no other thread writes what is read or accesses what is written.
 pub unsafe fn col2im(isa: Isa, args: &Col2Im) {
     dispatch(isa, args);

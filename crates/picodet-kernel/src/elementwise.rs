@@ -1,4 +1,5 @@
-//! Operations on one pixel after the other, a vector of channels at a time: elementwise functions, upsampling and interpolation.
+//! Operations on one pixel after the other, a vector of channels at a time: elementwise functions, upsampling
+//! and interpolation.
 
 use std::ops::Range;
 
@@ -34,7 +35,8 @@ pub enum Kind<'a> {
     MaxPool,
     /// The pixel at half the position.
     Upsample,
-    /// Bilinear interpolation of two by two pixels: tables of (first, second, weight of the second) by row and column.
+    /// Bilinear interpolation of two by two pixels: tables of (first, second, weight of the second) by row
+    /// and column.
     Blend {
         /// One entry per row of the result.
         rows: &'a [(usize, usize, f32)],
@@ -73,10 +75,10 @@ pub struct Elementwise<'a> {
 /// Computes an elementwise function, a max pool or a resize.
 ///
 /// # Safety
-/// * `source` is valid for reads of the runs in the pixels that contribute to `rows`: those of the result for kinds that keep
-///   the size, else the pixels that the kind names, all of which are in the map,
-/// * `other`, `factor` and `addend`, where the kind has them, are valid for reads of the runs' `other` columns, of
-///   `GeometricMean` for the one column,
+/// * `source` is valid for reads of the runs in the pixels that contribute to `rows`: those of the result for
+///   kinds that keep the size, else the pixels that the kind names, all of which are in the map,
+/// * `other`, `factor` and `addend`, where the kind has them, are valid for reads of the runs' `other`
+///   columns, of `GeometricMean` for the one column,
 /// * `out` is valid for writes of the runs in `rows`,
 /// * no other thread writes what is read or accesses what is written.
 pub unsafe fn elementwise(isa: Isa, args: &Elementwise<'_>) {
@@ -116,7 +118,8 @@ impl Elementwise<'_> {
         let from = self.source.wrapping_add(pixel * self.source_stride);
         let out = self.out.wrapping_add(pixel * self.out_stride);
         let other = self.other.wrapping_add(pixel * self.other_stride);
-        // SAFETY: `from`, `out` and `other` are the pixel in the maps that the kind accesses, and runs are inside pixels.
+        // SAFETY: `from`, `out` and `other` are the pixel in the maps that the kind accesses, and runs are
+        // inside pixels.
         unsafe {
             match self.kind {
                 Kind::Activate(act) => each(s, runs, out, |run, done, n| {

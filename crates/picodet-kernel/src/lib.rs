@@ -1,4 +1,5 @@
-//! Kernels of inference and training: matrix products, depthwise convolutions, elementwise operations, pooling.
+//! Kernels of inference and training: matrix products, depthwise convolutions, elementwise operations,
+//! pooling.
 
 #[allow(unsafe_code)]
 pub mod activation;
@@ -15,6 +16,8 @@ mod map;
 pub mod peak;
 #[allow(unsafe_code)]
 pub mod pool;
+#[allow(unsafe_code)]
+pub mod program;
 #[allow(unsafe_code)]
 pub mod round;
 #[allow(unsafe_code)]

@@ -5,7 +5,7 @@
 pub struct Run {
     /// First column in the source.
     pub source: usize,
-    /// First column in the second source, where there is one.
+    /// First column in the second source, if any.
     pub other: usize,
     /// First column in the destination.
     pub destination: usize,

@@ -2,7 +2,7 @@
 
 use picodet_simd::{Isa, Kernel, Simd, Vector, dispatch};
 
-/// Independent sums: as many as the longest latency and the widest processor need, and registers allow.
+/// Independent sums: enough for the longest latency and the widest processor, few enough for the registers.
 const SUMS: usize = 12;
 
 /// Returns the number of multiply-accumulates of [`accumulate`].
@@ -11,8 +11,8 @@ pub fn macs(isa: Isa, rounds: usize) -> usize {
     SUMS * isa.lanes() * rounds
 }
 
-/// Computes rounds of fused multiply-adds that depend on nothing but themselves, in registers; returns their sum, so that none
-/// can be left out.
+/// Computes rounds of independent fused multiply-adds in registers; returns their sum, so that none can be
+/// left out.
 #[must_use]
 pub fn accumulate(isa: Isa, rounds: usize) -> f32 {
     dispatch(isa, Rounds { rounds })

@@ -6,10 +6,12 @@ use picodet_simd::{Isa, Kernel, Simd, Vector, dispatch};
 use crate::elementwise::{Elementwise, each};
 use crate::map::Run;
 
-/// Computes one row of a max pool: a vector of channels moves along the row and keeps the maximum of each column of three.
+/// Computes one row of a max pool: a vector of channels moves along the row and keeps the maximum of each
+/// column of three.
 ///
 /// # Safety
-/// As [`crate::elementwise::elementwise`] of [`crate::elementwise::Kind::MaxPool`]; `y` is a row of the result.
+/// As [`crate::elementwise::elementwise`] of [`crate::elementwise::Kind::MaxPool`]; `y` is a row of the
+/// result.
 #[inline(always)]
 pub(crate) unsafe fn max_pool_row<S: Simd>(s: S, args: &Elementwise<'_>, y: usize) {
     let (height, width) = args.size;
@@ -23,7 +25,8 @@ pub(crate) unsafe fn max_pool_row<S: Simd>(s: S, args: &Elementwise<'_>, y: usiz
                 |row: usize| args.source.wrapping_add(row * width * args.source_stride + run.source + done);
             let (top, middle, bottom) = (row(above), row(2 * y), row(below));
             let out = args.out.wrapping_add(y * args.out_width * args.out_stride + run.destination + done);
-            // SAFETY: the rows and, limited to `width - 1`, the columns are in the map; `n` columns of the run remain.
+            // SAFETY: the rows and, limited to `width - 1`, the columns are in the map; `n` columns of the
+            // run remain.
             unsafe {
                 if n == S::LEN {
                     let column = |x: usize| {

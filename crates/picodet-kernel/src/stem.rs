@@ -1,7 +1,7 @@
 //! The 3×3 convolution of stride 2 over a planar image: the first layer of every backbone.
 //!
-//! Its sums are so short (27 products) that the general matrix product would spend its time between them. A tile is some pixels
-//! of one row by one panel of channels; the window's columns are unrolled.
+//! Its sums are so short (27 products) that the general matrix product would spend its time between them. A
+//! tile is some pixels of one row by one panel of channels; the window's columns are unrolled.
 
 use picodet_graph::Activation;
 use picodet_simd::{Isa, IsaKind, Kernel, Simd, Vector, dispatch, prefetch};
@@ -42,7 +42,8 @@ pub struct Stem<'a> {
     pub act: Option<Activation>,
 }
 
-/// Returns whether half vectors are faster: where the last whole one would be half empty and whole ones take twice the time.
+/// Returns whether half vectors are faster: where the last whole one would be half empty and whole ones take
+/// twice the time.
 #[must_use]
 pub fn half(isa: Isa, columns: usize) -> bool {
     isa.kind() == IsaKind::Avx512 && (1..=8).contains(&(columns % 16)) && isa.splits_vectors()
@@ -57,11 +58,12 @@ pub fn lanes(isa: Isa, half: bool) -> usize {
 /// Convolves one row.
 ///
 /// # Safety
-/// * `image` is valid for reads of `CHANNELS` planes, `out` for writes of `columns` elements in each pixel of the row,
+/// * `image` is valid for reads of `CHANNELS` planes, `out` for writes of `columns` elements in each pixel of
+///   the row,
 /// * no other thread writes what is read or accesses what is written.
 ///
 /// # Panics
-/// If weights or bias are shorter than packing makes them, the row does not exist, or half vectors do not.
+/// If weights or bias are not packed in whole vectors, the row does not exist, or half vectors do not.
 pub unsafe fn stem(isa: Isa, args: &Stem<'_>) {
     let padded = args.columns.next_multiple_of(lanes(isa, args.half));
     assert!(
@@ -92,7 +94,8 @@ impl Kernel for &Stem<'_> {
     }
 }
 
-/// Computes all panels, in tiles of as many pixels as there are registers for panels of one, two and three vectors.
+/// Computes all panels, in tiles of as many pixels as there are registers for panels of one, two and three
+/// vectors.
 ///
 /// # Safety
 /// As [`stem`].
@@ -116,7 +119,8 @@ type Rows = [*const f32; CHANNELS * KERNEL];
 /// Columns below the windows of the largest tile.
 const PATCH: usize = 11 * STRIDE + KERNEL;
 
-/// Computes one panel of all pixels, in tiles of `P`; the last tile reaches back over pixels that are done already.
+/// Computes one panel of all pixels, in tiles of `P`; the last tile reaches back over pixels that are done
+/// already.
 ///
 /// # Safety
 /// As [`stem`]; `first` is a panel of `NV` vectors.
@@ -147,8 +151,9 @@ unsafe fn row<S: Simd, const P: usize, const NV: usize>(s: S, args: &Stem<'_>, f
                 }
             }
         }
-        // SAFETY: pixels `pixel..pixel + tall` are inside the row. Where their windows leave the image, a copy with zeros beside
-        // it is read: `count` columns from `from` on are in the image, and `before + count` is at most `PATCH`.
+        // SAFETY: pixels `pixel..pixel + tall` are inside the row. Where their windows leave the image, a
+        // copy with zeros beside it is read: `count` columns from `from` on are in the image, and `before +
+        // count` is at most `PATCH`.
         unsafe {
             if complete && begin > 0 && begin - 1 + columns <= width && tall == P {
                 tile::<S, P, NV>(s, args, first, &pointers, begin - 1, pixel);
@@ -185,8 +190,8 @@ unsafe fn tile<S: Simd, const P: usize, const NV: usize>(
     offset: usize,
     pixel: usize,
 ) {
-    // SAFETY: bias and weights are packed for panels of whole vectors; the windows of the pixels are inside `rows`; columns after
-    // the last one are not stored, and `stored` holds the largest tile.
+    // SAFETY: bias and weights are packed for panels of whole vectors; the windows of the pixels are inside
+    // `rows`; columns after the last one are not stored, and `stored` holds the largest tile.
     unsafe {
         let mut sums = [[s.splat(0.0); NV]; P];
         for j in 0..NV {

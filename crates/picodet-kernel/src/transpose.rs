@@ -30,7 +30,8 @@ pub struct ToPlanes<'a> {
 /// Copies channels to planes.
 ///
 /// # Safety
-/// * `source` is valid for reads of the columns of `pixels` pixels, `out` for writes of `pixels` elements of each plane,
+/// * `source` is valid for reads of the columns of `pixels` pixels, `out` for writes of `pixels` elements of
+///   each plane,
 /// * no other thread writes what is read or accesses what is written.
 pub unsafe fn to_planes(isa: Isa, args: &ToPlanes<'_>) {
     dispatch(isa, args);
@@ -77,12 +78,12 @@ impl Kernel for &ToPlanes<'_> {
 }
 
 impl ToPlanes<'_> {
-    /// Copies `count` pixels of one plane or, if `eight` and where there is an instruction sequence for it, a whole block of eight
-    /// neighbouring planes, which are activated too; returns the number of planes.
+    /// Copies `count` pixels of one plane or, if `eight` and the instruction set transposes squares, a whole
+    /// block of eight neighbouring planes, which are activated too; returns the number of planes.
     ///
     /// # Safety
-    /// As [`to_planes`]; `from` and `to` are the first elements of the first plane, `count` pixels remain, and [`BLOCK`] pixels of
-    /// eight planes if `eight`.
+    /// As [`to_planes`]; `from` and `to` are the first elements of the first plane, `count` pixels remain,
+    /// and [`BLOCK`] pixels of eight planes if `eight`.
     #[inline(always)]
     unsafe fn square<S: Simd>(
         &self,
@@ -94,7 +95,8 @@ impl ToPlanes<'_> {
     ) -> usize {
         if S::SQUARE == 8 && eight {
             for half in [0, 8] {
-                // SAFETY: eight pixels from `half` on are inside the block, and the array has eight rows of eight.
+                // SAFETY: eight pixels from `half` on are inside the block, and the array has eight rows of
+                // eight.
                 unsafe {
                     let (from, to) = (from.add(half * self.stride), to.add(half));
                     let Some(act) = self.act else {
@@ -124,7 +126,8 @@ impl ToPlanes<'_> {
 /// Activates eight rows of eight values.
 ///
 /// # Safety
-/// `from` is valid for reads of eight values at each of eight multiples of `stride`; vectors have eight lanes.
+/// `from` is valid for reads of eight values at each of eight multiples of `stride`; vectors have eight
+/// lanes.
 #[inline(always)]
 unsafe fn activate_rows<S: Simd>(
     s: S,
@@ -144,7 +147,8 @@ unsafe fn activate_rows<S: Simd>(
 /// Copies planes to channels: `out[p · stride + columns[c]] = source[c · plane + p]`.
 ///
 /// # Safety
-/// * `source` is valid for reads of `pixels` elements of each plane, `out` for writes of the columns of `pixels` pixels,
+/// * `source` is valid for reads of `pixels` elements of each plane, `out` for writes of the columns of
+///   `pixels` pixels,
 /// * no other thread writes what is read or accesses what is written.
 pub unsafe fn from_planes(
     source: *const f32,

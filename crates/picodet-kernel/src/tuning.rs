@@ -2,7 +2,7 @@
 
 use picodet_simd::{IsaKind, Simd};
 
-/// Rows of a matrix tile that is one, two or three vectors wide, as many as the registers hold.
+/// The largest number of rows whose sums the registers hold, of a matrix tile one, two or three vectors wide.
 pub(crate) const fn tile_rows<S: Simd>() -> [usize; 3] {
     match S::KIND {
         IsaKind::Avx512 | IsaKind::Neon => [12, 12, 8],
@@ -11,12 +11,13 @@ pub(crate) const fn tile_rows<S: Simd>() -> [usize; 3] {
     }
 }
 
-/// Whether code should be short rather than fast: plain Rust on x86-64 runs only where there is not even AVX2.
+/// Whether code should be short rather than fast: plain Rust on x86-64 runs only on processors without AVX2.
 pub(crate) const fn compact<S: Simd>() -> bool {
     matches!(S::KIND, IsaKind::Portable) && cfg!(target_arch = "x86_64")
 }
 
-/// Whether depthwise convolutions go through strips of columns, which takes 32 registers and pays off for long vectors.
+/// Whether depthwise convolutions go through strips of columns, which takes 32 registers and pays off for
+/// long vectors.
 pub(crate) const fn strips<S: Simd>() -> bool {
     matches!(S::KIND, IsaKind::Avx512)
 }

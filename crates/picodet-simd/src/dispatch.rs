@@ -6,8 +6,8 @@ use crate::simd::{Simd, SimdBf16, SimdInt8};
 
 /// A computation written once for all instruction sets.
 ///
-/// Mark `run` and everything it calls that uses vectors `#[inline(always)]`: instructions are available only in the
-/// function that [`dispatch`] compiles for the instruction set, and in the code inlined into it.
+/// Mark `run` and everything it calls that uses vectors `#[inline(always)]`: instructions are available only
+/// in the function that [`dispatch`] compiles for the instruction set, and in the code inlined into it.
 pub trait Kernel {
     /// The result.
     type Output;

@@ -7,11 +7,11 @@ use crate::vector::Vector;
 
 /// An operation `sum[lane] += Σ lhs[lane][d] · rhs[lane][d]` over [`Dot::DEPTH`] neighbours `d`.
 ///
-/// A matrix product reads its operands in units of 32 bits: one f32, two bf16 or four bytes.
+/// A matrix product reads its operands in 32-bit units: one f32, two bf16 or four bytes.
 pub trait Dot: Copy + Debug {
     /// The instruction set of the sums.
     type Simd: Simd;
-    /// A unit of 32 bits.
+    /// A 32-bit unit.
     type Unit: Copy + Debug + Default;
     /// A vector of units.
     type Units: Copy + Debug;
@@ -98,11 +98,6 @@ impl<S: Simd> Dot for DotF32<S> {
     #[inline(always)]
     fn zero(self) -> S::F32 {
         self.0.splat(0.0)
-    }
-    #[inline(always)]
-    unsafe fn load_unit(self, from: *const f32) -> f32 {
-        // SAFETY: `from` is valid for the read, and f32 maps are aligned.
-        unsafe { *from }
     }
     #[inline(always)]
     unsafe fn load_units(self, from: *const f32) -> S::F32 {

@@ -77,8 +77,8 @@ impl Isa {
         }
     }
 
-    /// Returns proof that this set has products of bf16 pairs, or `None` if it has not. Plain Rust has them as a reference
-    /// for tests; they are slow.
+    /// Returns proof that this set has products of bf16 pairs, or `None` if it has not. Plain Rust has them
+    /// as a reference for tests; they are slow.
     #[must_use]
     pub fn bf16(self) -> Option<Bf16Isa> {
         let found = match self.kind {
@@ -123,8 +123,8 @@ impl Isa {
         self.int8_available()[0]
     }
 
-    /// Returns whether the processor executes an operation on a whole vector as two on halves, as AMD's family 19h (Zen 4)
-    /// does with AVX-512.
+    /// Returns whether the processor executes an operation on a whole vector as two on halves, as AMD's
+    /// family 19h (Zen 4) does with AVX-512.
     #[must_use]
     pub fn splits_vectors(self) -> bool {
         #[cfg(all(target_arch = "x86_64", not(miri)))]
@@ -152,7 +152,8 @@ fn detected(kind: IsaKind) -> bool {
     match kind {
         #[cfg(target_arch = "x86_64")]
         IsaKind::Avx512 => {
-            // Without VL the compiler may use half of the registers only, so a processor without it counts as AVX2.
+            // Without VL the compiler may use half of the registers only, so a processor without it counts as
+            // AVX2.
             is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512vl")
                 && is_x86_feature_detected!("avx512bw")

@@ -2,10 +2,11 @@
 //!
 //! # Guide
 //!
-//! An instruction set is a value. [`Isa::available`] detects the sets of this processor; [`dispatch`] compiles a [`Kernel`] for
-//! each of them, chooses one at run time and passes the kernel a *token* ([`Simd`]): a zero-sized value that exists only where
-//! the processor has the instructions. Vectors come from a token, so that a vector is itself proof of its instruction set and
-//! arithmetic on it is safe. `unsafe` is left to loads and stores through raw pointers; slices have safe ones.
+//! An instruction set is a value. [`Isa::available`] detects the sets of this processor; [`dispatch`]
+//! compiles a [`Kernel`] for each of them, chooses one at run time and passes the kernel a *token*
+//! ([`Simd`]): a zero-sized value that exists only where the processor has the instructions. Vectors come
+//! from a token, so that a vector is itself proof of its instruction set and arithmetic on it is safe.
+//! `unsafe` is left to loads and stores through raw pointers; slices have safe ones.
 //!
 //! ```
 //! use picodet_simd::{Isa, Kernel, Simd, Vector, dispatch};
@@ -35,16 +36,20 @@
 //!
 //! Rules for kernels:
 //!
-//! * Mark `run` and every function that uses vectors `#[inline(always)]`. The instructions are enabled only in the function
-//!   that [`dispatch`] compiles for the set; code that is not inlined into it calls each instruction as a function.
-//! * Keep vectors out of closures that are passed to functions that are not inlined (`Iterator::for_each` and the like).
-//! * Keep sums in arrays of constant size, indexed by constants after unrolling; an index known only at run time moves the
-//!   array to memory. [`Simd::REGISTERS`] is the number of vectors that fit.
-//! * Branch on [`Simd::KIND`], [`Simd::LEN`] and other constants freely; the compiler removes the other branch.
+//! * Mark `run` and every function that uses vectors `#[inline(always)]`. The instructions are enabled only
+//!   in the function that [`dispatch`] compiles for the set; code that is not inlined into it calls each
+//!   instruction as a function.
+//! * Keep vectors out of closures that are passed to functions that are not inlined (`Iterator::for_each` and
+//!   the like).
+//! * Keep sums in arrays of constant size, indexed by constants after unrolling; an index known only at run
+//!   time moves the array to memory. [`Simd::REGISTERS`] is the number of vectors that fit.
+//! * Branch on [`Simd::KIND`], [`Simd::LEN`] and other constants freely; the compiler removes the other
+//!   branch.
 //!
-//! Products of bf16 pairs ([`SimdBf16`], [`dispatch_bf16`]) and of bytes ([`SimdInt8`], [`dispatch_int8`]) have tokens of their
-//! own, because not every processor with the vectors has those products. [`Dot`] is their common interface for matrix
-//! products: f32, bf16 and u8 · s8 differ in the number of products per lane only.
+//! Products of bf16 pairs ([`SimdBf16`], [`dispatch_bf16`]) and of bytes ([`SimdInt8`], [`dispatch_int8`])
+//! have tokens of their own, because not every processor with the vectors has those products. [`Dot`] is
+//! their common interface for matrix products: f32, bf16 and u8 · s8 differ in the number of products per
+//! lane only.
 #![allow(unsafe_code)]
 
 mod bf16;
@@ -85,7 +90,8 @@ pub use x86::{
 /// Prefetches the cache line at `address`, which need not be valid, into the first-level cache.
 #[inline(always)]
 pub fn prefetch<T>(address: *const T) {
-    // SAFETY: SSE is part of every x86-64 processor, and a prefetch has no effect but on caches, whatever the address.
+    // SAFETY: SSE is part of every x86-64 processor, and a prefetch has no effect but on caches, whatever the
+    // address.
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     unsafe {
         std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());

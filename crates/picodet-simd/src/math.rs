@@ -2,8 +2,8 @@
 
 use crate::vector::Vector;
 
-/// Returns `e^x` per lane, to about two units in the last place; `x` is clamped to ±87 so that the result is a normal
-/// number. NaN stays NaN.
+/// Returns `e^x` per lane, to about two units in the last place; `x` is clamped to ±87 so that the result is
+/// a normal number. NaN stays NaN.
 #[inline(always)]
 pub fn exp<V: Vector>(x: V) -> V {
     // `max` and `min` return their second operand where either is NaN.

@@ -2,7 +2,6 @@
 
 use std::arch::aarch64::*;
 
-use crate::bf16::{from_bf16, to_bf16};
 use crate::isa::IsaKind;
 use crate::simd::{Simd, SimdInt8};
 use crate::vector::{IntVector, Sealed, Vector, operators};
@@ -109,14 +108,6 @@ impl Vector for F32x4 {
         }
     }
     #[inline(always)]
-    unsafe fn store_bf16_part(self, to: *mut u16, count: usize) {
-        let lanes = self.to_array();
-        for (i, &lane) in lanes.iter().enumerate().take(count) {
-            // SAFETY: `i < count`, for which `to` is valid.
-            unsafe { *to.add(i) = to_bf16(lane) }
-        }
-    }
-    #[inline(always)]
     unsafe fn store_u8_part(self, to: *mut u8, count: usize) {
         // SAFETY: the array has room for eight bytes, and `to` for `count <= 4`.
         unsafe {
@@ -193,15 +184,6 @@ macro_rules! simd_neon {
                         _ => vld1q_f32(from),
                     }
                 })
-            }
-            #[inline(always)]
-            unsafe fn load_bf16_part(self, from: *const u16, count: usize) -> F32x4 {
-                let mut lanes = [0.0f32; 4];
-                for (i, lane) in lanes.iter_mut().enumerate().take(count) {
-                    // SAFETY: `i < count`, for which `from` is valid.
-                    *lane = from_bf16(unsafe { *from.add(i) });
-                }
-                self.load_slice(&lanes)
             }
             #[inline(always)]
             unsafe fn load_i32(self, from: *const i32) -> I32x4 {

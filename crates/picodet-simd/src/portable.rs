@@ -1,4 +1,5 @@
-//! Plain Rust: four lanes per vector, on every target; the compiler vectorises them where the target has vectors.
+//! Plain Rust: four lanes per vector, on every target; the compiler vectorises them where the target has
+//! vectors.
 
 use std::ops::{Add, Div, Mul, Sub};
 
@@ -118,13 +119,6 @@ impl Vector for PortableF32 {
         }
     }
     #[inline(always)]
-    unsafe fn store_bf16_part(self, to: *mut u16, count: usize) {
-        for (i, lane) in self.0.into_iter().enumerate().take(count) {
-            // SAFETY: `i < count`, for which `to` is valid.
-            unsafe { *to.add(i) = to_bf16(lane) }
-        }
-    }
-    #[inline(always)]
     unsafe fn store_u8_part(self, to: *mut u8, count: usize) {
         for (i, lane) in self.0.into_iter().enumerate().take(count) {
             // SAFETY: `i < count`, for which `to` is valid.
@@ -176,15 +170,6 @@ impl Simd for Portable {
         for (i, lane) in lanes.iter_mut().enumerate().take(count) {
             // SAFETY: `i < count`, for which `from` is valid.
             *lane = unsafe { *from.add(i) };
-        }
-        PortableF32(lanes)
-    }
-    #[inline(always)]
-    unsafe fn load_bf16_part(self, from: *const u16, count: usize) -> PortableF32 {
-        let mut lanes = [0.0; 4];
-        for (i, lane) in lanes.iter_mut().enumerate().take(count) {
-            // SAFETY: `i < count`, for which `from` is valid.
-            *lane = from_bf16(unsafe { *from.add(i) });
         }
         PortableF32(lanes)
     }

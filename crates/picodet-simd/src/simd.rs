@@ -2,13 +2,15 @@
 
 use std::fmt::Debug;
 
+use crate::bf16::from_bf16;
 use crate::isa::IsaKind;
 use crate::vector::{IntVector, Sealed, Vector};
 
-/// A token of an instruction set: a zero-sized value that exists only where the processor has the instructions.
+/// A token of an instruction set: a zero-sized value that exists only where the processor has the
+/// instructions.
 ///
-/// Vectors come from a token ([`Simd::splat`], [`Simd::load`]). A token comes from [`crate::dispatch`], which passes it to a
-/// kernel compiled for its instruction set.
+/// Vectors come from a token ([`Simd::splat`], [`Simd::load`]). A token comes from [`crate::dispatch`], which
+/// passes it to a kernel compiled for its instruction set.
 pub trait Simd: Copy + Debug + Send + Sync + 'static + Sealed {
     /// The f32 vector.
     type F32: Vector<I32 = Self::I32>;
@@ -48,11 +50,20 @@ pub trait Simd: Copy + Debug + Send + Sync + 'static + Sealed {
     ///
     /// # Safety
     /// `from` is valid for reads of `count` values, `count <= LEN`.
-    unsafe fn load_bf16_part(self, from: *const u16, count: usize) -> Self::F32;
+    #[inline(always)]
+    unsafe fn load_bf16_part(self, from: *const u16, count: usize) -> Self::F32 {
+        let mut lanes = [0.0f32; 16];
+        for (i, lane) in lanes.iter_mut().enumerate().take(count) {
+            // SAFETY: `i < count`, for which `from` is valid.
+            *lane = from_bf16(unsafe { *from.add(i) });
+        }
+        self.load_slice(&lanes)
+    }
     /// Loads `count` bytes as f32, zeros after them; memory after them is not touched.
     ///
     /// # Safety
     /// `from` is valid for reads of `count` bytes, `count <= LEN`.
+    #[inline(always)]
     unsafe fn load_u8_part(self, from: *const u8, count: usize) -> Self::F32 {
         let mut lanes = [0.0f32; 16];
         for (i, lane) in lanes.iter_mut().enumerate().take(count) {
@@ -116,8 +127,8 @@ pub trait SimdBf16: Simd {
     /// # Safety
     /// `from` is valid for reads and `to` for writes of `LEN` values; they do not overlap.
     unsafe fn copy_bf16(self, from: *const u16, to: *mut u16);
-    /// Pairs the first `counts.0` values of `first` with the first `counts.1` values of `second`, zeros after them; memory
-    /// after them is not touched.
+    /// Pairs the first `counts.0` values of `first` with the first `counts.1` values of `second`, zeros after
+    /// them; memory after them is not touched.
     ///
     /// # Safety
     /// `first` and `second` are valid for reads of `counts.0` and `counts.1` values, each `<= LEN`.
@@ -138,6 +149,7 @@ pub trait SimdInt8: Simd {
     /// # Safety
     /// `from` is valid for reads of `LEN` values; any alignment of a u32 will do.
     unsafe fn load_quads(self, from: *const u32) -> Self::Quads;
-    /// Adds the four products of each lane to `sum`, `lhs` unsigned and `rhs` signed, without saturation; the sum wraps.
+    /// Adds the four products of each lane to `sum`, `lhs` unsigned and `rhs` signed, without saturation; the
+    /// sum wraps.
     fn dot4(self, sum: Self::I32, lhs: Self::Quads, rhs: Self::Quads) -> Self::I32;
 }

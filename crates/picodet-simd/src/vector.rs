@@ -3,13 +3,15 @@
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Sub};
 
+use crate::bf16::to_bf16;
+
 /// Restricts the traits of this crate to its own types, so that their contracts can be relied on.
 pub trait Sealed {}
 
 /// A vector of [`Vector::LEN`] f32 lanes.
 ///
-/// A value of such a type exists only where its instruction set does, because only a token ([`crate::Simd`]) creates the
-/// first one. Arithmetic is therefore safe; only memory accesses through raw pointers are not.
+/// A value of such a type exists only where its instruction set does, because only a token ([`crate::Simd`])
+/// creates the first one. Arithmetic is therefore safe; only memory accesses through raw pointers are not.
 pub trait Vector:
     Copy
     + Debug
@@ -65,12 +67,20 @@ pub trait Vector:
     /// # Safety
     /// `to` is valid for writes of `count` values, `count <= LEN`.
     unsafe fn store_part(self, to: *mut f32, count: usize);
-    /// Stores the first `count` lanes rounded to bf16 (nearest, ties to even); memory after them is not touched.
+    /// Stores the first `count` lanes rounded to bf16 (nearest, ties to even); memory after them is not
+    /// touched.
     ///
     /// # Safety
     /// `to` is valid for writes of `count` values, `count <= LEN`.
-    unsafe fn store_bf16_part(self, to: *mut u16, count: usize);
-    /// Stores the first `count` lanes rounded to the nearest integer (ties to even) and clamped to 0..=255; NaN gives 0.
+    #[inline(always)]
+    unsafe fn store_bf16_part(self, to: *mut u16, count: usize) {
+        for (i, &lane) in self.to_array().iter().enumerate().take(count) {
+            // SAFETY: `i < count`, for which `to` is valid.
+            unsafe { *to.add(i) = to_bf16(lane) }
+        }
+    }
+    /// Stores the first `count` lanes rounded to the nearest integer (ties to even) and clamped to 0..=255;
+    /// NaN gives 0.
     ///
     /// # Safety
     /// `to` is valid for writes of `count` values, `count <= LEN`.

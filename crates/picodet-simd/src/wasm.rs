@@ -3,7 +3,6 @@
 
 use std::arch::wasm32::*;
 
-use crate::bf16::{from_bf16, to_bf16};
 use crate::isa::IsaKind;
 use crate::simd::{Simd, SimdInt8};
 use crate::vector::{IntVector, Sealed, Vector, operators};
@@ -69,8 +68,8 @@ impl Vector for F32x4 {
     }
     #[inline(always)]
     fn power_of_two(self) -> Self {
-        // After adding 1.5 · 2^23 the integer is in the low bits; the shift leaves it and the exponent's bias only.
-        // Conversion to integers would cost several instructions, because it has to clamp.
+        // After adding 1.5 · 2^23 the integer is in the low bits; the shift leaves it and the exponent's bias
+        // only. Conversion to integers would cost several instructions, because it has to clamp.
         Self(i32x4_shl(f32x4_add(self.0, f32x4_splat(12_582_912.0 + 127.0)), 23))
     }
     #[inline(always)]
@@ -113,14 +112,6 @@ impl Vector for F32x4 {
         }
     }
     #[inline(always)]
-    unsafe fn store_bf16_part(self, to: *mut u16, count: usize) {
-        let lanes = self.to_array();
-        for (i, &lane) in lanes.iter().enumerate().take(count) {
-            // SAFETY: `i < count`, for which `to` is valid.
-            unsafe { *to.add(i) = to_bf16(lane) }
-        }
-    }
-    #[inline(always)]
     unsafe fn store_u8_part(self, to: *mut u8, count: usize) {
         // Conversions and narrowing saturate; NaN gives 0.
         let whole = i32x4_trunc_sat_f32x4(f32x4_nearest(self.0));
@@ -149,7 +140,8 @@ impl Simd for Simd128 {
     type I32 = I32x4;
     type Half = Self;
     const KIND: IsaKind = IsaKind::Simd128;
-    // Engines compile for processors of 16 registers (x86) as well as of 32; larger tiles would spill on the former.
+    // Engines compile for processors of 16 registers (x86) as well as of 32; larger tiles would spill on the
+    // former.
     const REGISTERS: usize = 16;
     // A relaxed multiply-add may round twice.
     const FUSED: bool = false;
@@ -182,15 +174,6 @@ impl Simd for Simd128 {
                 _ => v128_load(from.cast()),
             }
         })
-    }
-    #[inline(always)]
-    unsafe fn load_bf16_part(self, from: *const u16, count: usize) -> F32x4 {
-        let mut lanes = [0.0f32; 4];
-        for (i, lane) in lanes.iter_mut().enumerate().take(count) {
-            // SAFETY: `i < count`, for which `from` is valid.
-            *lane = from_bf16(unsafe { *from.add(i) });
-        }
-        self.load_slice(&lanes)
     }
     #[inline(always)]
     unsafe fn load_i32(self, from: *const i32) -> I32x4 {

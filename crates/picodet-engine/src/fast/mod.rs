@@ -5,14 +5,12 @@
 //! packs the weights and lays out one arena; [`CpuPlan`] runs the schedule image by image. Maps are channels last. With
 //! several threads each takes a band of rows of every step, so that it mostly reads what it wrote itself (`threads`).
 
-mod arena;
 mod dtype;
 mod lower;
 mod outputs;
 mod plan;
 mod precision;
 mod profile;
-mod run;
 mod schedule;
 mod separable;
 mod threads;
@@ -20,6 +18,7 @@ mod threads;
 use std::sync::Arc;
 
 use picodet_graph::{Graph, Weights, pass};
+use picodet_kernel::program::Program;
 
 use crate::{Engine, Plan, PlanError, check_plan};
 pub use outputs::{OutputView, Outputs};
@@ -87,7 +86,7 @@ impl CpuEngine {
         // Drops the nodes that no output needs.
         let graph = pass::keep_outputs(&graph, |_| true);
         let schedule = lower::lower(&graph, &weights, input_size, self.isa, self.threads, self.precision);
-        Ok(CpuPlan::new(schedule, input_size))
+        Ok(CpuPlan::new(Program::new(schedule, input_size)?, input_size))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Views of a network's outputs inside the engine's memory.
 
 use picodet_graph::{Activation, TensorView};
+use picodet_kernel::program::Arena;
 
-use super::arena::Arena;
 use super::schedule::{BufferId, Operation, Schedule};
 use crate::Lease;
 
@@ -34,7 +34,7 @@ impl<'a> Outputs<'a> {
 
     /// Returns views of all outputs, in the graph's order.
     pub fn views(&self) -> Vec<OutputView<'_>> {
-        let arena = self.arenas.first().map_or(&[][..], Arena::numbers);
+        let arena = self.arenas.first().map_or(&[][..], Arena::words);
         let mut views: Vec<_> = exports(self.schedule)
             .filter_map(|export| Some((export.output, export.view(self.schedule, arena)?)))
             .collect();

@@ -4,20 +4,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use picodet_graph::Tensor4;
+use picodet_kernel::program::{Arena, Image, Program};
 
-use super::arena::Arena;
 use super::outputs::{self, Outputs};
-use super::run::{Memory, run_step};
-use super::schedule::{Operation, Schedule, Step};
-use super::threads::{HelperPolicy, run_steps};
+use super::threads::{HelperPolicy, Job, run_on_helpers};
 use crate::{BufferPool, Lease, Plan, RunError};
 
-/// A network prepared by [`CpuEngine`](super::CpuEngine): schedule and packed weights, which never change.
+/// A network prepared by [`CpuEngine`](super::CpuEngine): a checked program with its packed weights, which never change.
 ///
 /// Clones share all of it; each running inference leases an arena of its own.
 #[derive(Clone, Debug)]
 pub struct CpuPlan {
-    pub(super) schedule: Arc<Schedule>,
+    pub(super) program: Arc<Program>,
     input_size: (usize, usize),
     arenas: Arc<BufferPool<Arena>>,
     policy: Arc<HelperPolicy>,
@@ -32,27 +30,16 @@ impl Plan for CpuPlan {
 
     fn run(&self, image: &Tensor4) -> Result<Vec<(String, Tensor4)>, RunError> {
         let mut outputs = self.outputs(image)?;
-        let workers = self.schedule.workers;
+        let workers = self.program.schedule().workers;
         // As many images at a time as there are workers, each on one worker; the remaining ones in bands.
         let whole = if workers > 1 { image.shape[0] / workers * workers } else { 0 };
         let mut arenas = self.arenas(if whole > 0 { workers } else { 1 });
-        let arenas: Vec<*mut f32> = arenas.iter_mut().map(Arena::pointer).collect();
-        let mut memories = Vec::with_capacity(image.shape[0]);
-        for n in 0..image.shape[0] {
-            let arena = arenas[if n < whole { n % workers } else { 0 }];
-            memories.push(self.memory(arena, image, n, &mut outputs));
-        }
-        let rest = memories.split_off(whole);
+        let mut images = images(image, &mut outputs);
         if whole > 0 {
-            run_steps(&self.schedule, (whole / workers, workers), workers, move |schedule, index, band| {
-                let memory = &memories[index * workers + band];
-                for step in &schedule.steps {
-                    (0..workers).for_each(|band| execute(schedule, step, memory, band));
-                }
-            });
+            self.program.run_side_by_side(&mut arenas, &mut images[..whole], Some(&run_on_helpers));
         }
-        if !rest.is_empty() {
-            self.run_in_bands(rest, true);
+        if images.len() > whole {
+            self.run_in_bands(&mut arenas[0], &mut images[whole..], true);
         }
         Ok(outputs)
     }
@@ -63,17 +50,17 @@ impl Plan for CpuPlan {
             return Ok(None);
         }
         let mut arenas = self.arenas(1);
-        let memory = Memory { arena: arenas[0].pointer(), image: image.data.as_ptr(), outputs: Vec::new() };
-        self.run_in_bands(vec![memory], false);
-        Ok(Some(Outputs::new(&self.schedule, arenas)))
+        let mut images = [Image { input: &image.data, outputs: Vec::new() }];
+        self.run_in_bands(&mut arenas[0], &mut images, false);
+        Ok(Some(Outputs::new(self.program.schedule(), arenas)))
     }
 }
 
 impl CpuPlan {
-    pub(super) fn new(schedule: Schedule, input_size: (usize, usize)) -> Self {
+    pub(super) fn new(program: Program, input_size: (usize, usize)) -> Self {
         Self {
-            in_place: outputs::are_views(&schedule),
-            schedule: Arc::new(schedule),
+            in_place: outputs::are_views(program.schedule()),
+            program: Arc::new(program),
             input_size,
             arenas: Arc::default(),
             policy: Arc::default(),
@@ -82,40 +69,34 @@ impl CpuPlan {
 
     /// Returns the schedule as text, one step per line.
     pub fn describe(&self) -> String {
-        self.schedule.to_string()
+        self.program.schedule().to_string()
     }
 
     /// Returns the size in bytes of an arena, which holds all maps of one inference. There are as many arenas as there
     /// have been inferences at the same time; [`Plan::run`] of a batch uses one per thread.
     pub fn arena_bytes(&self) -> usize {
-        self.schedule.arena * size_of::<f32>()
+        self.program.schedule().arena * size_of::<f32>()
     }
 
     /// Returns the number of multiply-accumulates of one image.
     pub fn macs(&self) -> u64 {
-        self.schedule.steps.iter().map(|step| step.macs).sum()
+        self.program.schedule().steps.iter().map(|step| step.macs).sum()
     }
 
     /// Leases arenas.
     pub(super) fn arenas(&self, count: usize) -> Lease<'_, Arena> {
-        self.arenas.lease(count, || Arena::new(self.schedule.arena))
+        self.arenas.lease(count, || self.program.arena())
     }
 
     /// Runs images one after the other, their steps divided among the workers; without `export`, outputs stay in the
     /// arena.
-    fn run_in_bands(&self, images: Vec<Memory>, export: bool) {
-        let (workers, steps) = (self.schedule.workers, self.schedule.steps.len());
+    fn run_in_bands(&self, arena: &mut Arena, images: &mut [Image<'_>], export: bool) {
+        let workers = self.program.schedule().workers;
         // Not every system without threads has a clock.
         let start = (workers > 1 && images.len() == 1).then(Instant::now);
         let helped = workers > 1 && self.policy.use_helpers();
-        let threads = if helped { workers } else { 1 };
-        let all = (steps * images.len(), workers);
-        run_steps(&self.schedule, all, threads, move |schedule, index, band| {
-            let step = &schedule.steps[index % steps];
-            if export || !matches!(step.operation, Operation::Export { .. }) {
-                execute(schedule, step, &images[index / steps], band);
-            }
-        });
+        let spawn: Option<&dyn Fn(&Job, usize)> = if helped { Some(&run_on_helpers) } else { None };
+        self.program.run_in_bands(arena, images, export, spawn);
         if let Some(start) = start {
             self.policy.record(helped, start.elapsed().as_secs_f64());
         }
@@ -134,41 +115,24 @@ impl CpuPlan {
     pub(super) fn outputs(&self, image: &Tensor4) -> Result<Vec<(String, Tensor4)>, RunError> {
         self.check(image)?;
         let batch = image.shape[0];
-        let outputs = self.schedule.outputs.iter();
+        let outputs = self.program.schedule().outputs.iter();
         let zeros = |&[c, h, w]: &[usize; 3]| Tensor4::zeros([batch, c, h, w]);
         Ok(outputs.map(|(name, shape)| (name.clone(), zeros(shape))).collect())
     }
-
-    /// Returns the memory of image `n` of a checked batch.
-    pub(super) fn memory(
-        &self,
-        arena: *mut f32,
-        image: &Tensor4,
-        n: usize,
-        outputs: &mut [(String, Tensor4)],
-    ) -> Memory {
-        let len = 3 * self.input_size.0 * self.input_size.1;
-        Memory {
-            arena,
-            image: image.data[n * len..(n + 1) * len].as_ptr(),
-            outputs: outputs
-                .iter_mut()
-                .map(|(_, map)| {
-                    let len = map.shape[1] * map.plane();
-                    map.data[n * len..(n + 1) * len].as_mut_ptr()
-                })
-                .collect(),
-        }
-    }
 }
 
-/// Runs one band of rows of one step.
-#[allow(unsafe_code)]
-pub(super) fn execute(schedule: &Schedule, step: &Step, memory: &Memory, band: usize) {
-    // SAFETY: plans are made only for instruction sets of this processor; `CpuPlan::memory` and `CpuPlan::run_in_place`
-    // give an arena of `schedule.arena` floats, an image of `3 * height * width` and outputs of the schedule's shapes,
-    // exclusively borrowed until `run_steps` returns, and its queue begins a step after all bands of the previous one.
-    unsafe { run_step(schedule, step, memory, band) }
+/// Returns the images of a checked batch with their parts of the outputs.
+pub(super) fn images<'a>(batch: &'a Tensor4, outputs: &'a mut [(String, Tensor4)]) -> Vec<Image<'a>> {
+    let len = batch.data.len() / batch.shape[0];
+    let images = batch.data.chunks(len).map(|input| Image { input, outputs: Vec::new() });
+    let mut images: Vec<Image<'_>> = images.collect();
+    for (_, output) in outputs {
+        let len = output.shape[1] * output.plane();
+        for (image, output) in images.iter_mut().zip(output.data.chunks_mut(len)) {
+            image.outputs.push(output);
+        }
+    }
+    images
 }
 
 #[cfg(test)]
@@ -200,7 +164,7 @@ mod tests {
     fn clones_share_the_packed_weights() {
         let plan = plan(1);
         let clone = plan.clone();
-        assert!(Arc::ptr_eq(&plan.schedule, &clone.schedule) && Arc::ptr_eq(&plan.arenas, &clone.arenas));
+        assert!(Arc::ptr_eq(&plan.program, &clone.program) && Arc::ptr_eq(&plan.arenas, &clone.arenas));
     }
 
     #[test]

@@ -5,8 +5,7 @@ use std::time::Instant;
 use picodet_graph::Tensor4;
 use picodet_kernel::peak;
 
-use super::arena::Arena;
-use super::plan::execute;
+use super::plan::images;
 use super::{CpuEngine, CpuPlan};
 use crate::RunError;
 
@@ -34,17 +33,17 @@ impl CpuPlan {
     pub fn profile(&self, image: &Tensor4, rounds: usize) -> Result<Vec<StepTime>, RunError> {
         let mut outputs = self.outputs(image)?;
         let mut arenas = self.arenas(1);
-        let arena = arenas.iter_mut().map(Arena::pointer).next().unwrap_or(std::ptr::null_mut());
-        let memory = self.memory(arena, image, 0, &mut outputs);
-        let mut times = vec![Vec::with_capacity(rounds); self.schedule.steps.len()];
+        let mut images = images(image, &mut outputs);
+        let steps = &self.program.schedule().steps;
+        let mut times = vec![Vec::with_capacity(rounds); steps.len()];
         for _ in 0..rounds.max(1) {
-            for (step, times) in self.schedule.steps.iter().zip(&mut times) {
+            self.program.run_steps(&mut arenas[0], &mut images[0], |index, run| {
                 let start = Instant::now();
-                (0..self.schedule.workers).for_each(|worker| execute(&self.schedule, step, &memory, worker));
-                times.push(start.elapsed().as_secs_f64());
-            }
+                run();
+                times[index].push(start.elapsed().as_secs_f64());
+            });
         }
-        let steps = self.schedule.steps.iter().zip(times);
+        let steps = steps.iter().zip(times);
         let report = steps.map(|(step, mut times)| {
             times.sort_by(f64::total_cmp);
             StepTime {

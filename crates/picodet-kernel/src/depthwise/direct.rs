@@ -1,7 +1,7 @@
 //! Depthwise convolution that reads the map in place.
 //!
-//! A tile is up to eight pixels of one row of the result by one vector of channels. Pixels beside the map are read from a row
-//! of zeros, so that no tile is special; rows above and below it are skipped.
+//! A tile is up to eight pixels of one row of the result by one vector of channels. Pixels beside the map are
+//! read from a row of zeros, so that no tile is special; rows above and below it are skipped.
 
 use std::ops::Range;
 
@@ -11,7 +11,8 @@ use super::{Depthwise, tile_width};
 use crate::activation::activate;
 use crate::tuning;
 
-/// Convolves with a window of side `K`; `IN` is the number of source columns below eight pixels: `7 · STRIDE + K`.
+/// Convolves with a window of side `K`; `IN` is the number of source columns below eight pixels: `7 · STRIDE
+/// + K`.
 ///
 /// # Safety
 /// As [`super::depthwise`]; `K` and `STRIDE` are those of `args`, whose lengths agree.
@@ -56,8 +57,8 @@ unsafe fn tile<S: Simd, const K: usize, const STRIDE: usize, const P: usize, con
     let above = pad.saturating_sub(y * STRIDE);
     let below = (height + pad - y * STRIDE).min(K);
     let inside = x * STRIDE >= pad && x * STRIDE + (P - 1) * STRIDE + K <= width + pad;
-    // SAFETY: window rows `above..below` are rows of the map. Source pointers are pixels of the map or the row of zeros, each
-    // valid for `source_stride` elements.
+    // SAFETY: window rows `above..below` are rows of the map. Source pointers are pixels of the map or the
+    // row of zeros, each valid for `source_stride` elements.
     unsafe {
         let out = args.out.wrapping_add((y * args.out_width + x) * args.out_stride);
         if inside && !tuning::compact::<S>() {
@@ -81,8 +82,8 @@ unsafe fn tile<S: Simd, const K: usize, const STRIDE: usize, const P: usize, con
     }
 }
 
-/// Computes all channels of `P` pixels from `out` on; `at(ky, j)` is the source pixel of window row `ky` and of column `j`
-/// below the first pixel's window.
+/// Computes all channels of `P` pixels from `out` on; `at(ky, j)` is the source pixel of window row `ky` and
+/// of column `j` below the first pixel's window.
 ///
 /// # Safety
 /// As [`rows`]; the pixels `at` are valid for `source_stride` elements for the window rows in `window`.
@@ -100,8 +101,8 @@ unsafe fn channels<S: Simd, const K: usize, const STRIDE: usize, const P: usize>
         while done < run.len {
             let count = (run.len - done).min(S::LEN);
             let (from, to) = (run.source + done, run.destination + done);
-            // SAFETY: channels `to..to + count` are inside weights, bias and the result's pixels, `from..from + count` inside the
-            // source's pixels; the array holds the sums of eight pixels.
+            // SAFETY: channels `to..to + count` are inside weights, bias and the result's pixels, `from..from
+            // + count` inside the source's pixels; the array holds the sums of eight pixels.
             unsafe {
                 let weight = args.weights.as_ptr().add(to);
                 if count == S::LEN {
@@ -138,7 +139,8 @@ unsafe fn channels<S: Simd, const K: usize, const STRIDE: usize, const P: usize>
                         activate(sum, args.act).store_part(out.add(p * args.out_stride + to), count);
                     }
                 } else {
-                    // Published networks have no such rest where vectors are short, so this code should be short as well.
+                    // Published networks have no such rest where vectors are short, so this code should be
+                    // short as well.
                     for p in 0..std::hint::black_box(P) {
                         let mut acc = s.load_part(args.bias.as_ptr().add(to), count);
                         for ky in window.clone() {
@@ -165,7 +167,8 @@ unsafe fn channels<S: Simd, const K: usize, const STRIDE: usize, const P: usize>
 pub(super) unsafe fn any_window<S: Simd>(s: S, args: &Depthwise<'_>) {
     let (height, width) = args.size;
     let (pad, channels) = (args.kernel / 2, args.bias.len());
-    // SAFETY: window pixels outside the map are skipped, so that `pixel` is inside it; runs are inside pixels, weights and bias.
+    // SAFETY: window pixels outside the map are skipped, so that `pixel` is inside it; runs are inside
+    // pixels, weights and bias.
     unsafe {
         for (y, x) in args.rows.clone().flat_map(|y| (0..args.out_width).map(move |x| (y, x))) {
             for run in args.runs {

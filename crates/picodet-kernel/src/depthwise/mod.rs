@@ -1,7 +1,7 @@
 //! Depthwise convolution with bias and activation, channels last.
 //!
-//! [`direct`] reads the map in place, for every instruction set; where vectors are long and registers many, [`strips`] copies
-//! strips of columns first. [`bf16`] multiplies pairs of rows.
+//! `direct` reads the map in place, for every instruction set; where vectors are long and registers many,
+//! `strips` copies strips of columns first. [`bf16`] multiplies pairs of rows.
 
 pub mod bf16;
 mod direct;
@@ -61,7 +61,8 @@ impl Depthwise<'_> {
 /// Convolves each channel of an f32 map.
 ///
 /// # Safety
-/// * `source` is valid for reads of the runs in all pixels of the map, `zeros` for reads of `source_stride` zeros,
+/// * `source` is valid for reads of the runs in all pixels of the map, `zeros` for reads of `source_stride`
+///   zeros,
 /// * `out` is valid for writes of the runs in `rows` of the result,
 /// * no other thread writes what is read or accesses what is written.
 ///
@@ -76,7 +77,8 @@ impl Kernel for &Depthwise<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        // SAFETY: the caller of `depthwise` vouches for the pointers, and `depthwise` has checked weights and bias.
+        // SAFETY: the caller of `depthwise` vouches for the pointers, and `depthwise` has checked weights and
+        // bias.
         unsafe {
             if tuning::strips::<S>() && strips::fits(self.kernel, self.stride, self.out_width) {
                 strips::strips(s, self);
@@ -93,7 +95,8 @@ impl Kernel for &Depthwise<'_> {
     }
 }
 
-/// Returns the size of `sizes` whose tiles, the last one reaching back, compute as little as possible of `width` twice.
+/// Returns the size of `sizes` whose tiles, the last one reaching back, compute as little as possible of
+/// `width` twice.
 fn tile_width(sizes: &[usize], width: usize) -> Option<usize> {
     let fitting = sizes.iter().copied().filter(|&pixels| pixels <= width);
     fitting.min_by_key(|pixels| width.next_multiple_of(*pixels))

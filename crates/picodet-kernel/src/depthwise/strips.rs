@@ -1,8 +1,8 @@
 //! Depthwise convolution at stride 1 for long vectors and many registers.
 //!
-//! One vector of channels at a time, and of these a strip of columns: the source of a strip is copied to a small scratch
-//! memory, zeros beside the map, where it stays for all rows that need it. There a tile, some columns of two rows of the
-//! result, is summed; rows above and below the map are skipped.
+//! One vector of channels at a time, and of these a strip of columns: the source of a strip is copied to a
+//! small scratch memory, zeros beside the map, where it stays for all rows that need it. There a tile, some
+//! columns of two rows of the result, is summed; rows above and below the map are skipped.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -16,8 +16,8 @@ use crate::activation::activate;
 /// The narrowest result.
 const LEAST: usize = 5;
 
-/// Whether [`strips`] supports such a convolution. At stride 2 there is so little to compute for each pixel of the source that
-/// copying it costs more than it saves.
+/// Whether [`strips`] supports such a convolution. At stride 2 there is so little to compute for each pixel
+/// of the source that copying it costs more than it saves.
 pub(super) fn fits(kernel: usize, stride: usize, out_width: usize) -> bool {
     (kernel == 3 || kernel == 5) && stride == 1 && out_width >= LEAST
 }
@@ -81,15 +81,15 @@ struct Strip {
 unsafe fn channels<S: Simd, const K: usize, const ROWS: usize>(s: S, args: &Depthwise<'_>) {
     let width = args.out_width;
     let tile = tile_width(&[10, 9, 7, 5], width).unwrap_or(LEAST);
-    // Whole tiles, as many as fit into the scratch memory.
+    // The largest number of whole tiles that fits into the scratch memory.
     let most = (SCRATCH / (ROWS * S::LEN) - K + 1) / tile * tile;
     let mut scratch = Scratch::new();
     for run in args.runs {
         for done in (0..run.len).step_by(S::LEN) {
             let channels = (run.source + done, run.destination + done);
             let count = (run.len - done).min(S::LEN);
-            // SAFETY: `count` channels from `channels.1` on are inside weights and bias; the scratch memory has 25 vectors of
-            // weights and one of bias.
+            // SAFETY: `count` channels from `channels.1` on are inside weights and bias; the scratch memory
+            // has 25 vectors of weights and one of bias.
             unsafe {
                 for position in 0..K * K {
                     let weight = args.weights.as_ptr().add(position * args.bias.len() + channels.1);
@@ -101,7 +101,8 @@ unsafe fn channels<S: Simd, const K: usize, const ROWS: usize>(s: S, args: &Dept
             }
             for first in (0..width).step_by(most) {
                 let last = (first + most).min(width);
-                // The last tile reaches back over columns that are done already; they get the same values again.
+                // The last tile reaches back over columns that are done already; they get the same values
+                // again.
                 let columns = first.min(last - tile)..last;
                 let strip = Strip { channels, count, columns, tile };
                 // SAFETY: at most `most` columns, whose source fits into the scratch memory.
@@ -131,8 +132,8 @@ unsafe fn pairs_of_rows<S: Simd, const K: usize, const ROWS: usize>(
         let y = y.min(end.saturating_sub(2).max(first));
         let both = y + 1 < end;
         let window = pad.saturating_sub(y)..(height + pad - y).min(if both { ROWS } else { K });
-        // SAFETY: rows `copied` are below `y + window.end - pad`, which is at most the height; `ROWS` rows of the scratch memory
-        // hold all rows of a window, and tiles end inside the strip.
+        // SAFETY: rows `copied` are below `y + window.end - pad`, which is at most the height; `ROWS` rows of
+        // the scratch memory hold all rows of a window, and tiles end inside the strip.
         unsafe {
             while copied + pad < y + window.end {
                 let to = scratch.pixels.as_mut_ptr().cast::<f32>().add(copied % ROWS * row_len);
@@ -221,8 +222,8 @@ impl Tile<'_> {
         scratch: &Scratch,
     ) {
         let (start, end) = (self.window.start, self.window.end);
-        // SAFETY: `self.rows` are valid for the strip's columns in the rows of the window; weights and bias have been copied for
-        // `K²` positions.
+        // SAFETY: `self.rows` are valid for the strip's columns in the rows of the window; weights and bias
+        // have been copied for `K²` positions.
         unsafe {
             let mut sums = [[s.load(scratch.bias.as_ptr().cast()); P]; 2];
             // Weights of a row for the upper pixels; those for the lower ones are a row behind.
@@ -261,7 +262,8 @@ impl Tile<'_> {
     }
 }
 
-/// Activates the sums of the pixels from column `x` of row `y` on and stores them to `count` channels from `to` on.
+/// Activates the sums of the pixels from column `x` of row `y` on and stores them to `count` channels from
+/// `to` on.
 ///
 /// # Safety
 /// As [`super::depthwise`]; the pixels and channels exist.

@@ -1,7 +1,7 @@
 //! Products of matrices that are not packed, stored or added to the result: gradients of dense layers.
 //!
-//! The left-hand matrix is broadcast value by value in place, along its rows or across them; the right-hand one is small enough
-//! for the second-level cache or read along its rows.
+//! The left-hand matrix is broadcast value by value in place, along its rows or across them; the right-hand
+//! one is small enough for the second-level cache or read along its rows.
 
 use picodet_simd::{DotF32, Isa, Kernel, Simd, dispatch};
 
@@ -20,13 +20,14 @@ pub struct Matrix {
     pub column: usize,
 }
 
-// SAFETY: a pointer and its strides; every access through it is unsafe and requires that no other thread writes there.
+// SAFETY: a pointer and its strides; every access through it is unsafe and requires that no other thread
+// writes there.
 unsafe impl Send for Matrix {}
 // SAFETY: as for Send.
 unsafe impl Sync for Matrix {}
 
 impl Matrix {
-    /// Rows of contiguous elements, `row` apart.
+    /// Returns a matrix of contiguous rows at distance `row`.
     #[must_use]
     pub fn rows(data: *const f32, row: usize) -> Self {
         Self { data: data.cast_mut(), row, column: 1 }
@@ -39,7 +40,7 @@ impl Matrix {
     }
 }
 
-/// What is done with the sums of a product.
+/// The use of the sums of a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sums {
     /// They replace the result.
@@ -48,8 +49,8 @@ pub enum Sums {
     Add,
 }
 
-/// Rows of the right-hand matrix that are summed at once where the left-hand one is read across its rows: the part of both
-/// that is accessed stays in the second-level cache.
+/// Rows of the right-hand matrix that are summed at once where the left-hand one is read across its rows: the
+/// part of both that is accessed stays in the second-level cache.
 const DEPTH: usize = 256;
 
 /// Computes `out (+)= lhs · rhs` where `lhs` is `[m, k]` and `rhs` `[k, n]`.
@@ -59,7 +60,9 @@ const DEPTH: usize = 256;
 /// * no other thread writes what is read or accesses what is written.
 ///
 /// # Panics
-/// If `out` or `rhs` has rows that are not contiguous, or `lhs` has neither contiguous rows nor contiguous columns.
+/// If `out` or `rhs` has rows that are not contiguous, or `lhs` has neither contiguous rows nor contiguous
+/// columns.
+#[inline]
 pub unsafe fn multiply(isa: Isa, [m, n, k]: [usize; 3], out: Matrix, lhs: Matrix, rhs: Matrix, sums: Sums) {
     assert!(
         (out.column, rhs.column) == (1, 1),
@@ -189,8 +192,8 @@ impl Product {
         let epilogue = Accumulate { out: self.out.data, out_stride: self.out.row, last, add: self.add };
         let runs = [(0, depth)];
         let across = layout.lhs_across(self.lhs.row);
-        // SAFETY: rows `row..row + MR` and `(NV - 1) · LEN + last` columns from `column` on are inside the extents, for which the
-        // caller of `multiply` vouches.
+        // SAFETY: rows `row..row + MR` and `(NV - 1) · LEN + last` columns from `column` on are inside the
+        // extents, for which the caller of `multiply` vouches.
         unsafe {
             let start = self.lhs.data.cast_const().add(row * across);
             let lhs = Lhs { start, stride: self.lhs.row, runs: &runs, prefetched: false };

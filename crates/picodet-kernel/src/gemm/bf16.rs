@@ -1,7 +1,7 @@
 //! Matrix products of bf16, summed in f32.
 //!
-//! Left rows that are bf16 are read in place where possible. Others are rounded and packed, some at a time, which also allows a
-//! factor per column to be multiplied in; then all panels of weights are applied to them.
+//! Left rows that are bf16 are read in place where possible. Others are rounded and packed, some at a time,
+//! which also allows a factor per column to be multiplied in; then all panels of weights are applied to them.
 
 use picodet_graph::DType;
 use picodet_simd::{Bf16Isa, DotBf16, KernelBf16, SimdBf16, dispatch_bf16, prefetch};
@@ -32,7 +32,7 @@ pub struct GemmBf16<'a> {
     pub b: &'a [u32],
     /// One factor per column of the left-hand matrix, in the order of the packed rows; null for none.
     pub factors: *const f32,
-    /// What happens to the sums.
+    /// The use of the sums.
     pub epilogue: Activate<'a>,
     /// [`scratch_len`] elements.
     pub scratch: *mut f32,
@@ -53,14 +53,15 @@ pub fn scratch_len(k: usize) -> usize {
 /// Multiplies bf16 matrices.
 ///
 /// # Safety
-/// * `a` is valid for reads of the runs of `rows` rows, `factors`, unless null, for one value per column of the runs,
-/// * `epilogue.out` is valid for writes, and `epilogue.residual`, unless null, for reads of `epilogue.columns` elements in
-///   each of `rows` rows,
+/// * `a` is valid for reads of the runs of `rows` rows, `factors`, unless null, for one value per column of
+///   the runs,
+/// * `epilogue.out` is valid for writes, and `epilogue.residual`, unless null, for reads of
+///   `epilogue.columns` elements in each of `rows` rows,
 /// * `scratch` is valid for reads and writes of [`scratch_len`] values,
 /// * no other thread writes what is read or accesses what is written.
 ///
 /// # Panics
-/// If weights or bias are shorter than packing makes them.
+/// If weights or bias are not packed in whole vectors.
 pub unsafe fn gemm_bf16(isa: Bf16Isa, args: &GemmBf16<'_>) {
     let k: usize = args.runs.iter().map(|run| run.1).sum();
     let padded = args.epilogue.columns.next_multiple_of(isa.isa().lanes());
@@ -74,7 +75,8 @@ impl KernelBf16 for &GemmBf16<'_> {
     #[inline(always)]
     fn run<S: SimdBf16>(self, s: S) {
         let k: usize = self.runs.iter().map(|run| run.1).sum();
-        // A single run of whole pairs is multiplied in place, a few rows at a time so that they stay in the cache.
+        // A single run of whole pairs is multiplied in place, a few rows at a time so that they stay in the
+        // cache.
         let direct = match self.runs {
             &[(first, len)] if self.a_dtype == DType::Bf16 && self.factors.is_null() => {
                 [first, len, self.a_stride].iter().all(|value| value.is_multiple_of(2)).then_some(first)
@@ -85,8 +87,9 @@ impl KernelBf16 for &GemmBf16<'_> {
         let count = block_rows(k);
         for start in (0..self.rows).step_by(count) {
             let rows = count.min(self.rows - start);
-            // SAFETY: rows `start..start + rows` are below `self.rows`, for which the caller of `gemm_bf16` vouches; the scratch
-            // memory holds `count` packed rows; `gemm_bf16` has checked the lengths of weights and bias.
+            // SAFETY: rows `start..start + rows` are below `self.rows`, for which the caller of `gemm_bf16`
+            // vouches; the scratch memory holds `count` packed rows; `gemm_bf16` has checked the lengths of
+            // weights and bias.
             unsafe {
                 let (left, stride) = if let Some(first) = direct {
                     let row = self.a.cast::<u16>().add(start * self.a_stride + first);
@@ -112,9 +115,9 @@ impl GemmBf16<'_> {
         let length = k.next_multiple_of(2);
         let scratch = self.scratch.cast::<u16>();
         for row in 0..rows {
-            // SAFETY: `row` is below `block_rows`, for which there is scratch memory, and the runs are inside left rows. A store
-            // reaches past its run by less than a vector; those elements are written later, or are the spare ones after the
-            // last row.
+            // SAFETY: `row` is below `block_rows`, for which there is scratch memory, and the runs are inside
+            // left rows. A store reaches past its run by less than a vector; those elements are written
+            // later, or are the spare ones after the last row.
             unsafe {
                 let mut to = scratch.add(row * length);
                 let mut factor = self.factors;
@@ -146,8 +149,8 @@ impl GemmBf16<'_> {
 /// Rounds `len` values, times factors unless null.
 ///
 /// # Safety
-/// `from` and `factors`, unless null, are valid for reads of `len` values, and `to` for writes of `len` rounded up to whole
-/// vectors.
+/// `from` and `factors`, unless null, are valid for reads of `len` values, and `to` for writes of `len`
+/// rounded up to whole vectors.
 #[inline(always)]
 unsafe fn round_run<S: SimdBf16>(s: S, from: *const f32, factors: *const f32, len: usize, to: *mut u16) {
     for done in (0..len).step_by(S::LEN) {
@@ -172,10 +175,12 @@ unsafe fn round_run<S: SimdBf16>(s: S, from: *const f32, factors: *const f32, le
 /// As [`round_run`].
 #[inline(always)]
 unsafe fn copy_run<S: SimdBf16>(s: S, from: *const u16, factors: *const f32, len: usize, to: *mut u16) {
-    // SAFETY: `done` plus the values moved is at most `len` rounded up to whole vectors, of those read at most `len`.
+    // SAFETY: `done` plus the values moved is at most `len` rounded up to whole vectors, of those read at
+    // most `len`.
     unsafe {
         if factors.is_null() {
-            // Vectors, fours or single values; the last step reaches back over values that are copied already.
+            // Vectors, fours or single values; the last step reaches back over values that are copied
+            // already.
             let step = [S::LEN, 4, 1].into_iter().find(|&step| step <= len).unwrap_or(1);
             for done in (0..len).step_by(step) {
                 let done = done.min(len - step);

@@ -1,4 +1,5 @@
-//! The end of a matrix product: what happens to the sums of a tile.
+//! The end of a matrix product: bias, residual, activation, accumulation or requantisation of the sums of a
+//! tile.
 
 use picodet_graph::{Activation, DType};
 use picodet_simd::{Dot, DotBf16, DotF32, DotInt8, IntVector, Simd, SimdBf16, SimdInt8, Vector, prefetch};
@@ -21,7 +22,8 @@ pub(super) trait Epilogue<D: Dot> {
     /// Stores a tile whose first row and column in the result are `at`.
     ///
     /// # Safety
-    /// Rows `at.0..at.0 + MR` of the result exist, and so does column `at.1`; sums after the last column are left out.
+    /// Rows `at.0..at.0 + MR` of the result exist, and so does column `at.1`; sums after the last column are
+    /// left out.
     unsafe fn store<const MR: usize, const NV: usize>(
         &self,
         dot: D,
@@ -129,7 +131,8 @@ impl<'a, D: FloatDot> Epilogue<D> for Activate<'a> {
         let bf16 = D::BF16_OUT && self.out_dtype == DType::Bf16;
         let whole =
             !tuning::compact::<D::Simd>() && self.residual.is_null() && self.columns - first >= NV * len;
-        // SAFETY: the tile's rows exist and, in the first two cases, all of its columns; `stored` holds the largest tile.
+        // SAFETY: the tile's rows exist and, in the first two cases, all of its columns; `stored` holds the
+        // largest tile.
         unsafe {
             // The usual case, straight from the registers. Masks here would move the sums to memory again.
             if whole && self.act == hard_swish && bf16 {
@@ -153,8 +156,8 @@ impl<'a, D: FloatDot> Epilogue<D> for Activate<'a> {
                 }
                 return;
             }
-            // The sums leave the registers here, all at once: an epilogue that kept them there would make the compiler
-            // keep them in memory during the loop as well.
+            // The sums leave the registers here, all at once: an epilogue that kept them there would make the
+            // compiler keep them in memory during the loop as well.
             let mut stored = [0.0f32; MOST];
             for i in 0..MR {
                 for j in 0..NV {
@@ -326,7 +329,8 @@ impl<'a, S: SimdInt8> Epilogue<DotInt8<S>> for Requantise<'a> {
             for j in 0..NV {
                 let column = first + j * S::LEN;
                 let count = self.columns.saturating_sub(column).min(S::LEN);
-                // SAFETY: the rows exist, `count` columns remain in this vector, and the scale is padded to whole vectors.
+                // SAFETY: the rows exist, `count` columns remain in this vector, and the scale is padded to
+                // whole vectors.
                 unsafe {
                     let scale = s.load(self.scale.as_ptr().add(column));
                     // Two roundings on every instruction set, for the same bytes everywhere.

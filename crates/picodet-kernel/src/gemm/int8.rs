@@ -21,7 +21,7 @@ pub struct GemmInt8<'a> {
     pub rows: usize,
     /// Packed by [`super::pack_int8`].
     pub b: &'a [u32],
-    /// What happens to the sums.
+    /// The use of the sums.
     pub epilogue: Requantise<'a>,
     /// [`int8_scratch_len`] values.
     pub scratch: *mut u32,
@@ -47,7 +47,9 @@ pub fn int8_scratch_len(k: usize) -> usize {
 /// * no other thread writes what is read or accesses what is written.
 ///
 /// # Panics
-/// If weights, bias or scale are shorter than packing makes them.
+/// If weights, bias or scale are not packed in whole vectors.
+// Inlined, so that it is compiled only where it is used: no network has bytes yet.
+#[inline]
 pub unsafe fn gemm_int8(isa: Int8Isa, args: &GemmInt8<'_>) {
     let k: usize = args.runs.iter().map(|run| run.1).sum();
     let padded = args.epilogue.columns.next_multiple_of(isa.isa().lanes());
@@ -73,8 +75,9 @@ impl KernelInt8 for &GemmInt8<'_> {
         let count = block_rows(k);
         for start in (0..self.rows).step_by(count) {
             let rows = count.min(self.rows - start);
-            // SAFETY: rows `start..start + rows` are below `self.rows`, for which the caller of `gemm_int8` vouches; the scratch
-            // memory holds `count` packed rows; `gemm_int8` has checked the lengths of weights, bias and scale.
+            // SAFETY: rows `start..start + rows` are below `self.rows`, for which the caller of `gemm_int8`
+            // vouches; the scratch memory holds `count` packed rows; `gemm_int8` has checked the lengths of
+            // weights, bias and scale.
             unsafe {
                 let (left, stride) = if let Some(first) = direct {
                     (self.a.add(start * self.a_stride + first).cast::<u32>(), self.a_stride / 4)
@@ -90,14 +93,16 @@ impl KernelInt8 for &GemmInt8<'_> {
 }
 
 impl GemmInt8<'_> {
-    /// Copies rows `start..start + rows` of the left-hand matrix into the scratch memory, zeros up to whole quads.
+    /// Copies rows `start..start + rows` of the left-hand matrix into the scratch memory, zeros up to whole
+    /// quads.
     ///
     /// # Safety
     /// As [`gemm_int8`]; the rows exist and are at most [`block_rows`].
     #[inline(always)]
     unsafe fn pack_rows(&self, quads: usize, start: usize, rows: usize) {
         for row in 0..rows {
-            // SAFETY: `row` is below `block_rows`, for which there is scratch memory, and the runs are inside left rows.
+            // SAFETY: `row` is below `block_rows`, for which there is scratch memory, and the runs are inside
+            // left rows.
             unsafe {
                 let packed = self.scratch.add(row * quads);
                 packed.add(quads.saturating_sub(1)).write(0);

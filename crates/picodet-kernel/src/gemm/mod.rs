@@ -1,9 +1,9 @@
-//! Matrix products of feature rows by packed weights: pointwise convolutions, dense convolutions over a padded copy of their
-//! rows, linear layers, and the products of the trainer.
+//! Matrix products of feature rows by packed weights: pointwise convolutions, dense convolutions over a
+//! padded copy of their rows, linear layers, and the products of the trainer.
 //!
-//! `out[p][n] = epilogue(bias[n] + Σ_k a[p][k] · b[k][n])`. The left-hand matrix is read in place, row by row, in runs of
-//! columns; the right-hand one is packed in panels of one to three vectors ([`pack`]). One loop ([`tile`]) serves f32, bf16 and
-//! bytes, through [`picodet_simd::Dot`].
+//! `out[p][n] = epilogue(bias[n] + Σ_k a[p][k] · b[k][n])`. The left-hand matrix is read in place, row by
+//! row, in runs of columns; the right-hand one is packed in panels of one to three vectors ([`pack()`]). One
+//! loop (`tile`) serves f32, bf16 and bytes, through [`picodet_simd::Dot`].
 
 mod accumulate;
 mod bf16;
@@ -22,7 +22,8 @@ pub use int8::{GemmInt8, gemm_int8, int8_scratch_len};
 pub use pack::{pack, pack_bf16, pack_int8, panels};
 use tile::{Lhs, block};
 
-/// Bytes of the left-hand matrix that all panels are applied to before the next rows are read: a part of a level-2 cache.
+/// Bytes of the left-hand matrix that all panels are applied to before the next rows are read: a part of a
+/// level-2 cache.
 const BLOCK_BYTES: usize = 192 << 10;
 
 /// Arguments of [`gemm`].
@@ -38,7 +39,7 @@ pub struct Gemm<'a> {
     pub rows: usize,
     /// Packed by [`pack()`].
     pub b: &'a [f32],
-    /// What happens to the sums.
+    /// The use of the sums.
     pub epilogue: Activate<'a>,
 }
 
@@ -46,12 +47,12 @@ pub struct Gemm<'a> {
 ///
 /// # Safety
 /// * `a` is valid for reads of the runs of `rows` rows,
-/// * `epilogue.out` is valid for writes, and `epilogue.residual`, unless null, for reads of `epilogue.columns` elements in
-///   each of `rows` rows,
+/// * `epilogue.out` is valid for writes, and `epilogue.residual`, unless null, for reads of
+///   `epilogue.columns` elements in each of `rows` rows,
 /// * no other thread writes what is read or accesses what is written.
 ///
 /// # Panics
-/// If weights or bias are shorter than packing makes them.
+/// If weights or bias are not packed in whole vectors.
 pub unsafe fn gemm(isa: Isa, args: &Gemm<'_>) {
     let k: usize = args.runs.iter().map(|run| run.1).sum();
     let padded = args.epilogue.columns.next_multiple_of(isa.lanes());
@@ -71,8 +72,8 @@ impl Kernel for &Gemm<'_> {
         let mut start = 0;
         while start < self.rows {
             let count = rows.min(self.rows - start);
-            // SAFETY: rows `start..start + count` are below `self.rows`, for which `gemm`'s caller vouches; `gemm` has checked
-            // the lengths of weights and bias.
+            // SAFETY: rows `start..start + count` are below `self.rows`, for which `gemm`'s caller vouches;
+            // `gemm` has checked the lengths of weights and bias.
             unsafe {
                 let first = self.a.add(start * self.a_stride);
                 let lhs = Lhs { start: first, stride: self.a_stride, runs: self.runs, prefetched: true };

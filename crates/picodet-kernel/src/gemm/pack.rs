@@ -1,7 +1,7 @@
 //! The right-hand matrix in the order in which tiles read it.
 //!
-//! Columns are cut into panels of one to three vectors. A panel is `[depth][vectors · lanes]`, in units of 32 bits: one f32, two
-//! bf16 or four bytes of neighbouring rows. Columns after the last one are zero.
+//! Columns are cut into panels of one to three vectors. A panel is `[depth][vectors · lanes]`, in 32-bit
+//! units: one f32, two bf16 or four bytes of neighbouring rows. Columns after the last one are zero.
 
 use picodet_simd::to_bf16;
 

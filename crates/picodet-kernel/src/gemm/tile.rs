@@ -1,5 +1,5 @@
-//! The loop of every matrix product: a tile of up to 12 rows by one panel of columns, whose sums stay in registers over the
-//! whole depth.
+//! The loop of every matrix product: a tile of up to 12 rows by one panel of columns, whose sums stay in
+//! registers over the whole depth.
 
 use picodet_simd::{Dot, Simd, prefetch};
 
@@ -7,10 +7,10 @@ use super::epilogue::Epilogue;
 use super::pack::panels;
 use crate::tuning;
 
-/// Values of 32 bits in a cache line.
+/// 32-bit units in a cache line.
 const LINE: usize = 16;
 
-/// Rows of the left-hand matrix, in units of 32 bits.
+/// Rows of the left-hand matrix, in 32-bit units.
 #[derive(Clone, Copy)]
 pub(super) struct Lhs<'a, U> {
     /// First unit of the first row.
@@ -84,8 +84,8 @@ macro_rules! of_height {
 /// Multiplies `rows` rows of `lhs` by all panels; the result's first row is `row`.
 ///
 /// # Safety
-/// `lhs` is valid for `rows` rows of its runs, `rhs` is packed for `columns` and the sum of the runs, and `epilogue` is valid
-/// for rows `row..row + rows`.
+/// `lhs` is valid for `rows` rows of its runs, `rhs` is packed for `columns` and the sum of the runs, and
+/// `epilogue` is valid for rows `row..row + rows`.
 #[inline(always)]
 pub(super) unsafe fn block<D: Dot, E: Epilogue<D>>(
     dot: D,
@@ -143,8 +143,8 @@ unsafe fn panel<D: Dot, E: Epilogue<D>, const NV: usize>(
 /// Multiplies `MR` rows by `NV` vectors of columns, the first of both being `row` and `first` in the result.
 ///
 /// # Safety
-/// `lhs` is valid for `MR` rows, `rhs` for as many rows of `NV` vectors as `lhs.runs` have units (the last vector for
-/// `layout.last()` columns unless packed), and `epilogue` for the tile.
+/// `lhs` is valid for `MR` rows, `rhs` for as many rows of `NV` vectors as `lhs.runs` have units (the last
+/// vector for `layout.last()` columns unless packed), and `epilogue` for the tile.
 #[inline(always)]
 pub(super) unsafe fn tile<D: Dot, E: Epilogue<D>, L: Layout, const MR: usize, const NV: usize>(
     dot: D,
@@ -156,8 +156,8 @@ pub(super) unsafe fn tile<D: Dot, E: Epilogue<D>, L: Layout, const MR: usize, co
 ) {
     let len = D::Simd::LEN;
     let (along, across) = (layout.lhs_along(), layout.lhs_across(lhs.stride));
-    // SAFETY: `rhs` is valid for the rows and `lhs` for the units that the loops step through; prefetched addresses need not
-    // be valid.
+    // SAFETY: `rhs` is valid for the rows and `lhs` for the units that the loops step through; prefetched
+    // addresses need not be valid.
     unsafe {
         let mut b = rhs;
         let mut sums = [[dot.zero(); NV]; MR];

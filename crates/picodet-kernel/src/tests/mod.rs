@@ -61,8 +61,8 @@ fn extents() -> Vec<usize> {
     }
 }
 
-/// Compares `out` (pixels of `stride`) with `expected(cell, column)` in columns `first..first + columns`, and with
-/// marks elsewhere.
+/// Compares `out` (pixels of `stride`) with `expected(cell, column)` in columns `first..first + columns`, and
+/// with marks elsewhere.
 fn check(
     case: &str,
     out: &[f32],

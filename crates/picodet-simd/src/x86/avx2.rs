@@ -2,7 +2,6 @@
 
 use std::arch::x86_64::*;
 
-use crate::bf16::to_bf16;
 use crate::vector::{IntVector, Sealed, Vector, operators};
 
 /// The token of AVX2 with FMA.
@@ -104,14 +103,6 @@ impl Vector for F32x8 {
         unsafe { _mm256_maskstore_ps(to, first8(count), self.0) }
     }
     #[inline(always)]
-    unsafe fn store_bf16_part(self, to: *mut u16, count: usize) {
-        let lanes = self.to_array();
-        for (i, &lane) in lanes.iter().enumerate().take(count) {
-            // SAFETY: `i < count`, for which `to` is valid.
-            unsafe { *to.add(i) = to_bf16(lane) }
-        }
-    }
-    #[inline(always)]
     unsafe fn store_u8_part(self, to: *mut u8, count: usize) {
         // SAFETY: the array has room for eight bytes, and `to` for `count`.
         unsafe {
@@ -183,22 +174,14 @@ macro_rules! simd256 {
                 $crate::x86::F32x8(unsafe { _mm256_maskload_ps(from, $crate::x86::avx2::first8(count)) })
             }
             #[inline(always)]
-            unsafe fn load_bf16_part(self, from: *const u16, count: usize) -> Self::F32 {
-                let mut lanes = [0.0f32; 8];
-                for (i, lane) in lanes.iter_mut().enumerate().take(count) {
-                    // SAFETY: `i < count`, for which `from` is valid.
-                    *lane = $crate::bf16::from_bf16(unsafe { *from.add(i) });
-                }
-                self.load_slice(&lanes)
-            }
-            #[inline(always)]
             unsafe fn load_i32(self, from: *const i32) -> Self::I32 {
                 // SAFETY: `from` is valid for eight values.
                 $crate::x86::I32x8(unsafe { _mm256_loadu_si256(from.cast()) })
             }
             #[inline(always)]
             unsafe fn transpose(self, from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
-                // SAFETY: `from` and `to` are valid for eight values at each of eight multiples of their strides.
+                // SAFETY: `from` and `to` are valid for eight values at each of eight multiples of their
+                // strides.
                 unsafe { $crate::x86::avx2::transpose8(from, from_stride, to, to_stride) }
             }
         }
@@ -211,13 +194,14 @@ simd256!(Avx2);
 /// Transposes eight rows of eight values.
 ///
 /// # Safety
-/// The processor has AVX; `from` and `to` are valid for eight values at each of eight multiples of their strides.
+/// The processor has AVX; `from` and `to` are valid for eight values at each of eight multiples of their
+/// strides.
 #[inline(always)]
 pub(super) unsafe fn transpose8(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
     // SAFETY: rows `i` and `i + 4` are below 8, and each half has four of the eight columns.
     unsafe {
-        // Rows 0 and 4, 1 and 5, ... share a register, so that the rest stays within halves. Loops, not closures, which
-        // would not be compiled for the instruction set.
+        // Rows 0 and 4, 1 and 5, ... share a register, so that the rest stays within halves. Loops, not
+        // closures, which would not be compiled for the instruction set.
         for half in 0..2 {
             let from = from.add(4 * half);
             let mut rows = [_mm256_setzero_ps(); 4];

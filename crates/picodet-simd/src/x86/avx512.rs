@@ -233,8 +233,8 @@ unsafe fn interleave_halves(halves: __m512i) -> __m512i {
 #[derive(Clone, Copy, Debug)]
 pub struct Pairs16(__m512i);
 
-// SAFETY of the blocks without memory accesses: the token is proof of AVX-512BW and AVX512-BF16. The vector types that are
-// transmuted have the same size and no invalid values.
+// SAFETY of the blocks without memory accesses: the token is proof of AVX-512BW and AVX512-BF16. The vector
+// types that are transmuted have the same size and no invalid values.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl SimdBf16 for Avx512Bf16 {
     type Pairs = Pairs16;

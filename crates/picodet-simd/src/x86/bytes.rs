@@ -106,13 +106,15 @@ impl Avx512Vbmi {
         Table256(parts)
     }
 
-    /// Clamps each lane to 0..=255, rounds it to the nearest integer (ties to even) and returns its entry in the table.
+    /// Clamps each lane to 0..=255, rounds it to the nearest integer (ties to even) and returns its entry in
+    /// the table.
     #[inline(always)]
     pub fn lookup_256(self, table: &Table256, values: F32x16) -> F32x16 {
         unsafe {
             let (zero, most) = (_mm512_setzero_ps(), _mm512_set1_ps(255.0));
             let value = _mm512_min_ps(_mm512_max_ps(values.0, zero), most);
-            // Next to 1.5 · 2^23 floats are integers, and the lowest bits of such a float are those of the integer.
+            // Next to 1.5 · 2^23 floats are integers, and the lowest bits of such a float are those of the
+            // integer.
             let byte = _mm512_castps_si512(_mm512_add_ps(value, _mm512_set1_ps(12_582_912.0)));
             // The five lowest bits choose from 32 values, the next three among those.
             let mut pairs = [zero; 8];

@@ -51,8 +51,8 @@ int8!(Avx512Vnni, I32x16, _mm512_set1_epi32, _mm512_loadu_si512, |sum, lhs, rhs|
 int8!(AvxVnni, I32x8, _mm256_set1_epi32, _mm256_loadu_si256, |sum, lhs, rhs| {
     _mm256_dpbusd_avx_epi32(sum, lhs, rhs)
 });
-// VPMADDUBSW would saturate: 2 · 255 · 127 does not fit 16 bits. Even and odd bytes, widened to 16 bits, give exact products
-// and, added in pairs, exact 32-bit sums.
+// VPMADDUBSW would saturate: 2 · 255 · 127 does not fit 16 bits. Even and odd bytes, widened to 16 bits, give
+// exact products and, added in pairs, exact 32-bit sums.
 int8!(Avx512, I32x16, _mm512_set1_epi32, _mm512_loadu_si512, |sum, lhs, rhs| {
     let even = _mm512_madd_epi16(
         _mm512_and_si512(lhs, _mm512_set1_epi16(0xff)),

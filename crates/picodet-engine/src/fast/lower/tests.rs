@@ -236,7 +236,7 @@ fn nodes_that_no_output_depends_on_are_not_computed() {
     let graph = g.finish();
     let plan = crate::CpuEngine::new().prepare(&graph, &ones(&graph), (32, 64));
     let Ok(plan) = plan else { panic!("a sound network") };
-    assert_eq!(kinds(&plan.schedule), ["dense 3x3/2", "dense 3x3/2"]);
+    assert_eq!(kinds(plan.program.schedule()), ["dense 3x3/2", "dense 3x3/2"]);
 }
 
 /// A convolution step: scope, activation, whether it adds a residual, whether it pools.

@@ -1,11 +1,12 @@
 //! Depthwise convolution of bf16, summed in f32.
 //!
-//! The processor multiplies two values per lane and adds both products: here a value of the map and the one below it. As in
-//! `strips`, a strip of columns is computed at a time, here of two vectors of channels, which are a cache line of the map. Its
-//! source is copied to a small scratch memory, rows 0 and 1 of the window in one row of pairs, rows 2 and 3 in the next, zeros
-//! beside the map. The same pairs serve two rows of the result: at stride 1 the lower one has weights that are one row further
-//! down, at stride 2 its window starts one pair further down. A weight without a partner is paired with zero, so that a NaN or an
-//! infinity can also reach the row next to those that its window covers.
+//! The processor multiplies two values per lane and adds both products: here a value of the map and the one
+//! below it. As in `strips`, a strip of columns is computed at a time, here of two vectors of channels, which
+//! are a cache line of the map. Its source is copied to a small scratch memory, rows 0 and 1 of the window in
+//! one row of pairs, rows 2 and 3 in the next, zeros beside the map. The same pairs serve two rows of the
+//! result: at stride 1 the lower one has weights that are one row further down, at stride 2 its window starts
+//! one pair further down. A weight without a partner is paired with zero, so that a NaN or an infinity can
+//! also reach the row next to those that its window covers.
 
 mod tile;
 
@@ -85,8 +86,8 @@ pub unsafe fn depthwise_bf16(isa: Bf16Isa, args: &DepthwiseBf16<'_>) {
     dispatch_bf16(isa, args);
 }
 
-/// Packs weights `[kernel²][channels]`: for each vector of channels of each run the pairs of the window, and at stride 1 those
-/// of the row below as well.
+/// Packs weights `[kernel²][channels]`: for each vector of channels of each run the pairs of the window, and
+/// at stride 1 those of the row below as well.
 #[must_use]
 pub fn pack_depthwise_bf16(
     runs: &[Run],
@@ -169,7 +170,8 @@ impl KernelBf16 for &DepthwiseBf16<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: SimdBf16>(self, s: S) {
-        // SAFETY: the caller of `depthwise_bf16` vouches for the pointers; it has checked window, stride and lengths.
+        // SAFETY: the caller of `depthwise_bf16` vouches for the pointers; it has checked window, stride and
+        // lengths.
         unsafe {
             match (self.convolution.kernel, self.convolution.stride) {
                 (3, 1) => channels::<S, 3, 1, 2>(s, self),
@@ -193,7 +195,7 @@ unsafe fn channels<S: SimdBf16, const K: usize, const STRIDE: usize, const PAIRS
     let convolution = &args.convolution;
     let width = convolution.out_width;
     let tile = tile_width(widths::<S, STRIDE>(), width).unwrap_or(LEAST);
-    // Whole tiles, as many as fit into the scratch memory.
+    // The largest number of whole tiles that fits into the scratch memory.
     let most = ((SCRATCH / (2 * PAIRS * S::LEN) - K) / STRIDE + 1) / tile * tile;
     let len = (3 - STRIDE) * K.div_ceil(2) * K * S::LEN;
     let mut scratch = Scratch::new();
@@ -202,8 +204,8 @@ unsafe fn channels<S: SimdBf16, const K: usize, const STRIDE: usize, const PAIRS
         for done in (0..run.len).step_by(2 * S::LEN) {
             let channels = (run.source + done, run.destination + done);
             let mut strip = Strip { channels, count: (run.len - done).min(2 * S::LEN), columns: 0..0, tile };
-            // SAFETY: runs are inside the bias, and `packed_len` counts `len` weights for each vector of them; the scratch memory
-            // has room for two vectors, and for the source of `most` columns.
+            // SAFETY: runs are inside the bias, and `packed_len` counts `len` weights for each vector of
+            // them; the scratch memory has room for two vectors, and for the source of `most` columns.
             unsafe {
                 for (vector, count) in strip.vectors::<S>() {
                     let weights = scratch.weights.as_mut_ptr().cast::<u32>().add(vector * WEIGHTS);
@@ -217,7 +219,8 @@ unsafe fn channels<S: SimdBf16, const K: usize, const STRIDE: usize, const PAIRS
                 }
                 for first in (0..width).step_by(most) {
                     let last = (first + most).min(width);
-                    // The last tile reaches back over columns that are done already; they get the same values again.
+                    // The last tile reaches back over columns that are done already; they get the same values
+                    // again.
                     strip.columns = first.min(last - tile)..last;
                     rows::<S, K, STRIDE, PAIRS>(s, args, &strip, &mut scratch);
                 }
@@ -229,7 +232,8 @@ unsafe fn channels<S: SimdBf16, const K: usize, const STRIDE: usize, const PAIRS
 /// Computes the rows of a strip, two at a time.
 ///
 /// # Safety
-/// As [`channels`]; the strip is inside the map, its source rows fit into the scratch memory, and its weights are there.
+/// As [`channels`]; the strip is inside the map, its source rows fit into the scratch memory, and its weights
+/// are there.
 #[inline(always)]
 unsafe fn rows<S: SimdBf16, const K: usize, const STRIDE: usize, const PAIRS: usize>(
     s: S,
@@ -245,10 +249,12 @@ unsafe fn rows<S: SimdBf16, const K: usize, const STRIDE: usize, const PAIRS: us
     // Pairs start at even rows, so that sums do not depend on where a band starts.
     for y in (start / 2 * 2..end).step_by(2) {
         let computed = [y >= start, y + 1 < end];
-        // Pairs in the window of which at least one row is in the map, counted from the top of the padded map.
+        // Pairs in the window of which at least one row is in the map, counted from the top of the padded
+        // map.
         let first = y * STRIDE / 2;
         let window = (K / 2 / 2).saturating_sub(first)..(below.div_ceil(2) - first).min(PAIRS);
-        // SAFETY: `PAIRS` rows of the scratch memory hold all pairs of a window, for both vectors; tiles end inside the strip.
+        // SAFETY: `PAIRS` rows of the scratch memory hold all pairs of a window, for both vectors; tiles end
+        // inside the strip.
         unsafe {
             copied = copied.max(first + window.start);
             while copied < first + window.end {
@@ -286,7 +292,8 @@ unsafe fn rows<S: SimdBf16, const K: usize, const STRIDE: usize, const PAIRS: us
     }
 }
 
-/// Copies the part of source row `2 · pair - K / 2` and of the one below that a strip reads, its two vectors `apart`.
+/// Copies the part of source row `2 · pair - K / 2` and of the one below that a strip reads, its two vectors
+/// at distance `apart`.
 ///
 /// # Safety
 /// As [`rows`]; `to` has room for the strip's columns.

@@ -41,8 +41,8 @@ impl Tile<'_> {
     ) {
         let (start, end) = (self.window.start, self.window.end);
         let pairs = K.div_ceil(2);
-        // SAFETY: `self.rows` are valid for the strip's columns in the pairs of the window; weights and bias are those of a vector
-        // of channels.
+        // SAFETY: `self.rows` are valid for the strip's columns in the pairs of the window; weights and bias
+        // are those of a vector of channels.
         unsafe {
             let mut sums = [[s.load(self.bias); P]; 2];
             let weights = |pair: usize| self.weights.wrapping_add(pair * K * S::LEN);
@@ -51,7 +51,7 @@ impl Tile<'_> {
                     for pair in $pairs {
                         let source = self.rows[pair].add(self.column);
                         let upper = weights(pair);
-                        // The row below has weights of its own, or the same ones a pair further down.
+                        // The row below has other weights, or the same ones a pair further down.
                         let lower =
                             if STRIDE == 1 { weights(pairs + pair) } else { upper.wrapping_sub(K * S::LEN) };
                         for column in 0..K {
@@ -89,7 +89,8 @@ impl Tile<'_> {
     }
 }
 
-/// Activates the sums of the pixels from column `x` of row `y` on and stores them to `count` channels from `to` on.
+/// Activates the sums of the pixels from column `x` of row `y` on and stores them to `count` channels from
+/// `to` on.
 ///
 /// # Safety
 /// As [`super::depthwise_bf16`]; the pixels and channels exist.

@@ -11,7 +11,7 @@ const SPINS: usize = 512;
 
 /// The bands of `steps` steps, in order.
 #[derive(Debug)]
-pub(crate) struct StepQueue {
+pub(super) struct StepQueue {
     workers: usize,
     /// For each band of each step, whether a worker has taken it.
     begun: Vec<AtomicBool>,
@@ -24,7 +24,7 @@ pub(crate) struct StepQueue {
 }
 
 impl StepQueue {
-    pub(crate) fn new(workers: usize, steps: usize) -> Self {
+    pub(super) fn new(workers: usize, steps: usize) -> Self {
         Self {
             workers,
             begun: (0..workers * steps).map(|_| AtomicBool::new(false)).collect(),
@@ -36,7 +36,7 @@ impl StepQueue {
 
     /// Calls `work(step, band)` for bands of all steps, together with the other workers. A step begins when the previous
     /// one is done, and sees everything that its workers wrote. Returns early when another worker has panicked.
-    pub(crate) fn work(&self, worker: usize, mut work: impl FnMut(usize, usize)) {
+    pub(super) fn work(&self, worker: usize, mut work: impl FnMut(usize, usize)) {
         let _participant = Participant::new(self);
         if self.abandoned.load(Ordering::SeqCst) {
             return;
@@ -68,7 +68,7 @@ impl StepQueue {
 impl StepQueue {
     /// Returns when no worker is or will be inside `work`: immediately after the last band, or, if a worker has panicked,
     /// when all have left. The result is whether all bands are done.
-    pub(crate) fn finish(&self) -> bool {
+    pub(super) fn finish(&self) -> bool {
         if self.done.load(Ordering::Acquire) == self.begun.len() {
             return true;
         }
