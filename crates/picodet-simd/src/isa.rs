@@ -129,7 +129,7 @@ impl Isa {
     pub fn splits_vectors(self) -> bool {
         #[cfg(all(target_arch = "x86_64", not(miri)))]
         if self.kind == IsaKind::Avx512 {
-            return crate::x86::is_amd_until_family_19h();
+            return is_amd_until_family_19h();
         }
         false
     }
@@ -168,6 +168,17 @@ fn detected(kind: IsaKind) -> bool {
         #[cfg(not(target_arch = "x86_64"))]
         _ => false,
     }
+}
+
+/// Whether this is a processor of AMD's family 19h (Zen 4) or an older one of AMD.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+fn is_amd_until_family_19h() -> bool {
+    use std::arch::x86_64::__cpuid;
+    #[allow(unused_unsafe, reason = "safe since Rust 1.94")]
+    // SAFETY: every x86-64 processor has the instruction and these two leaves.
+    let (vendor, signature) = unsafe { (__cpuid(0).ebx, __cpuid(1).eax) };
+    let family = ((signature >> 8) & 0xf) + ((signature >> 20) & 0xff);
+    vendor == u32::from_le_bytes(*b"Auth") && family <= 0x19
 }
 
 /// An instruction set with products of bf16 pairs ([`crate::SimdBf16`]).

@@ -48,46 +48,6 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
     },
     Exception { place: "crates/picodet-detect/src/lib.rs", rule: "`#![forbid", reason: "to be added" },
     Exception {
-        place: "crates/picodet-engine",
-        rule: "circle of files: fast/run",
-        reason: "the executor moves to picodet-kernel",
-    },
-    Exception {
-        place: "crates/picodet-engine/src/fast/arena.rs",
-        rule: "unsafe code",
-        reason: "the executor moves to picodet-kernel",
-    },
-    Exception {
-        place: "crates/picodet-engine/src/fast/mod.rs",
-        rule: "unsafe code",
-        reason: "the executor moves to picodet-kernel",
-    },
-    Exception {
-        place: "crates/picodet-engine/src/fast/run.rs",
-        rule: "function `run_rows`",
-        reason: "the executor moves to picodet-kernel",
-    },
-    Exception {
-        place: "crates/picodet-engine/src/fast/run.rs",
-        rule: "unsafe code",
-        reason: "the executor moves to picodet-kernel",
-    },
-    Exception {
-        place: "crates/picodet-engine/src/fast/run/dense.rs",
-        rule: "unsafe code",
-        reason: "the executor moves to picodet-kernel",
-    },
-    Exception {
-        place: "crates/picodet-engine/src/lib.rs",
-        rule: "`#![forbid",
-        reason: "the executor moves to picodet-kernel",
-    },
-    Exception {
-        place: "crates/picodet-engine/src/reference/matrix.rs",
-        rule: "unsafe code",
-        reason: "the executor moves to picodet-kernel",
-    },
-    Exception {
         place: "crates/picodet-eval",
         rule: "circle of files: report/",
         reason: "the parts of the report use helpers of report/mod.rs, which calls them",
@@ -106,16 +66,6 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         place: "crates/picodet-image",
         rule: "circle of files: draw/",
         reason: "captions use types of draw/mod.rs, which calls them",
-    },
-    Exception {
-        place: "crates/picodet-kernel",
-        rule: "circle of files: depthwise/",
-        reason: "variants use types of depthwise/mod.rs, which calls them",
-    },
-    Exception {
-        place: "crates/picodet-kernel",
-        rule: "circle of files: elementwise.rs",
-        reason: "pooling and elementwise kernels share a helper",
     },
     Exception {
         place: "crates/picodet-kernel/src/training/memory.rs",

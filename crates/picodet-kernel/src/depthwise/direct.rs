@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use picodet_simd::{Simd, Vector};
 
-use super::{Depthwise, tile_width};
+use super::arguments::{Depthwise, tile_width};
 use crate::activation::activate;
 use crate::tuning;
 

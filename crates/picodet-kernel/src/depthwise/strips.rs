@@ -10,7 +10,7 @@ use std::ops::Range;
 use picodet_graph::Activation;
 use picodet_simd::{Simd, Vector, prefetch};
 
-use super::{Depthwise, tile_width};
+use super::arguments::{Depthwise, tile_width};
 use crate::activation::activate;
 
 /// The narrowest result.

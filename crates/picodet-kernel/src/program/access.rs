@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use picodet_graph::DType;
 
-use super::Schedule;
 use super::operation::{Buffer, BufferId, DenseKind, DenseSource, Elementwise, Operation, Step, Weights};
+use super::schedule::Schedule;
 use crate::gemm::scratch_len;
 use crate::map::Run;
 

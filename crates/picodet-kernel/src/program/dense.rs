@@ -5,7 +5,7 @@ use std::ops::Range;
 use picodet_graph::DType;
 
 use super::access::ScratchLayout;
-use super::execute::Band;
+use super::band::Band;
 use super::operation::{DenseKind, DenseSource, Operation, Step};
 use crate::elementwise::{Elementwise, Kind, elementwise};
 use crate::gemm::{Activate, Gemm, gemm};

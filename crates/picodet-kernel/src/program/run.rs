@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use super::execute::{Memory, run_band};
+use super::arena::Arena;
+use super::band::Memory;
+use super::execute::run_band;
 use super::operation::{Operation, Step};
 use super::queue::StepQueue;
-use super::{Arena, Program};
+use super::schedule::Schedule;
+use super::verify::{ProgramError, verify};
 
 /// A function of the number of a worker, to be called on several threads at once.
 pub type Job = Arc<dyn Fn(usize) + Send + Sync>;
@@ -19,7 +22,36 @@ pub struct Image<'a> {
     pub outputs: Vec<&'a mut [f32]>,
 }
 
+/// A [`Schedule`] whose accesses have been checked.
+#[derive(Clone, Debug)]
+pub struct Program {
+    schedule: Schedule,
+    input_size: (usize, usize),
+}
+
 impl Program {
+    /// Checks a schedule for an image `[3, height, width]`.
+    ///
+    /// # Errors
+    /// Names the first step with an access outside of its buffer, or with one that conflicts with another
+    /// band's.
+    pub fn new(schedule: Schedule, input_size: (usize, usize)) -> Result<Self, ProgramError> {
+        verify(&schedule, input_size)?;
+        Ok(Self { schedule, input_size })
+    }
+
+    /// Returns the schedule.
+    #[must_use]
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// Returns a new arena for this program.
+    #[must_use]
+    pub fn arena(&self) -> Arena {
+        Arena::new(self.schedule.arena)
+    }
+
     /// Runs images one after the other, the bands of each step shared among the workers. Outputs are exported
     /// if `export`; else they stay in the arena.
     ///
@@ -46,7 +78,7 @@ impl Program {
                 // SAFETY: `pointer` and `memory` have checked arena, image and outputs, which stay borrowed
                 // until `share_out` returns; the queue calls each band of a step once and after all of the
                 // step before.
-                unsafe { run_band(&program, step, &memories[index / steps], band) }
+                unsafe { run_band(&program.schedule, step, &memories[index / steps], band) }
             }
         };
         self.share_out(steps * images.len(), spawn, work);
@@ -80,7 +112,7 @@ impl Program {
                     // SAFETY: `pointer` and `memory` have checked arena, image and outputs, which stay
                     // borrowed until `share_out` returns. Images of one arena have different indices of the
                     // queue, which run one after the other, and here bands and steps do.
-                    unsafe { run_band(&program, step, &memories[index * workers + worker], band) }
+                    unsafe { run_band(&program.schedule, step, &memories[index * workers + worker], band) }
                 }
             }
         };
@@ -102,7 +134,7 @@ impl Program {
             for band in 0..self.schedule.workers {
                 // SAFETY: `pointer` and `memory` have checked arena, image and outputs, which are borrowed;
                 // steps and bands run one after the other.
-                unsafe { run_band(self, step, &memory, band) }
+                unsafe { run_band(&self.schedule, step, &memory, band) }
             }
         };
         for (index, step) in self.schedule.steps.iter().enumerate() {

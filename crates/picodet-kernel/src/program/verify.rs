@@ -15,8 +15,8 @@
 
 use thiserror::Error;
 
-use super::Schedule;
 use super::access::{Access, Accesses, Pixels};
+use super::schedule::Schedule;
 
 /// A schedule that would access memory where it must not.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -49,7 +49,7 @@ pub(super) fn verify(schedule: &Schedule, input_size: (usize, usize)) -> Result<
 fn extent(schedule: &Schedule, id: usize) -> Option<std::ops::Range<usize>> {
     let buffer = schedule.buffers.get(id)?;
     let bytes = buffer.stride.checked_mul(buffer.dtype.size())?;
-    let words = (bytes / super::WORD).checked_mul(buffer.cells)?;
+    let words = (bytes / super::operation::WORD).checked_mul(buffer.cells)?;
     Some(buffer.offset..buffer.offset.checked_add(words)?)
 }
 
@@ -65,7 +65,7 @@ fn bounds(schedule: &Schedule, accesses: &[Access]) -> Option<&'static str> {
             return Some("a buffer outside of the arena");
         }
         let inside = access.bytes.end <= buffer.bytes_per_pixel() && access.count <= buffer.cells;
-        let whole_words = buffer.bytes_per_pixel().is_multiple_of(super::WORD);
+        let whole_words = buffer.bytes_per_pixel().is_multiple_of(super::operation::WORD);
         (!inside || !whole_words).then_some("an access outside of its buffer")
     })
 }

@@ -1,8 +1,8 @@
 //! Depthwise convolutions in both precisions.
 
 use super::{ACTIVATIONS, MARK, check, check_within, exact, extents, report, values};
-use crate::depthwise::bf16::{DepthwiseBf16, depthwise_bf16, fits, pack_depthwise_bf16};
-use crate::depthwise::{Depthwise, depthwise};
+use crate::depthwise::bf16::{depthwise_bf16, fits, pack_depthwise_bf16};
+use crate::depthwise::{Depthwise, DepthwiseBf16, depthwise};
 use crate::{DType, Run};
 use picodet_simd::{Isa, from_bf16, to_bf16};
 

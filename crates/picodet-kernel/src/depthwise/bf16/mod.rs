@@ -16,7 +16,7 @@ use std::ops::Range;
 use picodet_graph::DType;
 use picodet_simd::{Bf16Isa, Isa, KernelBf16, SimdBf16, Vector, dispatch_bf16, prefetch, to_bf16};
 
-use super::{Depthwise, tile_width};
+use super::arguments::{DepthwiseBf16, tile_width};
 use crate::map::Run;
 use crate::tuning;
 use tile::Tile;
@@ -31,19 +31,6 @@ fn widths<S: SimdBf16, const STRIDE: usize>() -> &'static [usize] {
         (_, 1) => &[10, 9, 7, LEAST],
         _ => &[10, 7, LEAST],
     }
-}
-
-/// Arguments of [`depthwise_bf16`].
-#[derive(Clone, Debug)]
-pub struct DepthwiseBf16<'a> {
-    /// The convolution; its `weights` are not read.
-    pub convolution: Depthwise<'a>,
-    /// Packed by [`pack_depthwise_bf16`].
-    pub weights: &'a [u32],
-    /// The type of the source, `convolution.source` and `source_stride` alike; f32 is rounded.
-    pub source_dtype: DType,
-    /// The type of the result, `out` and `out_stride` alike.
-    pub out_dtype: DType,
 }
 
 /// Returns whether [`depthwise_bf16`] supports a convolution on this instruction set.

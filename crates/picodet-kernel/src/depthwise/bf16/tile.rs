@@ -5,8 +5,8 @@ use std::ops::Range;
 use picodet_graph::{Activation, DType};
 use picodet_simd::{SimdBf16, Vector};
 
-use super::DepthwiseBf16;
 use crate::activation::activate;
+use crate::depthwise::arguments::DepthwiseBf16;
 
 /// Some columns of two rows of the result, one vector of channels.
 pub(super) struct Tile<'a> {
