@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod buffer_pool;
-mod fast;
+mod cpu;
 mod real;
 mod reference;
 
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use picodet_graph::{CheckError, Graph, INPUT_MULTIPLE, Tensor4, Weights};
 
 pub use buffer_pool::{BufferPool, Lease};
-pub use fast::{CpuEngine, CpuPlan, Isa, IsaKind, OutputView, Outputs, Precision, StepTime};
+pub use cpu::{CpuEngine, CpuPlan, Isa, IsaKind, OutputView, Outputs, Precision, StepTime};
 pub use real::{Real, convert};
 pub use reference::{ReferenceEngine, ReferencePlan};
 

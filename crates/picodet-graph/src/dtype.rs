@@ -8,8 +8,8 @@ use std::fmt;
 /// never lists the variants. A new type touches four files:
 ///
 /// 1. this one: the variant and its row in each `match`;
-/// 2. `fast/dtype.rs` of picodet-engine, which chooses the type of each buffer of a schedule;
-/// 3. `fast/lower/convolution.rs` of picodet-engine, which packs weights for the kernels of the type;
+/// 2. `cpu/dtype.rs` of picodet-engine, which chooses the type of each buffer of a schedule;
+/// 3. `cpu/lower/convolution.rs` of picodet-engine, which packs weights for the kernels of the type;
 /// 4. the kernel that loads and stores it.
 ///
 /// A test of picodet-engine searches the sources and fails when a fifth file names a type other than `F32`.

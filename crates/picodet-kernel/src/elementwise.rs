@@ -7,7 +7,7 @@ use picodet_graph::Activation;
 use picodet_simd::{Isa, Kernel, Simd, Vector, dispatch};
 
 use crate::activation::activate;
-use crate::map::Run;
+use crate::map::ChannelRange;
 
 /// The computation on each vector.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,7 @@ pub enum Kind<'a> {
     Activate(Option<Activation>),
     /// `act(x + other)`.
     Add(Option<Activation>),
-    /// `x · factor[c] + addend[c]`, by the run's `other` column.
+    /// `x · factor[c] + addend[c]`, by the range's `other` column.
     Affine {
         /// One factor per channel.
         factor: *const f32,
@@ -68,17 +68,17 @@ pub struct Elementwise<'a> {
     /// Rows of the result to compute.
     pub rows: Range<usize>,
     /// The channels.
-    pub runs: &'a [Run],
+    pub ranges: &'a [ChannelRange],
 }
 
 /// Computes an elementwise function, a max pool or a resize.
 ///
 /// # Safety
-/// * `source` is valid for reads of the runs in the pixels that contribute to `rows`: those of the result for
+/// * `source` is valid for reads of the ranges in the pixels that contribute to `rows`: those of the result for
 ///   kinds that keep the size, else the pixels that the kind names, all of which are in the map,
-/// * `other`, `factor` and `addend`, where the kind has them, are valid for reads of the runs' `other`
+/// * `other`, `factor` and `addend`, where the kind has them, are valid for reads of the ranges' `other`
 ///   columns, of `GeometricMean` for the one column,
-/// * `out` is valid for writes of the runs in `rows`,
+/// * `out` is valid for writes of the ranges in `rows`,
 /// * no other thread writes what is read or accesses what is written.
 pub unsafe fn elementwise(isa: Isa, args: &Elementwise<'_>) {
     dispatch(isa, args);
@@ -109,7 +109,7 @@ impl Elementwise<'_> {
     /// As [`elementwise`]; the pixel is one of `rows`.
     #[inline(always)]
     unsafe fn pixel<S: Simd>(&self, s: S, y: usize, x: usize) {
-        let (pixel, runs) = (y * self.out_width + x, self.runs);
+        let (pixel, ranges) = (y * self.out_width + x, self.ranges);
         // The source may start before its memory does when only some of its rows exist.
         let at = |row: usize, column: usize| {
             self.source.wrapping_add((row * self.size.1 + column) * self.source_stride)
@@ -121,26 +121,26 @@ impl Elementwise<'_> {
         // inside pixels.
         unsafe {
             match self.kind {
-                Kind::Activate(act) => each(s, runs, out, |run, done, n| {
-                    activate(s.load_part(from.add(run.source + done), n), act)
+                Kind::Activate(act) => each(s, ranges, out, |range, done, n| {
+                    activate(s.load_part(from.add(range.source + done), n), act)
                 }),
-                Kind::Add(act) => each(s, runs, out, |run, done, n| {
-                    let a = s.load_part(from.add(run.source + done), n);
-                    activate(a + s.load_part(other.add(run.other + done), n), act)
+                Kind::Add(act) => each(s, ranges, out, |range, done, n| {
+                    let a = s.load_part(from.add(range.source + done), n);
+                    activate(a + s.load_part(other.add(range.other + done), n), act)
                 }),
-                Kind::Affine { factor, addend } => each(s, runs, out, |run, done, n| {
-                    let value = s.load_part(from.add(run.source + done), n);
-                    let value = value * s.load_part(factor.add(run.other + done), n);
+                Kind::Affine { factor, addend } => each(s, ranges, out, |range, done, n| {
+                    let value = s.load_part(from.add(range.source + done), n);
+                    let value = value * s.load_part(factor.add(range.other + done), n);
                     if addend.is_null() {
                         value
                     } else {
-                        value + s.load_part(addend.add(run.other + done), n)
+                        value + s.load_part(addend.add(range.other + done), n)
                     }
                 }),
                 Kind::GeometricMean { column, epsilon } => {
                     let alignment = s.splat(*other.add(column));
-                    each(s, runs, out, |run, done, n| {
-                        let value = s.load_part(from.add(run.source + done), n);
+                    each(s, ranges, out, |range, done, n| {
+                        let value = s.load_part(from.add(range.source + done), n);
                         value.mul_add(alignment, s.splat(epsilon)).sqrt()
                     });
                 }
@@ -148,14 +148,14 @@ impl Elementwise<'_> {
                 Kind::MaxPool => {}
                 Kind::Upsample => {
                     let from = at(y / 2, x / 2);
-                    each(s, runs, out, |run, done, n| s.load_part(from.add(run.source + done), n));
+                    each(s, ranges, out, |range, done, n| s.load_part(from.add(range.source + done), n));
                 }
                 Kind::Blend { rows, columns } => {
                     let ((y0, y1, fy), (x0, x1, fx)) = (rows[y], columns[x]);
                     let (fx0, fx1, fy0, fy1) =
                         (s.splat(1.0 - fx), s.splat(fx), s.splat(1.0 - fy), s.splat(fy));
-                    each(s, runs, out, |run, done, n| {
-                        let load = |row, column| s.load_part(at(row, column).add(run.source + done), n);
+                    each(s, ranges, out, |range, done, n| {
+                        let load = |row, column| s.load_part(at(row, column).add(range.source + done), n);
                         let top = load(y0, x0) * fx0 + load(y0, x1) * fx1;
                         let bottom = load(y1, x0) * fx0 + load(y1, x1) * fx1;
                         top * fy0 + bottom * fy1
@@ -178,13 +178,13 @@ unsafe fn max_pool_row<S: Simd>(s: S, args: &Elementwise<'_>, y: usize) {
     // Rows and columns beside the map are replaced by the nearest inside, which is in the window as well.
     let above = (2 * y).saturating_sub(1);
     let below = (2 * y + 1).min(height - 1);
-    for run in args.runs {
-        for done in (0..run.len).step_by(S::LEN) {
-            let n = (run.len - done).min(S::LEN);
+    for range in args.ranges {
+        for done in (0..range.len).step_by(S::LEN) {
+            let n = (range.len - done).min(S::LEN);
             let row =
-                |row: usize| args.source.wrapping_add(row * width * args.source_stride + run.source + done);
+                |row: usize| args.source.wrapping_add(row * width * args.source_stride + range.source + done);
             let (top, middle, bottom) = (row(above), row(2 * y), row(below));
-            let out = args.out.wrapping_add(y * args.out_width * args.out_stride + run.destination + done);
+            let out = args.out.wrapping_add(y * args.out_width * args.out_stride + range.destination + done);
             // SAFETY: the rows and, limited to `width - 1`, the columns are in the map; `n` columns of the
             // run remain.
             unsafe {
@@ -217,23 +217,23 @@ unsafe fn max_pool_row<S: Simd>(s: S, args: &Elementwise<'_>, y: usize) {
     }
 }
 
-/// Stores `value(run, columns done, count)` for every vector of every run.
+/// Stores `value(range, columns done, count)` for every vector of every range.
 ///
 /// # Safety
-/// `out` is valid for writes of the destinations of the runs.
+/// `out` is valid for writes of the destinations of the ranges.
 #[inline(always)]
 pub(crate) unsafe fn each<S: Simd>(
     _: S,
-    runs: &[Run],
+    ranges: &[ChannelRange],
     out: *mut f32,
-    value: impl Fn(&Run, usize, usize) -> S::F32,
+    value: impl Fn(&ChannelRange, usize, usize) -> S::F32,
 ) {
-    for run in runs {
+    for range in ranges {
         let mut done = 0;
-        while done < run.len {
-            let count = (run.len - done).min(S::LEN);
-            // SAFETY: `count` columns of the run remain after `done`.
-            unsafe { value(run, done, count).store_part(out.add(run.destination + done), count) };
+        while done < range.len {
+            let count = (range.len - done).min(S::LEN);
+            // SAFETY: `count` columns of the range remain after `done`.
+            unsafe { value(range, done, count).store_part(out.add(range.destination + done), count) };
             done += count;
         }
     }

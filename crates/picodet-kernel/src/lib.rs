@@ -30,5 +30,5 @@ pub mod training;
 pub mod transpose;
 mod tuning;
 
-pub use map::Run;
+pub use map::ChannelRange;
 pub use picodet_graph::DType;

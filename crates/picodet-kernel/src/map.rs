@@ -2,7 +2,7 @@
 
 /// Channels that are neighbours in the source and in the destination of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
+pub struct ChannelRange {
     /// First column in the source.
     pub source: usize,
     /// First column in the second source, if any.

@@ -4,7 +4,7 @@ use picodet_graph::DType;
 use picodet_simd::{Isa, Kernel, Simd, dispatch};
 
 use crate::elementwise::each;
-use crate::map::Run;
+use crate::map::ChannelRange;
 
 /// Arguments of [`sum_pixels`].
 #[derive(Clone, Copy, Debug)]
@@ -18,15 +18,15 @@ pub struct SumPixels<'a> {
     /// Number of pixels.
     pub pixels: usize,
     /// Channels to be summed.
-    pub runs: &'a [Run],
-    /// Sums by the runs' destination.
+    pub ranges: &'a [ChannelRange],
+    /// Sums by the ranges' destination.
     pub out: *mut f32,
 }
 
 /// Sums each channel over all pixels.
 ///
 /// # Safety
-/// * `source` is valid for reads of the runs in `pixels` pixels, `out` for writes of the runs' destinations,
+/// * `source` is valid for reads of the ranges in `pixels` pixels, `out` for writes of the ranges' destinations,
 /// * no other thread writes what is read or accesses what is written.
 pub unsafe fn sum_pixels(isa: Isa, args: &SumPixels<'_>) {
     dispatch(isa, args);
@@ -36,12 +36,12 @@ impl Kernel for &SumPixels<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        // SAFETY: pixels are below `pixels`, and runs inside pixels.
+        // SAFETY: pixels are below `pixels`, and ranges inside pixels.
         unsafe {
-            each(s, self.runs, self.out, |run, done, n| {
+            each(s, self.ranges, self.out, |range, done, n| {
                 // Four sums at once hide the latency of the addition.
                 let mut sums = [s.splat(0.0); 4];
-                let at = |pixel: usize| pixel * self.source_stride + run.source + done;
+                let at = |pixel: usize| pixel * self.source_stride + range.source + done;
                 let load = |pixel: usize| match self.dtype {
                     DType::Bf16 => s.load_bf16_part(self.source.cast::<u16>().add(at(pixel)), n),
                     DType::F32 => s.load_part(self.source.add(at(pixel)), n),

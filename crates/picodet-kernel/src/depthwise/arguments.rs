@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use picodet_graph::{Activation, DType};
 
-use crate::map::Run;
+use crate::map::ChannelRange;
 
 /// Arguments of [`super::depthwise`].
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub struct Depthwise<'a> {
     /// Stride of the kernel window.
     pub stride: usize,
     /// The channels; `destination` counts from the first channel of `weights` as well as of `out`.
-    pub runs: &'a [Run],
+    pub ranges: &'a [ChannelRange],
     /// `[kernel²][channels]`.
     pub weights: &'a [f32],
     /// One value per channel.
@@ -40,12 +40,12 @@ pub struct Depthwise<'a> {
 }
 
 impl Depthwise<'_> {
-    /// Whether weights and bias have the channels of the runs, and the rows a window in the source.
+    /// Whether weights and bias have the channels of the ranges, and the rows a window in the source.
     pub(super) fn is_consistent(&self, weights: bool) -> bool {
-        let runs = self.runs.iter().all(|run| run.destination + run.len <= self.bias.len());
+        let ranges = self.ranges.iter().all(|range| range.destination + range.len <= self.bias.len());
         let rows = self.rows.end <= self.size.0.div_ceil(self.stride);
         let weights = !weights || self.weights.len() >= self.kernel * self.kernel * self.bias.len();
-        runs && rows && weights && self.out_width <= self.size.1.div_ceil(self.stride)
+        ranges && rows && weights && self.out_width <= self.size.1.div_ceil(self.stride)
     }
 }
 

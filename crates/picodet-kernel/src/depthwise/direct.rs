@@ -96,11 +96,11 @@ unsafe fn channels<S: Simd, const K: usize, const STRIDE: usize, const P: usize>
     at: impl Fn(usize, usize) -> *const f32,
 ) {
     let channels = args.bias.len();
-    for run in args.runs {
+    for range in args.ranges {
         let mut done = 0;
-        while done < run.len {
-            let count = (run.len - done).min(S::LEN);
-            let (from, to) = (run.source + done, run.destination + done);
+        while done < range.len {
+            let count = (range.len - done).min(S::LEN);
+            let (from, to) = (range.source + done, range.destination + done);
             // SAFETY: channels `to..to + count` are inside weights, bias and the result's pixels, `from..from
             // + count` inside the source's pixels; the array holds the sums of eight pixels.
             unsafe {
@@ -167,14 +167,14 @@ unsafe fn channels<S: Simd, const K: usize, const STRIDE: usize, const P: usize>
 pub(super) unsafe fn any_window<S: Simd>(s: S, args: &Depthwise<'_>) {
     let (height, width) = args.size;
     let (pad, channels) = (args.kernel / 2, args.bias.len());
-    // SAFETY: window pixels outside the map are skipped, so that `pixel` is inside it; runs are inside
+    // SAFETY: window pixels outside the map are skipped, so that `pixel` is inside it; ranges are inside
     // pixels, weights and bias.
     unsafe {
         for (y, x) in args.rows.clone().flat_map(|y| (0..args.out_width).map(move |x| (y, x))) {
-            for run in args.runs {
-                for done in (0..run.len).step_by(S::LEN) {
-                    let count = (run.len - done).min(S::LEN);
-                    let (from, to) = (run.source + done, run.destination + done);
+            for range in args.ranges {
+                for done in (0..range.len).step_by(S::LEN) {
+                    let count = (range.len - done).min(S::LEN);
+                    let (from, to) = (range.source + done, range.destination + done);
                     let mut acc = s.load_part(args.bias.as_ptr().add(to), count);
                     for (ky, kx) in (0..args.kernel).flat_map(|ky| (0..args.kernel).map(move |kx| (ky, kx))) {
                         let (row, column) = (y * args.stride + ky, x * args.stride + kx);

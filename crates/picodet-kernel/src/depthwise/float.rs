@@ -9,9 +9,9 @@ use crate::tuning;
 /// Convolves each channel of an f32 map.
 ///
 /// # Safety
-/// * `source` is valid for reads of the runs in all pixels of the map, `zeros` for reads of `source_stride`
+/// * `source` is valid for reads of the ranges in all pixels of the map, `zeros` for reads of `source_stride`
 ///   zeros,
-/// * `out` is valid for writes of the runs in `rows` of the result,
+/// * `out` is valid for writes of the ranges in `rows` of the result,
 /// * no other thread writes what is read or accesses what is written.
 ///
 /// # Panics

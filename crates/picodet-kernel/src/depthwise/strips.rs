@@ -84,10 +84,10 @@ unsafe fn channels<S: Simd, const K: usize, const ROWS: usize>(s: S, args: &Dept
     // The largest number of whole tiles that fits into the scratch memory.
     let most = (SCRATCH / (ROWS * S::LEN) - K + 1) / tile * tile;
     let mut scratch = Scratch::new();
-    for run in args.runs {
-        for done in (0..run.len).step_by(S::LEN) {
-            let channels = (run.source + done, run.destination + done);
-            let count = (run.len - done).min(S::LEN);
+    for range in args.ranges {
+        for done in (0..range.len).step_by(S::LEN) {
+            let channels = (range.source + done, range.destination + done);
+            let count = (range.len - done).min(S::LEN);
             // SAFETY: `count` channels from `channels.1` on are inside weights and bias; the scratch memory
             // has 25 vectors of weights and one of bias.
             unsafe {

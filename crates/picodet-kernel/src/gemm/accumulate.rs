@@ -190,13 +190,13 @@ impl Product {
         let last = (columns - column - (NV - 1) * S::LEN).min(S::LEN);
         let layout = Strided::<ALONG> { lhs_column: self.lhs.column, rhs_row: self.rhs.row, last };
         let epilogue = Accumulate { out: self.out.data, out_stride: self.out.row, last, add: self.add };
-        let runs = [(0, depth)];
+        let ranges = [(0, depth)];
         let across = layout.lhs_across(self.lhs.row);
         // SAFETY: rows `row..row + MR` and `(NV - 1) · LEN + last` columns from `column` on are inside the
         // extents, for which the caller of `multiply` vouches.
         unsafe {
             let start = self.lhs.data.cast_const().add(row * across);
-            let lhs = Lhs { start, stride: self.lhs.row, runs: &runs, prefetched: false };
+            let lhs = Lhs { start, stride: self.lhs.row, ranges: &ranges, prefetched: false };
             let rhs = self.rhs.data.cast_const().add(column);
             tile::<_, _, _, MR, NV>(DotF32(s), layout, lhs, rhs, (row, column), &epilogue);
         }

@@ -25,7 +25,7 @@ pub struct GemmBf16<'a> {
     /// The type of the left-hand matrix.
     pub a_dtype: DType,
     /// The columns of a left row that take part: first and number, in the order of the packed rows.
-    pub runs: &'a [(usize, usize)],
+    pub ranges: &'a [(usize, usize)],
     /// Rows of the left-hand matrix and of the result.
     pub rows: usize,
     /// Packed by [`super::pack_bf16`].
@@ -53,8 +53,8 @@ pub fn scratch_len(k: usize) -> usize {
 /// Multiplies bf16 matrices.
 ///
 /// # Safety
-/// * `a` is valid for reads of the runs of `rows` rows, `factors`, unless null, for one value per column of
-///   the runs,
+/// * `a` is valid for reads of the ranges of `rows` rows, `factors`, unless null, for one value per column of
+///   the ranges,
 /// * `epilogue.out` is valid for writes, and `epilogue.residual`, unless null, for reads of
 ///   `epilogue.columns` elements in each of `rows` rows,
 /// * `scratch` is valid for reads and writes of [`scratch_len`] values,
@@ -63,7 +63,7 @@ pub fn scratch_len(k: usize) -> usize {
 /// # Panics
 /// If weights or bias are not packed in whole vectors.
 pub unsafe fn gemm_bf16(isa: Bf16Isa, args: &GemmBf16<'_>) {
-    let k: usize = args.runs.iter().map(|run| run.1).sum();
+    let k: usize = args.ranges.iter().map(|range| range.1).sum();
     let padded = args.epilogue.columns.next_multiple_of(isa.isa().lanes());
     let complete = args.b.len() >= k.div_ceil(2) * padded && args.epilogue.bias.len() >= padded;
     assert!(complete, "weights are packed in whole vectors");
@@ -74,16 +74,16 @@ impl KernelBf16 for &GemmBf16<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: SimdBf16>(self, s: S) {
-        let k: usize = self.runs.iter().map(|run| run.1).sum();
-        // A single run of whole pairs is multiplied in place, a few rows at a time so that they stay in the
+        let k: usize = self.ranges.iter().map(|range| range.1).sum();
+        // A single range of whole pairs is multiplied in place, a few rows at a time so that they stay in the
         // cache.
-        let direct = match self.runs {
+        let direct = match self.ranges {
             &[(first, len)] if self.a_dtype == DType::Bf16 && self.factors.is_null() => {
                 [first, len, self.a_stride].iter().all(|value| value.is_multiple_of(2)).then_some(first)
             }
             _ => None,
         };
-        let runs = [(0, k.div_ceil(2))];
+        let ranges = [(0, k.div_ceil(2))];
         let count = block_rows(k);
         for start in (0..self.rows).step_by(count) {
             let rows = count.min(self.rows - start);
@@ -98,7 +98,7 @@ impl KernelBf16 for &GemmBf16<'_> {
                     self.pack_rows(s, k, start, rows);
                     (self.scratch.cast::<u32>().cast_const(), k.div_ceil(2))
                 };
-                let lhs = Lhs { start: left, stride, runs: &runs, prefetched: direct.is_some() };
+                let lhs = Lhs { start: left, stride, ranges: &ranges, prefetched: direct.is_some() };
                 block(DotBf16(s), lhs, self.b, self.epilogue.columns, (start, rows), &self.epilogue);
             }
         }
@@ -115,13 +115,13 @@ impl GemmBf16<'_> {
         let length = k.next_multiple_of(2);
         let scratch = self.scratch.cast::<u16>();
         for row in 0..rows {
-            // SAFETY: `row` is below `block_rows`, for which there is scratch memory, and the runs are inside
-            // left rows. A store reaches past its run by less than a vector; those elements are written
+            // SAFETY: `row` is below `block_rows`, for which there is scratch memory, and the ranges are inside
+            // left rows. A store reaches past its range by less than a vector; those elements are written
             // later, or are the spare ones after the last row.
             unsafe {
                 let mut to = scratch.add(row * length);
                 let mut factor = self.factors;
-                for &(column, len) in self.runs {
+                for &(column, len) in self.ranges {
                     let at = (start + row) * self.a_stride + column;
                     if self.a_dtype == DType::Bf16 {
                         // Runs are too short for the processor to foresee the next row.

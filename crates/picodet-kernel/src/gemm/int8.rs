@@ -16,7 +16,7 @@ pub struct GemmInt8<'a> {
     /// Bytes from one left row to the next.
     pub a_stride: usize,
     /// The columns of a left row that take part: first and number, in the order of the packed rows.
-    pub runs: &'a [(usize, usize)],
+    pub ranges: &'a [(usize, usize)],
     /// Rows of the left-hand matrix and of the result.
     pub rows: usize,
     /// Packed by [`super::pack_int8`].
@@ -41,7 +41,7 @@ pub fn int8_scratch_len(k: usize) -> usize {
 /// Multiplies matrices of bytes.
 ///
 /// # Safety
-/// * `a` is valid for reads of the runs of `rows` rows,
+/// * `a` is valid for reads of the ranges of `rows` rows,
 /// * `epilogue.out` is valid for writes of `epilogue.columns` bytes in each of `rows` rows,
 /// * `scratch` is valid for reads and writes of [`int8_scratch_len`] values,
 /// * no other thread writes what is read or accesses what is written.
@@ -51,7 +51,7 @@ pub fn int8_scratch_len(k: usize) -> usize {
 // Inlined, so that it is compiled only where it is used: no network has bytes yet.
 #[inline]
 pub unsafe fn gemm_int8(isa: Int8Isa, args: &GemmInt8<'_>) {
-    let k: usize = args.runs.iter().map(|run| run.1).sum();
+    let k: usize = args.ranges.iter().map(|range| range.1).sum();
     let padded = args.epilogue.columns.next_multiple_of(isa.isa().lanes());
     let complete = args.b.len() >= k.div_ceil(4) * padded
         && args.epilogue.bias.len() >= padded
@@ -64,14 +64,14 @@ impl KernelInt8 for &GemmInt8<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: SimdInt8>(self, s: S) {
-        let k: usize = self.runs.iter().map(|run| run.1).sum();
+        let k: usize = self.ranges.iter().map(|range| range.1).sum();
         let quads = k.div_ceil(4);
-        // A single run of whole quads is multiplied in place.
-        let direct = match self.runs {
+        // A single range of whole quads is multiplied in place.
+        let direct = match self.ranges {
             &[(first, len)] if (len % 4, self.a_stride % 4) == (0, 0) => Some(first),
             _ => None,
         };
-        let runs = [(0, quads)];
+        let ranges = [(0, quads)];
         let count = block_rows(k);
         for start in (0..self.rows).step_by(count) {
             let rows = count.min(self.rows - start);
@@ -85,7 +85,7 @@ impl KernelInt8 for &GemmInt8<'_> {
                     self.pack_rows(quads, start, rows);
                     (self.scratch.cast_const(), quads)
                 };
-                let lhs = Lhs { start: left, stride, runs: &runs, prefetched: direct.is_some() };
+                let lhs = Lhs { start: left, stride, ranges: &ranges, prefetched: direct.is_some() };
                 block(DotInt8(s), lhs, self.b, self.epilogue.columns, (start, rows), &self.epilogue);
             }
         }
@@ -101,13 +101,13 @@ impl GemmInt8<'_> {
     #[inline(always)]
     unsafe fn pack_rows(&self, quads: usize, start: usize, rows: usize) {
         for row in 0..rows {
-            // SAFETY: `row` is below `block_rows`, for which there is scratch memory, and the runs are inside
+            // SAFETY: `row` is below `block_rows`, for which there is scratch memory, and the ranges are inside
             // left rows.
             unsafe {
                 let packed = self.scratch.add(row * quads);
                 packed.add(quads.saturating_sub(1)).write(0);
                 let mut to = packed.cast::<u8>();
-                for &(column, len) in self.runs {
+                for &(column, len) in self.ranges {
                     let from = self.a.add((start + row) * self.a_stride + column);
                     std::ptr::copy_nonoverlapping(from, to, len);
                     to = to.add(len);

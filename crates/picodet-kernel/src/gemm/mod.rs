@@ -2,7 +2,7 @@
 //! padded copy of their rows, linear layers, and the products of the trainer.
 //!
 //! `out[p][n] = epilogue(bias[n] + Σ_k a[p][k] · b[k][n])`. The left-hand matrix is read in place, row by
-//! row, in runs of columns; the right-hand one is packed in panels of one to three vectors ([`pack()`]). One
+//! row, in ranges of columns; the right-hand one is packed in panels of one to three vectors ([`pack()`]). One
 //! loop (`tile`) serves f32, bf16 and bytes, through [`picodet_simd::Dot`].
 
 mod accumulate;
@@ -34,7 +34,7 @@ pub struct Gemm<'a> {
     /// Elements from one left row to the next.
     pub a_stride: usize,
     /// The columns of a left row that take part: first and number, in the order of the packed rows.
-    pub runs: &'a [(usize, usize)],
+    pub ranges: &'a [(usize, usize)],
     /// Rows of the left-hand matrix and of the result.
     pub rows: usize,
     /// Packed by [`pack()`].
@@ -46,7 +46,7 @@ pub struct Gemm<'a> {
 /// Multiplies f32 matrices.
 ///
 /// # Safety
-/// * `a` is valid for reads of the runs of `rows` rows,
+/// * `a` is valid for reads of the ranges of `rows` rows,
 /// * `epilogue.out` is valid for writes, and `epilogue.residual`, unless null, for reads of
 ///   `epilogue.columns` elements in each of `rows` rows,
 /// * no other thread writes what is read or accesses what is written.
@@ -54,7 +54,7 @@ pub struct Gemm<'a> {
 /// # Panics
 /// If weights or bias are not packed in whole vectors.
 pub unsafe fn gemm(isa: Isa, args: &Gemm<'_>) {
-    let k: usize = args.runs.iter().map(|run| run.1).sum();
+    let k: usize = args.ranges.iter().map(|range| range.1).sum();
     let padded = args.epilogue.columns.next_multiple_of(isa.lanes());
     assert!(
         args.b.len() >= k * padded && args.epilogue.bias.len() >= padded,
@@ -67,7 +67,7 @@ impl Kernel for &Gemm<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let k: usize = self.runs.iter().map(|run| run.1).sum();
+        let k: usize = self.ranges.iter().map(|range| range.1).sum();
         let rows = (BLOCK_BYTES / 4 / k.max(1)).max(24) / 24 * 24;
         let mut start = 0;
         while start < self.rows {
@@ -76,7 +76,7 @@ impl Kernel for &Gemm<'_> {
             // `gemm` has checked the lengths of weights and bias.
             unsafe {
                 let first = self.a.add(start * self.a_stride);
-                let lhs = Lhs { start: first, stride: self.a_stride, runs: self.runs, prefetched: true };
+                let lhs = Lhs { start: first, stride: self.a_stride, ranges: self.ranges, prefetched: true };
                 block(DotF32(s), lhs, self.b, self.epilogue.columns, (start, count), &self.epilogue);
             }
             start += count;

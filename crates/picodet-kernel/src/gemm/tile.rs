@@ -18,7 +18,7 @@ pub(super) struct Lhs<'a, U> {
     /// Units from one row to the next.
     pub(super) stride: usize,
     /// The units of a row that take part: first and number, in the order of the packed rows.
-    pub(super) runs: &'a [(usize, usize)],
+    pub(super) ranges: &'a [(usize, usize)],
     /// Whether the rows come from memory and the next tile's are prefetched.
     pub(super) prefetched: bool,
 }
@@ -84,7 +84,7 @@ macro_rules! of_height {
 /// Multiplies `rows` rows of `lhs` by all panels; the result's first row is `row`.
 ///
 /// # Safety
-/// `lhs` is valid for `rows` rows of its runs, `rhs` is packed for `columns` and the sum of the runs, and
+/// `lhs` is valid for `rows` rows of its ranges, `rhs` is packed for `columns` and the sum of the ranges, and
 /// `epilogue` is valid for rows `row..row + rows`.
 #[inline(always)]
 pub(super) unsafe fn block<D: Dot, E: Epilogue<D>>(
@@ -95,7 +95,7 @@ pub(super) unsafe fn block<D: Dot, E: Epilogue<D>>(
     (row, rows): (usize, usize),
     epilogue: &E,
 ) {
-    let depth: usize = lhs.runs.iter().map(|run| run.1).sum();
+    let depth: usize = lhs.ranges.iter().map(|range| range.1).sum();
     for (first, vectors) in panels(columns, D::Simd::LEN) {
         // SAFETY: panels of `columns` start at `first * depth` and the caller vouches for the rows.
         unsafe {
@@ -143,7 +143,7 @@ unsafe fn panel<D: Dot, E: Epilogue<D>, const NV: usize>(
 /// Multiplies `MR` rows by `NV` vectors of columns, the first of both being `row` and `first` in the result.
 ///
 /// # Safety
-/// `lhs` is valid for `MR` rows, `rhs` for as many rows of `NV` vectors as `lhs.runs` have units (the last
+/// `lhs` is valid for `MR` rows, `rhs` for as many rows of `NV` vectors as `lhs.ranges` have units (the last
 /// vector for `layout.last()` columns unless packed), and `epilogue` for the tile.
 #[inline(always)]
 pub(super) unsafe fn tile<D: Dot, E: Epilogue<D>, L: Layout, const MR: usize, const NV: usize>(
@@ -170,7 +170,7 @@ pub(super) unsafe fn tile<D: Dot, E: Epilogue<D>, L: Layout, const MR: usize, co
         if L::PACKED {
             epilogue.prefetch(row + MR, MR, (first, NV * len));
         }
-        for &(column, units) in lhs.runs {
+        for &(column, units) in lhs.ranges {
             // Three moving pointers and one stride address all twelve rows without spilling.
             let mut a0 = lhs.start.add(column * along);
             let mut a4 = if MR > 4 { a0.add(4 * across) } else { a0 };

@@ -7,7 +7,7 @@ use picodet_graph::DType;
 use super::operation::{Buffer, BufferId, DenseKind, DenseSource, Elementwise, Operation, Step, Weights};
 use super::schedule::Schedule;
 use crate::gemm::scratch_len;
-use crate::map::Run;
+use crate::map::ChannelRange;
 
 /// The pixels that a band accesses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,9 +82,9 @@ impl<'a> Accesses<'a> {
     }
 
     /// Runs of channels.
-    fn runs(&mut self, id: BufferId, runs: &[Run], count: usize, pixels: Pixels) {
-        for run in runs {
-            self.columns(id, run.source..run.source.saturating_add(run.len), count, pixels, false);
+    fn ranges(&mut self, id: BufferId, ranges: &[ChannelRange], count: usize, pixels: Pixels) {
+        for range in ranges {
+            self.columns(id, range.source..range.source.saturating_add(range.len), count, pixels, false);
         }
     }
 
@@ -112,14 +112,14 @@ impl<'a> Accesses<'a> {
                     self.floats(*from, column..column.saturating_add(1), source, Pixels::Own, false);
                 }
             }
-            Operation::Pointwise { from, runs, weights, columns, residual, to, column, .. } => {
+            Operation::Pointwise { from, ranges, weights, columns, residual, to, column, .. } => {
                 self.require(step.size == step.out_size, "a pointwise convolution that changes the size");
                 let pixels = if between { Pixels::Part } else { Pixels::Own };
                 let count = if between { 0 } else { source };
-                for &(first, len) in runs {
+                for &(first, len) in ranges {
                     self.columns(*from, first..first.saturating_add(len), count, pixels, false);
                 }
-                let k = runs.iter().map(|run| run.1).sum();
+                let k = ranges.iter().map(|range| range.1).sum();
                 self.weights(weights, k, &[*from, *to]);
                 self.columns(*to, *column..column.saturating_add(*columns), result, Pixels::Own, true);
                 if let &Some((buffer, first)) = residual {
@@ -127,14 +127,14 @@ impl<'a> Accesses<'a> {
                 }
             }
             Operation::Dense { .. } => self.dense(step),
-            Operation::Depthwise { from, runs, weights, stride, bias, to, column, .. } => {
+            Operation::Depthwise { from, ranges, weights, stride, bias, to, column, .. } => {
                 let [height, width] =
                     [step.size.0, step.size.1].map(|extent| extent.div_ceil((*stride).max(1)));
                 self.require(
                     *stride > 0 && step.out_size == (height, width),
                     "a depthwise convolution of another size",
                 );
-                self.runs(*from, runs, source, Pixels::All);
+                self.ranges(*from, ranges, source, Pixels::All);
                 let row = self.buffer(*from).words_per_pixel();
                 self.require(row <= self.schedule.arena.saturating_sub(self.schedule.zeros), "too few zeros");
                 self.weights(weights, bias.len(), &[*from, *to]);
@@ -161,19 +161,20 @@ impl<'a> Accesses<'a> {
                 }
                 self.words(*to, columns.len(), Pixels::All, true);
             }
-            Operation::Elementwise { kind, from, other, to, runs } => {
-                self.elementwise(step, kind, *from, *other, *to, runs);
+            Operation::Elementwise { kind, from, other, to, ranges } => {
+                self.elementwise(step, kind, *from, *other, *to, ranges);
             }
             Operation::SumTaps { from, kernel, to, column, .. } => {
                 self.require(step.size == step.out_size, "sums of another size");
                 self.floats(*from, 0..kernel.saturating_mul(*kernel), source, Pixels::All, false);
                 self.floats(*to, *column..column.saturating_add(1), result, Pixels::Own, true);
             }
-            Operation::SumCells { from, runs, to } => {
+            Operation::SumCells { from, ranges, to } => {
                 self.require(step.out_size == step.size, "sums over rows of another size");
-                self.runs(*from, runs, source, Pixels::Own);
-                let channels: usize = runs.iter().map(|run| run.len).sum();
-                let inside = runs.iter().all(|run| run.destination.saturating_add(run.len) <= channels);
+                self.ranges(*from, ranges, source, Pixels::Own);
+                let channels: usize = ranges.iter().map(|range| range.len).sum();
+                let inside =
+                    ranges.iter().all(|range| range.destination.saturating_add(range.len) <= channels);
                 self.require(inside, "a sum outside of its row");
                 self.words(*to, self.schedule.workers.saturating_mul(row_of(channels)), Pixels::Part, true);
             }
@@ -242,13 +243,13 @@ impl<'a> Accesses<'a> {
         from: BufferId,
         other: Option<BufferId>,
         to: BufferId,
-        runs: &[Run],
+        ranges: &[ChannelRange],
     ) {
         let (size, out) = (step.size, step.out_size);
         let (source, result) = (size.0.saturating_mul(size.1), out.0.saturating_mul(out.1));
         let words = |buffer: &Buffer| buffer.words_per_pixel();
         let (from_words, to_words) = (words(&self.buffer(from)), words(&self.buffer(to)));
-        let others = runs.iter().map(|run| run.other.saturating_add(run.len)).max().unwrap_or(0);
+        let others = ranges.iter().map(|range| range.other.saturating_add(range.len)).max().unwrap_or(0);
         let (fits, pixels) = match kind {
             Elementwise::Activate(_) | Elementwise::Add(_) | Elementwise::Scale => (size == out, Pixels::Own),
             Elementwise::GeometricMean { .. } => (size == out, Pixels::Own),
@@ -268,12 +269,13 @@ impl<'a> Accesses<'a> {
         };
         self.require(fits, "an elementwise step of another size");
         // Runs count words, whatever the type.
-        for run in runs {
+        for range in ranges {
             let (read, written) =
-                (run.source.saturating_add(run.len), run.destination.saturating_add(run.len));
+                (range.source.saturating_add(range.len), range.destination.saturating_add(range.len));
             self.require(read <= from_words && written <= to_words, "channels outside of a map");
-            let bytes = |first: usize| 4 * first.min(1 << 40)..4 * first.saturating_add(run.len).min(1 << 40);
-            let (read, written) = (bytes(run.source), bytes(run.destination));
+            let bytes =
+                |first: usize| 4 * first.min(1 << 40)..4 * first.saturating_add(range.len).min(1 << 40);
+            let (read, written) = (bytes(range.source), bytes(range.destination));
             self.list.push(Access { buffer: from, bytes: read, count: source, pixels, writes: false });
             self.list.push(Access {
                 buffer: to,
@@ -306,7 +308,7 @@ impl<'a> Accesses<'a> {
             channels,
             kernel,
             stride,
-            runs,
+            ranges,
             bias,
             columns,
             residual,
@@ -329,11 +331,11 @@ impl<'a> Accesses<'a> {
                 self.require(step.size == self.input_size && channels <= 3, "another image size");
             }
             DenseSource::Buffer(from, copied) => {
-                for run in copied {
-                    let end = run.source.saturating_add(run.len);
+                for range in copied {
+                    let end = range.source.saturating_add(range.len);
                     let count = step.size.0.saturating_mul(step.size.1);
-                    self.floats(*from, run.source..end, count, Pixels::All, false);
-                    let inside = run.destination.saturating_add(run.len) <= channels;
+                    self.floats(*from, range.source..end, count, Pixels::All, false);
+                    let inside = range.destination.saturating_add(range.len) <= channels;
                     self.require(inside, "channels outside of a compact pixel");
                 }
             }
@@ -357,8 +359,9 @@ impl<'a> Accesses<'a> {
             DenseKind::Product => {
                 let a_stride = if matches!(source, DenseSource::Image) { stride } else { stride * channels };
                 let last = full.1.saturating_sub(1).saturating_mul(a_stride);
-                let inside =
-                    runs.iter().all(|run| last.saturating_add(run.0).saturating_add(run.1) <= layout.padded);
+                let inside = ranges
+                    .iter()
+                    .all(|range| last.saturating_add(range.0).saturating_add(range.1) <= layout.padded);
                 self.require(inside, "a window outside of the padded rows");
             }
         }

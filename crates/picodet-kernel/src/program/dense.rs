@@ -9,7 +9,7 @@ use super::band::Band;
 use super::operation::{DenseKind, DenseSource, Operation, Step};
 use crate::elementwise::{Elementwise, Kind, elementwise};
 use crate::gemm::{Activate, Gemm, gemm};
-use crate::map::Run;
+use crate::map::ChannelRange;
 use crate::round::{Round, round};
 use crate::stem::{Stem, stem};
 
@@ -96,7 +96,7 @@ impl Dense<'_> {
     unsafe fn pool(&self, out: *mut f32, out_stride: usize) {
         let Operation::Dense { columns, stride, .. } = &self.step.operation else { return };
         let out_width = self.step.out_size.1;
-        let runs = [Run { source: 0, other: 0, destination: 0, len: *columns }];
+        let ranges = [ChannelRange { source: 0, other: 0, destination: 0, len: *columns }];
         let args = Elementwise {
             kind: Kind::MaxPool,
             // Row 1 of a pool reads rows 1 to 3.
@@ -109,7 +109,7 @@ impl Dense<'_> {
             out_stride,
             out_width,
             rows: 1..2,
-            runs: &runs,
+            ranges: &ranges,
         };
         // SAFETY: the strip has three rows, and `out` is row 1 of the result.
         unsafe { elementwise(self.band.schedule.isa, &args) }
@@ -127,7 +127,7 @@ impl Dense<'_> {
             channels,
             kernel,
             stride,
-            runs,
+            ranges,
             weights,
             bias,
             columns,
@@ -188,7 +188,7 @@ impl Dense<'_> {
                 out_stride,
                 out_dtype: DType::F32,
             };
-            gemm(isa, &Gemm { a: self.padded, a_stride, runs, rows: full_width, b: weights, epilogue });
+            gemm(isa, &Gemm { a: self.padded, a_stride, ranges, rows: full_width, b: weights, epilogue });
         }
     }
 }
@@ -232,10 +232,10 @@ unsafe fn pad_planar(
 ///
 /// # Safety
 /// `source` is the first pixel of `height · width` and the elements between pixels, valid for reads of the
-/// runs, whose destinations are below `channels`; `out` is valid for writes of the result.
+/// ranges, whose destinations are below `channels`; `out` is valid for writes of the result.
 unsafe fn pad_pixels(
     source: (*const f32, usize),
-    runs: &[Run],
+    ranges: &[ChannelRange],
     channels: usize,
     (height, width): (usize, usize),
     kernel: usize,
@@ -245,7 +245,7 @@ unsafe fn pad_pixels(
     let (pad, padded) = (kernel / 2, width + kernel - 1);
     for ky in 0..kernel {
         let y = first + ky as isize;
-        // SAFETY: row `ky` is in the result, and row `y`, unless outside, in the map; runs are inside pixels.
+        // SAFETY: row `ky` is in the result, and row `y`, unless outside, in the map; ranges are inside pixels.
         unsafe {
             let row = out.add(ky * padded * channels);
             if y < 0 || y >= height as isize {
@@ -258,8 +258,12 @@ unsafe fn pad_pixels(
             for x in 0..width {
                 let pixel = source.0.add((y as usize * width + x) * source.1);
                 let to = row.add((pad + x) * channels);
-                for run in runs {
-                    std::ptr::copy_nonoverlapping(pixel.add(run.source), to.add(run.destination), run.len);
+                for range in ranges {
+                    std::ptr::copy_nonoverlapping(
+                        pixel.add(range.source),
+                        to.add(range.destination),
+                        range.len,
+                    );
                 }
             }
         }

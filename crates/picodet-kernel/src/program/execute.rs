@@ -12,7 +12,7 @@ use crate::depthwise::bf16::depthwise_bf16;
 use crate::depthwise::{Depthwise, DepthwiseBf16, depthwise};
 use crate::elementwise::{self, Kind, elementwise};
 use crate::gemm::{Activate, Gemm, GemmBf16, gemm, gemm_bf16, scratch_len};
-use crate::map::Run;
+use crate::map::ChannelRange;
 use crate::pool::{SumPixels, sum_pixels};
 use crate::transpose::{ToPlanes, from_planes, to_planes};
 
@@ -71,7 +71,7 @@ impl Band<'_> {
             Operation::Gather { from, columns, to } => self.gather(*from, columns, *to),
             Operation::Elementwise { .. } => self.elementwise(step, rows),
             Operation::SumTaps { .. } => self.col2im(step, rows),
-            Operation::SumCells { from, runs, to } => self.sum_pixels(step, rows, *from, runs, *to),
+            Operation::SumCells { from, ranges, to } => self.sum_pixels(step, rows, *from, ranges, *to),
             Operation::Mean { .. } => self.mean(step),
         }
     }
@@ -114,7 +114,7 @@ impl Band<'_> {
     }
 
     fn pointwise(self, step: &Step, rows: Range<usize>, between: Option<usize>) {
-        let Operation::Pointwise { from, runs, weights, bias, columns, residual, act, to, column } =
+        let Operation::Pointwise { from, ranges, weights, bias, columns, residual, act, to, column } =
             &step.operation
         else {
             return;
@@ -138,21 +138,21 @@ impl Band<'_> {
         };
         let (Weights::Pairs { packed: b, factors, scratch }, Some(bf16)) = (weights, isa.bf16()) else {
             // SAFETY: source, residual and result have these rows and columns.
-            unsafe { gemm(isa, &Gemm { a, a_stride, runs, rows, b: self.floats(weights), epilogue }) }
+            unsafe { gemm(isa, &Gemm { a, a_stride, ranges, rows, b: self.floats(weights), epilogue }) }
             return;
         };
-        let k = runs.iter().map(|run| run.1).sum();
+        let k = ranges.iter().map(|range| range.1).sum();
         let scratch = self.at(*scratch).wrapping_add(self.worker * scratch_len(k));
         let factors = factors.map_or(std::ptr::null(), |buffer| self.at(buffer).cast_const());
         let a_dtype = self.dtype(*from);
-        let args = GemmBf16 { a, a_stride, a_dtype, runs, rows, b, factors, epilogue, scratch };
+        let args = GemmBf16 { a, a_stride, a_dtype, ranges, rows, b, factors, epilogue, scratch };
         // SAFETY: source, residual and result have these rows and columns; there are `k` factors, and the
         // scratch memory has `scratch_len(k)` words for each worker.
         unsafe { gemm_bf16(bf16, &args) }
     }
 
     fn depthwise(self, step: &Step, rows: Range<usize>, between: Option<usize>) {
-        let Operation::Depthwise { from, runs, kernel, stride, weights, bias, act, to, column } =
+        let Operation::Depthwise { from, ranges, kernel, stride, weights, bias, act, to, column } =
             &step.operation
         else {
             return;
@@ -163,7 +163,7 @@ impl Band<'_> {
             Some(pixel) => self.pixel(*to, pixel).wrapping_sub(rows.start * out_width * self.words(*to)),
             None => self.at(*to),
         };
-        // SAFETY: source and result have these pixels and runs, and the row of zeros is as long as a pixel of
+        // SAFETY: source and result have these pixels and ranges, and the row of zeros is as long as a pixel of
         // the source.
         unsafe {
             let convolution = Depthwise {
@@ -177,7 +177,7 @@ impl Band<'_> {
                 zeros: self.memory.arena.add(self.schedule.zeros),
                 kernel: *kernel,
                 stride: *stride,
-                runs,
+                ranges,
                 weights: self.floats(weights),
                 bias,
                 act: *act,
@@ -208,7 +208,7 @@ impl Band<'_> {
     }
 
     fn elementwise(self, step: &Step, rows: Range<usize>) {
-        let Operation::Elementwise { kind, from, other, to, runs } = &step.operation else { return };
+        let Operation::Elementwise { kind, from, other, to, ranges } = &step.operation else { return };
         let other_at = other.map_or(std::ptr::null(), |other| self.at(other).cast_const());
         let kind = match kind {
             Elementwise::Activate(act) => Kind::Activate(*act),
@@ -235,10 +235,10 @@ impl Band<'_> {
             out_stride: self.words(*to),
             out_width: step.out_size.1,
             rows,
-            runs,
+            ranges,
         };
-        // SAFETY: the maps have these pixels and runs, tables stay inside the source, and factors and addends
-        // have the runs' columns.
+        // SAFETY: the maps have these pixels and ranges, tables stay inside the source, and factors and addends
+        // have the ranges' columns.
         unsafe { elementwise(self.schedule.isa, &args) }
     }
 
@@ -259,17 +259,24 @@ impl Band<'_> {
         unsafe { col2im(self.schedule.isa, &args) }
     }
 
-    fn sum_pixels(self, step: &Step, rows: Range<usize>, from: BufferId, runs: &[Run], to: BufferId) {
-        let channels: usize = runs.iter().map(|run| run.len).sum();
+    fn sum_pixels(
+        self,
+        step: &Step,
+        rows: Range<usize>,
+        from: BufferId,
+        ranges: &[ChannelRange],
+        to: BufferId,
+    ) {
+        let channels: usize = ranges.iter().map(|range| range.len).sum();
         let args = SumPixels {
             source: self.pixel(from, rows.start * step.size.1),
             source_stride: self.stride(from),
             dtype: self.dtype(from),
             pixels: rows.len() * step.size.1,
-            runs,
+            ranges,
             out: self.at(to).wrapping_add(self.worker * row_of(channels)),
         };
-        // SAFETY: the source has these pixels and runs, and the sums a row for each worker.
+        // SAFETY: the source has these pixels and ranges, and the sums a row for each worker.
         unsafe { sum_pixels(self.schedule.isa, &args) }
     }
 

@@ -2,7 +2,7 @@
 
 use picodet_graph::{Activation, DType};
 
-use crate::map::Run;
+use crate::map::ChannelRange;
 
 /// Index of a [`Buffer`].
 pub type BufferId = usize;
@@ -94,8 +94,8 @@ impl Weights {
 pub enum DenseSource {
     /// The image, planar.
     Image,
-    /// A buffer; the runs map its columns to those of a compact pixel.
-    Buffer(BufferId, Vec<Run>),
+    /// A buffer; the ranges map its columns to those of a compact pixel.
+    Buffer(BufferId, Vec<ChannelRange>),
 }
 
 /// The kernel of a dense convolution.
@@ -159,7 +159,7 @@ pub enum Operation {
         /// The source.
         from: BufferId,
         /// First and number of the columns read.
-        runs: Vec<(usize, usize)>,
+        ranges: Vec<(usize, usize)>,
         /// The weights.
         weights: Weights,
         /// One value per column, zeros up to whole vectors.
@@ -187,8 +187,8 @@ pub enum Operation {
         kernel: usize,
         /// Stride of the kernel window.
         stride: usize,
-        /// Runs of a left row in `scratch`.
-        runs: Vec<(usize, usize)>,
+        /// Ranges of a left row in `scratch`.
+        ranges: Vec<(usize, usize)>,
         /// Packed when planning.
         weights: Vec<f32>,
         /// One value per column, zeros up to whole vectors.
@@ -214,7 +214,7 @@ pub enum Operation {
         /// The source.
         from: BufferId,
         /// The channels.
-        runs: Vec<Run>,
+        ranges: Vec<ChannelRange>,
         /// Side of the kernel window.
         kernel: usize,
         /// Stride of the kernel window.
@@ -271,7 +271,7 @@ pub enum Operation {
         /// The destination.
         to: BufferId,
         /// The channels, in words.
-        runs: Vec<Run>,
+        ranges: Vec<ChannelRange>,
     },
     /// A convolution to one column, from the products of each pixel with its window (col2im).
     SumTaps {
@@ -293,7 +293,7 @@ pub enum Operation {
         /// The source.
         from: BufferId,
         /// The channels.
-        runs: Vec<Run>,
+        ranges: Vec<ChannelRange>,
         /// The destination, one row of sums per worker.
         to: BufferId,
     },

@@ -8,7 +8,7 @@ use picodet_simd::Isa;
 use super::operation::{Buffer, Elementwise, Operation, Step, Weights};
 use super::{Arena, Image, Job, Program, Schedule};
 use crate::gemm::pack;
-use crate::map::Run;
+use crate::map::ChannelRange;
 
 const SIZE: (usize, usize) = (6, 5);
 
@@ -25,13 +25,13 @@ fn schedule(workers: usize) -> Schedule {
         Buffer { stride: 16, dtype: DType::F32, cells: 4 * pixels, offset: 16 * pixels },
     ];
     let zeros = 16 * 5 * pixels;
-    let run = Run { source: 3, other: 0, destination: 0, len: 1 };
+    let range = ChannelRange { source: 3, other: 0, destination: 0, len: 1 };
     let steps = vec![
         step(Operation::Import { to: 0, columns: vec![0, 1, 2] }, SIZE, SIZE),
         step(
             Operation::Pointwise {
                 from: 0,
-                runs: vec![(0, 3)],
+                ranges: vec![(0, 3)],
                 weights: Weights::Constant(pack(3, 1, lanes, |_, _| 1.0)),
                 bias: vec![0.5; lanes],
                 columns: 1,
@@ -49,7 +49,7 @@ fn schedule(workers: usize) -> Schedule {
                 from: 0,
                 other: None,
                 to: 1,
-                runs: vec![run],
+                ranges: vec![range],
             },
             SIZE,
             out_size,
@@ -143,8 +143,8 @@ fn unsound_schedules_are_refused() {
         ("a map that should be f32", |s| s.buffers[0].dtype = DType::Bf16),
         ("an elementwise step of another size", |s| s.steps[2].out_size.1 += 1),
         ("channels outside of a map", |s| {
-            if let Operation::Elementwise { runs, .. } = &mut s.steps[2].operation {
-                runs[0].destination = 16;
+            if let Operation::Elementwise { ranges, .. } = &mut s.steps[2].operation {
+                ranges[0].destination = 16;
             }
         }),
         ("a band that accesses what another one writes", |s| {
@@ -154,8 +154,8 @@ fn unsound_schedules_are_refused() {
             s.buffers[0].cells *= 4;
             s.buffers[0].offset = 0;
             s.buffers.truncate(1);
-            if let Operation::Elementwise { runs, .. } = &mut s.steps[2].operation {
-                runs[0].destination = 3;
+            if let Operation::Elementwise { ranges, .. } = &mut s.steps[2].operation {
+                ranges[0].destination = 3;
             }
         }),
         ("an output of another shape", |s| s.outputs[0].1[0] = 2),

@@ -3,7 +3,7 @@
 use super::{ACTIVATIONS, MARK, check, check_within, exact, extents, report, values};
 use crate::depthwise::bf16::{depthwise_bf16, fits, pack_depthwise_bf16};
 use crate::depthwise::{Depthwise, DepthwiseBf16, depthwise};
-use crate::{DType, Run};
+use crate::{ChannelRange, DType};
 use picodet_simd::{Isa, from_bf16, to_bf16};
 
 #[test]
@@ -32,9 +32,9 @@ fn depthwise_convolutions_equal_their_definition() {
                 let weights = values(kernel * kernel * channels, 6);
                 let bias = values(channels, 7);
                 let half = channels / 2;
-                let runs = [
-                    Run { source: 1, other: 0, destination: 0, len: half },
-                    Run { source: half + 4, other: 0, destination: half, len: channels - half },
+                let ranges = [
+                    ChannelRange { source: 1, other: 0, destination: 0, len: half },
+                    ChannelRange { source: half + 4, other: 0, destination: half, len: channels - half },
                 ];
                 let (rows, out_width) = (height.div_ceil(stride), width.div_ceil(stride));
                 let out_stride = channels + 3;
@@ -50,7 +50,7 @@ fn depthwise_convolutions_equal_their_definition() {
                     zeros: zeros.as_ptr(),
                     kernel,
                     stride,
-                    runs: &runs,
+                    ranges: &ranges,
                     weights: &weights,
                     bias: &bias,
                     act,
@@ -81,7 +81,7 @@ fn depthwise_convolutions_equal_their_definition() {
                 let Some(bf16) = isa.bf16().filter(|_| fits(isa, kernel, stride, out_width)) else {
                     continue;
                 };
-                let packed = pack_depthwise_bf16(&runs, kernel, stride, &weights, isa.lanes());
+                let packed = pack_depthwise_bf16(&ranges, kernel, stride, &weights, isa.lanes());
                 let halves: Vec<u16> = source.iter().map(|&value| to_bf16(value)).collect();
                 let dtype = |bf16: bool| if bf16 { DType::Bf16 } else { DType::F32 };
                 let (source_dtype, out_dtype) = (dtype(case % 3 > 0), dtype(case % 2 > 0));

@@ -22,9 +22,9 @@ fn products_equal_their_definition() {
                 let act = ACTIVATIONS[case % 8];
                 let a_stride = k + 7;
                 let a = values(rows * a_stride, 1);
-                // Two runs with a gap, the second one maybe empty.
+                // Two ranges with a gap, the second one maybe empty.
                 let first = k.div_ceil(2);
-                let runs = [(1, first), (first + 3, k - first)];
+                let ranges = [(1, first), (first + 3, k - first)];
                 let at = |row: usize, i: usize| {
                     f64::from(a[row * a_stride + if i < first { 1 + i } else { 3 + i }])
                 };
@@ -39,7 +39,7 @@ fn products_equal_their_definition() {
                 let args = Gemm {
                     a: a.as_ptr(),
                     a_stride,
-                    runs: &runs,
+                    ranges: &ranges,
                     rows,
                     b: &b,
                     epilogue: Activate {
@@ -131,10 +131,10 @@ fn bf16_products_equal_their_definition() {
                 let a = values(rows * a_stride, 1);
                 let first = k.div_ceil(2);
                 let narrow = case % 5 < 2;
-                // Two runs with a gap, or one that is multiplied in place.
+                // Two ranges with a gap, or one that is multiplied in place.
                 let direct = case % 10 == 0;
-                let runs = [(1, first), (first + 3, k - first)];
-                let runs = if direct { &[(2, k)][..] } else { &runs[..] };
+                let ranges = [(1, first), (first + 3, k - first)];
+                let ranges = if direct { &[(2, k)][..] } else { &ranges[..] };
                 let factors = values(k, 5);
                 let scaled = case % 2 == 0 && !direct;
                 let at = |row: usize, i: usize| {
@@ -163,7 +163,7 @@ fn bf16_products_equal_their_definition() {
                     a: if narrow { halves.as_ptr().cast() } else { a.as_ptr() },
                     a_stride,
                     a_dtype: dtype(narrow),
-                    runs,
+                    ranges,
                     rows,
                     b: &pairs,
                     factors: if scaled { factors.as_ptr() } else { std::ptr::null() },

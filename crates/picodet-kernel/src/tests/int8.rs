@@ -34,11 +34,11 @@ fn byte_products_equal_their_definition() {
             for columns in extents().into_iter().chain(wide.map(|vectors| 16 * vectors)) {
                 case += 1;
                 let k: usize = [1, 3, 4, 8, 17, 40, if cfg!(miri) { 6 } else { 2000 }][case % 7];
-                // Two runs with a gap, or one that is multiplied in place where it has whole quads.
+                // Two ranges with a gap, or one that is multiplied in place where it has whole quads.
                 let direct = case % 4 == 0;
                 let first = k.div_ceil(2);
-                let runs = [(1, first), (first + 3, k - first)];
-                let runs = if direct { &[(2, k)][..] } else { &runs[..] };
+                let ranges = [(1, first), (first + 3, k - first)];
+                let ranges = if direct { &[(2, k)][..] } else { &ranges[..] };
                 let a_stride = (k + 4).next_multiple_of(4);
                 let a = bytes(rows * a_stride, 1);
                 let at = |row: usize, i: usize| {
@@ -57,7 +57,7 @@ fn byte_products_equal_their_definition() {
                 let args = GemmInt8 {
                     a: a.as_ptr(),
                     a_stride,
-                    runs,
+                    ranges,
                     rows,
                     b: &b,
                     epilogue: Requantise {

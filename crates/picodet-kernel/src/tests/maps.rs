@@ -4,7 +4,7 @@ use super::{ACTIVATIONS, MARK, check, exact, extents, report, values};
 use crate::elementwise::{Elementwise, Kind, elementwise};
 use crate::pool::{SumPixels, sum_pixels};
 use crate::round::{Round, round};
-use crate::{DType, Run, transpose};
+use crate::{ChannelRange, DType, transpose};
 use picodet_simd::{Isa, from_bf16, to_bf16};
 
 #[test]
@@ -48,7 +48,7 @@ fn pools_and_resizes_equal_their_definition() {
             let channels = 1 + (height * 7 + width) % if height * width > 300 { 19 } else { 37 };
             let source = values(height * width * channels, 8);
             let at = |y: usize, x: usize, c: usize| f64::from(source[(y * width + x) * channels + c]);
-            let runs = [Run { source: 0, other: 0, destination: 1, len: channels }];
+            let ranges = [ChannelRange { source: 0, other: 0, destination: 1, len: channels }];
             let out_stride = channels + 2;
             let go = |kind, (rows, out_width): (usize, usize)| {
                 let mut out = vec![MARK; rows * out_width * out_stride];
@@ -63,7 +63,7 @@ fn pools_and_resizes_equal_their_definition() {
                     out_stride,
                     out_width,
                     rows: 0..rows,
-                    runs: &runs,
+                    ranges: &ranges,
                 };
                 unsafe { elementwise(isa, &args) };
                 out
@@ -86,7 +86,7 @@ fn pools_and_resizes_equal_their_definition() {
                 source_stride: channels,
                 dtype: DType::F32,
                 pixels: height * width,
-                runs: &runs,
+                ranges: &ranges,
                 out: sums.as_mut_ptr(),
             };
             unsafe { sum_pixels(isa, &args) };
@@ -108,7 +108,7 @@ fn pools_and_resizes_equal_their_definition() {
                 sum / (height * width) as f64
             };
             check(&format!("sum {case}"), &sums, channels + 2, (1, channels), mean, &mut wrong);
-            // Backwards, and in whole runs with a gap.
+            // Backwards, and in whole ranges with a gap.
             let columns: Vec<usize> = match height % 2 {
                 0 => (0..channels).rev().collect(),
                 _ => (0..channels).map(|c| (c + channels / 3) % channels).collect(),
@@ -149,7 +149,7 @@ fn activations_equal_their_definition_and_keep_nan() {
         (-4000..=4000).step_by(if cfg!(miri) { 100 } else { 1 }).map(|i| i as f32 / 40.0).collect();
     let hostile = [f32::NAN, 1e30, -1e30, 3.0, -3.0, 0.0, -0.0];
     let source: Vec<f32> = values.iter().copied().chain(hostile).collect();
-    let runs = [Run { source: 0, other: 0, destination: 0, len: source.len() }];
+    let ranges = [ChannelRange { source: 0, other: 0, destination: 0, len: source.len() }];
     for isa in Isa::available() {
         for act in ACTIVATIONS {
             let mut out = vec![0.0; source.len()];
@@ -164,7 +164,7 @@ fn activations_equal_their_definition_and_keep_nan() {
                 out_stride: source.len(),
                 out_width: 1,
                 rows: 0..1,
-                runs: &runs,
+                ranges: &ranges,
             };
             unsafe { elementwise(isa, &args) };
             for (&x, &y) in source.iter().zip(&out) {
@@ -188,7 +188,7 @@ fn a_pool_keeps_nan() {
         for place in 0..9 {
             let mut source = [1.0f32; 9 * 5];
             source[place * 5 + 3] = f32::NAN;
-            let runs = [Run { source: 0, other: 0, destination: 0, len: 5 }];
+            let ranges = [ChannelRange { source: 0, other: 0, destination: 0, len: 5 }];
             let mut out = vec![0.0; 4 * 5];
             let args = Elementwise {
                 kind: Kind::MaxPool,
@@ -201,7 +201,7 @@ fn a_pool_keeps_nan() {
                 out_stride: 5,
                 out_width: 2,
                 rows: 0..2,
-                runs: &runs,
+                ranges: &ranges,
             };
             unsafe { elementwise(isa, &args) };
             for (cell, values) in out.chunks(5).enumerate() {

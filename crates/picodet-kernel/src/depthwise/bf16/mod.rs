@@ -17,7 +17,7 @@ use picodet_graph::DType;
 use picodet_simd::{Bf16Isa, Isa, KernelBf16, SimdBf16, Vector, dispatch_bf16, prefetch, to_bf16};
 
 use super::arguments::{DepthwiseBf16, tile_width};
-use crate::map::Run;
+use crate::map::ChannelRange;
 use crate::tuning;
 use tile::Tile;
 
@@ -44,10 +44,10 @@ fn is_supported(kernel: usize, stride: usize, out_width: usize) -> bool {
     (kernel == 3 || kernel == 5) && (stride == 1 || stride == 2) && out_width >= LEAST
 }
 
-/// Returns the length of the packed weights of these runs.
+/// Returns the length of the packed weights of these ranges.
 #[must_use]
-pub fn packed_len(runs: &[Run], kernel: usize, stride: usize, lanes: usize) -> usize {
-    let vectors: usize = runs.iter().map(|run| run.len.div_ceil(lanes)).sum();
+pub fn packed_len(ranges: &[ChannelRange], kernel: usize, stride: usize, lanes: usize) -> usize {
+    let vectors: usize = ranges.iter().map(|range| range.len.div_ceil(lanes)).sum();
     let rows = if stride == 1 { 2 } else { 1 };
     vectors * rows * kernel.div_ceil(2) * kernel * lanes
 }
@@ -55,8 +55,8 @@ pub fn packed_len(runs: &[Run], kernel: usize, stride: usize, lanes: usize) -> u
 /// Convolves each channel of a map in bf16.
 ///
 /// # Safety
-/// * `convolution.source` is valid for reads of the runs in all pixels of the map,
-/// * `convolution.out` is valid for writes of the runs in `rows` of the result,
+/// * `convolution.source` is valid for reads of the ranges in all pixels of the map,
+/// * `convolution.out` is valid for writes of the ranges in `rows` of the result,
 /// * no other thread writes what is read or accesses what is written.
 ///
 /// # Panics
@@ -64,7 +64,7 @@ pub fn packed_len(runs: &[Run], kernel: usize, stride: usize, lanes: usize) -> u
 pub unsafe fn depthwise_bf16(isa: Bf16Isa, args: &DepthwiseBf16<'_>) {
     let convolution = &args.convolution;
     let (kernel, stride) = (convolution.kernel, convolution.stride);
-    let len = packed_len(convolution.runs, kernel, stride, isa.isa().lanes());
+    let len = packed_len(convolution.ranges, kernel, stride, isa.isa().lanes());
     assert!(
         convolution.is_consistent(false) && args.weights.len() >= len,
         "weights, bias, runs and sizes agree"
@@ -73,11 +73,11 @@ pub unsafe fn depthwise_bf16(isa: Bf16Isa, args: &DepthwiseBf16<'_>) {
     dispatch_bf16(isa, args);
 }
 
-/// Packs weights `[kernel²][channels]`: for each vector of channels of each run the pairs of the window, and
+/// Packs weights `[kernel²][channels]`: for each vector of channels of each range the pairs of the window, and
 /// at stride 1 those of the row below as well.
 #[must_use]
 pub fn pack_depthwise_bf16(
-    runs: &[Run],
+    ranges: &[ChannelRange],
     kernel: usize,
     stride: usize,
     weights: &[f32],
@@ -91,12 +91,12 @@ pub fn pack_depthwise_bf16(
         _ => 0,
     };
     let mut packed = Vec::new();
-    for run in runs {
-        for first in (0..run.len).step_by(lanes) {
+    for range in ranges {
+        for first in (0..range.len).step_by(lanes) {
             for below in 0..if stride == 1 { 2usize } else { 1 } {
                 for (pair, column) in (0..kernel.div_ceil(2)).flat_map(|p| (0..kernel).map(move |c| (p, c))) {
                     for lane in first..first + lanes {
-                        let channel = (lane < run.len).then_some(run.destination + lane);
+                        let channel = (lane < range.len).then_some(range.destination + lane);
                         let upper = half((2 * pair).checked_sub(below), column, channel);
                         packed.push(upper | half((2 * pair + 1).checked_sub(below), column, channel) << 16);
                     }
@@ -187,11 +187,12 @@ unsafe fn channels<S: SimdBf16, const K: usize, const STRIDE: usize, const PAIRS
     let len = (3 - STRIDE) * K.div_ceil(2) * K * S::LEN;
     let mut scratch = Scratch::new();
     let mut packed = args.weights.as_ptr();
-    for run in convolution.runs {
-        for done in (0..run.len).step_by(2 * S::LEN) {
-            let channels = (run.source + done, run.destination + done);
-            let mut strip = Strip { channels, count: (run.len - done).min(2 * S::LEN), columns: 0..0, tile };
-            // SAFETY: runs are inside the bias, and `packed_len` counts `len` weights for each vector of
+    for range in convolution.ranges {
+        for done in (0..range.len).step_by(2 * S::LEN) {
+            let channels = (range.source + done, range.destination + done);
+            let mut strip =
+                Strip { channels, count: (range.len - done).min(2 * S::LEN), columns: 0..0, tile };
+            // SAFETY: ranges are inside the bias, and `packed_len` counts `len` weights for each vector of
             // them; the scratch memory has room for two vectors, and for the source of `most` columns.
             unsafe {
                 for (vector, count) in strip.vectors::<S>() {

@@ -38,14 +38,14 @@ pub(crate) fn assign_dtypes(buffers: &mut [Buffer], steps: &mut [Step]) {
         buffer.dtype = DType::Bf16;
     }
     for step in steps {
-        if let Operation::Elementwise { kind: Elementwise::Upsample, from, runs, .. } = &mut step.operation
+        if let Operation::Elementwise { kind: Elementwise::Upsample, from, ranges, .. } = &mut step.operation
             && fits[*from]
         {
             // The kernel copies words of the arena, each of two elements.
-            for run in runs {
-                run.source /= 2;
-                run.destination /= 2;
-                run.len /= 2;
+            for range in ranges {
+                range.source /= 2;
+                range.destination /= 2;
+                range.len /= 2;
             }
         }
     }
@@ -69,11 +69,11 @@ fn accepted(step: &Step) -> Vec<BufferId> {
             _ => vec![*to],
         },
         Operation::SumCells { from, .. } => vec![*from],
-        Operation::Elementwise { kind: Elementwise::Upsample, from, to, other: None, runs } => {
-            let is_even = |run: &picodet_kernel::Run| {
-                [run.source, run.destination, run.len].iter().all(|column| column % 2 == 0)
+        Operation::Elementwise { kind: Elementwise::Upsample, from, to, other: None, ranges } => {
+            let is_even = |range: &picodet_kernel::ChannelRange| {
+                [range.source, range.destination, range.len].iter().all(|column| column % 2 == 0)
             };
-            if runs.iter().all(is_even) { vec![*from, *to] } else { Vec::new() }
+            if ranges.iter().all(is_even) { vec![*from, *to] } else { Vec::new() }
         }
         _ => Vec::new(),
     }

@@ -3,15 +3,15 @@
 use picodet_graph::pass::{Block, reads_image};
 use picodet_graph::{Activation, Convolution, NodeId, Op};
 
-use super::{Lowering, zip_runs};
-use crate::fast::Precision;
-use crate::fast::schedule::{
+use super::{Lowering, channel_ranges};
+use crate::cpu::Precision;
+use crate::cpu::schedule::{
     BufferId, DenseKind, DenseSource, Elementwise, Operation, Residual, View, Weights,
 };
 use picodet_kernel::{depthwise, gemm, stem};
 
-fn column_runs(order: &[usize], columns: &[usize]) -> Vec<(usize, usize)> {
-    zip_runs(order, columns, None, 0).into_iter().map(|run| (run.source, run.len)).collect()
+fn column_ranges(order: &[usize], columns: &[usize]) -> Vec<(usize, usize)> {
+    channel_ranges(order, columns, None, 0).into_iter().map(|range| (range.source, range.len)).collect()
 }
 
 fn padded(bias: impl Iterator<Item = f32>, lanes: usize) -> Vec<f32> {
@@ -77,10 +77,10 @@ impl Lowering<'_> {
         let result = View { buffer, columns, height, width };
         if let (false, Some(addend)) = (fits, addend) {
             let order: Vec<usize> = (0..channels).collect();
-            let runs = zip_runs(&order, &result.columns, Some(&addend.columns), first);
+            let ranges = channel_ranges(&order, &result.columns, Some(&addend.columns), first);
             let kind = Elementwise::Add(act);
             let operation =
-                Operation::Elementwise { kind, from: buffer, other: Some(addend.buffer), to: buffer, runs };
+                Operation::Elementwise { kind, from: buffer, other: Some(addend.buffer), to: buffer, ranges };
             self.push(index, operation, (height, width), (height, width), 0);
         }
         result
@@ -116,7 +116,7 @@ impl Lowering<'_> {
         let macs = (size.0 * size.1 * k * columns) as u64;
         let operation = Operation::Pointwise {
             from: from.buffer,
-            runs: column_runs(&order, &from.columns),
+            ranges: column_ranges(&order, &from.columns),
             weights,
             bias: padded(bias.iter().copied(), lanes),
             columns,
@@ -191,14 +191,14 @@ impl Lowering<'_> {
             .collect();
         let size = (from.height, from.width);
         let out_size = (size.0.div_ceil(op.stride), size.1.div_ceil(op.stride));
-        let runs = zip_runs(order, &from.columns, None, 0);
+        let ranges = channel_ranges(order, &from.columns, None, 0);
         let is_bf16 = self.precision == Precision::Bf16
             && depthwise::bf16::fits(self.isa, op.kernel, op.stride, out_size.1);
         let weights = match scale {
             None if is_bf16 => {
                 let lanes = self.isa.lanes();
                 Weights::RowPairs(depthwise::bf16::pack_depthwise_bf16(
-                    &runs, op.kernel, op.stride, &values, lanes,
+                    &ranges, op.kernel, op.stride, &values, lanes,
                 ))
             }
             None => Weights::Constant(values),
@@ -212,7 +212,7 @@ impl Lowering<'_> {
         let macs = (out_size.0 * out_size.1 * positions * order.len()) as u64;
         let operation = Operation::Depthwise {
             from: from.buffer,
-            runs,
+            ranges,
             kernel: op.kernel,
             stride: op.stride,
             weights,
@@ -266,11 +266,11 @@ impl Lowering<'_> {
             _ => self.isa.lanes(),
         };
         let weights = gemm::pack(k, columns, lanes, at);
-        let (source, runs) = if planar {
+        let (source, ranges) = if planar {
             (DenseSource::Image, (0..channels * kernel).map(|row| (row * padded_width, kernel)).collect())
         } else {
-            let runs = (0..kernel).map(|row| (row * padded_width * channels, kernel * channels)).collect();
-            (DenseSource::Buffer(from.buffer, zip_runs(&order, &from.columns, None, 0)), runs)
+            let ranges = (0..kernel).map(|row| (row * padded_width * channels, kernel * channels)).collect();
+            (DenseSource::Buffer(from.buffer, channel_ranges(&order, &from.columns, None, 0)), ranges)
         };
         let rows = (kernel * padded_width * channels).next_multiple_of(16);
         let row = out_size.1 * columns.next_multiple_of(16);
@@ -284,7 +284,7 @@ impl Lowering<'_> {
             channels,
             kernel,
             stride: op.stride,
-            runs,
+            ranges,
             weights,
             bias: padded(bias.iter().copied(), lanes),
             columns,
@@ -321,7 +321,7 @@ impl Lowering<'_> {
         let between = self.map(positions.next_multiple_of(16), size.0 * size.1);
         let operation = Operation::Pointwise {
             from: from.buffer,
-            runs: column_runs(&order, &from.columns),
+            ranges: column_ranges(&order, &from.columns),
             weights,
             bias: padded(std::iter::repeat_n(0.0, positions), lanes),
             columns: positions,

@@ -3,8 +3,8 @@
 use picodet_graph::{Activation, Builder, DType, Graph, NodeId, Tensor, Weights, pass};
 
 use super::lower;
-use crate::fast::schedule::{Buffer, Operation, Schedule, Step};
-use crate::fast::{Isa, Precision, dtype};
+use crate::cpu::schedule::{Buffer, Operation, Schedule, Step};
+use crate::cpu::{Isa, Precision, dtype};
 
 const HARD_SWISH: Activation = Activation::HardSwish;
 
@@ -43,10 +43,10 @@ fn concats_slices_and_shuffles_are_addresses() {
     assert_eq!(kinds(&schedule), ["dense 3x3/2", "dense 3x3/2", "pointwise", "pointwise"], "{schedule}");
     // Ten channels of two maps in one buffer: one range of each map.
     let last = schedule.steps.iter().rev().find(|step| step.operation.kind() == "pointwise");
-    let Some(Operation::Pointwise { runs, .. }) = last.map(|step| &step.operation) else {
+    let Some(Operation::Pointwise { ranges, .. }) = last.map(|step| &step.operation) else {
         panic!("{schedule}")
     };
-    assert_eq!(runs.iter().map(|run| run.1).collect::<Vec<_>>(), [5, 5], "{schedule}");
+    assert_eq!(ranges.iter().map(|range| range.1).collect::<Vec<_>>(), [5, 5], "{schedule}");
 }
 
 #[test]

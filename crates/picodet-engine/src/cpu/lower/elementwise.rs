@@ -2,8 +2,8 @@
 
 use picodet_graph::{Op, ResizeFactor};
 
-use super::{Lowering, zip_runs};
-use crate::fast::schedule::{Elementwise, Operation, View};
+use super::{Lowering, channel_ranges};
+use crate::cpu::schedule::{Elementwise, Operation, View};
 
 impl Lowering<'_> {
     pub(super) fn global_average_pool(&mut self, index: usize) -> View {
@@ -12,8 +12,8 @@ impl Lowering<'_> {
         let channels = order.len();
         let sums = self.scratch(self.workers * channels.next_multiple_of(16));
         let size = (from.height, from.width);
-        let runs = zip_runs(&order, &from.columns, None, 0);
-        self.push(index, Operation::SumCells { from: from.buffer, runs, to: sums }, size, size, 0);
+        let ranges = channel_ranges(&order, &from.columns, None, 0);
+        self.push(index, Operation::SumCells { from: from.buffer, ranges, to: sums }, size, size, 0);
         let column = self.append_columns(index, channels);
         let to = self.buffer_of[index];
         let cells = size.0 * size.1;
@@ -78,10 +78,10 @@ impl Lowering<'_> {
             _ => Elementwise::Activate(None),
         };
         let first = self.append_columns(index, channels);
-        let runs = zip_runs(&order, &from.columns, with.as_deref(), first);
+        let ranges = channel_ranges(&order, &from.columns, with.as_deref(), first);
         let to = self.buffer_of[index];
         let other = second.map(|view| view.buffer);
-        let operation = Operation::Elementwise { kind, from: from.buffer, other, to, runs };
+        let operation = Operation::Elementwise { kind, from: from.buffer, other, to, ranges };
         self.push(index, operation, (from.height, from.width), (height, width), 0);
         let mut columns = vec![0; channels];
         order.iter().enumerate().for_each(|(i, &channel)| columns[channel] = first + i);

@@ -11,7 +11,7 @@ mod tests;
 
 use picodet_graph::pass::{self, Block, ChannelSource, Fusion, reads_image};
 use picodet_graph::{Activation, Graph, NodeId, Op, Tensor};
-use picodet_kernel::Run;
+use picodet_kernel::ChannelRange;
 
 use super::schedule::{Buffer, BufferId, Operation, Schedule, Step, View, place};
 use super::{Isa, Precision, dtype, separable};
@@ -81,18 +81,26 @@ pub(crate) fn lower(
 }
 
 /// Ranges of channels that are consecutive in `source` and `other`; destinations are consecutive from `first`.
-fn zip_runs(order: &[usize], source: &[usize], other: Option<&[usize]>, first: usize) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
+fn channel_ranges(
+    order: &[usize],
+    source: &[usize],
+    other: Option<&[usize]>,
+    first: usize,
+) -> Vec<ChannelRange> {
+    let mut ranges: Vec<ChannelRange> = Vec::new();
     for (i, &channel) in order.iter().enumerate() {
         let (from, with) = (source[channel], other.map_or(0, |other| other[channel]));
-        match runs.last_mut() {
-            Some(run) if run.source + run.len == from && (other.is_none() || run.other + run.len == with) => {
-                run.len += 1;
+        match ranges.last_mut() {
+            Some(range)
+                if range.source + range.len == from
+                    && (other.is_none() || range.other + range.len == with) =>
+            {
+                range.len += 1;
             }
-            _ => runs.push(Run { source: from, other: with, destination: first + i, len: 1 }),
+            _ => ranges.push(ChannelRange { source: from, other: with, destination: first + i, len: 1 }),
         }
     }
-    runs
+    ranges
 }
 
 impl Lowering<'_> {
