@@ -68,11 +68,6 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         reason: "captions use types of draw/mod.rs, which calls them",
     },
     Exception {
-        place: "crates/picodet-kernel/src/training/memory.rs",
-        rule: "file of",
-        reason: "to be split",
-    },
-    Exception {
         place: "crates/picodet-zoo",
         rule: "circle of files: head/",
         reason: "heads use types of head/mod.rs, which calls them",

@@ -1,6 +1,9 @@
-//! Activations and their derivatives on vectors (SPEC §0).
+//! Derivatives of activations on vectors (SPEC §0).
 
+use picodet_graph::Activation;
 use picodet_simd::Vector;
+
+use crate::activation::activate;
 
 /// A function of one variable with its derivative.
 pub(super) trait Function: Copy {
@@ -46,8 +49,7 @@ impl Function for Identity {
 impl Function for HardSwish {
     #[inline(always)]
     fn value<V: Vector>(self, z: V) -> V {
-        let gate = (z + z.splat(3.0)).max(z.splat(0.0)).min(z.splat(6.0));
-        z * gate * z.splat(1.0 / 6.0)
+        activate(z, Some(Activation::HardSwish))
     }
     #[inline(always)]
     fn slope<V: Vector>(self, z: V) -> V {
@@ -61,7 +63,7 @@ impl Function for HardSwish {
 impl Function for Relu {
     #[inline(always)]
     fn value<V: Vector>(self, z: V) -> V {
-        z.splat(0.0).max(z)
+        activate(z, Some(Activation::Relu))
     }
     #[inline(always)]
     fn slope<V: Vector>(self, z: V) -> V {
@@ -72,7 +74,7 @@ impl Function for Relu {
 impl Function for Relu6 {
     #[inline(always)]
     fn value<V: Vector>(self, z: V) -> V {
-        z.splat(6.0).min(z.splat(0.0).max(z))
+        activate(z, Some(Activation::Relu6))
     }
     #[inline(always)]
     fn slope<V: Vector>(self, z: V) -> V {
@@ -84,7 +86,7 @@ impl Function for Relu6 {
 impl Function for LeakyRelu {
     #[inline(always)]
     fn value<V: Vector>(self, z: V) -> V {
-        z.select_greater(z.splat(0.0), z, z * z.splat(self.0))
+        activate(z, Some(Activation::LeakyRelu { slope: self.0 }))
     }
     #[inline(always)]
     fn slope<V: Vector>(self, z: V) -> V {
@@ -95,8 +97,7 @@ impl Function for LeakyRelu {
 impl Function for HardSigmoid {
     #[inline(always)]
     fn value<V: Vector>(self, z: V) -> V {
-        let line = z.mul_add(z.splat(self.0), z.splat(0.5));
-        z.splat(1.0).min(z.splat(0.0).max(line))
+        activate(z, Some(Activation::HardSigmoid { slope: self.0 }))
     }
     #[inline(always)]
     fn slope<V: Vector>(self, z: V) -> V {
@@ -109,7 +110,7 @@ impl Function for HardSigmoid {
 impl Function for Sigmoid {
     #[inline(always)]
     fn value<V: Vector>(self, z: V) -> V {
-        z.map(|z| 1.0 / (1.0 + (-z).exp()))
+        activate(z, Some(Activation::Sigmoid))
     }
     #[inline(always)]
     fn slope<V: Vector>(self, z: V) -> V {

@@ -7,8 +7,8 @@ use std::ops::Range;
 use picodet_graph::Convolution;
 
 use super::elementwise::{Elementwise, elementwise};
+use super::map::{Map, MapMut};
 use super::matrix::{Left, multiply};
-use super::memory::{Map, MapMut};
 use super::reduce::sum_partial;
 use super::split::{partial_sums, window_rows};
 use super::{Executor, Scratch};

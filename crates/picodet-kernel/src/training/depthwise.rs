@@ -14,7 +14,7 @@ use picodet_graph::Convolution;
 use picodet_simd::{Kernel, Simd, Vector, dispatch};
 
 use super::elementwise::{Elementwise, elementwise};
-use super::memory::{Band, Map, MapMut};
+use super::map::{Band, Map, MapMut};
 use super::reduce::sum_partial;
 use super::split::{band_rows, partial_sums};
 use super::{Executor, Lanes, Scratch, for_each_vector};

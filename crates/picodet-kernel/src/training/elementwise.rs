@@ -5,7 +5,7 @@ use picodet_graph::Activation;
 use picodet_simd::{Kernel, Simd, dispatch};
 
 use super::activation::{Function, with_function};
-use super::memory::{Map, MapMut};
+use super::map::{Map, MapMut};
 use super::split::block_pixels;
 use super::{Executor, Lanes, for_each_vector};
 

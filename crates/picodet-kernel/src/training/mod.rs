@@ -2,11 +2,16 @@
 //!
 //! Functions take whole maps, check their extents, and split the work over a [`ThreadPool`] into tasks that depend on
 //! the extents only, so that results do not depend on the number of threads.
+//!
+//! Matrix products and activations are those of inference. Elementwise operations, pooling and depthwise convolutions are
+//! separate texts: here each may add to its result, stores the argmax or has a gradient, and none has the fused
+//! activations, channel ranges and bf16 maps of inference, which would be dead branches in the innermost loops.
 
 mod activation;
 pub mod dense;
 pub mod depthwise;
 mod elementwise;
+mod map;
 mod matrix;
 mod memory;
 pub mod normalise;
@@ -15,13 +20,16 @@ mod reduce;
 pub mod resample;
 mod shuffle;
 mod split;
+#[cfg(test)]
+mod tests;
 mod threads;
 mod transpose;
 
 use picodet_simd::{Isa, Simd, Vector};
 
 pub use elementwise::{Elementwise, Factors, elementwise, for_each_pixel};
-pub use memory::{Arena, Band, LINE, Map, MapMut, Region};
+pub use map::{Band, Map, MapMut};
+pub use memory::{Arena, LINE, Region};
 pub use reduce::{bias_gradient, sum_images};
 pub use shuffle::{deinterleave, interleave};
 pub use threads::ThreadPool;
@@ -87,7 +95,7 @@ impl Lanes for Whole {
 impl Lanes for Part {
     #[inline(always)]
     unsafe fn load<S: Simd>(self, s: S, from: *const f32) -> S::F32 {
-        // SAFETY: valid for so many lanes by the contract of the trait.
+        // SAFETY: valid for `self.0` lanes by the contract of the trait.
         unsafe { s.load_part(from, self.0) }
     }
     #[inline(always)]

@@ -8,7 +8,7 @@ use picodet_graph::Activation;
 use picodet_simd::{Kernel, Simd, Vector, dispatch};
 
 use super::activation::{Function, with_function};
-use super::memory::{Map, MapMut};
+use super::map::{Map, MapMut};
 use super::split::block_pixels;
 use super::{Executor, Lanes, Scratch, for_each_vector};
 

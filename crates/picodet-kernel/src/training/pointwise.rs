@@ -1,8 +1,8 @@
 //! Pointwise convolutions and linear layers: every pixel times a matrix, forward and backward.
 
 use super::elementwise::{Elementwise, elementwise};
+use super::map::{Map, MapMut};
 use super::matrix::{Left, multiply};
-use super::memory::{Map, MapMut};
 use super::reduce::sum_partial;
 use super::split::{partial_sums, product_pixels};
 use super::{Executor, Scratch};

@@ -3,7 +3,7 @@
 
 use picodet_simd::{Kernel, Simd, Vector, dispatch};
 
-use super::memory::{Map, MapMut};
+use super::map::{Map, MapMut};
 use super::split::partial_sums;
 use super::{Executor, Lanes, Scratch, for_each_vector};
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use picodet_simd::{Kernel, Simd, dispatch};
 
 use super::elementwise::{Elementwise, elementwise};
-use super::memory::{Band, Map, MapMut};
+use super::map::{Band, Map, MapMut};
 use super::split::band_rows;
 use super::{Executor, Lanes, for_each_vector};
 

@@ -1,7 +1,7 @@
 //! Channel shuffle of two groups.
 
 use super::Executor;
-use super::memory::{Map, MapMut};
+use super::map::{Map, MapMut};
 use super::split::block_pixels;
 
 /// `out[2i] = even[i]`, `out[2i + 1] = odd[i]`.

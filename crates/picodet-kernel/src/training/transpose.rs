@@ -4,7 +4,7 @@
 use picodet_graph::TensorView;
 
 use super::Executor;
-use super::memory::MapMut;
+use super::map::MapMut;
 
 /// Pixels transposed at once: both sides stay in the first-level cache.
 const PIXELS: usize = 64;
