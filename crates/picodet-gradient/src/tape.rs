@@ -191,13 +191,13 @@ impl Tape {
         };
         self.executor.pool.install(|| {
             for (index, step) in ctx.program.steps.iter().enumerate() {
-                let start = Instant::now();
+                let start = now();
                 if step.kind == Kind::Import {
                     let ([], [map]) = arena.claim([], [ctx.value(step.output)]);
                     copy_tensor(ctx.executor, images, map, false);
                 }
                 forward::run(&ctx, arena, index, step, parameters, &mut statistics[index], scratch);
-                times[index].forward = start.elapsed();
+                times[index].forward = start.map_or(Duration::ZERO, |start| start.elapsed());
             }
         });
         self.stage = Stage::Forward(size);
@@ -259,9 +259,9 @@ impl Tape {
                 copy_tensor(ctx.executor, values, map, accumulate);
             }
             for (index, step) in ctx.program.steps.iter().enumerate().rev() {
-                let start = Instant::now();
+                let start = now();
                 backward::run(&ctx, index, step, &statistics[index], &mut state);
-                times[index].backward = start.elapsed();
+                times[index].backward = start.map_or(Duration::ZERO, |start| start.elapsed());
             }
         });
         self.stage = Stage::Backward(size);
@@ -296,6 +296,11 @@ impl Tape {
     pub fn memory(&self, [n, _, h, w]: [usize; 4]) -> Result<usize, GradientError> {
         Ok(4 * Layout::new(&self.graph, &self.program, [n, h, w])?.len)
     }
+}
+
+/// Returns the time, or `None` in a browser, where WebAssembly has no clock.
+fn now() -> Option<Instant> {
+    (!cfg!(all(target_family = "wasm", target_os = "unknown"))).then(Instant::now)
 }
 
 #[cfg(test)]

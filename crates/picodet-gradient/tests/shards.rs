@@ -1,4 +1,6 @@
 //! A batch in shards, one per tape, equals the batch on one tape: maps, statistics, gradients.
+// WebAssembly has no threads.
+#![cfg(not(target_family = "wasm"))]
 
 use std::sync::{Arc, Barrier, Mutex};
 
