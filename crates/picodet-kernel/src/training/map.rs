@@ -4,7 +4,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::memory::Region;
+use super::region::Region;
 
 /// A feature map to read, channels last.
 ///

@@ -17,6 +17,7 @@ mod memory;
 pub mod normalise;
 pub mod pointwise;
 mod reduce;
+mod region;
 pub mod resample;
 mod shuffle;
 mod split;
@@ -29,8 +30,9 @@ use picodet_simd::{Isa, Simd, Vector};
 
 pub use elementwise::{Elementwise, Factors, elementwise, for_each_pixel};
 pub use map::{Band, Map, MapMut};
-pub use memory::{Arena, LINE, Region};
+pub use memory::{Arena, LINE};
 pub use reduce::{bias_gradient, sum_images};
+pub use region::Region;
 pub use shuffle::{deinterleave, interleave};
 pub use threads::ThreadPool;
 pub use transpose::copy_tensor;
