@@ -14,6 +14,7 @@ use crate::cross;
 pub(crate) fn miri() -> Result<()> {
     let mut command = nightly();
     command.args(["miri", "test", "--package", "picodet-simd", "--package", "picodet-kernel", "--lib"]);
+    command.args(["--features", "picodet-kernel/training"]);
     // Kernels compute pointers from arena offsets, which the stricter of Miri's two models of borrowing refuses.
     cross::run(command.env("MIRIFLAGS", "-Zmiri-tree-borrows"))
 }
@@ -28,6 +29,7 @@ pub(crate) fn asan() -> Result<()> {
     command.args(["test", "--config", "profile.dev.package.picodet-kernel.opt-level=1"]);
     command.args(["--target", HOST, "--target-dir", "target/asan", "--package", "picodet-kernel"]);
     command.args(["--package", "picodet-simd", "--package", "picodet-engine"]);
+    command.args(["--features", "picodet-kernel/training"]);
     // Samples of the networks: the sanitizer costs several times the time.
     cross::run(command.env("RUSTFLAGS", "-Zsanitizer=address").env("PICODET_EMULATED", "1"))
 }
