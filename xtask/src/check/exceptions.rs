@@ -46,7 +46,6 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         rule: "function `coco`",
         reason: "to be split by kind of finding",
     },
-    Exception { place: "crates/picodet-detect/src/lib.rs", rule: "`#![forbid", reason: "to be added" },
     Exception {
         place: "crates/picodet-eval",
         rule: "circle of files: report/",
