@@ -1,4 +1,4 @@
-//! Writes a model file with random weights, to time a network that nobody has trained yet:
+//! Writes a model file with random weights, to time an untrained network:
 //! `cargo run --release -p picodet-detect --example untrained VARIANT FILE.safetensors`
 
 use picodet_detect::{Model, graph_of};

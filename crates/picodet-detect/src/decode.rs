@@ -125,7 +125,7 @@ pub struct Candidate<T = f32> {
 
 /// Returns the anchors of image `n` of the batch that score above `threshold`, ordered by class, then by anchor.
 ///
-/// They are the elements of [`scores`] above the threshold; NaN is above nothing.
+/// They are the elements of [`scores`] above the threshold; NaN is never above it.
 pub fn candidates<T: Real>(levels: &[HeadLevel<'_, T>], n: usize, threshold: T) -> Vec<Candidate<T>> {
     let mut found = Vec::with_capacity(1024);
     let mut first_anchor = 0;

@@ -202,7 +202,7 @@ pub fn network(model: &Model) -> (Graph, Cow<'_, Weights>) {
     (graph, weights)
 }
 
-/// Returns the time, where there is a clock: WebAssembly without a system has none, and reading it would abort.
+/// Returns the time; `None` on WebAssembly without a system, where reading a clock aborts.
 fn now() -> Option<Instant> {
     (!cfg!(all(target_family = "wasm", target_os = "unknown"))).then(Instant::now)
 }
@@ -211,7 +211,7 @@ fn between(start: Option<Instant>, end: Option<Instant>) -> Duration {
     start.zip(end).map_or(Duration::ZERO, |(start, end)| end - start)
 }
 
-/// The times of the stages of one detection; zeros in a browser, where there is no clock.
+/// The times of the stages of one detection; zeros in a browser, which has no clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StageTimes {

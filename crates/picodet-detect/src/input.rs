@@ -15,7 +15,7 @@ const MAX_FILE: u64 = 1 << 30;
 /// An image: a file, an encoded image in memory, or decoded pixels.
 ///
 /// Functions take `impl Into<Input>`, so that paths (`&str`, `String`, `&Path`, `PathBuf`), bytes (`&[u8]`, `Vec<u8>`) and
-/// images (`&Image`, `Image`) can be given as they are.
+/// images (`&Image`, `Image`) can be passed directly.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Input<'a> {

@@ -22,7 +22,7 @@ fn suppression_equals_the_reference_bit_for_bit() {
         let mut rows = Vec::new();
         let mut found_counts = Vec::new();
         for image in 0..boxes.shape[0] {
-            // The case `topk` was made with a limit of its own.
+            // The case `topk` has another limit.
             let max_detections = if case == "topk" { 30 } else { 100 };
             let found = suppress(&boxes, &scores, image, max_detections);
             found_counts.push(found.len() as f32 / 6.0);
@@ -54,6 +54,6 @@ fn suppress(boxes: &Tensor, scores: &Tensor, image: usize, max_detections: usize
         .map(|(i, &score)| Candidate { class: (i / anchors) as u32, anchor: (i % anchors) as u32, score })
         .collect();
     let again = nms.run_candidates(&candidates, |anchor| boxes[anchor]);
-    assert_eq!(again, found, "the candidates alone give other detections");
+    assert_eq!(again, found, "the candidates give other detections");
     found.iter().flat_map(|d| [d.class as f32, d.score].into_iter().chain(d.bbox.0)).collect()
 }

@@ -1,4 +1,4 @@
-//! The small blocks that every part of the family shares.
+//! Building blocks of all parts of the family.
 
 use picodet_graph::{Activation, Builder, InitRule, NodeId};
 
@@ -108,7 +108,7 @@ pub(crate) fn depthwise_pointwise(
     pointwise(g, "pointwise", x, channels, act)
 }
 
-/// LCNet's block: depthwise → squeeze-excite (where asked for) → pointwise (SPEC §1.2).
+/// LCNet's block: depthwise → squeeze-excite (optional) → pointwise (SPEC §1.2).
 pub(crate) fn depthwise_separable(
     g: &mut Builder,
     x: NodeId,

@@ -1,18 +1,18 @@
-//! Parameter names of the reference (SPEC §12) and ours: one bijection, a table a family.
+//! Maps parameter names of the reference (SPEC §12) to the graph's names and back, with one table per family.
 //!
 //! A rule pairs two patterns of blocks. `{}` stands for a number that both sides share, `{+1}` for one that the
-//! reference counts from 1; the style says how the parameters inside the block are called there.
+//! reference counts from 1; the style is the reference's naming of the parameters inside the block.
 
 use crate::{Architecture, Backbone, Classifier, HeadKind, Neck};
 
-/// How the reference names the parameters of a block.
+/// The reference's naming of the parameters of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Style {
-    /// `weight` and `bias`, as with us.
+    /// `weight` and `bias`, as in the graph.
     Plain,
-    /// A convolution without a block of its own: `weight` where we say `conv.weight`.
+    /// A convolution outside a block: `weight` where the graph has `conv.weight`.
     Bare,
-    /// A convolution and a batch norm, by these names.
+    /// A convolution and a batch norm with these names.
     ConvolutionNorm(&'static str, &'static str),
 }
 
@@ -22,7 +22,7 @@ const NORM: Style = Style::ConvolutionNorm("conv", "norm");
 const FIRST: Style = Style::ConvolutionNorm("dwconv", "bn1");
 const SECOND: Style = Style::ConvolutionNorm("pwconv", "bn2");
 
-/// Our block, the reference's block, the style inside.
+/// Block in the graph, block in the reference, style inside.
 type Rule = (&'static str, &'static str, Style);
 
 const ESNET_RULES: &[Rule] = &[
@@ -256,7 +256,7 @@ fn render(&(_, theirs, style): &Rule, capture: &Capture<'_>) -> Option<String> {
     let mut last = None;
     let mut name = String::new();
     let mut rest = theirs;
-    // A pattern of ours with fewer numbers than the reference's repeats its last one (`res3.res3a`).
+    // Where the graph's pattern has fewer numbers than the reference's, the last one is repeated (`res3.res3a`).
     while let Some(at) = rest.find('{') {
         name.push_str(&rest[..at]);
         let end = at + rest[at..].find('}')? + 1;

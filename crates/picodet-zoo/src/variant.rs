@@ -1,30 +1,31 @@
-//! The published networks by name: what they are made of, and what they expect of an image.
+//! The published networks by name: architecture, classes, input size and normalisation.
 
 use crate::backbone::{Backbone, EsNet, SEARCHED_L, SEARCHED_M, SEARCHED_S};
 use crate::block::{HARD_SWISH, LEAKY_RELU, RELU6};
+use crate::classes::{CDLA, COCO_CATEGORY_IDS, COCO_CLASSES, MAIN_BODY, PEDESTRIAN, PUBLAYNET};
 use crate::{Architecture, Classifier, Head, HeadKind, Neck};
 
 /// A published network.
 #[derive(Clone, Copy, Debug)]
 pub struct Variant {
-    /// As in `legacy_s_320`; the number is the input size.
+    /// Name, as in `legacy_s_320`; the number is the input size.
     pub name: &'static str,
-    /// One line that says what it is.
+    /// Description in one line.
     pub summary: &'static str,
-    /// What it is made of.
+    /// Backbone, neck and head.
     pub architecture: Architecture,
-    /// Names of the classes that it was published with.
+    /// Names of the classes that it is published for.
     pub classes: &'static [&'static str],
     /// Height and width of its input in pixels.
     pub input_size: (usize, usize),
-    /// Mean of each channel (R, G, B) that preprocessing subtracts, of values from 0 to 1.
+    /// Mean of each channel (R, G, B), for values from 0 to 1, which preprocessing subtracts.
     pub mean: [f32; 3],
-    /// Standard deviation of each channel that preprocessing divides by.
+    /// Standard deviation of each channel, by which preprocessing divides.
     pub std: [f32; 3],
 }
 
 impl Variant {
-    /// COCO's own category ids for a model of the 80 COCO classes, else 1, 2, … (SPEC §6.5).
+    /// Returns COCO's own category ids for the 80 COCO classes, else 1, 2, … (SPEC §6.5).
     pub fn category_ids(&self) -> Vec<u32> {
         if self.classes == COCO_CLASSES {
             COCO_CATEGORY_IDS.to_vec()
@@ -37,23 +38,23 @@ impl Variant {
 /// A published ImageNet classifier.
 #[derive(Clone, Copy, Debug)]
 pub struct ClassifierVariant {
-    /// As in `esnet_x1_0`.
+    /// Name, as in `esnet_x1_0`.
     pub name: &'static str,
-    /// What it is made of.
+    /// Backbone and width.
     pub classifier: Classifier,
 }
 
-/// The network of a name.
+/// Returns the network of a name.
 pub fn variant(name: &str) -> Option<&'static Variant> {
     VARIANTS.iter().find(|variant| variant.name == name)
 }
 
-/// All detectors, in the order of SPEC §10.
+/// Returns all detectors, in the order of SPEC §10.
 pub fn variants() -> &'static [Variant] {
     VARIANTS
 }
 
-/// All classifiers (1,000 ImageNet classes, 224×224).
+/// Returns all classifiers (1,000 ImageNet classes, 224×224).
 pub fn classifiers() -> &'static [ClassifierVariant] {
     CLASSIFIERS
 }
@@ -109,10 +110,15 @@ const NPU_S: Architecture = Architecture {
     neck: Neck::CspPan { channels: 96, levels: 4, activation: RELU6 },
     head: Head { kind: HeadKind::PicoHeadV2, tower_convolutions: 4, activation: RELU6 },
 };
-const BASE: Architecture = ablation(Backbone::ShuffleNetV2, Neck::Pan { channels: 96 });
-const BASE_CSP_PAN_3: Architecture = ablation(Backbone::ShuffleNetV2, leaky_csp_pan(3));
-const BASE_CSP_PAN_4: Architecture = ablation(Backbone::ShuffleNetV2, leaky_csp_pan(4));
-const LEAKY_ESNET: Architecture = ablation(
+const SHUFFLENET_V2: Architecture = legacy(Backbone::ShuffleNetV2, 96, 2);
+const MOBILENET_V3: Architecture = legacy(Backbone::MobileNetV3Large, 128, 4);
+const LCNET_1_0X: Architecture = legacy(lcnet(1.0), 128, 4);
+const LCNET_2_5X: Architecture = legacy(lcnet(2.5), 128, 4);
+// Rows of the paper's ablation.
+const ROW_1: Architecture = ablation(Backbone::ShuffleNetV2, Neck::Pan { channels: 96 });
+const ROW_2: Architecture = ablation(Backbone::ShuffleNetV2, leaky_csp_pan(3));
+const ROW_3: Architecture = ablation(Backbone::ShuffleNetV2, leaky_csp_pan(4));
+const ROW_7: Architecture = ablation(
     Backbone::EsNet(EsNet { scale: 0.75, ratios: SEARCHED_S, activation: LEAKY_RELU }),
     leaky_csp_pan(4),
 );
@@ -134,9 +140,19 @@ const fn for_classes(variant: Variant, classes: &'static [&'static str]) -> Vari
     Variant { classes, ..variant }
 }
 
-/// A document page: 800 high, 608 wide.
-const fn page(variant: Variant) -> Variant {
-    Variant { input_size: (800, 608), ..variant }
+/// A network whose input is scaled to 0 to 1 and not normalised.
+const fn raw(variant: Variant) -> Variant {
+    Variant { mean: [0.0; 3], std: [1.0; 3], ..variant }
+}
+
+/// A network for document pages, 800 pixels high and 608 wide.
+const fn page(
+    name: &'static str,
+    summary: &'static str,
+    architecture: Architecture,
+    classes: &'static [&'static str],
+) -> Variant {
+    Variant { input_size: (800, 608), ..for_classes(coco(name, summary, architecture, 800), classes) }
 }
 
 const VARIANTS: &[Variant] = &[
@@ -147,22 +163,12 @@ const VARIANTS: &[Variant] = &[
     coco("legacy_l_320", "the paper's L: ESNet 1.25x, CSP-PAN", LEGACY_L, 320),
     coco("legacy_l_416", "the paper's L: ESNet 1.25x, CSP-PAN", LEGACY_L, 416),
     coco("legacy_l_640", "the paper's L: ESNet 1.25x, CSP-PAN", LEGACY_L, 640),
-    coco(
-        "shufflenetv2_1x_416",
-        "ShuffleNetV2 1.0x (leaky ReLU), CSP-PAN",
-        legacy(Backbone::ShuffleNetV2, 96, 2),
-        416,
-    ),
-    coco(
-        "mv3_large_1x_416",
-        "MobileNetV3-large 1.0x, CSP-PAN",
-        legacy(Backbone::MobileNetV3Large, 128, 4),
-        416,
-    ),
-    coco("lcnet_1_0x_416", "LCNet 1.0x, CSP-PAN", legacy(lcnet(1.0), 128, 4), 416),
+    coco("shufflenetv2_1x_416", "ShuffleNetV2 1.0x (leaky ReLU), CSP-PAN", SHUFFLENET_V2, 416),
+    coco("mv3_large_1x_416", "MobileNetV3-large 1.0x, CSP-PAN", MOBILENET_V3, 416),
+    coco("lcnet_1_0x_416", "LCNet 1.0x, CSP-PAN", LCNET_1_0X, 416),
     coco("lcnet_1_5x_416", "LCNet 1.5x, CSP-PAN", legacy(lcnet(1.5), 128, 4), 416),
     coco("lcnet_1_5x_640", "LCNet 1.5x, CSP-PAN of 160 channels", legacy(lcnet(1.5), 160, 4), 640),
-    coco("lcnet_2_5x_416", "LCNet 2.5x, CSP-PAN", legacy(lcnet(2.5), 128, 4), 416),
+    coco("lcnet_2_5x_416", "LCNet 2.5x, CSP-PAN", LCNET_2_5X, 416),
     coco("r18vd_640", "ResNet-18-vd, CSP-PAN", legacy(Backbone::ResNet18Vd, 128, 4), 640),
     coco("v2_xs_320", "second generation XS: LCNet 0.35x, LC-PAN", V2_XS, 320),
     coco("v2_xs_416", "second generation XS: LCNet 0.35x, LC-PAN", V2_XS, 416),
@@ -173,44 +179,21 @@ const VARIANTS: &[Variant] = &[
     coco("v2_l_320", "second generation L: LCNet 2.0x, LC-PAN", V2_L, 320),
     coco("v2_l_416", "second generation L: LCNet 2.0x, LC-PAN", V2_L, 416),
     coco("v2_l_640", "second generation L: LCNet 2.0x, LC-PAN", V2_L, 640),
-    Variant {
-        mean: [0.0; 3],
-        std: [1.0; 3],
-        ..coco("npu_s_416", "for NPUs: LCNet 0.75x, CSP-PAN, second head, ReLU6 everywhere", NPU_S, 416)
-    },
-    for_classes(coco("pedestrian_s_192", "people: the paper's S", LEGACY_S, 192), &["pedestrian"]),
-    for_classes(coco("pedestrian_s_320", "people: the paper's S", LEGACY_S, 320), &["pedestrian"]),
-    for_classes(coco("pedestrian_v2_s_192", "people: second generation S", V2_S, 192), &["pedestrian"]),
-    for_classes(coco("pedestrian_v2_s_320", "people: second generation S", V2_S, 320), &["pedestrian"]),
-    page(for_classes(
-        coco(
-            "layout_publaynet",
-            "document layout, PubLayNet classes: LCNet 1.0x",
-            legacy(lcnet(1.0), 128, 4),
-            800,
-        ),
-        &["text", "title", "list", "table", "figure"],
-    )),
-    page(for_classes(
-        coco("layout_cdla", "document layout, CDLA classes: LCNet 1.0x", legacy(lcnet(1.0), 128, 4), 800),
-        &CDLA_CLASSES,
-    )),
-    for_classes(
-        coco("mainbody_640", "the main body of a photo: LCNet 2.5x", legacy(lcnet(2.5), 128, 4), 640),
-        &["foreground"],
-    ),
-    coco("ablation_1_base_416", "ablation: ShuffleNetV2, PAN without convolutions", BASE, 416),
-    coco("ablation_2_csp_pan_3_416", "ablation: + CSP-PAN of 3 levels", BASE_CSP_PAN_3, 416),
-    coco("ablation_3_csp_pan_4_416", "ablation: + CSP-PAN of 4 levels", BASE_CSP_PAN_4, 416),
-    coco("ablation_4_vfl_416", "ablation: + varifocal loss (the network of row 3)", BASE_CSP_PAN_4, 416),
-    coco("ablation_5_simota_416", "ablation: + original SimOTA (the network of row 3)", BASE_CSP_PAN_4, 416),
-    coco(
-        "ablation_6_cost_416",
-        "ablation: + the paper's SimOTA cost (the network of row 3)",
-        BASE_CSP_PAN_4,
-        416,
-    ),
-    coco("ablation_7_esnet_416", "ablation: + ESNet 0.75x", LEAKY_ESNET, 416),
+    raw(coco("npu_s_416", "for NPUs: LCNet 0.75x, CSP-PAN, second head, ReLU6 everywhere", NPU_S, 416)),
+    for_classes(coco("pedestrian_s_192", "people: the paper's S", LEGACY_S, 192), &PEDESTRIAN),
+    for_classes(coco("pedestrian_s_320", "people: the paper's S", LEGACY_S, 320), &PEDESTRIAN),
+    for_classes(coco("pedestrian_v2_s_192", "people: second generation S", V2_S, 192), &PEDESTRIAN),
+    for_classes(coco("pedestrian_v2_s_320", "people: second generation S", V2_S, 320), &PEDESTRIAN),
+    page("layout_publaynet", "document layout, PubLayNet classes: LCNet 1.0x", LCNET_1_0X, &PUBLAYNET),
+    page("layout_cdla", "document layout, CDLA classes: LCNet 1.0x", LCNET_1_0X, &CDLA),
+    for_classes(coco("mainbody_640", "the main body of a photo: LCNet 2.5x", LCNET_2_5X, 640), &MAIN_BODY),
+    coco("ablation_1_base_416", "ablation: ShuffleNetV2, PAN without convolutions", ROW_1, 416),
+    coco("ablation_2_csp_pan_3_416", "ablation: + CSP-PAN of 3 levels", ROW_2, 416),
+    coco("ablation_3_csp_pan_4_416", "ablation: + CSP-PAN of 4 levels", ROW_3, 416),
+    coco("ablation_4_vfl_416", "ablation: + varifocal loss (the network of row 3)", ROW_3, 416),
+    coco("ablation_5_simota_416", "ablation: + original SimOTA (the network of row 3)", ROW_3, 416),
+    coco("ablation_6_cost_416", "ablation: + the paper's SimOTA cost (the network of row 3)", ROW_3, 416),
+    coco("ablation_7_esnet_416", "ablation: + ESNet 0.75x", ROW_7, 416),
     coco("ablation_8_hard_swish_416", "ablation: + hard-swish, which is legacy_s_416", LEGACY_S, 416),
 ];
 
@@ -227,109 +210,4 @@ const CLASSIFIERS: &[ClassifierVariant] = &[
     ClassifierVariant { name: "lcnet_x1_5", classifier: Classifier::LcNet { scale: 1.5 } },
     ClassifierVariant { name: "lcnet_x2_0", classifier: Classifier::LcNet { scale: 2.0 } },
     ClassifierVariant { name: "lcnet_x2_5", classifier: Classifier::LcNet { scale: 2.5 } },
-];
-
-/// The classes of the CDLA layout model.
-const CDLA_CLASSES: [&str; 10] = [
-    "text",
-    "title",
-    "figure",
-    "figure_caption",
-    "table",
-    "table_caption",
-    "header",
-    "footer",
-    "reference",
-    "equation",
-];
-
-/// The 80 classes of COCO in the order of their category ids.
-pub const COCO_CLASSES: [&str; 80] = [
-    "person",
-    "bicycle",
-    "car",
-    "motorcycle",
-    "airplane",
-    "bus",
-    "train",
-    "truck",
-    "boat",
-    "traffic light",
-    "fire hydrant",
-    "stop sign",
-    "parking meter",
-    "bench",
-    "bird",
-    "cat",
-    "dog",
-    "horse",
-    "sheep",
-    "cow",
-    "elephant",
-    "bear",
-    "zebra",
-    "giraffe",
-    "backpack",
-    "umbrella",
-    "handbag",
-    "tie",
-    "suitcase",
-    "frisbee",
-    "skis",
-    "snowboard",
-    "sports ball",
-    "kite",
-    "baseball bat",
-    "baseball glove",
-    "skateboard",
-    "surfboard",
-    "tennis racket",
-    "bottle",
-    "wine glass",
-    "cup",
-    "fork",
-    "knife",
-    "spoon",
-    "bowl",
-    "banana",
-    "apple",
-    "sandwich",
-    "orange",
-    "broccoli",
-    "carrot",
-    "hot dog",
-    "pizza",
-    "donut",
-    "cake",
-    "chair",
-    "couch",
-    "potted plant",
-    "bed",
-    "dining table",
-    "toilet",
-    "tv",
-    "laptop",
-    "mouse",
-    "remote",
-    "keyboard",
-    "cell phone",
-    "microwave",
-    "oven",
-    "toaster",
-    "sink",
-    "refrigerator",
-    "book",
-    "clock",
-    "vase",
-    "scissors",
-    "teddy bear",
-    "hair drier",
-    "toothbrush",
-];
-
-/// The category ids of [`COCO_CLASSES`] in COCO's files.
-pub const COCO_CATEGORY_IDS: [u32; 80] = [
-    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 27, 28, 31, 32,
-    33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59,
-    60, 61, 62, 63, 64, 65, 67, 70, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 84, 85, 86, 87, 88, 89, 90,
 ];

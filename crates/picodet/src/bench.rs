@@ -1,4 +1,4 @@
-//! How long detecting takes on this machine, stage by stage.
+//! Measures the time of each stage of a detection on this machine.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use picodet_graph::Tensor4;
 
 use crate::{Limits, StageTimes};
 
-/// A stage's times in order.
+/// The times of a stage, in rising order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Times(Vec<Duration>);
 
@@ -18,38 +18,38 @@ impl Times {
         Self(times)
     }
 
-    /// The time that a share of the runs stayed within: 0.5 is the median. Zero without runs.
-    pub fn percentile(&self, share: f64) -> Duration {
-        let place = (share.clamp(0.0, 1.0) * self.0.len() as f64).ceil() as usize;
-        self.0.get(place.saturating_sub(1)).copied().unwrap_or_default()
+    /// Returns the time that is not exceeded by this fraction of the runs: 0.5 is the median. Zero without runs.
+    pub fn percentile(&self, fraction: f64) -> Duration {
+        let rank = (fraction.clamp(0.0, 1.0) * self.0.len() as f64).ceil() as usize;
+        self.0.get(rank.saturating_sub(1)).copied().unwrap_or_default()
     }
 }
 
-/// What was measured.
+/// The result of [`measure`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Measured {
-    /// Threads in each inference.
+    /// Threads of each inference.
     pub threads: usize,
-    /// Numbers that pointwise convolutions multiplied.
+    /// Precision of the convolutions.
     pub precision: Precision,
-    /// Images a second, from bytes to boxes one after the other.
+    /// Images per second, from bytes to boxes, one after the other.
     pub images_per_second: f64,
-    /// From the model in memory to a detector that is ready.
+    /// Time to prepare a detector from the model in memory.
     pub load: Duration,
     /// Name of each stage and its times, `total` last.
     pub stages: Vec<(&'static str, Times)>,
-    /// Detections of the last run.
+    /// Number of detections of the last run.
     pub detections: usize,
-    /// Most memory that the process has had, in bytes, where the system says so.
+    /// Peak memory of the process in bytes, if known.
     pub peak_memory: Option<u64>,
-    /// The processor, where the system says so.
+    /// Name of the processor, if known.
     pub processor: Option<String>,
 }
 
-/// Times `runs` detections of the encoded image `bytes` after `warmup` ones that do not count.
+/// Measures `runs` detections in the encoded image `bytes`, after `warmup` unmeasured ones.
 ///
 /// # Errors
-/// When the model cannot be made ready or the image cannot be decoded.
+/// When the model cannot be prepared or the image cannot be decoded.
 pub fn measure(
     model: &Model,
     options: &Options,
@@ -98,11 +98,11 @@ pub fn measure(
     })
 }
 
-/// Times a model's network on an image of noise, every output copied out channels first, as other engines give them:
-/// `runs` times after `warmup` ones that do not count.
+/// Measures a model's network on an image of noise, with every output copied, channels first, as other engines return
+/// them: `runs` times, after `warmup` unmeasured ones.
 ///
 /// # Errors
-/// When the model cannot be made ready.
+/// When the model cannot be prepared.
 pub fn all_outputs(model: &Model, options: &Options, warmup: usize, runs: usize) -> Result<Times, Error> {
     let (graph, weights) = network(model);
     let size = options.input_size.unwrap_or(model.metadata.input_size);
@@ -119,38 +119,38 @@ pub fn all_outputs(model: &Model, options: &Options, warmup: usize, runs: usize)
     Ok(Times::of(times))
 }
 
-/// `[1, 3, h, w]` of numbers from -2 to 2.
+/// Returns an image `[1, 3, h, w]` of values from -2 to 2.
 fn noise((height, width): (usize, usize)) -> Tensor4 {
     let data = (0..3 * height * width).map(|i| ((i * 37 % 255) as f32 / 255.0 - 0.5) * 4.0).collect();
     Tensor4 { shape: [1, 3, height, width], data }
 }
 
-/// Where the time of a network goes, on one thread.
+/// The times of the steps of a network on one thread.
 #[derive(Clone, Debug)]
 pub struct Profile {
     /// The instruction set.
     pub isa: Isa,
-    /// The most f32 multiply-accumulates a second that a core does.
+    /// Peak f32 multiply-accumulates per second of a core.
     pub peak: f64,
-    /// Multiply-accumulates of an image.
+    /// Multiply-accumulates per image.
     pub macs: u64,
-    /// Median seconds of an image.
+    /// Median seconds per image.
     pub seconds: f64,
     /// The steps in order.
     pub steps: Vec<StepTime>,
 }
 
 impl Profile {
-    /// The share of the f32 peak, 0 to 1, at which `macs` in `seconds` run. With bf16 it can be more than 1.
+    /// Returns the fraction of the f32 peak at which `macs` in `seconds` run; with bf16 it can exceed 1.
     pub fn share(&self, macs: u64, seconds: f64) -> f64 {
         macs as f64 / (seconds * self.peak).max(1.0)
     }
 }
 
-/// Times the steps of a model's network, `runs` times each on one thread, with an image of noise.
+/// Measures the steps of a model's network, `runs` times each on one thread, with an image of noise.
 ///
 /// # Errors
-/// When the model cannot be made ready.
+/// When the model cannot be prepared.
 pub fn profile(model: &Model, options: &Options, runs: usize) -> Result<Profile, Error> {
     let engine = engine(&options.clone().with_threads(1))?;
     let (graph, weights) = network(model);
@@ -168,7 +168,7 @@ pub fn profile(model: &Model, options: &Options, runs: usize) -> Result<Profile,
     Ok(Profile { isa: engine.isa(), peak: engine.peak(), macs: plan.macs(), seconds, steps })
 }
 
-/// The value of a line `KEY : VALUE` of a file of the system.
+/// Returns the value of a line `KEY : VALUE` of a system file.
 fn system_value(file: &str, key: &str) -> Option<String> {
     let text = std::fs::read_to_string(file).ok()?;
     let line = text.lines().find(|line| line.starts_with(key))?;

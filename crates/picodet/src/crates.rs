@@ -1,4 +1,4 @@
-//! The crates that this facade is made of, for those who need more than it.
+//! The crates behind this facade, for uses that it does not cover.
 
 #[cfg(feature = "data")]
 pub use picodet_data as data;

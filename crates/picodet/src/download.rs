@@ -1,4 +1,4 @@
-//! Models by https URL: fetched once into a cache, resumable, their sha256 pinned or recorded.
+//! Downloads models by https URL into a cache: resumable, with the sha256 pinned or recorded.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -8,38 +8,38 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use ureq::tls::{RootCerts, TlsConfig};
 
-/// No published model comes near this many bytes.
+/// Largest size of a model in bytes, far above all published ones.
 const LARGEST_MODEL: u64 = 1 << 30;
 
-/// Why a model cannot be fetched.
+/// The reason why a model cannot be downloaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DownloadError {
     /// Only https is fetched.
     #[error("{0}: only https URLs are fetched")]
     Scheme(String),
-    /// There is no folder to keep models in.
+    /// No cache folder is known.
     #[error("no cache folder: set PICODET_CACHE, XDG_CACHE_HOME or HOME")]
     NoCache,
-    /// The model is not there and the network is not to be used.
-    #[error("{0} is not in the cache, and --offline forbids to fetch it")]
+    /// The model is not in the cache, and downloads are disabled.
+    #[error("{0} is not in the cache, and --offline forbids downloading it")]
     Offline(String),
-    /// The server or the way to it fails.
-    #[error("{url}: {problem}; run the command again to go on where it stopped")]
+    /// The server or the connection fails.
+    #[error("{url}: {problem}; run the command again to resume the download")]
     Transfer {
-        /// What was fetched.
+        /// The URL.
         url: String,
-        /// What went wrong.
+        /// The fault.
         problem: String,
     },
-    /// The bytes are not those that were expected.
+    /// The checksum does not match.
     #[error("{path}: sha256 is {found}, expected {expected}; delete the file to fetch it again")]
     Checksum {
         /// The file in the cache.
         path: String,
-        /// What it has.
+        /// Its checksum.
         found: String,
-        /// What it should have.
+        /// The expected checksum.
         expected: String,
     },
     /// The cache cannot be written.
@@ -47,12 +47,12 @@ pub enum DownloadError {
     Write {
         /// The file in the cache.
         path: String,
-        /// What the system says.
+        /// The underlying I/O error.
         source: std::io::Error,
     },
 }
 
-/// How to fetch.
+/// Settings of a download.
 #[derive(Clone, Debug, Default)]
 pub struct DownloadOptions {
     /// Never use the network.
@@ -62,10 +62,10 @@ pub struct DownloadOptions {
     pub sha256: Option<String>,
 }
 
-/// The folder that models are kept in.
+/// Returns the cache folder of models.
 ///
 /// # Errors
-/// When no environment variable says where.
+/// When no environment variable names one.
 pub fn cache_folder() -> Result<PathBuf, DownloadError> {
     let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     folder("PICODET_CACHE")
@@ -75,11 +75,11 @@ pub fn cache_folder() -> Result<PathBuf, DownloadError> {
         .ok_or(DownloadError::NoCache)
 }
 
-/// The path of a model in the cache, fetching it if it is not there. `progress` is told the bytes that are there and
-/// the bytes that there will be, when the server says so.
+/// Returns the path of a model in the cache, after downloading it if it is missing. `progress` is called with the bytes
+/// received and, if the server reports it, the total.
 ///
 /// # Errors
-/// When the transfer fails (what came is kept and continued), or the checksum is wrong.
+/// When the transfer fails (the received part is kept and resumed), or the checksum does not match.
 pub fn fetch(
     url: &str,
     options: &DownloadOptions,
@@ -109,7 +109,7 @@ pub fn fetch(
     Ok(path)
 }
 
-/// A name that no two URLs share and that still says what it is.
+/// Returns a file name that is unique to the URL and readable.
 fn cache_name(url: &str) -> String {
     let digest = hex(&Sha256::digest(url.as_bytes()));
     let name = url.rsplit('/').next().unwrap_or_default();

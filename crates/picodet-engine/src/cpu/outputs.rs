@@ -14,8 +14,7 @@ pub struct OutputView<'a> {
     pub name: &'a str,
     /// The values, `[1, c, h, w]`; usually channels last.
     pub values: TensorView<'a>,
-    /// An activation that is still to be applied to the values: whoever reads only a few scores computes only their
-    /// sigmoids.
+    /// An activation that is not applied to the values yet: a reader of a few scores computes only their sigmoids.
     pub pending: Option<Activation>,
 }
 

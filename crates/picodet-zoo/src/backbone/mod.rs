@@ -9,7 +9,7 @@ mod shufflenet_v2;
 use picodet_graph::{Activation, Builder, Defaults, InitRule, NodeId};
 
 pub(crate) use esnet::stages as esnet_stages;
-pub use esnet::{EsNet, SEARCHED_L, SEARCHED_M, SEARCHED_S};
+pub use esnet::{ESNET_DEPTHS, EsNet, SEARCHED_L, SEARCHED_M, SEARCHED_S};
 pub(crate) use lcnet::lcnet;
 
 /// A backbone and its width.

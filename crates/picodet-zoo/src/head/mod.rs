@@ -15,10 +15,10 @@ pub const REG_MAX: usize = 7;
 pub const BINS: usize = REG_MAX + 1;
 /// Channels of the box distribution: left, top, right, bottom, each of [`BINS`] bins.
 pub const REG_CHANNELS: usize = 4 * BINS;
-/// Bias that makes a fresh class logit a probability of 0.01: `-ln(99)`.
+/// Initial bias of the class logits, for a probability of 0.01: `-ln(99)`.
 pub(crate) const CLASS_PRIOR_BIAS: f32 = -4.595_12;
 
-/// Which of the two heads.
+/// The kind of a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadKind {
     /// The paper's head: one convolution for classes and boxes.
@@ -39,7 +39,7 @@ pub struct Head {
 }
 
 impl Head {
-    /// Appends the head to `g` and names its maps as [`HeadMap::name`] says.
+    /// Appends the head to `g`; its outputs are named by [`HeadMap::name`].
     pub(crate) fn append(&self, g: &mut Builder, pyramid: &[NodeId], classes: usize) {
         let defaults = Defaults { init: InitRule::Normal(0.01), weights_decay: true, norms_decay: false };
         g.with(defaults, |g| {

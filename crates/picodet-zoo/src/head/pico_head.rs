@@ -1,4 +1,4 @@
-//! The paper's head: one 1×1 convolution makes class logits and box distributions (SPEC §3.2).
+//! The paper's head: one 1×1 convolution computes class logits and box distributions (SPEC §3.2).
 
 use picodet_graph::{Activation, Builder, NodeId};
 
