@@ -1,6 +1,6 @@
 //! Weight files: safetensors, `.pdparams`, ncnn and ONNX, each read by a closed parser.
 //!
-//! [`read`] and [`write`] handle native model files (safetensors with metadata); [`pdparams`], [`ncnn`] and
+//! [`read`] and [`write()`] handle native model files (safetensors with metadata); [`pdparams`], [`ncnn`] and
 //! [`onnx`] read published weights; [`import`] maps the convolutions of an exported network to the names of a
 //! graph.
 //!

@@ -117,7 +117,7 @@ pub fn read_tensors(bytes: &[u8]) -> Result<(Weights, BTreeMap<String, String>),
 /// Returns the bytes of a safetensors file of 32-bit floats with metadata.
 ///
 /// # Panics
-/// As [`write`].
+/// As [`write()`].
 #[must_use]
 pub fn write_tensors(weights: &Weights, entries: &BTreeMap<String, String>) -> Vec<u8> {
     write_stored(weights, entries, Storage::F32)

@@ -64,7 +64,7 @@
 //!
 //! | feature | what it adds |
 //! | --- | --- |
-//! | `detect` (default) | [`Detector`], the embedded model, [`results`], [`verify`], [`forward`], [`bench`] |
+//! | `detect` (default) | [`Detector`], the embedded model, [`results`], [`verify`], [`forward`], [`bench`](mod@bench) |
 //! | `data` | datasets: reading, checking and converting COCO, VOC, YOLO and LabelMe ([`crates::data`]) |
 //! | `eval` | COCO metrics ([`crates::eval`]); with `detect` and `data` also [`evaluate`] |
 //! | `export` | [`export`](mod@export): ONNX files |

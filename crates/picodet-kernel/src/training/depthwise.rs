@@ -1,6 +1,6 @@
 //! Depthwise convolutions of 3×3 and 5×5, stride 1 and 2, channels last: forward and both gradients.
 //!
-//! Forward and the gradient of the input are one kernel, [`Rows`]: each element of a row is the sum of kernel positions
+//! Forward and the gradient of the input are one kernel, `Rows`: each element of a row is the sum of kernel positions
 //! over rows of a source. Five pixels are computed at once (every map of a 320 px image is a multiple of five wide), one
 //! vector of channels at a time; pixels in the padding are read from a pixel of zeros, so that no tile is special.
 //!
