@@ -87,7 +87,7 @@ impl Pass {
         let mut total: Option<BurnTensor<1>> = None;
         for (name, gradient) in gradients {
             let Some((_, tensor)) = self.outputs.iter().find(|output| &output.0 == name) else { continue };
-            let data = TensorData::new(gradient.clone(), tensor.dims());
+            let data = TensorData::new(gradient.to_tensor().data, tensor.dims());
             // The derivative of this sum by the output is the given gradient.
             let term = (tensor.clone() * BurnTensor::from_data(data, &tensor.device())).sum();
             total = Some(match total {
