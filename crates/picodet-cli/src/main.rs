@@ -33,8 +33,6 @@ fn main() -> ExitCode {
         Command::Train(command) => commands::train::run(command),
         Command::Check(command) => commands::check::run(command),
         Command::Data(command) => commands::data::run(command),
-        Command::Completions(command) => commands::manual::completions(command),
-        Command::Man(command) => commands::manual::man(command),
     };
     match result {
         Ok(code) => code,

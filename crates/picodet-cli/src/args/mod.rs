@@ -9,10 +9,7 @@ mod inspect;
 mod shared;
 mod train;
 
-use std::path::PathBuf;
-
-use clap::{Args, Parser, Subcommand};
-use clap_complete::Shell;
+use clap::{Parser, Subcommand};
 
 pub(crate) use self::convert::{Convert, Dtype, Forward};
 pub(crate) use self::data::{Check, Data, DataConvert, DataSplit};
@@ -64,23 +61,4 @@ pub(crate) enum Command {
     /// Convert and split datasets
     #[command(subcommand)]
     Data(Data),
-    /// Print a completion script for a shell
-    #[command(hide = true)]
-    Completions(Completions),
-    /// Print the manual page, or write the pages of all commands into a folder
-    #[command(hide = true)]
-    Man(Man),
-}
-
-#[derive(Args)]
-pub(crate) struct Completions {
-    /// Shell to complete in
-    pub(crate) shell: Shell,
-}
-
-#[derive(Args)]
-pub(crate) struct Man {
-    /// Folder for the pages of all commands
-    #[arg(long, short, value_name = "FOLDER")]
-    pub(crate) output: Option<PathBuf>,
 }

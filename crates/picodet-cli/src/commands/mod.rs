@@ -9,7 +9,6 @@ pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod forward;
 pub(crate) mod info;
-pub(crate) mod manual;
 pub(crate) mod models;
 pub(crate) mod train;
 pub(crate) mod verify;

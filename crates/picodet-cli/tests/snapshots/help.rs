@@ -1,10 +1,10 @@
-//! Help texts, completions and the manual page.
+//! Help texts.
 
 use std::path::Path;
 
 use crate::harness::{Case, check, run};
 
-/// The version in `--version` and on the manual page.
+/// The version in `--version`.
 const VERSION: &str = r"picodet v?\d+\.\d+\.\d+";
 
 const HELP: &[Case] = &[
@@ -24,9 +24,6 @@ const HELP: &[Case] = &[
     ("help-data", "data --help"),
     ("help-data-convert", "data convert --help"),
     ("help-data-split", "data split --help"),
-    ("help-completions", "completions --help"),
-    ("help-man", "man --help"),
-    ("man", "man"),
 ];
 
 #[test]
@@ -51,19 +48,4 @@ fn every_command_has_a_help_snapshot() {
         .filter(|command| !HELP.iter().any(|(_, arguments)| *arguments == format!("{command} --help")))
         .collect();
     assert!(missing.is_empty(), "commands without a snapshot: {missing:?}");
-}
-
-#[test]
-fn completions_name_every_command_and_manual_pages_are_written() {
-    let folder = tempfile::tempdir().expect("a folder");
-    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
-        let script = run(folder.path(), &format!("completions {shell}"), &[]);
-        for word in ["detect", "--nms-iou", "train", "--resume"] {
-            let word = if shell == "fish" { word.trim_start_matches('-') } else { word };
-            assert!(script.contains(word), "{shell}: no {word}");
-        }
-    }
-    let text = run(folder.path(), "man --output pages", &[]);
-    let pages = std::fs::read_dir(folder.path().join("pages")).expect("pages").count();
-    assert!(pages > 12, "{pages} pages: {text}");
 }
