@@ -4,10 +4,11 @@
 //! for warnings and 2 for errors; `train` with 130 or 143 after SIGINT or SIGTERM, and with 74 when a file cannot be
 //! written.
 
+#![forbid(unsafe_code)]
+
 mod args;
 mod commands;
 mod images;
-mod memory;
 mod model;
 mod output;
 mod processes;

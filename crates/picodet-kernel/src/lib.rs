@@ -12,6 +12,7 @@ pub mod elementwise;
 pub mod focal;
 #[allow(unsafe_code)]
 pub mod gemm;
+pub mod heap;
 mod map;
 pub mod peak;
 #[allow(unsafe_code)]

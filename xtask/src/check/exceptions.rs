@@ -22,21 +22,6 @@ impl Exception {
 /// The allowed violations.
 pub(super) const EXCEPTIONS: &[Exception] = &[
     Exception {
-        place: "crates/picodet-cli/src/main.rs",
-        rule: "`#![forbid",
-        reason: "the program tunes the system's allocator (memory.rs)",
-    },
-    Exception {
-        place: "crates/picodet-cli/src/memory.rs",
-        rule: "unsafe code",
-        reason: "the program tunes the system's allocator; to be replaced or dropped after measuring the start",
-    },
-    Exception {
-        place: "crates/picodet-data",
-        rule: "circle of files: check/",
-        reason: "the checks of check/ use types of check/mod.rs, which calls them",
-    },
-    Exception {
         place: "crates/picodet-data/tests/planted.rs",
         rule: "file of",
         reason: "to be split by kind of finding",
@@ -71,5 +56,4 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         rule: "circle of files: head/",
         reason: "heads use types of head/mod.rs, which calls them",
     },
-    Exception { place: "crates/picodet-zoo/src/lib.rs", rule: "`#![forbid", reason: "to be added" },
 ];

@@ -13,6 +13,9 @@ use super::verify::{ProgramError, verify};
 /// A function of the number of a worker, to be called on several threads at once.
 pub type Job = Arc<dyn Fn(usize) + Send + Sync>;
 
+/// Calls a job for each worker, 0 on the calling thread.
+type Spawn = dyn Fn(&Job, usize);
+
 /// One image of a run.
 #[derive(Debug)]
 pub struct Image<'a> {
@@ -65,7 +68,7 @@ impl Program {
         arena: &mut Arena,
         images: &mut [Image<'_>],
         export: bool,
-        spawn: Option<&dyn Fn(&Job, usize)>,
+        spawn: Option<&Spawn>,
     ) {
         let pointer = self.pointer(arena);
         let memories: Vec<Memory> =
@@ -92,7 +95,7 @@ impl Program {
         self: &Arc<Self>,
         arenas: &mut [Arena],
         images: &mut [Image<'_>],
-        spawn: Option<&dyn Fn(&Job, usize)>,
+        spawn: Option<&Spawn>,
     ) {
         let workers = self.schedule.workers;
         assert!(
@@ -166,7 +169,7 @@ impl Program {
     fn share_out(
         &self,
         steps: usize,
-        spawn: Option<&dyn Fn(&Job, usize)>,
+        spawn: Option<&Spawn>,
         work: impl Fn(usize, usize) + Send + Sync + 'static,
     ) {
         let workers = self.schedule.workers;

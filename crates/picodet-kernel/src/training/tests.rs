@@ -165,6 +165,15 @@ fn maps(c: usize, values: &[f32]) -> Vec<Case<'_>> {
             }),
         ),
     ];
+    cases.extend(maps_of_every_kind(c, values));
+    cases
+}
+
+/// The kernels that exist in several kinds.
+fn maps_of_every_kind(c: usize, values: &[f32]) -> Vec<Case<'_>> {
+    let [n, h, w] = SIZE;
+    let (half, double) = ([n, h / 2, w / 2], [n, 2 * h, 2 * w]);
+    let mut cases: Vec<Case<'_>> = Vec::new();
     if c.is_multiple_of(2) {
         cases.push(("deinterleave", SIZE, c / 2, Box::new(|e, x, out, _| deinterleave(e, x, 1, out, true))));
     }

@@ -16,7 +16,7 @@ use self::drawing::Drawings;
 use self::writer::Writer;
 use crate::args::{Detect, Format};
 use crate::output::{report_error, status};
-use crate::{images, memory, model};
+use crate::{images, model};
 
 pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
     let (sources, mut failures) = sources(&command.images);
@@ -25,7 +25,7 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
         bail!("no images to detect in");
     }
     let ids = command.annotations.as_deref().map(images::annotated_ids).transpose()?;
-    memory::take_large_pages();
+    picodet_kernel::heap::use_large_pages();
     let mut first_image = read_in_background(&sources[0]);
     let options = command.detection.options(command.score).with_threads(command.threads);
     let detector = Detector::new(&model::open(&command.model)?, &options)?;
