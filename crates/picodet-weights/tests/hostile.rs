@@ -30,7 +30,8 @@ fn the_small_files_are_sound() {
 /// Every file cut at every byte is refused, except where only trailing white space is missing.
 #[test]
 fn every_prefix_is_refused() {
-    let files: [(&str, Vec<u8>, fn(&[u8]) -> bool); 6] = [
+    type Reads = fn(&[u8]) -> bool;
+    let files: [(&str, Vec<u8>, Reads); 6] = [
         ("safetensors", native(), |bytes| read(bytes).is_ok()),
         ("safetensors of others", native(), |bytes| read_tensors(bytes).is_ok()),
         ("pdparams", sound_pickle(), |bytes| pdparams::read(bytes).is_ok()),

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use picodet_graph::Tensor4;
-use picodet_kernel::program::{Arena, Image, Program};
+use picodet_kernel::program::{Arena, Image, Program, Spawn};
 
 use super::outputs::{self, Outputs};
-use super::threads::{HelperPolicy, Job, run_on_helpers};
+use super::threads::{HelperPolicy, run_on_helpers};
 use crate::{BufferPool, Lease, Plan, RunError};
 
 /// A network prepared by [`CpuEngine`](super::CpuEngine): a checked program with its packed weights, which never change.
@@ -95,7 +95,7 @@ impl CpuPlan {
         // Not every system without threads has a clock.
         let start = (workers > 1 && images.len() == 1).then(Instant::now);
         let helped = workers > 1 && self.policy.use_helpers();
-        let spawn: Option<&dyn Fn(&Job, usize)> = if helped { Some(&run_on_helpers) } else { None };
+        let spawn: Option<&Spawn> = if helped { Some(&run_on_helpers) } else { None };
         self.program.run_in_bands(arena, images, export, spawn);
         if let Some(start) = start {
             self.policy.record(helped, start.elapsed().as_secs_f64());

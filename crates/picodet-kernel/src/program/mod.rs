@@ -24,6 +24,6 @@ pub use operation::{
     Buffer, BufferId, CACHE_LINE, DenseKind, DenseSource, Elementwise, Operation, Residual, Step, WORD,
     Weights,
 };
-pub use run::{Image, Job, Program};
+pub use run::{Image, Job, Program, Spawn};
 pub use schedule::Schedule;
 pub use verify::ProgramError;

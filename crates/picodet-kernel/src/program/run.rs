@@ -14,7 +14,7 @@ use super::verify::{ProgramError, verify};
 pub type Job = Arc<dyn Fn(usize) + Send + Sync>;
 
 /// Calls a job for each worker, 0 on the calling thread.
-type Spawn = dyn Fn(&Job, usize);
+pub type Spawn = dyn Fn(&Job, usize);
 
 /// One image of a run.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use picodet_graph::{Activation, DType};
 use picodet_simd::Isa;
 
 use super::operation::{Buffer, Elementwise, Operation, Step, Weights};
-use super::{Arena, Image, Job, Program, Schedule};
+use super::{Arena, Image, Job, Program, Schedule, Spawn};
 use crate::gemm::pack;
 use crate::map::ChannelRange;
 
@@ -88,7 +88,7 @@ fn images_run_in_bands_and_side_by_side() {
         let Ok(program) = Program::new(schedule(workers), SIZE) else { panic!("a sound schedule") };
         let program = Arc::new(program);
         let inputs: Vec<Vec<f32>> = (0..2 * workers).map(image).collect();
-        let spawns: [Option<&dyn Fn(&Job, usize)>; 2] = [None, Some(&threads)];
+        let spawns: [Option<&Spawn>; 2] = [None, Some(&threads)];
         let spawns = if cfg!(target_family = "wasm") { &spawns[..1] } else { &spawns[..] };
         for &spawn in spawns {
             for in_bands in [true, false] {

@@ -4,4 +4,4 @@ mod policy;
 mod pool;
 
 pub(crate) use policy::HelperPolicy;
-pub(crate) use pool::{Job, run as run_on_helpers};
+pub(crate) use pool::run as run_on_helpers;

@@ -10,8 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
-/// The work of a helper; the argument is the index of the worker.
-pub(crate) type Job = Arc<dyn Fn(usize) + Send + Sync>;
+use picodet_kernel::program::Job;
 
 #[derive(Default)]
 struct State {
