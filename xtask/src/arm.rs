@@ -16,7 +16,7 @@ or the reference data's tools/cross.sh beside the repository (see PICODET_SHARED
 /// Builds and runs the tests.
 ///
 /// # Errors
-/// When nothing that runs ARM programs is here, or a test fails.
+/// When ARM programs cannot be run here, or a test fails.
 pub(crate) fn test() -> Result<()> {
     if cfg!(all(target_arch = "aarch64", target_os = "linux")) {
         return cross::run(&mut cross::cargo_test(TARGET));

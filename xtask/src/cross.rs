@@ -1,4 +1,4 @@
-//! What the runs on other processors have in common: which tests, and how to find tools and reference data.
+//! Shared by the runs on other processors: the list of tests, and the search for tools and reference data.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -36,7 +36,7 @@ pub(crate) fn script_test(script: PathBuf, kind: &str) -> Command {
     command
 }
 
-/// The reference data's `tools/cross.sh`, where there is one.
+/// Returns the path of `tools/cross.sh` in the reference data, if it exists.
 pub(crate) fn script() -> Option<PathBuf> {
     let script = picodet_testing::shared_folder().join("tools/cross.sh");
     script.is_file().then_some(script)

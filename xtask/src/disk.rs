@@ -38,8 +38,8 @@ impl Drop for Mounted {
     }
 }
 
-/// Trains until there is a checkpoint, then fills the disk, then makes it read-only: each time the run must say so, keep the
-/// checkpoint, and go on once there is room again.
+/// Trains until there is a checkpoint, then fills the disk, then makes it read-only: each time the run must report it, keep the
+/// checkpoint, and resume when there is space again.
 pub(crate) fn run() -> Result<()> {
     let Some(data) = shared_path("data/bccd") else { bail!("there is no data/bccd in the reference data") };
     super::kill::build()?;
@@ -94,7 +94,7 @@ fn resume(run: &Path) -> Result<Output> {
     Ok(command.args(["train", "--time-limit", "0", "--resume"]).arg(run).output()?)
 }
 
-/// Writes until nothing more goes on the disk.
+/// Writes until the disk is full.
 fn fill(path: &Path) -> Result<()> {
     use std::io::Write;
     let mut file = std::fs::File::create(path)?;

@@ -1,4 +1,4 @@
-//! Training killed at random moments: every time it must go on as if it had never been stopped.
+//! Training killed at random moments: it must resume as if it had not been interrupted.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -55,7 +55,7 @@ pub(crate) fn run() -> Result<()> {
             };
             match ended {
                 Some(status) => {
-                    ensure!(status.success(), "a run did not go on after kill {kills}: {status}");
+                    ensure!(status.success(), "a run did not resume after kill {kills}: {status}");
                     break;
                 }
                 None => {
@@ -116,7 +116,7 @@ fn resume(output: &Path) -> Command {
 /// Trains to the end.
 ///
 /// # Errors
-/// What the program says when it fails.
+/// The error message of the program.
 pub(crate) fn finish(command: &mut Command) -> Result<()> {
     let output = command.output()?;
     if !output.status.success() {

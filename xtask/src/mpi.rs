@@ -1,4 +1,4 @@
-//! Training by several processes over MPI: they must train what one trains, end together, and go on.
+//! Training by several processes over MPI: same results as one process, common end, resume.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -15,7 +15,7 @@ const PROGRAM: &str = "PICODET_PROGRAM";
 /// Losses may differ by this share, and weights by this share of the way that they have gone since the first step. Shares
 /// of a batch add f32 numbers in another order, which a network that has just begun enlarges with every step; steps are few
 /// and small here: 4e-5 and 6e-4 were found. Processes that do not agree on their batch norms differ in their losses by
-/// 1e-2 and come apart by the whole way.
+/// 1e-2 and diverge completely.
 const LOSS: f64 = 1e-3;
 const APART: f64 = 0.1;
 /// Longest time in which processes must end with one that failed.
@@ -42,7 +42,7 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// The program, as so many processes.
+/// Returns the command that runs the program in `processes` processes.
 fn picodet(processes: usize) -> Command {
     let program =
         std::env::var_os(PROGRAM).map_or_else(|| PathBuf::from("target/release/picodet"), PathBuf::from);
@@ -61,7 +61,7 @@ fn train(processes: usize, data: &Path, output: &Path, more: &[&str]) -> Command
     command
 }
 
-/// Two and three processes train what one trains; no number of them divides the batch.
+/// Two and three processes give the results of one; the batch is not divisible by their number.
 fn equal(data: &Path, folder: &Path) -> Result<()> {
     let few = ["--batch", "35", "--epochs", "1", "--sizes", "128x128,96x160", "--rate", "0.0005"];
     let (first, whole) = (folder.join("first"), folder.join("one"));
@@ -79,9 +79,12 @@ fn equal(data: &Path, folder: &Path) -> Result<()> {
         let [start, one, many] = [&first, &whole, &shared].map(|folder| weights(folder));
         let (start, one, many) = (start?, one?, many?);
         let apart = distance(&many, &one) / distance(&one, &start);
-        ensure!(apart < APART, "{processes} processes: weights are {apart:.1e} of the way apart");
+        ensure!(
+            apart < APART,
+            "{processes} processes: weights differ by {apart:.1e} of the distance travelled"
+        );
         println!(
-            "{processes} processes: losses within {off:.1e}, weights within {apart:.1e} of the way of {} steps",
+            "{processes} processes: losses within {off:.1e}, weights within {apart:.1e} of the distance travelled in {} steps",
             expected.len()
         );
     }
@@ -152,7 +155,7 @@ fn signal(name: &str, process: u32) -> Result<()> {
 /// The processes that a process has started.
 fn children(of: u32) -> Result<Vec<u32>> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").context("only where there is /proc")? {
+    for entry in std::fs::read_dir("/proc").context("only on systems with /proc")? {
         let entry = entry?;
         let Some(number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
@@ -165,7 +168,7 @@ fn children(of: u32) -> Result<Vec<u32>> {
     Ok(found)
 }
 
-/// With either of two processes killed the other ends, and the run goes on from its checkpoint.
+/// When one of two processes is killed, the other ends, and the run resumes from its checkpoint.
 fn killed(data: &Path, folder: &Path) -> Result<()> {
     for place in [0, 1] {
         let output = folder.join(format!("killed_{place}"));
@@ -175,7 +178,7 @@ fn killed(data: &Path, folder: &Path) -> Result<()> {
         ensure!(processes.len() == 2, "mpirun has started {processes:?}");
         signal("-9", processes[place])?;
         let (status, time) = wait(child)?;
-        ensure!(!status.success(), "mpirun says that all went well");
+        ensure!(!status.success(), "mpirun reports success");
         let left = |process: &&u32| {
             std::fs::read_to_string(format!("/proc/{process}/cmdline"))
                 .is_ok_and(|line| line.contains("train"))
@@ -184,12 +187,12 @@ fn killed(data: &Path, folder: &Path) -> Result<()> {
         let mut resume = picodet(2);
         resume.args(["train", "--time-limit", "0", "--resume"]).arg(&output);
         finish(&mut resume)?;
-        println!("process {place} killed: all ended after {:.1} s, and went on", time.as_secs_f64());
+        println!("process {place} killed: all ended after {:.1} s, and resumed", time.as_secs_f64());
     }
     Ok(())
 }
 
-/// A picture that cannot be read, in the share of one process: it says so, and all end.
+/// An unreadable image in the shard of one process: the error is reported, and all processes end.
 fn failed(data: &Path, folder: &Path) -> Result<()> {
     let broken = folder.join("broken");
     copy(data, &broken)?;
@@ -202,7 +205,7 @@ fn failed(data: &Path, folder: &Path) -> Result<()> {
     let result = child.wait_with_output()?;
     let told = String::from_utf8_lossy(&result.stderr);
     let line = told.lines().find(|line| line.contains("picodet: process"));
-    ensure!(line.is_some_and(|line| line.contains(name)), "nobody says what is wrong: {told}");
+    ensure!(line.is_some_and(|line| line.contains(name)), "the error is not reported: {told}");
     ensure!(result.status.code() == Some(2), "exit code {:?}", result.status.code());
     println!("{}", line.unwrap_or_default());
     Ok(())
@@ -234,7 +237,7 @@ fn stopped(data: &Path, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Images a second of one process and of two, one thread each: told, not judged.
+/// Throughput of one and of two processes with one thread each: printed, not tested.
 fn speed(data: &Path, folder: &Path) -> Result<()> {
     for processes in [1, 2, 1, 2] {
         let output = folder.join(format!("speed_{processes}"));

@@ -52,7 +52,7 @@ fn write_line(page: &mut Image, (x, y): (usize, usize), scale: usize, text: &str
     }
 }
 
-/// Words in lines of a column, as many as fit.
+/// Draws words into the lines of a column.
 fn paragraph(page: &mut Image, (x, y): (usize, usize), (width, height): (usize, usize)) {
     const LINE: usize = 15;
     let letters = width / 8;

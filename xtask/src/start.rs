@@ -13,7 +13,7 @@ const RUNS: usize = 40;
 /// Builds the program, runs it on the README's picture with one and with two threads in turns, and prints medians.
 ///
 /// # Errors
-/// When it does not build, does not run, or finds nothing.
+/// When the program does not build, does not run, or finds no objects.
 pub(crate) fn run() -> Result<()> {
     build::cargo(&["build", "--release", "--package", "picodet-cli"])?;
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -31,7 +31,7 @@ pub(crate) fn run() -> Result<()> {
             times.push(start.elapsed().as_secs_f64() * 1e3);
             out.read_to_string(&mut line)?;
             if !child.wait()?.success() || line.is_empty() {
-                bail!("the program found nothing");
+                bail!("the program found no objects");
             }
         }
     }

@@ -17,14 +17,14 @@ no way to run WebAssembly tests here. Either
   and Node 18 (or later) or wasmtime on the path,
 or Node and the reference data's tools/cross.sh beside the repository (see PICODET_SHARED in CONTRIBUTING.md)";
 
-/// Builds and runs the tests, with fused multiply-add if `relaxed` instructions are asked for, and checks that the crates
+/// Builds and runs the tests, with fused multiply-add if `relaxed` is set, and checks that the crates
 /// compile for browsers where that target is installed.
 ///
 /// # Errors
-/// When nothing that runs WebAssembly is here, or a test fails.
+/// When WebAssembly cannot be run here, or a test fails.
 pub(crate) fn test(relaxed: bool) -> Result<()> {
     let runner = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/wasm_runner.mjs");
-    // Node 18 wants to be asked for WASI, Node 20 for relaxed instructions; later ones ignore the request.
+    // Node 18 needs a flag for WASI, Node 20 one for relaxed instructions; later versions ignore them.
     let flags = if relaxed { " --experimental-wasm-relaxed-simd" } else { "" };
     let node = cross::program(&["node"]).map(|node| {
         let (node, runner) = (node.display(), runner.display());

@@ -5,7 +5,7 @@
 //! cargo run -p picodet-cli --example manual -- man FOLDER
 //! ```
 //!
-//! A program of its own: the generators would make `picodet` itself 190 KB larger.
+//! A separate program: the generators would make `picodet` itself 190 KB larger.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
-// The fields are read by the program alone.
+// Only the program reads the fields.
 #[allow(dead_code, unused_imports)]
 #[path = "../src/args/mod.rs"]
 mod args;

@@ -88,7 +88,7 @@ fn compare(name: &str, graph: &Graph, size: (usize, usize), wrong: &mut Vec<Stri
             continue;
         };
         // Random networks can be worse conditioned than trained ones: then even the reference is off in f32, and
-        // nobody can ask the engine to be much closer than that.
+        // the engine cannot be expected to be much closer than that.
         let single = ReferenceEngine::<f32>::new().plan(graph, &weights, size).map(|plan| plan.run(&image));
         let rounding = match single {
             Ok(Ok(single)) => difference(&single, &expected).unwrap_or(0.0),
@@ -249,7 +249,7 @@ fn lent_outputs_are_the_copied_ones() {
         let plan = CpuEngine::new().with_threads(threads).prepare(&graph, &weights, (64, 96));
         let Ok(plan) = plan else { panic!("no plan") };
         let Ok(copied) = plan.run(&image) else { panic!("no outputs") };
-        let Ok(Some(lent)) = plan.run_in_place(&image) else { panic!("nothing lent") };
+        let Ok(Some(lent)) = plan.run_in_place(&image) else { panic!("no outputs in place") };
         let lent = lent.views();
         assert_eq!(lent.len(), copied.len());
         for (map, (name, feature)) in lent.iter().zip(&copied) {

@@ -53,7 +53,7 @@ fn outputs_are_those_of_the_fixtures() {
         let image = &expected["image"];
         let shape = [image.shape[0], image.shape[1], image.shape[2], image.shape[3]];
         let image = Tensor4 { shape, data: image.data.clone() };
-        // What f32 costs when every operation is done one after the other.
+        // The error of f32 when operations are computed one after the other.
         let single = ReferenceEngine::<f32>::new().plan(&graph, &weights, (shape[2], shape[3]));
         let single = single.expect("a sound network").run(&image).expect("the fixture's image fits");
         for isa in Isa::available() {

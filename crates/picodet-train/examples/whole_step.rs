@@ -1,4 +1,4 @@
-//! Times whole training steps, forward, assignment and loss, backward, optimiser, on made images and objects:
+//! Times whole training steps, forward, assignment and loss, backward, optimiser, on generated images and objects:
 //! `whole_step VARIANT BATCH SIZE THREADS ITERATIONS [--write FILE [--smooth]]`.
 //!
 //! `--write` puts one step into a file instead, for another program to compare with: `weight/…`, `image`,
@@ -23,7 +23,7 @@ use picodet_weights::write_tensors;
 
 /// Classes of the network.
 const CLASSES: usize = 80;
-/// Objects of each image, about as many as COCO has.
+/// Objects per image, about the mean of COCO.
 const OBJECTS: usize = 7;
 /// Learning rate; small, so that many steps on one batch stay finite.
 const RATE: f32 = 0.001;
@@ -214,7 +214,7 @@ impl Step {
     }
 }
 
-/// Milliseconds that all threads have run, where the system tells; unlike the clock it does not count other programs.
+/// CPU time of all threads in milliseconds, NaN where the system does not report it; other programs are not counted.
 fn processor_time() -> f64 {
     let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return f64::NAN };
     let times = tasks.flatten().filter_map(|task| {
@@ -224,7 +224,7 @@ fn processor_time() -> f64 {
     times.sum::<f64>() / 1e6
 }
 
-/// The most memory that the process has held, in KiB, where the system tells.
+/// Peak memory of the process in KiB, where the system reports it.
 fn peak_memory() -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM"))?;

@@ -64,7 +64,7 @@ pub struct Objective {
 pub struct LossOutput {
     /// The terms of the loss.
     pub loss: Loss,
-    /// What the anchors of each image learn.
+    /// The assignment of each image.
     pub assignments: Vec<Assignment>,
     /// The anchors of one image.
     pub anchors: Anchors,

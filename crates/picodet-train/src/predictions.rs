@@ -73,7 +73,7 @@ struct Level<'a> {
     align: Option<Map<'a>>,
 }
 
-/// What the network predicts at every anchor of every image.
+/// The predictions of the network at every anchor of every image.
 #[derive(Clone, Debug)]
 pub struct Predictions<'a> {
     /// Images of the batch.

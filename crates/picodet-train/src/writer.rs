@@ -16,11 +16,11 @@ use crate::options::RunOptions;
 use crate::state::State;
 use crate::{picture, report};
 
-/// Writes the files of a run on rank 0, and nothing in the other processes.
+/// Writes the files of a run on rank 0; other ranks write no files.
 #[derive(Debug)]
 pub(crate) struct RunWriter {
     folder: RunFolder,
-    /// The journal; `None` in processes that write nothing.
+    /// The journal; `None` on other ranks than 0.
     journal: Option<Journal>,
     /// Mean and standard deviation of each channel of the network input.
     normalisation: [[f32; 3]; 2],

@@ -22,7 +22,7 @@ struct Step {
     statistics: Vec<(String, Vec<f32>)>,
 }
 
-/// One batch of made images and objects.
+/// One batch of generated images and objects.
 struct Batch {
     shape: [usize; 4],
     image: Vec<f32>,
@@ -64,7 +64,7 @@ fn largest(values: &[f32]) -> f64 {
 /// The largest difference as a share of `scale`.
 fn share<'a>(pairs: impl Iterator<Item = (&'a f32, &'a f32)>, scale: f64) -> f64 {
     let off = pairs.map(|(&found, &expected)| (f64::from(found) - f64::from(expected)).abs() / scale);
-    // `max` would drop what is no number.
+    // `max` would drop NaN.
     off.fold(0.0, |most, off| if off.is_nan() { f64::INFINITY } else { most.max(off) })
 }
 
@@ -88,7 +88,7 @@ fn a_step_on_a_device_equals_the_processors() {
             expected.gradients.keys().collect::<Vec<_>>(),
             "{name}: not the same gradients"
         );
-        // All gradients against the largest of all: what a step moves.
+        // All gradients, relative to the largest of all.
         let all = |step: &'_ Step| -> Vec<f32> {
             step.gradients.values().flat_map(|tensor| tensor.data.iter().copied()).collect()
         };

@@ -78,7 +78,7 @@ fn compare(what: &str, found: &Weights, expected: &Weights, share: f64) -> Vec<S
         let pairs = found.data.iter().zip(&expected.data);
         let difference = norm(&mut pairs.map(|(&a, &b)| f64::from(a) - f64::from(b)));
         let size = norm(&mut expected.data.iter().map(|&v| f64::from(v)));
-        // A tensor whose gradient is a rounding error of the whole has nothing to compare.
+        // A gradient below the rounding error of the whole is not compared.
         if difference > share * size.max(1e-5 * whole) {
             wrong.push(format!("{what} {name} differs by {difference:.2e} of {size:.2e}"));
         }

@@ -131,7 +131,7 @@ fn detect_one(
     let path = dataset.image_path(index).ok_or_else(|| {
         (PathBuf::from(&image.file), "the path of the image leaves the dataset or is empty".to_owned())
     })?;
-    // The failure names the path, so the error does not have to.
+    // The failure contains the path already.
     let bytes = std::fs::read(&path).map_err(|error| (path.clone(), error.to_string()))?;
     let detections = detector.detect(bytes).map_err(|error| (path, error.to_string()))?;
     let convert = |found: picodet_detect::Detection| {

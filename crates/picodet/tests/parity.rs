@@ -32,7 +32,7 @@ fn largest_difference(found: &Tensor, expected: &Tensor) -> f64 {
     pairs.map(|(&a, &b)| f64::from((a - b).abs())).fold(0.0, f64::max)
 }
 
-/// Compares every tensor of the fixture but the inputs; `tolerance` says how far one may be away.
+/// Compares every tensor of the fixture but the inputs; `tolerance` is the largest allowed difference.
 fn compare(found: &Weights, expected: &Weights, tolerance: impl Fn(&str, &Tensor) -> f64) -> Vec<String> {
     let mut wrong = Vec::new();
     for (name, expected) in

@@ -155,7 +155,7 @@ fn any_number_of_processes_trains_the_network_of_one() {
     }
 }
 
-/// A backend with a NaN at one step, which need not have joined its group.
+/// A backend with a NaN at one step.
 struct Faulty {
     inner: CpuNetwork,
     forwards: usize,

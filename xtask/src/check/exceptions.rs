@@ -44,7 +44,7 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
     Exception {
         place: "crates/picodet-format",
         rule: "circle of files: coco/",
-        reason: "readers and records are to be separated",
+        reason: "readers and records share a file",
     },
     Exception {
         place: "crates/picodet-image",

@@ -6,7 +6,7 @@ use super::schedule::{Buffer, Operation, Step};
 /// Bytes of a band of rows between the two: a part of a level-2 cache.
 const BAND_BYTES: usize = 384 << 10;
 
-/// Joins each depthwise step with the pointwise step that alone reads its result.
+/// Joins each depthwise step with the pointwise step that is the only reader of its result.
 pub(crate) fn join(buffers: &mut [Buffer], steps: Vec<Step>, workers: usize) -> Vec<Step> {
     let mut users = vec![Vec::new(); buffers.len()];
     for (index, step) in steps.iter().enumerate() {

@@ -48,7 +48,7 @@ pub fn int8_scratch_len(k: usize) -> usize {
 ///
 /// # Panics
 /// If weights, bias or scale are not packed in whole vectors.
-// Inlined, so that it is compiled only where it is used: no network has bytes yet.
+// Inlined, so that only its users compile it: no network has int8 weights yet.
 #[inline]
 pub unsafe fn gemm_int8(isa: Int8Isa, args: &GemmInt8<'_>) {
     let k: usize = args.ranges.iter().map(|range| range.1).sum();

@@ -37,7 +37,7 @@ pub fn atss(predictions: &Predictions<'_>, image: usize, truth: &Truth, nearest:
     assignment
 }
 
-/// The ATSS of the ablation's Base, made where the data is loaded: it needs no predictions.
+/// The ATSS of the ablation's Base, computed without predictions.
 pub fn loader_atss(anchors: &Anchors, truth: &Truth) -> Assignment {
     assign(anchors, truth, &Form { nearest: 9, ddof: 0.0, inclusive: true, depth: 0.01, among_takers: true })
 }

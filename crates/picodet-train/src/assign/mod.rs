@@ -19,7 +19,7 @@ pub struct Truth {
     pub classes: Vec<usize>,
 }
 
-/// What each cell of one image learns.
+/// The assignment of objects to the anchors of one image.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assignment {
     /// The object of each cell, by index; `None` is background.

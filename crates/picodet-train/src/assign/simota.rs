@@ -10,7 +10,7 @@ use crate::loss::negative;
 use crate::predictions::sigmoid;
 use crate::{Box4, Predictions};
 
-/// What makes a cell expensive for an object.
+/// The cost of assigning an object to an anchor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SimOtaCost {
@@ -36,9 +36,9 @@ impl Default for SimOta {
     }
 }
 
-/// Cells within so many strides of an object's centre are candidates.
+/// Distance from an object's centre, in strides, within which anchors are candidates.
 const CENTRE_RADIUS: f64 = 2.5;
-/// Overlaps of so many cells add up to an object's share.
+/// Number of largest overlaps whose sum is the number of anchors of an object.
 const CANDIDATES: usize = 10;
 /// Added to the cost of a cell that is not both inside an object and near its centre.
 const PENALTY: f64 = 1e8;

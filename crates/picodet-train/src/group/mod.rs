@@ -1,6 +1,6 @@
 //! Process groups: each process trains on a shard of every batch, and sums are exchanged.
 //!
-//! [`SingleProcess`] exchanges nothing. [`ThreadGroup`] is a group of threads of one process, for tests. With the
+//! [`SingleProcess`] has no communication. [`ThreadGroup`] is a group of threads of one process, for tests. With the
 //! feature `mpi`, `MpiGroup` is a group of processes on one or several machines.
 
 mod consistency;

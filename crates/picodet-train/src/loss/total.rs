@@ -32,11 +32,11 @@ impl Loss {
 /// A batch with its assignments, as every loss takes it.
 #[derive(Clone, Copy, Debug)]
 pub struct Assigned<'a> {
-    /// What the network predicts.
+    /// The predictions of the network.
     pub predictions: &'a Predictions<'a>,
     /// The objects of each image.
     pub truths: &'a [Truth],
-    /// What the anchors of each image learn.
+    /// The assignment of each image.
     pub assignments: &'a [Assignment],
     /// The processes that share the batch.
     pub group: &'a dyn ProcessGroup,

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-/// Learns from the times of past inferences whether helper threads are worth it: on a busy machine, or on cores without
+/// Learns from the times of past inferences whether helper threads pay: on a busy machine, or on cores without
 /// a common cache, they may not be.
 #[derive(Debug, Default)]
 pub(crate) struct HelperPolicy {
