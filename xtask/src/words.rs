@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use regex_lite::Regex;
 
 /// Maximum number of matches in the repository.
-const LIMIT: usize = 300;
+const LIMIT: usize = 100;
 /// Places that are printed for each phrase.
 const SHOWN: usize = 8;
 /// Minimum length of a string literal that counts as a message.

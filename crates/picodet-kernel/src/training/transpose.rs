@@ -43,18 +43,21 @@ fn copy_pixels(from: TensorView<'_>, image: usize, mut map: MapMut<'_>, accumula
 /// Copies an image of another layout, channel by channel in blocks of pixels.
 fn transpose(from: TensorView<'_>, image: usize, map: MapMut<'_>, accumulate: bool) {
     let [_, height, width] = map.size();
-    let (plane, channels) = (height * width, map.channels());
+    let channels = map.channels();
     let [by_image, by_channel, by_row, by_column] = from.strides();
     let data = from.data();
-    for first in (0..plane).step_by(PIXELS) {
-        for channel in 0..channels {
-            for pixel in first..(first + PIXELS).min(plane) {
-                let offset = image * by_image + channel * by_channel;
-                let value = data[offset + pixel / width * by_row + pixel % width * by_column];
-                // SAFETY: the map has the pixel (`pixel < plane`) and the channel (`channel < channels()`).
-                let to = unsafe { &mut *map.at(pixel).add(channel) };
-                let before = if accumulate { *to } else { 0.0 };
-                *to = before + value;
+    for y in 0..height {
+        for first in (0..width).step_by(PIXELS) {
+            let columns = first..(first + PIXELS).min(width);
+            for channel in 0..channels {
+                let offset = image * by_image + channel * by_channel + y * by_row;
+                for x in columns.clone() {
+                    let value = data[offset + x * by_column];
+                    // SAFETY: the map has the pixel (`y < height`, `x < width`) and the channel (`channel < channels()`).
+                    let to = unsafe { &mut *map.at(y * width + x).add(channel) };
+                    let before = if accumulate { *to } else { 0.0 };
+                    *to = before + value;
+                }
             }
         }
     }
