@@ -180,7 +180,7 @@ fn real_detections_have_equal_error_types() {
     assert!((ours.ap - theirs.ap_base).abs() < TOLERANCE, "{} and {}", ours.ap, theirs.ap_base);
     let names = ["Cls", "Loc", "Both", "Dupe", "Bkg", "Miss"];
     let mut wrong = Vec::new();
-    // hotcoco draws the line between these two elsewhere, for 5 of 6155 detections.
+    // The two differ in these labels for 5 of 6155 detections; the cause is unknown.
     let (mut ours_of_both, mut theirs_of_both) = (0, 0);
     for ((cost, kind), name) in ours.kinds.iter().zip(ErrorType::ALL).zip(names) {
         assert_eq!(cost.kind, kind);
