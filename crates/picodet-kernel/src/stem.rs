@@ -4,7 +4,7 @@
 //! tile is some pixels of one row by one panel of channels; the window's columns are unrolled.
 
 use picodet_graph::Activation;
-use picodet_simd::{Isa, IsaKind, Kernel, Simd, Vector, dispatch, prefetch};
+use picodet_simd::{Isa, IsaKind, Kernel, Outlined, Simd, Vector, dispatch, prefetch};
 
 use crate::activation::activate;
 use crate::gemm::{MOST, panels};
@@ -79,36 +79,30 @@ impl Kernel for &Stem<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        // SAFETY: the caller of `stem` vouches for the pointers; it has checked weights, bias and row.
-        unsafe {
-            if self.half && S::LEN == 16 {
+        if const { S::LEN == 16 } {
+            if self.half {
                 // Half vectors, but all 32 registers.
-                return panels_of::<S::Half, 12, 12, 6>(s.half(), self);
+                panels_of::<S::Half, 12, 12, 6>(s.half(), self);
+            } else {
+                panels_of::<S, 12, 12, 8>(s, self);
             }
-            match S::LEN {
-                16 => panels_of::<S, 12, 12, 8>(s, self),
-                8 => panels_of::<S, 8, 5, 3>(s, self),
-                _ => panels_of::<S, 8, 4, 3>(s, self),
-            }
+        } else if const { S::LEN == 8 } {
+            panels_of::<S, 8, 5, 3>(s, self);
+        } else {
+            panels_of::<S, 8, 4, 3>(s, self);
         }
     }
 }
 
 /// Computes all panels, in tiles of as many pixels as there are registers for panels of one, two and three
 /// vectors.
-///
-/// # Safety
-/// As [`stem`].
 #[inline(always)]
-unsafe fn panels_of<S: Simd, const P1: usize, const P2: usize, const P3: usize>(s: S, args: &Stem<'_>) {
+fn panels_of<S: Simd, const P1: usize, const P2: usize, const P3: usize>(s: S, args: &Stem<'_>) {
     for (first, vectors) in panels(args.columns, S::LEN) {
-        // SAFETY: `first` is a panel of the columns.
-        unsafe {
-            match vectors {
-                1 => row::<S, P1, 1>(s, args, first),
-                2 => row::<S, P2, 2>(s, args, first),
-                _ => row::<S, P3, 3>(s, args, first),
-            }
+        match vectors {
+            1 => s.outlined(Row::<_, P1, 1> { s, args, first }),
+            2 => s.outlined(Row::<_, P2, 2> { s, args, first }),
+            _ => s.outlined(Row::<_, P3, 3> { s, args, first }),
         }
     }
 }
@@ -119,59 +113,66 @@ type Rows = [*const f32; CHANNELS * KERNEL];
 /// Columns below the windows of the largest tile.
 const PATCH: usize = 11 * STRIDE + KERNEL;
 
-/// Computes one panel of all pixels, in tiles of `P`; the last tile reaches back over pixels that are done
-/// already.
-///
-/// # Safety
-/// As [`stem`]; `first` is a panel of `NV` vectors.
-#[inline(always)]
-unsafe fn row<S: Simd, const P: usize, const NV: usize>(s: S, args: &Stem<'_>, first: usize) {
-    let (height, width) = args.size;
-    let pixels = width.div_ceil(STRIDE);
-    let mut rows: [Option<*const f32>; CHANNELS * KERNEL] = [None; CHANNELS * KERNEL];
-    let mut pointers: Rows = [std::ptr::null(); CHANNELS * KERNEL];
-    for (index, (row, pointer)) in rows.iter_mut().zip(&mut pointers).enumerate() {
-        // Rows beside the image stay `None`.
-        let y = (args.row * STRIDE + index % KERNEL).checked_sub(KERNEL / 2).filter(|&y| y < height);
-        *row = y.map(|y| args.image.wrapping_add((index / KERNEL * height + y) * width));
-        *pointer = row.unwrap_or(std::ptr::null());
-    }
-    let complete = rows.iter().all(Option::is_some);
-    let mut patch = [[0.0; PATCH]; CHANNELS * KERNEL];
-    let tall = if pixels < P { 1 } else { P };
-    for pixel in (0..pixels).step_by(tall) {
-        let pixel = pixel.min(pixels - tall);
-        let begin = pixel * STRIDE;
-        let columns = (tall - 1) * STRIDE + KERNEL;
-        if first == 0 {
-            // The rows that the next row of the result reads besides these.
-            for row in rows.iter().skip(1).flatten() {
-                for line in (0..columns).step_by(16) {
-                    prefetch(row.wrapping_add(STRIDE * width + begin + line));
-                }
-            }
+/// Computes one panel of `NV` vectors, whose first column is `first`, of all pixels, in tiles of `P`; the last tile
+/// reaches back over pixels that are done already. [`stem`]'s caller vouches for `args`.
+struct Row<'a, S, const P: usize, const NV: usize> {
+    s: S,
+    args: &'a Stem<'a>,
+    first: usize,
+}
+
+impl<S: Simd, const P: usize, const NV: usize> Outlined for Row<'_, S, P, NV> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self { s, args, first } = self;
+        let (height, width) = args.size;
+        let pixels = width.div_ceil(STRIDE);
+        let mut rows: [Option<*const f32>; CHANNELS * KERNEL] = [None; CHANNELS * KERNEL];
+        let mut pointers: Rows = [std::ptr::null(); CHANNELS * KERNEL];
+        for (index, (row, pointer)) in rows.iter_mut().zip(&mut pointers).enumerate() {
+            // Rows beside the image stay `None`.
+            let y = (args.row * STRIDE + index % KERNEL).checked_sub(KERNEL / 2).filter(|&y| y < height);
+            *row = y.map(|y| args.image.wrapping_add((index / KERNEL * height + y) * width));
+            *pointer = row.unwrap_or(std::ptr::null());
         }
-        // SAFETY: pixels `pixel..pixel + tall` are inside the row. Where their windows leave the image, a
-        // copy with zeros beside it is read: `count` columns from `from` on are in the image, and `before +
-        // count` is at most `PATCH`.
-        unsafe {
-            if complete && begin > 0 && begin - 1 + columns <= width && tall == P {
-                tile::<S, P, NV>(s, args, first, &pointers, begin - 1, pixel);
-                continue;
-            }
-            let (before, from) = (usize::from(begin == 0), begin.saturating_sub(1));
-            let count = (columns - before).min(width - from);
-            for (row, patch) in rows.iter().zip(&mut patch) {
-                patch.fill(0.0);
-                if let Some(row) = row {
-                    std::ptr::copy_nonoverlapping(row.add(from), patch.as_mut_ptr().add(before), count);
+        let complete = rows.iter().all(Option::is_some);
+        let mut patch = [[0.0; PATCH]; CHANNELS * KERNEL];
+        let tall = if pixels < P { 1 } else { P };
+        for pixel in (0..pixels).step_by(tall) {
+            let pixel = pixel.min(pixels - tall);
+            let begin = pixel * STRIDE;
+            let columns = (tall - 1) * STRIDE + KERNEL;
+            if first == 0 {
+                // The rows that the next row of the result reads besides these.
+                for row in rows.iter().skip(1).flatten() {
+                    for line in (0..columns).step_by(16) {
+                        prefetch(row.wrapping_add(STRIDE * width + begin + line));
+                    }
                 }
             }
-            let patched: Rows = std::array::from_fn(|row| patch[row].as_ptr());
-            if tall == P {
-                tile::<S, P, NV>(s, args, first, &patched, 0, pixel);
-            } else {
-                tile::<S, 1, NV>(s, args, first, &patched, 0, pixel);
+            // SAFETY: pixels `pixel..pixel + tall` are inside the row. Where their windows leave the image, a
+            // copy with zeros beside it is read: `count` columns from `from` on are in the image, and `before +
+            // count` is at most `PATCH`.
+            unsafe {
+                if complete && begin > 0 && begin - 1 + columns <= width && tall == P {
+                    tile::<S, P, NV>(s, args, first, &pointers, begin - 1, pixel);
+                    continue;
+                }
+                let (before, from) = (usize::from(begin == 0), begin.saturating_sub(1));
+                let count = (columns - before).min(width - from);
+                for (row, patch) in rows.iter().zip(&mut patch) {
+                    patch.fill(0.0);
+                    if let Some(row) = row {
+                        std::ptr::copy_nonoverlapping(row.add(from), patch.as_mut_ptr().add(before), count);
+                    }
+                }
+                let patched: Rows = std::array::from_fn(|row| patch[row].as_ptr());
+                if tall == P {
+                    tile::<S, P, NV>(s, args, first, &patched, 0, pixel);
+                } else {
+                    tile::<S, 1, NV>(s, args, first, &patched, 0, pixel);
+                }
             }
         }
     }
@@ -180,7 +181,7 @@ unsafe fn row<S: Simd, const P: usize, const NV: usize>(s: S, args: &Stem<'_>, f
 /// Computes `P` pixels from `pixel` on.
 ///
 /// # Safety
-/// As [`row`]; the pixels exist, and `rows` are valid for their windows from `offset` on.
+/// As [`Row`]; the pixels exist, and `rows` are valid for their windows from `offset` on.
 #[inline(always)]
 unsafe fn tile<S: Simd, const P: usize, const NV: usize>(
     s: S,

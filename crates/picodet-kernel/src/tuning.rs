@@ -22,6 +22,19 @@ pub(crate) const fn strips<S: Simd>() -> bool {
     matches!(S::KIND, IsaKind::Avx512)
 }
 
+/// Whether [`depthwise_widths`] has this one.
+pub(crate) const fn has_width<S: Simd>(width: usize) -> bool {
+    let widths = depthwise_widths::<S>();
+    let mut index = 0;
+    while index < widths.len() {
+        if widths[index] == width {
+            return true;
+        }
+        index += 1;
+    }
+    false
+}
+
 /// Widths of a tile of a depthwise convolution, in pixels.
 pub(crate) const fn depthwise_widths<S: Simd>() -> &'static [usize] {
     match S::KIND {

@@ -2,7 +2,7 @@
 
 use crate::Portable;
 use crate::isa::{Bf16Isa, Int8Isa, Int8Kind, Isa, IsaKind};
-use crate::simd::{Simd, SimdBf16, SimdInt8};
+use crate::simd::{Outlined, Simd, SimdBf16, SimdInt8};
 
 /// A computation written once for all instruction sets.
 ///
@@ -31,16 +31,18 @@ pub trait KernelInt8 {
     fn run<S: SimdInt8>(self, s: S) -> Self::Output;
 }
 
-/// Calls `$kernel.run($token)` in a function compiled with target features. The caller has detected them.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-macro_rules! with_features {
-    ($features:literal, $Trait:ident, $Token:ty, $token:expr, $kernel:expr) => {{
-        #[target_feature(enable = $features)]
-        fn run<K: $Trait>(token: $Token, kernel: K) -> K::Output {
-            kernel.run(token)
+/// Runs `$kernel` with `$token` in a function of its own. The caller has detected the token's features.
+macro_rules! run {
+    ($Trait:ident, $Simd:ident, $token:expr, $kernel:expr) => {{
+        struct Run<S, K>(S, K);
+        impl<S: $Simd, K: $Trait> Outlined for Run<S, K> {
+            type Output = K::Output;
+            #[inline(always)]
+            fn run(self) -> K::Output {
+                self.1.run(self.0)
+            }
         }
-        // SAFETY: the value that is matched on exists only where detection found these features.
-        unsafe { run($token, $kernel) }
+        $token.outlined(Run($token, $kernel))
     }};
 }
 
@@ -49,22 +51,14 @@ macro_rules! with_features {
 pub fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
     match isa.kind() {
         #[cfg(target_arch = "x86_64")]
-        IsaKind::Avx512 => with_features!(
-            "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma",
-            Kernel,
-            crate::Avx512,
-            crate::x86::Avx512(()),
-            kernel
-        ),
+        IsaKind::Avx512 => run!(Kernel, Simd, crate::x86::Avx512(()), kernel),
         #[cfg(target_arch = "x86_64")]
-        IsaKind::Avx2 => {
-            with_features!("avx2,fma", Kernel, crate::Avx2, crate::x86::Avx2(()), kernel)
-        }
+        IsaKind::Avx2 => run!(Kernel, Simd, crate::x86::Avx2(()), kernel),
         #[cfg(target_arch = "aarch64")]
-        IsaKind::Neon => kernel.run(crate::neon::Neon(())),
+        IsaKind::Neon => run!(Kernel, Simd, crate::neon::Neon(()), kernel),
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        IsaKind::Simd128 => kernel.run(crate::wasm::Simd128(())),
-        _ => kernel.run(Portable),
+        IsaKind::Simd128 => run!(Kernel, Simd, crate::wasm::Simd128(()), kernel),
+        _ => run!(Kernel, Simd, Portable, kernel),
     }
 }
 
@@ -73,14 +67,8 @@ pub fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
 pub fn dispatch_bf16<K: KernelBf16>(isa: Bf16Isa, kernel: K) -> K::Output {
     match isa.isa().kind() {
         #[cfg(target_arch = "x86_64")]
-        IsaKind::Avx512 => with_features!(
-            "avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,avx2,fma",
-            KernelBf16,
-            crate::Avx512Bf16,
-            crate::x86::Avx512Bf16(()),
-            kernel
-        ),
-        _ => kernel.run(Portable),
+        IsaKind::Avx512 => run!(KernelBf16, SimdBf16, crate::x86::Avx512Bf16(()), kernel),
+        _ => run!(KernelBf16, SimdBf16, Portable, kernel),
     }
 }
 
@@ -89,37 +77,19 @@ pub fn dispatch_bf16<K: KernelBf16>(isa: Bf16Isa, kernel: K) -> K::Output {
 pub fn dispatch_int8<K: KernelInt8>(isa: Int8Isa, kernel: K) -> K::Output {
     match isa.kind() {
         #[cfg(target_arch = "x86_64")]
-        Int8Kind::Avx512Vnni => with_features!(
-            "avx512f,avx512vl,avx512bw,avx512dq,avx512vnni,avx2,fma",
-            KernelInt8,
-            crate::Avx512Vnni,
-            crate::x86::Avx512Vnni(()),
-            kernel
-        ),
+        Int8Kind::Avx512Vnni => run!(KernelInt8, SimdInt8, crate::x86::Avx512Vnni(()), kernel),
         #[cfg(target_arch = "x86_64")]
-        Int8Kind::Avx512 => with_features!(
-            "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma",
-            KernelInt8,
-            crate::Avx512,
-            crate::x86::Avx512(()),
-            kernel
-        ),
+        Int8Kind::Avx512 => run!(KernelInt8, SimdInt8, crate::x86::Avx512(()), kernel),
         #[cfg(target_arch = "x86_64")]
-        Int8Kind::AvxVnni => {
-            with_features!("avxvnni,avx2,fma", KernelInt8, crate::AvxVnni, crate::x86::AvxVnni(()), kernel)
-        }
+        Int8Kind::AvxVnni => run!(KernelInt8, SimdInt8, crate::x86::AvxVnni(()), kernel),
         #[cfg(target_arch = "x86_64")]
-        Int8Kind::Avx2 => {
-            with_features!("avx2,fma", KernelInt8, crate::Avx2, crate::x86::Avx2(()), kernel)
-        }
+        Int8Kind::Avx2 => run!(KernelInt8, SimdInt8, crate::x86::Avx2(()), kernel),
         #[cfg(target_arch = "aarch64")]
-        Int8Kind::NeonDotProd => {
-            with_features!("dotprod", KernelInt8, crate::NeonDotProd, crate::neon::NeonDotProd(()), kernel)
-        }
+        Int8Kind::NeonDotProd => run!(KernelInt8, SimdInt8, crate::neon::NeonDotProd(()), kernel),
         #[cfg(target_arch = "aarch64")]
-        Int8Kind::Neon => kernel.run(crate::neon::Neon(())),
+        Int8Kind::Neon => run!(KernelInt8, SimdInt8, crate::neon::Neon(()), kernel),
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        Int8Kind::Simd128 => kernel.run(crate::wasm::Simd128(())),
-        _ => kernel.run(Portable),
+        Int8Kind::Simd128 => run!(KernelInt8, SimdInt8, crate::wasm::Simd128(()), kernel),
+        _ => run!(KernelInt8, SimdInt8, Portable, kernel),
     }
 }

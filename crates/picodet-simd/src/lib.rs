@@ -77,7 +77,7 @@ pub use math::{exp, sigmoid};
 #[cfg(target_arch = "aarch64")]
 pub use neon::{Neon, NeonDotProd};
 pub use portable::Portable;
-pub use simd::{Simd, SimdBf16, SimdInt8};
+pub use simd::{Outlined, Simd, SimdBf16, SimdInt8};
 pub use vector::{IntVector, Vector};
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub use wasm::Simd128;

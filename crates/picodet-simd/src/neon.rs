@@ -69,6 +69,13 @@ impl Vector for F32x4 {
         }
     }
     #[inline(always)]
+    fn exponent(self) -> Self {
+        unsafe {
+            let biased = vreinterpretq_s32_u32(vshrq_n_u32::<23>(vreinterpretq_u32_f32(self.0)));
+            Self(vcvtq_f32_s32(vsubq_s32(biased, vdupq_n_s32(127))))
+        }
+    }
+    #[inline(always)]
     fn greater(self, other: Self) -> uint32x4_t {
         unsafe { vcgtq_f32(self.0, other.0) }
     }
@@ -140,7 +147,7 @@ impl IntVector for I32x4 {
 
 /// Implements [`Simd`] for a token that includes NEON.
 macro_rules! simd_neon {
-    ($Token:ty) => {
+    ($Token:ty $(, $features:literal)?) => {
         // SAFETY of the blocks without memory accesses: every aarch64 processor has NEON.
         #[allow(clippy::undocumented_unsafe_blocks)]
         #[allow(unused_unsafe, reason = "NEON is part of the target")]
@@ -151,6 +158,7 @@ macro_rules! simd_neon {
             const KIND: IsaKind = IsaKind::Neon;
             const REGISTERS: usize = 32;
             const FUSED: bool = true;
+            $crate::simd::outlined!($($features)?);
             #[inline(always)]
             fn half(self) -> Self {
                 self
@@ -194,7 +202,7 @@ macro_rules! simd_neon {
     };
 }
 simd_neon!(Neon);
-simd_neon!(NeonDotProd);
+simd_neon!(NeonDotProd, "dotprod");
 
 // SAFETY of the blocks without memory accesses: every aarch64 processor has NEON.
 #[allow(clippy::undocumented_unsafe_blocks)]

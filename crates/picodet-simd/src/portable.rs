@@ -95,6 +95,10 @@ impl Vector for PortableF32 {
         Self(self.0.map(|exponent| f32::from_bits(((exponent as i32).wrapping_add(127) as u32) << 23)))
     }
     #[inline(always)]
+    fn exponent(self) -> Self {
+        Self(self.0.map(|value| ((value.to_bits() >> 23) as i32 - 127) as f32))
+    }
+    #[inline(always)]
     fn greater(self, other: Self) -> [bool; 4] {
         std::array::from_fn(|i| self.0[i] > other.0[i])
     }
@@ -147,6 +151,7 @@ impl Simd for Portable {
     const KIND: IsaKind = IsaKind::Portable;
     const REGISTERS: usize = 16;
     const FUSED: bool = false;
+    crate::simd::outlined!();
     #[inline(always)]
     fn half(self) -> Self {
         self

@@ -6,6 +6,37 @@ use crate::bf16::from_bf16;
 use crate::isa::IsaKind;
 use crate::vector::{IntVector, Sealed, Vector};
 
+/// A part of a kernel, with its token and arguments, for [`Simd::outlined`].
+///
+/// Mark `run` and everything it calls that uses vectors `#[inline(always)]`.
+pub trait Outlined {
+    /// The result.
+    type Output;
+    /// Computes.
+    fn run(self) -> Self::Output;
+}
+
+/// Implements [`Simd::outlined`] for a token; `features` are those that the token is proof of, if the target does not
+/// have them anyway.
+macro_rules! outlined {
+    ($($features:literal)?) => {
+        #[inline(always)]
+        fn outlined<F: $crate::simd::Outlined>(self, function: F) -> F::Output {
+            $(#[target_feature(enable = $features)])?
+            #[inline(never)]
+            fn run<F: $crate::simd::Outlined>(function: F) -> F::Output {
+                function.run()
+            }
+            #[allow(unused_unsafe, reason = "safe without target features")]
+            // SAFETY: the token exists only where detection found these features.
+            unsafe {
+                run(function)
+            }
+        }
+    };
+}
+pub(crate) use outlined;
+
 /// A token of an instruction set: a zero-sized value that exists only where the processor has the
 /// instructions.
 ///
@@ -29,6 +60,11 @@ pub trait Simd: Copy + Debug + Send + Sync + 'static + Sealed {
     /// Side of the square that [`Simd::transpose`] transposes.
     const SQUARE: usize = 1;
 
+    /// Calls `function.run()` in a function compiled for this instruction set that is not inlined into its caller.
+    ///
+    /// Kernels of many variants are cut with it: the compiler takes much longer for one long function than for
+    /// several short ones.
+    fn outlined<F: Outlined>(self, function: F) -> F::Output;
     /// Returns the token of [`Simd::Half`].
     fn half(self) -> Self::Half;
     /// Returns a vector with all lanes `value`.
@@ -82,7 +118,13 @@ pub trait Simd: Copy + Debug + Send + Sync + 'static + Sealed {
     #[inline(always)]
     fn load_slice(self, from: &[f32]) -> Self::F32 {
         // SAFETY: the count is at most the length of the slice and at most `LEN`.
-        unsafe { self.load_part(from.as_ptr(), from.len().min(Self::LEN)) }
+        unsafe {
+            if from.len() >= Self::LEN {
+                self.load(from.as_ptr())
+            } else {
+                self.load_part(from.as_ptr(), from.len())
+            }
+        }
     }
 
     /// Transposes `SQUARE` rows of `SQUARE` values: `to[i · to_stride + j] = from[j · from_stride + i]`.

@@ -87,6 +87,13 @@ impl Kernel for Arithmetic<'_> {
             if found != expected {
                 wrong("power of two", exponent as f32, 0.0, found, expected);
             }
+            // The least and the greatest significand of each exponent.
+            for value in [expected, f32::from_bits(expected.to_bits() | 0x7f_ffff)] {
+                let found = s.splat(value).exponent().to_array()[0];
+                if found != exponent as f32 {
+                    wrong("exponent", value, 0.0, found, exponent as f32);
+                }
+            }
         }
         for step in -900..=900 {
             let x = step as f32 / 10.0;

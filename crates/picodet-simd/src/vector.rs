@@ -45,6 +45,8 @@ pub trait Vector:
     fn sqrt(self) -> Self;
     /// Returns `2^self` for integral lanes from -126 to 127.
     fn power_of_two(self) -> Self;
+    /// Returns the exponent `e` of each positive normal lane: `2^e <= self < 2^(e + 1)`.
+    fn exponent(self) -> Self;
     /// Returns where `self > other`; false where either is NaN.
     fn greater(self, other: Self) -> Self::Mask;
     /// Returns `yes` in the lanes where `mask` is set, `no` in the others.
@@ -90,7 +92,13 @@ pub trait Vector:
     #[inline(always)]
     fn store_slice(self, to: &mut [f32]) {
         // SAFETY: the count is at most the length of the slice and at most `LEN`.
-        unsafe { self.store_part(to.as_mut_ptr(), to.len().min(Self::LEN)) }
+        unsafe {
+            if to.len() >= Self::LEN {
+                self.store(to.as_mut_ptr());
+            } else {
+                self.store_part(to.as_mut_ptr(), to.len());
+            }
+        }
     }
     /// Returns the lanes, zeros after the last one.
     #[inline(always)]

@@ -73,6 +73,10 @@ impl Vector for F32x4 {
         Self(i32x4_shl(f32x4_add(self.0, f32x4_splat(12_582_912.0 + 127.0)), 23))
     }
     #[inline(always)]
+    fn exponent(self) -> Self {
+        Self(f32x4_convert_i32x4(i32x4_sub(u32x4_shr(self.0, 23), i32x4_splat(127))))
+    }
+    #[inline(always)]
     fn greater(self, other: Self) -> v128 {
         f32x4_gt(self.0, other.0)
     }
@@ -145,6 +149,7 @@ impl Simd for Simd128 {
     const REGISTERS: usize = 16;
     // A relaxed multiply-add may round twice.
     const FUSED: bool = false;
+    crate::simd::outlined!();
     #[inline(always)]
     fn half(self) -> Self {
         self

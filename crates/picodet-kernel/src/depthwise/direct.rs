@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use picodet_simd::{Simd, Vector};
+use picodet_simd::{Outlined, Simd, Vector};
 
 use super::arguments::{Depthwise, tile_width};
 use crate::activation::activate;
@@ -28,57 +28,64 @@ pub(super) unsafe fn rows<S: Simd, const K: usize, const STRIDE: usize, const IN
         for x in (0..width).step_by(pixels) {
             // The last tile reaches back over pixels that are done already; they get the same values again.
             let x = x.min(width - pixels);
-            // SAFETY: pixels `x..x + pixels` are inside the row.
-            unsafe {
-                match pixels {
-                    8 if widths.contains(&8) => tile::<S, K, STRIDE, 8, IN>(s, args, y, x),
-                    7 if widths.contains(&7) => tile::<S, K, STRIDE, 7, IN>(s, args, y, x),
-                    5 => tile::<S, K, STRIDE, 5, IN>(s, args, y, x),
-                    _ => tile::<S, K, STRIDE, 1, IN>(s, args, y, x),
+            match pixels {
+                8 if const { tuning::has_width::<S>(8) } => {
+                    s.outlined(Tile::<_, K, STRIDE, 8, IN> { s, args, y, x })
                 }
+                7 if const { tuning::has_width::<S>(7) } => {
+                    s.outlined(Tile::<_, K, STRIDE, 7, IN> { s, args, y, x })
+                }
+                5 => s.outlined(Tile::<_, K, STRIDE, 5, IN> { s, args, y, x }),
+                _ => s.outlined(Tile::<_, K, STRIDE, 1, IN> { s, args, y, x }),
             }
         }
     }
 }
 
-/// Computes pixels `x..x + P` of row `y`.
-///
-/// # Safety
-/// As [`rows`]; the pixels exist.
-#[inline(always)]
-unsafe fn tile<S: Simd, const K: usize, const STRIDE: usize, const P: usize, const IN: usize>(
+/// Computes pixels `x..x + P` of row `y`; [`rows`] vouches for `args` and for the pixels.
+struct Tile<'a, S, const K: usize, const STRIDE: usize, const P: usize, const IN: usize> {
     s: S,
-    args: &Depthwise<'_>,
+    args: &'a Depthwise<'a>,
     y: usize,
     x: usize,
-) {
-    let (height, width) = args.size;
-    let (pad, stride) = (K / 2, args.source_stride);
-    let above = pad.saturating_sub(y * STRIDE);
-    let below = (height + pad - y * STRIDE).min(K);
-    let inside = x * STRIDE >= pad && x * STRIDE + (P - 1) * STRIDE + K <= width + pad;
-    // SAFETY: window rows `above..below` are rows of the map. Source pointers are pixels of the map or the
-    // row of zeros, each valid for `source_stride` elements.
-    unsafe {
-        let out = args.out.wrapping_add((y * args.out_width + x) * args.out_stride);
-        if inside && !tuning::compact::<S>() {
-            let first =
-                args.source.add((y * STRIDE + above - pad) * width * stride + (x * STRIDE - pad) * stride);
-            let at = |ky: usize, j: usize| first.add((ky - above) * width * stride + j * stride);
-            channels::<S, K, STRIDE, P>(s, args, above..below, out, at);
-            return;
-        }
-        let mut pixels = [[args.zeros; IN]; K];
-        for ky in above..below {
-            let row = args.source.add((y * STRIDE + ky - pad) * width * stride);
-            for (j, pixel) in pixels[ky].iter_mut().enumerate().take((P - 1) * STRIDE + K) {
-                let column = x * STRIDE + j;
-                if column >= pad && column < width + pad {
-                    *pixel = row.add((column - pad) * stride);
+}
+
+impl<S: Simd, const K: usize, const STRIDE: usize, const P: usize, const IN: usize> Outlined
+    for Tile<'_, S, K, STRIDE, P, IN>
+{
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self { s, args, y, x } = self;
+        let (height, width) = args.size;
+        let (pad, stride) = (K / 2, args.source_stride);
+        let above = pad.saturating_sub(y * STRIDE);
+        let below = (height + pad - y * STRIDE).min(K);
+        let inside = x * STRIDE >= pad && x * STRIDE + (P - 1) * STRIDE + K <= width + pad;
+        // SAFETY: window rows `above..below` are rows of the map. Source pointers are pixels of the map or the
+        // row of zeros, each valid for `source_stride` elements.
+        unsafe {
+            let out = args.out.wrapping_add((y * args.out_width + x) * args.out_stride);
+            if inside && !tuning::compact::<S>() {
+                let first = args
+                    .source
+                    .add((y * STRIDE + above - pad) * width * stride + (x * STRIDE - pad) * stride);
+                let at = |ky: usize, j: usize| first.add((ky - above) * width * stride + j * stride);
+                channels::<S, K, STRIDE, P>(s, args, above..below, out, at);
+                return;
+            }
+            let mut pixels = [[args.zeros; IN]; K];
+            for ky in above..below {
+                let row = args.source.add((y * STRIDE + ky - pad) * width * stride);
+                for (j, pixel) in pixels[ky].iter_mut().enumerate().take((P - 1) * STRIDE + K) {
+                    let column = x * STRIDE + j;
+                    if column >= pad && column < width + pad {
+                        *pixel = row.add((column - pad) * stride);
+                    }
                 }
             }
+            channels::<S, K, STRIDE, P>(s, args, above..below, out, |ky, j| pixels[ky][j]);
         }
-        channels::<S, K, STRIDE, P>(s, args, above..below, out, |ky, j| pixels[ky][j]);
     }
 }
 

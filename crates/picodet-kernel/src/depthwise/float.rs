@@ -28,14 +28,14 @@ impl Kernel for &Depthwise<'_> {
         // SAFETY: the caller of `depthwise` vouches for the pointers, and `depthwise` has checked weights and
         // bias.
         unsafe {
-            if tuning::strips::<S>() && strips::fits(self.kernel, self.stride, self.out_width) {
+            if const { tuning::strips::<S>() } && strips::fits(self.kernel, self.stride, self.out_width) {
                 strips::strips(s, self);
                 return;
             }
             match (self.kernel, self.stride) {
-                (3, 1) if !tuning::strips::<S>() => direct::rows::<S, 3, 1, 10>(s, self),
+                (3, 1) if const { !tuning::strips::<S>() } => direct::rows::<S, 3, 1, 10>(s, self),
                 (3, 2) => direct::rows::<S, 3, 2, 17>(s, self),
-                (5, 1) if !tuning::strips::<S>() => direct::rows::<S, 5, 1, 12>(s, self),
+                (5, 1) if const { !tuning::strips::<S>() } => direct::rows::<S, 5, 1, 12>(s, self),
                 (5, 2) => direct::rows::<S, 5, 2, 19>(s, self),
                 _ => direct::any_window(s, self),
             }

@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use picodet_graph::Activation;
-use picodet_simd::{Simd, Vector, prefetch};
+use picodet_simd::{Outlined, Simd, Vector, prefetch};
 
 use super::arguments::{Depthwise, tile_width};
 use crate::activation::activate;
@@ -69,8 +69,6 @@ struct Strip {
     count: usize,
     /// Columns of the result.
     columns: Range<usize>,
-    /// Columns in a tile.
-    tile: usize,
 }
 
 /// Computes all channels and columns; `ROWS` is the number of source rows below two rows: `K + 1`.
@@ -104,55 +102,62 @@ unsafe fn channels<S: Simd, const K: usize, const ROWS: usize>(s: S, args: &Dept
                 // The last tile reaches back over columns that are done already; they get the same values
                 // again.
                 let columns = first.min(last - tile)..last;
-                let strip = Strip { channels, count, columns, tile };
-                // SAFETY: at most `most` columns, whose source fits into the scratch memory.
-                unsafe { pairs_of_rows::<S, K, ROWS>(s, args, &strip, &mut scratch) };
+                let strip = Strip { channels, count, columns };
+                let scratch = &mut scratch;
+                // At most `most` columns, whose source fits into the scratch memory.
+                match tile {
+                    10 => s.outlined(Rows::<_, K, ROWS, 10> { s, args, strip, scratch }),
+                    9 => s.outlined(Rows::<_, K, ROWS, 9> { s, args, strip, scratch }),
+                    7 => s.outlined(Rows::<_, K, ROWS, 7> { s, args, strip, scratch }),
+                    _ => s.outlined(Rows::<_, K, ROWS, LEAST> { s, args, strip, scratch }),
+                }
             }
         }
     }
 }
 
-/// Computes the rows of a strip, two at a time.
+/// Computes the rows of a strip, two at a time, in tiles of `P` columns.
 ///
-/// # Safety
-/// As [`channels`]; the strip is inside the map, and its source rows fit into the scratch memory.
-#[inline(always)]
-unsafe fn pairs_of_rows<S: Simd, const K: usize, const ROWS: usize>(
+/// [`channels`] vouches for `args`, for weights and bias in the scratch memory and for its room for the source rows of
+/// the strip, which is inside the map and at least `P` columns wide.
+struct Rows<'a, S, const K: usize, const ROWS: usize, const P: usize> {
     s: S,
-    args: &Depthwise<'_>,
-    strip: &Strip,
-    scratch: &mut Scratch,
-) {
-    let (pad, height) = (K / 2, args.size.0);
-    let (first, end) = (args.rows.start, args.rows.end);
-    let row_len = SCRATCH / ROWS / S::LEN * S::LEN;
-    let mut copied = first.saturating_sub(pad);
-    for y in (first..end).step_by(2) {
-        // The last pair reaches back as the last tile does.
-        let y = y.min(end.saturating_sub(2).max(first));
-        let both = y + 1 < end;
-        let window = pad.saturating_sub(y)..(height + pad - y).min(if both { ROWS } else { K });
-        // SAFETY: rows `copied` are below `y + window.end - pad`, which is at most the height; `ROWS` rows of
-        // the scratch memory hold all rows of a window, and tiles end inside the strip.
-        unsafe {
-            while copied + pad < y + window.end {
-                let to = scratch.pixels.as_mut_ptr().cast::<f32>().add(copied % ROWS * row_len);
-                copy_row::<S, K>(s, args, strip, copied, to);
-                copied += 1;
-            }
-            let mut rows = [std::ptr::null(); ROWS];
-            for row in window.clone() {
-                rows[row] = scratch.pixels.as_ptr().cast::<f32>().add((y + row - pad) % ROWS * row_len);
-            }
-            for x in strip.columns.clone().step_by(strip.tile) {
-                let x = x.min(strip.columns.end - strip.tile);
-                let column = (x - strip.columns.start) * S::LEN;
-                let tile = Tile { rows: &rows, window: window.clone(), column, pixel: (y, x), both };
-                match strip.tile {
-                    10 => tile.run::<S, K, 10>(s, args, strip, scratch),
-                    9 => tile.run::<S, K, 9>(s, args, strip, scratch),
-                    7 => tile.run::<S, K, 7>(s, args, strip, scratch),
-                    _ => tile.run::<S, K, 5>(s, args, strip, scratch),
+    args: &'a Depthwise<'a>,
+    strip: Strip,
+    scratch: &'a mut Scratch,
+}
+
+impl<S: Simd, const K: usize, const ROWS: usize, const P: usize> Outlined for Rows<'_, S, K, ROWS, P> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self { s, args, strip, scratch } = self;
+        let (pad, height) = (K / 2, args.size.0);
+        let (first, end) = (args.rows.start, args.rows.end);
+        let row_len = SCRATCH / ROWS / S::LEN * S::LEN;
+        let mut copied = first.saturating_sub(pad);
+        for y in (first..end).step_by(2) {
+            // The last pair reaches back as the last tile does.
+            let y = y.min(end.saturating_sub(2).max(first));
+            let both = y + 1 < end;
+            let window = pad.saturating_sub(y)..(height + pad - y).min(if both { ROWS } else { K });
+            // SAFETY: rows `copied` are below `y + window.end - pad`, which is at most the height; `ROWS` rows of
+            // the scratch memory hold all rows of a window, and tiles end inside the strip.
+            unsafe {
+                while copied + pad < y + window.end {
+                    let to = scratch.pixels.as_mut_ptr().cast::<f32>().add(copied % ROWS * row_len);
+                    copy_row::<S, K>(s, args, &strip, copied, to);
+                    copied += 1;
+                }
+                let mut rows = [std::ptr::null(); ROWS];
+                for row in window.clone() {
+                    rows[row] = scratch.pixels.as_ptr().cast::<f32>().add((y + row - pad) % ROWS * row_len);
+                }
+                for x in strip.columns.clone().step_by(P) {
+                    let x = x.min(strip.columns.end - P);
+                    let column = (x - strip.columns.start) * S::LEN;
+                    let tile = Tile { rows: &rows, window: window.clone(), column, pixel: (y, x), both };
+                    tile.run::<S, K, P>(s, args, &strip, scratch);
                 }
             }
         }
@@ -162,7 +167,7 @@ unsafe fn pairs_of_rows<S: Simd, const K: usize, const ROWS: usize>(
 /// Copies the part of a source row that a strip reads.
 ///
 /// # Safety
-/// As [`pairs_of_rows`]; `row` is a row of the map, and `to` has room for the strip's columns.
+/// As [`Rows`]; `row` is a row of the map, and `to` has room for the strip's columns.
 #[inline(always)]
 unsafe fn copy_row<S: Simd, const K: usize>(
     s: S,
@@ -212,7 +217,7 @@ impl Tile<'_> {
     /// Sums, activates and stores.
     ///
     /// # Safety
-    /// As [`pairs_of_rows`]; the tile is inside the strip, and its window's rows are in the scratch memory.
+    /// As [`Rows`]; the tile is inside the strip, and its window's rows are in the scratch memory.
     #[inline(always)]
     unsafe fn run<S: Simd, const K: usize, const P: usize>(
         &self,

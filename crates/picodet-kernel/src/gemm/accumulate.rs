@@ -164,15 +164,22 @@ impl Product {
         count: usize,
         column: usize,
     ) {
-        let most = tuning::tile_rows::<S>()[NV - 1];
         let mut done = 0;
         while done < count {
             let left = count - done;
             done += match left {
-                12.. if most >= 12 => self.tile::<S, ALONG, 12, NV>(s, row + done, column),
-                8.. if most >= 8 => self.tile::<S, ALONG, 8, NV>(s, row + done, column),
-                4.. if most >= 4 => self.tile::<S, ALONG, 4, NV>(s, row + done, column),
-                3.. if most == 3 => self.tile::<S, ALONG, 3, NV>(s, row + done, column),
+                12.. if const { tuning::tile_rows::<S>()[NV - 1] >= 12 } => {
+                    self.tile::<S, ALONG, 12, NV>(s, row + done, column)
+                }
+                8.. if const { tuning::tile_rows::<S>()[NV - 1] >= 8 } => {
+                    self.tile::<S, ALONG, 8, NV>(s, row + done, column)
+                }
+                4.. if const { tuning::tile_rows::<S>()[NV - 1] >= 4 } => {
+                    self.tile::<S, ALONG, 4, NV>(s, row + done, column)
+                }
+                3.. if const { tuning::tile_rows::<S>()[NV - 1] == 3 } => {
+                    self.tile::<S, ALONG, 3, NV>(s, row + done, column)
+                }
                 _ => self.tile::<S, ALONG, 1, NV>(s, row + done, column),
             };
         }

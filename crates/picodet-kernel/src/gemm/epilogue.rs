@@ -2,7 +2,9 @@
 //! tile.
 
 use picodet_graph::{Activation, DType};
-use picodet_simd::{Dot, DotBf16, DotF32, DotInt8, IntVector, Simd, SimdBf16, SimdInt8, Vector, prefetch};
+use picodet_simd::{
+    Dot, DotBf16, DotF32, DotInt8, IntVector, Outlined, Simd, SimdBf16, SimdInt8, Vector, prefetch,
+};
 
 use crate::activation::activate;
 use crate::tuning;
@@ -182,51 +184,57 @@ impl Activate<'_> {
         columns: (usize, usize),
         sums: &[f32; MOST],
     ) {
-        // SAFETY: the same rows and columns.
-        unsafe {
-            match self.act {
-                // For f32 the usual activations are decided on once per tile, not once per vector.
-                None if !D::BF16_OUT && !tuning::compact::<D::Simd>() => {
-                    self.finish_with(dot, rows, columns, sums, None);
-                }
-                Some(Activation::HardSwish) if !D::BF16_OUT && !tuning::compact::<D::Simd>() => {
-                    self.finish_with(dot, rows, columns, sums, Some(Activation::HardSwish));
-                }
-                act => self.finish_with(dot, rows, columns, sums, act),
+        dot.simd().outlined(Finish { activate: self, dot, rows, columns, sums });
+    }
+}
+
+/// The arguments of [`Activate::finish`], which vouches for them.
+struct Finish<'a, D> {
+    activate: &'a Activate<'a>,
+    dot: D,
+    rows: (usize, usize),
+    columns: (usize, usize),
+    sums: &'a [f32; MOST],
+}
+
+impl<D: FloatDot> Outlined for Finish<'_, D> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        // The usual activations are decided on once per tile, not once per vector.
+        match self.activate.act {
+            None if !tuning::compact::<D::Simd>() => self.with(None),
+            Some(Activation::HardSwish) if !tuning::compact::<D::Simd>() => {
+                self.with(Some(Activation::HardSwish));
             }
+            act => self.with(act),
         }
     }
+}
 
-    /// # Safety
-    /// As [`Activate::finish`].
+impl<D: FloatDot> Finish<'_, D> {
     #[inline(always)]
-    unsafe fn finish_with<D: FloatDot>(
-        &self,
-        dot: D,
-        (row, rows): (usize, usize),
-        (first, vectors): (usize, usize),
-        sums: &[f32; MOST],
-        act: Option<Activation>,
-    ) {
+    fn with(self, act: Option<Activation>) {
+        let Self { activate: to, dot, rows: (row, rows), columns: (first, vectors), sums } = self;
         let (s, len) = (dot.simd(), D::Simd::LEN);
         for i in 0..rows {
-            let (out, residual) =
-                ((row + i) * self.out_stride + first, (row + i) * self.residual_stride + first);
+            let (out, residual) = ((row + i) * to.out_stride + first, (row + i) * to.residual_stride + first);
             for j in 0..vectors {
-                let count = (self.columns - first).saturating_sub(j * len).min(len);
-                // SAFETY: `count` columns remain in this vector; `sums` holds `rows · vectors` vectors.
+                let count = (to.columns - first).saturating_sub(j * len).min(len);
+                // SAFETY: `Activate::finish`'s caller vouches for rows and columns, of which `count` remain in this
+                // vector; `sums` holds `rows · vectors` vectors.
                 unsafe {
                     let mut value = s.load(sums.as_ptr().add((i * vectors + j) * len));
-                    if !self.residual.is_null() {
-                        value = value + s.load_part(self.residual.wrapping_add(residual + j * len), count);
+                    if !to.residual.is_null() {
+                        value = value + s.load_part(to.residual.wrapping_add(residual + j * len), count);
                     }
                     let value = activate(value, act);
-                    if D::BF16_OUT && self.out_dtype == DType::Bf16 {
-                        value.store_bf16_part(self.out.cast::<u16>().wrapping_add(out + j * len), count);
+                    if D::BF16_OUT && to.out_dtype == DType::Bf16 {
+                        value.store_bf16_part(to.out.cast::<u16>().wrapping_add(out + j * len), count);
                     } else if count == len {
-                        value.store(self.out.wrapping_add(out + j * len));
+                        value.store(to.out.wrapping_add(out + j * len));
                     } else {
-                        value.store_part(self.out.wrapping_add(out + j * len), count);
+                        value.store_part(to.out.wrapping_add(out + j * len), count);
                     }
                 }
             }

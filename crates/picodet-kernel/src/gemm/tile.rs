@@ -1,7 +1,7 @@
 //! The loop of every matrix product: a tile of up to 12 rows by one panel of columns, whose sums stay in
 //! registers over the whole depth.
 
-use picodet_simd::{Dot, Simd, prefetch};
+use picodet_simd::{Dot, Outlined, Simd, prefetch};
 
 use super::epilogue::Epilogue;
 use super::pack::panels;
@@ -61,19 +61,19 @@ impl Layout for Packed {
     }
 }
 
-/// Calls `tile::<.., height, ..>` for a height known at run time and at most `most`.
+/// Calls `tile::<.., height, ..>` for a height known at run time; those that registers have no room for are not compiled.
 macro_rules! of_height {
-    ($height:expr, $most:expr, $tile:ident::<$D:ident, $E:ident, _, $NV:ident>($($argument:expr),*)) => {
+    ($height:expr, $tile:ident::<$D:ident, $E:ident, _, $NV:ident>($($argument:expr),*)) => {
         match $height {
-            12 if $most >= 12 => $tile::<$D, $E, _, 12, $NV>($($argument),*),
-            11 if $most >= 11 => $tile::<$D, $E, _, 11, $NV>($($argument),*),
-            10 if $most >= 10 => $tile::<$D, $E, _, 10, $NV>($($argument),*),
-            9 if $most >= 9 => $tile::<$D, $E, _, 9, $NV>($($argument),*),
-            8 if $most >= 8 => $tile::<$D, $E, _, 8, $NV>($($argument),*),
-            7 if $most >= 7 => $tile::<$D, $E, _, 7, $NV>($($argument),*),
-            6 if $most >= 6 => $tile::<$D, $E, _, 6, $NV>($($argument),*),
-            5 if $most >= 5 => $tile::<$D, $E, _, 5, $NV>($($argument),*),
-            4 if $most >= 4 => $tile::<$D, $E, _, 4, $NV>($($argument),*),
+            12 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 12 } => $tile::<$D, $E, _, 12, $NV>($($argument),*),
+            11 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 11 } => $tile::<$D, $E, _, 11, $NV>($($argument),*),
+            10 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 10 } => $tile::<$D, $E, _, 10, $NV>($($argument),*),
+            9 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 9 } => $tile::<$D, $E, _, 9, $NV>($($argument),*),
+            8 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 8 } => $tile::<$D, $E, _, 8, $NV>($($argument),*),
+            7 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 7 } => $tile::<$D, $E, _, 7, $NV>($($argument),*),
+            6 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 6 } => $tile::<$D, $E, _, 6, $NV>($($argument),*),
+            5 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 5 } => $tile::<$D, $E, _, 5, $NV>($($argument),*),
+            4 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 4 } => $tile::<$D, $E, _, 4, $NV>($($argument),*),
             3 => $tile::<$D, $E, _, 3, $NV>($($argument),*),
             2 => $tile::<$D, $E, _, 2, $NV>($($argument),*),
             _ => $tile::<$D, $E, _, 1, $NV>($($argument),*),
@@ -130,11 +130,7 @@ unsafe fn panel<D: Dot, E: Epilogue<D>, const NV: usize>(
         // SAFETY: rows `done..done + height` are below `rows`, and `height` is at most `most`.
         unsafe {
             let lhs = Lhs { start: lhs.start.add(done * lhs.stride), ..lhs };
-            of_height!(
-                height,
-                most,
-                tile::<D, E, _, NV>(dot, Packed, lhs, rhs, (row + done, first), epilogue)
-            );
+            of_height!(height, tile::<D, E, _, NV>(dot, Packed, lhs, rhs, (row + done, first), epilogue));
         }
         done += height;
     }
@@ -151,77 +147,98 @@ pub(super) unsafe fn tile<D: Dot, E: Epilogue<D>, L: Layout, const MR: usize, co
     layout: L,
     lhs: Lhs<'_, D::Unit>,
     rhs: *const D::Unit,
-    (row, first): (usize, usize),
+    at: (usize, usize),
     epilogue: &E,
 ) {
-    let len = D::Simd::LEN;
-    let (along, across) = (layout.lhs_along(), layout.lhs_across(lhs.stride));
-    // SAFETY: `rhs` is valid for the rows and `lhs` for the units that the loops step through; prefetched
-    // addresses need not be valid.
-    unsafe {
-        let mut b = rhs;
-        let mut sums = [[dot.zero(); NV]; MR];
-        for j in 0..NV {
-            let start = epilogue.start(dot, first + j * len);
-            for line in &mut sums {
-                line[j] = start;
-            }
-        }
-        if L::PACKED {
-            epilogue.prefetch(row + MR, MR, (first, NV * len));
-        }
-        for &(column, units) in lhs.ranges {
-            // Three moving pointers and one stride address all twelve rows without spilling.
-            let mut a0 = lhs.start.add(column * along);
-            let mut a4 = if MR > 4 { a0.add(4 * across) } else { a0 };
-            let mut a8 = if MR > 8 { a0.add(8 * across) } else { a0 };
-            let mut left = units;
-            while left > 0 {
-                let part = if L::PACKED { left.min(LINE) } else { left };
-                left -= part;
-                if L::PACKED && lhs.prefetched {
-                    // The next tile's rows, a cache line of each at a time.
-                    let mut ahead = a0.wrapping_add(MR * across);
-                    for _ in 0..MR {
-                        prefetch(ahead);
-                        ahead = ahead.wrapping_add(across);
-                    }
+    dot.simd().outlined(Tile::<_, _, _, MR, NV> { dot, layout, lhs, rhs, at, epilogue });
+}
+
+/// The arguments of [`tile`], which vouches for them.
+struct Tile<'a, D: Dot, E, L, const MR: usize, const NV: usize> {
+    dot: D,
+    layout: L,
+    lhs: Lhs<'a, D::Unit>,
+    rhs: *const D::Unit,
+    at: (usize, usize),
+    epilogue: &'a E,
+}
+
+impl<D: Dot, E: Epilogue<D>, L: Layout, const MR: usize, const NV: usize> Outlined
+    for Tile<'_, D, E, L, MR, NV>
+{
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self { dot, layout, lhs, rhs, at: (row, first), epilogue } = self;
+        let len = D::Simd::LEN;
+        let (along, across) = (layout.lhs_along(), layout.lhs_across(lhs.stride));
+        // SAFETY: `rhs` is valid for the rows and `lhs` for the units that the loops step through; prefetched
+        // addresses need not be valid.
+        unsafe {
+            let mut b = rhs;
+            let mut sums = [[dot.zero(); NV]; MR];
+            for j in 0..NV {
+                let start = epilogue.start(dot, first + j * len);
+                for line in &mut sums {
+                    line[j] = start;
                 }
-                for _ in 0..part {
-                    let mut right = [dot.zero_units(); NV];
-                    for (j, right) in right.iter_mut().enumerate() {
-                        *right = if L::PACKED || j + 1 < NV {
-                            dot.load_units(b.add(j * len))
-                        } else {
-                            dot.load_units_part(b.add(j * len), layout.last())
-                        };
-                    }
-                    for i in 0..MR {
-                        let pointer = match i / 4 {
-                            0 => a0,
-                            1 => a4,
-                            _ => a8,
-                        };
-                        let left = dot.splat(dot.load_unit(pointer.add(i % 4 * across)));
-                        for j in 0..NV {
-                            sums[i][j] = dot.dot(sums[i][j], left, right[j]);
+            }
+            if L::PACKED {
+                epilogue.prefetch(row + MR, MR, (first, NV * len));
+            }
+            for &(column, units) in lhs.ranges {
+                // Three moving pointers and one stride address all twelve rows without spilling.
+                let mut a0 = lhs.start.add(column * along);
+                let mut a4 = if MR > 4 { a0.add(4 * across) } else { a0 };
+                let mut a8 = if MR > 8 { a0.add(8 * across) } else { a0 };
+                let mut left = units;
+                while left > 0 {
+                    let part = if L::PACKED { left.min(LINE) } else { left };
+                    left -= part;
+                    if L::PACKED && lhs.prefetched {
+                        // The next tile's rows, a cache line of each at a time.
+                        let mut ahead = a0.wrapping_add(MR * across);
+                        for _ in 0..MR {
+                            prefetch(ahead);
+                            ahead = ahead.wrapping_add(across);
                         }
                     }
-                    if L::PACKED {
-                        b = b.add(NV * len);
-                        a0 = a0.add(1);
-                        a4 = a4.add(1);
-                        a8 = a8.add(1);
-                    } else {
-                        // The last step may leave a matrix by more than one element.
-                        b = b.wrapping_add(layout.rhs_row());
-                        a0 = a0.wrapping_add(along);
-                        a4 = a4.wrapping_add(along);
-                        a8 = a8.wrapping_add(along);
+                    for _ in 0..part {
+                        let mut right = [dot.zero_units(); NV];
+                        for (j, right) in right.iter_mut().enumerate() {
+                            *right = if L::PACKED || j + 1 < NV {
+                                dot.load_units(b.add(j * len))
+                            } else {
+                                dot.load_units_part(b.add(j * len), layout.last())
+                            };
+                        }
+                        for i in 0..MR {
+                            let pointer = match i / 4 {
+                                0 => a0,
+                                1 => a4,
+                                _ => a8,
+                            };
+                            let left = dot.splat(dot.load_unit(pointer.add(i % 4 * across)));
+                            for j in 0..NV {
+                                sums[i][j] = dot.dot(sums[i][j], left, right[j]);
+                            }
+                        }
+                        if L::PACKED {
+                            b = b.add(NV * len);
+                            a0 = a0.add(1);
+                            a4 = a4.add(1);
+                            a8 = a8.add(1);
+                        } else {
+                            // The last step may leave a matrix by more than one element.
+                            b = b.wrapping_add(layout.rhs_row());
+                            a0 = a0.wrapping_add(along);
+                            a4 = a4.wrapping_add(along);
+                            a8 = a8.wrapping_add(along);
+                        }
                     }
                 }
             }
+            epilogue.store::<MR, NV>(dot, (row, first), &sums);
         }
-        epilogue.store::<MR, NV>(dot, (row, first), &sums);
     }
 }

@@ -7,6 +7,7 @@ use picodet_graph::Activation;
 use picodet_testing::emulated;
 
 mod depthwise;
+mod focal;
 mod gemm;
 mod int8;
 mod maps;

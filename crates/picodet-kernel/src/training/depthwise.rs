@@ -11,7 +11,7 @@
 use std::ops::Range;
 
 use picodet_graph::Convolution;
-use picodet_simd::{Kernel, Simd, Vector, dispatch};
+use picodet_simd::{Kernel, Outlined, Simd, Vector, dispatch};
 
 use super::elementwise::{Elementwise, elementwise};
 use super::map::{Band, Map, MapMut};
@@ -189,27 +189,43 @@ impl Rows<'_, '_> {
     /// `K` positions per source row, which begin `D` source columns after those of the pixel before.
     #[inline(always)]
     fn line<S: Simd, const K: usize, const D: usize>(&self, s: S, line: &Line) {
-        let width = self.source.size()[2] as isize;
+        s.outlined(Pixels::<_, K, D> { s, rows: self, line });
+    }
+}
+
+/// The arguments of [`Rows::line`].
+struct Pixels<'a, S, const K: usize, const D: usize> {
+    s: S,
+    rows: &'a Rows<'a, 'a>,
+    line: &'a Line,
+}
+
+impl<S: Simd, const K: usize, const D: usize> Outlined for Pixels<'_, S, K, D> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self { s, rows: Rows { source, target, zeros, accumulate, .. }, line } = self;
+        let width = source.size()[2] as isize;
         let columns = (TILE - 1) * D + K;
         for tile in (0..line.count).step_by(TILE) {
             let count = TILE.min(line.count - tile);
-            let mut table = [[self.zeros.as_ptr(); COLUMNS]; WINDOW];
+            let mut table = [[zeros.as_ptr(); COLUMNS]; WINDOW];
             for (entries, (row, _)) in table.iter_mut().zip(&line.rows[..line.count_rows]) {
                 for (column, entry) in entries.iter_mut().enumerate().take(columns) {
                     let at = line.first + (tile * D + column) as isize;
                     if at >= 0 && at < width {
-                        *entry = row.wrapping_add(at as usize * self.source.stride());
+                        *entry = row.wrapping_add(at as usize * source.stride());
                     }
                 }
             }
             let out = line.out.wrapping_add(tile * line.out_step);
-            for_each_vector!(S, self.target.channels(), |c, n| {
+            for_each_vector!(S, target.channels(), |c, n| {
                 // SAFETY: every entry of the table is a pixel of the source or the pixel of zeros; the `count` pixels
                 // from `out` are pixels of the row; positions are below `kernel` in each row of the window; `c` and
                 // the lanes from it are channels of all of them.
                 unsafe {
                     let mut sums = [s.splat(0.0); TILE];
-                    if self.accumulate {
+                    if *accumulate {
                         for (i, sum) in sums.iter_mut().enumerate().take(count) {
                             *sum = n.load(s, out.add(i * line.out_step + c));
                         }
@@ -288,18 +304,22 @@ impl Kernel for WeightGradient<'_, '_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         match (self.op.kernel, self.op.stride) {
-            (3, 1) => self.run_with::<S, 3, 1>(s),
-            (3, _) => self.run_with::<S, 3, 2>(s),
-            (_, 1) => self.run_with::<S, 5, 1>(s),
-            _ => self.run_with::<S, 5, 2>(s),
+            (3, 1) => s.outlined(Window::<_, 3, 1>(s, self)),
+            (3, _) => s.outlined(Window::<_, 3, 2>(s, self)),
+            (_, 1) => s.outlined(Window::<_, 5, 1>(s, self)),
+            _ => s.outlined(Window::<_, 5, 2>(s, self)),
         }
     }
 }
 
-impl WeightGradient<'_, '_> {
+/// A [`WeightGradient`] of a window of side `K` and stride `D`.
+struct Window<'a, 'o, S, const K: usize, const D: usize>(S, WeightGradient<'a, 'o>);
+
+impl<S: Simd, const K: usize, const D: usize> Outlined for Window<'_, '_, S, K, D> {
+    type Output = ();
     #[inline(always)]
-    fn run_with<S: Simd, const K: usize, const D: usize>(self, s: S) {
-        let Self { x, dy, rows, out, .. } = self;
+    fn run(self) {
+        let Self(s, WeightGradient { x, dy, rows, out, .. }) = self;
         let ([_, source_height, source_width], [_, _, width]) = (x.size(), dy.size());
         let (pad, channels) = (K / 2, x.channels());
         let out = out.as_mut_ptr();

@@ -75,6 +75,13 @@ impl Vector for F32x8 {
         }
     }
     #[inline(always)]
+    fn exponent(self) -> Self {
+        unsafe {
+            let biased = _mm256_srli_epi32::<23>(_mm256_castps_si256(self.0));
+            Self(_mm256_cvtepi32_ps(_mm256_sub_epi32(biased, _mm256_set1_epi32(127))))
+        }
+    }
+    #[inline(always)]
     fn greater(self, other: Self) -> __m256 {
         unsafe { _mm256_cmp_ps::<_CMP_GT_OQ>(self.0, other.0) }
     }
@@ -140,7 +147,7 @@ impl IntVector for I32x8 {
 
 /// Implements [`Simd`] for a token that includes AVX2 and FMA.
 macro_rules! simd256 {
-    ($Token:ty) => {
+    ($Token:ty, $features:literal) => {
         // SAFETY of the blocks without memory accesses: the token is proof of AVX2 and FMA.
         #[allow(clippy::undocumented_unsafe_blocks)]
         impl $crate::simd::Simd for $Token {
@@ -151,6 +158,7 @@ macro_rules! simd256 {
             const REGISTERS: usize = 16;
             const FUSED: bool = true;
             const SQUARE: usize = 8;
+            $crate::simd::outlined!($features);
             #[inline(always)]
             fn half(self) -> Self {
                 self
@@ -189,7 +197,7 @@ macro_rules! simd256 {
 }
 pub(super) use simd256;
 
-simd256!(Avx2);
+simd256!(Avx2, "avx2,fma");
 
 /// Transposes eight rows of eight values.
 ///

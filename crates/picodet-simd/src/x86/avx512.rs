@@ -73,6 +73,10 @@ impl Vector for F32x16 {
         Self(unsafe { _mm512_scalef_ps(_mm512_set1_ps(1.0), self.0) })
     }
     #[inline(always)]
+    fn exponent(self) -> Self {
+        Self(unsafe { _mm512_getexp_ps(self.0) })
+    }
+    #[inline(always)]
     fn greater(self, other: Self) -> __mmask16 {
         unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, other.0) }
     }
@@ -143,7 +147,7 @@ impl IntVector for I32x16 {
 
 /// Implements [`Simd`] for a token that includes AVX-512 F, VL, BW and DQ.
 macro_rules! simd512 {
-    ($Token:ty) => {
+    ($Token:ty, $features:literal) => {
         // SAFETY of the blocks without memory accesses: the token is proof of AVX-512 F, VL, BW and DQ.
         #[allow(clippy::undocumented_unsafe_blocks)]
         impl $crate::simd::Simd for $Token {
@@ -154,6 +158,7 @@ macro_rules! simd512 {
             const REGISTERS: usize = 32;
             const FUSED: bool = true;
             const SQUARE: usize = 8;
+            $crate::simd::outlined!($features);
             #[inline(always)]
             fn half(self) -> Self::Half {
                 $crate::x86::Avx2(())
@@ -212,8 +217,8 @@ macro_rules! simd512 {
 }
 pub(super) use simd512;
 
-simd512!(Avx512);
-simd512!(Avx512Bf16);
+simd512!(Avx512, "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma");
+simd512!(Avx512Bf16, "avx512bf16,avx512f,avx512vl,avx512bw,avx512dq,avx2,fma");
 
 /// Interleaves both halves of a vector of 32 values: values 0, 16, 1, 17 and so on.
 ///

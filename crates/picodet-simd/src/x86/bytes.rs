@@ -4,6 +4,7 @@ use std::arch::x86_64::*;
 
 use super::avx512::{first16, simd512};
 use super::{F32x16, I32x16};
+use crate::simd::{Outlined, Simd};
 use crate::vector::Sealed;
 
 /// The token of [`super::Avx512`] with AVX512-VBMI.
@@ -11,7 +12,7 @@ use crate::vector::Sealed;
 pub struct Avx512Vbmi(());
 
 impl Sealed for Avx512Vbmi {}
-simd512!(Avx512Vbmi);
+simd512!(Avx512Vbmi, "avx512vbmi,avx512f,avx512vl,avx512bw,avx512dq,avx2,fma");
 
 /// A [`crate::Kernel`] for processors with AVX512-VBMI; the same rules of inlining hold.
 pub trait KernelVbmi {
@@ -38,12 +39,16 @@ impl Avx512Vbmi {
     /// Runs a kernel compiled for these instructions.
     #[inline]
     pub fn dispatch<K: KernelVbmi>(self, kernel: K) -> K::Output {
-        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx512vbmi,avx2,fma")]
-        fn run<K: KernelVbmi>(token: Avx512Vbmi, kernel: K) -> K::Output {
-            kernel.run(token)
+        /// A kernel with its token.
+        struct Run<K>(Avx512Vbmi, K);
+        impl<K: KernelVbmi> Outlined for Run<K> {
+            type Output = K::Output;
+            #[inline(always)]
+            fn run(self) -> K::Output {
+                self.1.run(self.0)
+            }
         }
-        // SAFETY: only `detect` creates a token, and it has found these features.
-        unsafe { run(self, kernel) }
+        self.outlined(Run(self, kernel))
     }
 
     /// Splits up to 64 RGB pixels into their channels; bytes after the last pixel are zero.

@@ -17,8 +17,8 @@ pub struct AvxVnni(pub(crate) ());
 impl Sealed for Avx512Vnni {}
 impl Sealed for AvxVnni {}
 
-super::avx512::simd512!(Avx512Vnni);
-super::avx2::simd256!(AvxVnni);
+super::avx512::simd512!(Avx512Vnni, "avx512vnni,avx512f,avx512vl,avx512bw,avx512dq,avx2,fma");
+super::avx2::simd256!(AvxVnni, "avxvnni,avx2,fma");
 
 /// Implements [`SimdInt8`] by a vector type and an expression for the sum of products.
 macro_rules! int8 {

@@ -14,7 +14,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use picodet_graph::DType;
-use picodet_simd::{Bf16Isa, Isa, KernelBf16, SimdBf16, Vector, dispatch_bf16, prefetch, to_bf16};
+use picodet_simd::{Bf16Isa, Isa, KernelBf16, Outlined, SimdBf16, Vector, dispatch_bf16, prefetch, to_bf16};
 
 use super::arguments::{DepthwiseBf16, tile_width};
 use crate::map::ChannelRange;
@@ -141,8 +141,6 @@ struct Strip {
     count: usize,
     /// Columns of the result.
     columns: Range<usize>,
-    /// Columns in a tile.
-    tile: usize,
 }
 
 impl Strip {
@@ -190,8 +188,7 @@ unsafe fn channels<S: SimdBf16, const K: usize, const STRIDE: usize, const PAIRS
     for range in convolution.ranges {
         for done in (0..range.len).step_by(2 * S::LEN) {
             let channels = (range.source + done, range.destination + done);
-            let mut strip =
-                Strip { channels, count: (range.len - done).min(2 * S::LEN), columns: 0..0, tile };
+            let mut strip = Strip { channels, count: (range.len - done).min(2 * S::LEN), columns: 0..0 };
             // SAFETY: ranges are inside the bias, and `packed_len` counts `len` weights for each vector of
             // them; the scratch memory has room for two vectors, and for the source of `most` columns.
             unsafe {
@@ -210,69 +207,83 @@ unsafe fn channels<S: SimdBf16, const K: usize, const STRIDE: usize, const PAIRS
                     // The last tile reaches back over columns that are done already; they get the same values
                     // again.
                     strip.columns = first.min(last - tile)..last;
-                    rows::<S, K, STRIDE, PAIRS>(s, args, &strip, &mut scratch);
+                    let (strip, scratch) = (&strip, &mut scratch);
+                    match tile {
+                        10 if const { !tuning::compact::<S>() } => {
+                            s.outlined(Rows::<_, K, STRIDE, PAIRS, 10> { s, args, strip, scratch });
+                        }
+                        9 if const { !tuning::compact::<S>() && STRIDE == 1 } => {
+                            s.outlined(Rows::<_, K, STRIDE, PAIRS, 9> { s, args, strip, scratch });
+                        }
+                        7 if const { !tuning::compact::<S>() } => {
+                            s.outlined(Rows::<_, K, STRIDE, PAIRS, 7> { s, args, strip, scratch });
+                        }
+                        _ => s.outlined(Rows::<_, K, STRIDE, PAIRS, LEAST> { s, args, strip, scratch }),
+                    }
                 }
             }
         }
     }
 }
 
-/// Computes the rows of a strip, two at a time.
+/// Computes the rows of a strip, two at a time, in tiles of `P` columns.
 ///
-/// # Safety
-/// As [`channels`]; the strip is inside the map, its source rows fit into the scratch memory, and its weights
-/// are there.
-#[inline(always)]
-unsafe fn rows<S: SimdBf16, const K: usize, const STRIDE: usize, const PAIRS: usize>(
+/// [`channels`] vouches for `args`, for weights and bias in the scratch memory and for its room for the source rows of
+/// the strip, which is inside the map and at least `P` columns wide.
+struct Rows<'a, S, const K: usize, const STRIDE: usize, const PAIRS: usize, const P: usize> {
     s: S,
-    args: &DepthwiseBf16<'_>,
-    strip: &Strip,
-    scratch: &mut Scratch,
-) {
-    let Range { start, end } = args.convolution.rows;
-    // Rows of the padded map down to its last source row.
-    let below = args.convolution.size.0 + K / 2;
-    let row_len = SCRATCH / (2 * PAIRS) / S::LEN * S::LEN;
-    let mut copied = 0;
-    // Pairs start at even rows, so that sums do not depend on where a band starts.
-    for y in (start / 2 * 2..end).step_by(2) {
-        let computed = [y >= start, y + 1 < end];
-        // Pairs in the window of which at least one row is in the map, counted from the top of the padded
-        // map.
-        let first = y * STRIDE / 2;
-        let window = (K / 2 / 2).saturating_sub(first)..(below.div_ceil(2) - first).min(PAIRS);
-        // SAFETY: `PAIRS` rows of the scratch memory hold all pairs of a window, for both vectors; tiles end
-        // inside the strip.
-        unsafe {
-            copied = copied.max(first + window.start);
-            while copied < first + window.end {
-                let to = scratch.pixels.as_mut_ptr().cast::<u32>().add(copied % PAIRS * row_len);
-                copy_pair::<S, K, STRIDE>(s, args, strip, copied, to, PAIRS * row_len);
-                copied += 1;
-            }
-            for (vector, count) in strip.vectors::<S>() {
-                let mut rows = [std::ptr::null(); PAIRS];
-                for pair in window.clone() {
-                    let row = vector * PAIRS + (first + pair) % PAIRS;
-                    rows[pair] = scratch.pixels.as_ptr().cast::<u32>().add(row * row_len);
+    args: &'a DepthwiseBf16<'a>,
+    strip: &'a Strip,
+    scratch: &'a mut Scratch,
+}
+
+impl<S: SimdBf16, const K: usize, const STRIDE: usize, const PAIRS: usize, const P: usize> Outlined
+    for Rows<'_, S, K, STRIDE, PAIRS, P>
+{
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self { s, args, strip, scratch } = self;
+        let Range { start, end } = args.convolution.rows;
+        // Rows of the padded map down to its last source row.
+        let below = args.convolution.size.0 + K / 2;
+        let row_len = SCRATCH / (2 * PAIRS) / S::LEN * S::LEN;
+        let mut copied = 0;
+        // Pairs start at even rows, so that sums do not depend on where a band starts.
+        for y in (start / 2 * 2..end).step_by(2) {
+            let computed = [y >= start, y + 1 < end];
+            // Pairs in the window of which at least one row is in the map, counted from the top of the padded
+            // map.
+            let first = y * STRIDE / 2;
+            let window = (K / 2 / 2).saturating_sub(first)..(below.div_ceil(2) - first).min(PAIRS);
+            // SAFETY: `PAIRS` rows of the scratch memory hold all pairs of a window, for both vectors; tiles end
+            // inside the strip.
+            unsafe {
+                copied = copied.max(first + window.start);
+                while copied < first + window.end {
+                    let to = scratch.pixels.as_mut_ptr().cast::<u32>().add(copied % PAIRS * row_len);
+                    copy_pair::<S, K, STRIDE>(s, args, strip, copied, to, PAIRS * row_len);
+                    copied += 1;
                 }
-                for x in strip.columns.clone().step_by(strip.tile) {
-                    let x = x.min(strip.columns.end - strip.tile);
-                    let tile = Tile {
-                        rows: &rows,
-                        window: window.clone(),
-                        column: (x - strip.columns.start) * STRIDE * S::LEN,
-                        weights: scratch.weights.as_ptr().cast::<u32>().add(vector * WEIGHTS),
-                        bias: scratch.bias.as_ptr().cast::<f32>().add(vector * S::LEN),
-                        pixel: (y, x),
-                        computed,
-                        channels: (strip.channels.1 + vector * S::LEN, count),
-                    };
-                    match strip.tile {
-                        10 if !tuning::compact::<S>() => tile.run::<S, K, STRIDE, 10>(s, args),
-                        9 if !tuning::compact::<S>() && STRIDE == 1 => tile.run::<S, K, STRIDE, 9>(s, args),
-                        7 if !tuning::compact::<S>() => tile.run::<S, K, STRIDE, 7>(s, args),
-                        _ => tile.run::<S, K, STRIDE, 5>(s, args),
+                for (vector, count) in strip.vectors::<S>() {
+                    let mut rows = [std::ptr::null(); PAIRS];
+                    for pair in window.clone() {
+                        let row = vector * PAIRS + (first + pair) % PAIRS;
+                        rows[pair] = scratch.pixels.as_ptr().cast::<u32>().add(row * row_len);
+                    }
+                    for x in strip.columns.clone().step_by(P) {
+                        let x = x.min(strip.columns.end - P);
+                        let tile = Tile {
+                            rows: &rows,
+                            window: window.clone(),
+                            column: (x - strip.columns.start) * STRIDE * S::LEN,
+                            weights: scratch.weights.as_ptr().cast::<u32>().add(vector * WEIGHTS),
+                            bias: scratch.bias.as_ptr().cast::<f32>().add(vector * S::LEN),
+                            pixel: (y, x),
+                            computed,
+                            channels: (strip.channels.1 + vector * S::LEN, count),
+                        };
+                        tile.run::<S, K, STRIDE, P>(s, args);
                     }
                 }
             }
@@ -284,7 +295,7 @@ unsafe fn rows<S: SimdBf16, const K: usize, const STRIDE: usize, const PAIRS: us
 /// at distance `apart`.
 ///
 /// # Safety
-/// As [`rows`]; `to` has room for the strip's columns.
+/// As [`Rows`]; `to` has room for the strip's columns.
 #[inline(always)]
 unsafe fn copy_pair<S: SimdBf16, const K: usize, const STRIDE: usize>(
     s: S,

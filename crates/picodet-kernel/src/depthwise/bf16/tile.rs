@@ -32,7 +32,7 @@ impl Tile<'_> {
     /// Sums, activates and stores.
     ///
     /// # Safety
-    /// As [`super::rows`]; the tile is inside the strip, and its window's rows are in the scratch memory.
+    /// As [`super::Rows`]; the tile is inside the strip, and its window's rows are in the scratch memory.
     #[inline(always)]
     pub(super) unsafe fn run<S: SimdBf16, const K: usize, const STRIDE: usize, const P: usize>(
         &self,
