@@ -122,21 +122,21 @@ impl Kernel for Background<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> f64 {
         match self.focal {
-            Focal::Varifocal => self.each(s, varifocal),
-            Focal::QualityFocal => self.each(s, quality_focal),
-            Focal::CrossEntropy => self.each(s, cross_entropy),
+            Focal::Varifocal => self.each::<S, Varifocal>(s),
+            Focal::QualityFocal => self.each::<S, QualityFocal>(s),
+            Focal::CrossEntropy => self.each::<S, CrossEntropy>(s),
         }
     }
 }
 
 impl Background<'_> {
     #[inline(always)]
-    fn each<S: Simd>(self, s: S, element: impl Fn(S::F32) -> (S::F32, S::F32)) -> f64 {
+    fn each<S: Simd, E: Element>(self, s: S) -> f64 {
         let Self { logits, scale, gradients, .. } = self;
         let mut sums = LaneSums::default();
         for (index, out) in gradients.chunks_exact_mut(logits.channels.max(1)).enumerate() {
             for (logits, out) in logits.row(index).chunks(S::LEN).zip(out.chunks_mut(S::LEN)) {
-                let (loss, slope) = element(s.load_slice(logits));
+                let (loss, slope) = E::of(s.load_slice(logits));
                 sums.add(loss, logits.len());
                 (slope * s.splat(scale)).store_slice(out);
             }
@@ -156,18 +156,18 @@ impl Kernel for BackgroundSum<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> f64 {
         match self.focal {
-            Focal::Varifocal => sum(s, self.logits, varifocal),
-            Focal::QualityFocal => sum(s, self.logits, quality_focal),
-            Focal::CrossEntropy => sum(s, self.logits, cross_entropy),
+            Focal::Varifocal => sum::<S, Varifocal>(s, self.logits),
+            Focal::QualityFocal => sum::<S, QualityFocal>(s, self.logits),
+            Focal::CrossEntropy => sum::<S, CrossEntropy>(s, self.logits),
         }
     }
 }
 
 #[inline(always)]
-fn sum<S: Simd>(s: S, logits: &[f32], element: impl Fn(S::F32) -> (S::F32, S::F32)) -> f64 {
+fn sum<S: Simd, E: Element>(s: S, logits: &[f32]) -> f64 {
     let mut sums = LaneSums::default();
     for logits in logits.chunks(S::LEN) {
-        sums.add(element(s.load_slice(logits)).0, logits.len());
+        sums.add(E::of(s.load_slice(logits)).0, logits.len());
     }
     sums.total()
 }
@@ -233,27 +233,42 @@ impl<V: Vector> Sigmoid<V> {
     }
 }
 
-#[inline(always)]
-fn varifocal<V: Vector>(x: V) -> (V, V) {
-    let (loss, slope) = quality_focal(x);
-    let alpha = x.splat(VARIFOCAL_ALPHA);
-    (alpha * loss, alpha * slope)
+/// A loss and its derivative of each lane. A trait, because functions that are passed as values are not inlined.
+trait Element {
+    fn of<V: Vector>(x: V) -> (V, V);
 }
 
-#[inline(always)]
-fn quality_focal<V: Vector>(x: V) -> (V, V) {
-    let sigmoid = Sigmoid::of(x);
-    let entropy = sigmoid.entropy(x);
-    // The sigmoid of the least logits is about 1e-38, not zero, but its square is: `exp` limits what is infinite.
-    let square = sigmoid.p * sigmoid.p;
-    let slope = (x.splat(2.0) * sigmoid.complement).mul_add(entropy, sigmoid.p);
-    (square * entropy, square * slope)
+struct Varifocal;
+struct QualityFocal;
+struct CrossEntropy;
+
+impl Element for Varifocal {
+    #[inline(always)]
+    fn of<V: Vector>(x: V) -> (V, V) {
+        let (loss, slope) = QualityFocal::of(x);
+        let alpha = x.splat(VARIFOCAL_ALPHA);
+        (alpha * loss, alpha * slope)
+    }
 }
 
-#[inline(always)]
-fn cross_entropy<V: Vector>(x: V) -> (V, V) {
-    let sigmoid = Sigmoid::of(x);
-    (x.splat(100.0).min(sigmoid.entropy(x)), sigmoid.p)
+impl Element for QualityFocal {
+    #[inline(always)]
+    fn of<V: Vector>(x: V) -> (V, V) {
+        let sigmoid = Sigmoid::of(x);
+        let entropy = sigmoid.entropy(x);
+        // The sigmoid of the least logits is about 1e-38, not zero, but its square is: `exp` limits what is infinite.
+        let square = sigmoid.p * sigmoid.p;
+        let slope = (x.splat(2.0) * sigmoid.complement).mul_add(entropy, sigmoid.p);
+        (square * entropy, square * slope)
+    }
+}
+
+impl Element for CrossEntropy {
+    #[inline(always)]
+    fn of<V: Vector>(x: V) -> (V, V) {
+        let sigmoid = Sigmoid::of(x);
+        (x.splat(100.0).min(sigmoid.entropy(x)), sigmoid.p)
+    }
 }
 
 /// Varifocal loss of the score of class logits and an alignment, and its derivatives by both logits.

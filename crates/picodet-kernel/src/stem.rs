@@ -82,27 +82,31 @@ impl Kernel for &Stem<'_> {
         if const { S::LEN == 16 } {
             if self.half {
                 // Half vectors, but all 32 registers.
-                panels_of::<S::Half, 12, 12, 6>(s.half(), self);
+                panels_of::<S, S::Half, 12, 12, 6>(s, s.half(), self);
             } else {
-                panels_of::<S, 12, 12, 8>(s, self);
+                panels_of::<S, S, 12, 12, 8>(s, s, self);
             }
         } else if const { S::LEN == 8 } {
-            panels_of::<S, 8, 5, 3>(s, self);
+            panels_of::<S, S, 8, 5, 3>(s, s, self);
         } else {
-            panels_of::<S, 8, 4, 3>(s, self);
+            panels_of::<S, S, 8, 4, 3>(s, s, self);
         }
     }
 }
 
 /// Computes all panels, in tiles of as many pixels as there are registers for panels of one, two and three
-/// vectors.
+/// vectors; half vectors are compiled with the instructions, and so the registers, of the `outer` set.
 #[inline(always)]
-fn panels_of<S: Simd, const P1: usize, const P2: usize, const P3: usize>(s: S, args: &Stem<'_>) {
+fn panels_of<O: Simd, S: Simd, const P1: usize, const P2: usize, const P3: usize>(
+    outer: O,
+    s: S,
+    args: &Stem<'_>,
+) {
     for (first, vectors) in panels(args.columns, S::LEN) {
         match vectors {
-            1 => s.outlined(Row::<_, P1, 1> { s, args, first }),
-            2 => s.outlined(Row::<_, P2, 2> { s, args, first }),
-            _ => s.outlined(Row::<_, P3, 3> { s, args, first }),
+            1 => outer.outlined(Row::<_, P1, 1> { s, args, first }),
+            2 => outer.outlined(Row::<_, P2, 2> { s, args, first }),
+            _ => outer.outlined(Row::<_, P3, 3> { s, args, first }),
         }
     }
 }

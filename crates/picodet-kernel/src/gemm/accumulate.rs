@@ -6,7 +6,7 @@
 use picodet_simd::{DotF32, Isa, Kernel, Simd, dispatch};
 
 use super::epilogue::Accumulate;
-use super::tile::{Layout, Lhs, tile};
+use super::tile::{Layout, Lhs, Operands, tile};
 use crate::tuning;
 
 /// A matrix in memory: a pointer and two strides.
@@ -205,7 +205,9 @@ impl Product {
             let start = self.lhs.data.cast_const().add(row * across);
             let lhs = Lhs { start, stride: self.lhs.row, ranges: &ranges, prefetched: false };
             let rhs = self.rhs.data.cast_const().add(column);
-            tile::<_, _, _, MR, NV>(DotF32(s), layout, lhs, rhs, (row, column), &epilogue);
+            let at = (row, column);
+            let operands = Operands { dot: DotF32(s), layout, lhs, rhs, at, epilogue: &epilogue };
+            tile::<_, _, _, MR, NV>(&operands);
         }
         MR
     }

@@ -12,6 +12,20 @@ use crate::tuning;
 /// Elements of the largest tile of any instruction set.
 pub(crate) const MOST: usize = 12 * 2 * 16;
 
+/// Repeats a block for each index below a constant of at most 12, before the optimiser sees it: sums that are indexed in
+/// a loop that the compiler does not unroll would be in memory instead of registers.
+macro_rules! unrolled {
+    ($index:ident < $end:ident, $body:block) => {
+        unrolled!(0 1 2 3 4 5 6 7 8 9 10 11, $index < $end, $body)
+    };
+    ($($value:literal)*, $index:ident < $end:ident, $body:block) => {$(
+        if const { $value < $end } {
+            let $index: usize = $value;
+            $body
+        }
+    )*};
+}
+
 /// Starts and stores the sums of a tile.
 pub(super) trait Epilogue<D: Dot> {
     /// Returns the value that the sums of the columns from `column` on start with.
@@ -138,34 +152,31 @@ impl<'a, D: FloatDot> Epilogue<D> for Activate<'a> {
         unsafe {
             // The usual case, straight from the registers. Masks here would move the sums to memory again.
             if whole && self.act == hard_swish && bf16 {
-                for i in 0..MR {
+                unrolled!(i < MR, {
                     for j in 0..NV {
-                        let at = (row + i) * self.out_stride + first + j * len;
-                        dot.store_bf16(
-                            activate(dot.float(sums[i][j]), hard_swish),
-                            self.out.cast::<u16>().add(at),
-                        );
+                        let to = self.out.cast::<u16>().add((row + i) * self.out_stride + first + j * len);
+                        dot.store_bf16(activate(dot.float(sums[i][j]), hard_swish), to);
                     }
-                }
+                });
                 return;
             }
             if whole && self.act == hard_swish {
-                for i in 0..MR {
+                unrolled!(i < MR, {
                     for j in 0..NV {
                         let to = self.out.add((row + i) * self.out_stride + first + j * len);
                         activate(dot.float(sums[i][j]), hard_swish).store(to);
                     }
-                }
+                });
                 return;
             }
             // The sums leave the registers here, all at once: an epilogue that kept them there would make the
             // compiler keep them in memory during the loop as well.
             let mut stored = [0.0f32; MOST];
-            for i in 0..MR {
+            unrolled!(i < MR, {
                 for j in 0..NV {
                     dot.float(sums[i][j]).store(stored.as_mut_ptr().add((i * NV + j) * len));
                 }
-            }
+            });
             self.finish(dot, (row, MR), (first, NV), &stored);
         }
     }

@@ -63,20 +63,38 @@ impl Layout for Packed {
 
 /// Calls `tile::<.., height, ..>` for a height known at run time; those that registers have no room for are not compiled.
 macro_rules! of_height {
-    ($height:expr, $tile:ident::<$D:ident, $E:ident, _, $NV:ident>($($argument:expr),*)) => {
+    ($height:expr, $tile:ident::<$D:ident, $E:ident, _, $NV:ident>($tiles:expr)) => {
         match $height {
-            12 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 12 } => $tile::<$D, $E, _, 12, $NV>($($argument),*),
-            11 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 11 } => $tile::<$D, $E, _, 11, $NV>($($argument),*),
-            10 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 10 } => $tile::<$D, $E, _, 10, $NV>($($argument),*),
-            9 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 9 } => $tile::<$D, $E, _, 9, $NV>($($argument),*),
-            8 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 8 } => $tile::<$D, $E, _, 8, $NV>($($argument),*),
-            7 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 7 } => $tile::<$D, $E, _, 7, $NV>($($argument),*),
-            6 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 6 } => $tile::<$D, $E, _, 6, $NV>($($argument),*),
-            5 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 5 } => $tile::<$D, $E, _, 5, $NV>($($argument),*),
-            4 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 4 } => $tile::<$D, $E, _, 4, $NV>($($argument),*),
-            3 => $tile::<$D, $E, _, 3, $NV>($($argument),*),
-            2 => $tile::<$D, $E, _, 2, $NV>($($argument),*),
-            _ => $tile::<$D, $E, _, 1, $NV>($($argument),*),
+            12 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 12 } => {
+                $tile::<$D, $E, _, 12, $NV>($tiles)
+            }
+            11 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 11 } => {
+                $tile::<$D, $E, _, 11, $NV>($tiles)
+            }
+            10 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 10 } => {
+                $tile::<$D, $E, _, 10, $NV>($tiles)
+            }
+            9 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 9 } => {
+                $tile::<$D, $E, _, 9, $NV>($tiles)
+            }
+            8 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 8 } => {
+                $tile::<$D, $E, _, 8, $NV>($tiles)
+            }
+            7 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 7 } => {
+                $tile::<$D, $E, _, 7, $NV>($tiles)
+            }
+            6 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 6 } => {
+                $tile::<$D, $E, _, 6, $NV>($tiles)
+            }
+            5 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 5 } => {
+                $tile::<$D, $E, _, 5, $NV>($tiles)
+            }
+            4 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 4 } => {
+                $tile::<$D, $E, _, 4, $NV>($tiles)
+            }
+            3 => $tile::<$D, $E, _, 3, $NV>($tiles),
+            2 => $tile::<$D, $E, _, 2, $NV>($tiles),
+            _ => $tile::<$D, $E, _, 1, $NV>($tiles),
         }
     };
 }
@@ -130,38 +148,38 @@ unsafe fn panel<D: Dot, E: Epilogue<D>, const NV: usize>(
         // SAFETY: rows `done..done + height` are below `rows`, and `height` is at most `most`.
         unsafe {
             let lhs = Lhs { start: lhs.start.add(done * lhs.stride), ..lhs };
-            of_height!(height, tile::<D, E, _, NV>(dot, Packed, lhs, rhs, (row + done, first), epilogue));
+            let operands = Operands { dot, layout: Packed, lhs, rhs, at: (row + done, first), epilogue };
+            of_height!(height, tile::<D, E, _, NV>(&operands));
         }
         done += height;
     }
 }
 
-/// Multiplies `MR` rows by `NV` vectors of columns, the first of both being `row` and `first` in the result.
+/// The operands of a tile.
+pub(super) struct Operands<'a, D: Dot, E, L> {
+    pub(super) dot: D,
+    pub(super) layout: L,
+    pub(super) lhs: Lhs<'a, D::Unit>,
+    pub(super) rhs: *const D::Unit,
+    /// First row and column in the result.
+    pub(super) at: (usize, usize),
+    pub(super) epilogue: &'a E,
+}
+
+/// Multiplies `MR` rows by `NV` vectors of columns.
 ///
 /// # Safety
 /// `lhs` is valid for `MR` rows, `rhs` for as many rows of `NV` vectors as `lhs.ranges` have units (the last
 /// vector for `layout.last()` columns unless packed), and `epilogue` for the tile.
 #[inline(always)]
 pub(super) unsafe fn tile<D: Dot, E: Epilogue<D>, L: Layout, const MR: usize, const NV: usize>(
-    dot: D,
-    layout: L,
-    lhs: Lhs<'_, D::Unit>,
-    rhs: *const D::Unit,
-    at: (usize, usize),
-    epilogue: &E,
+    operands: &Operands<'_, D, E, L>,
 ) {
-    dot.simd().outlined(Tile::<_, _, _, MR, NV> { dot, layout, lhs, rhs, at, epilogue });
+    operands.dot.simd().outlined(Tile::<_, _, _, MR, NV>(operands));
 }
 
-/// The arguments of [`tile`], which vouches for them.
-struct Tile<'a, D: Dot, E, L, const MR: usize, const NV: usize> {
-    dot: D,
-    layout: L,
-    lhs: Lhs<'a, D::Unit>,
-    rhs: *const D::Unit,
-    at: (usize, usize),
-    epilogue: &'a E,
-}
+/// A tile of `MR` rows and `NV` vectors; the caller of [`tile`] vouches for the operands.
+struct Tile<'a, D: Dot, E, L, const MR: usize, const NV: usize>(&'a Operands<'a, D, E, L>);
 
 impl<D: Dot, E: Epilogue<D>, L: Layout, const MR: usize, const NV: usize> Outlined
     for Tile<'_, D, E, L, MR, NV>
@@ -169,7 +187,7 @@ impl<D: Dot, E: Epilogue<D>, L: Layout, const MR: usize, const NV: usize> Outlin
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let Self { dot, layout, lhs, rhs, at: (row, first), epilogue } = self;
+        let &Operands { dot, layout, lhs, rhs, at: (row, first), epilogue } = self.0;
         let len = D::Simd::LEN;
         let (along, across) = (layout.lhs_along(), layout.lhs_across(lhs.stride));
         // SAFETY: `rhs` is valid for the rows and `lhs` for the units that the loops step through; prefetched
