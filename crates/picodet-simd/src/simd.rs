@@ -101,10 +101,12 @@ pub trait Simd: Copy + Debug + Send + Sync + 'static + Sealed {
     /// `from` is valid for reads of `count` bytes, `count <= LEN`.
     #[inline(always)]
     unsafe fn load_u8_part(self, from: *const u8, count: usize) -> Self::F32 {
+        let mut bytes = [0u8; 16];
+        // SAFETY: `count` bytes are valid, and no vector has more than sixteen lanes.
+        unsafe { std::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), count.min(16)) };
         let mut lanes = [0.0f32; 16];
-        for (i, lane) in lanes.iter_mut().enumerate().take(count) {
-            // SAFETY: `i < count`, for which `from` is valid.
-            *lane = f32::from(unsafe { *from.add(i) });
+        for (lane, byte) in lanes.iter_mut().zip(bytes) {
+            *lane = f32::from(byte);
         }
         self.load_slice(&lanes)
     }

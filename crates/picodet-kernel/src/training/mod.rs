@@ -69,6 +69,8 @@ trait Lanes: Copy {
     /// # Safety
     /// `to` is valid for writes of as many elements.
     unsafe fn store<V: Vector>(self, value: V, to: *mut f32);
+    /// The number of elements.
+    fn count<S: Simd>(self) -> usize;
 }
 
 /// A whole vector.
@@ -91,6 +93,10 @@ impl Lanes for Whole {
         // SAFETY: as above.
         unsafe { value.store(to) }
     }
+    #[inline(always)]
+    fn count<S: Simd>(self) -> usize {
+        S::LEN
+    }
 }
 
 #[allow(unsafe_code)]
@@ -104,6 +110,10 @@ impl Lanes for Part {
     unsafe fn store<V: Vector>(self, value: V, to: *mut f32) {
         // SAFETY: as above.
         unsafe { value.store_part(to, self.0) }
+    }
+    #[inline(always)]
+    fn count<S: Simd>(self) -> usize {
+        self.0
     }
 }
 

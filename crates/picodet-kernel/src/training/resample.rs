@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use picodet_simd::{Kernel, Simd, dispatch};
+use picodet_simd::{Kernel, Simd, Vector, dispatch};
 
 use super::elementwise::{Elementwise, elementwise};
 use super::map::{Band, Map, MapMut};
@@ -50,41 +50,47 @@ struct MaxPool<'a, 'o> {
 impl Kernel for MaxPool<'_, '_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        let Self { x, rows, mut out, mut argmax } = self;
+    fn run<S: Simd>(self, s: S) {
+        let Self { x, rows, out, mut argmax } = self;
         let ([_, height, width], out_width) = (x.size(), out.size()[2]);
         let channels = x.channels();
         for (index, y) in rows.enumerate() {
             for column in 0..out_width {
                 let pixel = index * out_width + column;
-                let out = out.pixel(pixel);
-                let mut positions = argmax.as_mut().map(|argmax| &mut argmax[pixel * channels..][..channels]);
-                let mut first = true;
-                for position in 0..9 {
+                // The pixels of the window, the last first, so that the first of equal values remains.
+                let mut window = [(0.0, std::ptr::null()); 9];
+                let mut count = 0;
+                for position in (0..9).rev() {
                     let (row, column) = (2 * y + position / 3, 2 * column + position % 3);
-                    if row == 0 || row > height || column == 0 || column > width {
-                        continue;
-                    }
-                    let from = x.pixel((row - 1) * width + column - 1);
-                    match &mut positions {
-                        _ if std::mem::take(&mut first) => {
-                            out.copy_from_slice(from);
-                            positions.iter_mut().for_each(|positions| positions.fill(position as u8));
-                        }
-                        None => {
-                            for (out, &value) in out.iter_mut().zip(from) {
-                                *out = if value > *out || value.is_nan() { value } else { *out };
-                            }
-                        }
-                        Some(positions) => {
-                            for ((out, at), &value) in out.iter_mut().zip(positions.iter_mut()).zip(from) {
-                                let larger = value > *out || value.is_nan();
-                                *out = if larger { value } else { *out };
-                                *at = if larger { position as u8 } else { *at };
-                            }
-                        }
+                    if row > 0 && row <= height && column > 0 && column <= width {
+                        window[count] = (position as f32, x.at((row - 1) * width + column - 1));
+                        count += 1;
                     }
                 }
+                let (window, out) = (&window[..count], out.at(pixel));
+                let positions =
+                    argmax.as_mut().map(|argmax| argmax[pixel * channels..][..channels].as_mut_ptr());
+                for_each_vector!(S, channels, |c, n| {
+                    // SAFETY: the window holds pixels of `x`, `out` is a pixel of the result, and there are as many
+                    // positions as channels; `c` and the lanes from it are channels of all of them.
+                    unsafe {
+                        let lowest = s.splat(f32::NEG_INFINITY);
+                        let (mut largest, mut at, mut any_nan) = (lowest, s.splat(0.0), lowest);
+                        for &(position, pixel) in window {
+                            let value = n.load(s, pixel.add(c));
+                            let keep = largest.greater(value);
+                            largest = Vector::select(keep, largest, value);
+                            at = Vector::select(keep, at, s.splat(position));
+                            any_nan = any_nan.maximum(value);
+                        }
+                        // A NaN is greater than nothing, and nothing is greater than it.
+                        let number = any_nan.select_greater(lowest, largest, any_nan);
+                        n.store(number, out.add(c));
+                        if let Some(positions) = positions {
+                            at.store_u8_part(positions.add(c), n.count::<S>());
+                        }
+                    }
+                });
             }
         }
     }
@@ -116,30 +122,44 @@ struct MaxPoolGradient<'a, 'o> {
 impl Kernel for MaxPoolGradient<'_, '_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        let Self { dy, argmax, rows, mut dx, accumulate } = self;
+    fn run<S: Simd>(self, s: S) {
+        let Self { dy, argmax, rows, dx, accumulate } = self;
         let ([_, out_height, out_width], channels) = (dy.size(), dy.channels());
         let width = dx.size()[2];
         for (index, y) in rows.enumerate() {
             for x in 0..width {
-                let to = dx.pixel(index * width + x);
-                if !accumulate {
-                    to.fill(0.0);
-                }
+                let to = dx.at(index * width + x);
+                // The windows that this pixel is in, and its position there.
+                let mut windows = [(0.0, std::ptr::null(), std::ptr::null()); 4];
+                let mut count = 0;
                 for position in 0..9usize {
-                    // The window of which this pixel is the position: 2 · row + position's row - 1 = y.
+                    // 2 · row + position's row - 1 = y.
                     let row = (y + 1).checked_sub(position / 3).filter(|row| row.is_multiple_of(2));
                     let column = (x + 1).checked_sub(position % 3).filter(|column| column.is_multiple_of(2));
                     let (Some(row), Some(column)) = (row, column) else { continue };
-                    if row / 2 >= out_height || column / 2 >= out_width {
-                        continue;
-                    }
-                    let pixel = row / 2 * out_width + column / 2;
-                    let positions = &argmax[pixel * channels..][..channels];
-                    for ((to, &dy), &at) in to.iter_mut().zip(dy.pixel(pixel)).zip(positions) {
-                        *to += if usize::from(at) == position { dy } else { 0.0 };
+                    if row / 2 < out_height && column / 2 < out_width {
+                        let pixel = row / 2 * out_width + column / 2;
+                        let positions = argmax[pixel * channels..][..channels].as_ptr();
+                        windows[count] = (position as f32, dy.at(pixel), positions);
+                        count += 1;
                     }
                 }
+                let windows = &windows[..count];
+                for_each_vector!(S, channels, |c, n| {
+                    // SAFETY: `to` is a pixel of `dx`, the windows are pixels of `dy`, and there are as many positions
+                    // as channels; `c` and the lanes from it are channels of all of them.
+                    unsafe {
+                        let zero = s.splat(0.0);
+                        let mut sum = if accumulate { n.load(s, to.add(c)) } else { zero };
+                        for &(position, dy, positions) in windows {
+                            let at = s.load_u8_part(positions.add(c), n.count::<S>());
+                            let gradient = n.load(s, dy.add(c));
+                            let gradient = at.select_greater(s.splat(position - 0.5), gradient, zero);
+                            sum = sum + at.select_greater(s.splat(position + 0.5), zero, gradient);
+                        }
+                        n.store(sum, to.add(c));
+                    }
+                });
             }
         }
     }
