@@ -29,7 +29,8 @@ pub enum Value<'a> {
     Dict(RcCell<Vec<(Value<'a>, Value<'a>)>>),
     /// A global that may be called.
     Global(Global),
-    /// The result of calling [`Global::Reconstruct`] or [`Global::Dtype`].
+    /// The result of calling [`Global::Reconstruct`], [`Global::FromBuffer`], [`Global::Scalar`] or
+    /// [`Global::Dtype`].
     Object(RcCell<Object<'a>>),
 }
 
@@ -42,6 +43,10 @@ pub type RcCell<T> = Rc<RefCell<T>>;
 pub enum Global {
     /// `numpy.core.multiarray._reconstruct`.
     Reconstruct,
+    /// `numpy.core.numeric._frombuffer` (protocol 5).
+    FromBuffer,
+    /// `numpy.core.multiarray.scalar`.
+    Scalar,
     /// `numpy.ndarray`.
     NdArray,
     /// `numpy.dtype`.
@@ -52,6 +57,9 @@ pub enum Global {
     OrderedDict,
     /// `tuple`.
     Tuple,
+    /// `eval`, which Paddle writes to store a tensor as `eval('data', {'data': array})`; nothing else is accepted, and
+    /// nothing is evaluated.
+    Eval,
 }
 
 /// An array or a dtype.
@@ -100,11 +108,14 @@ impl Global {
     pub(super) fn find(module: &str, name: &str) -> Option<Self> {
         match (module, name) {
             ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Some(Self::Reconstruct),
+            ("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer") => Some(Self::FromBuffer),
+            ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Some(Self::Scalar),
             ("numpy", "ndarray") => Some(Self::NdArray),
             ("numpy", "dtype") => Some(Self::Dtype),
             ("_codecs", "encode") => Some(Self::Encode),
             ("collections", "OrderedDict") => Some(Self::OrderedDict),
             ("builtins" | "__builtin__", "tuple") => Some(Self::Tuple),
+            ("builtins" | "__builtin__", "eval") => Some(Self::Eval),
             _ => None,
         }
     }

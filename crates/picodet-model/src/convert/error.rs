@@ -68,10 +68,21 @@ pub enum WeightsError {
         /// The number of classes that follows.
         classes: usize,
     },
+    /// The file holds several networks.
+    #[error("it holds several networks, with the names {}; store one of them", list(prefixes))]
+    Several {
+        /// The prefixes of their names.
+        prefixes: Vec<String>,
+    },
     /// No convolution of an exported network has the shape of a prediction.
     #[error("it holds no convolution that could be the prediction of the head")]
     NoPrediction,
     /// The structure of an exported network differs.
     #[error(transparent)]
     Structure(#[from] AlignError),
+}
+
+fn list(prefixes: &[String]) -> String {
+    let quoted: Vec<String> = prefixes.iter().map(|prefix| format!("`{prefix}`")).collect();
+    quoted.join(" and ")
 }

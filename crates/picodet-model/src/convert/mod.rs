@@ -55,7 +55,8 @@ pub fn convert(
             exported::network(variant, &network).map_err(mismatch)?
         }
         Some("onnx") => {
-            let network = onnx::read(&bytes).map_err(parse)?;
+            let folder = source.parent().unwrap_or(Path::new(""));
+            let network = onnx::read_with_external_data(&bytes, folder).map_err(parse)?;
             exported::network(variant, &network).map_err(mismatch)?
         }
         _ => return Err(ConvertError::Format(source.to_path_buf())),

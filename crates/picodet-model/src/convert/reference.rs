@@ -11,7 +11,8 @@ use crate::MAX_CLASSES;
 const PREDICTION: &str = "head.head_cls0.weight";
 
 /// Renames the tensors of the reference implementation and checks that they are those of `variant`.
-pub(super) fn network(variant: &Variant, mut tensors: Weights) -> Result<Network, WeightsError> {
+pub(super) fn network(variant: &Variant, tensors: Weights) -> Result<Network, WeightsError> {
+    let mut tensors = with_reference_names(tensors)?;
     let graph = variant.architecture.graph(class_count(variant, &tensors)?);
     let mut weights = Weights::new();
     let mut problems = Vec::new();
@@ -29,6 +30,32 @@ pub(super) fn network(variant: &Variant, mut tensors: Weights) -> Result<Network
     }
     graph.check_weights(&weights)?;
     Ok(Network { graph, weights, folded: false })
+}
+
+/// Removes the prefix that a wrapper of the network adds to every name (`model.`, `_layers.`, `module.`, `student.`).
+///
+/// The prefix is the text before the name of the prediction. Of several networks in one file, such as student and
+/// teacher of a distillation, the student or the averaged one is taken.
+fn with_reference_names(tensors: Weights) -> Result<Weights, WeightsError> {
+    let prefix_of = |name: &String| Some(name.strip_suffix(PREDICTION)?.to_owned());
+    let is_path = |prefix: &String| prefix.is_empty() || prefix.ends_with('.');
+    let prefixes: Vec<String> = tensors.keys().filter_map(prefix_of).filter(is_path).collect();
+    let is_preferred = |prefix: &&String| prefix.contains("student") || prefix.contains("ema");
+    let preferred: Vec<&String> = prefixes.iter().filter(is_preferred).collect();
+    let prefix = match (prefixes.as_slice(), preferred.as_slice()) {
+        ([], _) => return Ok(tensors),
+        ([prefix], _) => prefix,
+        (several, []) if several.iter().any(String::is_empty) => return Ok(tensors),
+        (_, [prefix]) => *prefix,
+        (several, _) => return Err(WeightsError::Several { prefixes: several.to_vec() }),
+    };
+    let is_of_other = |name: &String| prefixes.iter().any(|other| other != prefix && name.starts_with(other));
+    let renamed = tensors.into_iter().filter_map(|(name, tensor)| match name.strip_prefix(prefix) {
+        Some(stripped) => Some((stripped.to_owned(), tensor)),
+        None if is_of_other(&name) => None,
+        None => Some((name, tensor)),
+    });
+    Ok(renamed.collect())
 }
 
 fn class_count(variant: &Variant, tensors: &Weights) -> Result<usize, WeightsError> {
@@ -54,4 +81,34 @@ fn with_unit_axes(mut tensor: Tensor, param: &Param) -> Tensor {
         tensor.shape.clone_from(&param.shape);
     }
     tensor
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(of: &[&str]) -> Result<Vec<String>, WeightsError> {
+        let tensors = of.iter().map(|name| ((*name).to_owned(), Tensor::full(&[1], 0.0))).collect();
+        with_reference_names(tensors).map(|tensors| tensors.into_keys().collect())
+    }
+
+    #[test]
+    fn a_prefix_of_all_names_is_removed() {
+        for prefix in ["", "model.", "_layers.", "module.", "student.", "module._layers.model."] {
+            let wrapped = [format!("{prefix}backbone.conv1.weight"), format!("{prefix}{PREDICTION}")];
+            let found = names(&[&wrapped[0], &wrapped[1]]).expect("one network");
+            assert_eq!(found, ["backbone.conv1.weight", PREDICTION], "{prefix}");
+        }
+        // A name that has the prefix in its middle, and one without it, stay.
+        let found = names(&["model.model.x", "model.head.head_cls0.weight", "y"]).expect("one network");
+        assert_eq!(found, [PREDICTION, "model.x", "y"]);
+    }
+
+    #[test]
+    fn the_student_is_taken_and_two_equals_are_refused() {
+        let student = names(&["student_model.head.head_cls0.weight", "teacher_model.head.head_cls0.weight"]);
+        assert_eq!(student.expect("a student"), [PREDICTION]);
+        let error = names(&["a.head.head_cls0.weight", "b.head.head_cls0.weight"]).unwrap_err().to_string();
+        assert!(error.contains("`a.`") && error.contains("`b.`"), "{error}");
+    }
 }

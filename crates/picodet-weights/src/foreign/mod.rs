@@ -1,8 +1,12 @@
 //! An exported network: operations named as in its format, convolutions with their weights.
 
+mod fold;
+
 use std::collections::{BTreeMap, HashMap};
 
 use picodet_graph::Tensor;
+
+pub(crate) use fold::{Affine, Channels, Foldable, Transform, fold};
 
 /// A convolution of an exported network.
 #[derive(Clone, Debug, PartialEq)]
