@@ -5,16 +5,19 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
 use std::rc::Rc;
 
+use crate::text::Utf8Reader;
+
 /// Largest nesting depth (COCO needs 5).
 const MAX_DEPTH: u32 = 100;
 /// Longest string or number in bytes for files with embedded images (LabelMe).
 pub const MAX_TOKEN: u64 = 256 << 20;
 
 /// Forwards JSON bytes and fails when they nest too deeply or a string or number is too long, so that a
-/// gigabyte of `[[[[…` or an endless string ends in an error after a few kilobytes.
+/// gigabyte of `[[[[…` or an endless string ends in an error after a few kilobytes. A byte order mark is removed and
+/// UTF-16 is decoded.
 #[derive(Debug)]
 pub struct JsonGuard<R> {
-    inner: R,
+    inner: Utf8Reader<R>,
     depth: u32,
     in_string: bool,
     escaped: bool,
@@ -26,6 +29,7 @@ impl<R: Read> JsonGuard<R> {
     /// Guards `inner`; strings and numbers may have at most `max_token` bytes, up to [`MAX_TOKEN`].
     pub fn new(inner: R, max_token: u64) -> Self {
         let max_token = max_token.min(MAX_TOKEN);
+        let inner = Utf8Reader::new(inner);
         Self { inner, depth: 0, in_string: false, escaped: false, token: 0, max_token }
     }
 

@@ -1,4 +1,5 @@
-//! File formats shared by the crates: protocol buffers, pickles of arrays, COCO JSON, atomic file writes.
+//! File formats shared by the crates: protocol buffers, pickles of arrays, COCO JSON, text of any encoding, atomic
+//! file writes.
 //!
 //! Input is untrusted: each reader is bounded in memory and depth and returns a typed error, never a panic.
 
@@ -9,5 +10,6 @@ pub mod coco;
 pub mod json;
 pub mod pickle;
 pub mod protobuf;
+pub mod text;
 
 pub use atomic::write_atomically;
