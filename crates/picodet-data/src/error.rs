@@ -31,6 +31,16 @@ pub enum DataError {
         /// Description of each known format.
         expected: Vec<&'static str>,
     },
+    /// The annotations are of a format that is not read.
+    #[error("{}: {format} is not supported; {remedy}", .path.display())]
+    ForeignFormat {
+        /// The file or folder.
+        path: PathBuf,
+        /// Name of the format.
+        format: &'static str,
+        /// The export to choose instead.
+        remedy: &'static str,
+    },
     /// A dataset lacks a part that its format requires.
     #[error("{}: {problem}", .path.display())]
     Incomplete {

@@ -57,7 +57,6 @@ pub fn fix(checked: &Checked, out: impl AsRef<Path>) -> Result<FixReport, DataEr
                     | FindingKind::ShapePoints
                     | FindingKind::ShapeUnsupported
                     | FindingKind::FileUnreadable
-                    | FindingKind::LabelNotUtf8
             )
         })
         .map(|(_, count)| count)

@@ -1,6 +1,58 @@
-//! Shortens quoted input in messages.
+//! Reads text files of any encoding, and shortens quoted input in messages.
 
-/// The first 40 characters.
+use std::path::Path;
+
+use picodet_format::text::{NotText, Text, decode, decode_xml};
+
+use crate::dataset::display;
+use crate::error::DataError;
+use crate::finding::{FindingKind, Findings, Location};
+use crate::input::read_bounded;
+
+/// Returns the first 40 characters.
 pub(crate) fn clip(text: &str) -> String {
     text.chars().take(40).collect()
+}
+
+/// Reads a text file of at most `limit` bytes; `what` is its kind in the error. A guessed encoding is a finding.
+pub(crate) fn read_text(
+    path: &Path,
+    limit: u64,
+    what: &'static str,
+    findings: &mut Findings,
+) -> Result<String, DataError> {
+    text_of(path, decode(read_bounded(path, limit, what)?), findings)
+}
+
+/// Reads an XML file as [`read_text`]; its declaration can name the encoding.
+pub(crate) fn read_xml(
+    path: &Path,
+    limit: u64,
+    what: &'static str,
+    findings: &mut Findings,
+) -> Result<String, DataError> {
+    text_of(path, decode_xml(read_bounded(path, limit, what)?), findings)
+}
+
+fn text_of(
+    path: &Path,
+    decoded: Result<Text, NotText>,
+    findings: &mut Findings,
+) -> Result<String, DataError> {
+    let Text { text, encoding, guessed } = decoded.map_err(|error| DataError::Syntax {
+        path: path.to_path_buf(),
+        line: None,
+        message: error.to_string(),
+    })?;
+    if guessed {
+        let message = format!("not UTF-8; read as {encoding}");
+        findings.push(FindingKind::LabelNotUtf8, Location::file(display(path)), message);
+    }
+    Ok(text)
+}
+
+/// Reads a list of class names, one per line. An empty line between names keeps its index.
+pub(crate) fn read_names(path: &Path, findings: &mut Findings) -> Result<Vec<String>, DataError> {
+    let text = read_text(path, 4 << 20, "a class list", findings)?;
+    Ok(text.trim_end().lines().map(|line| line.trim().to_string()).collect())
 }

@@ -103,7 +103,8 @@ pub(crate) fn files(
     Ok(found)
 }
 
-fn has_extension(name: &str, extensions: &[&str]) -> bool {
+/// Whether a name has one of the extensions, in any letter case.
+pub(crate) fn has_extension(name: &str, extensions: &[&str]) -> bool {
     name.rsplit_once('.')
         .is_some_and(|(_, ext)| extensions.iter().any(|known| known.eq_ignore_ascii_case(ext)))
 }

@@ -92,6 +92,7 @@ fn one_of_each_kind_is_found_and_nothing_else() {
     run("yolo", yolo(&root.join("yolo")));
     run("gap.yaml", gap(root));
     run("labelme", labelme(&root.join("labelme")));
+    run("elsewhere", elsewhere(&root.join("elsewhere")));
     run("normalised", small_coco(&root.join("normalised"), FindingKind::BoxNormalised));
     run("corners", small_coco(&root.join("corners"), FindingKind::BoxLooksXyxy));
     run("no_objects", small_coco(&root.join("no_objects"), FindingKind::NoObjects));
@@ -325,8 +326,8 @@ fn voc(root: &Path) -> Vec<Expected> {
     add("good2", &good);
     add("number", &(good.clone() + &voc_object("cat", ["1", "2", "3O", "40"])));
     expected.push(expect(FindingKind::BadNumber, &["number.xml:6:", "<xmax> is `3O`"]));
-    add("flag", &good.replace("<difficult>0<", "<difficult>yes<").replacen("yes", "0", 1));
-    expected.push(expect(FindingKind::BadFlag, &["flag.xml:5:", "yes"]));
+    add("flag", &good.replace("<difficult>0<", "<difficult>maybe<").replacen("maybe", "0", 1));
+    expected.push(expect(FindingKind::BadFlag, &["flag.xml:5:", "maybe"]));
     add("noname", &(good.clone() + "<object><bndbox><xmin>1</xmin></bndbox></object>\n"));
     expected.push(expect(FindingKind::MissingField, &["noname.xml:6:"]));
     add("renamed", &good);
@@ -347,7 +348,7 @@ fn voc(root: &Path) -> Vec<Expected> {
     for (name, content) in [
         ("broken", &b"<annotation>\n<object></annotation>"[..]),
         ("bomb", &b"<!DOCTYPE a [<!ENTITY x \"xxxx\">]>\n<annotation>&x;</annotation>"[..]),
-        ("latin1", &b"<annotation>\xe9</annotation>"[..]),
+        ("latin1", &b"<annotation><size><width>200</width><height>100</height></size><object><name>cat</name><bndbox><xmin>20</xmin><ymin>20</ymin><xmax>90</xmax><ymax>80</ymax></bndbox></object>\xe9</annotation>"[..]),
     ] {
         put(root.join(format!("Annotations/{name}.xml")), content);
         listed.push(name.to_string());
@@ -355,6 +356,7 @@ fn voc(root: &Path) -> Vec<Expected> {
     expected.push(expect(FindingKind::FileUnreadable, &["broken.xml:2:"]));
     expected.push(expect(FindingKind::FileUnreadable, &["bomb.xml:1:"]));
     expected.push(expect(FindingKind::LabelNotUtf8, &["latin1.xml"]));
+    picture(root.join("JPEGImages/latin1.png"), 200, 100, 98);
     listed.push("good1".to_string());
     expected.push(expect(FindingKind::SplitDuplicate, &["train.txt:14:", "line 1"]));
     listed.push("nowhere".to_string());
@@ -414,7 +416,8 @@ fn yolo(root: &Path) -> Vec<Expected> {
     add("train/polygon", &with("0 0.1 0.1 0.5 0.1 0.3 0.6"));
     expected.push(expect(FindingKind::YoloPolygon, &["polygon.txt:3:", "3 points"]));
     add("train/latin1", b"\xe9");
-    expected.push(expect(FindingKind::LabelNotUtf8, &["latin1.txt"]));
+    expected.push(expect(FindingKind::LabelNotUtf8, &["latin1.txt", "windows-1252"]));
+    expected.push(expect(FindingKind::YoloColumns, &["latin1.txt:1:"]));
     put(root.join("labels/train/orphan.txt"), good);
     expected.push(expect(FindingKind::LabelWithoutImage, &["orphan.txt"]));
     picture(root.join("images/train/nolabel.jpg"), 200, 100, 100);
@@ -426,9 +429,28 @@ fn yolo(root: &Path) -> Vec<Expected> {
 
 fn gap(root: &Path) -> Vec<Expected> {
     picture(root.join("gap/images/a.jpg"), 200, 100, 1);
-    put(root.join("gap/labels/a.txt"), "0 0.5 0.5 0.2 0.4\n");
+    put(root.join("gap/labels/a.txt"), "0 0.5 0.5 0.2 0.4\n2 0.3 0.3 0.2 0.4\n");
     put(root.join("gap.yaml"), "path: gap\ntrain: images\nnames:\n  0: cat\n  2: dog\n");
     vec![expect(FindingKind::YoloNamesGap, &["gap.yaml", "index 1 is missing"])]
+}
+
+/// Image paths of another machine: found by their end, or ambiguous.
+fn elsewhere(root: &Path) -> Vec<Expected> {
+    for (seed, name) in ["a/1.png", "b/1.png", "b/2.png"].into_iter().enumerate() {
+        picture(root.join("pictures").join(name), 200, 100, seed as u8 + 1);
+    }
+    let categories = vec![json!({"id": 1, "name": "cat"})];
+    let mut coco = Coco { images: vec![], annotations: vec![], categories, expected: vec![] };
+    for file in ["/content/set/b/1.png", "/content/set/2.png", "/content/1.png"] {
+        let image = coco.image(file);
+        coco.object(image, 1, json!([20, 20, 60, 50]));
+    }
+    coco.plant(FindingKind::PathElsewhere, &["#/images/0:", "2 of 3", "`pictures/b/1.png`"]);
+    coco.plant(FindingKind::PathAmbiguous, &["#/images/2:", "pictures/a/1.png", "pictures/b/1.png"]);
+    coco.plant(FindingKind::ImageMissing, &["#/images/2:"]);
+    coco.plant(FindingKind::PathAbsolute, &["#/images/2:"]);
+    coco.write(&root.join("train.json"));
+    coco.expected
 }
 
 fn labelme(root: &Path) -> Vec<Expected> {

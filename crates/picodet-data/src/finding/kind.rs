@@ -70,7 +70,7 @@ macro_rules! kinds {
 kinds! {
     // Files and folders.
     FileUnreadable "file-unreadable" Error "A label file or folder cannot be read or parsed." "repair or remove the file; the message has the position of the fault";
-    LabelNotUtf8 "label-not-utf8" Error "A label file is not UTF-8 text." "save the file as UTF-8";
+    LabelNotUtf8 "label-not-utf8" Warning "A text file is not UTF-8; its encoding is guessed." "save the file as UTF-8";
     NameNotUtf8 "name-not-utf8" Warning "A file or folder name is not UTF-8." "rename it";
     LinkLoop "link-loop" Warning "A link leads to a parent folder, or many links lead to one folder." "remove the link";
     JsonNan "json-nan" Error "The JSON contains NaN or Infinity, which JSON does not allow." "write null or leave the annotation out (Python: json.dump(…, allow_nan=False))";
@@ -79,7 +79,9 @@ kinds! {
     // Paths.
     PathAbsolute "path-absolute" Warning "An image path is absolute: the dataset cannot be moved." "make it relative to the dataset (--fix does)";
     PathEscapes "path-escapes" Warning "An image path climbs out of its folder with `..`." "move the image inside, or open the dataset from the folder above (--fix copies it inside)";
-    PathBackslash "path-backslash" Warning "An image path has backslashes, which only Windows understands." "write forward slashes (--fix does)";
+    PathBackslash "path-backslash" Warning "Image paths have backslashes, which only Windows understands." "write forward slashes (--fix does)";
+    PathElsewhere "path-elsewhere" Info "Image paths were written on another machine and are found by their end." "write the paths relative to the dataset (--fix does)";
+    PathAmbiguous "path-ambiguous" Error "A path was written on another machine, and two files fit it." "write the path relative to the dataset";
     // Images.
     ImageMissing "image-missing" Error "A labelled image does not exist." "restore the image, or remove its labels (--fix does)";
     ImageUndecodable "image-undecodable" Error "An image cannot be decoded completely." "replace the file, or remove it with its labels (--fix does)";
@@ -132,8 +134,8 @@ kinds! {
     YoloColumns "yolo-columns" Error "A YOLO row has the wrong number of columns." "write `class x y w h`, normalised";
     YoloClass "yolo-class" Error "A YOLO class is not an index into `names`." "correct the index, or add the name";
     YoloPolygon "yolo-polygon" Warning "A YOLO row is a segmentation polygon; its bounding box is used." "no action needed if this is intended (--fix writes boxes)";
-    YoloNamesGap "yolo-names-gap" Error "The `names` map skips an index." "number the names 0, 1, 2, …";
-    YoloCount "yolo-count" Error "`nc` is not the number of names." "remove `nc`, or correct it";
+    YoloNamesGap "yolo-names-gap" Info "The `names` map skips an index." "no action needed if this is intended (--fix numbers the names 0, 1, 2, …)";
+    YoloCount "yolo-count" Warning "`nc` is not the number of names." "remove `nc`, or correct it";
     SplitMissing "split-missing" Error "A folder or list named in data.yaml does not exist." "correct the path";
     LabelWithoutImage "label-without-image" Error "A label file has no image." "restore the image, or remove the label";
     // LabelMe.

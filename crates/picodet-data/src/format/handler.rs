@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::dataset::{Dataset, Format, ImageRecord, Loaded, Part};
 use crate::error::DataError;
 use crate::image_file::read_header;
+use crate::split_name::find_split;
 
 /// Reads and writes one format.
 pub(crate) trait FormatHandler: Sync {
@@ -50,13 +51,15 @@ pub(crate) trait FormatHandler: Sync {
     }
 }
 
-/// Strength of the evidence for a format; datasets are first searched for [`Evidence::Files`] of any format.
+/// Strength of the evidence for a format; folders are searched for the strongest evidence of any format first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Evidence {
     /// Files that only this format has.
     Files,
     /// The layout of folders, or files that other formats may have as well.
     Layout,
+    /// Label files anywhere below, in a folder that is not divided into splits.
+    Weak,
 }
 
 /// The result of looking for a dataset of one format.
@@ -64,7 +67,7 @@ pub(crate) enum Recognition {
     /// There is no such dataset.
     None,
     /// There is no such dataset, for this reason.
-    Refused(&'static str),
+    Refused(String),
     /// There is one.
     Found(Box<dyn Source>),
 }
@@ -162,6 +165,18 @@ pub(crate) fn class_lines(parts: &[Part<'_>]) -> String {
     let mut seen = std::collections::HashSet::new();
     let names = parts.iter().flat_map(|part| &part.dataset.classes).map(|class| class.name.as_str());
     names.filter(|name| seen.insert(*name)).collect::<Vec<_>>().join("\n") + "\n"
+}
+
+/// Returns the split that a name means, among the available ones.
+///
+/// # Errors
+/// [`DataError::UnknownSplit`].
+pub(crate) fn choose_split<'a>(
+    path: &Path,
+    split: &str,
+    available: &'a [String],
+) -> Result<&'a str, DataError> {
+    find_split(available, split).ok_or_else(|| unknown_split(path, split, available.to_vec()))
 }
 
 /// An error for a split that does not exist.

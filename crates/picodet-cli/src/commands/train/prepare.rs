@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use picodet::crates::data::{CheckOptions, FindingKind, Severity, check, splits};
+use picodet::crates::data::{CheckOptions, FindingKind, Severity, check, find_split, splits};
 use picodet::crates::train::RunFolder;
 use picodet::crates::train::group::ProcessGroup;
 use picodet::crates::train::recipes::{RECIPES, recipe};
@@ -106,9 +106,8 @@ fn experiment(command: &Train, name: &str) -> Result<Experiment> {
 /// Returns the datasets and splits to train and to evaluate on.
 fn dataset_paths(command: &Train, data: &Path) -> Result<DatasetPaths> {
     let available = splits(data)?;
-    let first_of = |names: &[&str]| {
-        names.iter().find(|name| available.iter().any(|other| other == *name)).map(|name| (*name).to_owned())
-    };
+    let first_of =
+        |names: &[&str]| names.iter().find_map(|name| find_split(&available, name)).map(str::to_owned);
     let split = command.split.clone().or_else(|| first_of(&["train"]));
     let validation_split = command.validation_split.clone().or_else(|| match &command.validation {
         Some(_) => None,

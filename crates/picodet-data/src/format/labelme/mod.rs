@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 
 use super::handler::{
     Conventions, Evidence, FormatHandler, LossRule, ObjectSource, Recognition, Source, SplitOutput,
-    class_lines, unknown_split, write_file,
+    choose_split, class_lines, write_file,
 };
-use crate::dataset::{Dataset, Format, Loaded, Part};
+use crate::dataset::{Format, Loaded, Part};
 use crate::error::DataError;
+use crate::layout::with_classes;
+use crate::paths::resolve_images;
 use crate::sniff::{JsonKind, json_files, json_kind};
 use crate::split_name::{split_folders, subfolders};
 
@@ -53,12 +55,12 @@ impl FormatHandler for LabelMeHandler {
             let json = path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("json"));
             let single = json && json_kind(path) == JsonKind::LabelMe;
             return if single {
-                Recognition::Refused("a single LabelMe file; open its folder")
+                Recognition::Refused("a single LabelMe file; open its folder".to_string())
             } else {
                 Recognition::None
             };
         }
-        if evidence == Evidence::Files {
+        if evidence != Evidence::Layout {
             return Recognition::None;
         }
         let splits = splits(path);
@@ -96,29 +98,20 @@ impl Source for LabelMeFolder {
     }
 
     fn read(&self, split: Option<&str>) -> Result<Loaded, DataError> {
-        let (dataset, findings) = match split {
+        let split = split.map(|split| choose_split(&self.root, split, &self.splits)).transpose()?;
+        let (mut dataset, mut findings) = match split {
             None => read(&self.root, None)?,
-            Some(split) if self.splits.iter().any(|name| name == split) => {
+            Some(split) => {
                 // All splits get the class list of the whole dataset.
                 let (whole, _) = read(&self.root, None)?;
                 let (part, findings) = read(&self.root.join(split), Some(split))?;
-                (with_classes(part, whole), findings)
+                (with_classes(part, &whole.classes), findings)
             }
-            Some(split) => return Err(unknown_split(&self.root, split, self.splits.clone())),
         };
+        let top = dataset.root.clone();
+        resolve_images(&mut dataset, &top, &mut findings);
         Ok(Loaded { dataset, findings, complete: true })
     }
-}
-
-/// Replaces the class list of `part` by that of `whole`, matched by name.
-fn with_classes(mut part: Dataset, whole: Dataset) -> Dataset {
-    let map: Vec<usize> =
-        part.classes.iter().map(|class| whole.class_index(&class.name).unwrap_or(0)).collect();
-    for object in part.images.iter_mut().flat_map(|image| &mut image.objects) {
-        object.class = map.get(object.class).copied().unwrap_or(0);
-    }
-    part.classes = whole.classes;
-    part
 }
 
 /// Subfolders with LabelMe files: all of them next to a `labels.txt`, otherwise those with a usual name of a

@@ -8,8 +8,9 @@ use crate::dataset::{Class, Dataset, Format, ImageRecord, Object, display};
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
 use crate::image_file::read_header;
-use crate::input::{open_regular, read_bounded};
+use crate::input::open_regular;
 use crate::sniff::{JsonKind, json_kind};
+use crate::text::read_names;
 use crate::walk::{self, without_extension};
 
 /// Reads a folder of LabelMe files in the order of their names; JSON files of another kind are skipped.
@@ -25,7 +26,7 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
         let path = root.join(&labels[index]);
         let mut own = Findings::default();
         let file = display(&path);
-        if json_kind(&path) == JsonKind::Other {
+        if !matches!(json_kind(&path), JsonKind::LabelMe | JsonKind::Broken) {
             return None;
         }
         let result = open_regular(&path).and_then(|reader| {
@@ -39,7 +40,7 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
             }
         }
     });
-    let listed = class_names(root)?;
+    let listed = class_names(root, &mut findings)?;
     let mut found = BTreeSet::new();
     for (annotation, _) in parsed.iter().flatten() {
         found.extend(annotation.iter().flat_map(|a| a.objects.iter().map(|(name, _)| name.clone())));
@@ -106,16 +107,12 @@ fn join(folder: &str, stated: &str) -> String {
 }
 
 /// The classes of `labels.txt`; empty without it.
-fn class_names(root: &Path) -> Result<Vec<String>, DataError> {
+fn class_names(root: &Path, findings: &mut Findings) -> Result<Vec<String>, DataError> {
     let list = root.join("labels.txt");
     if !list.is_file() {
         return Ok(Vec::new());
     }
-    let bytes = read_bounded(&list, 4 << 20, "a class list")?;
-    Ok(String::from_utf8_lossy(&bytes)
-        .lines()
-        .map(str::trim)
-        .filter(|name| !name.is_empty() && !matches!(*name, "__ignore__" | "_background_"))
-        .map(str::to_string)
-        .collect())
+    let mut names = read_names(&list, findings)?;
+    names.retain(|name| !name.is_empty() && !matches!(name.as_str(), "__ignore__" | "_background_"));
+    Ok(names)
 }

@@ -1,9 +1,12 @@
 //! Parses one XML annotation.
 //!
-//! A DTD is refused, so there are no entities to expand; the number of nodes is bounded.
+//! Entity declarations are refused, so there are none to expand; the number of nodes is bounded.
+
+use std::borrow::Cow;
 
 use roxmltree::{Document, Node, ParsingOptions};
 
+use super::shape::bounding_box;
 use crate::dataset::Object;
 use crate::finding::{FindingKind, Findings, Location};
 use crate::text::clip;
@@ -16,6 +19,8 @@ const MAX_NODES: u32 = 4_000_000;
 pub struct Annotation {
     /// `<filename>`.
     pub file_name: Option<String>,
+    /// `<path>`: the image on the machine that made the file.
+    pub path: Option<String>,
     /// `<size>`: width and height in pixels; 0 if missing.
     pub size: [u32; 2],
     /// Class name and object (its `class` is 0).
@@ -39,6 +44,7 @@ pub struct XmlError {
 /// [`XmlError`] when the text is not a VOC XML.
 pub fn parse(text: &str, file: &str, findings: &mut Findings) -> Result<Annotation, XmlError> {
     let options = ParsingOptions { nodes_limit: MAX_NODES, ..ParsingOptions::default() };
+    let text = &*without_doctype(text);
     let document = Document::parse_with_options(text, options).map_err(|error| XmlError {
         line: u64::from(error.pos().row),
         problem: format!("the XML cannot be read: {error}"),
@@ -46,13 +52,14 @@ pub fn parse(text: &str, file: &str, findings: &mut Findings) -> Result<Annotati
     let lines = LineIndex::new(text);
     let line_of = |node: Node<'_, '_>| lines.line(node);
     let root = document.root_element();
-    if root.tag_name().name() != "annotation" {
+    if !root.tag_name().name().eq_ignore_ascii_case("annotation") {
         let name = root.tag_name().name();
         let problem = format!("<annotation> expected, not <{name}>");
         return Err(XmlError { line: line_of(root), problem });
     }
+    let text = |tag: &str| text_of(root, tag).map(str::to_string);
     let mut annotation =
-        Annotation { file_name: text_of(root, "filename").map(str::to_string), ..Annotation::default() };
+        Annotation { file_name: text("filename"), path: text("path"), ..Annotation::default() };
     if let Some(size) = child(root, "size") {
         for (slot, name) in ["width", "height"].into_iter().enumerate() {
             let Some(text) = text_of(size, name) else { continue };
@@ -61,9 +68,9 @@ pub fn parse(text: &str, file: &str, findings: &mut Findings) -> Result<Annotati
                     annotation.size[slot] = value as u32;
                 }
                 _ => findings.push(
-                    FindingKind::BadNumber,
+                    FindingKind::SizeUnknown,
                     Location::line(file, line_of(size)),
-                    format!("<{name}> is `{}`", clip(text)),
+                    format!("<{name}> is `{}`; taken from the image", clip(text)),
                 ),
             }
         }
@@ -82,43 +89,67 @@ fn parse_object(
     findings: &mut Findings,
 ) -> Option<(String, Object)> {
     let location = || Location::line(file, line);
-    let (Some(name), Some(corners)) = (text_of(node, "name"), child(node, "bndbox")) else {
+    let bbox = bounding_box(node);
+    let (Some(name), Some(bbox)) = (text_of(node, "name"), bbox) else {
         let message = "an <object> without <name> or <bndbox>; left out".to_string();
         findings.push(FindingKind::MissingField, location(), message);
         return None;
     };
-    let mut bbox = [f64::NAN; 4];
-    let mut complete = true;
-    for (slot, tag) in ["xmin", "ymin", "xmax", "ymax"].into_iter().enumerate() {
-        match text_of(corners, tag).map(|text| (text, text.parse::<f64>())) {
-            Some((_, Ok(value))) => bbox[slot] = value,
-            Some((text, Err(_))) => {
-                let message = format!("<{tag}> is `{}`; object left out", clip(text));
-                findings.push(FindingKind::BadNumber, location(), message);
-                complete = false;
-            }
-            None => {
-                let message = format!("<bndbox> has no <{tag}>; object left out");
-                findings.push(FindingKind::MissingField, location(), message);
-                complete = false;
-            }
+    let bbox = match bbox {
+        Ok(bbox) => bbox,
+        Err((kind, message)) => {
+            findings.push(kind, location(), message);
+            return None;
         }
-    }
-    if !complete {
-        return None;
-    }
-    let mut flag = |tag: &str| match text_of(node, tag) {
-        None | Some("0" | "false" | "") => false,
-        Some("1" | "true") => true,
-        Some(other) => {
-            let message = format!("<{tag}> is `{}`; read as 1", clip(other));
-            findings.push(FindingKind::BadFlag, location(), message);
-            true
+    };
+    let mut flag = |tag: &str| {
+        let text = text_of(node, tag).unwrap_or_default();
+        match text.to_ascii_lowercase().as_str() {
+            "0" | "false" | "no" | "n" | "f" | "" | "unspecified" | "none" | "unknown" | "0.0" => false,
+            "1" | "true" | "yes" | "y" | "t" | "1.0" => true,
+            _ => {
+                let message = format!("<{tag}> is `{}`; read as 1", clip(text));
+                findings.push(FindingKind::BadFlag, location(), message);
+                true
+            }
         }
     };
     let (difficult, truncated) = (flag("difficult"), flag("truncated"));
     let source = u32::try_from(line).unwrap_or(u32::MAX);
     Some((name.to_string(), Object { difficult, truncated, source, ..Object::new(0, bbox) }))
+}
+
+/// Replaces a document type declaration without entities by spaces, which keeps all positions.
+fn without_doctype(text: &str) -> Cow<'_, str> {
+    let Some(start) = text.find("<!DOCTYPE") else { return Cow::Borrowed(text) };
+    let before_root = text[..start]
+        .rfind('<')
+        .is_none_or(|tag| text[tag..].starts_with("<?") || text[tag..].starts_with("<!--"));
+    let (mut end, mut inside) = (None, false);
+    for (at, byte) in text.bytes().enumerate().skip(start) {
+        match byte {
+            b'[' => inside = true,
+            b']' => inside = false,
+            b'>' if !inside => {
+                end = Some(at + 1);
+                break;
+            }
+            _ => {}
+        }
+    }
+    match end {
+        Some(end) if before_root && !text[start..end].contains("<!ENTITY") => {
+            let blank: String = text[start..end]
+                .chars()
+                .flat_map(|c| {
+                    let blank = if c == '\n' { c } else { ' ' };
+                    std::iter::repeat_n(blank, c.len_utf8())
+                })
+                .collect();
+            Cow::Owned(format!("{}{blank}{}", &text[..start], &text[end..]))
+        }
+        _ => Cow::Borrowed(text),
+    }
 }
 
 /// Byte offsets of line ends; the lookup of roxmltree scans the text from its start each time.
@@ -134,10 +165,12 @@ impl LineIndex {
     }
 }
 
-fn child<'a, 'input>(node: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'input>> {
+/// Returns the first child element of this name.
+pub(super) fn child<'a, 'input>(node: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'input>> {
     node.children().find(|child| child.has_tag_name(name))
 }
 
-fn text_of<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
+/// Returns the trimmed text of the first child element of this name; `None` if it is empty.
+pub(super) fn text_of<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
     child(node, name)?.text().map(str::trim).filter(|text| !text.is_empty())
 }

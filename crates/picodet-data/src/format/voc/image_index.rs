@@ -1,53 +1,76 @@
 //! Finds the image of an XML among the files of a dataset.
 
-use std::collections::HashMap;
-
+use crate::paths::{FileIndex, Lookup, Stated};
 use crate::walk::{file_name, without_extension};
 
-/// The image files by stem.
-pub(super) struct ImageIndex<'a> {
-    by_stem: HashMap<&'a str, Vec<&'a str>>,
-    folder: Option<&'a str>,
+/// The image files below the dataset.
+pub(super) struct ImageIndex {
+    files: FileIndex,
+    /// The folder in which missing images are expected.
+    folder: Option<String>,
 }
 
-impl<'a> ImageIndex<'a> {
-    pub(super) fn new(files: &'a [String]) -> Self {
-        let mut by_stem: HashMap<&str, Vec<&str>> = HashMap::new();
-        for file in files {
-            by_stem.entry(file_name(without_extension(file))).or_default().push(file);
+/// The image of an XML.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Image {
+    /// The image, or the path at which a missing image is expected.
+    One(String),
+    /// Two images fit equally well.
+    Two(String, String),
+}
+
+impl ImageIndex {
+    pub(super) fn new(files: Vec<String>) -> Self {
+        let folder = files.iter().find_map(|file| file.split_once('/').map(|(folder, _)| folder.to_string()));
+        Self { files: FileIndex::new(files), folder }
+    }
+
+    /// Returns the image of the XML file `label` (relative to the dataset) with the name and paths in it. Among several of
+    /// the name: the one with the longest common path suffix with `<path>`, with `<filename>`, or with the XML, below the
+    /// folder of the XML if there are any.
+    pub(super) fn find(&self, label: &str, stated: &[&str]) -> Image {
+        let stem = without_extension(label);
+        let own = Stated::new(stem);
+        let mut ambiguous = None;
+        for name in stated.iter().map(|name| Stated::new(name)).chain([own.clone()]) {
+            match self.files.find(&name, &|_| true) {
+                Lookup::Found(file) => return Image::One(file.to_string()),
+                Lookup::Missing => {}
+                Lookup::Ambiguous(first, second) => {
+                    // The folders of the XML decide: `Annotations/a/1.xml` belongs to `JPEGImages/a/1.jpg`.
+                    let mut beside = own.clone();
+                    beside.components.pop();
+                    beside.components.extend(name.components.last().cloned());
+                    if let Lookup::Found(file) = self.files.find(&beside, &|_| true) {
+                        return Image::One(file.to_string());
+                    }
+                    ambiguous.get_or_insert((first.to_string(), second.to_string()));
+                }
+            }
         }
-        let folder = files.iter().find_map(|file| file.split_once('/').map(|(folder, _)| folder));
-        Self { by_stem, folder }
-    }
-
-    /// Returns the image with the name in the XML, or with the stem of the XML; among several in different
-    /// folders, the one with the longest common path suffix. A missing image gets the path at which it is
-    /// expected.
-    pub(super) fn find(&self, stem: &str, stated: Option<&str>) -> String {
-        let by_name = stated.map(file_name).and_then(|name| {
-            let candidates = self.by_stem.get(without_extension(name))?;
-            let exact = candidates.iter().copied().filter(|file| file_name(file) == name);
-            best(exact, stem)
-        });
-        let by_stem = || {
-            let candidates = self.by_stem.get(file_name(stem))?;
-            best(candidates.iter().copied(), stem)
-        };
-        by_name.or_else(by_stem).map_or_else(
-            || {
-                let folder = self.folder.unwrap_or("JPEGImages");
-                let name = stated.map_or_else(|| format!("{stem}.jpg"), str::to_string);
-                format!("{folder}/{}", file_name(&name))
-            },
-            str::to_string,
-        )
+        if let Some((first, second)) = ambiguous {
+            return Image::Two(first, second);
+        }
+        let folder = self.folder.as_deref().unwrap_or("JPEGImages");
+        let named = stated.last().map_or_else(|| format!("{stem}.jpg"), |name| (*name).to_string());
+        Image::One(format!("{folder}/{}", file_name(&named)))
     }
 }
 
-fn best<'a>(candidates: impl Iterator<Item = &'a str>, stem: &str) -> Option<&'a str> {
-    candidates.max_by_key(|file| {
-        let file_stem = without_extension(file);
-        let common = file_stem.bytes().rev().zip(stem.bytes().rev()).take_while(|(a, b)| a == b);
-        (common.count(), std::cmp::Reverse(*file))
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_decide_between_equal_names() {
+        let files = ["JPEGImages/a/1.jpg", "JPEGImages/b/1.jpg", "JPEGImages/2.png"];
+        let index = ImageIndex::new(files.map(str::to_string).to_vec());
+        let one = |file: &str| Image::One(file.to_string());
+        assert_eq!(index.find("Annotations/a/1.xml", &["1.jpg"]), one("JPEGImages/a/1.jpg"));
+        assert_eq!(index.find("Annotations/1.xml", &[r"C:\x\b\1.jpg", "1.jpg"]), one("JPEGImages/b/1.jpg"));
+        let two = Image::Two("JPEGImages/a/1.jpg".to_string(), "JPEGImages/b/1.jpg".to_string());
+        assert_eq!(index.find("Annotations/1.xml", &["1.jpg"]), two);
+        assert_eq!(index.find("Annotations/2.xml", &["2.jpg"]), one("JPEGImages/2.png"));
+        assert_eq!(index.find("Annotations/3.xml", &["x/3.bmp"]), one("JPEGImages/3.bmp"));
+    }
 }

@@ -1,8 +1,12 @@
-//! Pascal VOC: one XML per image, splits as lists in `ImageSets/Main`.
+//! Pascal VOC: one XML per image, splits as lists of ids or paths.
 
 mod annotation;
+mod devkit;
 mod image_index;
+mod layout;
+mod list;
 mod read;
+mod shape;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +17,8 @@ use super::handler::{
 };
 use crate::dataset::{Format, Loaded, Part};
 use crate::error::DataError;
+use devkit::Devkit;
+use layout::VocLayout;
 
 pub use annotation::{Annotation, XmlError, parse};
 pub use read::read;
@@ -45,11 +51,19 @@ impl FormatHandler for VocHandler {
     }
 
     fn recognise(&self, path: &Path, evidence: Evidence) -> Recognition {
-        let root = root_of(path);
-        if evidence == Evidence::Files && read::label_folder(&root).is_some() {
-            return Recognition::Found(Box::new(VocFolder(root)));
+        if !path.is_dir() {
+            return Recognition::None;
         }
-        Recognition::None
+        let root = root_of(path);
+        let layout = match evidence {
+            Evidence::Files => VocLayout::find(&root),
+            Evidence::Layout => {
+                return Devkit::find(&root)
+                    .map_or(Recognition::None, |devkit| Recognition::Found(Box::new(devkit)));
+            }
+            Evidence::Weak => VocLayout::find_below(&root),
+        };
+        layout.map_or(Recognition::None, |layout| Recognition::Found(Box::new(layout)))
     }
 
     /// All splits share one folder.
@@ -74,15 +88,13 @@ impl FormatHandler for VocHandler {
     }
 }
 
-struct VocFolder(PathBuf);
-
-impl Source for VocFolder {
+impl Source for VocLayout {
     fn splits(&self) -> Result<Vec<String>, DataError> {
-        Ok(read::splits(&self.0))
+        Ok(Self::splits(self))
     }
 
     fn read(&self, split: Option<&str>) -> Result<Loaded, DataError> {
-        let (dataset, findings) = read(&self.0, split)?;
+        let (dataset, findings) = read::read_layout(self, split)?;
         Ok(Loaded { dataset, findings, complete: split.is_none() })
     }
 }

@@ -1,84 +1,57 @@
-//! Reads a folder of XML annotations, with or without `ImageSets/Main/<split>.txt`.
+//! Reads a folder of XML annotations, with or without lists of splits.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use super::annotation::{Annotation, parse};
-use super::image_index::ImageIndex;
+use super::image_index::{Image, ImageIndex};
+use super::layout::VocLayout;
+use super::list::{LabelIndex, read_list};
 use crate::dataset::{Class, Dataset, Format, ImageRecord, Object, display};
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
-use crate::format::handler::unknown_split;
+use crate::format::handler::choose_split;
 use crate::image_file::{EXTENSIONS, read_header};
-use crate::input::read_bounded;
-use crate::split_name::split_rank;
-use crate::text::clip;
+use crate::text::{read_names, read_xml};
 use crate::walk::{self, file_name, without_extension};
 
 /// Largest XML in bytes.
 const MAX_XML: u64 = 16 << 20;
+/// File names of class lists.
+const CLASS_LISTS: [&str; 3] = ["label_list.txt", "labels.txt", "classes.txt"];
 
-/// Returns the folder with XML files, relative to the dataset.
-pub(super) fn label_folder(root: &Path) -> Option<&'static str> {
-    ["Annotations", "annotations", "labels", "."].into_iter().find(|folder| {
-        std::fs::read_dir(root.join(folder)).is_ok_and(|listing| {
-            listing.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with(".xml"))
-        })
-    })
-}
-
-/// Returns the splits of `ImageSets/Main`, train first: lists of image ids. The lists per class of VOC2007
-/// (`aeroplane_train.txt`, two columns) are not splits.
-pub(super) fn splits(root: &Path) -> Vec<String> {
-    let Ok(listing) = std::fs::read_dir(root.join("ImageSets/Main")) else {
-        return Vec::new();
-    };
-    let mut names: Vec<String> = listing
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".txt").map(str::to_string))
-        .filter(|name| {
-            read_bounded(&root.join(format!("ImageSets/Main/{name}.txt")), MAX_XML, "an image list")
-                .is_ok_and(|bytes| {
-                    let text = String::from_utf8_lossy(&bytes).into_owned();
-                    // A name can contain spaces; each line of a list per class ends with -1, 0 or 1.
-                    !text.lines().take(5).any(|line| {
-                        line.trim()
-                            .rsplit_once(char::is_whitespace)
-                            .is_some_and(|(_, last)| matches!(last, "-1" | "0" | "1"))
-                    })
-                })
-        })
-        .collect();
-    names.sort_unstable_by_key(|name| (split_rank(name), name.clone()));
-    names
-}
-
-/// Reads a VOC folder; with `split`, the images of `ImageSets/Main/<split>.txt` in its order, otherwise all
+/// Reads a VOC folder; with `split`, the images of its list (`ImageSets/Main/<split>.txt`) in its order, otherwise all
 /// XML files in the order of their names. Classes are those of all XML files for every split, in the order of
 /// `label_list.txt` if it exists, otherwise sorted by name.
 ///
 /// # Errors
 /// [`DataError`] when a folder or list cannot be read; a malformed XML is a finding.
 pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), DataError> {
-    let mut findings = Findings::default();
-    let folder = label_folder(root).ok_or_else(|| DataError::Incomplete {
+    let layout = VocLayout::find(root).or_else(|| VocLayout::find_below(root));
+    let layout = layout.ok_or_else(|| DataError::Incomplete {
         path: root.to_path_buf(),
         problem: "no XML files; a VOC dataset has them in Annotations/",
     })?;
+    read_layout(&layout, split)
+}
+
+/// Reads a recognised folder.
+pub(super) fn read_layout(layout: &VocLayout, split: Option<&str>) -> Result<(Dataset, Findings), DataError> {
+    let (root, folder) = (layout.root.as_path(), layout.labels.as_str());
+    let mut findings = Findings::default();
+    let available = layout.splits();
+    let split = split.map(|split| choose_split(root, split, &available)).transpose()?;
     let prefix = if folder == "." { String::new() } else { format!("{folder}/") };
     let labels: Vec<String> = walk::files(&root.join(folder), &["xml"], &mut findings)?;
-    let images: Vec<String> = walk::files(root, EXTENSIONS, &mut Findings::default())?;
-    let images = ImageIndex::new(&images);
+    let images = ImageIndex::new(walk::files(root, EXTENSIONS, &mut Findings::default())?);
 
     let parsed = picodet_parallel::map(0..labels.len(), 0, |index| {
         let path = root.join(folder).join(&labels[index]);
         read_one(&path)
     });
-    let mut by_stem: HashMap<String, usize> = HashMap::new();
     let mut annotations: Vec<Option<Annotation>> = Vec::new();
     let mut own_findings: Vec<Findings> = Vec::new();
-    for (index, (annotation, own)) in parsed.into_iter().enumerate() {
-        by_stem.insert(without_extension(&labels[index]).to_string(), index);
+    for (annotation, own) in parsed {
         annotations.push(annotation);
         own_findings.push(own);
     }
@@ -86,9 +59,10 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
     let class_of: HashMap<&str, usize> =
         classes.iter().enumerate().map(|(index, class)| (class.name.as_str(), index)).collect();
 
-    let chosen: Vec<usize> = match split {
+    let list = layout.lists.iter().find(|(name, _)| Some(name.as_str()) == split);
+    let chosen: Vec<usize> = match list {
         None => (0..labels.len()).collect(),
-        Some(split) => chosen_by_list(root, split, &by_stem, &mut findings)?,
+        Some((_, list)) => read_list(list, &LabelIndex::new(&labels), &mut findings)?,
     };
     let mut records = Vec::with_capacity(chosen.len());
     for index in chosen {
@@ -99,7 +73,20 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
         let label = format!("{prefix}{}", labels[index]);
         let stem = without_extension(&labels[index]);
         let named = annotation.file_name.as_deref().map(|name| name.replace('\\', "/"));
-        let file = images.find(stem, named.as_deref());
+        let stated: Vec<&str> = annotation.path.as_deref().into_iter().chain(named.as_deref()).collect();
+        let file = match images.find(&label, &stated) {
+            Image::One(file) => file,
+            Image::Two(first, second) => {
+                let message =
+                    format!("the image can be `{first}` or `{second}`; write its folder into <path>");
+                findings.push(
+                    FindingKind::PathAmbiguous,
+                    Location::file(display(&root.join(&label))),
+                    message,
+                );
+                first
+            }
+        };
         if let Some(named) = named.as_deref().map(file_name)
             && without_extension(named) != file_name(stem)
         {
@@ -152,18 +139,14 @@ fn fill_sizes(dataset: &mut Dataset, findings: &mut Findings) {
 fn read_one(path: &Path) -> (Option<Annotation>, Findings) {
     let file = display(path);
     let mut findings = Findings::default();
-    let bytes = match read_bounded(path, MAX_XML, "a VOC XML") {
-        Ok(bytes) => bytes,
+    let text = match read_xml(path, MAX_XML, "a VOC XML", &mut findings) {
+        Ok(text) => text,
         Err(error) => {
             findings.push(FindingKind::FileUnreadable, Location::file(file), error.to_string());
             return (None, findings);
         }
     };
-    let Ok(text) = String::from_utf8(bytes) else {
-        findings.push(FindingKind::LabelNotUtf8, Location::file(file), "the XML is not UTF-8".to_string());
-        return (None, findings);
-    };
-    match parse(text.trim_start_matches('\u{feff}'), &file, &mut findings) {
+    match parse(&text, &file, &mut findings) {
         Ok(annotation) => (Some(annotation), findings),
         Err(error) => {
             findings.push(FindingKind::FileUnreadable, Location::line(file, error.line), error.problem);
@@ -172,77 +155,44 @@ fn read_one(path: &Path) -> (Option<Annotation>, Findings) {
     }
 }
 
-/// The classes of `label_list.txt`, then all others sorted by name.
+/// The classes of the class list, then all others sorted by name.
 fn class_list(
     root: &Path,
     annotations: &[Option<Annotation>],
     findings: &mut Findings,
 ) -> Result<Vec<Class>, DataError> {
-    let list = root.join("label_list.txt");
-    let mut names: Vec<String> = Vec::new();
-    if list.is_file() {
-        let bytes = read_bounded(&list, MAX_XML, "a class list")?;
-        let text = String::from_utf8_lossy(&bytes);
-        names.extend(text.lines().map(str::trim).filter(|name| !name.is_empty()).map(str::to_string));
+    let mut used: BTreeSet<&str> = BTreeSet::new();
+    for annotation in annotations.iter().flatten() {
+        used.extend(annotation.objects.iter().map(|(name, _)| name.as_str()));
     }
-    let listed: HashSet<&str> = names.iter().map(String::as_str).collect();
-    let found: BTreeSet<&str> = annotations
-        .iter()
-        .flatten()
-        .flat_map(|annotation| annotation.objects.iter().map(|(name, _)| name.as_str()))
-        .filter(|name| !listed.contains(name))
-        .collect();
-    if !listed.is_empty() {
-        for name in &found {
-            let message = format!("class `{name}` is not in label_list.txt; added");
+    let mut names: Vec<String> = Vec::new();
+    for file in CLASS_LISTS {
+        let list = root.join(file);
+        if !list.is_file() {
+            continue;
+        }
+        let mut listed = read_names(&list, findings)?;
+        listed.retain(|name| !name.is_empty() && !matches!(name.as_str(), "__ignore__" | "_background_"));
+        let known: HashSet<&str> = listed.iter().map(String::as_str).collect();
+        let unlisted: Vec<&str> = used.iter().copied().filter(|name| !known.contains(name)).collect();
+        // Other tools' lists can be of other data; `label_list.txt` is part of the format.
+        if file != CLASS_LISTS[0] && !unlisted.is_empty() {
+            continue;
+        }
+        for name in unlisted {
+            let message = format!("class `{name}` is not in {file}; added");
             findings.push(FindingKind::UnknownCategory, Location::file(display(&list)), message);
         }
+        names = listed;
+        break;
     }
-    let found: Vec<String> = found.into_iter().map(str::to_string).collect();
-    names.extend(found);
+    let listed: HashSet<&str> = names.iter().map(String::as_str).collect();
+    let others: Vec<String> =
+        used.into_iter().filter(|name| !listed.contains(name)).map(str::to_string).collect();
+    names.extend(others);
     Ok(names
         .into_iter()
         .enumerate()
         .map(|(index, name)| Class { id: index as i64 + 1, name, supercategory: None })
         .collect())
-}
-
-/// Indices of the XML files that the list of a split names.
-fn chosen_by_list(
-    root: &Path,
-    split: &str,
-    by_stem: &HashMap<String, usize>,
-    findings: &mut Findings,
-) -> Result<Vec<usize>, DataError> {
-    let available = splits(root);
-    if !available.iter().any(|name| name == split) {
-        return Err(unknown_split(root, split, available));
-    }
-    let list = root.join(format!("ImageSets/Main/{split}.txt"));
-    let bytes = read_bounded(&list, 1 << 30, "an image list")?;
-    let text = String::from_utf8_lossy(&bytes);
-    let mut seen: BTreeMap<usize, usize> = BTreeMap::new();
-    let mut chosen = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let id = line.trim();
-        if id.is_empty() {
-            continue;
-        }
-        let location = || Location::line(display(&list), number as u64 + 1);
-        match by_stem.get(id) {
-            None => {
-                let message = format!("`{}` has no XML", clip(id));
-                findings.push(FindingKind::SplitUnlabelled, location(), message);
-            }
-            Some(&index) if seen.contains_key(&index) => {
-                let message = format!("`{id}` is already in line {}", seen[&index]);
-                findings.push(FindingKind::SplitDuplicate, location(), message);
-            }
-            Some(&index) => {
-                seen.insert(index, number + 1);
-                chosen.push(index);
-            }
-        }
-    }
-    Ok(chosen)
 }

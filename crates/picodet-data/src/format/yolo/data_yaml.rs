@@ -1,4 +1,4 @@
-//! Parses `data.yaml`: class names, and folders or lists of each split.
+//! Parses `data.yaml`: class names, kind of the rows, and folders or lists of each split.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,17 +7,24 @@ use super::yaml::{self, Yaml};
 use crate::dataset::display;
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
-use crate::input::read_bounded;
-use crate::split_name::split_rank;
+use crate::paths::is_absent;
+use crate::text::read_text;
 
-/// Largest `data.yaml` or class list in bytes.
-pub(super) const MAX_SIZE: u64 = 4 << 20;
+/// Largest `data.yaml` in bytes.
+const MAX_SIZE: u64 = 4 << 20;
+/// Largest class index.
+const MAX_INDEX: u32 = 1 << 20;
 
 /// The contents of a `data.yaml`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct DataYaml {
-    /// Class names by index.
+    /// Class names, in the order of their indices.
     pub names: Vec<String>,
+    /// The index of each name in the rows: 0, 1, 2, … unless the file numbers them differently.
+    pub indices: Vec<u32>,
+    /// `kpt_shape`: number of keypoints per object, and of values per keypoint.
+    pub keypoints: Option<[usize; 2]>,
     /// Folders or list files of each split, as written.
     pub splits: BTreeMap<String, Vec<String>>,
     /// `path`, as written.
@@ -30,68 +37,87 @@ pub struct DataYaml {
 /// [`DataError::Syntax`] when the text is not YAML or has no names.
 pub fn parse_data_yaml(text: &str, path: &Path, findings: &mut Findings) -> Result<DataYaml, DataError> {
     let yaml = yaml::parse(text, path)?;
-    let no_names = |message: &str| DataError::Syntax {
-        path: path.to_path_buf(),
-        line: None,
-        message: message.to_string(),
-    };
-    let mut names = Vec::new();
-    match yaml.get("names") {
-        Some(Yaml::List(list)) => {
-            names.extend(list.iter().map(|name| name.text().unwrap_or_default().to_string()));
-        }
-        Some(Yaml::Map(entries)) => {
-            let mut by_index = BTreeMap::new();
-            for (key, name) in entries {
-                let index: u32 = key
-                    .parse()
-                    .map_err(|_| no_names(&format!("the key `{key}` of `names` is not an index")))?;
-                by_index.insert(index, name.text().unwrap_or_default().to_string());
-            }
-            // Names after a gap would need placeholder classes.
-            for (index, name) in by_index {
-                if index as usize != names.len() {
-                    let message = format!("index {} is missing; `{name}` left out", names.len());
-                    findings.push(FindingKind::YoloNamesGap, Location::file(display(path)), message);
-                    break;
-                }
-                names.push(name);
-            }
-        }
-        _ => return Err(no_names("`names` is missing (a list, or a map from index to name)")),
-    }
-    if let Some(count) = yaml.get("nc").and_then(Yaml::text)
-        && count.trim().parse() != Ok(names.len())
+    let count = yaml.get("nc").and_then(Yaml::text).map(str::trim);
+    let (names, indices) = names(&yaml, count, path, findings)?;
+    if let Some(count) = count
+        && count.parse() != Ok(names.len())
     {
         let message = format!("`nc` is {count}, but there are {} names", names.len());
         findings.push(FindingKind::YoloCount, Location::file(display(path)), message);
     }
-    let splits = ["train", "val", "test"]
+    let splits = ["train", "val", "valid", "validation", "test"]
         .into_iter()
         .filter_map(|split| {
-            let folders: Vec<String> = yaml.get(split)?.texts().into_iter().map(str::to_string).collect();
-            let named = folders.iter().any(|folder| !folder.is_empty() && folder != "~");
-            named.then(|| (split.to_string(), folders))
+            let mut folders: Vec<String> = yaml.get(split)?.texts().into_iter().map(str::to_string).collect();
+            folders.retain(|folder| !is_absent(folder));
+            (!folders.is_empty()).then(|| (split.to_string(), folders))
         })
         .collect();
-    let path = yaml.get("path").and_then(Yaml::text).map(str::to_string);
-    Ok(DataYaml { names, splits, path })
+    let root = yaml.get("path").and_then(Yaml::text).filter(|path| !is_absent(path)).map(str::to_string);
+    Ok(DataYaml { names, indices, keypoints: keypoints(&yaml), splits, path: root })
 }
 
-/// Returns the splits of a `data.yaml`, train first.
-pub(super) fn splits(yaml: &Path) -> Result<Vec<String>, DataError> {
-    let mut names: Vec<String> = load_yaml(yaml, &mut Findings::default())?.splits.into_keys().collect();
-    names.sort_by_key(|name| split_rank(name));
-    Ok(names)
+/// Returns the class names and their indices.
+fn names(
+    yaml: &Yaml,
+    count: Option<&str>,
+    path: &Path,
+    findings: &mut Findings,
+) -> Result<(Vec<String>, Vec<u32>), DataError> {
+    let bad = |message: String| DataError::Syntax { path: path.to_path_buf(), line: None, message };
+    match yaml.get("names") {
+        Some(Yaml::List(list)) => {
+            let names = list.iter().map(|name| name.text().unwrap_or_default().to_string());
+            Ok((names.collect(), (0..).take(list.len()).collect()))
+        }
+        Some(Yaml::Map(entries)) => {
+            let mut by_index = BTreeMap::new();
+            for (key, name) in entries {
+                let index: u32 = (key.trim().parse().ok())
+                    .filter(|index| *index <= MAX_INDEX)
+                    .ok_or_else(|| bad(format!("the key `{key}` of `names` is not an index")))?;
+                by_index.insert(index, name.text().unwrap_or_default().to_string());
+            }
+            if let Some((expected, (index, name))) =
+                (0u32..).zip(&by_index).find(|(n, (index, _))| n != *index)
+            {
+                let message = format!("index {expected} is missing; the next is {index}, `{name}`");
+                findings.push(FindingKind::YoloNamesGap, Location::file(display(path)), message);
+            }
+            let (indices, names) = by_index.into_iter().unzip();
+            Ok((names, indices))
+        }
+        None if count.is_some_and(|count| count.parse::<u32>().is_ok_and(|n| n <= 10_000)) => {
+            let count: u32 = count.and_then(|count| count.parse().ok()).unwrap_or(0);
+            let message =
+                format!("`nc` is {count}, but there are no names; classes are named by their index");
+            findings.push(FindingKind::YoloCount, Location::file(display(path)), message);
+            Ok(((0..count).map(|index| index.to_string()).collect(), (0..count).collect()))
+        }
+        _ => Err(bad("`names` is missing (a list, or a map from index to name)".to_string())),
+    }
+}
+
+/// Returns `kpt_shape`.
+fn keypoints(yaml: &Yaml) -> Option<[usize; 2]> {
+    let shape: Vec<usize> =
+        yaml.get("kpt_shape")?.texts().iter().filter_map(|text| text.trim().parse().ok()).collect();
+    match shape[..] {
+        [count, values] if count <= 10_000 && matches!(values, 2 | 3) => Some([count, values]),
+        _ => None,
+    }
 }
 
 /// Reads and parses a `data.yaml`.
 pub(super) fn load_yaml(path: &Path, findings: &mut Findings) -> Result<DataYaml, DataError> {
-    let bytes = read_bounded(path, MAX_SIZE, "a data.yaml")?;
-    let text = String::from_utf8(bytes).map_err(|_| DataError::Syntax {
-        path: path.to_path_buf(),
-        line: None,
-        message: "the file is not UTF-8; save it as UTF-8".to_string(),
-    })?;
+    let text = read_text(path, MAX_SIZE, "a data.yaml", findings)?;
     parse_data_yaml(&text, path, findings)
+}
+
+/// Whether a YAML file describes a dataset: it has class names, and a split or a path.
+pub(super) fn is_data_yaml(path: &Path) -> bool {
+    let Ok(text) = read_text(path, MAX_SIZE, "a data.yaml", &mut Findings::default()) else { return false };
+    let Ok(yaml) = yaml::parse(&text, path) else { return false };
+    let has = |key: &str| yaml.get(key).is_some();
+    (has("names") || has("nc")) && ["train", "val", "valid", "test"].into_iter().any(has)
 }

@@ -7,8 +7,42 @@ use crate::text::clip;
 
 /// Maximum number of columns in one row: a polygon of ten thousand points.
 const MAX_COLUMNS: usize = 20_001;
-/// Tolerance of coordinates below 0 and above 1, for rounding errors.
-const TOLERANCE: f64 = 1e-3;
+/// Fractions from −0.5 to 1.5 are boxes that extend beyond the image; others are pixels.
+const RANGE: std::ops::RangeInclusive<f64> = -0.5..=1.5;
+
+/// The meaning of rows, from the data file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct RowFormat {
+    /// Class index in the rows of each class; sorted.
+    pub(super) indices: Vec<u32>,
+    /// Number of keypoints per object and of values per keypoint; the first five columns are the box.
+    pub(super) keypoints: Option<[usize; 2]>,
+}
+
+impl RowFormat {
+    /// Rows of `classes` classes with the indices 0, 1, 2, ….
+    fn plain(classes: usize) -> Self {
+        Self { indices: (0..).take(classes).collect(), keypoints: None }
+    }
+
+    /// The position of a class in the list, by its index in the rows.
+    fn class(&self, text: &str) -> Option<usize> {
+        let index =
+            text.parse::<f64>().ok().filter(|index| index.fract() == 0.0 && (0.0..4e9).contains(index))?;
+        self.indices.binary_search(&(index as u32)).ok()
+    }
+}
+
+/// The rows of a label file.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    /// The objects of valid rows.
+    pub(super) objects: Vec<Object>,
+    /// Number of rows with a class and coordinates.
+    pub(super) count: usize,
+    /// Rows with values far outside of 0…1, which were left out.
+    pub(super) in_pixels: Findings,
+}
 
 /// Parses the rows `class x y w h` of a label file; centre and size are fractions of the upright image of
 /// `size` pixels (width, height). Polygon rows are replaced by their bounding boxes. Malformed rows are left
@@ -20,77 +54,121 @@ pub fn parse_labels(
     file: &str,
     findings: &mut Findings,
 ) -> Vec<Object> {
-    let mut objects = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        objects.extend(parse_row(line, number as u64 + 1, size, classes, file, findings));
-    }
-    objects
+    let rows = parse_rows(text, size, &RowFormat::plain(classes), file, findings);
+    findings.extend(rows.in_pixels);
+    rows.objects
 }
 
-/// Parses the row in this 1-based line; `None` if it is empty or left out.
-fn parse_row(
-    line: &str,
-    number: u64,
+/// Parses the rows of a label file as [`parse_labels`].
+pub(super) fn parse_rows(
+    text: &str,
     size: (u32, u32),
-    classes: usize,
+    format: &RowFormat,
     file: &str,
     findings: &mut Findings,
-) -> Option<Object> {
+) -> Rows {
+    let mut rows = Rows::default();
+    for (number, line) in (1..).zip(text.lines()) {
+        let location = Location::line(file, number);
+        match parse_row(line, size, format, &location, findings) {
+            Row::Empty | Row::LeftOut => {}
+            Row::InPixels(value) => {
+                rows.count += 1;
+                let message = format!("{value} is not between 0 and 1; row left out");
+                rows.in_pixels.push(FindingKind::YoloRange, location, message);
+            }
+            Row::Object(object) => {
+                rows.count += 1;
+                let source = u32::try_from(number).unwrap_or(u32::MAX);
+                rows.objects.push(Object { source, ..object });
+            }
+        }
+    }
+    rows
+}
+
+/// The meaning of a row.
+enum Row {
+    Empty,
+    /// Malformed; a finding has the reason.
+    LeftOut,
+    /// A value is far outside of 0…1.
+    InPixels(f64),
+    Object(Object),
+}
+
+fn parse_row(
+    line: &str,
+    size: (u32, u32),
+    format: &RowFormat,
+    location: &Location,
+    findings: &mut Findings,
+) -> Row {
     let (width, height) = (f64::from(size.0), f64::from(size.1));
-    let location = || Location::line(file, number);
     // One more than the maximum is sufficient; a row of a million numbers is not collected.
     let columns: Vec<&str> = line.split_whitespace().take(MAX_COLUMNS + 1).collect();
     if columns.is_empty() {
-        return None;
+        return Row::Empty;
     }
-    let polygon = columns.len() >= 7 && columns.len() % 2 == 1;
-    if columns.len() > MAX_COLUMNS || !(columns.len() == 5 || polygon) {
+    let mut leave_out = |kind: FindingKind, message: String| {
+        findings.push(kind, location.clone(), message);
+        Row::LeftOut
+    };
+    let pose = format.keypoints.map(|[count, values]| 5 + count * values);
+    let polygon = pose.is_none() && columns.len() >= 7 && columns.len() % 2 == 1;
+    if columns.len() > MAX_COLUMNS || !(columns.len() == 5 || polygon || pose == Some(columns.len())) {
         let count = line.split_whitespace().count();
-        let hint = if count == 6 { " (a sixth column is a detector's score)" } else { "" };
-        let message = format!("{count} columns; a row is `class x y w h`{hint}; row left out");
-        findings.push(FindingKind::YoloColumns, location(), message);
-        return None;
+        let expected = match format.keypoints {
+            Some([number, values]) => format!("`class x y w h` and {number} keypoints of {values} values"),
+            None => "`class x y w h`".to_string(),
+        };
+        let hint = match (pose, count) {
+            (None, 6) => " (a sixth column is a detector's score)",
+            (None, 8..) => " (rows with keypoints need `kpt_shape` in the data file)",
+            _ => "",
+        };
+        return leave_out(
+            FindingKind::YoloColumns,
+            format!("{count} columns; a row is {expected}{hint}; row left out"),
+        );
     }
-    let numbers: Result<Vec<f64>, _> =
-        columns[1..].iter().map(|text| text.parse::<f64>().map_err(|_| *text)).collect();
+    // Keypoints are not read.
+    let values = if polygon { &columns[1..] } else { &columns[1..5] };
+    let numbers: Result<Vec<f64>, &str> =
+        values.iter().map(|text| text.parse::<f64>().map_err(|_| *text)).collect();
     let numbers = match numbers {
         Ok(numbers) => numbers,
         Err(text) => {
-            let message = format!("`{}` is not a number; row left out", clip(text));
-            findings.push(FindingKind::BadNumber, location(), message);
-            return None;
-        }
-    };
-    let class = match columns[0].parse::<f64>() {
-        Ok(class) if class.fract() == 0.0 && class >= 0.0 && class < classes as f64 => class as usize,
-        _ => {
-            let message = format!(
-                "class `{}` is not an index below {classes}, the number of names; row left out",
-                clip(columns[0])
+            return leave_out(
+                FindingKind::BadNumber,
+                format!("`{}` is not a number; row left out", clip(text)),
             );
-            findings.push(FindingKind::YoloClass, location(), message);
-            return None;
         }
     };
-    let out_of_range = |value: &&f64| value.is_finite() && !(-TOLERANCE..=1.0 + TOLERANCE).contains(*value);
+    let Some(class) = format.class(columns[0]) else {
+        let expected = match &format.indices[..] {
+            [first, .., last] if *first > 0 => format!("one of the indices {first} to {last} of `names`"),
+            indices => format!("an index below {}, the number of names", indices.len()),
+        };
+        let message = format!("class `{}` is not {expected}; row left out", clip(columns[0]));
+        return leave_out(FindingKind::YoloClass, message);
+    };
     // A negative width is reported by the checks as an inverted box.
-    let checked = if polygon { &numbers[..] } else { &numbers[..2] };
-    let too_large = numbers.iter().find(|value| value.is_finite() && **value > 1.0 + TOLERANCE);
-    if let Some(value) = checked.iter().find(out_of_range).or(too_large) {
-        let message = format!("{value} is not between 0 and 1; row left out");
-        findings.push(FindingKind::YoloRange, location(), message);
-        return None;
+    let (positions, extents) = if polygon { (&numbers[..], &[][..]) } else { numbers.split_at(2) };
+    let far = |value: &&f64| value.is_finite() && !RANGE.contains(*value);
+    let too_large = |value: &&f64| value.is_finite() && **value > *RANGE.end();
+    if let Some(&value) = positions.iter().find(far).or_else(|| extents.iter().find(too_large)) {
+        return Row::InPixels(value);
     }
     let bbox = if polygon {
-        findings.push(FindingKind::YoloPolygon, location(), format!("{} points", numbers.len() / 2));
+        findings.push(FindingKind::YoloPolygon, location.clone(), format!("{} points", numbers.len() / 2));
         let xs = || numbers.iter().step_by(2).copied();
         let ys = || numbers.iter().skip(1).step_by(2).copied();
         bounds(xs(), ys())
             .map_or([f64::NAN; 4], |[x1, y1, x2, y2]| [x1 * width, y1 * height, x2 * width, y2 * height])
     } else {
-        let [x, y, w, h] = numbers[..] else { return None };
+        let [x, y, w, h] = numbers[..] else { return Row::LeftOut };
         [(x - w / 2.0) * width, (y - h / 2.0) * height, (x + w / 2.0) * width, (y + h / 2.0) * height]
     };
-    let source = u32::try_from(number).unwrap_or(u32::MAX);
-    Some(Object { source, ..Object::new(class, bbox) })
+    Row::Object(Object::new(class, bbox))
 }

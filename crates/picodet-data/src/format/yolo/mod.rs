@@ -1,7 +1,11 @@
-//! YOLO: a `data.yaml` with names and folders, and one text file per image with normalised rows.
+//! YOLO: a data file with names and folders, and one text file per image with normalised rows.
 
+mod darknet;
 mod data_yaml;
+mod folder;
+mod label_path;
 mod labels;
+mod list;
 mod read;
 mod write;
 mod yaml;
@@ -14,7 +18,10 @@ use super::handler::{
 };
 use crate::dataset::{Format, Loaded, Part};
 use crate::error::DataError;
-use crate::split_name::split_folders;
+use crate::finding::Findings;
+use crate::sniff::files_with_extension;
+use crate::split_name::sort_splits;
+use folder::YoloFolder;
 
 pub use data_yaml::{DataYaml, parse_data_yaml};
 pub use labels::parse_labels;
@@ -34,7 +41,7 @@ impl FormatHandler for YoloHandler {
     }
 
     fn description(&self) -> &'static str {
-        "a YOLO data.yaml (or a folder with one)"
+        "a YOLO data.yaml or obj.data (or a folder with one, or with images, labels and classes.txt)"
     }
 
     fn conventions(&self) -> Conventions {
@@ -48,22 +55,30 @@ impl FormatHandler for YoloHandler {
     }
 
     fn recognise(&self, path: &Path, evidence: Evidence) -> Recognition {
-        if evidence == Evidence::Layout {
-            let layout = path.join("labels").is_dir() && path.join("images").is_dir();
-            let folder = || Recognition::Found(Box::new(ImagesAndLabels(path.to_path_buf())));
-            return if layout { folder() } else { Recognition::None };
+        let has_extension = |extensions: &[&str]| {
+            let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+            extensions.iter().any(|known| known.eq_ignore_ascii_case(extension))
+        };
+        if path.is_file() {
+            return match evidence {
+                Evidence::Files if has_extension(&["yaml", "yml"]) => {
+                    found(DataFile::Yaml(path.to_path_buf()))
+                }
+                Evidence::Files if has_extension(&["data", "names"]) => {
+                    found(DataFile::Darknet(path.to_path_buf()))
+                }
+                _ => Recognition::None,
+            };
         }
-        let is_yaml = |path: &Path| {
-            path.extension()
-                .is_some_and(|ext| ext.eq_ignore_ascii_case("yaml") || ext.eq_ignore_ascii_case("yml"))
-        };
-        let yaml = if path.is_file() {
-            Some(path.to_path_buf()).filter(|path| is_yaml(path))
-        } else {
-            let usual = ["data.yaml", "data.yml", "dataset.yaml"].into_iter();
-            usual.map(|name| path.join(name)).find(|path| path.is_file())
-        };
-        yaml.map_or(Recognition::None, |yaml| Recognition::Found(Box::new(YamlFile(yaml))))
+        match evidence {
+            Evidence::Files => recognise_data_file(path),
+            Evidence::Layout => match folder::recognise(path) {
+                Some(Ok(folder)) => Recognition::Found(Box::new(folder)),
+                Some(Err(refused)) => refused,
+                None => Recognition::None,
+            },
+            Evidence::Weak => Recognition::None,
+        }
     }
 
     fn image_folder(&self, split: &str) -> String {
@@ -108,30 +123,78 @@ impl FormatHandler for YoloHandler {
     }
 }
 
-/// A dataset with a `data.yaml`.
-struct YamlFile(PathBuf);
+/// Finds the data file of a folder, or a folder with images, labels and a class list.
+fn recognise_data_file(path: &Path) -> Recognition {
+    let usual = ["data.yaml", "data.yml", "dataset.yaml", "dataset.yml"];
+    if let Some(yaml) = usual.into_iter().map(|name| path.join(name)).find(|path| path.is_file()) {
+        return found(DataFile::Yaml(yaml));
+    }
+    let mut others = files_with_extension(path, &["yaml", "yml"]);
+    others.retain(|yaml| data_yaml::is_data_yaml(yaml));
+    match &others[..] {
+        [] => {}
+        [only] => return found(DataFile::Yaml(only.clone())),
+        [first, second, ..] => {
+            return Recognition::Refused(format!(
+                "several data files: {} and {}; open one of them",
+                first.display(),
+                second.display()
+            ));
+        }
+    }
+    if let Some(file) = darknet::find(path) {
+        return found(DataFile::Darknet(file));
+    }
+    // Other tools leave JSON or XML next to YOLO labels.
+    match folder::recognise(path) {
+        Some(Ok(folder)) => Recognition::Found(Box::new(folder)),
+        _ => Recognition::None,
+    }
+}
 
-impl Source for YamlFile {
+fn found(file: DataFile) -> Recognition {
+    Recognition::Found(Box::new(file))
+}
+
+/// A dataset with a data file.
+enum DataFile {
+    Yaml(PathBuf),
+    Darknet(PathBuf),
+}
+
+impl DataFile {
+    fn load(&self, findings: &mut Findings) -> Result<(&Path, DataYaml), DataError> {
+        match self {
+            Self::Yaml(file) => Ok((file, data_yaml::load_yaml(file, findings)?)),
+            Self::Darknet(file) => Ok((file, darknet::load(file, findings)?)),
+        }
+    }
+}
+
+impl Source for DataFile {
     fn splits(&self) -> Result<Vec<String>, DataError> {
-        data_yaml::splits(&self.0)
+        let (_, data) = self.load(&mut Findings::default())?;
+        let mut names: Vec<String> = data.splits.into_keys().collect();
+        sort_splits(&mut names);
+        Ok(names)
     }
 
     fn read(&self, split: Option<&str>) -> Result<Loaded, DataError> {
-        let (dataset, findings) = read(&self.0, split)?;
+        let mut findings = Findings::default();
+        let (file, data) = self.load(&mut findings)?;
+        let (dataset, findings) = read::read_described(file, data, split, findings)?;
         Ok(Loaded { dataset, findings, complete: false })
     }
 }
 
-/// A folder with `images/`, `labels/` and a class list.
-struct ImagesAndLabels(PathBuf);
-
-impl Source for ImagesAndLabels {
+impl Source for YoloFolder {
     fn splits(&self) -> Result<Vec<String>, DataError> {
-        Ok(split_folders(&self.0.join("images")))
+        let names = self.splits.iter().map(|(name, _)| name.clone());
+        Ok(names.filter(|name| name != "all").collect())
     }
 
     fn read(&self, split: Option<&str>) -> Result<Loaded, DataError> {
-        let (dataset, findings) = read_folder(&self.0, split)?;
+        let (dataset, findings) = read::read_recognised(self, split)?;
         Ok(Loaded { dataset, findings, complete: false })
     }
 }

@@ -1,0 +1,82 @@
+//! Bounding boxes of VOC objects: `<bndbox>`, rotated boxes and polygons.
+
+use roxmltree::Node;
+
+use super::annotation::{child, text_of};
+use crate::finding::FindingKind;
+use crate::geometry::bounds;
+use crate::text::clip;
+
+/// Why an object has no box.
+pub(super) type Fault = (FindingKind, String);
+
+/// Returns the box `[x1, y1, x2, y2]` of an object: of its `<bndbox>`, otherwise the bounding box of its rotated box or
+/// polygon; `None` if it has neither.
+pub(super) fn bounding_box(object: Node<'_, '_>) -> Option<Result<[f64; 4], Fault>> {
+    if let Some(corners) = child(object, "bndbox") {
+        let complete = || ["xmin", "ymin", "xmax", "ymax"].iter().all(|tag| child(corners, tag).is_some());
+        return match points_box(corners) {
+            Some(bbox) if !complete() => Some(bbox),
+            _ => Some(corner_box(corners)),
+        };
+    }
+    if let Some(rotated) = ["robndbox", "rotated_bndbox", "rbndbox"].iter().find_map(|tag| child(object, tag))
+    {
+        return Some(rotated_box(rotated));
+    }
+    ["polygon", "segmentation", "points"].iter().find_map(|tag| child(object, tag)).and_then(points_box)
+}
+
+/// Reads `<xmin>`, `<ymin>`, `<xmax>`, `<ymax>`.
+fn corner_box(corners: Node<'_, '_>) -> Result<[f64; 4], Fault> {
+    let mut bbox = [f64::NAN; 4];
+    for (slot, tag) in ["xmin", "ymin", "xmax", "ymax"].into_iter().enumerate() {
+        bbox[slot] = number(corners, tag)?;
+    }
+    Ok(bbox)
+}
+
+/// Returns the bounding box of a centre, size and angle in radians.
+fn rotated_box(node: Node<'_, '_>) -> Result<[f64; 4], Fault> {
+    let mut values = [0.0; 5];
+    for (slot, tag) in ["cx", "cy", "w", "h", "angle"].into_iter().enumerate() {
+        values[slot] = number(node, tag)?;
+    }
+    let [x, y, width, height, angle] = values;
+    let (sine, cosine) = angle.sin_cos();
+    let half_width = (width * cosine).abs() / 2.0 + (height * sine).abs() / 2.0;
+    let half_height = (width * sine).abs() / 2.0 + (height * cosine).abs() / 2.0;
+    Ok([x - half_width, y - half_height, x + half_width, y + half_height])
+}
+
+/// Returns the bounding box of `<x1>`, `<y1>`, `<x2>`, … or of `<pt><x/><y/></pt>`; `None` without points.
+fn points_box(node: Node<'_, '_>) -> Option<Result<[f64; 4], Fault>> {
+    let (mut xs, mut ys) = (Vec::new(), Vec::new());
+    for element in node.descendants().filter(Node::is_element) {
+        let tag = element.tag_name().name();
+        let list = match tag.as_bytes() {
+            [b'x' | b'X', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => &mut xs,
+            [b'y' | b'Y', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => &mut ys,
+            _ => continue,
+        };
+        let text = element.text().unwrap_or_default().trim();
+        match text.parse::<f64>() {
+            Ok(value) => list.push(value),
+            Err(_) => {
+                let message = format!("<{tag}> is `{}`; object left out", clip(text));
+                return Some(Err((FindingKind::BadNumber, message)));
+            }
+        }
+    }
+    (xs.len() >= 2 && xs.len() == ys.len())
+        .then(|| Ok(bounds(xs.into_iter(), ys.into_iter()).unwrap_or([f64::NAN; 4])))
+}
+
+fn number(node: Node<'_, '_>, tag: &str) -> Result<f64, Fault> {
+    let Some(text) = text_of(node, tag) else {
+        let message = format!("<{}> has no <{tag}>; object left out", node.tag_name().name());
+        return Err((FindingKind::MissingField, message));
+    };
+    text.parse()
+        .map_err(|_| (FindingKind::BadNumber, format!("<{tag}> is `{}`; object left out", clip(text))))
+}

@@ -1,0 +1,75 @@
+//! Parses the files of darknet and CVAT's "YOLO 1.1": `obj.data`, `obj.names`, and one image list per split.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::data_yaml::DataYaml;
+use crate::error::DataError;
+use crate::finding::Findings;
+use crate::paths::{Stated, is_absent};
+use crate::sniff::files_with_extension;
+use crate::text::{read_names, read_text};
+
+/// Image lists that are looked for without an `obj.data`, with their splits.
+const LISTS: [(&str, &str); 6] = [
+    ("train.txt", "train"),
+    ("valid.txt", "valid"),
+    ("val.txt", "val"),
+    ("test.txt", "test"),
+    ("images.txt", "all"),
+    ("obj_train_data", "train"),
+];
+
+/// Returns the `*.data` file, or else the `*.names` file of a darknet dataset in this folder.
+pub(super) fn find(folder: &Path) -> Option<PathBuf> {
+    let data =
+        files_with_extension(folder, &["data"]).into_iter().find(|file| entries(file).contains_key("names"));
+    data.or_else(|| {
+        let names = files_with_extension(folder, &["names"]).into_iter().next()?;
+        LISTS.iter().any(|(list, _)| folder.join(list).exists()).then_some(names)
+    })
+}
+
+/// Reads a `*.data` or `*.names` file.
+pub(super) fn load(file: &Path, findings: &mut Findings) -> Result<DataYaml, DataError> {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let is_names = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("names"));
+    let mut splits = BTreeMap::new();
+    let mut names_file = file.to_path_buf();
+    if is_names {
+        for (list, split) in LISTS {
+            if folder.join(list).exists() {
+                splits.entry(split.to_string()).or_insert_with(|| vec![list.to_string()]);
+            }
+        }
+    } else {
+        let entries = entries(file);
+        for split in ["train", "valid", "val", "test"] {
+            if let Some(list) = entries.get(split).filter(|list| !is_absent(list)) {
+                splits.insert(split.to_string(), vec![list.clone()]);
+            }
+        }
+        let stated = entries.get("names").map(String::as_str).unwrap_or_default();
+        let normalised = Stated::new(stated);
+        let suffixes = normalised.suffixes().map(|suffix| folder.join(suffix));
+        let found = std::iter::once(folder.join(stated)).chain(suffixes).find(|path| path.is_file());
+        names_file = found.ok_or_else(|| DataError::Syntax {
+            path: file.to_path_buf(),
+            line: None,
+            message: format!("the file of class names `{stated}` does not exist; add it next to this file"),
+        })?;
+    }
+    let names = read_names(&names_file, findings)?;
+    let indices = (0..).take(names.len()).collect();
+    Ok(DataYaml { names, indices, splits, ..DataYaml::default() })
+}
+
+/// The `key = value` lines of a `*.data` file; empty if it cannot be read.
+fn entries(file: &Path) -> BTreeMap<String, String> {
+    let text = read_text(file, 1 << 20, "a darknet data file", &mut Findings::default()).unwrap_or_default();
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    lines
+        .filter_map(|line| line.split_once('='))
+        .map(|(key, value)| (key.trim().to_ascii_lowercase(), value.trim().to_string()))
+        .collect()
+}

@@ -1,0 +1,130 @@
+//! Recognises YOLO folders without a data file: images, label files and a class list.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::data_yaml::DataYaml;
+use super::label_path::find_label;
+use crate::error::DataError;
+use crate::finding::Findings;
+use crate::format::handler::Recognition;
+use crate::image_file::EXTENSIONS;
+use crate::sniff::files_with_extension;
+use crate::split_name::{split_folders, subfolders};
+use crate::text::read_names;
+
+/// File names of class lists.
+const CLASS_LISTS: [&str; 6] =
+    ["classes.txt", "obj.names", "names.txt", "class.txt", "class_names.txt", "predefined_classes.txt"];
+/// Class lists that other formats have as well.
+const OTHER_LISTS: [&str; 2] = ["labels.txt", "label_list.txt"];
+/// Number of images that are inspected for label files.
+const INSPECTED: usize = 50;
+
+/// A folder of images and label files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct YoloFolder {
+    pub(super) root: PathBuf,
+    pub(super) classes: PathBuf,
+    /// Name of each split and its image folder relative to `root`; one split `all` if there are none.
+    pub(super) splits: Vec<(String, String)>,
+    /// Folder of all images, if the splits are its subfolders.
+    pub(super) whole: Option<String>,
+}
+
+/// Recognises a folder of images with label files.
+pub(super) fn recognise(root: &Path) -> Option<Result<YoloFolder, Recognition>> {
+    let splits = image_folders(root)?;
+    let Some(classes) = class_list(root, &splits) else {
+        return Some(Err(Recognition::Refused(
+            "YOLO labels without class names; add a data.yaml or classes.txt".to_string(),
+        )));
+    };
+    let whole = splits
+        .first()
+        .and_then(|(name, folder)| Some(folder.strip_suffix(name)?.trim_end_matches('/').to_string()));
+    let whole = whole.filter(|folder| !folder.is_empty());
+    Some(Ok(YoloFolder { root: root.to_path_buf(), classes, splits, whole }))
+}
+
+impl YoloFolder {
+    /// Returns the class names and the folders as those of a data file; without `split`, one folder of all images if there
+    /// is one.
+    pub(super) fn load(&self, split: Option<&str>, findings: &mut Findings) -> Result<DataYaml, DataError> {
+        let names = read_names(&self.classes, findings)?;
+        let indices = (0..).take(names.len()).collect();
+        let mut splits: BTreeMap<String, Vec<String>> =
+            self.splits.iter().map(|(name, folder)| (name.clone(), vec![folder.clone()])).collect();
+        if let (None, Some(whole)) = (split, &self.whole) {
+            splits = BTreeMap::from([("all".to_string(), vec![whole.clone()])]);
+        }
+        Ok(DataYaml { names, indices, splits, ..DataYaml::default() })
+    }
+}
+
+/// Returns the splits with their image folders, if some of their images have label files.
+fn image_folders(root: &Path) -> Option<Vec<(String, String)>> {
+    let images = subfolders(root).into_iter().find(|name| name.eq_ignore_ascii_case("images"));
+    let labelled = |folder: &str| has_labels(root, folder);
+    if let Some(images) = images {
+        let below = split_folders(&root.join(&images));
+        let splits: Vec<(String, String)> =
+            below.into_iter().map(|name| (name.clone(), format!("{images}/{name}"))).collect();
+        if splits.iter().any(|(_, folder)| labelled(folder)) {
+            return Some(splits);
+        }
+        if labelled(&images) {
+            return Some(vec![("all".to_string(), images)]);
+        }
+    }
+    // A folder per split, with `images/` in it or labels next to the images.
+    let splits: Vec<(String, String)> = split_folders(root)
+        .into_iter()
+        .map(|name| {
+            let inner = format!("{name}/images");
+            let folder = if root.join(&inner).is_dir() { inner } else { name.clone() };
+            (name, folder)
+        })
+        .collect();
+    if splits.iter().any(|(_, folder)| labelled(folder)) {
+        return Some(splits);
+    }
+    let others = ["data", "JPEGImages", "img", "imgs", "."];
+    let folder = others.into_iter().find(|folder| root.join(folder).is_dir() && labelled(folder))?;
+    Some(vec![("all".to_string(), folder.to_string())])
+}
+
+/// Whether one of the first images of a folder, or of its subfolders, has a label file.
+fn has_labels(root: &Path, folder: &str) -> bool {
+    let here = root.join(folder);
+    let inner = subfolders(&here).into_iter().take(INSPECTED).map(|name| format!("{folder}/{name}"));
+    std::iter::once(folder.to_string()).chain(inner).any(|folder| {
+        let folder = folder.trim_start_matches("./");
+        let images = files_with_extension(&root.join(folder), EXTENSIONS);
+        images.iter().take(INSPECTED).filter_map(|image| image.file_name()?.to_str()).any(|name| {
+            let image = if folder == "." { name.to_string() } else { format!("{folder}/{name}") };
+            find_label(root, &image).1
+        })
+    })
+}
+
+/// Returns the class list in the folder, its subfolders of labels, or its splits.
+fn class_list(root: &Path, splits: &[(String, String)]) -> Option<PathBuf> {
+    let mut folders: Vec<PathBuf> =
+        ["", "labels", "data", "images"].iter().map(|name| root.join(name)).collect();
+    for (name, folder) in splits {
+        folders.extend([root.join(name), root.join(folder), root.join("labels").join(name)]);
+    }
+    let in_folders = |lists: &[&str]| {
+        folders
+            .iter()
+            .flat_map(|folder| lists.iter().map(move |list| folder.join(list)))
+            .find(|path| path.is_file())
+    };
+    let parent = || {
+        let is_split = root.file_name()?.to_str().and_then(crate::split_name::split_role).is_some();
+        let list = root.parent()?.join("classes.txt");
+        (is_split && list.is_file()).then_some(list)
+    };
+    in_folders(&CLASS_LISTS).or_else(|| in_folders(&OTHER_LISTS)).or_else(parent)
+}

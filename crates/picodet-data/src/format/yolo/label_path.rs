@@ -1,0 +1,85 @@
+//! Finds the label file of an image.
+
+use std::path::Path;
+
+use crate::walk::without_extension;
+
+/// Names of image folders that a folder of labels replaces.
+const IMAGE_FOLDERS: [&str; 5] = ["images", "image", "imgs", "img", "JPEGImages"];
+
+/// Returns the label path of an image by the rule of YOLO: the last folder `images` becomes `labels`, the extension
+/// `.txt`.
+pub(super) fn label_of(image: &str) -> String {
+    replaced(image, "images", "labels").unwrap_or_else(|| beside(image))
+}
+
+/// Returns the label file of an image: by the rule of YOLO, next to the image, or in a folder `labels` at the position of
+/// the image folder. If there is none, the path by the rule and `false`.
+pub(super) fn find_label(root: &Path, image: &str) -> (String, bool) {
+    let exists = |label: &String| root.join(label).is_file();
+    let first = label_of(image);
+    if exists(&first) {
+        return (first, true);
+    }
+    let others = || {
+        let folders = IMAGE_FOLDERS.into_iter().filter_map(|folder| replaced(image, folder, "labels"));
+        let data = ["data"].into_iter().filter_map(|folder| replaced(image, folder, "labels"));
+        std::iter::once(beside(image)).chain(folders).chain(data)
+    };
+    match others().find(exists) {
+        Some(label) => (label, true),
+        None => (first, false),
+    }
+}
+
+fn beside(image: &str) -> String {
+    format!("{}.txt", without_extension(image))
+}
+
+/// Replaces the last folder of this name, in any letter case.
+fn replaced(image: &str, folder: &str, by: &str) -> Option<String> {
+    let stem = without_extension(image);
+    let mut parts: Vec<&str> = stem.split('/').collect();
+    let folders = parts.len().saturating_sub(1);
+    let part = parts[..folders].iter_mut().rev().find(|part| part.eq_ignore_ascii_case(folder))?;
+    let upper = part.chars().next().is_some_and(char::is_uppercase) && folder.starts_with(char::is_lowercase);
+    let capitalised = format!("{}{}", by[..1].to_ascii_uppercase(), &by[1..]);
+    *part = if upper { &capitalised } else { by };
+    Some(format!("{}.txt", parts.join("/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_folder_of_images_is_replaced() {
+        let cases = [
+            ("images/train/a.jpg", "labels/train/a.txt"),
+            ("images/images/a.b.jpg", "images/labels/a.b.txt"),
+            ("train/Images/a.jpg", "train/Labels/a.txt"),
+            ("obj_train_data/a.jpg", "obj_train_data/a.txt"),
+            ("a.jpg", "a.txt"),
+        ];
+        for (image, label) in cases {
+            assert_eq!(label_of(image), label);
+        }
+    }
+
+    #[test]
+    fn labels_are_found_in_every_usual_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for label in ["labels/train/a.txt", "images/b.txt", "labels/c.txt", "labels/d.txt"] {
+            std::fs::create_dir_all(root.join(label).parent().unwrap()).unwrap();
+            std::fs::write(root.join(label), "").unwrap();
+        }
+        std::fs::create_dir_all(root.join("images")).unwrap();
+        let found = |image: &str| find_label(root, image);
+        assert_eq!(found("images/train/a.jpg"), ("labels/train/a.txt".to_string(), true));
+        assert_eq!(found("images/b.jpg"), ("images/b.txt".to_string(), true));
+        assert_eq!(found("JPEGImages/c.jpg"), ("labels/c.txt".to_string(), true));
+        assert_eq!(found("data/d.jpg"), ("labels/d.txt".to_string(), true));
+        assert_eq!(found("images/e.jpg"), ("labels/e.txt".to_string(), false));
+    }
+}

@@ -1,0 +1,233 @@
+//! Lists the images of a split: a folder, or a file with one image path per line.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use super::label_path::label_of;
+use crate::dataset::display;
+use crate::error::DataError;
+use crate::finding::{FindingKind, Findings, Location};
+use crate::image_file::EXTENSIONS;
+use crate::paths::{ImageFinder, Lookup, Stated, fold};
+use crate::text::read_text;
+use crate::walk::{self, file_name, without_extension};
+
+/// Largest image list in bytes.
+const MAX_LIST: u64 = 1 << 30;
+/// Depth below the dataset at which a folder of another machine is looked for.
+const FOLDER_DEPTH: usize = 4;
+
+/// Collects the images of splits, relative to the root of the dataset.
+pub(super) struct SplitFiles<'a> {
+    root: &'a Path,
+    /// The data file, for findings.
+    data: &'a Path,
+    finder: ImageFinder,
+    files: Vec<String>,
+    /// Paths of lists that are found elsewhere: their number, and the first with its line.
+    moved: usize,
+    first_moved: Option<(Location, String)>,
+}
+
+impl<'a> SplitFiles<'a> {
+    /// Starts without images.
+    pub(super) fn new(root: &'a Path, data: &'a Path) -> Self {
+        let finder = ImageFinder::new(root);
+        Self { root, data, finder, files: Vec::new(), moved: 0, first_moved: None }
+    }
+
+    /// Adds the images of one entry of the data file.
+    pub(super) fn add(&mut self, entry: &str, split: &str, findings: &mut Findings) -> Result<(), DataError> {
+        let found = match self.find_entry(entry) {
+            Found::One(found) => found,
+            Found::Two(first, second) => {
+                let message = format!("`{split}: {entry}` can be `{first}` or `{second}`");
+                findings.push(FindingKind::PathAmbiguous, Location::file(display(self.data)), message);
+                return Ok(());
+            }
+            Found::None => {
+                let message = format!("`{split}: {entry}` does not exist under {}", self.root.display());
+                findings.push(FindingKind::SplitMissing, Location::file(display(self.data)), message);
+                return Ok(());
+            }
+        };
+        let path = self.root.join(&found);
+        if !path.is_dir() {
+            return self.add_list(&path, findings);
+        }
+        let listed = walk::files(&path, EXTENSIONS, findings)?;
+        let prefix = if found == "." || found.is_empty() { String::new() } else { format!("{found}/") };
+        orphans(&path, &prefix, &listed, findings)?;
+        self.files.extend(listed.into_iter().map(|file| format!("{prefix}{file}")));
+        Ok(())
+    }
+
+    /// Returns the images without repetitions, and reports paths of another machine.
+    pub(super) fn into_files(self, findings: &mut Findings) -> Vec<String> {
+        if let Some((location, example)) = self.first_moved {
+            let total = self.files.len();
+            let message = format!("{} of {total} image paths, as in {example}", self.moved);
+            findings.push(FindingKind::PathElsewhere, location, message);
+        }
+        let mut seen = HashSet::new();
+        let mut files = self.files;
+        files.retain(|file| seen.insert(file.clone()));
+        files
+    }
+
+    /// Finds a folder or list, relative to the root: as written, the longest suffix that exists under the root or next to
+    /// the data file, then the only folder of this name.
+    fn find_entry(&self, entry: &str) -> Found {
+        let written = entry.trim().trim_end_matches('/');
+        let written = written.strip_prefix("./").unwrap_or(written);
+        if self.root.join(written).exists() {
+            return Found::One(if written.is_empty() { ".".to_string() } else { written.to_string() });
+        }
+        let stated = Stated::new(entry);
+        let versions = || std::iter::once(stated.clone()).chain(stated.percent_decoded());
+        let below = |suffix: &String| self.root.join(suffix).exists();
+        if let Some(suffix) = versions().flat_map(|stated| stated.suffixes().collect::<Vec<_>>()).find(below)
+        {
+            return Found::One(suffix);
+        }
+        // Next to the data file, when `path` leads to another folder.
+        if let Some(home) = self.data.parent().filter(|home| *home != self.root)
+            && let Some(path) = stated.suffixes().map(|suffix| home.join(suffix)).find(|path| path.exists())
+            && let Ok(path) = path.canonicalize()
+        {
+            return Found::One(display(&path));
+        }
+        self.find_folder(&stated)
+    }
+
+    /// Finds a folder or text file anywhere below the root, without regard to letter case.
+    fn find_folder(&self, stated: &Stated) -> Found {
+        let Some(name) = stated.components.last().map(|name| fold(name)) else { return Found::None };
+        let wanted: Vec<String> = stated.components.iter().map(|name| fold(name)).collect();
+        let mut best: Vec<(usize, String)> = Vec::new();
+        let mut todo = vec![(self.root.to_path_buf(), String::new(), 0)];
+        while let Some((folder, relative, depth)) = todo.pop() {
+            let Ok(listing) = std::fs::read_dir(&folder) else { continue };
+            for entry in listing.flatten() {
+                let Ok(own) = entry.file_name().into_string() else { continue };
+                let Ok(kind) = entry.file_type() else { continue };
+                if own.starts_with('.') {
+                    continue;
+                }
+                let path = if relative.is_empty() { own.clone() } else { format!("{relative}/{own}") };
+                if fold(&own) == name && (kind.is_dir() || name.ends_with(".txt")) {
+                    let common = (path.rsplit('/').zip(wanted.iter().rev()))
+                        .take_while(|(own, wanted)| fold(own) == **wanted)
+                        .count();
+                    best.push((common, path.clone()));
+                }
+                if kind.is_dir() && depth < FOLDER_DEPTH {
+                    todo.push((entry.path(), path, depth + 1));
+                }
+            }
+        }
+        best.sort_by(|a, b| b.cmp(a));
+        match &best[..] {
+            [] => Found::None,
+            [(first, one), (second, two), ..] if first == second => Found::Two(two.clone(), one.clone()),
+            [(_, one), ..] => Found::One(one.clone()),
+        }
+    }
+
+    /// Adds the images of a list.
+    fn add_list(&mut self, list: &Path, findings: &mut Findings) -> Result<(), DataError> {
+        let text = read_text(list, MAX_LIST, "an image list", findings)?;
+        let mut seen: HashMap<&str, usize> = HashMap::new();
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() {
+                continue;
+            }
+            let location = Location::line(display(list), number as u64 + 1);
+            if let Some(first) = seen.insert(line, number + 1) {
+                let message = format!("`{line}` is already in line {first}");
+                findings.push(FindingKind::SplitDuplicate, location, message);
+                continue;
+            }
+            self.add_listed(line, list, location, findings);
+        }
+        Ok(())
+    }
+
+    /// Adds one image of a list: as written under the root or next to the list, otherwise by the end of its path.
+    fn add_listed(&mut self, line: &str, list: &Path, location: Location, findings: &mut Findings) {
+        let plain = line.strip_prefix("./").unwrap_or(line);
+        if self.root.join(plain).is_file() {
+            self.files.push(plain.to_string());
+            return;
+        }
+        let stated = Stated::new(line);
+        let normal = stated.joined();
+        let candidates = stated.suffixes().map(|suffix| (suffix.clone(), self.root.join(suffix)));
+        if let Some((suffix, _)) = candidates.into_iter().find(|(_, path)| path.is_file()) {
+            if suffix != normal {
+                self.note(line, &suffix, location);
+            }
+            self.files.push(suffix);
+            return;
+        }
+        let beside: Option<PathBuf> =
+            list.parent().map(|folder| folder.join(plain)).filter(|path| path.is_file());
+        if let Some(path) = beside.and_then(|path| path.canonicalize().ok()) {
+            self.files.push(display(&path));
+            return;
+        }
+        match self.finder.index().find(&stated, &|_| true) {
+            Lookup::Missing => self.files.push(if line.contains('\\') { normal } else { plain.to_string() }),
+            Lookup::Found(file) => {
+                let file = file.to_string();
+                self.note(line, &file, location);
+                self.files.push(file);
+            }
+            Lookup::Ambiguous(first, second) => {
+                let message = format!("`{line}` can be `{first}` or `{second}`; line left out");
+                findings.push(FindingKind::PathAmbiguous, location, message);
+            }
+        }
+    }
+
+    fn note(&mut self, stated: &str, file: &str, location: Location) {
+        self.moved += 1;
+        self.first_moved.get_or_insert_with(|| (location, format!("`{stated}`, read as `{file}`")));
+    }
+}
+
+/// The result of looking for a folder or list.
+enum Found {
+    None,
+    One(String),
+    Two(String, String),
+}
+
+/// Reports label files without image.
+fn orphans(folder: &Path, prefix: &str, images: &[String], findings: &mut Findings) -> Result<(), DataError> {
+    let stems: HashSet<&str> = images.iter().map(|file| without_extension(file)).collect();
+    let probe = label_of(&format!("{prefix}x.jpg"));
+    let Some(below) = probe.strip_suffix("x.txt") else {
+        return Ok(());
+    };
+    let base = folder.to_string_lossy();
+    let Some(root) = base.strip_suffix(prefix.trim_end_matches('/')) else {
+        return Ok(());
+    };
+    let labels = Path::new(root).join(below);
+    if !labels.is_dir() || labels == folder {
+        return Ok(());
+    }
+    for label in walk::files(&labels, &["txt"], findings)? {
+        let special = matches!(
+            file_name(&label),
+            "classes.txt" | "README.txt" | "train.txt" | "val.txt" | "test.txt" | "predefined_classes.txt"
+        );
+        if !special && !stems.contains(without_extension(&label)) {
+            let location = Location::file(display(&labels.join(&label)));
+            findings.push(FindingKind::LabelWithoutImage, location, "no image of this name".to_string());
+        }
+    }
+    Ok(())
+}

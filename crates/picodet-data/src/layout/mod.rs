@@ -1,0 +1,69 @@
+//! Finds the dataset at a path: formats by their own files, then folders of splits, then a dataset one folder below.
+
+mod foreign;
+mod merge;
+mod split_folders;
+
+use std::path::Path;
+
+use crate::error::DataError;
+use crate::format::HANDLERS;
+use crate::format::handler::{Evidence, FormatHandler, Recognition, Source};
+use crate::split_name::subfolders;
+
+pub(crate) use merge::{class_union, merge, with_classes};
+
+/// Returns the dataset at a path.
+pub(crate) fn find(path: &Path) -> Result<Box<dyn Source>, DataError> {
+    let metadata = std::fs::metadata(path).map_err(|source| DataError::io(path, source))?;
+    let mut reason = if metadata.is_file() {
+        "a file that is neither .json, .yaml nor .data".to_string()
+    } else {
+        "no label files".to_string()
+    };
+    match find_format(path, &[Evidence::Files, Evidence::Layout]) {
+        Recognition::Found(source) => return Ok(source),
+        Recognition::Refused(problem) => reason = problem,
+        Recognition::None => {}
+    }
+    if metadata.is_dir() {
+        if let Some(source) = split_folders::recognise(path) {
+            return Ok(source);
+        }
+        match find_format(path, &[Evidence::Weak]) {
+            Recognition::Found(source) => return Ok(source),
+            Recognition::Refused(problem) => reason = problem,
+            Recognition::None => {}
+        }
+    }
+    if let Some(foreign) = foreign::recognise(path) {
+        let (format, remedy) = (foreign.format, foreign.remedy);
+        return Err(DataError::ForeignFormat { path: path.to_path_buf(), format, remedy });
+    }
+    if metadata.is_dir()
+        && let [only] = &subfolders(path)[..]
+        && let Ok(source) = find(&path.join(only))
+    {
+        return Ok(source);
+    }
+    Err(DataError::UnknownFormat {
+        path: path.to_path_buf(),
+        reason,
+        expected: HANDLERS.into_iter().map(FormatHandler::description).collect(),
+    })
+}
+
+/// Returns the first format with evidence of the given strengths, the strongest first.
+fn find_format(path: &Path, strengths: &[Evidence]) -> Recognition {
+    let mut refused = Recognition::None;
+    for &evidence in strengths {
+        for handler in HANDLERS {
+            match handler.recognise(path, evidence) {
+                Recognition::None => {}
+                Recognition::Refused(problem) => refused = Recognition::Refused(problem),
+                found @ Recognition::Found(_) => return found,
+            }
+        }
+    }
+    refused
+}

@@ -1,0 +1,87 @@
+//! A folder per split, each of which is a dataset of its own (Roboflow's exports, `train/` and `test/`).
+
+use std::path::{Path, PathBuf};
+
+use super::find_format;
+use super::merge::{class_union, merge, with_classes};
+use crate::dataset::Loaded;
+use crate::error::DataError;
+use crate::format::handler::{Evidence, Recognition, Source, choose_split};
+use crate::format::handler_of;
+use crate::split_name::split_folders;
+
+/// Returns the dataset of a folder whose subfolders with names of splits are datasets.
+pub(super) fn recognise(root: &Path) -> Option<Box<dyn Source>> {
+    let mut parts = Vec::new();
+    for name in split_folders(root) {
+        let found = find_format(&root.join(&name), &[Evidence::Files, Evidence::Layout, Evidence::Weak]);
+        if let Recognition::Found(source) = found {
+            parts.push((name, source));
+        }
+    }
+    let source = SplitFolders { root: root.to_path_buf(), parts };
+    if source.parts.is_empty() { None } else { Some(Box::new(source)) }
+}
+
+struct SplitFolders {
+    root: PathBuf,
+    /// Name of the folder and its dataset, train first.
+    parts: Vec<(String, Box<dyn Source>)>,
+}
+
+impl SplitFolders {
+    /// Reads the dataset of one folder as a whole, whatever the dataset calls its split.
+    fn read_part(source: &dyn Source) -> Result<Loaded, DataError> {
+        let names = source.splits()?;
+        match &names[..] {
+            [only] => source.read(Some(only)),
+            _ => source.read(None),
+        }
+    }
+}
+
+impl Source for SplitFolders {
+    fn splits(&self) -> Result<Vec<String>, DataError> {
+        Ok(self.parts.iter().map(|(name, _)| name.clone()).collect())
+    }
+
+    fn read(&self, split: Option<&str>) -> Result<Loaded, DataError> {
+        let names = self.splits()?;
+        let Some(split) = split else {
+            let parts: Result<Vec<_>, DataError> = self
+                .parts
+                .iter()
+                .map(|(name, part)| Ok((name.clone(), Self::read_part(part.as_ref())?)))
+                .collect();
+            let parts = parts?;
+            let single_file = |part: &Loaded| handler_of(part.dataset.format).conventions().single_file;
+            if parts.len() > 1 && parts.iter().any(|(_, part)| single_file(part)) {
+                return Err(DataError::SplitNeeded { path: self.root.clone(), available: names });
+            }
+            let merged = merge(&self.root, parts, None);
+            return merged
+                .ok_or_else(|| DataError::SplitNeeded { path: self.root.clone(), available: names });
+        };
+        let split = choose_split(&self.root, split, &names)?;
+        let mut chosen = None;
+        let mut others = Vec::new();
+        for (name, part) in &self.parts {
+            if name == split {
+                chosen = Some(Self::read_part(part.as_ref())?);
+            } else if let Ok(other) = Self::read_part(part.as_ref()) {
+                others.push(other);
+            }
+        }
+        let Some(mut chosen) = chosen else {
+            return Err(DataError::SplitNeeded { path: self.root.clone(), available: names });
+        };
+        // A format without a class list has the classes of all splits; COCO states the list of each.
+        if !handler_of(chosen.dataset.format).conventions().single_file {
+            let lists = std::iter::once(&chosen).chain(&others).map(|part| &part.dataset.classes[..]);
+            let classes = class_union(lists);
+            chosen.dataset = with_classes(chosen.dataset, &classes);
+        }
+        chosen.dataset.split = Some(split.to_string());
+        Ok(chosen)
+    }
+}

@@ -1,0 +1,116 @@
+//! Normalises a path as it is written in a label file.
+
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+/// A path in a label file, split into components; never absolute, never with `.` or `..`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stated {
+    /// Folders and file name.
+    pub(crate) components: Vec<String>,
+}
+
+impl Stated {
+    /// Normalises a path: `\` becomes `/`; `file://`, drive letters, leading slashes and `.` are removed; `..` removes the
+    /// folder before it.
+    pub(crate) fn new(path: &str) -> Self {
+        let path = path.trim();
+        let without_scheme = match path.get(..7) {
+            Some(scheme) if scheme.eq_ignore_ascii_case("file://") => percent_decoded(&path[7..]),
+            _ => None,
+        };
+        let path = without_scheme.as_deref().unwrap_or_else(|| path.strip_prefix("file://").unwrap_or(path));
+        let mut components: Vec<String> = Vec::new();
+        for part in path.split(['/', '\\']) {
+            match part {
+                "" | "." => {}
+                ".." => {
+                    components.pop();
+                }
+                _ if components.is_empty() && is_drive(part) => {}
+                _ => components.push(part.to_string()),
+            }
+        }
+        Self { components }
+    }
+
+    /// The components joined by `/`.
+    pub(crate) fn joined(&self) -> String {
+        self.components.join("/")
+    }
+
+    /// The path with `%20` and the like decoded; `None` if there are none.
+    pub(crate) fn percent_decoded(&self) -> Option<Self> {
+        percent_decoded(&self.joined()).map(|path| Self::new(&path))
+    }
+
+    /// Suffixes joined by `/`, the longest first.
+    pub(crate) fn suffixes(&self) -> impl Iterator<Item = String> {
+        (0..self.components.len()).map(|start| self.components[start..].join("/"))
+    }
+}
+
+/// Whether an entry for a path states that there is none.
+pub(crate) fn is_absent(path: &str) -> bool {
+    matches!(path.trim(), "" | "~" | "null" | "Null" | "NULL" | "None" | "none")
+}
+
+/// Returns a key under which names are equal that differ in letter case or Unicode form.
+pub(crate) fn fold(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
+    if is_nfc(name) { name.to_lowercase() } else { name.nfc().collect::<String>().to_lowercase() }
+}
+
+fn is_drive(part: &str) -> bool {
+    matches!(part.as_bytes(), [letter, b':'] if letter.is_ascii_alphabetic())
+}
+
+fn percent_decoded(path: &str) -> Option<String> {
+    if !path.contains('%') {
+        return None;
+    }
+    let bytes = path.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let digits = bytes.get(at + 1..at + 3).and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) if bytes[at] == b'%' => {
+                out.push(byte);
+                at += 3;
+            }
+            _ => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8(out).ok().filter(|decoded| decoded != path && !decoded.contains('\0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_every_system_become_components() {
+        let cases = [
+            (r"C:\data\train\a.jpg", "data/train/a.jpg"),
+            (r".\images\a.jpg", "images/a.jpg"),
+            (r"\\server\share\a.jpg", "server/share/a.jpg"),
+            ("/home/someone/x/../a.jpg", "home/someone/a.jpg"),
+            ("../../etc/passwd", "etc/passwd"),
+            ("file:///C:/my%20data/a.jpg", "my data/a.jpg"),
+            ("a:b.jpg", "a:b.jpg"),
+            ("", ""),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(Stated::new(path).joined(), expected, "{path}");
+        }
+        assert_eq!(Stated::new("a%20b/100%.jpg").percent_decoded().unwrap().joined(), "a b/100%.jpg");
+        assert_eq!(Stated::new("100%.jpg").percent_decoded(), None);
+        assert_eq!(Stated::new("%ff.jpg").percent_decoded(), None);
+        assert_eq!(fold("Mu\u{308}ll.JPG"), fold("mÜll.jpg"));
+    }
+}
