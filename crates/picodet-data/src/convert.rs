@@ -1,15 +1,20 @@
 //! Writes a dataset in any format, and converts between formats.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
+use crate::class_list::unified;
 use crate::dataset::{Dataset, Format, Object, Part};
 use crate::error::DataError;
+use crate::finding::Findings;
 use crate::format::handler::{SplitOutput, make_parent};
 use crate::format::handler_of;
 use crate::image_file::read_header;
-use crate::open::splits_without_unions;
+use crate::open::{open_lenient, splits_without_unions};
 use crate::walk::without_extension;
 
 /// Treatment of the images.
@@ -22,13 +27,54 @@ pub enum Images {
     Leave,
 }
 
-/// A property that the target format cannot represent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Options of [`convert`], [`write()`] and [`crate::fix()`]; [`Images`] converts into them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WriteOptions {
+    /// Treatment of the images.
+    pub images: Images,
+    /// Whether objects may be left out that cannot be read or that the format cannot represent; otherwise
+    /// they are an error.
+    pub allow_loss: bool,
+    /// Whether crowd regions are read as ordinary objects.
+    pub crowds_as_objects: bool,
+}
+
+impl From<Images> for WriteOptions {
+    fn from(images: Images) -> Self {
+        Self { images, allow_loss: false, crowds_as_objects: false }
+    }
+}
+
+impl WriteOptions {
+    /// Sets whether objects may be left out.
+    #[must_use]
+    pub fn with_loss(mut self, allow: bool) -> Self {
+        self.allow_loss = allow;
+        self
+    }
+
+    /// Sets whether crowd regions are read as ordinary objects.
+    #[must_use]
+    pub fn with_crowds_as_objects(mut self, crowds_as_objects: bool) -> Self {
+        self.crowds_as_objects = crowds_as_objects;
+        self
+    }
+}
+
+/// Contents that are left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Loss {
-    /// Description of the loss.
+    /// Description of the contents, in the plural.
     pub what: String,
-    /// Number of objects or images.
+    /// Number of objects, images or fields.
     pub count: usize,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} times)", self.what, self.count)
+    }
 }
 
 /// The result of writing a dataset.
@@ -39,7 +85,8 @@ pub struct WriteReport {
     pub images: usize,
     /// Number of written objects.
     pub objects: usize,
-    /// Properties that the format cannot represent.
+    /// Contents that were left out: objects and fields that cannot be read, or that the format cannot
+    /// represent.
     pub losses: Vec<Loss>,
     /// Images that could not be copied: they do not exist, or are outside of the dataset and not images.
     pub missing: Vec<PathBuf>,
@@ -54,21 +101,37 @@ pub fn convert(
     split: Option<&str>,
     format: Format,
     out: impl AsRef<Path>,
-    images: Images,
+    options: impl Into<WriteOptions>,
 ) -> Result<WriteReport, DataError> {
-    let from = from.as_ref();
+    let (from, options) = (from.as_ref(), options.into());
     let names = match split {
-        Some(split) => vec![split.to_string()],
-        None => splits_without_unions(from)?,
+        Some(split) => vec![Some(split.to_string())],
+        None => match splits_without_unions(from)? {
+            names if names.is_empty() => vec![None],
+            names => names.into_iter().map(Some).collect(),
+        },
     };
-    let datasets = if names.is_empty() {
-        vec![Dataset::open(from, None)?]
-    } else {
-        names.iter().map(|name| Dataset::open(from, Some(name))).collect::<Result<Vec<_>, _>>()?
-    };
+    let mut findings = Findings::default();
+    let mut datasets = Vec::new();
+    for name in names {
+        let loaded = open_lenient(from, name.as_deref())?;
+        findings.extend(loaded.findings);
+        datasets.push(loaded.dataset);
+    }
+    // Splits can share label files and therefore their faults.
+    findings.deduplicate();
+    if let (false, Some(first)) = (options.allow_loss, findings.first_error()) {
+        let (path, count, first) = (from.to_path_buf(), findings.errors(), Box::new(first.clone()));
+        return Err(DataError::Faulty { path, count, first });
+    }
+    if options.crowds_as_objects {
+        datasets.iter_mut().for_each(Dataset::crowds_as_objects);
+    }
     let parts: Vec<Part<'_>> =
         datasets.iter().map(|dataset| Part { name: dataset.split_name(), dataset }).collect();
-    write(&parts, format, out, images)
+    let mut report = write(&parts, format, out, options)?;
+    report.losses.splice(0..0, findings.losses());
+    Ok(report)
 }
 
 /// Writes splits as one dataset of `format` under the new or empty folder `out`:
@@ -78,22 +141,35 @@ pub fn convert(
 /// * YOLO: `images/<split>/`, `labels/<split>/`, `data.yaml`
 /// * LabelMe: `<split>/` with images and JSON, `labels.txt`
 ///
-/// Properties that the format cannot represent are counted in [`WriteReport::losses`]. Paths are sanitised:
-/// no file is written outside of `out`, and of the files outside of the source only images are copied.
+/// In their own format datasets keep the contents of their label files that a [`Dataset`] does not represent;
+/// in another format these are counted in [`WriteReport::losses`], as are properties that the format cannot
+/// represent. Paths are sanitised: no file is written outside of `out`, and of the files outside of the source
+/// only images are copied.
 ///
 /// # Errors
-/// [`DataError::OutputExists`], [`DataError::OutputInsideSource`], [`DataError::Io`], or
-/// [`DataError::BadArgument`] when the splits have different classes and the format has a single list.
+/// [`DataError::WouldLose`] for objects that the format cannot represent, unless the options allow it;
+/// [`DataError::NothingToWrite`], [`DataError::OutputExists`], [`DataError::OutputInsideSource`],
+/// [`DataError::Io`].
 pub fn write(
     parts: &[Part<'_>],
     format: Format,
     out: impl AsRef<Path>,
-    images: Images,
+    options: impl Into<WriteOptions>,
 ) -> Result<WriteReport, DataError> {
-    let (out, handler) = (out.as_ref(), handler_of(format));
-    handler.check_parts(parts)?;
+    let (out, handler, options) = (out.as_ref(), handler_of(format), options.into());
+    let unified = unified(parts);
+    let renumbered: Vec<Part<'_>>;
+    let parts = match &unified {
+        None => parts,
+        Some(datasets) => {
+            renumbered =
+                parts.iter().zip(datasets).map(|(part, dataset)| Part { name: part.name, dataset }).collect();
+            &renumbered[..]
+        }
+    };
+    refuse_loss(parts, format, out, options)?;
     prepare(parts, out)?;
-    let mut report = WriteReport { losses: losses(parts, format), ..WriteReport::default() };
+    let mut report = WriteReport { losses: losses(parts, format)?, ..WriteReport::default() };
     // Splits can share a folder of images, and then its names.
     let mut taken: HashMap<String, HashSet<String>> = HashMap::new();
     let mut splits = Vec::new();
@@ -101,7 +177,7 @@ pub fn write(
         let split = safe(part.name).replace('/', "_");
         let folder = handler.image_folder(&split);
         let names = names_in(part.dataset, format, taken.entry(folder.clone()).or_default());
-        if images == Images::Copy {
+        if options.images == Images::Copy {
             copy_images(part.dataset, &names, &out.join(folder), &mut report)?;
         }
         handler.write_split(&SplitOutput {
@@ -119,6 +195,32 @@ pub fn write(
     }
     handler.write_lists(parts, &splits, out)?;
     Ok(report)
+}
+
+/// Refuses to write nothing, or to leave out objects without permission.
+fn refuse_loss(
+    parts: &[Part<'_>],
+    format: Format,
+    out: &Path,
+    options: WriteOptions,
+) -> Result<(), DataError> {
+    let images: usize = parts.iter().map(|part| part.dataset.images.len()).sum();
+    let objects: usize = parts.iter().map(|part| part.dataset.object_count()).sum();
+    let dropped: Vec<Loss> = handler_of(format)
+        .losses()
+        .iter()
+        .filter(|rule| rule.drops_object)
+        .map(|rule| Loss { what: rule.what.to_string(), count: count(parts, rule.applies) })
+        .filter(|loss| loss.count > 0)
+        .collect();
+    let path = out.to_path_buf();
+    if !dropped.is_empty() && !options.allow_loss {
+        return Err(DataError::WouldLose { path, losses: dropped });
+    }
+    if images == 0 || (objects == 0 && !options.allow_loss) {
+        return Err(DataError::NothingToWrite { path, what: if images == 0 { "images" } else { "objects" } });
+    }
+    Ok(())
 }
 
 /// Copies the images that exist under their new names.
@@ -180,9 +282,16 @@ fn count(parts: &[Part<'_>], property: fn(&Object) -> bool) -> usize {
 }
 
 /// Properties of the data that the format cannot represent, with the number of objects or images.
-fn losses(parts: &[Part<'_>], format: Format) -> Vec<Loss> {
+fn losses(parts: &[Part<'_>], format: Format) -> Result<Vec<Loss>, DataError> {
     let handler = handler_of(format);
     let mut losses = Vec::new();
+    for source in Format::all().filter(|source| *source != format) {
+        let of_source: Vec<Part<'_>> =
+            parts.iter().copied().filter(|part| part.dataset.format == source).collect();
+        if !of_source.is_empty() {
+            losses.extend(handler_of(source).extras(&of_source)?);
+        }
+    }
     let mut add = |what: &str, count: usize| {
         if count > 0 {
             losses.push(Loss { what: what.to_string(), count });
@@ -203,7 +312,7 @@ fn losses(parts: &[Part<'_>], format: Format) -> Vec<Loss> {
     for rule in handler.losses() {
         add(rule.what, count(parts, rule.applies));
     }
-    losses
+    Ok(losses)
 }
 
 fn is_single_file(format: Format) -> bool {

@@ -167,6 +167,11 @@ impl Dataset {
         Some(path)
     }
 
+    /// Makes ordinary objects of all crowd regions.
+    pub fn crowds_as_objects(&mut self) {
+        self.images.iter_mut().flat_map(|image| &mut image.objects).for_each(|object| object.crowd = false);
+    }
+
     /// Number of objects in all images.
     #[must_use]
     pub fn object_count(&self) -> usize {

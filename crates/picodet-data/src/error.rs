@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use picodet_format::coco::JsonError;
 
+use crate::convert::Loss;
 use crate::finding::Finding;
 
 /// An error that stops a dataset operation.
@@ -102,6 +103,28 @@ pub enum DataError {
         count: usize,
         /// The first of them.
         first: Box<Finding>,
+    },
+    /// Objects would be left out.
+    #[error(
+        "{}: not written, since objects would be lost: {}; --allow-loss leaves them out",
+        .path.display(), list(&losses.iter().map(ToString::to_string).collect::<Vec<_>>())
+    )]
+    WouldLose {
+        /// The output folder.
+        path: PathBuf,
+        /// The objects.
+        losses: Vec<Loss>,
+    },
+    /// The result would be empty.
+    #[error(
+        "{}: not written, since the result has no {what}; `picodet check` on the dataset lists the reasons",
+        .path.display()
+    )]
+    NothingToWrite {
+        /// The output folder.
+        path: PathBuf,
+        /// `images` or `objects`.
+        what: &'static str,
     },
     /// The output folder exists and is not empty.
     #[error("{}: the output folder exists and is not empty; choose a new one", .path.display())]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::check::boxes::{fault, wrong_area};
 use crate::check::{CheckOptions, Checked, ImageFacts};
-use crate::convert::{Images, WriteReport, write};
+use crate::convert::{Loss, WriteOptions, WriteReport, write};
 use crate::dataset::{Dataset, Object, Part};
 use crate::error::DataError;
 use crate::finding::FindingKind;
@@ -20,64 +20,83 @@ pub struct FixReport {
     pub written: WriteReport,
 }
 
+/// Repairs and losses, counted by description.
+#[derive(Debug, Default)]
+struct Tally {
+    actions: BTreeMap<&'static str, usize>,
+    /// Objects that are left out.
+    lost: BTreeMap<&'static str, usize>,
+}
+
+impl Tally {
+    fn done(&mut self, what: &'static str) {
+        *self.actions.entry(what).or_default() += 1;
+    }
+
+    fn lost(&mut self, what: &'static str, objects: usize) {
+        if objects > 0 {
+            *self.lost.entry(what).or_default() += objects;
+        }
+    }
+}
+
 /// Writes a repaired copy in the same format under the new or empty folder `out`.
 ///
-/// Removed: labels of missing or undecodable images, images that are also in an earlier split or twice in
-/// one, boxes that are empty, outside of the image or not finite, duplicate boxes, and entries that the
-/// reader left out. Corrected: swapped corners, boxes beyond the image, sizes, areas, duplicate ids, class
-/// names and paths. Unchanged: faults that need a human decision (EXIF orientation, two classes on one box).
+/// Corrected: swapped corners, boxes beyond the image, sizes, areas, duplicate ids, class ids and names, and
+/// paths. Removed: images that are also in an earlier split or twice in one, and duplicate boxes. Left out if
+/// the options allow it: boxes that are empty, outside of the image or not finite, labels of missing or
+/// undecodable images, and entries that cannot be read. Unchanged: faults that need a human decision (EXIF
+/// orientation, two classes on one box). Fields that a [`Dataset`] does not represent are kept.
 ///
 /// # Errors
-/// As [`write()`].
-pub fn fix(checked: &Checked, out: impl AsRef<Path>) -> Result<FixReport, DataError> {
-    let mut actions = BTreeMap::new();
+/// As [`write()`]; [`DataError::WouldLose`] when objects would be left out that the options do not allow to
+/// lose.
+pub fn fix(
+    checked: &Checked,
+    out: impl AsRef<Path>,
+    options: impl Into<WriteOptions>,
+) -> Result<FixReport, DataError> {
+    let (out, options) = (out.as_ref(), options.into());
+    let mut tally = Tally::default();
     let mut seen_elsewhere: HashSet<[u8; 32]> = HashSet::new();
     let mut repaired: Vec<Dataset> = Vec::new();
     for (dataset, facts) in checked.datasets.iter().zip(&checked.facts) {
-        let dataset = repair(dataset, facts, &seen_elsewhere, &mut actions);
+        let mut dataset = repair(dataset, facts, &seen_elsewhere, &mut tally);
+        if options.crowds_as_objects {
+            dataset.crowds_as_objects();
+        }
         seen_elsewhere.extend(facts.iter().filter_map(|facts| facts.hash));
         repaired.push(dataset);
     }
-    let reader_losses: usize = checked
-        .report
-        .findings
-        .counts()
+    let of_reader = checked.report.findings.losses();
+    let lost = tally.lost.iter().map(|(what, count)| Loss { what: (*what).to_string(), count: *count });
+    // Points, lines and categories that group others are no objects.
+    let harmless = [FindingKind::ShapeUnsupported, FindingKind::CategoryRoot].map(FindingKind::lost);
+    let objects: Vec<Loss> = of_reader
         .iter()
-        .filter(|(kind, _)| {
-            matches!(
-                kind,
-                FindingKind::UnknownCategory
-                    | FindingKind::UnknownImageId
-                    | FindingKind::MissingField
-                    | FindingKind::BadNumber
-                    | FindingKind::DuplicateImageId
-                    | FindingKind::YoloClass
-                    | FindingKind::YoloColumns
-                    | FindingKind::YoloRange
-                    | FindingKind::ShapePoints
-                    | FindingKind::ShapeUnsupported
-                    | FindingKind::FileUnreadable
-            )
-        })
-        .map(|(_, count)| count)
-        .sum();
-    if reader_losses > 0 {
-        actions.insert("entries left out that could not be read", reader_losses);
+        .filter(|loss| !harmless.contains(&Some(loss.what.as_str())))
+        .cloned()
+        .chain(lost.clone())
+        .collect();
+    if !objects.is_empty() && !options.allow_loss {
+        return Err(DataError::WouldLose { path: out.to_path_buf(), losses: objects });
     }
     let parts: Vec<Part<'_>> =
         repaired.iter().map(|dataset| Part { name: dataset.split_name(), dataset }).collect();
     let format = parts.first().map_or(crate::Format::COCO, |part| part.dataset.format);
-    let written = write(&parts, format, out, Images::Copy)?;
-    Ok(FixReport { actions, written })
+    let mut losses: Vec<Loss> = of_reader;
+    losses.extend(lost);
+    let mut written = write(&parts, format, out, options)?;
+    written.losses.splice(0..0, losses);
+    Ok(FixReport { actions: tally.actions, written })
 }
 
 fn repair(
     source: &Dataset,
     facts: &[ImageFacts],
     seen_elsewhere: &HashSet<[u8; 32]>,
-    actions: &mut BTreeMap<&'static str, usize>,
+    tally: &mut Tally,
 ) -> Dataset {
-    let mut done = |what: &'static str| *actions.entry(what).or_default() += 1;
     let mut dataset = Dataset { images: Vec::new(), classes: Vec::new(), ..source.clone() };
     // Classes of the same name are merged into the first.
     let mut class_map = Vec::new();
@@ -85,7 +104,7 @@ fn repair(
     for class in &source.classes {
         match class_of.get(class.name.as_str()) {
             Some(&first) => {
-                done("classes of the same name merged");
+                tally.done("classes of the same name merged");
                 class_map.push(first);
             }
             None => {
@@ -106,35 +125,37 @@ fn repair(
     let mut hashes: HashSet<[u8; 32]> = HashSet::new();
     for (image, facts) in source.images.iter().zip(facts) {
         if !facts.exists {
-            done("missing images removed with their labels");
+            tally.done("missing images removed with their labels");
+            tally.lost("objects of missing images", image.objects.len());
             continue;
         }
         if facts.fault.is_some() {
-            done("undecodable images removed with their labels");
+            tally.done("undecodable images removed with their labels");
+            tally.lost("objects of undecodable images", image.objects.len());
             continue;
         }
         let mut record = image.clone();
         if let Some(&first) = by_file.get(image.file.as_str()) {
-            done("entries of the same file merged");
-            let objects = clean(record.objects, &dataset, first, &class_map, &mut done);
+            tally.done("entries of the same file merged");
+            let objects = clean(record.objects, &dataset, first, &class_map, tally);
             let target: &mut Vec<Object> = &mut dataset.images[first].objects;
             target.extend(objects);
             continue;
         }
         if let Some(hash) = facts.hash {
             if seen_elsewhere.contains(&hash) {
-                done("images removed that are in an earlier split");
+                tally.done("images removed that are in an earlier split");
                 continue;
             }
             if !hashes.insert(hash) {
-                done("duplicate images removed");
+                tally.done("duplicate images removed");
                 continue;
             }
         }
         if let Some(header) = facts.header {
             let turned = header.turned && (image.width, image.height) == (header.height, header.width);
             if (image.width, image.height) != (header.width, header.height) && !turned {
-                done("sizes corrected");
+                tally.done("sizes corrected");
                 (record.width, record.height) = (header.width, header.height);
             }
         }
@@ -142,14 +163,14 @@ fn repair(
         let objects = std::mem::take(&mut record.objects);
         dataset.images.push(record);
         let index = dataset.images.len() - 1;
-        let objects = clean(objects, &dataset, index, &class_map, &mut done);
+        let objects = clean(objects, &dataset, index, &class_map, tally);
         dataset.images[index].objects = objects;
     }
     for object in dataset.images.iter_mut().flat_map(|image| &mut image.objects) {
         if let Some(id) = object.id
             && !ids.insert(id)
         {
-            done("annotation ids renumbered");
+            tally.done("annotation ids renumbered");
             next_id = next_id.saturating_add(1);
             object.id = Some(next_id);
             ids.insert(next_id);
@@ -164,7 +185,7 @@ fn clean(
     dataset: &Dataset,
     image: usize,
     class_map: &[usize],
-    done: &mut impl FnMut(&'static str),
+    tally: &mut Tally,
 ) -> Vec<Object> {
     let record = &dataset.images[image];
     let (width, height) = (f64::from(record.width), f64::from(record.height));
@@ -181,7 +202,7 @@ fn clean(
         if let Some((FindingKind::BoxInverted, _)) = fault(&object, (width, height), &options) {
             let [x1, y1, x2, y2] = object.bbox;
             object.bbox = [x1.min(x2), y1.min(y2), x1.max(x2), y1.max(y2)];
-            done("swapped corners corrected");
+            tally.done("swapped corners corrected");
             changed = true;
         }
         match fault(&object, (width, height), &options).map(|(kind, _)| kind) {
@@ -191,25 +212,28 @@ fn clean(
                 | FindingKind::BoxOutside
                 | FindingKind::BoxInverted,
             ) => {
-                done("boxes removed that are empty, outside of the image or not finite");
+                tally.done("boxes removed that are empty, outside of the image or not finite");
+                tally.lost("boxes that are empty, outside of the image or not finite", 1);
                 continue;
             }
             Some(FindingKind::BoxPartlyOutside) => {
                 let [x1, y1, x2, y2] = object.bbox;
                 object.bbox = [x1.max(0.0), y1.max(0.0), x2.min(width), y2.min(height)];
-                done("boxes clipped to the image");
+                tally.done("boxes clipped to the image");
                 changed = true;
             }
             _ => {}
         }
-        if (changed && object.stated_area.is_some()) || wrong_area(&object).is_some() {
-            let (w, h) = object.size();
+        let (w, h) = object.size();
+        let of_segmentation = |area: f64| area.is_finite() && area > 0.0 && area <= w * h;
+        let stale = changed && object.stated_area.is_some_and(|area| !of_segmentation(area));
+        if stale || wrong_area(&object).is_some() {
             object.stated_area = Some(w * h);
-            done("areas recomputed");
+            tally.done("areas recomputed");
         }
         let bits = object.bbox.map(|value| (value + 0.0).to_bits());
         if !object.crowd && !seen.insert((object.class, bits)) {
-            done("duplicate boxes removed");
+            tally.done("duplicate boxes removed");
             continue;
         }
         kept.push(object);

@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod class_list;
 mod convert;
 mod dataset;
 mod error;
@@ -36,7 +37,7 @@ mod text;
 mod walk;
 
 pub use check::{CheckOptions, Checked, DatasetSummary, Report, check, check_datasets, suggest_input_size};
-pub use convert::{Images, Loss, WriteReport, convert, write};
+pub use convert::{Images, Loss, WriteOptions, WriteReport, convert, write};
 pub use dataset::{Class, Dataset, Format, ImageRecord, Loaded, Object, Part};
 pub use error::DataError;
 pub use finding::{Finding, FindingKind, Findings, Location, Severity};

@@ -19,12 +19,21 @@ impl Dataset {
     /// are merely implausible (empty, outside of the image) are kept.
     pub fn open(path: impl AsRef<Path>, split: Option<&str>) -> Result<Self, DataError> {
         let path = path.as_ref();
-        let loaded = open_lenient(path, split)?;
-        match loaded.findings.first_error() {
-            None => Ok(loaded.dataset),
+        open_lenient(path, split)?.strict(path)
+    }
+}
+
+impl Loaded {
+    /// Returns the dataset if no labels were left out that cannot be represented; `path` is for the error.
+    ///
+    /// # Errors
+    /// [`DataError::Faulty`].
+    pub fn strict(self, path: &Path) -> Result<Dataset, DataError> {
+        match self.findings.first_error() {
+            None => Ok(self.dataset),
             Some(first) => Err(DataError::Faulty {
                 path: path.to_path_buf(),
-                count: loaded.findings.errors(),
+                count: self.findings.errors(),
                 first: Box::new(first.clone()),
             }),
         }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use common::{picture, put, turned_jpeg, voc_object, voc_xml};
-use picodet_data::{CheckOptions, FindingKind, check, fix};
+use picodet_data::{CheckOptions, FindingKind, Images, WriteOptions, check, fix};
 use serde_json::{Value, json};
 
 /// An expected finding: its kind, and texts that `location: message` must contain.
@@ -59,7 +59,7 @@ impl Coco {
         let index = self.annotations.len();
         self.annotations.push(json!({
             "id": index + 1, "image_id": image, "category_id": category, "bbox": bbox,
-            "area": 1.0, "iscrowd": 0, "segmentation": [[1, 2, 3, 4, 5, 6]]
+            "area": 1.0, "iscrowd": 0
         }));
         format!("#/annotations/{index}:")
     }
@@ -97,6 +97,16 @@ fn one_of_each_kind_is_found_and_nothing_else() {
     run("corners", small_coco(&root.join("corners"), FindingKind::BoxLooksXyxy));
     run("no_objects", small_coco(&root.join("no_objects"), FindingKind::NoObjects));
     run("empty", small_coco(&root.join("empty"), FindingKind::DatasetEmpty));
+    for kind in [
+        FindingKind::TextId,
+        FindingKind::CategoriesMissing,
+        FindingKind::CategoryRoot,
+        FindingKind::AllCrowds,
+        FindingKind::ManyCrowds,
+    ] {
+        run(kind.id(), odd_coco(&root.join(kind.id()), kind));
+    }
+    run("two_lists", two_lists(&root.join("two_lists")));
     run("imbalance", small_coco(&root.join("imbalance"), FindingKind::ClassImbalance));
     put(root.join("broken/annotations/train.json"), "{\"images\": [\n{\"id\": }]}");
     run("broken", vec![expect(FindingKind::FileUnreadable, &["train.json:2:"])]);
@@ -190,6 +200,15 @@ fn coco(root: &Path) -> Vec<Expected> {
     let pointer = coco.object(image, 1, json!([7, 7, 20]));
     coco.plant(FindingKind::MissingField, &[&pointer, "3 values"]);
 
+    coco.object(image, 1, json!([8, 8, 0, 20]));
+    coco.annotations.last_mut().unwrap()["segmentation"] = json!([[8, 8, 28, 8, 28, 28]]);
+    let pointer = format!("#/annotations/{}/bbox:", coco.annotations.len() - 1);
+    coco.plant(FindingKind::BoxDerived, &[&pointer, "empty"]);
+    coco.object(image, 1, json!([9, 9, 20, 20]));
+    coco.annotations.last_mut().unwrap()["area"] = json!("large");
+    let pointer = format!("#/annotations/{}/area:", coco.annotations.len() - 1);
+    coco.plant(FindingKind::OddValue, &[&pointer, "large"]);
+
     // Images.
     let faulty = |coco: &mut Coco, file: &str, kind: FindingKind, extra: &str| {
         let id = coco.image(file);
@@ -254,17 +273,69 @@ fn coco(root: &Path) -> Vec<Expected> {
     let mut categories = coco.categories.clone();
     categories.retain(|category| category["name"] != "again" && category["name"] != "ghost");
     categories.retain(|category| category["id"].as_u64().unwrap() != 4);
+    categories.push(json!({"id": 50, "name": "new in val"}));
     let expected = std::mem::take(&mut coco.expected);
     let mut val = Coco { images: vec![], annotations: vec![], categories, expected };
     let image = val.image("leaked.png");
     val.object(image, 7, good);
     val.plant(FindingKind::Leakage, &["instances_val.json#/images/0:", "leaked.png", "clean3.png"]);
     val.plant(FindingKind::ClassUntrained, &["val.json", "`only val`"]);
-    val.plant(FindingKind::ClassesDiffer, &["val.json", "ghost"]);
+    val.plant(FindingKind::ClassesDiffer, &["val.json", "only here [\"new in val\"]", "ghost"]);
+    val.plant(FindingKind::ClassUnused, &["val.json", "`new in val`"]);
     val.plant(FindingKind::ClassNameSimilar, &["val.json", "`cat` and `Cat`"]);
     val.plant(FindingKind::ClassNameEmpty, &["val.json"]);
     val.write(&root.join("annotations/instances_val.json"));
     val.expected
+}
+
+/// A sound file of two images but for one oddity of the whole file.
+fn odd_coco(root: &Path, kind: FindingKind) -> Vec<Expected> {
+    let categories = vec![
+        json!({"id": 1, "name": "a", "supercategory": "all"}),
+        json!({"id": 2, "name": "b", "supercategory": "all"}),
+    ];
+    let mut coco = Coco { images: vec![], annotations: vec![], categories, expected: vec![] };
+    for (seed, file) in ["a.png", "b.png"].into_iter().enumerate() {
+        picture(root.join(file), 200, 100, seed as u8);
+        let image = coco.image(file);
+        coco.object(image, seed + 1, json!([10, 10, 50, 50]));
+        coco.object(image, seed + 1, json!([70, 10, 50, 50]));
+    }
+    match kind {
+        FindingKind::TextId => {
+            coco.annotations.iter_mut().for_each(|entry| entry["id"] = json!(format!("x{}", entry["id"])));
+            coco.plant(kind, &["train.json#/annotations:"]);
+        }
+        FindingKind::CategoriesMissing => {
+            coco.categories.clear();
+            coco.plant(kind, &["train.json:", "2 classes"]);
+        }
+        FindingKind::CategoryRoot => {
+            coco.categories.insert(0, json!({"id": 0, "name": "all", "supercategory": "none"}));
+            coco.plant(kind, &["#/categories/0:", "`all`"]);
+        }
+        _ => {
+            let crowds = if kind == FindingKind::AllCrowds { 4 } else { 1 };
+            coco.annotations.iter_mut().take(crowds).for_each(|entry| entry["iscrowd"] = json!(1));
+            coco.plant(kind, &["train.json:", &format!("{crowds} of 4")]);
+        }
+    }
+    coco.write(&root.join("train.json"));
+    coco.expected
+}
+
+/// Two splits with the same classes under other ids.
+fn two_lists(root: &Path) -> Vec<Expected> {
+    for (seed, (split, names)) in [("train", ["a", "b"]), ("val", ["b", "a"])].into_iter().enumerate() {
+        let categories = (1..).zip(names).map(|(id, name)| json!({"id": id, "name": name})).collect();
+        let mut coco = Coco { images: vec![], annotations: vec![], categories, expected: vec![] };
+        picture(root.join(split).join(format!("{split}.png")), 200, 100, seed as u8);
+        let image = coco.image(&format!("{split}.png"));
+        coco.object(image, 1, json!([10, 10, 50, 50]));
+        coco.object(image, 2, json!([70, 10, 50, 50]));
+        coco.write(&root.join(format!("annotations/instances_{split}.json")));
+    }
+    vec![expect(FindingKind::ClassIdsDiffer, &["val.json", "other ids [\"b\", \"a\"]"])]
 }
 
 fn small_coco(root: &Path, kind: FindingKind) -> Vec<Expected> {
@@ -465,11 +536,11 @@ fn labelme(root: &Path) -> Vec<Expected> {
         picture(root.join(format!("{name}.png")), 200, 100, seed as u8 + 1);
     }
     file("good", vec![good.clone(), polygon.clone()]);
-    file("circle", vec![good.clone(), shape("cat", "circle", json!([[1, 1], [5, 5]]))]);
+    file("circle", vec![good.clone(), shape("cat", "line", json!([[1, 1], [5, 5]]))]);
     file("short", vec![polygon, shape("cat", "rectangle", json!([[1, 1]]))]);
     put(root.join("settings.json"), "{\"theme\": \"dark\"}");
     vec![
-        expect(FindingKind::ShapeUnsupported, &["circle.json#/shapes/1:", "circle"]),
+        expect(FindingKind::ShapeUnsupported, &["circle.json#/shapes/1:", "line"]),
         expect(FindingKind::ShapePoints, &["short.json#/shapes/1:", "1 points"]),
         expect(FindingKind::ImageUnreferenced, &["nolabel.png"]),
     ]
@@ -490,7 +561,6 @@ fn the_repaired_copy_is_clean_and_the_original_untouched() {
                 FindingKind::ClassNameSimilar,
                 FindingKind::ClassNameEmpty,
                 FindingKind::ClassUnused,
-                FindingKind::ClassesDiffer,
                 FindingKind::BoxVanishes,
                 FindingKind::BoxTwoClasses,
                 FindingKind::SizeExif,
@@ -511,14 +581,21 @@ fn the_repaired_copy_is_clean_and_the_original_untouched() {
         let source = folder.path().join(name);
         build(&source);
         let before = snapshot(&source);
+        let options_of_fix = WriteOptions::from(Images::Copy).with_loss(true);
         let checked = check(&source, None, &options).unwrap();
         assert_eq!(checked.report.exit_code(), 2);
-        let inside = fix(&checked, checked.datasets[0].root.join("fixed"));
+        let inside = fix(&checked, checked.datasets[0].root.join("fixed"), options_of_fix);
         assert!(inside.is_err(), "{name}: an output inside the source must be refused");
         let out = folder.path().join(format!("{name}-fixed"));
-        let report = fix(&checked, &out).unwrap();
-        assert!(!report.actions.is_empty());
-        assert!(fix(&checked, &out).is_err(), "{name}: an existing output must be refused");
+        let refused = fix(&checked, &out, Images::Copy).map_err(|error| error.to_string());
+        assert!(
+            refused.is_err_and(|error| error.contains("--allow-loss")),
+            "{name}: loss without permission"
+        );
+        let report = fix(&checked, &out, options_of_fix).unwrap();
+        assert!(!report.written.losses.is_empty(), "{name}: losses are counted");
+        assert!(!report.actions.is_empty() || name == "labelme", "{name}: nothing done");
+        assert!(fix(&checked, &out, options_of_fix).is_err(), "{name}: an existing output must be refused");
         assert_eq!(before, snapshot(&source), "{name}: the original changed");
         let again = check(&out, None, &options).unwrap();
         for finding in again.report.findings.list() {

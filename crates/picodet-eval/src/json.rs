@@ -92,11 +92,15 @@ fn required<T>(value: Option<T>, field: &'static str) -> Result<T, FieldError> {
     value.ok_or(FieldError::Missing(field))
 }
 
+fn number(id: Option<coco::Id>, field: &'static str) -> Result<i64, FieldError> {
+    required(id, field)?.number().ok_or(FieldError::TextId(field))
+}
+
 impl AnnotationSink for Annotations {
     fn image(&mut self, _: usize, image: coco::Image) -> Result<(), FieldError> {
         let pixels = |extent: Option<f64>| extent.unwrap_or(0.0) as u32;
         self.images.push(AnnotatedImage {
-            id: required(image.id, "id")?,
+            id: number(image.id, "id")?,
             file_name: image.file_name.unwrap_or_default(),
             width: pixels(image.width),
             height: pixels(image.height),
@@ -105,7 +109,7 @@ impl AnnotationSink for Annotations {
     }
 
     fn category(&mut self, _: usize, category: coco::Category) -> Result<(), FieldError> {
-        let (id, name) = (required(category.id, "id")?, required(category.name, "name")?);
+        let (id, name) = (number(category.id, "id")?, required(category.name, "name")?);
         self.categories.push(Category { id, name });
         Ok(())
     }
@@ -113,9 +117,9 @@ impl AnnotationSink for Annotations {
     fn annotation(&mut self, _: usize, annotation: coco::Annotation) -> Result<(), FieldError> {
         let bbox = required(annotation.bbox, "bbox")?.four()?;
         self.truths.push(GroundTruth {
-            id: required(annotation.id, "id")?,
-            image_id: required(annotation.image_id, "image_id")?,
-            category_id: required(annotation.category_id, "category_id")?,
+            id: number(annotation.id, "id")?,
+            image_id: number(annotation.image_id, "image_id")?,
+            category_id: number(annotation.category_id, "category_id")?,
             bbox,
             area: annotation.area.unwrap_or(bbox[2] * bbox[3]),
             crowd: annotation.iscrowd.is_some_and(|flag| flag != 0),

@@ -26,6 +26,12 @@ pub(crate) struct Check {
     /// Write a repaired copy into this new or empty folder
     #[arg(long, value_name = "FOLDER")]
     pub(crate) fix: Option<PathBuf>,
+    /// With --fix: leave out objects that cannot be repaired, instead of refusing
+    #[arg(long, requires = "fix")]
+    pub(crate) allow_loss: bool,
+    /// With --fix: write crowd regions (COCO `iscrowd`) as ordinary objects
+    #[arg(long, requires = "fix")]
+    pub(crate) crowds_as_objects: bool,
     /// Read only the headers of the images
     #[arg(long)]
     pub(crate) fast: bool,
@@ -55,6 +61,12 @@ pub(crate) struct DataConvert {
     /// Write only the labels; do not copy the images
     #[arg(long)]
     pub(crate) labels_only: bool,
+    /// Leave out objects that cannot be read or that the format cannot represent, instead of refusing
+    #[arg(long)]
+    pub(crate) allow_loss: bool,
+    /// Read crowd regions (COCO `iscrowd`) as ordinary objects
+    #[arg(long)]
+    pub(crate) crowds_as_objects: bool,
 }
 
 #[derive(Args)]
@@ -73,4 +85,10 @@ pub(crate) struct DataSplit {
     /// Write only the labels; do not copy the images
     #[arg(long)]
     pub(crate) labels_only: bool,
+    /// Leave out objects that cannot be read or that the format cannot represent, instead of refusing
+    #[arg(long)]
+    pub(crate) allow_loss: bool,
+    /// Read crowd regions (COCO `iscrowd`) as ordinary objects
+    #[arg(long)]
+    pub(crate) crowds_as_objects: bool,
 }

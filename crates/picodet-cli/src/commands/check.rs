@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use picodet::crates::data::{CheckOptions, check, fix, render_html, render_json, render_text};
+use picodet::crates::data::{
+    CheckOptions, Images, WriteOptions, check, fix, render_html, render_json, render_text,
+};
 
 use crate::args::{Check, ReportFormat};
 use crate::output::{print_result, status, write_file};
@@ -26,7 +28,10 @@ pub(crate) fn run(command: &Check) -> Result<ExitCode> {
         status(&format!("report: {}", path.display()));
     }
     if let Some(folder) = &command.fix {
-        let report = fix(&checked, folder)?;
+        let options = WriteOptions::from(Images::Copy)
+            .with_loss(command.allow_loss)
+            .with_crowds_as_objects(command.crowds_as_objects);
+        let report = fix(&checked, folder, options)?;
         for (action, count) in &report.actions {
             status(&format!("{action}: {count}"));
         }

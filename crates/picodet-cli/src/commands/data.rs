@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use picodet::crates::data::{Dataset, Images, Part, WriteReport, convert, split, write};
+use picodet::crates::data::{Images, Part, WriteOptions, WriteReport, convert, open_lenient, split, write};
 
 use crate::args::{Data, DataConvert, DataSplit};
 use crate::output::status;
@@ -16,13 +16,15 @@ pub(crate) fn run(command: &Data) -> Result<ExitCode> {
     }
 }
 
-fn images(labels_only: bool) -> Images {
-    if labels_only { Images::Leave } else { Images::Copy }
+/// Returns the options for these arguments.
+fn options(labels_only: bool, allow_loss: bool, crowds_as_objects: bool) -> WriteOptions {
+    let images = if labels_only { Images::Leave } else { Images::Copy };
+    WriteOptions::from(images).with_loss(allow_loss).with_crowds_as_objects(crowds_as_objects)
 }
 
 fn run_convert(command: &DataConvert) -> Result<ExitCode> {
-    let images = images(command.labels_only);
-    let report = convert(&command.dataset, command.split.as_deref(), command.to, &command.output, images)?;
+    let options = options(command.labels_only, command.allow_loss, command.crowds_as_objects);
+    let report = convert(&command.dataset, command.split.as_deref(), command.to, &command.output, options)?;
     Ok(report_written(&report, &command.output))
 }
 
@@ -36,7 +38,12 @@ fn run_split(command: &DataSplit) -> Result<ExitCode> {
             fraction.trim().parse().with_context(|| format!("--parts: fraction of `{part}`"))?;
         parts.push((name.trim(), fraction));
     }
-    let dataset = Dataset::open(&command.dataset, None)?;
+    let loaded = open_lenient(&command.dataset, None)?;
+    let losses = loaded.findings.losses();
+    let mut dataset = if command.allow_loss { loaded.dataset } else { loaded.strict(&command.dataset)? };
+    if command.crowds_as_objects {
+        dataset.crowds_as_objects();
+    }
     let format = dataset.format;
     let datasets = split(&dataset, &parts, command.seed)?;
     for ((name, _), dataset) in parts.iter().zip(&datasets) {
@@ -44,7 +51,9 @@ fn run_split(command: &DataSplit) -> Result<ExitCode> {
     }
     let named: Vec<Part<'_>> =
         parts.iter().zip(&datasets).map(|((name, _), dataset)| Part { name, dataset }).collect();
-    let report = write(&named, format, &command.output, images(command.labels_only))?;
+    let options = options(command.labels_only, command.allow_loss, command.crowds_as_objects);
+    let mut report = write(&named, format, &command.output, options)?;
+    report.losses.splice(0..0, losses);
     Ok(report_written(&report, &command.output))
 }
 
@@ -52,7 +61,7 @@ fn run_split(command: &DataSplit) -> Result<ExitCode> {
 pub(super) fn report_written(report: &WriteReport, folder: &Path) -> ExitCode {
     status(&format!("{}: {} images, {} objects", folder.display(), report.images, report.objects));
     for loss in &report.losses {
-        status(&format!("lost: {} ({} times)", loss.what, loss.count));
+        status(&format!("lost: {loss}"));
     }
     for missing in &report.missing {
         status(&format!("missing: {}", missing.display()));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::options::CheckOptions;
 use super::result::ImageFacts;
-use crate::dataset::{Dataset, ImageRecord, Object};
+use crate::dataset::{Dataset, ImageRecord, Object, display};
 use crate::finding::{FindingKind, Findings, Location};
 use crate::format::handler_of;
 
@@ -81,6 +81,24 @@ pub(super) fn check(
             message,
         );
     }
+}
+
+/// Reports a dataset whose objects are crowd regions: masks that are exported as run lengths often have the
+/// flag.
+pub(super) fn crowds(dataset: &Dataset, findings: &mut Findings) {
+    let crowd = |object: &&Object| object.crowd;
+    let (total, crowds) = dataset.images.iter().fold((0, 0), |(total, crowds), image| {
+        (total + image.objects.len(), crowds + image.objects.iter().filter(crowd).count())
+    });
+    let kind = match crowds {
+        0 => return,
+        _ if crowds == total => FindingKind::AllCrowds,
+        _ if crowds * 5 > total => FindingKind::ManyCrowds,
+        _ => return,
+    };
+    let message = format!("most objects are crowds: {crowds} of {total} in `{}`", dataset.split_name());
+    let file = dataset.annotations.as_ref().unwrap_or(&dataset.root);
+    findings.push(kind, Location::file(display(file)), message);
 }
 
 fn first_labelled(dataset: &Dataset) -> usize {

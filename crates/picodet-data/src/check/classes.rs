@@ -1,6 +1,6 @@
 //! Finds faults of class lists, within and between splits.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use super::options::CheckOptions;
 use crate::dataset::{Dataset, display};
@@ -19,27 +19,33 @@ pub(super) fn check(datasets: &[Dataset], options: &CheckOptions, findings: &mut
         }
     }
     for dataset in &datasets[1..] {
-        let list = |dataset: &Dataset| -> BTreeMap<String, i64> {
+        let list = |dataset: &Dataset| -> Vec<(String, i64)> {
             dataset.classes.iter().map(|class| (class.name.clone(), class.id)).collect()
         };
         let (here, there) = (list(dataset), list(first));
-        if here != there {
-            let only = |a: &BTreeMap<String, i64>, b: &BTreeMap<String, i64>| -> Vec<String> {
-                a.keys().filter(|name| !b.contains_key(*name)).cloned().collect()
-            };
-            let message = format!(
-                "`{}` and `{}` differ: only here {:?}, only there {:?}, other ids {:?}",
-                dataset.split_name(),
-                first.split_name(),
-                only(&here, &there),
-                only(&there, &here),
-                here.iter()
-                    .filter(|(name, id)| there.get(*name).is_some_and(|other| other != *id))
-                    .map(|(name, _)| name)
-                    .collect::<Vec<_>>()
-            );
-            findings.push(FindingKind::ClassesDiffer, location(dataset), message);
+        if here == there {
+            continue;
         }
+        let only = |a: &[(String, i64)], b: &[(String, i64)]| -> Vec<String> {
+            let known = |name: &str| b.iter().any(|(other, _)| other == name);
+            a.iter().filter(|(name, _)| !known(name)).map(|(name, _)| name.clone()).collect()
+        };
+        let (only_here, only_there) = (only(&here, &there), only(&there, &here));
+        let id_of = |name: &str| there.iter().find(|(other, _)| other == name).map(|(_, id)| *id);
+        let other_ids: Vec<&str> = here
+            .iter()
+            .filter(|(name, id)| id_of(name).is_some_and(|other| other != *id))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let message = format!(
+            "`{}` and `{}` differ: only here {only_here:?}, only there {only_there:?}, other ids {other_ids:?}",
+            dataset.split_name(),
+            first.split_name(),
+        );
+        // A model is trained on the classes of the first split, and evaluated by their names.
+        let kind =
+            if only_here.is_empty() { FindingKind::ClassIdsDiffer } else { FindingKind::ClassesDiffer };
+        findings.push(kind, location(dataset), message);
     }
 
     // Counts over all splits, by name, in the order of first appearance.

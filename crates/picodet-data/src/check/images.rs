@@ -77,11 +77,6 @@ pub(super) fn check(
             let message = format!("{}: {fault}", image.file);
             findings.push(FindingKind::ImageUndecodable, location(), message);
         }
-        // Readers of formats with one label file per image report this themselves.
-        if handler_of(dataset.format).conventions().single_file && (image.width == 0 || image.height == 0) {
-            let message = format!("{}: width or height is missing", image.file);
-            findings.push(FindingKind::SizeUnknown, location(), message);
-        }
         if let Some(header) = &facts.header {
             header_faults(image, header, options, &location, findings);
         }

@@ -91,6 +91,7 @@ pub fn check_datasets(loaded: Vec<Loaded>, options: &CheckOptions) -> Checked {
         }
         images::check(dataset, facts, options, &mut findings);
         boxes::check(dataset, facts, options, &mut findings);
+        boxes::crowds(dataset, &mut findings);
         size::check(dataset, options, &mut findings);
     }
     images::across(&datasets, &facts, &mut findings);

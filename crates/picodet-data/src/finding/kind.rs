@@ -67,6 +67,30 @@ macro_rules! kinds {
     };
 }
 
+impl FindingKind {
+    /// Description, in the plural, of the contents that a reader leaves out when it reports this kind; `None`
+    /// if it leaves out nothing.
+    #[must_use]
+    pub fn lost(self) -> Option<&'static str> {
+        Some(match self {
+            Self::UnknownImageId => "annotations of images that are not listed",
+            Self::DuplicateImageId => "images with the id of another image",
+            Self::DuplicateCategoryId => "categories with the id of another category",
+            Self::MissingField => "entries without a required field",
+            Self::BadNumber => "objects with a value that is not a number",
+            Self::YoloClass => "rows with an unknown class",
+            Self::YoloColumns => "rows with the wrong number of columns",
+            Self::YoloRange => "rows outside of 0 to 1",
+            Self::ShapePoints => "shapes with the wrong number of points",
+            Self::ShapeUnsupported => "shapes without area (points and lines)",
+            Self::CategoryRoot => "categories that only group others",
+            Self::FileUnreadable => "label files that cannot be read",
+            Self::LabelNotUtf8 => "label files that are not UTF-8",
+            _ => return None,
+        })
+    }
+}
+
 kinds! {
     // Files and folders.
     FileUnreadable "file-unreadable" Error "A label file or folder cannot be read or parsed." "repair or remove the file; the message has the position of the fault";
@@ -75,6 +99,11 @@ kinds! {
     LinkLoop "link-loop" Warning "A link leads to a parent folder, or many links lead to one folder." "remove the link";
     JsonNan "json-nan" Error "The JSON contains NaN or Infinity, which JSON does not allow." "write null or leave the annotation out (Python: json.dump(…, allow_nan=False))";
     MissingField "missing-field" Error "A required field is missing." "add the field, or remove the entry";
+    OddValue "odd-value" Warning "A value has a type that the format does not have there; it is treated as missing." "write a value of the right type, or remove the field";
+    TextId "text-id" Info "The ids of a COCO file are texts; they are numbered." "no action needed if this is intended (--fix writes numbers)";
+    CategoriesMissing "categories-missing" Warning "A COCO file lists no categories; the classes are named by their ids." "add `categories` with names";
+    CategoryRoot "category-root" Info "A COCO category has no annotations and only groups the others (Roboflow writes one); it is left out." "no action needed if this is intended";
+    BoxDerived "box-derived" Warning "A box is missing, empty or not finite; it is derived from the segmentation." "write the box (--fix does)";
     BadNumber "bad-number" Error "A coordinate or size is not a number." "write a plain decimal number";
     // Paths.
     PathAbsolute "path-absolute" Warning "An image path is absolute: the dataset cannot be moved." "make it relative to the dataset (--fix does)";
@@ -103,7 +132,7 @@ kinds! {
     DuplicateCategoryId "duplicate-category-id" Error "Two categories have the same id." "renumber one and its annotations";
     DuplicateFileName "duplicate-file-name" Error "Two image entries refer to the same file." "merge them (--fix does)";
     UnknownImageId "unknown-image-id" Error "An annotation belongs to an image that is not listed." "add the image or remove the annotation (--fix removes it)";
-    UnknownCategory "unknown-category" Error "An annotation has a category that is not listed." "add the category or remove the annotation (--fix removes it)";
+    UnknownCategory "unknown-category" Error "An annotation has a category that is not listed." "add the category with its name (--fix adds it, named by its id)";
     BadFlag "bad-flag" Warning "A flag is neither 0 nor 1." "write 0 or 1";
     // Classes.
     ClassUnused "class-unused" Warning "A class has no objects." "remove it, or check that its labels were not lost";
@@ -111,7 +140,10 @@ kinds! {
     DuplicateClassName "duplicate-class-name" Error "Two classes have the same name." "merge them (--fix does)";
     ClassNameSimilar "class-name-similar" Warning "Two class names differ only in case, spaces, `-` or `_`." "merge them if they are the same class";
     ClassNameEmpty "class-name-empty" Error "A class has no name." "name it";
-    ClassesDiffer "classes-differ" Error "Two splits have different classes." "use one class list for all splits";
+    ClassesDiffer "classes-differ" Error "A split has classes that the first split does not have." "use one class list for all splits (--fix does)";
+    ClassIdsDiffer "class-ids-differ" Warning "Two splits list the same classes with other ids, in another order or not all of them; they are matched by name." "use one class list for all splits (--fix does)";
+    AllCrowds "all-crowds" Error "All objects are crowd regions, which training skips and an evaluation ignores." "set `iscrowd` to 0, or read them as objects with --crowds-as-objects (`picodet train`, `picodet data convert`)";
+    ManyCrowds "many-crowds" Warning "More than a fifth of the objects are crowd regions, which training skips and an evaluation ignores." "set `iscrowd` to 0 where a mask is of one object, or read all as objects with --crowds-as-objects (`picodet train`, `picodet data convert`)";
     ClassUntrained "class-untrained" Warning "A class has objects in another split but none in train." "split again with `picodet split`, which stratifies by class";
     // Boxes.
     BoxOutside "box-outside" Error "A box is completely outside of its image." "remove it (--fix does); check x/y order and the image's rotation";
@@ -139,7 +171,7 @@ kinds! {
     SplitMissing "split-missing" Error "A folder or list named in data.yaml does not exist." "correct the path";
     LabelWithoutImage "label-without-image" Error "A label file has no image." "restore the image, or remove the label";
     // LabelMe.
-    ShapeUnsupported "shape-unsupported" Warning "A LabelMe shape is neither rectangle nor polygon; it is left out." "draw a rectangle";
+    ShapeUnsupported "shape-unsupported" Warning "A LabelMe shape has no area (a point or a line); it is left out." "draw a rectangle, if it is an object";
     ShapePoints "shape-points" Error "A LabelMe shape has the wrong number of points." "redraw the shape";
     // The dataset as a whole.
     DatasetEmpty "dataset-empty" Error "The dataset has no images." "check the path and the split";

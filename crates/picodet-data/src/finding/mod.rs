@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::convert::Loss;
+
 pub use kind::{FindingKind, Severity};
 pub use location::Location;
 
@@ -109,6 +111,15 @@ impl Findings {
     #[must_use]
     pub fn first_error(&self) -> Option<&Finding> {
         self.list.iter().find(|finding| finding.severity == Severity::Error)
+    }
+
+    /// The contents of the data that a reader had to leave out, by kind.
+    #[must_use]
+    pub fn losses(&self) -> Vec<Loss> {
+        let lost = |(kind, &count): (&FindingKind, &usize)| {
+            kind.lost().filter(|_| count > 0).map(|what| Loss { what: what.to_string(), count })
+        };
+        self.counts.iter().filter_map(lost).collect()
     }
 
     /// Removes duplicates among the findings kept in full.

@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use crate::convert::Loss;
 use crate::dataset::{Dataset, Format, ImageRecord, Loaded, Part};
 use crate::error::DataError;
+use crate::finding::{FindingKind, Findings};
 use crate::image_file::read_header;
 use crate::split_name::find_split;
 
@@ -25,18 +27,20 @@ pub(crate) trait FormatHandler: Sync {
     /// Folder of the images of a split in a dataset that is written.
     fn image_folder(&self, split: &str) -> String;
 
-    /// Refuses splits that one dataset of this format cannot hold.
-    ///
-    /// # Errors
-    /// [`DataError::BadArgument`].
-    fn check_parts(&self, _parts: &[Part<'_>]) -> Result<(), DataError> {
-        Ok(())
-    }
-
     /// Properties of objects that the format cannot represent.
     fn losses(&self) -> &'static [LossRule];
 
-    /// Writes the labels of one split.
+    /// Counts the contents of the label files that a [`Dataset`] does not represent, and that are lost when
+    /// it is written in another format.
+    ///
+    /// # Errors
+    /// [`DataError::Io`].
+    fn extras(&self, _parts: &[Part<'_>]) -> Result<Vec<Loss>, DataError> {
+        Ok(Vec::new())
+    }
+
+    /// Writes the labels of one split. A dataset that was read in this format keeps what its label files
+    /// contain beyond the dataset.
     ///
     /// # Errors
     /// [`DataError::Io`]; [`DataError::BadArgument`] for an image that the format cannot represent.
@@ -143,6 +147,23 @@ impl SplitOutput<'_> {
             (image.width, image.height) = (header.width, header.height);
         }
         image
+    }
+}
+
+/// Takes sizes that are missing in the label (0) from the images, and reports them with `message`.
+pub(crate) fn fill_sizes(dataset: &mut Dataset, findings: &mut Findings, message: &str) {
+    let unknown: Vec<usize> = (0..dataset.images.len())
+        .filter(|&index| dataset.images[index].width == 0 || dataset.images[index].height == 0)
+        .collect();
+    let headers = picodet_parallel::map(0..unknown.len(), 0, |index| {
+        dataset.image_path(unknown[index]).and_then(|path| read_header(&path).ok())
+    });
+    for (index, header) in unknown.into_iter().zip(headers) {
+        let message = format!("{}: {message}", dataset.images[index].file);
+        findings.push(FindingKind::SizeUnknown, dataset.image_location(index), message);
+        if let Some(header) = header {
+            (dataset.images[index].width, dataset.images[index].height) = (header.width, header.height);
+        }
     }
 }
 

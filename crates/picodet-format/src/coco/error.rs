@@ -19,6 +19,14 @@ pub enum JsonError {
         /// 1-based column in bytes.
         column: usize,
     },
+    /// An entry lacks a value, or has one that cannot be used.
+    #[error("detection {index}: {problem}")]
+    Entry {
+        /// 0-based index of the entry.
+        index: usize,
+        /// The problem.
+        problem: String,
+    },
     /// The input is larger than allowed.
     #[error("the input is larger than {limit} bytes; raise the limit if this is intended")]
     TooLarge {
@@ -102,6 +110,9 @@ pub enum FieldError {
     /// A required field is missing.
     #[error("missing field `{0}`")]
     Missing(&'static str),
+    /// An id is a text where only integers are supported.
+    #[error("`{0}` is a text, an integer is expected")]
+    TextId(&'static str),
     /// A box has another number of values than four.
     #[error("`bbox` has {0} values instead of 4")]
     BoxLength(usize),

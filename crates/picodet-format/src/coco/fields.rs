@@ -1,87 +1,97 @@
-//! Deserialises integers, flags and boxes as annotation tools write them.
+//! Deserialises boxes as annotation tools write them.
 
 use std::fmt;
 
-use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
-use serde::{Deserialize, de};
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::BoxValues;
+use super::value::{Converted, Scalar};
 
-/// An integer; `7.0`, `true` and `false` are accepted as 7, 1 and 0.
-pub(super) struct Integer(pub(super) i64);
+/// A box, null, or a description of a value of another kind.
+pub(super) struct AnyBox {
+    /// The box, if there is one.
+    pub(super) values: Converted<BoxValues>,
+    /// A value in the box that is not a number.
+    pub(super) odd: Option<String>,
+}
 
-struct IntegerVisitor;
+struct BoxVisitor;
 
-impl Visitor<'_> for IntegerVisitor {
-    type Value = Integer;
+impl BoxVisitor {
+    fn other(scalar: &Scalar) -> AnyBox {
+        AnyBox { values: Err(scalar.describe()), odd: None }
+    }
+}
+
+impl<'de> Visitor<'de> for BoxVisitor {
+    type Value = AnyBox;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an integer")
+        f.write_str("[x, y, width, height]")
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Integer, E> {
-        Ok(Integer(value))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Integer, E> {
-        i64::try_from(value).map(Integer).map_err(|_| E::custom("an integer below 2^63 is expected"))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Integer, E> {
-        // Doubles represent every integer up to 2^53, about 9e15.
-        if value.fract() == 0.0 && value.abs() < 9e15 {
-            Ok(Integer(value as i64))
-        } else {
-            Err(E::custom(format!("an integer is expected, not {value}")))
-        }
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Integer, E> {
-        Ok(Integer(i64::from(value)))
-    }
-}
-
-impl<'de> Deserialize<'de> for Integer {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(IntegerVisitor)
-    }
-}
-
-pub(super) fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-    Integer::deserialize(deserializer).map(|Integer(value)| value)
-}
-
-pub(super) fn optional_integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    Ok(Option::<Integer>::deserialize(deserializer)?.map(|Integer(value)| value))
-}
-
-impl<'de> Deserialize<'de> for BoxValues {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct BoxVisitor;
-
-        impl<'de> Visitor<'de> for BoxVisitor {
-            type Value = BoxValues;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("[x, y, width, height]")
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<AnyBox, A::Error> {
+        let mut found = BoxValues { values: [f64::NAN; 4], count: 0 };
+        let mut odd = None;
+        while found.count < 4 {
+            let Some(value) = list.next_element::<Scalar>()? else {
+                return Ok(AnyBox { values: Ok(Some(found)), odd });
+            };
+            match value.number() {
+                Ok(value) => found.values[found.count] = value.unwrap_or(f64::NAN),
+                Err(text) => odd = odd.or(Some(text)),
             }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<BoxValues, A::Error> {
-                let mut found = BoxValues { values: [f64::NAN; 4], count: 0 };
-                while found.count < 4 {
-                    let Some(value) = list.next_element::<Option<f64>>()? else {
-                        return Ok(found);
-                    };
-                    found.values[found.count] = value.unwrap_or(f64::NAN);
-                    found.count += 1;
-                }
-                while list.next_element::<IgnoredAny>()?.is_some() {
-                    found.count += 1;
-                }
-                Ok(found)
-            }
+            found.count += 1;
         }
+        while list.next_element::<IgnoredAny>()?.is_some() {
+            found.count += 1;
+        }
+        Ok(AnyBox { values: Ok(Some(found)), odd })
+    }
 
-        de::Deserializer::deserialize_seq(deserializer, BoxVisitor)
+    /// Accepts `"[1, 2, 3, 4]"` and `"1 2 3 4"`.
+    fn visit_str<E>(self, text: &str) -> Result<AnyBox, E> {
+        let inner = text.trim().trim_start_matches(['[', '(']).trim_end_matches([']', ')']);
+        let separators = |c: char| c == ',' || c == ';' || c.is_whitespace();
+        let numbers: Result<Vec<f64>, _> =
+            inner.split(separators).filter(|part| !part.is_empty()).map(str::parse::<f64>).collect();
+        let Ok(numbers) = numbers else {
+            return Ok(Self::other(&Scalar::Text(text.to_owned())));
+        };
+        let mut found = BoxValues { values: [f64::NAN; 4], count: numbers.len() };
+        found.values.iter_mut().zip(numbers).for_each(|(value, number)| *value = number);
+        Ok(AnyBox { values: Ok(Some(found)), odd: None })
+    }
+
+    fn visit_unit<E>(self) -> Result<AnyBox, E> {
+        Ok(AnyBox { values: Ok(None), odd: None })
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<AnyBox, E> {
+        Ok(Self::other(&Scalar::Flag(value)))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<AnyBox, E> {
+        Ok(Self::other(&Scalar::Integer(value.into())))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<AnyBox, E> {
+        Ok(Self::other(&Scalar::Integer(value.into())))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<AnyBox, E> {
+        Ok(Self::other(&Scalar::Number(value)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AnyBox, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Self::other(&Scalar::Object))
+    }
+}
+
+impl<'de> Deserialize<'de> for AnyBox {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(BoxVisitor)
     }
 }

@@ -40,7 +40,7 @@ impl<'de, T: Deserialize<'de>, F: FnMut(usize, T) -> Result<(), FieldError>> Des
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
+        deserializer.deserialize_any(self)
     }
 }
 
@@ -49,6 +49,11 @@ impl<'de, T: Deserialize<'de>, F: FnMut(usize, T) -> Result<(), FieldError>> Vis
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a list with one {} per entry", self.kind)
+    }
+
+    /// Treats null as an empty list.
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<(), A::Error> {

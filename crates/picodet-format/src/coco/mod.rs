@@ -2,16 +2,26 @@
 //!
 //! Annotation files are streamed: [`read_annotations`] passes each entry to an [`AnnotationSink`], which
 //! decides what is required and what is kept. Numbers are converted exactly, so that metrics equal those of
-//! pycocotools.
+//! pycocotools. Values of other types than COCO's are converted where their meaning is clear (`"7"`, `7.0`,
+//! `"true"`), and otherwise listed in the entry.
 
 mod error;
 mod fields;
 mod list;
+mod names;
 mod read;
 mod record;
 mod results;
+mod segmentation;
+mod value;
 
 pub use error::{FieldError, JsonError};
+pub use names::{AmbiguousName, ImageNames};
 pub use read::{AnnotationSink, Sections, read_annotations, read_annotations_from_slice, read_images};
-pub use record::{Annotation, BoxValues, Category, Image};
-pub use results::{DEFAULT_LIMIT, DetectionRecord, read_all, read_results, write_results};
+pub use record::{Annotation, BoxValues, Category, Image, OddValue};
+pub use results::{
+    DEFAULT_LIMIT, DetectionRecord, ResultRecord, ResultRecords, read_all, read_result_records, read_results,
+    write_results,
+};
+pub use segmentation::read_segmentation_boxes;
+pub use value::Id;

@@ -1,70 +1,255 @@
-//! The entries of an annotation file, with every field optional.
+//! The entries of an annotation file, with every field optional and of any type.
+
+use std::fmt;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::FieldError;
-use super::fields::optional_integer;
+use super::fields::AnyBox;
+use super::value::{Id, Scalar, keep};
 
-/// An entry of `images`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-pub struct Image {
+/// A value that cannot be used, which is treated as missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OddValue {
+    /// The field; empty if the whole entry is not an object.
+    pub field: &'static str,
+    /// A description of the value, as in `the text "abc"`.
+    pub found: String,
+}
+
+/// Declares a record whose fields are converted from values of any type; values that cannot be converted are
+/// listed in its field `odd`.
+macro_rules! record {
+    (
+        $(#[$doc:meta])* $visibility:vis $name:ident, $visitor:ident, $key:ident, $expected:literal;
+        $($(#[$field_doc:meta])* $field:ident: $type:ty = $read:ident,)*
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq)]
+        $visibility struct $name {
+            $($(#[$field_doc])* $visibility $field: Option<$type>,)*
+            /// Values that cannot be used.
+            $visibility odd: Vec<OddValue>,
+        }
+
+        #[allow(non_camel_case_types)]
+        enum $key {
+            $($field,)*
+            unknown,
+        }
+
+        impl<'de> Deserialize<'de> for $key {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct KeyVisitor;
+
+                impl Visitor<'_> for KeyVisitor {
+                    type Value = $key;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("a field name")
+                    }
+
+                    fn visit_str<E>(self, name: &str) -> Result<$key, E> {
+                        $(if name == stringify!($field) {
+                            return Ok($key::$field);
+                        })*
+                        Ok($key::unknown)
+                    }
+                }
+
+                deserializer.deserialize_identifier(KeyVisitor)
+            }
+        }
+
+        struct $visitor;
+
+        impl $visitor {
+            fn no_object<E>(found: &Scalar) -> Result<$name, E> {
+                Ok($name { odd: vec![OddValue { field: "", found: found.describe() }], ..$name::default() })
+            }
+        }
+
+        impl<'de> Visitor<'de> for $visitor {
+            type Value = $name;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str($expected)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<$name, A::Error> {
+                let mut record = $name::default();
+                while let Some(key) = map.next_key::<$key>()? {
+                    match key {
+                        $($key::$field => {
+                            record.$field = $read(&mut map, stringify!($field), &mut record.odd)?;
+                        })*
+                        $key::unknown => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(record)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<$name, A::Error> {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Self::no_object(&Scalar::List)
+            }
+
+            fn visit_unit<E>(self) -> Result<$name, E> {
+                Self::no_object(&Scalar::Null)
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<$name, E> {
+                Self::no_object(&Scalar::Flag(value))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<$name, E> {
+                Self::no_object(&Scalar::Integer(value.into()))
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<$name, E> {
+                Self::no_object(&Scalar::Integer(value.into()))
+            }
+
+            fn visit_f64<E>(self, value: f64) -> Result<$name, E> {
+                Self::no_object(&Scalar::Number(value))
+            }
+
+            fn visit_str<E>(self, value: &str) -> Result<$name, E> {
+                Self::no_object(&Scalar::Text(value.to_owned()))
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any($visitor)
+            }
+        }
+    };
+}
+
+/// The value of a field, or `None` with an entry in the list of odd values.
+type Field<T, E> = Result<Option<T>, E>;
+
+pub(super) fn id<'de, A: MapAccess<'de>>(
+    map: &mut A,
+    name: &'static str,
+    odd: &mut Vec<OddValue>,
+) -> Field<Id, A::Error> {
+    Ok(keep(map.next_value::<Scalar>()?.id(), name, odd))
+}
+
+pub(super) fn number<'de, A: MapAccess<'de>>(
+    map: &mut A,
+    name: &'static str,
+    odd: &mut Vec<OddValue>,
+) -> Field<f64, A::Error> {
+    Ok(keep(map.next_value::<Scalar>()?.number(), name, odd))
+}
+
+fn flag<'de, A: MapAccess<'de>>(
+    map: &mut A,
+    name: &'static str,
+    odd: &mut Vec<OddValue>,
+) -> Field<i64, A::Error> {
+    Ok(keep(map.next_value::<Scalar>()?.flag(), name, odd))
+}
+
+fn text<'de, A: MapAccess<'de>>(
+    map: &mut A,
+    name: &'static str,
+    odd: &mut Vec<OddValue>,
+) -> Field<String, A::Error> {
+    Ok(keep(map.next_value::<Scalar>()?.text(), name, odd))
+}
+
+/// A text that is optional in COCO: values of other types are dropped.
+pub(super) fn remark<'de, A: MapAccess<'de>>(
+    map: &mut A,
+    _: &'static str,
+    _: &mut Vec<OddValue>,
+) -> Field<String, A::Error> {
+    Ok(map.next_value::<Scalar>()?.text().unwrap_or_default())
+}
+
+pub(super) fn bbox<'de, A: MapAccess<'de>>(
+    map: &mut A,
+    name: &'static str,
+    odd: &mut Vec<OddValue>,
+) -> Field<BoxValues, A::Error> {
+    let found = map.next_value::<AnyBox>()?;
+    odd.extend(found.odd.map(|found| OddValue { field: name, found }));
+    Ok(keep(found.values, name, odd))
+}
+
+record! {
+    /// An entry of `images`.
+    pub Image, ImageVisitor, ImageKey, "an image";
     /// Image id.
-    #[serde(default, deserialize_with = "optional_integer")]
-    pub id: Option<i64>,
+    id: Id = id,
     /// Path relative to the image folder.
-    pub file_name: Option<String>,
+    file_name: String = text,
     /// Width in pixels.
-    pub width: Option<f64>,
+    width: f64 = number,
     /// Height in pixels.
-    pub height: Option<f64>,
+    height: f64 = number,
 }
 
-/// An entry of `categories`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-pub struct Category {
+record! {
+    /// An entry of `categories`.
+    pub Category, CategoryVisitor, CategoryKey, "a category";
     /// Category id.
-    #[serde(default, deserialize_with = "optional_integer")]
-    pub id: Option<i64>,
+    id: Id = id,
     /// Name.
-    pub name: Option<String>,
+    name: String = text,
     /// Name of the group of categories that it belongs to.
-    pub supercategory: Option<String>,
+    supercategory: String = remark,
 }
 
-/// An entry of `annotations`; the segmentation is skipped.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-pub struct Annotation {
+record! {
+    /// An entry of `annotations`; the segmentation is skipped.
+    pub Annotation, AnnotationVisitor, AnnotationKey, "an annotation";
     /// Annotation id.
-    #[serde(default, deserialize_with = "optional_integer")]
-    pub id: Option<i64>,
+    id: Id = id,
     /// Id of the image.
-    #[serde(default, deserialize_with = "optional_integer")]
-    pub image_id: Option<i64>,
+    image_id: Id = id,
     /// Id of the category.
-    #[serde(default, deserialize_with = "optional_integer")]
-    pub category_id: Option<i64>,
+    category_id: Id = id,
     /// `[x, y, width, height]` in pixels.
-    pub bbox: Option<BoxValues>,
+    bbox: BoxValues = bbox,
     /// Area of the segmentation in square pixels.
-    pub area: Option<f64>,
+    area: f64 = number,
     /// 1 for a crowd region.
-    #[serde(default, deserialize_with = "optional_integer")]
-    pub iscrowd: Option<i64>,
+    iscrowd: i64 = flag,
     /// 1 for an object that an evaluation ignores.
-    #[serde(default, deserialize_with = "optional_integer")]
-    pub ignore: Option<i64>,
+    ignore: i64 = flag,
     /// 1 for an object marked difficult (VOC).
-    #[serde(default, deserialize_with = "optional_integer")]
-    pub difficult: Option<i64>,
+    difficult: i64 = flag,
     /// 1 for an object marked truncated (VOC).
-    #[serde(default, deserialize_with = "optional_integer")]
-    pub truncated: Option<i64>,
+    truncated: i64 = flag,
+}
+
+record! {
+    /// An entry of a results file.
+    pub(super) AnyResult, ResultVisitor, ResultKey, "a detection";
+    /// Image id, file name or its stem.
+    image_id: Id = id,
+    /// Category id or name.
+    category_id: Id = id,
+    /// `[x, y, width, height]` in pixels.
+    bbox: BoxValues = bbox,
+    /// Confidence.
+    score: f64 = number,
+    /// File name of the image.
+    file_name: String = remark,
 }
 
 /// The values of a box.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BoxValues {
-    /// The first four values; NaN where the file has `null` or fewer values.
+    /// The first four values; NaN where the file has `null`, another value, or fewer values.
     pub values: [f64; 4],
     /// The number of values in the file.
     pub count: usize,

@@ -1,25 +1,25 @@
 //! Detection results: a list of image id, category id, box and score.
 
+use std::fmt;
 use std::io::{Read, Write};
 
-use serde::de::DeserializeSeed;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::JsonError;
-use super::fields::integer;
 use super::list::{CurrentEntry, Each};
+use super::record::{AnyResult, bbox, id, number, remark};
+use super::value::Id;
+use super::{FieldError, JsonError};
 
 /// A limit for [`read_results`] that the annotation and result files of public datasets stay below: 2 GiB.
 pub const DEFAULT_LIMIT: u64 = 2 << 30;
 
 /// An entry of a results file.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct DetectionRecord {
     /// Id of the image.
-    #[serde(deserialize_with = "integer")]
     pub image_id: i64,
     /// Id of the category.
-    #[serde(deserialize_with = "integer")]
     pub category_id: i64,
     /// `[x, y, width, height]` in pixels of the original image.
     pub bbox: [f64; 4],
@@ -27,25 +27,166 @@ pub struct DetectionRecord {
     pub score: f64,
 }
 
-/// Reads COCO results: a list of `{"image_id", "category_id", "bbox": [x, y, width, height], "score"}`; other
-/// fields are ignored.
+/// An entry of a results file whose ids may be texts: file names, their stems or names of classes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResultRecord {
+    /// 0-based index in the file.
+    pub index: usize,
+    /// Id or file name of the image.
+    pub image: Id,
+    /// File name of the image, which ultralytics writes beside the id.
+    pub file_name: Option<String>,
+    /// Id or name of the category.
+    pub category: Id,
+    /// `[x, y, width, height]` in pixels of the original image.
+    pub bbox: [f64; 4],
+    /// Confidence.
+    pub score: f64,
+}
+
+/// The entries of a results file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ResultRecords {
+    /// The entries with all values.
+    pub records: Vec<ResultRecord>,
+    /// Number of entries that were left out because a value is missing or cannot be used.
+    pub left_out: usize,
+    /// Index and problem of the first of them.
+    pub first_problem: Option<(usize, String)>,
+}
+
+impl ResultRecords {
+    fn add(&mut self, index: usize, found: AnyResult) {
+        match complete(index, found) {
+            Ok(record) => self.records.push(record),
+            Err(problem) => {
+                self.left_out += 1;
+                self.first_problem.get_or_insert((index, problem));
+            }
+        }
+    }
+}
+
+/// Returns the entry with all values, or the problem of the first missing one.
+fn complete(index: usize, found: AnyResult) -> Result<ResultRecord, String> {
+    if let Some(odd) = found.odd.iter().find(|odd| odd.field != "file_name") {
+        return Err(match odd.field {
+            "" => format!("an object is expected, not {}", odd.found),
+            field => format!("`{field}` is {}", odd.found),
+        });
+    }
+    let missing = |field: &str| format!("missing field `{field}`");
+    let record = ResultRecord {
+        index,
+        image: found.image_id.ok_or_else(|| missing("image_id"))?,
+        file_name: found.file_name,
+        category: found.category_id.ok_or_else(|| missing("category_id"))?,
+        bbox: found
+            .bbox
+            .ok_or_else(|| missing("bbox"))?
+            .four()
+            .map_err(|error: FieldError| error.to_string())?,
+        score: found.score.ok_or_else(|| missing("score"))?,
+    };
+    Ok(record)
+}
+
+/// Reads COCO results with numeric ids: a list of `{"image_id", "category_id", "bbox": [x, y, width, height],
+/// "score"}`, in any of the forms of [`read_result_records`].
 ///
 /// # Errors
-/// [`JsonError`] for anything else, with the 0-based index of the detection, line and column, for NaN and
-/// infinite values, and for more than `limit` bytes.
+/// As [`read_result_records`], and for an entry that lacks a value or has a text as id.
 pub fn read_results(reader: impl Read, limit: u64) -> Result<Vec<DetectionRecord>, JsonError> {
+    let results = read_result_records(reader, limit)?;
+    if let Some((index, problem)) = results.first_problem {
+        return Err(JsonError::Entry { index, problem });
+    }
+    let numeric = |record: ResultRecord| {
+        let ResultRecord { index, image, category, bbox, score, .. } = record;
+        let number = |id: &Id, field: &str| {
+            let problem = || format!("`{field}` is the text {id}, an integer is expected");
+            id.number().ok_or_else(|| JsonError::Entry { index, problem: problem() })
+        };
+        let (image_id, category_id) = (number(&image, "image_id")?, number(&category, "category_id")?);
+        Ok(DetectionRecord { image_id, category_id, bbox, score })
+    };
+    results.records.into_iter().map(numeric).collect()
+}
+
+/// Reads the results of any program: a list of detections, an object with such a list (`annotations`,
+/// `predictions`, `detections` or `results`), or one detection per line. Numbers may be texts; unknown fields
+/// are ignored. An entry without all values is left out and counted.
+///
+/// # Errors
+/// [`JsonError`] when the input is not such JSON, for NaN and infinite values, and for more than `limit` bytes.
+pub fn read_result_records(reader: impl Read, limit: u64) -> Result<ResultRecords, JsonError> {
     let bytes = read_all(reader, limit)?;
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let entry = CurrentEntry::default();
-    let mut detections: Vec<DetectionRecord> = Vec::new();
-    let receive = |_, detection| {
-        detections.push(detection);
+    let mut results = ResultRecords::default();
+    if bytes.trim_ascii_start().first() == Some(&b'{') {
+        let mut documents = serde_json::Deserializer::from_slice(bytes).into_iter::<Document>();
+        let mut count = 0;
+        for document in &mut documents {
+            let document = document
+                .map_err(|error| JsonError::in_slice(error, format!("detection {count}: "), bytes))?;
+            for found in document.0 {
+                results.add(count, found);
+                count += 1;
+            }
+        }
+        return Ok(results);
+    }
+    let receive = |index, found| {
+        results.add(index, found);
         Ok(())
     };
-    let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let result = Each::new("detection", &entry, receive).deserialize(&mut deserializer);
     let result = result.and_then(|()| deserializer.end());
-    result.map_err(|error| JsonError::in_slice(error, entry.prefix(), &bytes))?;
-    Ok(detections)
+    result.map_err(|error| JsonError::in_slice(error, entry.prefix(), bytes))?;
+    Ok(results)
+}
+
+/// An object that is a detection, or contains a list of detections.
+struct Document(Vec<AnyResult>);
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct DocumentVisitor;
+
+        impl<'de> Visitor<'de> for DocumentVisitor {
+            type Value = Document;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a detection, or an object with a list of detections")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
+                let mut list: Option<Vec<AnyResult>> = None;
+                let mut single = AnyResult::default();
+                while let Some(key) = map.next_key::<String>()? {
+                    let odd = &mut single.odd;
+                    match key.as_str() {
+                        "annotations" | "predictions" | "detections" | "results" => {
+                            list.get_or_insert_default().extend(map.next_value::<Vec<AnyResult>>()?);
+                        }
+                        "image_id" => single.image_id = id(&mut map, "image_id", odd)?,
+                        "category_id" => single.category_id = id(&mut map, "category_id", odd)?,
+                        "bbox" => single.bbox = bbox(&mut map, "bbox", odd)?,
+                        "score" => single.score = number(&mut map, "score", odd)?,
+                        "file_name" => single.file_name = remark(&mut map, "file_name", odd)?,
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(Document(list.unwrap_or_else(|| vec![single])))
+            }
+        }
+
+        deserializer.deserialize_map(DocumentVisitor)
+    }
 }
 
 /// Writes COCO results, one detection per line; numbers round-trip exactly.
@@ -105,27 +246,28 @@ mod tests {
         let good = r#"{"image_id": 1, "category_id": 2, "bbox": [0, 0, 1.5, 2], "score": 0.5, "segmentation": {"x": [1]}}"#;
         assert_eq!(read_results(format!("[{good}]").as_bytes(), 1000).map(|all| all.len()).ok(), Some(1));
         let bad_score = |score: &str| good.replace("0.5", score);
-        let cases: [(String, &[&str]); 15] = [
+        let cases: [(String, &[&str]); 16] = [
             (format!("[{good},\n{}]", bad_score("NaN")), &["detection 1:", "line 2", "NaN"]),
             (format!("[{}]", bad_score("Infinity")), &["detection 0:", "Infinity"]),
             (format!("[{}]", bad_score("-Infinity")), &["detection 0:", "-Infinity"]),
             (format!("[{}]", bad_score("1e999")), &["detection 0:", "out of range"]),
-            (format!("[{}]", bad_score("null")), &["detection 0:", "null"]),
-            (format!("[{}]", bad_score("\"0.5\"")), &["detection 0:", "string"]),
-            (format!("[{}]", good.replace("0, 0, 1.5, 2", "0, 0, 1.5")), &["detection 0:", "length 3"]),
+            (format!("[{}]", bad_score("null")), &["detection 0:", "missing field `score`"]),
+            (format!("[{}]", bad_score("\"high\"")), &["detection 0:", "`score` is the text \"high\""]),
+            (format!("[{}]", good.replace("0, 0, 1.5, 2", "0, 0, 1.5")), &["detection 0:", "3 values"]),
             (format!("[{}]", good.replace("0, 0, 1.5, 2", "0, 0, 1.5, 2, 3")), &["detection 0:"]),
             (
                 format!("[{good}, {}]", good.replace("score", "scor")),
                 &["detection 1:", "missing field `score`"],
             ),
             (
-                format!("[{}]", good.replace("\"image_id\": 1", "\"image_id\": \"1\"")),
+                format!("[{}]", good.replace("\"image_id\": 1", "\"image_id\": \"a\"")),
                 &["detection 0:", "an integer"],
             ),
             (format!("[{}]", good.replace("\"image_id\": 1", "\"image_id\": 1.5")), &["detection 0:", "1.5"]),
             (format!("[{good},"), &["detection 1:", "EOF"]),
             (format!("[{good}] x"), &["trailing"]),
-            (r#"{"annotations": []}"#.to_owned(), &["a list with one detection per entry"]),
+            (r#"{"images": []}"#.to_owned(), &["detection 0:", "missing field `image_id`"]),
+            (r#""text""#.to_owned(), &["a list with one detection per entry"]),
             (String::new(), &["EOF"]),
         ];
         let failures: Vec<String> = (cases.iter())
@@ -160,6 +302,37 @@ mod tests {
         assert!(problem(&deep).contains("EOF"), "{}", problem(&deep));
         let deep = deep.replace("extra", "bbox");
         assert!(problem(&deep).contains("detection 0:"), "{}", problem(&deep));
+    }
+
+    #[test]
+    fn results_of_other_programs_are_read() {
+        let one = r#"{"image_id": "frame_a", "file_name": "frame_a.png", "category_id": "1", "bbox": ["0", 0, 1.5, 2], "score": "0.5"}"#;
+        let record = ResultRecord {
+            index: 0,
+            image: Id::Text("frame_a".into()),
+            file_name: Some("frame_a.png".to_owned()),
+            category: Id::Number(1),
+            bbox: [0.0, 0.0, 1.5, 2.0],
+            score: 0.5,
+        };
+        let two = vec![record.clone(), ResultRecord { index: 1, ..record }];
+        let forms = [
+            format!("[{one}, {one}]"),
+            format!("\u{feff}[{one}, {one}]"),
+            format!("{one}\n{one}\n"),
+            format!("{{\"annotations\": [{one}, {one}]}}"),
+            format!("{{\"info\": {{}}, \"predictions\": [{one}, {one}], \"images\": [1]}}"),
+        ];
+        for form in &forms {
+            let found = read_result_records(form.as_bytes(), 10_000).map(|results| results.records);
+            assert_eq!(found.map_err(|error| error.to_string()), Ok(two.clone()), "{form}");
+        }
+        let broken = format!("[{one}, {}, 7]", one.replace("\"0.5\"", "null"));
+        let found = read_result_records(broken.as_bytes(), 10_000).expect("one good entry");
+        let first = Some((1, "missing field `score`".to_owned()));
+        assert_eq!((found.records.len(), found.left_out, found.first_problem), (1, 2, first));
+        let float = forms[0].replace("\"frame_a\"", "1.0");
+        assert_eq!(read_results(float.as_bytes(), 10_000).map(|all| all[0].image_id).ok(), Some(1));
     }
 
     #[test]

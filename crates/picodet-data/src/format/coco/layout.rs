@@ -6,6 +6,7 @@ use super::read::read;
 use crate::dataset::{Dataset, Loaded};
 use crate::error::DataError;
 use crate::format::handler::{Evidence, Recognition, Source, choose_split, unknown_split};
+use crate::format::handler::fill_sizes;
 use crate::paths::{Stated, resolve_images};
 use crate::sniff::{JsonKind, json_files, json_kind};
 use crate::split_name::{find_split, split_of_file, split_rank, split_role, subfolders};
@@ -113,6 +114,7 @@ fn load(json: &Path, complete: bool) -> Result<Loaded, DataError> {
     dataset.split = split_of_file(json);
     dataset.root = image_root(json, &dataset);
     resolve_images(&mut dataset, &dataset_folder(json), &mut findings);
+    fill_sizes(&mut dataset, &mut findings, "width or height is missing");
     Ok(Loaded { dataset, findings, complete })
 }
 

@@ -1,7 +1,12 @@
 //! COCO detection JSON: one file with all images, annotations and categories.
 
+mod builder;
+mod entry;
+mod extras;
+mod ids;
 mod layout;
 mod read;
+mod rewrite;
 mod write;
 
 use std::path::Path;
@@ -9,10 +14,11 @@ use std::path::Path;
 use super::handler::{
     Conventions, Evidence, FormatHandler, LossRule, ObjectSource, Recognition, SplitOutput,
 };
-use crate::dataset::Format;
+use crate::convert::Loss;
+use crate::dataset::{Format, Part};
 use crate::error::DataError;
 
-pub use read::{parse, read};
+pub use read::{parse, read, text_ids};
 pub use write::write_to;
 
 impl Format {
@@ -51,6 +57,10 @@ impl FormatHandler for CocoHandler {
 
     fn losses(&self) -> &'static [LossRule] {
         &[]
+    }
+
+    fn extras(&self, parts: &[Part<'_>]) -> Result<Vec<Loss>, DataError> {
+        extras::extras(parts)
     }
 
     fn write_split(&self, output: &SplitOutput<'_>) -> Result<(), DataError> {

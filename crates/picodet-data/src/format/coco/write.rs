@@ -1,24 +1,42 @@
 //! Writes COCO annotation files.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{BufWriter, Write};
 
 use serde::Serialize;
 
-use crate::dataset::{Class, Dataset, Format, ImageRecord};
+use super::rewrite::rewrite;
+use crate::dataset::{Class, Dataset, Format, ImageRecord, Object};
 use crate::error::DataError;
 use crate::format::handler::{SplitOutput, make_parent};
 
-/// Writes `annotations/instances_<split>.json`.
+/// Writes `annotations/instances_<split>.json`. A dataset that was read from a COCO file keeps the fields of
+/// this file that the dataset does not represent.
 pub(super) fn write_split(output: &SplitOutput<'_>) -> Result<(), DataError> {
     let path = output.out.join(format!("annotations/instances_{}.json", output.split));
     make_parent(&path)?;
     let mut renamed = output.dataset.clone();
-    for (image, name) in renamed.images.iter_mut().zip(output.image_names) {
+    for (index, name) in output.image_names.iter().enumerate() {
+        let ImageRecord { width, height, .. } = output.sized(index);
+        let image = &mut renamed.images[index];
         image.file.clone_from(name);
+        (image.width, image.height) = (width, height);
     }
-    let file = fs::File::create(&path).map_err(|source| DataError::io(&path, source))?;
-    write_to(BufWriter::new(file), &renamed).map_err(|source| DataError::io(&path, source))
+    let create =
+        || fs::File::create(&path).map(BufWriter::new).map_err(|source| DataError::io(&path, source));
+    let failed = |source| DataError::io(&path, source);
+    if let Some(source) = &renamed.annotations
+        && renamed.format == Format::COCO
+    {
+        // Python writes NaN, which is replaced by null in the second attempt.
+        for not_finite in [false, true] {
+            if rewrite(source, &renamed, create()?, not_finite).map_err(failed)? {
+                return Ok(());
+            }
+        }
+    }
+    write_to(create()?, &renamed).map_err(failed)
 }
 
 #[derive(Serialize)]
@@ -55,56 +73,80 @@ fn is_zero(value: &u8) -> bool {
     *value == 0
 }
 
+/// Returns the ids of the objects without one: the next free ones, by image and object.
+pub(super) fn annotation_ids(dataset: &Dataset) -> HashMap<(usize, usize), i64> {
+    let objects = || {
+        let images = dataset.images.iter().enumerate();
+        images.flat_map(|(image, record)| {
+            record.objects.iter().enumerate().map(move |(number, object)| ((image, number), object))
+        })
+    };
+    let largest = objects().filter_map(|(_, object)| object.id).max().unwrap_or(0).max(0);
+    let without = objects().filter(|(_, object)| object.id.is_none());
+    without.zip(1i64..).map(|((place, _), number)| (place, largest.saturating_add(number))).collect()
+}
+
+pub(super) fn image(record: &ImageRecord) -> impl Serialize {
+    let ImageRecord { id, ref file, width, height, .. } = *record;
+    OutImage { id, file_name: file, width, height }
+}
+
+pub(super) fn category(class: &Class) -> impl Serialize {
+    let Class { id, name, supercategory } = class;
+    OutCategory { id: *id, name, supercategory: supercategory.as_deref() }
+}
+
+pub(super) fn annotation(
+    dataset: &Dataset,
+    image: &ImageRecord,
+    object: &Object,
+    id: i64,
+) -> impl Serialize + use<> {
+    OutAnnotation {
+        id,
+        image_id: image.id,
+        category_id: dataset.classes.get(object.class).map_or(0, |class| class.id),
+        bbox: object.xywh(),
+        area: object.area(),
+        iscrowd: object.crowd.into(),
+        difficult: object.difficult.into(),
+        truncated: object.truncated.into(),
+    }
+}
+
 /// Writes a dataset as COCO JSON, one entry per line. Objects without an id get the next free one; the flags
 /// difficult and truncated, which COCO does not define, are written as extra keys if set.
 ///
 /// # Errors
 /// The error of the writer.
 pub fn write_to(mut out: impl Write, dataset: &Dataset) -> std::io::Result<()> {
-    let objects = || dataset.images.iter().flat_map(|image| &image.objects);
-    let mut next_id = objects().filter_map(|object| object.id).max().unwrap_or(0).max(0);
+    let ids = annotation_ids(dataset);
     out.write_all(b"{\"images\":[")?;
-    for (position, image) in dataset.images.iter().enumerate() {
+    for (position, record) in dataset.images.iter().enumerate() {
         out.write_all(if position == 0 { b"\n" } else { b",\n" })?;
-        let ImageRecord { id, ref file, width, height, .. } = *image;
-        serde_json::to_writer(&mut out, &OutImage { id, file_name: file, width, height })?;
+        serde_json::to_writer(&mut out, &image(record))?;
     }
     out.write_all(b"\n],\n\"annotations\":[")?;
     // Annotations keep the order of their file instead of the order of the images, so that a round trip is
     // exact.
     let mut order: Vec<(u32, usize, usize)> = Vec::with_capacity(dataset.object_count());
-    for (position, image) in dataset.images.iter().enumerate() {
-        order.extend(image.objects.iter().enumerate().map(|(o, object)| (object.source, position, o)));
+    for (position, record) in dataset.images.iter().enumerate() {
+        order.extend(record.objects.iter().enumerate().map(|(o, object)| (object.source, position, o)));
     }
     if dataset.format == Format::COCO {
         order.sort_unstable();
     }
-    for (count, (_, position, object)) in order.into_iter().enumerate() {
+    for (count, (_, position, number)) in order.into_iter().enumerate() {
         out.write_all(if count == 0 { b"\n" } else { b",\n" })?;
-        let image = &dataset.images[position];
-        let object = &image.objects[object];
-        let id = object.id.unwrap_or_else(|| {
-            next_id = next_id.saturating_add(1);
-            next_id
-        });
-        let annotation = OutAnnotation {
-            id,
-            image_id: image.id,
-            category_id: dataset.classes.get(object.class).map_or(0, |class| class.id),
-            bbox: object.xywh(),
-            area: object.area(),
-            iscrowd: object.crowd.into(),
-            difficult: object.difficult.into(),
-            truncated: object.truncated.into(),
-        };
-        serde_json::to_writer(&mut out, &annotation)?;
+        let record = &dataset.images[position];
+        let object = &record.objects[number];
+        let id = object.id.or_else(|| ids.get(&(position, number)).copied()).unwrap_or(0);
+        serde_json::to_writer(&mut out, &annotation(dataset, record, object, id))?;
     }
     out.write_all(b"\n],\n\"categories\":[")?;
     for (position, class) in dataset.classes.iter().enumerate() {
         out.write_all(if position == 0 { b"\n" } else { b",\n" })?;
-        let Class { id, name, supercategory } = class;
-        let supercategory = supercategory.as_deref();
-        serde_json::to_writer(&mut out, &OutCategory { id: *id, name, supercategory })?;
+        serde_json::to_writer(&mut out, &category(class))?;
     }
     out.write_all(b"\n]}\n")?;
     out.flush()

@@ -2,48 +2,29 @@
 
 use std::io::{BufReader, Read};
 
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use picodet_format::coco::JsonError;
 use picodet_format::json::{JsonGuard, MAX_TOKEN};
 use serde::Deserialize;
+use serde_json::Value;
 
+use super::shape::{Extent, extent, kind_of, number, points_of};
 use crate::dataset::Object;
 use crate::finding::{FindingKind, Findings, Location};
-use crate::geometry::bounds;
+use crate::text::clip;
 
 #[derive(Deserialize)]
 struct RawFile {
-    shapes: Vec<RawShape>,
-    #[serde(rename = "imagePath")]
-    image_path: Option<String>,
-    #[serde(rename = "imageWidth")]
-    width: Option<f64>,
-    #[serde(rename = "imageHeight")]
-    height: Option<f64>,
-}
-
-#[derive(Deserialize)]
-struct RawShape {
-    label: Option<String>,
     #[serde(default)]
-    points: Vec<[Option<f64>; 2]>,
-    shape_type: Option<String>,
-    #[serde(default, deserialize_with = "flags")]
-    flags: Flags,
-}
-
-/// The shape flags that the writer produces; others are ignored.
-#[derive(Default, Deserialize)]
-struct Flags {
-    #[serde(default)]
-    crowd: bool,
-    #[serde(default)]
-    difficult: bool,
-    #[serde(default)]
-    truncated: bool,
-}
-
-fn flags<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Flags, D::Error> {
-    Ok(Option::<Flags>::deserialize(deserializer)?.unwrap_or_default())
+    shapes: Value,
+    #[serde(default, rename = "imagePath")]
+    image_path: Value,
+    #[serde(default, rename = "imageWidth")]
+    width: Value,
+    #[serde(default, rename = "imageHeight")]
+    height: Value,
 }
 
 /// The contents of one LabelMe file; classes are names, not indices.
@@ -55,60 +36,128 @@ pub struct Annotation {
     pub size: [u32; 2],
     /// Class name and object (its `class` is 0).
     pub objects: Vec<(String, Object)>,
+    /// Class names of the shapes that have no bounding box.
+    pub other_classes: Vec<String>,
 }
 
 /// Parses one LabelMe JSON with bounded depth and token length; faults inside it are added to `findings` with
 /// the file name `file`.
 ///
 /// # Errors
-/// [`JsonError`] with line and column.
+/// [`JsonError`] when the text is not an object with LabelMe's fields.
 pub fn parse(reader: impl Read, file: &str, findings: &mut Findings) -> Result<Annotation, JsonError> {
     // LabelMe embeds the image as one string.
     let raw: RawFile = serde_json::from_reader(BufReader::new(JsonGuard::new(reader, MAX_TOKEN)))?;
     let size = [raw.width, raw.height].map(|size| {
-        let size = size.unwrap_or(0.0);
+        let size = number(Some(&size));
         if size.fract() == 0.0 && (1.0..=1e9).contains(&size) { size as u32 } else { 0 }
     });
-    let mut objects = Vec::with_capacity(raw.shapes.len());
-    for (index, shape) in raw.shapes.into_iter().enumerate() {
-        let location = || Location::pointer(file, format!("/shapes/{index}"));
-        let Some(label) = shape.label else {
+    let image_path = raw.image_path.as_str().filter(|path| !path.trim().is_empty()).map(str::to_string);
+    let mut annotation = Annotation { image_path, size, ..Annotation::default() };
+    let shapes = match raw.shapes {
+        Value::Array(shapes) => shapes,
+        Value::Null => Vec::new(),
+        _ => {
+            let message = "`shapes` is not a list; ignored".to_string();
+            findings.push(FindingKind::MissingField, Location::pointer(file, "/shapes"), message);
+            Vec::new()
+        }
+    };
+    for (index, shape) in shapes.into_iter().enumerate() {
+        parse_shape(&shape, index, file, findings, &mut annotation);
+    }
+    Ok(annotation)
+}
+
+/// Adds one shape to the annotation.
+fn parse_shape(
+    shape: &Value,
+    index: usize,
+    file: &str,
+    findings: &mut Findings,
+    annotation: &mut Annotation,
+) {
+    let location = || Location::pointer(file, format!("/shapes/{index}"));
+    let label = match shape.get("label") {
+        Some(Value::String(label)) => label.clone(),
+        Some(Value::Number(label)) => label.to_string(),
+        _ => {
             let message = "a shape without `label`; left out".to_string();
             findings.push(FindingKind::MissingField, location(), message);
-            continue;
-        };
-        let kind = shape.shape_type.as_deref().unwrap_or("polygon");
-        let number = |value: Option<f64>| value.unwrap_or(f64::NAN);
-        let points: Vec<[f64; 2]> = shape.points.iter().map(|[x, y]| [number(*x), number(*y)]).collect();
-        let bbox = match (kind, &points[..]) {
-            // LabelMe allows to start from any corner.
-            ("rectangle", [[x1, y1], [x2, y2]]) if [x1, y1, x2, y2].iter().all(|v| v.is_finite()) => {
-                [x1.min(*x2), y1.min(*y2), x1.max(*x2), y1.max(*y2)]
-            }
-            ("rectangle", [_, _]) => [f64::NAN; 4],
-            ("polygon", points) if points.len() >= 3 => {
-                bounds(points.iter().map(|p| p[0]), points.iter().map(|p| p[1])).unwrap_or([f64::NAN; 4])
-            }
-            // Newer versions write rectangles with four corners.
-            ("rectangle", points) if points.len() == 4 => {
-                bounds(points.iter().map(|p| p[0]), points.iter().map(|p| p[1])).unwrap_or([f64::NAN; 4])
-            }
-            ("rectangle" | "polygon", points) => {
-                let message = format!("a {kind} with {} points; left out", points.len());
-                findings.push(FindingKind::ShapePoints, location(), message);
-                continue;
-            }
-            _ => {
-                let kind: String = kind.chars().take(40).collect();
-                let message = format!("a {kind} of class `{label}`; left out");
-                findings.push(FindingKind::ShapeUnsupported, location(), message);
-                continue;
-            }
-        };
-        let Flags { crowd, difficult, truncated } = shape.flags;
-        let source = u32::try_from(index).unwrap_or(u32::MAX);
-        let object = Object { crowd, difficult, truncated, source, ..Object::new(0, bbox) };
-        objects.push((label, object));
+            return;
+        }
+    };
+    let (kind, points) = (kind_of(shape), points_of(shape));
+    match extent(&kind, &points) {
+        Extent::Box(bbox) => {
+            let flags = shape.get("flags");
+            let flag = |name: &str| {
+                let own = shape.get(name).filter(|value| value.is_boolean());
+                own.or_else(|| flags?.get(name)).and_then(Value::as_bool).unwrap_or(false)
+            };
+            let (crowd, difficult, truncated) = (flag("crowd"), flag("difficult"), flag("truncated"));
+            let source = u32::try_from(index).unwrap_or(u32::MAX);
+            let object = Object { crowd, difficult, truncated, source, ..Object::new(0, bbox) };
+            annotation.objects.push((label, object));
+        }
+        Extent::WrongPoints => {
+            let message = format!("a {kind} with {} points; left out", points.len());
+            findings.push(FindingKind::ShapePoints, location(), message);
+            annotation.other_classes.push(label);
+        }
+        Extent::None => {
+            let message = format!("a {kind} of class `{}`; left out", clip(&label));
+            findings.push(FindingKind::ShapeUnsupported, location(), message);
+            annotation.other_classes.push(label);
+        }
     }
-    Ok(Annotation { image_path: raw.image_path, size, objects })
+}
+
+/// Returns the image that is embedded in a LabelMe JSON; `None` if there is none or it is not base64.
+pub(super) fn embedded_image(reader: impl Read) -> Option<Vec<u8>> {
+    #[derive(Deserialize)]
+    struct Embedded {
+        #[serde(rename = "imageData")]
+        data: Option<String>,
+    }
+    let raw: Embedded = serde_json::from_reader(BufReader::new(JsonGuard::new(reader, MAX_TOKEN))).ok()?;
+    let text: Vec<u8> = raw.data?.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let start = text.windows(7).take(64).position(|part| part == b"base64,").map_or(0, |start| start + 7);
+    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    GeneralPurpose::new(&STANDARD, config).decode(&text[start..]).ok().filter(|image| !image.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_become_boxes_and_odd_values_are_findings() {
+        let text = r#"{"imagePath": "a.png", "imageWidth": "320", "imageHeight": 240.0, "shapes": [
+            {"label": "cat", "shape_type": "circle", "points": [[10, 10], [13, 14]]},
+            {"label": 7, "shape_type": "Rectangle", "points": [[5, "6"], [1, 2]], "flags": null},
+            {"label": "dot", "shape_type": "point", "points": [[5, 6]]},
+            {"label": "cat", "points": [[5, 6]]},
+            {"points": []}, 9]}"#;
+        let mut findings = Findings::default();
+        let annotation = parse(text.as_bytes(), "a.json", &mut findings).expect("LabelMe");
+        let found: Vec<_> =
+            annotation.objects.iter().map(|(name, object)| (name.as_str(), object.bbox)).collect();
+        assert_eq!(found, [("cat", [5.0, 5.0, 15.0, 15.0]), ("7", [1.0, 2.0, 5.0, 6.0])]);
+        assert_eq!(
+            (annotation.size, annotation.other_classes),
+            ([320, 240], vec!["dot".into(), "cat".into()])
+        );
+        let kinds = [FindingKind::ShapeUnsupported, FindingKind::ShapePoints, FindingKind::MissingField];
+        assert_eq!(kinds.map(|kind| findings.counts().get(&kind).copied()), [Some(1), Some(1), Some(2)]);
+    }
+
+    #[test]
+    fn embedded_images_are_decoded() {
+        let image = |data: &str| embedded_image(format!("{{\"imageData\": {data}}}").as_bytes());
+        assert_eq!(image("\"AQID\""), Some(vec![1, 2, 3]));
+        assert_eq!(image("\"AQ\\nIDBA\""), Some(vec![1, 2, 3, 4]));
+        assert_eq!(image("\"data:image/png;base64,AQID\""), Some(vec![1, 2, 3]));
+        assert_eq!([image("null"), image("\"***\""), image("\"\""), image("7")], [None, None, None, None]);
+    }
 }

@@ -1,7 +1,8 @@
-//! LabelMe: one JSON per image, with rectangles, and polygons that are replaced by their bounding boxes.
+//! LabelMe and X-AnyLabeling: one JSON per image; shapes are replaced by their bounding boxes.
 
 mod annotation;
 mod read;
+mod shape;
 mod write;
 
 use std::path::{Path, PathBuf};

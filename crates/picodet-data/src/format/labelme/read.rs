@@ -7,7 +7,7 @@ use super::annotation::parse;
 use crate::dataset::{Class, Dataset, Format, ImageRecord, Object, display};
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
-use crate::image_file::read_header;
+use crate::format::handler::fill_sizes;
 use crate::input::open_regular;
 use crate::sniff::{JsonKind, json_kind};
 use crate::text::read_names;
@@ -43,7 +43,9 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
     let listed = class_names(root, &mut findings)?;
     let mut found = BTreeSet::new();
     for (annotation, _) in parsed.iter().flatten() {
-        found.extend(annotation.iter().flat_map(|a| a.objects.iter().map(|(name, _)| name.clone())));
+        let Some(annotation) = annotation else { continue };
+        found.extend(annotation.objects.iter().map(|(name, _)| name.clone()));
+        found.extend(annotation.other_classes.iter().cloned());
     }
     let known: HashSet<&String> = listed.iter().collect();
     let extra: Vec<String> = found.into_iter().filter(|name| !known.contains(name)).collect();
@@ -57,7 +59,6 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
         classes.iter().enumerate().map(|(index, class)| (class.name.as_str(), index)).collect();
 
     let mut images = Vec::new();
-    let mut unsized_images = Vec::new();
     for (label, result) in labels.into_iter().zip(parsed) {
         let Some((annotation, own)) = result else { continue };
         findings.extend(own);
@@ -68,9 +69,6 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
             .unwrap_or_else(|| format!("{}.jpg", walk::file_name(without_extension(&label))));
         let file = join(folder, &stated);
         let [width, height] = annotation.size;
-        if width == 0 || height == 0 {
-            unsized_images.push(images.len());
-        }
         let objects = annotation
             .objects
             .into_iter()
@@ -87,13 +85,7 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
         classes,
         images,
     };
-    for index in unsized_images {
-        let message = "imageWidth or imageHeight is missing".to_string();
-        findings.push(FindingKind::SizeUnknown, dataset.image_location(index), message);
-        if let Ok(header) = read_header(&root.join(&dataset.images[index].file)) {
-            (dataset.images[index].width, dataset.images[index].height) = (header.width, header.height);
-        }
-    }
+    fill_sizes(&mut dataset, &mut findings, "imageWidth or imageHeight is missing");
     Ok((dataset, findings))
 }
 

@@ -85,24 +85,6 @@ impl FormatHandler for YoloHandler {
         format!("images/{split}")
     }
 
-    /// YOLO has one list of class indices for all splits.
-    fn check_parts(&self, parts: &[Part<'_>]) -> Result<(), DataError> {
-        let names = |part: &Part<'_>| -> Vec<String> {
-            part.dataset.classes.iter().map(|class| class.name.clone()).collect()
-        };
-        let Some(first) = parts.first() else { return Ok(()) };
-        match parts.iter().find(|part| names(part) != names(first)) {
-            None => Ok(()),
-            Some(other) => Err(DataError::BadArgument {
-                what: format!(
-                    "the splits `{}` and `{}` have different classes, but YOLO has one list for all; \
-                     `picodet check` shows the difference",
-                    first.name, other.name
-                ),
-            }),
-        }
-    }
-
     fn losses(&self) -> &'static [LossRule] {
         &[
             LossRule { what: "crowd regions (left out)", applies: |object| object.crowd, drops_object: true },

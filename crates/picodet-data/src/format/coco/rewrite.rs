@@ -1,0 +1,350 @@
+//! Copies a COCO file with all its fields, and changes only entries that differ in the dataset.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io::{BufReader, Read, Write};
+use std::path::Path;
+
+use picodet_format::json::{JsonGuard, MAX_TOKEN, NonFiniteToNull};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::entry::RawEntry;
+use super::write::{annotation, annotation_ids, category, image};
+use crate::dataset::{Class, Dataset, ImageRecord, Object};
+use crate::error::DataError;
+use crate::input::open_regular;
+
+/// Writes a dataset that was read from the COCO file `source` to `out`, with the fields of the file that the
+/// dataset does not represent. Entries of the file that are not in the dataset are left out; images and
+/// objects of the dataset that are not in the file are added. Returns `false` if the file does not parse.
+///
+/// # Errors
+/// [`DataError::Io`] for `source`, and the errors of `out`.
+pub(super) fn rewrite(
+    source: &Path,
+    dataset: &Dataset,
+    mut out: impl Write,
+    not_finite: bool,
+) -> Result<bool, std::io::Error> {
+    let opened = || {
+        open_regular(source).map_err(|error| match error {
+            DataError::Io { source, .. } => source,
+            error => std::io::Error::other(error.to_string()),
+        })
+    };
+    let reader = BufReader::with_capacity(1 << 18, opened()?);
+    let mut plan = Plan::new(dataset);
+    let mut failure = None;
+    let file = File { plan: &mut plan, out: &mut out, failure: &mut failure };
+    let parsed = match not_finite {
+        false => visit(JsonGuard::new(reader, MAX_TOKEN), file),
+        true => visit(JsonGuard::new(NonFiniteToNull::new(reader), MAX_TOKEN), file),
+    };
+    match (failure, parsed) {
+        (Some(error), _) => Err(error),
+        (None, Err(error))
+            if error.is_io() && error.io_error_kind() != Some(std::io::ErrorKind::InvalidData) =>
+        {
+            Err(error.into())
+        }
+        (None, Err(_)) => Ok(false),
+        (None, Ok(())) => {
+            out.flush()?;
+            Ok(true)
+        }
+    }
+}
+
+fn visit<W: Write>(reader: impl Read, file: File<'_, '_, W>) -> Result<(), serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 18, reader));
+    deserializer.deserialize_map(file)?;
+    deserializer.end()
+}
+
+/// The images, objects and classes of the dataset that have not been written.
+struct Plan<'a> {
+    dataset: &'a Dataset,
+    /// Index of an image by its position in the file.
+    images: HashMap<u32, usize>,
+    /// Images without position, or with one that another image has.
+    other_images: Vec<usize>,
+    /// Indices of image and object by the position in the file.
+    objects: HashMap<u32, (usize, usize)>,
+    other_objects: Vec<(usize, usize)>,
+    /// Index of a class by its name.
+    classes: HashMap<&'a str, usize>,
+    /// The id of each object without one, by image and object.
+    ids: HashMap<(usize, usize), i64>,
+}
+
+impl<'a> Plan<'a> {
+    fn new(dataset: &'a Dataset) -> Self {
+        let mut plan = Self {
+            dataset,
+            images: HashMap::new(),
+            other_images: Vec::new(),
+            objects: HashMap::new(),
+            other_objects: Vec::new(),
+            classes: HashMap::new(),
+            ids: annotation_ids(dataset),
+        };
+        for (index, record) in dataset.images.iter().enumerate() {
+            if plan.images.contains_key(&record.source) {
+                plan.other_images.push(index);
+            } else {
+                plan.images.insert(record.source, index);
+            }
+            for (number, object) in record.objects.iter().enumerate() {
+                if plan.objects.contains_key(&object.source) {
+                    plan.other_objects.push((index, number));
+                } else {
+                    plan.objects.insert(object.source, (index, number));
+                }
+            }
+        }
+        for (index, class) in dataset.classes.iter().enumerate() {
+            plan.classes.entry(&class.name).or_insert(index);
+        }
+        plan
+    }
+
+    fn object_id(&self, place: (usize, usize)) -> i64 {
+        let object = &self.dataset.images[place.0].objects[place.1];
+        object.id.or_else(|| self.ids.get(&place).copied()).unwrap_or(0)
+    }
+
+    fn class(&self, object: &Object) -> i64 {
+        self.dataset.classes.get(object.class).map_or(0, |class| class.id)
+    }
+}
+
+/// The lists that are edited.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum List {
+    Images,
+    Annotations,
+    Categories,
+}
+
+const LISTS: [(List, &str); 3] =
+    [(List::Images, "images"), (List::Annotations, "annotations"), (List::Categories, "categories")];
+
+/// The object at the top level.
+struct File<'f, 'a, W> {
+    plan: &'f mut Plan<'a>,
+    out: &'f mut W,
+    /// The error of the writer, which a visitor can only report as text.
+    failure: &'f mut Option<std::io::Error>,
+}
+
+impl<W: Write> File<'_, '_, W> {
+    fn put<E: serde::de::Error>(&mut self, bytes: &[u8]) -> Result<(), E> {
+        self.out.write_all(bytes).map_err(|error| {
+            *self.failure = Some(error);
+            E::custom("the output cannot be written")
+        })
+    }
+
+    fn put_entry<E: serde::de::Error>(&mut self, entry: &RawEntry, first: &mut bool) -> Result<(), E> {
+        self.put(if *first { b"\n" } else { b",\n" })?;
+        *first = false;
+        self.put(entry.to_json().as_bytes())
+    }
+
+    /// Writes the remaining entries of a list and its end.
+    fn finish<E: serde::de::Error>(&mut self, list: List, first: &mut bool) -> Result<(), E> {
+        let dataset = self.plan.dataset;
+        let mut rest: Vec<RawEntry> = Vec::new();
+        match list {
+            List::Images => {
+                let mut left: Vec<usize> = self.plan.images.drain().map(|(_, index)| index).collect();
+                left.append(&mut self.plan.other_images);
+                left.sort_unstable();
+                rest.extend(left.into_iter().map(|index| RawEntry::of(&image(&dataset.images[index]))));
+            }
+            List::Annotations => {
+                let mut left: Vec<(usize, usize)> =
+                    self.plan.objects.drain().map(|(_, place)| place).collect();
+                left.append(&mut self.plan.other_objects);
+                left.sort_unstable();
+                for place in left {
+                    let record = &dataset.images[place.0];
+                    let id = self.plan.object_id(place);
+                    rest.push(RawEntry::of(&annotation(dataset, record, &record.objects[place.1], id)));
+                }
+            }
+            List::Categories => {
+                let mut left: Vec<usize> = self.plan.classes.drain().map(|(_, index)| index).collect();
+                left.sort_unstable();
+                rest.extend(left.into_iter().map(|index| RawEntry::of(&category(&dataset.classes[index]))));
+            }
+        }
+        for entry in rest {
+            self.put_entry(&entry, first)?;
+        }
+        self.put(b"\n]")
+    }
+}
+
+impl<'de, W: Write> Visitor<'de> for File<'_, '_, W> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with `images`, `annotations` and `categories`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        self.put(b"{")?;
+        let mut first = true;
+        let mut written: Vec<List> = Vec::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let list = LISTS.into_iter().find(|(_, name)| *name == key).map(|(list, _)| list);
+            if list.is_some_and(|list| written.contains(&list)) {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let name = serde_json::to_string(&key).map_err(A::Error::custom)?;
+            self.put(if first { b"" } else { b",\n" })?;
+            first = false;
+            self.put(name.as_bytes())?;
+            self.put(b":")?;
+            match list {
+                Some(list) => {
+                    written.push(list);
+                    map.next_value_seed(Entries { file: &mut self, list })?;
+                }
+                None => {
+                    let value = map.next_value::<Box<RawValue>>()?;
+                    self.put(value.get().as_bytes())?;
+                }
+            }
+        }
+        for (list, name) in LISTS.into_iter().filter(|(list, _)| !written.contains(list)) {
+            self.put(if first { b"" } else { b",\n" })?;
+            first = false;
+            self.put(format!("\"{name}\":[").as_bytes())?;
+            self.finish(list, &mut true)?;
+        }
+        self.put(b"}\n")
+    }
+}
+
+/// One of the lists.
+struct Entries<'e, 'f, 'a, W> {
+    file: &'e mut File<'f, 'a, W>,
+    list: List,
+}
+
+impl<'de, W: Write> DeserializeSeed<'de> for Entries<'_, '_, '_, W> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, W: Write> Visitor<'de> for Entries<'_, '_, '_, W> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    /// Treats null as an empty list.
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        self.file.put(b"[")?;
+        self.file.finish(self.list, &mut true)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let Self { file, list } = self;
+        file.put(b"[")?;
+        let mut first = true;
+        for position in 0u32.. {
+            let wanted = match list {
+                List::Images => file.plan.images.contains_key(&position),
+                List::Annotations => file.plan.objects.contains_key(&position),
+                List::Categories => true,
+            };
+            if !wanted {
+                if entries.next_element::<IgnoredAny>()?.is_none() {
+                    break;
+                }
+                continue;
+            }
+            let Some(mut entry) = entries.next_element::<RawEntry>()? else { break };
+            let kept = match list {
+                List::Images => edit_image(&mut entry, position, file.plan),
+                List::Annotations => edit_annotation(&mut entry, position, file.plan),
+                List::Categories => edit_category(&mut entry, file.plan),
+            };
+            if kept {
+                file.put_entry(&entry, &mut first)?;
+            }
+        }
+        file.finish(list, &mut first)
+    }
+}
+
+/// Updates the entry of an image; `false` if it is the entry of another image.
+fn edit_image(entry: &mut RawEntry, position: u32, plan: &mut Plan<'_>) -> bool {
+    let Some(&index) = plan.images.get(&position) else { return false };
+    let ImageRecord { id, ref file, width, height, .. } = plan.dataset.images[index];
+    plan.images.remove(&position);
+    entry.set_unless_equal("id", &id);
+    entry.set_text("file_name", file);
+    for (name, extent) in [("width", width), ("height", height)] {
+        if extent > 0 && entry.get::<f64>(name) != Some(f64::from(extent)) {
+            entry.set(name, &extent);
+        }
+    }
+    true
+}
+
+/// Updates the entry of an annotation; `false` if it is the entry of another object.
+fn edit_annotation(entry: &mut RawEntry, position: u32, plan: &mut Plan<'_>) -> bool {
+    let Some(&place) = plan.objects.get(&position) else { return false };
+    let record = &plan.dataset.images[place.0];
+    let object = record.objects[place.1];
+    let same_box = entry
+        .get::<[f64; 4]>("bbox")
+        .is_some_and(|[x, y, width, height]| [x, y, x + width, y + height] == object.bbox);
+    let id: Option<i64> = entry.get("id");
+    let image: Option<i64> = entry.get("image_id");
+    // An object that was added to the dataset has the default position 0.
+    let is_other =
+        id.is_some() && id != object.id && image.is_some() && image != Some(record.id) && !same_box;
+    if is_other || entry.is_empty() {
+        return false;
+    }
+    plan.objects.remove(&position);
+    entry.set_unless_equal("id", &plan.object_id(place));
+    entry.set_unless_equal("image_id", &record.id);
+    entry.set_unless_equal("category_id", &plan.class(&object));
+    if !same_box {
+        entry.set("bbox", &object.xywh());
+    }
+    entry.set_unless_equal("area", &object.area());
+    entry.set_unless_equal("iscrowd", &i64::from(object.crowd));
+    for (name, flag) in [("difficult", object.difficult), ("truncated", object.truncated)] {
+        if flag || entry.has(name) {
+            entry.set_unless_equal(name, &i64::from(flag));
+        }
+    }
+    true
+}
+
+/// Updates the entry of a category; `false` if it is not in the dataset.
+fn edit_category(entry: &mut RawEntry, plan: &mut Plan<'_>) -> bool {
+    let name = entry.get::<serde_json::Value>("name").map(|name| match name {
+        serde_json::Value::String(name) => name,
+        serde_json::Value::Null => String::new(),
+        other => other.to_string(),
+    });
+    let Some(index) = plan.classes.remove(name.unwrap_or_default().as_str()) else { return false };
+    let Class { id, ref name, .. } = plan.dataset.classes[index];
+    entry.set_unless_equal("id", &id);
+    entry.set_text("name", name);
+    true
+}
