@@ -1,20 +1,14 @@
 //! Expands image arguments to files, reads images and maps them to COCO ids.
 
-use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use picodet::{Image, Limits};
-use picodet_format::coco::read_images;
 
 /// Extensions of the files that are read from a folder.
 const EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "png", "webp", "bmp"];
-/// The error of an image without COCO id.
-pub(crate) const NO_IMAGE_ID: &str =
-    "no image id; use a numeric file name, or list the file in --annotations";
-
 /// Maximum number of bytes that are read from a file.
 const MAX_FILE_SIZE: u64 = 1 << 30;
 
@@ -50,25 +44,6 @@ pub(crate) fn expand(argument: &str) -> Result<Vec<PathBuf>> {
 fn has_image_extension(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     EXTENSIONS.contains(&extension.as_str())
-}
-
-/// Returns the image ids of a COCO annotation file by file name.
-pub(crate) fn annotated_ids(path: &Path) -> Result<BTreeMap<String, u64>> {
-    let file = std::fs::File::open(path).with_context(|| path.display().to_string())?;
-    let images = read_images(file).with_context(|| path.display().to_string())?;
-    let entry = |image: picodet_format::coco::Image| {
-        let file = Path::new(&image.file_name?).file_name()?.to_string_lossy().into_owned();
-        Some((file, u64::try_from(image.id?).ok()?))
-    };
-    Ok(images.into_iter().filter_map(entry).collect())
-}
-
-/// Returns the COCO id of an image: from the annotations, or from a numeric file name.
-pub(crate) fn id_of(source: &Path, ids: Option<&BTreeMap<String, u64>>) -> Option<u64> {
-    match ids {
-        Some(ids) => ids.get(&*source.file_name()?.to_string_lossy()).copied(),
-        None => source.file_stem()?.to_str()?.parse().ok(),
-    }
 }
 
 /// Reads an image from a file, or from standard input for `-`.

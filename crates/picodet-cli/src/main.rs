@@ -8,6 +8,7 @@
 
 mod args;
 mod commands;
+mod image_ids;
 mod images;
 mod model;
 mod output;

@@ -8,14 +8,15 @@ use crate::image_file::content_hash;
 
 /// Splits `dataset` into parts with the given names and fractions, which must add up to 1.
 ///
-/// Iterative stratification: classes are distributed in order of increasing frequency, each image to the part
-/// that lacks most objects of the class; images without objects are treated as one more class. Files with
-/// equal contents are assigned to the same part. A seed gives the same split on every machine; the order and
-/// ids of images are preserved.
+/// Each part gets its share of the images by the method of the largest remainder, and at least one. Iterative
+/// stratification: classes are distributed in order of increasing frequency, each image to the part that lacks
+/// most objects of the class; the images that remain of a class after whole numbers go to the part that lacks
+/// most images. Images without objects are treated as one more class. Files with equal contents are assigned
+/// to the same part. A seed gives the same split on every machine; the order and ids of images are preserved.
 ///
 /// # Errors
-/// [`DataError::BadArgument`] for fractions that are not positive or do not add up to 1, and for
-/// names that are empty or repeated.
+/// [`DataError::BadArgument`] for fractions that are not positive or do not add up to 1, for names that are
+/// empty or repeated, and for fewer different images than parts.
 pub fn split(dataset: &Dataset, parts: &[(&str, f64)], seed: u64) -> Result<Vec<Dataset>, DataError> {
     let bad = |what: &str| DataError::BadArgument { what: what.to_string() };
     if parts.is_empty() || parts.iter().any(|(_, fraction)| !(fraction.is_finite() && *fraction > 0.0)) {
@@ -33,6 +34,13 @@ pub fn split(dataset: &Dataset, parts: &[(&str, f64)], seed: u64) -> Result<Vec<
     }
 
     let groups = groups(dataset);
+    if groups.len() < parts.len() {
+        return Err(bad(&format!(
+            "{} parts need at least as many different images, the dataset has {}",
+            parts.len(),
+            groups.len()
+        )));
+    }
     let assignment = assign(dataset, &groups, parts, seed);
     let mut result: Vec<Dataset> = parts
         .iter()
@@ -99,11 +107,7 @@ fn assign(dataset: &Dataset, groups: &[Vec<usize>], parts: &[(&str, f64)], seed:
             by_label[label].push(group);
         }
     }
-    // The number of objects of each label, and of images, that each part lacks.
-    let mut missing: Vec<Vec<f64>> =
-        parts.iter().map(|(_, fraction)| remaining.iter().map(|total| total * fraction).collect()).collect();
-    let mut images_missing: Vec<f64> =
-        parts.iter().map(|(_, fraction)| fraction * dataset.images.len() as f64).collect();
+    let mut stratifier = Stratifier::new(&remaining, parts, dataset.images.len());
 
     let mut order: Vec<usize> = (0..groups.len()).collect();
     shuffle(&mut order, seed);
@@ -125,30 +129,111 @@ fn assign(dataset: &Dataset, groups: &[Vec<usize>], parts: &[(&str, f64)], seed:
             if part_of[group].is_some() {
                 continue;
             }
-            let part = (0..parts.len())
-                .max_by(|&a, &b| {
-                    missing[a][label]
-                        .total_cmp(&missing[b][label])
-                        .then(images_missing[a].total_cmp(&images_missing[b]))
-                        .then(b.cmp(&a))
-                })
-                .unwrap_or(0);
-            part_of[group] = Some(part);
-            images_missing[part] -= groups[group].len() as f64;
+            part_of[group] = Some(stratifier.place(label, &counts[group], groups[group].len()));
             for &(other, n) in &counts[group] {
-                missing[part][other] -= n;
                 remaining[other] -= n;
             }
         }
         remaining[label] = 0.0;
     }
+    let mut part_of: Vec<usize> = part_of.into_iter().map(Option::unwrap_or_default).collect();
+    fill_empty_parts(&mut part_of, groups, parts.len());
     let mut result = vec![0; dataset.images.len()];
     for (group, part) in groups.iter().zip(part_of) {
         for &image in group {
-            result[image] = part.unwrap_or(0);
+            result[image] = part;
         }
     }
     result
+}
+
+/// What each part lacks.
+struct Stratifier {
+    fractions: Vec<f64>,
+    /// Number of objects of each label, by part.
+    missing: Vec<Vec<f64>>,
+    /// Number of images, by part.
+    images: Vec<f64>,
+}
+
+impl Stratifier {
+    fn new(totals: &[f64], parts: &[(&str, f64)], images: usize) -> Self {
+        let fractions: Vec<f64> = parts.iter().map(|(_, fraction)| *fraction).collect();
+        let of_part = |fraction: &f64| totals.iter().map(|total| total * fraction).collect();
+        let missing = fractions.iter().map(of_part).collect();
+        let images = quotas(&fractions, images).into_iter().map(|quota| quota as f64).collect();
+        Self { fractions, missing, images }
+    }
+
+    /// Chooses the part of a group of `size` images with these numbers of objects by label, for the sake of
+    /// one label.
+    fn place(&mut self, label: usize, counts: &[(usize, f64)], size: usize) -> usize {
+        const TOLERANCE: f64 = 1e-9;
+        let count = counts.iter().find(|(other, _)| *other == label).map_or(0.0, |(_, n)| *n);
+        let fits = |part: &usize| self.images[*part] >= size as f64;
+        let open: Vec<usize> = (0..self.fractions.len()).filter(fits).collect();
+        let open = if open.is_empty() { (0..self.fractions.len()).collect() } else { open };
+        let lacks = |part: usize| self.missing[part][label];
+        // The images that a part lacks, relative to its share.
+        let relative = |part: usize| self.images[part] / self.fractions[part];
+        let whole = open.iter().copied().filter(|&part| lacks(part) >= count - TOLERANCE).max_by(|&a, &b| {
+            lacks(a).total_cmp(&lacks(b)).then(relative(a).total_cmp(&relative(b))).then(b.cmp(&a))
+        });
+        let remainder = || {
+            let some: Vec<usize> = open.iter().copied().filter(|&part| lacks(part) > TOLERANCE).collect();
+            let among = if some.is_empty() { &open } else { &some };
+            among.iter().copied().max_by(|&a, &b| relative(a).total_cmp(&relative(b)).then(b.cmp(&a)))
+        };
+        let part = whole.or_else(remainder).unwrap_or(0);
+        self.images[part] -= size as f64;
+        for &(other, n) in counts {
+            self.missing[part][other] -= n;
+        }
+        part
+    }
+}
+
+/// Distributes `total` images by the method of the largest remainder, at least one to each part if there are
+/// enough.
+fn quotas(fractions: &[f64], total: usize) -> Vec<usize> {
+    let exact = |part: usize| fractions[part] * total as f64;
+    let mut quotas: Vec<usize> = (0..fractions.len()).map(|part| (exact(part) + 1e-9) as usize).collect();
+    let mut order: Vec<usize> = (0..fractions.len()).collect();
+    order.sort_by(|&a, &b| {
+        (exact(b) - quotas[b] as f64).total_cmp(&(exact(a) - quotas[a] as f64)).then(a.cmp(&b))
+    });
+    let left = total.saturating_sub(quotas.iter().sum());
+    for &part in order.iter().cycle().take(left) {
+        quotas[part] += 1;
+    }
+    while let Some(empty) = quotas.iter().position(|quota| *quota == 0) {
+        let Some(largest) = (0..quotas.len()).max_by_key(|&part| (quotas[part], usize::MAX - part)) else {
+            break;
+        };
+        if quotas[largest] < 2 {
+            break;
+        }
+        quotas[largest] -= 1;
+        quotas[empty] += 1;
+    }
+    quotas
+}
+
+/// Gives each part without images the smallest group of the part with most groups.
+fn fill_empty_parts(part_of: &mut [usize], groups: &[Vec<usize>], parts: usize) {
+    for part in 0..parts {
+        if part_of.contains(&part) {
+            continue;
+        }
+        let count = |other: usize| part_of.iter().filter(|of| **of == other).count();
+        let Some(donor) = (0..parts).max_by_key(|&other| (count(other), usize::MAX - other)) else { return };
+        let smallest = (0..groups.len())
+            .filter(|&group| part_of[group] == donor)
+            .min_by_key(|&group| (groups[group].len(), group));
+        if let Some(group) = smallest {
+            part_of[group] = part;
+        }
+    }
 }
 
 /// Fisher–Yates shuffle with SplitMix64, so that a seed gives the same split in every version.
@@ -161,5 +246,64 @@ fn shuffle(items: &mut [usize], seed: u64) {
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^= z >> 31;
         items.swap(last, (z % (last as u64 + 1)) as usize);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::{Class, Format, ImageRecord, Object};
+
+    /// Images that do not exist, with these classes of one object each.
+    fn dataset(classes: &[Option<usize>]) -> Dataset {
+        let count = classes.iter().flatten().max().map_or(0, |largest| largest + 1);
+        let class = |id: usize| Class { id: id as i64, name: format!("c{id}"), supercategory: None };
+        let image = |(index, class): (usize, &Option<usize>)| ImageRecord {
+            id: index as i64,
+            file: format!("{index}.png"),
+            width: 10,
+            height: 10,
+            objects: class.iter().map(|&class| Object::new(class, [0.0, 0.0, 5.0, 5.0])).collect(),
+            label: None,
+            source: index as u32,
+        };
+        Dataset {
+            format: Format::COCO,
+            root: "absent".into(),
+            annotations: None,
+            split: None,
+            classes: (0..count).map(class).collect(),
+            images: classes.iter().enumerate().map(image).collect(),
+        }
+    }
+
+    fn sizes(dataset: &Dataset, shares: &[(&str, f64)], seed: u64) -> Vec<usize> {
+        let parts = split(dataset, shares, seed).expect("a split");
+        parts.iter().map(|part| part.images.len()).collect()
+    }
+
+    #[test]
+    fn parts_have_their_share_of_the_images() {
+        let rare: Vec<_> = (0..100).map(|index| Some(index % 50)).collect();
+        let three: Vec<_> = (0..60).map(|index| Some(index % 20)).collect();
+        let mixed: Vec<_> = (0..97).map(|index| Some(index % 7).filter(|class| *class != 3)).collect();
+        let two = [("train", 0.8), ("val", 0.2)];
+        for seed in 0..5 {
+            assert_eq!(sizes(&dataset(&rare), &two, seed), [80, 20]);
+            assert_eq!(sizes(&dataset(&three), &two, seed), [48, 12]);
+            assert_eq!(sizes(&dataset(&mixed), &[("a", 0.7), ("b", 0.2), ("c", 0.1)], seed), [68, 19, 10]);
+        }
+        // No class is in the validation part only.
+        let parts = split(&dataset(&rare), &two, 3).expect("a split");
+        assert!(parts[0].class_counts().iter().all(|count| *count > 0), "{:?}", parts[0].class_counts());
+    }
+
+    #[test]
+    fn no_part_is_empty() {
+        let shares = [("train", 0.9), ("val", 0.05), ("test", 0.05)];
+        assert_eq!(sizes(&dataset(&[Some(0); 5]), &shares, 0), [3, 1, 1]);
+        assert_eq!(sizes(&dataset(&[None; 3]), &shares, 0), [1, 1, 1]);
+        let error = split(&dataset(&[Some(0); 2]), &shares, 0).map_err(|error| error.to_string());
+        assert!(error.is_err_and(|error| error.contains("3 parts") && error.contains("has 2")));
     }
 }

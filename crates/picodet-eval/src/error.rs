@@ -22,6 +22,33 @@ pub enum EvaluationError {
         /// How many detections there are.
         total: usize,
     },
+    /// No detection belongs to an image of the dataset, and the first has a name that no image has.
+    #[error(
+        "{total} of {total} detections belong to images that are not in the dataset, first: detection {index} has \
+         image_id {name}; evaluate on the dataset that the detections belong to"
+    )]
+    UnknownImageName {
+        /// 0-based index of the first such detection.
+        index: usize,
+        /// Its image id.
+        name: String,
+        /// How many detections there are.
+        total: usize,
+    },
+    /// A file name in the results matches two images.
+    #[error("detection {index}: {source}")]
+    AmbiguousImage {
+        /// 0-based index of the detection.
+        index: usize,
+        /// The name and two of its images.
+        source: picodet_format::coco::AmbiguousName,
+    },
+    /// No detection has a category of the dataset.
+    #[error("{problem}; write the category ids of the dataset into the results")]
+    UnknownCategories {
+        /// The number of detections, their category ids and those of the dataset.
+        problem: String,
+    },
     /// A value is NaN or infinite.
     #[error("{what} {index}: {field} is {value}; every coordinate, area and score must be finite")]
     NotFinite {

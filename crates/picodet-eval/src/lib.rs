@@ -37,6 +37,7 @@ mod matching;
 mod numpy;
 mod parameters;
 mod report;
+mod resolve;
 mod table;
 mod types;
 
@@ -50,7 +51,8 @@ pub use evaluation::{ClassResult, Evaluation, Evaluator, Summary, evaluate};
 pub use json::{AnnotatedImage, Annotations, read_annotations, read_results, write_results};
 pub use labels::DetectionLabel;
 pub use parameters::{AreaRange, Parameters, ZeroId};
-pub use picodet_format::coco::{DEFAULT_LIMIT, JsonError};
+pub use picodet_format::coco::{DEFAULT_LIMIT, ImageNames, JsonError, ResultRecords, read_result_records};
 pub use report::{LabelledBox, Mark, Picture, Report, render_html};
+pub use resolve::{ResultNotes, ResultTargets, resolve_results};
 pub use table::{class_table, error_table, summary_table, text_table};
 pub use types::{Category, Detection, GroundTruth, Notes, intersection_over_union};

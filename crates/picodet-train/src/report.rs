@@ -81,7 +81,11 @@ fn progress_of(steps: &[&StepRecord], state: &State) -> String {
         ("Batch size", progress.batch.to_string()),
     ];
     if let Some((map, epoch)) = progress.best {
-        pairs.push(("Best mAP", format!("{map:.4} after epoch {epoch}")));
+        let of = if progress.evaluates_training_images { ", of the training images" } else { "" };
+        pairs.push(("Best mAP", format!("{map:.4} after epoch {epoch}{of}")));
+    }
+    if progress.evaluates_training_images {
+        pairs.push(("Validation", "no validation split: every mAP is of the training images".to_owned()));
     }
     facts(pairs.iter().map(|(name, value)| (*name, value.as_str())))
 }

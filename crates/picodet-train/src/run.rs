@@ -197,8 +197,10 @@ fn evaluate_epoch(
     let mut values = [found.map, found.map50];
     options.group.broadcast(&mut values);
     let [map, map50] = values;
-    record.best = state.progress.best.is_none_or(|(best, _)| map > best);
-    (record.map, record.map50) = (Some(map), Some(map50));
+    // -1 stands for a metric that is undefined, since there are no objects.
+    let defined = |value: f64| Some(value).filter(|value| *value >= 0.0);
+    (record.map, record.map50) = (defined(map), defined(map50));
+    record.best = record.map.is_some_and(|map| state.progress.best.is_none_or(|(best, _)| map > best));
     if record.best {
         state.progress.best = Some((map, epoch));
     }
@@ -220,7 +222,7 @@ fn stop_request(options: &RunOptions, start: Instant) -> StopRequest {
 struct Patience(usize);
 
 impl Patience {
-    /// Counts an epoch; returns whether it was evaluated and the limit is reached.
+    /// Counts an epoch with a defined mAP; returns whether it was evaluated and the limit is reached.
     fn is_exhausted(&mut self, record: &EpochRecord, limit: Option<usize>) -> bool {
         if record.map.is_none() {
             return false;

@@ -51,6 +51,9 @@ pub struct Progress {
     pub experiment: Experiment,
     /// Best mAP of an evaluation so far, and its epoch, counted from 1.
     pub best: Option<(f64, usize)>,
+    /// Whether the evaluations are of training images, since there is no validation split.
+    #[serde(default)]
+    pub evaluates_training_images: bool,
     /// Seconds of training so far.
     pub seconds: f64,
     /// Origin of the initial weights.
@@ -76,6 +79,7 @@ impl Progress {
             frozen: Vec::new(),
             experiment,
             best: None,
+            evaluates_training_images: false,
             seconds: 0.0,
             origin: String::new(),
             licence: String::new(),

@@ -39,6 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             split: Some("train".to_owned()),
             validation: None,
             validation_split: Some("val".to_owned()),
+            ..DatasetPaths::default()
         },
         weights,
         batch: BATCH,

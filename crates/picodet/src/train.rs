@@ -25,11 +25,13 @@ use crate::evaluate::{EvaluateError, GroundTruths, detect_together};
 
 /// Images on which the statistics of folded batch norms are measured.
 const MEASURED_IMAGES: usize = 16;
+/// Seed of the choice of validation images, so that runs with different seeds are comparable.
+const VALIDATION_SEED: u64 = 0;
 /// File name of the dataset paths in the folder of a run.
 const DATA_FILE: &str = "data.json";
 
 /// Paths of the datasets of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DatasetPaths {
     /// The training dataset, in any format.
     pub data: PathBuf,
@@ -39,6 +41,24 @@ pub struct DatasetPaths {
     pub validation: Option<PathBuf>,
     /// Its split.
     pub validation_split: Option<String>,
+    /// The share of the training images that is set aside for validation, instead of a validation dataset.
+    #[serde(default)]
+    pub validation_share: Option<f64>,
+    /// Whether crowd regions are read as ordinary objects.
+    #[serde(default)]
+    pub crowds_as_objects: bool,
+}
+
+impl DatasetPaths {
+    /// Whether an evaluation would be of the training images.
+    #[must_use]
+    pub fn evaluates_training_images(&self) -> bool {
+        let same_data = self.validation.as_ref().is_none_or(|path| *path == self.data);
+        // Without a split, all of them are read.
+        let all = self.split.is_none() || self.validation_split.is_none();
+        let same_split = all || self.split == self.validation_split;
+        self.validation_share.is_none() && same_data && same_split
+    }
 }
 
 /// Settings of a new run.
@@ -146,6 +166,7 @@ impl Trainer {
             },
             licence: from.as_ref().map_or("unknown", |model| &model.metadata.licence).to_owned(),
             threads,
+            evaluates_training_images: paths.evaluates_training_images(),
             ..Progress::new(experiment)
         };
         let graph = picodet_model::graph_of(&variant.architecture, classes.len(), false);
@@ -291,9 +312,22 @@ fn measure_together(
 }
 
 fn open(paths: &DatasetPaths) -> Result<(Dataset, Dataset), TrainError> {
-    let dataset = Dataset::open(&paths.data, paths.split.as_deref())?;
+    let mut dataset = Dataset::open(&paths.data, paths.split.as_deref())?;
+    if paths.crowds_as_objects {
+        dataset.crowds_as_objects();
+    }
+    if let Some(share) = paths.validation_share {
+        let parts = [("train", 1.0 - share), ("val", share)];
+        let mut parts = picodet_data::split(&dataset, &parts, VALIDATION_SEED)?.into_iter();
+        if let (Some(train), Some(validation)) = (parts.next(), parts.next()) {
+            return Ok((train, validation));
+        }
+    }
     let validation_path = paths.validation.as_ref().unwrap_or(&paths.data);
-    let validation = Dataset::open(validation_path, paths.validation_split.as_deref())?;
+    let mut validation = Dataset::open(validation_path, paths.validation_split.as_deref())?;
+    if paths.crowds_as_objects {
+        validation.crowds_as_objects();
+    }
     Ok((dataset, validation))
 }
 

@@ -29,8 +29,8 @@ pub(crate) struct Check {
     /// With --fix: leave out objects that cannot be repaired, instead of refusing
     #[arg(long, requires = "fix")]
     pub(crate) allow_loss: bool,
-    /// With --fix: write crowd regions (COCO `iscrowd`) as ordinary objects
-    #[arg(long, requires = "fix")]
+    /// Read crowd regions (COCO `iscrowd`) as ordinary objects
+    #[arg(long)]
     pub(crate) crowds_as_objects: bool,
     /// Read only the headers of the images
     #[arg(long)]

@@ -21,6 +21,9 @@ pub(crate) struct Eval {
     /// Evaluate these COCO results instead of a model
     #[arg(long, value_name = "FILE")]
     pub(crate) detections: Option<PathBuf>,
+    /// Read crowd regions (COCO `iscrowd`) as ordinary objects
+    #[arg(long)]
+    pub(crate) crowds_as_objects: bool,
     /// Minimum score of a detection
     #[arg(long, default_value_t = 0.025, value_name = "0..1")]
     pub(crate) score: f32,

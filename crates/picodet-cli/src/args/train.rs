@@ -23,6 +23,12 @@ pub(crate) struct Train {
     /// Split to evaluate on [default: the first of val, valid, validation and test, if there is one]
     #[arg(long, value_name = "NAME")]
     pub(crate) validation_split: Option<String>,
+    /// Set aside this share of the training images for evaluation, stratified by class
+    #[arg(long, value_name = "0..1", value_parser = share, conflicts_with_all = ["validation", "validation_split"])]
+    pub(crate) validation_share: Option<f64>,
+    /// Read crowd regions (COCO `iscrowd`) as ordinary objects
+    #[arg(long)]
+    pub(crate) crowds_as_objects: bool,
     /// Model to start from: a file, an https URL or the embedded model; tensors that fit are copied [default: random
     /// initialisation]
     #[arg(long, short, value_name = "FILE|NAME|URL")]
@@ -33,7 +39,7 @@ pub(crate) struct Train {
     /// Resume the run in this folder; the result is bitwise identical to an uninterrupted run
     #[arg(long, value_name = "FOLDER", conflicts_with_all = [
         "recipe", "data", "split", "validation", "validation_split", "weights", "batch", "rate", "epochs", "sizes", "seed",
-        "freeze_backbone", "threads", "augment",
+        "freeze_backbone", "threads", "augment", "validation_share", "crowds_as_objects",
     ])]
     pub(crate) resume: Option<PathBuf>,
     /// Images per batch, summed over all processes; `auto` uses half of the free memory, at most the recipe's batch. The
@@ -107,6 +113,13 @@ fn batch(text: &str) -> Result<Batch, String> {
         _ if text == "auto" => Ok(Batch::Auto),
         Ok(images) if images > 0 => Ok(Batch::Images(images)),
         _ => Err("expected a number of at least 1, or auto".to_owned()),
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if share > 0.0 && share < 1.0 => Ok(share),
+        _ => Err("expected a fraction between 0 and 1, such as 0.2".to_owned()),
     }
 }
 

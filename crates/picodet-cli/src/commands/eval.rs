@@ -1,14 +1,16 @@
 //! `picodet eval`: evaluates a model or a file of detections on a dataset.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use picodet::crates::data::Dataset;
+use picodet::crates::data::{Dataset, Format, coco, open_lenient};
 use picodet::crates::eval::{
-    DEFAULT_LIMIT, Detection, DiagnosticOptions, Diagnostics, Evaluation, Evaluator, Parameters, Picture,
-    Report, class_table, error_table, read_results, render_html, summary_table, write_results,
+    DEFAULT_LIMIT, Detection, DiagnosticOptions, Diagnostics, Evaluation, Evaluator, ImageNames, Parameters,
+    Picture, Report, ResultTargets, class_table, error_table, read_result_records, render_html,
+    resolve_results, summary_table, write_results,
 };
 use picodet::evaluate::{GroundTruths, detect_dataset};
 use serde_json::json;
@@ -26,13 +28,20 @@ pub(crate) fn run(command: &Eval) -> Result<ExitCode> {
         ([_, _], Some(_)) => bail!("with --detections give only a dataset, no model"),
         _ => bail!(MISSING_INPUT),
     };
-    let mut dataset = Dataset::open(dataset, command.split.as_deref())?;
+    let loaded = open_lenient(dataset, command.split.as_deref())?;
+    for loss in loaded.findings.losses() {
+        status(&format!("lost: {loss}"));
+    }
+    let mut dataset = loaded.strict(Path::new(dataset))?;
+    if command.crowds_as_objects {
+        dataset.crowds_as_objects();
+    }
     if let Some(folder) = &command.images {
         dataset.root.clone_from(folder);
     }
     let (detections, failures) = match (model, &command.detections) {
         (Some(model), _) => detect(command, model, &dataset)?,
-        (None, Some(path)) => (read(path)?, 0),
+        (None, Some(path)) => read(path, &dataset)?,
         (None, None) => bail!(MISSING_INPUT),
     };
     if let Some(path) = &command.output {
@@ -50,6 +59,9 @@ pub(crate) fn run(command: &Eval) -> Result<ExitCode> {
         Parameters { threads: command.threads, ..Parameters::default() },
     )?;
     let evaluation = evaluator.evaluate();
+    if evaluation.summary().ap < 0.0 {
+        status("the metrics are undefined: no objects to evaluate on (crowd regions do not count)");
+    }
     let diagnostics = evaluator.diagnose(&DiagnosticOptions::default())?;
     print_result(&match command.format {
         ReportFormat::Text => {
@@ -67,9 +79,27 @@ pub(crate) fn run(command: &Eval) -> Result<ExitCode> {
     Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn read(path: &Path) -> Result<Vec<Detection>> {
-    let file = std::fs::File::open(path).with_context(|| path.display().to_string())?;
-    read_results(file, DEFAULT_LIMIT).with_context(|| path.display().to_string())
+/// Reads a results file; returns the detections of the dataset and the number of entries that cannot be read.
+fn read(path: &Path, dataset: &Dataset) -> Result<(Vec<Detection>, usize)> {
+    let name = || path.display().to_string();
+    let file = std::fs::File::open(path).with_context(name)?;
+    let records = read_result_records(file, DEFAULT_LIMIT).with_context(name)?;
+    let images = || dataset.images.iter();
+    let text_ids = match &dataset.annotations {
+        Some(annotations) if dataset.format == Format::COCO => coco::text_ids(annotations)?,
+        _ => HashMap::new(),
+    };
+    let targets = ResultTargets {
+        image_ids: images().map(|image| image.id).collect(),
+        names: ImageNames::new(images().map(|image| (image.id, image.file.clone()))),
+        text_ids,
+        categories: GroundTruths::of(dataset).categories,
+    };
+    let (detections, notes) = resolve_results(records, &targets).with_context(name)?;
+    for line in notes.lines() {
+        status(&format!("{}: {line}", path.display()));
+    }
+    Ok((detections, notes.malformed))
 }
 
 /// Returns the detections of a model and the number of images that failed.
@@ -100,20 +130,25 @@ fn detect(command: &Eval, name: &str, dataset: &Dataset) -> Result<(Vec<Detectio
 const NAMES: [&str; 12] =
     ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"];
 
+/// Returns `None` for -1, which stands for a metric without objects.
+fn defined(value: f64) -> Option<f64> {
+    Some(value).filter(|value| *value >= 0.0)
+}
+
 fn as_json(evaluation: &Evaluation) -> String {
     let metrics: serde_json::Map<String, serde_json::Value> = NAMES
         .iter()
         .zip(evaluation.summary().values())
-        .map(|(name, value)| ((*name).to_owned(), value.into()))
+        .map(|(name, value)| ((*name).to_owned(), defined(value).into()))
         .collect();
     let class = |class: &picodet::crates::eval::ClassResult| {
         json!({
             "id": class.category.id,
             "name": class.category.name,
             "objects": class.truths,
-            "AP": class.ap,
-            "AP50": class.ap50,
-            "AP75": class.ap75,
+            "AP": defined(class.ap),
+            "AP50": defined(class.ap50),
+            "AP75": defined(class.ap75),
         })
     };
     let classes: Vec<_> = evaluation.classes().iter().map(class).collect();

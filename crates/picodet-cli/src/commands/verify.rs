@@ -1,30 +1,30 @@
 //! `picodet verify`: compares the detections of two models, or of a model and a results file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use picodet::crates::eval::{
+    Category, DEFAULT_LIMIT, ImageNames, ResultTargets, read_result_records, resolve_results,
+};
 use picodet::verify::{Comparison, Tolerance};
 use picodet::{Detector, Image, ImageBox, Options, ScoredBox};
-use picodet_format::coco::{DEFAULT_LIMIT, read_results};
 
 use crate::args::{ModelArguments, Verify};
-use crate::output::{print_result, report_error};
+use crate::image_ids::{image_ids, refuse_duplicates};
+use crate::output::{print_result, report_error, status};
 use crate::{images, model};
 
 /// Source of the detections of one side.
 enum Side {
     Model(Box<Detector>),
-    /// COCO results by image id.
-    File(BTreeMap<u64, Vec<ScoredBox>>),
+    /// COCO results by the index of the image.
+    File(BTreeMap<usize, Vec<ScoredBox>>),
 }
 
 pub(crate) fn run(command: &Verify) -> Result<ExitCode> {
-    let ids = match &command.annotations {
-        Some(path) => Some(images::annotated_ids(path)?),
-        None => None,
-    };
     let mut sources: Vec<PathBuf> = Vec::new();
     for argument in &command.images {
         sources.extend(images::expand(argument)?);
@@ -32,8 +32,14 @@ pub(crate) fn run(command: &Verify) -> Result<ExitCode> {
     let first = detector(command, &command.first)?;
     let (classes, category_ids) = (first.classes().to_vec(), first.category_ids().to_vec());
     let first = Side::Model(Box::new(first));
-    let second = if command.second.ends_with(".json") {
-        Side::File(results_by_image(Path::new(&command.second), &category_ids)?)
+    let mut failures = 0usize;
+    let second = if command.second.ends_with(".json") || command.second.ends_with(".jsonl") {
+        let ids = image_ids(&sources, command.annotations.as_deref())?;
+        refuse_duplicates(&sources, &ids)?;
+        let path = Path::new(&command.second);
+        let (found, malformed) = results_by_image(path, &sources, &ids, &classes, &category_ids)?;
+        failures += malformed;
+        Side::File(found)
     } else {
         let second = detector(command, &command.second)?;
         if second.classes() != classes {
@@ -48,14 +54,12 @@ pub(crate) fn run(command: &Verify) -> Result<ExitCode> {
     let tolerance =
         Tolerance { score_threshold: command.score, iou: command.iou, score: command.score_tolerance };
     let mut comparison = Comparison::new();
-    let mut failures = 0usize;
     let bar = images::progress(sources.len(), "comparing");
-    for source in &sources {
+    for (index, source) in sources.iter().enumerate() {
         let name = source.display().to_string();
-        let id = images::id_of(source, ids.as_ref());
         let mut compare = || -> Result<()> {
             let image = images::read(source)?;
-            let of = |side: &Side| detections(side, &image, id, command.clip);
+            let of = |side: &Side| detections(side, &image, index, command.clip);
             let (ours, theirs) = (of(&first)?, of(&second)?);
             comparison.add(&name, &ours, &theirs, &tolerance);
             Ok(())
@@ -79,13 +83,10 @@ fn detector(command: &Verify, name: &str) -> Result<Detector> {
     Ok(Detector::new(&model::open(&arguments)?, &options)?)
 }
 
-fn detections(side: &Side, image: &Image, id: Option<u64>, clip: bool) -> Result<Vec<ScoredBox>> {
+fn detections(side: &Side, image: &Image, index: usize, clip: bool) -> Result<Vec<ScoredBox>> {
     let mut found: Vec<ScoredBox> = match side {
         Side::Model(detector) => detector.detect(image)?.iter().map(ScoredBox::from).collect(),
-        Side::File(by_image) => {
-            let id = id.context(images::NO_IMAGE_ID)?;
-            by_image.get(&id).cloned().unwrap_or_default()
-        }
+        Side::File(by_image) => by_image.get(&index).cloned().unwrap_or_default(),
     };
     if clip {
         found.iter_mut().for_each(|found| found.bbox = found.bbox.clipped(image.width(), image.height()));
@@ -93,23 +94,44 @@ fn detections(side: &Side, image: &Image, id: Option<u64>, clip: bool) -> Result
     Ok(found)
 }
 
-/// Reads COCO results by image id, with categories as class indices.
-fn results_by_image(path: &Path, category_ids: &[u32]) -> Result<BTreeMap<u64, Vec<ScoredBox>>> {
-    let file = std::fs::File::open(path).with_context(|| path.display().to_string())?;
-    let entries = read_results(file, DEFAULT_LIMIT).with_context(|| path.display().to_string())?;
-    let mut by_image: BTreeMap<u64, Vec<ScoredBox>> = BTreeMap::new();
-    for (index, entry) in entries.iter().enumerate() {
-        let parsed = || -> Option<(u64, ScoredBox)> {
-            let class = category_ids.iter().position(|&id| i64::from(id) == entry.category_id)?;
-            let [x, y, width, height] = entry.bbox;
-            let bbox = ImageBox([x as f32, y as f32, (x + width) as f32, (y + height) as f32]);
-            let score = entry.score as f32;
-            Some((u64::try_from(entry.image_id).ok()?, ScoredBox { class, score, bbox }))
-        };
-        let Some((image, detection)) = parsed() else {
-            bail!("{}: entry {index} is not a COCO result of one of the model's categories", path.display());
-        };
-        by_image.entry(image).or_default().push(detection);
+/// Reads COCO results of these images, with categories as class indices; returns them by the index of the
+/// image, and the number of entries that cannot be read. Entries of other images and categories are reported.
+fn results_by_image(
+    path: &Path,
+    sources: &[PathBuf],
+    ids: &[Option<u64>],
+    classes: &[Arc<str>],
+    category_ids: &[u32],
+) -> Result<(BTreeMap<usize, Vec<ScoredBox>>, usize)> {
+    let name = || path.display().to_string();
+    let file = std::fs::File::open(path).with_context(name)?;
+    let records = read_result_records(file, DEFAULT_LIMIT).with_context(name)?;
+    // Images without id are found by name only.
+    let key =
+        |index: usize| ids[index].and_then(|id| i64::try_from(id).ok()).unwrap_or_else(|| -1 - index as i64);
+    let by_id: HashMap<i64, usize> = (0..sources.len()).map(|index| (key(index), index)).collect();
+    let files = by_id.iter().map(|(id, &index)| (*id, sources[index].to_string_lossy().into_owned()));
+    let targets = ResultTargets {
+        names: ImageNames::new(files),
+        image_ids: by_id.keys().copied().collect(),
+        categories: classes
+            .iter()
+            .zip(category_ids)
+            .map(|(name, id)| Category { id: i64::from(*id), name: name.to_string() })
+            .collect(),
+        ..ResultTargets::default()
+    };
+    let (found, notes) = resolve_results(records, &targets).with_context(name)?;
+    for line in notes.lines() {
+        status(&format!("{}: {line}", path.display()));
     }
-    Ok(by_image)
+    let mut by_image: BTreeMap<usize, Vec<ScoredBox>> = BTreeMap::new();
+    for entry in found {
+        let class = category_ids.iter().position(|&id| i64::from(id) == entry.category_id);
+        let (Some(class), Some(&index)) = (class, by_id.get(&entry.image_id)) else { continue };
+        let [x, y, width, height] = entry.bbox;
+        let bbox = ImageBox([x as f32, y as f32, (x + width) as f32, (y + height) as f32]);
+        by_image.entry(index).or_default().push(ScoredBox { class, score: entry.score as f32, bbox });
+    }
+    Ok((by_image, notes.malformed))
 }

@@ -77,7 +77,11 @@ pub fn check_datasets(loaded: Vec<Loaded>, options: &CheckOptions) -> Checked {
     for part in loaded {
         // Splits of a YOLO or LabelMe dataset share files and therefore their faults.
         findings.extend(part.findings);
-        datasets.push(part.dataset);
+        let mut dataset = part.dataset;
+        if options.crowds_as_objects {
+            dataset.crowds_as_objects();
+        }
+        datasets.push(dataset);
     }
     findings.deduplicate();
     let facts: Vec<Vec<ImageFacts>> =

@@ -15,6 +15,8 @@ pub struct CheckOptions {
     pub outside_tolerance: f64,
     /// Ratio of objects of the most frequent class to another one, above which classes are imbalanced.
     pub imbalance_ratio: f64,
+    /// Whether crowd regions are read as ordinary objects.
+    pub crowds_as_objects: bool,
     /// Images with more pixels are huge.
     pub huge_pixels: u64,
     /// Images with a shorter side in pixels are tiny.
@@ -30,6 +32,7 @@ impl Default for CheckOptions {
             hash: true,
             outside_tolerance: 1.0,
             imbalance_ratio: 100.0,
+            crowds_as_objects: false,
             huge_pixels: 50_000_000,
             tiny_side: 32,
         }

@@ -3,7 +3,6 @@
 mod drawing;
 mod writer;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread::JoinHandle;
@@ -15,6 +14,7 @@ use picodet::{Detector, Image};
 use self::drawing::Drawings;
 use self::writer::Writer;
 use crate::args::{Detect, Format};
+use crate::image_ids::{NO_IMAGE_ID, image_ids, refuse_duplicates};
 use crate::output::{report_error, status};
 use crate::{images, model};
 
@@ -24,7 +24,10 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
     if sources.is_empty() {
         bail!("no images to detect in");
     }
-    let ids = command.annotations.as_deref().map(images::annotated_ids).transpose()?;
+    let ids = image_ids(&sources, command.annotations.as_deref())?;
+    if command.format == Format::Coco {
+        refuse_duplicates(&sources, &ids)?;
+    }
     picodet_kernel::heap::use_large_pages();
     let mut first_image = read_in_background(&sources[0]);
     let options = command.detection.options(command.score).with_threads(command.threads);
@@ -34,13 +37,13 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
     let mut writer = Writer::new(command.format)?;
 
     let bar = images::progress(sources.len(), "detecting");
-    for source in &sources {
+    for (source, &id) in sources.iter().zip(&ids) {
         let image = match first_image.take().map(JoinHandle::join) {
             Some(Ok(image)) => image,
             // After a panic of the thread, reading again raises it here.
             Some(Err(_)) | None => images::read(source),
         };
-        let outcome = match detect(source, image, &detector, command.format, ids.as_ref()) {
+        let outcome = match detect(source, image, &detector, command.format, id) {
             Ok((result, image)) => {
                 bar.suspend(|| writer.write(&result, &detector))?;
                 // Results are written first, since drawing takes longer than detecting.
@@ -92,14 +95,13 @@ fn detect(
     image: Result<Image>,
     detector: &Detector,
     format: Format,
-    ids: Option<&BTreeMap<String, u64>>,
+    image_id: Option<u64>,
 ) -> Result<(ImageResult, Image)> {
     let name = source.display().to_string();
     let image = image.with_context(|| name.clone())?;
     let detections = detector.detect(&image).with_context(|| name.clone())?;
-    let image_id = images::id_of(source, ids);
     if format == Format::Coco && image_id.is_none() {
-        bail!("{name}: {}", images::NO_IMAGE_ID);
+        bail!("{name}: {}", NO_IMAGE_ID);
     }
     Ok((ImageResult { file: name, size: (image.width(), image.height()), image_id, detections }, image))
 }

@@ -23,6 +23,12 @@ pub(super) fn describe(trainer: &Trainer, group: &dyn ProcessGroup) {
         trainer.validation.images.len(),
         split(&trainer.paths.validation_split),
     ));
+    if trainer.state.progress.evaluates_training_images {
+        status(
+            "no validation split: this mAP is of the training images, not of new ones; --validation-share 0.2 sets \
+             images aside, --validation gives another dataset",
+        );
+    }
     let processes =
         if group.size() > 1 { format!(" in each of {} processes", group.size()) } else { String::new() };
     status(&format!(

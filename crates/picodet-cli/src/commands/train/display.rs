@@ -21,10 +21,12 @@ pub(super) struct Display {
     last_line: Instant,
     /// Images per second, exponentially smoothed.
     throughput: Option<f64>,
+    /// Whether evaluations are of training images.
+    evaluates_training_images: bool,
 }
 
 impl Display {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(evaluates_training_images: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let bar = if terminal { ProgressBar::new(0) } else { ProgressBar::hidden() };
         let template = "{bar:24} {pos}/{len} {wide_msg}";
@@ -34,6 +36,7 @@ impl Display {
             terminal,
             last_line: Instant::now().checked_sub(LINE_INTERVAL).unwrap_or_else(Instant::now),
             throughput: None,
+            evaluates_training_images,
         }
     }
 
@@ -87,8 +90,9 @@ impl Display {
     fn epoch(&mut self, record: &EpochRecord) {
         if let (Some(map), Some(map50)) = (record.map, record.map50) {
             let best = if record.best { ", best so far" } else { "" };
+            let of = if self.evaluates_training_images { " of the training images" } else { "" };
             self.line(&format!(
-                "epoch {}/{}: mAP {map:.4}, mAP 0.5 {map50:.4}{best} ({})",
+                "epoch {}/{}: mAP {map:.4}, mAP 0.5 {map50:.4}{of}{best} ({})",
                 record.epoch,
                 record.of_epochs,
                 duration(record.seconds)

@@ -74,7 +74,7 @@ fn train(command: &Train, group: &Arc<dyn ProcessGroup>) -> Result<ExitCode> {
         return Ok(exit_code(trainer.run(&options, &command.device, &mut |_| {})?));
     }
     trainer.make_folder(&folder)?;
-    let mut display = Display::new();
+    let mut display = Display::new(trainer.state.progress.evaluates_training_images);
     let ending = trainer.run(&options, &command.device, &mut |event| display.show(event));
     display.finish();
     report_ending(ending?, &trainer, &folder)
@@ -114,7 +114,11 @@ fn report_ending(ending: Ending, trainer: &Trainer, folder: &Path) -> Result<Exi
     let progress = &trainer.state.progress;
     let best = match progress.best {
         Some((map, epoch)) => {
-            format!("best mAP {map:.4} after epoch {epoch}: {}\n", folder.join(RunFolder::BEST).display())
+            let of = if progress.evaluates_training_images { " of the training images" } else { "" };
+            format!("best mAP {map:.4}{of} after epoch {epoch}: {}\n", folder.join(RunFolder::BEST).display())
+        }
+        None if progress.step > 0 => {
+            "mAP undefined: not evaluated, or no objects to evaluate on\n".to_owned()
         }
         None => "not evaluated yet\n".to_owned(),
     };

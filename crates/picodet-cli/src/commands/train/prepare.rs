@@ -111,6 +111,7 @@ fn dataset_paths(command: &Train, data: &Path) -> Result<DatasetPaths> {
     let split = command.split.clone().or_else(|| first_of(&["train"]));
     let validation_split = command.validation_split.clone().or_else(|| match &command.validation {
         Some(_) => None,
+        None if command.validation_share.is_some() => None,
         None => first_of(&["val", "valid", "validation", "test"]),
     });
     Ok(DatasetPaths {
@@ -118,12 +119,25 @@ fn dataset_paths(command: &Train, data: &Path) -> Result<DatasetPaths> {
         split,
         validation: command.validation.clone(),
         validation_split,
+        validation_share: command.validation_share,
+        crowds_as_objects: command.crowds_as_objects,
     })
 }
 
-/// Checks the dataset. Errors end the run, except for boxes without area, which training skips.
+/// Checks the datasets to train and to evaluate on. Errors end the run, except for boxes without area, which
+/// training skips.
 fn check_data(paths: &DatasetPaths) -> Result<()> {
-    let report = check(&paths.data, None, &CheckOptions::default())?.report;
+    check_dataset(&paths.data, paths)?;
+    match &paths.validation {
+        Some(validation) if *validation != paths.data => check_dataset(validation, paths),
+        _ => Ok(()),
+    }
+}
+
+fn check_dataset(path: &Path, paths: &DatasetPaths) -> Result<()> {
+    let mut options = CheckOptions::default();
+    options.crowds_as_objects = paths.crowds_as_objects;
+    let report = check(path, None, &options)?.report;
     let count = |kind: FindingKind| report.findings.counts().get(&kind).copied().unwrap_or_default();
     let errors = report.findings.errors() - count(FindingKind::BoxEmpty);
     let first =
@@ -134,12 +148,19 @@ fn check_data(paths: &DatasetPaths) -> Result<()> {
         bail!(
             "{}: {errors} errors, the first: {}; `picodet check` lists all and `picodet check --fix` repairs most; \
              --unchecked trains anyway",
-            paths.data.display(),
-            first.map(|finding| finding.message.as_str()).unwrap_or_default()
+            path.display(),
+            first.map(|finding| format!("{} ({})", finding.message, finding.fix)).unwrap_or_default()
         );
+    }
+    for loss in report.findings.losses() {
+        status(&format!("lost: {loss}"));
     }
     if count(FindingKind::BoxEmpty) > 0 {
         status(&format!("skipping {} boxes without area", count(FindingKind::BoxEmpty)));
+    }
+    let crowds: usize = report.datasets.iter().map(|dataset| dataset.crowd).sum();
+    if crowds > 0 {
+        status(&format!("skipping {crowds} crowd regions"));
     }
     let warnings = report.findings.count_of(Severity::Warning);
     if warnings > 0 {
