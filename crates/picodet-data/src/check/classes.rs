@@ -37,6 +37,10 @@ pub(super) fn check(datasets: &[Dataset], options: &CheckOptions, findings: &mut
             .filter(|(name, id)| id_of(name).is_some_and(|other| other != *id))
             .map(|(name, _)| name.as_str())
             .collect();
+        if only_here.is_empty() && only_there.is_empty() && other_ids.is_empty() {
+            // Only the order differs.
+            continue;
+        }
         let message = format!(
             "`{}` and `{}` differ: only here {only_here:?}, only there {only_there:?}, other ids {other_ids:?}",
             dataset.split_name(),

@@ -141,7 +141,7 @@ kinds! {
     ClassNameSimilar "class-name-similar" Warning "Two class names differ only in case, spaces, `-` or `_`." "merge them if they are the same class";
     ClassNameEmpty "class-name-empty" Error "A class has no name." "name it";
     ClassesDiffer "classes-differ" Error "A split has classes that the first split does not have." "use one class list for all splits (--fix does)";
-    ClassIdsDiffer "class-ids-differ" Warning "Two splits list the same classes with other ids, in another order or not all of them; they are matched by name." "use one class list for all splits (--fix does)";
+    ClassIdsDiffer "class-ids-differ" Warning "Two splits list the same classes with other ids, or not all of them; they are matched by name." "use one class list for all splits (--fix does)";
     AllCrowds "all-crowds" Error "All objects are crowd regions, which training skips and an evaluation ignores." "set `iscrowd` to 0, or read them as objects with --crowds-as-objects (`picodet train`, `picodet data convert`)";
     ManyCrowds "many-crowds" Warning "More than a fifth of the objects are crowd regions, which training skips and an evaluation ignores." "set `iscrowd` to 0 where a mask is of one object, or read all as objects with --crowds-as-objects (`picodet train`, `picodet data convert`)";
     ClassUntrained "class-untrained" Warning "A class has objects in another split but none in train." "split again with `picodet split`, which stratifies by class";
