@@ -6,13 +6,9 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 /// The tests of the kernels, of inference from an image to boxes and of training steps, the same as on this processor.
-///
-/// The kernels are compiled without debug assertions, which take most of the time of compiling them; the tests of this
-/// processor have them.
-const TESTS: [&str; 15] = [
+const TESTS: [&str; 14] = [
     "test",
-    "--config",
-    "profile.dev.package.picodet-kernel.debug-assertions=false",
+    "--no-fail-fast",
     "--package",
     "picodet-simd",
     "--package",

@@ -162,6 +162,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(target_os = "wasi", ignore = "there is no folder for temporary files")]
     fn drawings_are_written_in_the_format_of_their_extension() {
         let image = Image::filled(60, 40, [255; 3]);
         let drawing = detections().draw(&image);

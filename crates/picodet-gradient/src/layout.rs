@@ -44,10 +44,10 @@ impl Layout {
             .collect();
         let length = |buffer: usize| {
             let mut extents = sizes[buffer].iter().chain([&program.buffers[buffer].shape.channels]);
-            // Far enough below `usize::MAX` that sums of lengths do not overflow either.
+            // Larger ones cannot be allocated; `place` checks sums.
             extents
                 .try_fold(1usize, |product, &extent| product.checked_mul(extent))
-                .filter(|&len| len < usize::MAX >> 16)
+                .filter(|&len| len <= isize::MAX as usize / size_of::<f32>())
         };
         let count = program.steps.len();
         let back = |step: usize| 2 * count - step;

@@ -274,7 +274,7 @@ impl<'a> Accesses<'a> {
                 (range.source.saturating_add(range.len), range.destination.saturating_add(range.len));
             self.require(read <= from_words && written <= to_words, "channels outside of a map");
             let bytes =
-                |first: usize| 4 * first.min(1 << 40)..4 * first.saturating_add(range.len).min(1 << 40);
+                |first: usize| first.saturating_mul(4)..first.saturating_add(range.len).saturating_mul(4);
             let (read, written) = (bytes(range.source), bytes(range.destination));
             self.list.push(Access { buffer: from, bytes: read, count: source, pixels, writes: false });
             self.list.push(Access {
