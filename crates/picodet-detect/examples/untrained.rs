@@ -11,11 +11,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [name, path] = arguments.as_slice() else { return Err("give a variant and a file".into()) };
     let variant = variant(name).ok_or_else(|| format!("no network is called {name}"))?;
     let graph = graph_of(&variant.architecture, variant.classes.len(), false);
-    let mut state = 1u32;
-    let mut uniform = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-    };
+    let mut noise = picodet_testing::Noise::new(1);
+    let mut uniform = || noise.uniform(-1.0, 1.0);
     let mut value = |initialiser| match initialiser {
         Initialiser::Constant(value) => value,
         // A uniform distribution of the same deviation will do.

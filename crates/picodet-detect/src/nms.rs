@@ -127,11 +127,8 @@ mod tests {
 
     #[test]
     fn candidates_give_the_same_detections_as_all_anchors() {
-        let mut state = 3u32;
-        let mut below = |limit: u32| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 16) % limit
-        };
+        let mut noise = picodet_testing::Noise::new(3);
+        let mut below = |limit: u32| noise.below(limit as usize) as u32;
         let mut wrong = Vec::new();
         let mut dropped = 0;
         for (case, (classes, anchors)) in

@@ -3,41 +3,27 @@
 
 use picodet_engine::{CpuEngine, Engine, Isa, Plan, Precision, ReferenceEngine};
 use picodet_graph::{Graph, Initialiser, Role, Tensor, Tensor4, Weights};
-use picodet_testing::emulated;
+use picodet_testing::{Noise, emulated};
 use picodet_zoo::Head;
 
-/// Numbers that repeat themselves from run to run.
-struct Random(u64);
-
-impl Random {
-    fn uniform(&mut self) -> f32 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 40) as f32 / (1u64 << 24) as f32
-    }
-
-    fn normal(&mut self) -> f32 {
-        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
-        radius * (std::f32::consts::TAU * self.uniform()).cos()
-    }
-
-    fn image(&mut self, shape: [usize; 4]) -> Tensor4 {
-        let data = (0..shape.iter().product()).map(|_| self.normal()).collect();
-        Tensor4 { shape, data }
-    }
+/// An image of the standard normal distribution.
+fn image(noise: &mut Noise, shape: [usize; 4]) -> Tensor4 {
+    let data = (0..shape.iter().product()).map(|_| noise.normal()).collect();
+    Tensor4 { shape, data }
 }
 
 /// Weights as training would start, with batch-norm statistics that are not those of the identity.
 fn random_weights(graph: &Graph, seed: u64) -> Weights {
-    let mut random = Random(seed);
+    let mut random = Noise::new(seed);
     let mut weights = Weights::new();
     for param in &graph.params {
-        let value = |random: &mut Random| match param.role {
-            Role::Gamma | Role::RunningVariance => 0.6 + 0.8 * random.uniform(),
+        let value = |random: &mut Noise| match param.role {
+            Role::Gamma | Role::RunningVariance => 0.6 + 0.8 * random.uniform(0.0, 1.0),
             Role::Beta | Role::RunningMean | Role::Bias => 0.2 * random.normal(),
             Role::Weight => match param.initialiser {
                 Initialiser::Constant(value) => value,
                 Initialiser::Normal { std } => std.max(0.05) * random.normal(),
-                Initialiser::Uniform { limit } => limit * (2.0 * random.uniform() - 1.0),
+                Initialiser::Uniform { limit } => limit * (2.0 * random.uniform(0.0, 1.0) - 1.0),
             },
         };
         let data = (0..param.len()).map(|_| value(&mut random)).collect();
@@ -77,10 +63,10 @@ fn fast(isa: Isa, threads: usize) -> CpuEngine {
 /// Compares all instruction sets with the reference on one network.
 fn compare(name: &str, graph: &Graph, size: (usize, usize), wrong: &mut Vec<String>) {
     let weights = random_weights(graph, 7);
-    let mut random = Random(11);
+    let mut random = Noise::new(11);
     let ways = [(3, 2), (1, 1)];
     for &(batch, threads) in &ways[..if emulated() { 1 } else { 2 }] {
-        let image = random.image([batch, 3, size.0, size.1]);
+        let image = image(&mut random, [batch, 3, size.0, size.1]);
         let reference =
             ReferenceEngine::<f64>::new().plan(graph, &weights, size).map(|plan| plan.run(&image));
         let Ok(Ok(expected)) = reference else {
@@ -94,7 +80,7 @@ fn compare(name: &str, graph: &Graph, size: (usize, usize), wrong: &mut Vec<Stri
             Ok(Ok(single)) => difference(&single, &expected).unwrap_or(0.0),
             _ => 0.0,
         };
-        let allowed = if rounding <= 2e-4 { 2e-4 } else { 2.0 * rounding };
+        let allowed = (2.0 * rounding).max(2e-4);
         for isa in Isa::available() {
             let outcome = fast(isa, threads)
                 .plan(graph, &weights, size)
@@ -138,7 +124,7 @@ fn sixteen_bits_follow_the_reference() {
         let Some(variant) = picodet_zoo::variant(name) else { panic!("{name} is a published network") };
         let graph = variant.architecture.graph(variant.classes.len());
         let weights = random_weights(&graph, 7);
-        let image = Random(13).image([1, 3, 96, 128]);
+        let image = image(&mut Noise::new(13), [1, 3, 96, 128]);
         let reference = ReferenceEngine::<f64>::new().plan(&graph, &weights, (96, 128));
         let Ok(Ok(expected)) = reference.map(|plan| plan.run(&image)) else { panic!("{name} does not run") };
         for isa in Isa::available() {
@@ -211,7 +197,7 @@ fn not_a_number_reaches_the_outputs() {
     let weights = random_weights(&graph, 3);
     let mut wrong = Vec::new();
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-        let mut image = Random(1).image([1, 3, 64, 64]);
+        let mut image = image(&mut Noise::new(1), [1, 3, 64, 64]);
         image.data[64 * 40 + 30] = value;
         for isa in Isa::available() {
             let outputs = fast(isa, 1).plan(&graph, &weights, (64, 64)).map(|plan| plan.run(&image));
@@ -244,7 +230,7 @@ fn lent_outputs_are_the_copied_ones() {
     let Some(variant) = picodet_zoo::variant("legacy_s_320") else { panic!("legacy_s_320 is gone") };
     let graph = picodet_graph::pass::keep_outputs(&variant.architecture.graph(3), Head::is_detection_output);
     let weights = random_weights(&graph, 5);
-    let image = Random(2).image([1, 3, 64, 96]);
+    let image = image(&mut Noise::new(2), [1, 3, 64, 96]);
     for threads in [1, 2] {
         let plan = CpuEngine::new().with_threads(threads).prepare(&graph, &weights, (64, 96));
         let Ok(plan) = plan else { panic!("no plan") };

@@ -7,11 +7,8 @@ use picodet_graph::{Graph, Tensor, Weights, pass};
 use picodet_zoo::variants;
 
 fn weights(graph: &Graph) -> Weights {
-    let mut state = 1u32;
-    let mut random = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / (1 << 24) as f32 + 0.1
-    };
+    let mut noise = picodet_testing::Noise::new(1);
+    let mut random = || noise.uniform(0.1, 1.1);
     let tensor = |shape: &Vec<usize>, random: &mut dyn FnMut() -> f32| Tensor {
         shape: shape.clone(),
         data: (0..shape.iter().product()).map(|_| random()).collect(),

@@ -5,12 +5,6 @@ use picodet_zoo::{Head, variant};
 use super::*;
 use crate::graph_of;
 
-/// Uniform values from 0 to 1 that are the same in every run.
-fn uniform(state: &mut u32) -> f32 {
-    *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-    (*state >> 8) as f32 / (1 << 24) as f32
-}
-
 #[test]
 fn a_sharp_distribution_is_its_bin() {
     let mut logits = [-100.0f64; BINS];
@@ -46,10 +40,10 @@ fn other_layouts(tensor: &Tensor4) -> [(Vec<f32>, [usize; 4]); 2] {
 
 #[test]
 fn candidates_are_the_anchors_above_the_threshold_in_every_layout() {
-    let mut state = 7u32;
+    let mut noise = picodet_testing::Noise::new(7);
     let mut map = |shape: [usize; 4]| {
         let mut map = Tensor4::<f32>::zeros(shape);
-        map.data.iter_mut().for_each(|value| *value = uniform(&mut state));
+        map.data.iter_mut().for_each(|value| *value = noise.uniform(0.0, 1.0));
         map
     };
     let sizes = [(13, 11), (7, 6), (1, 1)];
@@ -96,8 +90,8 @@ fn candidates_are_the_anchors_above_the_threshold_in_every_layout() {
 
 /// Weights that make scores of all heights.
 fn weights(graph: &Graph) -> Weights {
-    let mut state = 5u32;
-    let mut random = |limit: f32| (2.0 * uniform(&mut state) - 1.0) * limit;
+    let mut noise = picodet_testing::Noise::new(5);
+    let mut random = |limit: f32| (2.0 * noise.uniform(0.0, 1.0) - 1.0) * limit;
     let params = graph.params.iter().map(|param| {
         let limit = (3.0 / param.shape.iter().skip(1).product::<usize>().max(1) as f32).sqrt();
         let data = (0..param.len()).map(|_| match param.role {

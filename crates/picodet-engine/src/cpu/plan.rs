@@ -145,11 +145,8 @@ mod tests {
     fn plan(threads: usize) -> CpuPlan {
         let variant = picodet_zoo::variant("v2_xs_320").expect("a published network");
         let graph = variant.architecture.graph(3);
-        let mut state = 9u32;
-        let mut value = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            0.2 + (state >> 8) as f32 / (1 << 26) as f32
-        };
+        let mut noise = picodet_testing::Noise::new(9);
+        let mut value = || noise.uniform(0.2, 0.45);
         let tensor = |shape: &[usize]| picodet_graph::Tensor {
             shape: shape.to_vec(),
             data: (0..shape.iter().product()).map(|_| value()).collect(),

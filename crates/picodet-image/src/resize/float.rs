@@ -73,11 +73,8 @@ mod tests {
         let (a, b) = (1.0 + f32::EPSILON, 1.0 + f32::EPSILON);
         let c = f32::EPSILON * f32::EPSILON * 2.0f32.powi(-24);
         let mut wrong = Vec::new();
-        let mut state = 1u32;
-        let mut next = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            f32::from_bits((state >> 9) | 0x3f80_0000) - 1.5
-        };
+        let mut noise = picodet_testing::Noise::new(1);
+        let mut next = || noise.uniform(-0.5, 0.5);
         let random =
             (0..100_000).map(|_| (next() * 300.0, next(), next() * 2.0f32.powi((next() * 60.0) as i32)));
         let cases = [(a, b, c), (a, b, -c), (-a, b, c), (0.0, 1.0, 0.0), (1.0, -1.0, 1.0)];

@@ -1,17 +1,15 @@
 //! Matrix products of bytes.
 
 use picodet_simd::Isa;
+use picodet_testing::Noise;
 
 use super::{extents, report};
 use crate::gemm::{GemmInt8, Requantise, gemm_int8, int8_scratch_len, pack_int8};
 
 /// Pseudo-random bytes, among them many extremes.
 fn bytes(len: usize, seed: u32) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        state >> 16
-    };
+    let mut noise = Noise::new(seed.into());
+    let mut next = || noise.bits() >> 32;
     (0..len)
         .map(|_| match next() % 8 {
             0 => 255,

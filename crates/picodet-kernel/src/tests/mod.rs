@@ -4,7 +4,7 @@
 #![allow(unsafe_code, clippy::undocumented_unsafe_blocks)]
 
 use picodet_graph::Activation;
-use picodet_testing::emulated;
+use picodet_testing::{Noise, emulated};
 
 mod depthwise;
 mod focal;
@@ -44,13 +44,8 @@ fn exact(x: f64, act: Option<Activation>) -> f64 {
 }
 
 fn values(len: usize, seed: u32) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
-    (0..len)
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 22) as f32 - 2.0
-        })
-        .collect()
+    let mut noise = Noise::new(seed.into());
+    (0..len).map(|_| noise.uniform(-2.0, 2.0)).collect()
 }
 
 /// The extents tested along each axis: all up to 40, samples where that takes too long.
