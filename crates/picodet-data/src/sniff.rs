@@ -102,7 +102,7 @@ impl<'de> Deserialize<'de> for Keys {
     }
 }
 
-/// What was seen of a file.
+/// The keys and types that were read so far.
 #[derive(Default)]
 struct Sniffer {
     kind: Option<JsonKind>,

@@ -24,7 +24,7 @@ pub(crate) fn read_text(
     text_of(path, decode(read_bounded(path, limit, what)?), findings)
 }
 
-/// Reads an XML file as [`read_text`]; its declaration can name the encoding.
+/// Reads an XML file as [`read_text`]; the encoding is that of its declaration, if it has one.
 pub(crate) fn read_xml(
     path: &Path,
     limit: u64,

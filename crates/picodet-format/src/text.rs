@@ -63,6 +63,7 @@ fn decode_declared(bytes: Vec<u8>, declared: Option<&'static Encoding>) -> Resul
         return Ok(Text { text: text.into_owned(), encoding: encoding.name(), guessed: false });
     }
     let bytes = match String::from_utf8(bytes) {
+        Ok(text) if !text.is_ascii() && is_accidental_utf8(&text) => text.into_bytes(),
         Ok(mut text) => {
             if text.starts_with('\u{feff}') {
                 text.drain(..'\u{feff}'.len_utf8());
@@ -113,6 +114,28 @@ fn xml_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
     let label = value[1..].split(quote).next()?;
     // A declaration that can be read as ASCII is not in UTF-16, whatever it states.
     Encoding::for_label(label.as_bytes()).filter(|&encoding| encoding != UTF_16LE && encoding != UTF_16BE)
+}
+
+/// Whether text that is valid UTF-8 is GBK by accident: it has only two-byte sequences, most of them characters that no
+/// language writes next to each other (`图片` in GBK is `ͼƬ` in UTF-8), and they are usual Chinese.
+fn is_accidental_utf8(text: &str) -> bool {
+    let (mut rare, mut total) = (0usize, 0usize);
+    for character in text.chars().filter(|character| !character.is_ascii()) {
+        total += 1;
+        // Vietnamese and Romanian letters, and combining accents, are usual.
+        rare += usize::from(match character {
+            '\u{1a0}' | '\u{1a1}' | '\u{1af}' | '\u{1b0}' | '\u{218}'..='\u{21b}' | '\u{300}'..='\u{36f}' => {
+                false
+            }
+            '\u{80}'..='\u{9f}' | '\u{180}'..='\u{385}' | '\u{3cf}'..='\u{3ff}' | '\u{460}'..='\u{48f}' => {
+                true
+            }
+            '\u{500}'..='\u{530}' | '\u{700}'..='\u{7ff}' => true,
+            '\u{800}'.. => return false,
+            _ => false,
+        });
+    }
+    rare * 2 > total && is_usual_chinese(text.as_bytes())
 }
 
 /// Whether most of the two-byte sequences are the punctuation and the common characters of GB2312 (rows 1 to 9 and 16 to
@@ -288,7 +311,13 @@ mod tests {
             let bytes = WINDOWS_1252.encode(name).0.into_owned();
             assert_eq!(decoded(bytes), (name.to_owned(), "windows-1252", true));
         }
-        for name in ["猫狗", "汽车\n行人\n自行车", "安全帽 helmet", "图片/训练/一.jpg", "（一）、《二》"]
+        // Text in UTF-8 of languages with two-byte letters.
+        for name in ["café", "кошка", "γάτα", "mèo ơi ư", "pisică șț", "חתול", "قطة", "u\u{308}"]
+        {
+            assert_eq!(decoded(name.as_bytes().to_vec()), (name.to_owned(), "UTF-8", false));
+        }
+        for name in
+            ["猫狗", "汽车\n行人\n自行车", "安全帽 helmet", "图片/训练/一.jpg", "图片", "（一）、《二》"]
         {
             let bytes = GB18030.encode(name).0.into_owned();
             assert_eq!(decoded(bytes), (name.to_owned(), "gb18030", true));

@@ -30,6 +30,12 @@ pub(crate) fn find(path: &Path) -> Result<Box<dyn Source>, DataError> {
         if let Some(source) = split_folders::recognise(path) {
             return Ok(source);
         }
+        // An archive that was extracted into a folder of its name.
+        if let [only] = &subfolders(path)[..]
+            && let Ok(source) = find(&path.join(only))
+        {
+            return Ok(source);
+        }
         match find_format(path, &[Evidence::Weak]) {
             Recognition::Found(source) => return Ok(source),
             Recognition::Refused(problem) => reason = problem,
@@ -39,12 +45,6 @@ pub(crate) fn find(path: &Path) -> Result<Box<dyn Source>, DataError> {
     if let Some(foreign) = foreign::recognise(path) {
         let (format, remedy) = (foreign.format, foreign.remedy);
         return Err(DataError::ForeignFormat { path: path.to_path_buf(), format, remedy });
-    }
-    if metadata.is_dir()
-        && let [only] = &subfolders(path)[..]
-        && let Ok(source) = find(&path.join(only))
-    {
-        return Ok(source);
     }
     Err(DataError::UnknownFormat {
         path: path.to_path_buf(),

@@ -1,4 +1,4 @@
-//! A folder per split, each of which is a dataset of its own (Roboflow's exports, `train/` and `test/`).
+//! A folder per split, each of which is a complete dataset (Roboflow, `train/` and `test/`).
 
 use std::path::{Path, PathBuf};
 
@@ -63,20 +63,15 @@ impl Source for SplitFolders {
                 .ok_or_else(|| DataError::SplitNeeded { path: self.root.clone(), available: names });
         };
         let split = choose_split(&self.root, split, &names)?;
-        let mut chosen = None;
-        let mut others = Vec::new();
-        for (name, part) in &self.parts {
-            if name == split {
-                chosen = Some(Self::read_part(part.as_ref())?);
-            } else if let Ok(other) = Self::read_part(part.as_ref()) {
-                others.push(other);
-            }
-        }
-        let Some(mut chosen) = chosen else {
+        let Some((_, part)) = self.parts.iter().find(|(name, _)| name == split) else {
             return Err(DataError::SplitNeeded { path: self.root.clone(), available: names });
         };
+        let mut chosen = Self::read_part(part.as_ref())?;
         // A format without a class list has the classes of all splits; COCO states the list of each.
         if !handler_of(chosen.dataset.format).conventions().single_file {
+            let others = self.parts.iter().filter(|(name, _)| name != split);
+            let others: Vec<Loaded> =
+                others.filter_map(|(_, part)| Self::read_part(part.as_ref()).ok()).collect();
             let lists = std::iter::once(&chosen).chain(&others).map(|part| &part.dataset.classes[..]);
             let classes = class_union(lists);
             chosen.dataset = with_classes(chosen.dataset, &classes);

@@ -1,4 +1,4 @@
-//! Normalises a path as it is written in a label file.
+//! Normalises the paths of label files.
 
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
@@ -49,7 +49,7 @@ impl Stated {
     }
 }
 
-/// Whether an entry for a path states that there is none.
+/// Whether an entry for a path is empty or null.
 pub(crate) fn is_absent(path: &str) -> bool {
     matches!(path.trim(), "" | "~" | "null" | "Null" | "NULL" | "None" | "none")
 }

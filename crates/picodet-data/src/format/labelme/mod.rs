@@ -5,6 +5,7 @@ mod read;
 mod shape;
 mod write;
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use super::handler::{
@@ -29,6 +30,8 @@ impl Format {
 
 /// Number of files and folders that are inspected to recognise a dataset.
 const INSPECTED: usize = 20;
+/// Depth below the dataset at which files are looked for.
+const MAX_DEPTH: usize = 3;
 
 pub(super) struct LabelMeHandler;
 
@@ -122,11 +125,20 @@ fn splits(root: &Path) -> Vec<String> {
     names.into_iter().filter(|name| is_labelme(&root.join(name))).collect()
 }
 
-/// Whether one of the first JSON files in the folder, or else in its subfolders, is a LabelMe file.
+/// Whether one of the first JSON files in the folder, or else in the folders below, is a LabelMe file.
 fn is_labelme(folder: &Path) -> bool {
-    let here = json_files(folder);
-    let below =
-        || subfolders(folder).into_iter().take(INSPECTED).flat_map(|name| json_files(&folder.join(name)));
-    let is = |file: &PathBuf| json_kind(file) == JsonKind::LabelMe;
-    here.iter().take(INSPECTED).any(is) || (here.is_empty() && below().take(INSPECTED).any(|file| is(&file)))
+    let mut todo = VecDeque::from([(folder.to_path_buf(), 0)]);
+    let mut inspected = 0;
+    while let Some((folder, depth)) = todo.pop_front() {
+        let files = json_files(&folder);
+        if files.iter().take(INSPECTED).any(|file| json_kind(file) == JsonKind::LabelMe) {
+            return true;
+        }
+        inspected += 1;
+        if files.is_empty() && depth < MAX_DEPTH && inspected < INSPECTED {
+            let below = subfolders(&folder).into_iter().take(INSPECTED);
+            todo.extend(below.map(|name| (folder.join(name), depth + 1)));
+        }
+    }
+    false
 }

@@ -19,7 +19,7 @@ const MAX_NODES: u32 = 4_000_000;
 pub struct Annotation {
     /// `<filename>`.
     pub file_name: Option<String>,
-    /// `<path>`: the image on the machine that made the file.
+    /// `<path>`: path of the image on the machine that wrote the file.
     pub path: Option<String>,
     /// `<size>`: width and height in pixels; 0 if missing.
     pub size: [u32; 2],

@@ -17,7 +17,7 @@ const LABEL_FOLDERS: [&str; 8] =
 /// Folders with lists of splits, and whether every list in them is one.
 const LIST_FOLDERS: [(&str, bool); 4] =
     [("ImageSets/Main", true), ("ImageSets", true), ("Main", false), (".", false)];
-/// Depth below the dataset at which XML files are looked for, and number of folders that are looked into.
+/// Largest depth of XML files below the dataset, and number of folders that are searched.
 const DEPTH: usize = 4;
 const INSPECTED: usize = 40;
 

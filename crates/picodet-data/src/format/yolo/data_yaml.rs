@@ -12,6 +12,8 @@ use crate::text::read_text;
 
 /// Largest `data.yaml` in bytes.
 const MAX_SIZE: u64 = 4 << 20;
+/// Keys of splits.
+const SPLITS: [&str; 5] = ["train", "val", "valid", "validation", "test"];
 /// Largest class index.
 const MAX_INDEX: u32 = 1 << 20;
 
@@ -45,14 +47,7 @@ pub fn parse_data_yaml(text: &str, path: &Path, findings: &mut Findings) -> Resu
         let message = format!("`nc` is {count}, but there are {} names", names.len());
         findings.push(FindingKind::YoloCount, Location::file(display(path)), message);
     }
-    let splits = ["train", "val", "valid", "validation", "test"]
-        .into_iter()
-        .filter_map(|split| {
-            let mut folders: Vec<String> = yaml.get(split)?.texts().into_iter().map(str::to_string).collect();
-            folders.retain(|folder| !is_absent(folder));
-            (!folders.is_empty()).then(|| (split.to_string(), folders))
-        })
-        .collect();
+    let splits = splits(&yaml);
     let root = yaml.get("path").and_then(Yaml::text).filter(|path| !is_absent(path)).map(str::to_string);
     Ok(DataYaml { names, indices, keypoints: keypoints(&yaml), splits, path: root })
 }
@@ -98,6 +93,22 @@ fn names(
     }
 }
 
+/// Returns the entries of the splits: those of Ultralytics, and others in the folder `images/` of their name.
+fn splits(yaml: &Yaml) -> BTreeMap<String, Vec<String>> {
+    let own = |key: &str, value: &Yaml| value.text() == Some(format!("images/{key}").as_str());
+    let Yaml::Map(entries) = yaml else { return BTreeMap::new() };
+    let chosen = entries.iter().filter(|(key, value)| SPLITS.contains(&key.as_str()) || own(key, value));
+    let mut splits = BTreeMap::new();
+    for (key, value) in chosen {
+        let mut folders: Vec<String> = value.texts().into_iter().map(str::to_string).collect();
+        folders.retain(|folder| !is_absent(folder));
+        if !folders.is_empty() {
+            splits.entry(key.clone()).or_insert(folders);
+        }
+    }
+    splits
+}
+
 /// Returns `kpt_shape`.
 fn keypoints(yaml: &Yaml) -> Option<[usize; 2]> {
     let shape: Vec<usize> =
@@ -119,5 +130,5 @@ pub(super) fn is_data_yaml(path: &Path) -> bool {
     let Ok(text) = read_text(path, MAX_SIZE, "a data.yaml", &mut Findings::default()) else { return false };
     let Ok(yaml) = yaml::parse(&text, path) else { return false };
     let has = |key: &str| yaml.get(key).is_some();
-    (has("names") || has("nc")) && ["train", "val", "valid", "test"].into_iter().any(has)
+    (has("names") || has("nc")) && SPLITS.into_iter().any(has)
 }

@@ -20,7 +20,7 @@ use crate::dataset::{Format, Loaded, Part};
 use crate::error::DataError;
 use crate::finding::Findings;
 use crate::sniff::files_with_extension;
-use crate::split_name::sort_splits;
+use crate::split_name::{sort_splits, split_role};
 use folder::YoloFolder;
 
 pub use data_yaml::{DataYaml, parse_data_yaml};
@@ -99,10 +99,27 @@ impl FormatHandler for YoloHandler {
 
     fn write_lists(&self, parts: &[Part<'_>], splits: &[String], out: &Path) -> Result<(), DataError> {
         let classes = parts.first().map_or(&[][..], |part| &part.dataset.classes);
+        let keys = split_keys(splits);
         let folders: Vec<(String, String)> =
-            splits.iter().map(|split| (split.clone(), self.image_folder(split))).collect();
+            keys.into_iter().zip(splits).map(|(key, split)| (key, self.image_folder(split))).collect();
         write_file(&out.join("data.yaml"), &write_data_yaml(classes, &folders))
     }
+}
+
+/// Returns the keys of splits in a data file: `train`, `val` and `test`, which Ultralytics knows, where the roles are
+/// different; otherwise their names. A single split is `train`.
+fn split_keys(splits: &[String]) -> Vec<String> {
+    if let [only] = splits {
+        return vec![split_role(only).unwrap_or("train").to_string()];
+    }
+    let same_role = |role: &str| splits.iter().filter(|split| split_role(split) == Some(role)).count();
+    splits
+        .iter()
+        .map(|split| match split_role(split) {
+            Some(role) if same_role(role) == 1 => role.to_string(),
+            _ => split.clone(),
+        })
+        .collect()
 }
 
 /// Finds the data file of a folder, or a folder with images, labels and a class list.

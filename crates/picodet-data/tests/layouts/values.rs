@@ -1,0 +1,207 @@
+//! Odd values of YOLO and VOC labels, each with its sound twin.
+
+use std::fs;
+use std::path::Path;
+
+use picodet_data::{FindingKind, Findings, Loaded, open_lenient, voc, yolo};
+
+fn put(path: impl AsRef<Path>, text: impl AsRef<[u8]>) {
+    let path = path.as_ref();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+fn picture(path: impl AsRef<Path>) {
+    let path = path.as_ref();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    image::RgbImage::from_pixel(200, 100, image::Rgb([9, 99, 199])).save(path).unwrap();
+}
+
+fn kinds(findings: &Findings) -> Vec<&'static str> {
+    findings.counts().keys().map(|kind| kind.id()).collect()
+}
+
+#[test]
+fn rows_a_little_outside_are_kept_and_pixels_are_one_error() {
+    let mut findings = Findings::default();
+    let text =
+        "0 0.5 0.5 1.002 0.5\n0 0.4 0.4 1.005 0.4 0.6 0.6\n0 0.9 0.5 0.2142 0.2\n0 -0.01 0.5 0.2 0.2\n";
+    let objects = yolo::parse_labels(text, (100, 100), 1, "a.txt", &mut findings);
+    assert_eq!((objects.len(), kinds(&findings)), (4, vec!["yolo-polygon"]));
+    assert_eq!(objects[1].bbox, [40.0, 40.0, 100.49999999999999, 60.0]);
+
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    put(root.join("classes.txt"), "cat\n");
+    for name in ["a", "b"] {
+        picture(root.join(format!("images/{name}.png")));
+        put(root.join(format!("labels/{name}.txt")), "0 100 50 20 20\n0 90 40 20 20\n0 0.5 0.5 0.1 0.1\n");
+    }
+    let Loaded { findings, dataset, .. } = open_lenient(root, None).unwrap();
+    assert_eq!(findings.counts().get(&FindingKind::YoloRange), Some(&1));
+    let text = findings.list()[0].to_string();
+    assert!(text.contains("a.txt:1") && text.contains("4 of 6 rows"), "{text}");
+    assert_eq!(dataset.object_count(), 2);
+    // A single row among good ones is a finding of its own.
+    for name in ["a", "b"] {
+        put(
+            root.join(format!("labels/{name}.txt")),
+            "0 100 50 20 20\n0 0.5 0.5 0.1 0.1\n0 0.5 0.5 0.2 0.1\n",
+        );
+    }
+    let findings = open_lenient(root, None).unwrap().findings;
+    assert_eq!(findings.counts().get(&FindingKind::YoloRange), Some(&2));
+}
+
+#[test]
+fn pose_rows_have_the_length_that_the_data_file_states() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    picture(root.join("images/a.png"));
+    let pose = |shape: &str, row: &str| {
+        put(root.join("data.yaml"), format!("train: images\n{shape}names: [cat]\n"));
+        put(root.join("labels/a.txt"), row);
+        let Loaded { dataset, findings, .. } = open_lenient(root, None).unwrap();
+        (dataset.images[0].objects.first().map(|object| object.bbox), kinds(&findings))
+    };
+    let bbox = Some([75.0, 37.5, 125.0, 62.5]);
+    let even = "0 0.5 0.5 0.25 0.25 0.1 0.1 2\n";
+    let odd = "0 0.5 0.5 0.25 0.25 0.1 0.1 2 0.2 0.2 1\n";
+    let flat = "0 0.5 0.5 0.25 0.25 0.1 0.1 0.2 0.2\n";
+    assert_eq!(pose("kpt_shape: [1, 3]\n", even), (bbox, vec![]));
+    assert_eq!(pose("kpt_shape: [2, 3]\n", odd), (bbox, vec![]));
+    assert_eq!(pose("kpt_shape: [2, 2]\n", flat), (bbox, vec![]));
+    assert_eq!(pose("kpt_shape: [2, 3]\n", even), (None, vec!["yolo-columns"]));
+    assert_eq!(pose("kpt_shape: [17, 3]\n", flat), (None, vec!["yolo-columns"]));
+    assert_eq!(pose("", even), (None, vec!["yolo-columns"]));
+    assert_eq!(pose("", flat).1, ["yolo-polygon"]);
+}
+
+#[test]
+fn class_indices_are_those_of_the_data_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    picture(root.join("images/a.png"));
+    put(root.join("labels/a.txt"), "1 0.5 0.5 0.1 0.1\n7 0.5 0.5 0.2 0.2\n");
+    put(root.join("coco8.yaml"), "train: images\nnames: {1: cat, 7: dog}\n");
+    let Loaded { dataset, findings, .. } = open_lenient(root, None).unwrap();
+    let classes: Vec<usize> = dataset.images[0].objects.iter().map(|object| object.class).collect();
+    assert_eq!((classes, findings.errors()), (vec![0, 1], 0));
+    assert_eq!(dataset.classes.iter().map(|class| class.id).collect::<Vec<_>>(), [1, 7]);
+    put(root.join("coco8.yaml"), "train: images\nnames: {1: cat, 2: dog}\n");
+    let findings = open_lenient(root, None).unwrap().findings;
+    assert_eq!(findings.counts().get(&FindingKind::YoloClass), Some(&1));
+}
+
+#[test]
+fn data_files_of_other_machines_lead_to_the_folders_beside_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for split in ["train", "valid"] {
+        picture(root.join(format!("set/{split}/images/{split}.png")));
+        put(root.join(format!("set/{split}/labels/{split}.txt")), "0 0.5 0.5 0.1 0.1\n");
+    }
+    let mut wrong = Vec::new();
+    for (train, val) in [
+        ("train/images", "valid/images"),
+        ("../train/images", "../valid/images"),
+        ("C:\\x\\set\\train\\images", "C:\\x\\set\\valid\\images"),
+        ("/content/set/train/images/", "/content/set/valid/images/"),
+        ("file:///data/my%20set/train/images", "./valid/images"),
+        ("Train/Images", "VALID/IMAGES"),
+        ("train", "valid"),
+    ] {
+        let yaml = format!("path: D:/x/set\ntrain: {train}\nval: [{val}]\ntest: ~\nnames: [cat]\n");
+        put(root.join("set/data.yaml"), yaml);
+        for split in ["train", "val"] {
+            match open_lenient(root.join("set"), Some(split)) {
+                Ok(loaded) if loaded.dataset.object_count() == 1 && loaded.findings.errors() == 0 => {}
+                other => wrong.push(format!("{train} {split}: {other:?}")),
+            }
+        }
+    }
+    // Two folders fit: an error that names both.
+    picture(root.join("set/copy/pictures/a.png"));
+    picture(root.join("set/other/pictures/a.png"));
+    put(root.join("set/data.yaml"), "train: /content/pictures\nnames: [cat]\n");
+    let findings = open_lenient(root.join("set"), None).unwrap().findings;
+    let text = findings.list()[0].to_string();
+    if !(text.contains("path-ambiguous") && text.contains("copy/pictures") && text.contains("other/pictures"))
+    {
+        wrong.push(text);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn lists_in_every_encoding_give_the_same_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    picture(root.join("images/图片.png"));
+    put(root.join("labels/图片.txt"), "0 0.5 0.5 0.1 0.1\n");
+    put(root.join("data.yaml"), "train: train.txt\nnames: [cat]\n");
+    let text = "images/图片.png\r\n";
+    let wide: Vec<u8> = format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let gbk = [&b"images/"[..], &[0xCD, 0xBC, 0xC6, 0xAC], &b".png\r\n"[..]].concat();
+    let marked = [&[0xEF, 0xBB, 0xBF][..], text.as_bytes()].concat();
+    for (bytes, expected) in [(text.as_bytes().to_vec(), 0), (marked, 0), (wide, 0), (gbk, 1)] {
+        put(root.join("train.txt"), bytes);
+        let Loaded { dataset, findings, .. } = open_lenient(root, None).unwrap();
+        let guessed = findings.counts().get(&FindingKind::LabelNotUtf8).copied().unwrap_or(0);
+        assert_eq!((dataset.object_count(), guessed, findings.errors()), (1, expected, 0));
+    }
+}
+
+/// Parses one VOC object with these elements.
+fn voc_object(inner: &str) -> (Option<[f64; 4]>, bool, Vec<&'static str>) {
+    let mut findings = Findings::default();
+    let xml = format!("<annotation><object><name>cat</name>{inner}</object></annotation>");
+    let annotation = voc::parse(&xml, "a.xml", &mut findings).unwrap();
+    let object = annotation.objects.first().map(|(_, object)| object);
+    (object.map(|object| object.bbox), object.is_some_and(|object| object.difficult), kinds(&findings))
+}
+
+#[test]
+fn voc_flags_and_shapes_are_read() {
+    let corners = "<bndbox><xmin>1.5</xmin><ymin>2</ymin><xmax>30</xmax><ymax>40</ymax></bndbox>";
+    let bbox = Some([1.5, 2.0, 30.0, 40.0]);
+    for (flag, expected) in [
+        ("1", true),
+        ("true", true),
+        ("YES", true),
+        ("0", false),
+        ("No", false),
+        ("Unspecified", false),
+        ("", false),
+    ] {
+        let object = voc_object(&format!("<difficult>{flag}</difficult>{corners}"));
+        assert_eq!(object, (bbox, expected, vec![]), "{flag}");
+    }
+    assert_eq!(voc_object(&format!("<difficult>maybe</difficult>{corners}")), (bbox, true, vec!["bad-flag"]));
+    // A part has a box of its own.
+    let part = "<part><name>head</name><bndbox><xmin>3</xmin><ymin>3</ymin><xmax>4</xmax><ymax>4</ymax></bndbox></part>";
+    assert_eq!(voc_object(&format!("{part}{corners}")), (bbox, false, vec![]));
+    let rotated = "<robndbox><cx>50</cx><cy>40</cy><w>20</w><h>10</h><angle>0</angle></robndbox>";
+    assert_eq!(voc_object(rotated), (Some([40.0, 35.0, 60.0, 45.0]), false, vec![]));
+    let polygon = "<polygon><x1>5</x1><y1>6</y1><x2>50</x2><y2>60</y2><x3>7</x3><y3>61</y3></polygon>";
+    assert_eq!(voc_object(polygon), (Some([5.0, 6.0, 50.0, 61.0]), false, vec![]));
+    let points = "<polygon><pt><x>5</x><y>6</y></pt><pt><x>50</x><y>60</y></pt></polygon>";
+    assert_eq!(voc_object(points), (Some([5.0, 6.0, 50.0, 60.0]), false, vec![]));
+    assert_eq!(voc_object("<bndbox><xmin>1</xmin></bndbox>"), (None, false, vec!["missing-field"]));
+    assert_eq!(voc_object("<polygon><x1>a</x1><y1>6</y1></polygon>"), (None, false, vec!["bad-number"]));
+    assert_eq!(voc_object(""), (None, false, vec!["missing-field"]));
+}
+
+#[test]
+fn document_types_are_skipped_and_entities_refused() {
+    let body = "<annotation><filename>a.png</filename></annotation>";
+    let parse = |head: &str| voc::parse(&format!("{head}{body}"), "a.xml", &mut Findings::default());
+    for head in [
+        "<!DOCTYPE annotation>",
+        "<?xml version=\"1.0\"?>\n<!DOCTYPE annotation SYSTEM \"voc.dtd\">\n",
+        "<!DOCTYPE annotation [\n<!ELEMENT annotation (filename)>\n]>\n",
+    ] {
+        assert!(parse(head).is_ok(), "{head}");
+    }
+    assert!(parse("<!DOCTYPE annotation [<!ENTITY a \"b\">]>").is_err());
+}
