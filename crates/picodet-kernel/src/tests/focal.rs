@@ -33,7 +33,8 @@ fn close(found: f32, expected: f64) -> bool {
 
 #[test]
 fn every_logit_has_the_loss_and_slope_of_the_definition() {
-    let logits: Vec<f32> = (-600..=600).map(|i| i as f32 / 20.0 + 0.013).collect();
+    let logits: Vec<f32> =
+        (-600..=600).step_by(if cfg!(miri) { 60 } else { 1 }).map(|i| i as f32 / 20.0 + 0.013).collect();
     for isa in Isa::available() {
         for focal in [Focal::Varifocal, Focal::QualityFocal, Focal::CrossEntropy] {
             for &logit in &logits {
