@@ -1,7 +1,6 @@
 //! Properties of image files: upright size, decodability, content hash, previews.
 
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use image::metadata::Orientation;
@@ -12,10 +11,10 @@ use crate::error::DataError;
 use crate::input::{open_regular, read_bounded};
 
 /// File extensions that count as images.
-pub(crate) const EXTENSIONS: &[&str] = &["jpg", "jpeg", "png", "webp", "bmp"];
+pub(crate) const EXTENSIONS: &[&str] = picodet_image::IMAGE_EXTENSIONS;
 
-/// An image can have up to one gigabyte, as a file and decoded.
-const LIMITS: Limits = Limits { pixels: u64::MAX, side: u32::MAX, bytes: 1 << 30 };
+/// Maximum size of an image file in bytes.
+const MAX_FILE: u64 = 1 << 30;
 /// First bytes of a JPEG.
 const JPEG: &[u8] = &[0xFF, 0xD8];
 /// Number of bytes that contain the header of most files.
@@ -32,8 +31,15 @@ pub struct ImageHeader {
     pub turned: bool,
     /// Whether the pixels are 8-bit RGB.
     pub rgb: bool,
-    /// Format of the content (`jpeg`, `png`, `webp`, `bmp`).
+    /// Format of the content (`jpeg`, `png`, `webp`, `bmp`, `gif`).
     pub format: &'static str,
+}
+
+impl ImageHeader {
+    /// Checks the size; a larger JPEG picture is within the limits if it can be decoded at a reduced size.
+    pub(crate) fn check(&self, limits: &Limits) -> Result<(), ImageError> {
+        Ok(limits.check(self.width, self.height, self.format == "jpeg")?)
+    }
 }
 
 /// Why an image file cannot be read.
@@ -46,35 +52,12 @@ pub enum ImageError {
     /// Reading failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// The file is empty or of an unknown format.
-    #[error("not an image (empty, or neither JPEG, PNG, WebP nor BMP)")]
-    UnknownFormat,
-    /// The image is damaged or exceeds a limit.
-    #[error("{}", problem(.0))]
-    Decode(DecodeError),
+    /// The file is not an image, or the image is damaged or exceeds a limit.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
     /// A JPEG is damaged.
     #[error("{0}")]
     Jpeg(&'static str),
-    /// The decoder panicked.
-    #[error("the decoder failed on this file")]
-    Panic,
-}
-
-/// The problem without the name of the format.
-fn problem(error: &DecodeError) -> String {
-    match error {
-        DecodeError::Broken { problem, .. } => problem.clone(),
-        error => error.to_string(),
-    }
-}
-
-impl From<DecodeError> for ImageError {
-    fn from(error: DecodeError) -> Self {
-        match error {
-            DecodeError::Empty | DecodeError::UnknownFormat => Self::UnknownFormat,
-            error => Self::Decode(error),
-        }
-    }
 }
 
 /// Reads the header of an image, without decoding it.
@@ -82,43 +65,28 @@ impl From<DecodeError> for ImageError {
 /// # Errors
 /// [`ImageError`] when the file is not a readable image.
 pub fn read_header(path: &Path) -> Result<ImageHeader, ImageError> {
-    guarded(|| {
-        let mut reader = BufReader::new(open_regular(path)?);
-        let start = reader.fill_buf()?;
-        if start.starts_with(JPEG) {
-            return jpeg_header(&mut reader);
+    let mut reader = BufReader::new(open_regular(path)?);
+    let start = reader.fill_buf()?;
+    if start.starts_with(JPEG) {
+        return jpeg_header(&mut reader);
+    }
+    let mut bytes = Vec::new();
+    // The orientation is at the end of a WebP file.
+    if !start.starts_with(b"RIFF") {
+        reader.by_ref().take(BEGINNING).read_to_end(&mut bytes)?;
+        if let Ok(header) = header_of(&bytes) {
+            return Ok(header);
         }
-        let mut bytes = Vec::new();
-        // The orientation is at the end of a WebP file.
-        if !start.starts_with(b"RIFF") {
-            reader.by_ref().take(BEGINNING).read_to_end(&mut bytes)?;
-            if let Ok(header) = header_of(&bytes) {
-                return Ok(header);
-            }
-        }
-        reader.take(LIMITS.bytes).read_to_end(&mut bytes)?;
-        header_of(&bytes)
-    })
+    }
+    reader.take(MAX_FILE).read_to_end(&mut bytes)?;
+    header_of(&bytes)
 }
 
 /// Decodes an image completely.
-pub(crate) fn decode(path: &Path) -> Result<(ImageHeader, Image), ImageError> {
-    guarded(|| {
-        let bytes = read_bounded(path, LIMITS.bytes, "an image")?;
-        if bytes.starts_with(JPEG) && !jpeg_has_end(&bytes) {
-            return Err(ImageError::Jpeg("the JPEG is truncated: it has no end marker"));
-        }
-        let (header, pixels) = picodet_image::decode_with_header(&bytes, &LIMITS)?;
-        Ok((convert(header), pixels))
-    })
-}
-
-/// Whether an end-of-image marker follows the last scan. Decoders silently replace missing data by grey, but
-/// a partially copied file must be reported.
-fn jpeg_has_end(bytes: &[u8]) -> bool {
-    // Embedded previews end before the main image's last scan starts.
-    let last_scan = bytes.windows(2).rposition(|pair| pair == [0xFF, 0xDA]).unwrap_or(0);
-    bytes[last_scan..].windows(2).any(|pair| pair == [0xFF, 0xD9])
+pub(crate) fn decode(path: &Path, limits: &Limits) -> Result<(ImageHeader, Image), ImageError> {
+    let bytes = read_bounded(path, MAX_FILE, "an image")?;
+    let (header, pixels) = picodet_image::decode_with_header(&bytes, limits)?;
+    Ok((convert(header), pixels))
 }
 
 /// Returns the SHA-256 of the file; `None` if it cannot be read.
@@ -138,7 +106,7 @@ pub(crate) fn content_hash(path: &Path) -> Option<[u8; 32]> {
 
 /// Returns the upright image as JPEG, scaled to at most `side` pixels in width and height.
 pub(crate) fn preview(path: &Path, side: usize) -> Option<Vec<u8>> {
-    let (_, mut pixels) = decode(path).ok()?;
+    let (_, mut pixels) = decode(path, &Limits::default()).ok()?;
     let largest = pixels.width().max(pixels.height());
     if largest > side {
         let scaled = |extent: usize| (extent as f64 * side as f64 / largest as f64).round() as usize;
@@ -147,14 +115,9 @@ pub(crate) fn preview(path: &Path, side: usize) -> Option<Vec<u8>> {
     Some(picodet_image::encode_jpeg(&pixels, 78))
 }
 
-/// Converts a panic of a decoder to an error.
-fn guarded<T>(work: impl FnOnce() -> Result<T, ImageError>) -> Result<T, ImageError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(ImageError::Panic))
-}
-
 /// Parses the header of an image from its first bytes.
 fn header_of(bytes: &[u8]) -> Result<ImageHeader, ImageError> {
-    Ok(convert(picodet_image::header(bytes, &LIMITS)?))
+    Ok(convert(picodet_image::header(bytes, &Limits::default())?))
 }
 
 fn convert(header: picodet_image::Header) -> ImageHeader {
@@ -162,6 +125,7 @@ fn convert(header: picodet_image::Header) -> ImageHeader {
         "JPEG" => "jpeg",
         "PNG" => "png",
         "WebP" => "webp",
+        "GIF" => "gif",
         _ => "bmp",
     };
     let (width, height) = (header.width as u32, header.height as u32);
@@ -241,13 +205,11 @@ mod tests {
         let mut turned = 0;
         for file in &files {
             let path = root.join(file);
-            if let Ok((decoded, pixels)) = decode(&path) {
+            if let Ok((decoded, pixels)) = decode(&path, &Limits::default()) {
                 let header = read_header(&path);
-                let size = header.as_ref().ok().map(|h| (h.width, h.height));
+                let size = header.as_ref().ok().map(|h| (h.width as usize, h.height as usize));
                 turned += usize::from(decoded.turned);
-                if size != Some((pixels.width() as u32, pixels.height() as u32))
-                    || header.is_ok_and(|h| h.turned != decoded.turned)
-                {
+                if size != Some(pixels.source_size()) || header.is_ok_and(|h| h.turned != decoded.turned) {
                     wrong.push(file);
                 }
             }

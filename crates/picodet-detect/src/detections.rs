@@ -9,6 +9,8 @@ use serde::Serialize;
 
 use crate::{Detection, Error};
 
+/// Maximum width and height of JPEG files in pixels.
+const MAX_JPEG_SIDE: usize = 65_535;
 /// Quality of JPEG files, 1 to 100.
 const JPEG_QUALITY: u8 = 92;
 
@@ -18,7 +20,8 @@ const JPEG_QUALITY: u8 = 92;
 pub struct Detections(Vec<Detection>);
 
 impl Detections {
-    /// Returns a copy of `image` with the detections drawn in: boxes in the colours of the classes, with name and score.
+    /// Returns a copy of `image` with the detections drawn in: boxes in the colours of the classes, with name and score. Boxes
+    /// are in pixels of [`Image::source_size`].
     #[must_use]
     pub fn draw(&self, image: &Image) -> Drawing {
         self.draw_with(image, &Fonts::default())
@@ -30,9 +33,14 @@ impl Detections {
     pub fn draw_with(&self, image: &Image, fonts: &Fonts) -> Drawing {
         let mut worst_first: Vec<&Detection> = self.iter().collect();
         worst_first.sort_by(|a, b| a.score.total_cmp(&b.score));
+        let (source_width, source_height) = image.source_size();
+        let scale =
+            [image.width() as f32 / source_width as f32, image.height() as f32 / source_height as f32];
         let label = |found: &&Detection| {
+            let [x1, y1, x2, y2] = found.bbox.xyxy();
+            let bbox = [x1 * scale[0], y1 * scale[1], x2 * scale[0], y2 * scale[1]];
             let text = format!("{} {:.2}", found.label, found.score);
-            let label = Label::new(found.bbox.xyxy(), text, class_colour(found.class));
+            let label = Label::new(bbox, text, class_colour(found.class));
             label.with_fallback(format!("#{} {:.2}", found.class, found.score))
         };
         let labels: Vec<_> = worst_first.iter().map(label).collect();
@@ -105,12 +113,16 @@ impl Drawing {
     /// [`Error::Write`] when the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
+        let write = |source| Error::Write { path: path.display().to_string(), source };
         let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
         let bytes = match extension.to_str() {
+            Some("jpg" | "jpeg") if self.0.width().max(self.0.height()) > MAX_JPEG_SIDE => {
+                let problem = format!("JPEG has at most {MAX_JPEG_SIDE} pixels per side; write a .png file");
+                return Err(write(std::io::Error::new(std::io::ErrorKind::InvalidInput, problem)));
+            }
             Some("jpg" | "jpeg") => encode_jpeg(&self.0, JPEG_QUALITY),
             _ => encode_png(&self.0),
         };
-        let write = |source| Error::Write { path: path.display().to_string(), source };
         write_atomically(path, &bytes).map_err(write)
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use picodet_engine::{BufferPool, CpuEngine, Engine, Plan};
 use picodet_graph::{Graph, Tensor4, Weights, pass};
-use picodet_image::{Image, Interpolation};
+use picodet_image::{Image, Interpolation, Limits};
 use picodet_zoo::Head;
 
 use crate::decode::{HeadLevel, box_of, candidates, head_levels, head_levels_in_place};
@@ -33,6 +33,7 @@ struct Shared {
     resize: Interpolation,
     nms: Nms,
     threads: usize,
+    limits: Limits,
     /// Network inputs, reused from image to image.
     inputs: BufferPool<Tensor4>,
 }
@@ -83,6 +84,7 @@ impl Detector {
             resize,
             nms: options.nms,
             threads: options.threads.max(1),
+            limits: options.limits,
             inputs: BufferPool::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -103,13 +105,13 @@ impl Detector {
         self.shared.plan.input_size()
     }
 
-    /// Detects the objects in an image: a path, the bytes of an image file, or an [`Image`]. Boxes are in the image's
-    /// pixels; the order is by class, then by falling score.
+    /// Detects the objects in an image: a path, the bytes of an image file, or an [`Image`]. Boxes are in pixels of
+    /// [`Image::source_size`]; the order is by class, then by falling score.
     ///
     /// # Errors
     /// When the image cannot be read or decoded.
     pub fn detect<'a>(&self, input: impl Into<Input<'a>>) -> Result<Detections, Error> {
-        Ok(self.detect_timed(&*input.into().read()?)?.0)
+        Ok(self.detect_timed(&*input.into().read_within(&self.shared.limits)?)?.0)
     }
 
     /// Detects the objects in several images, in their order, with as many images at a time as the options have threads.
@@ -165,8 +167,9 @@ impl Detector {
         let (height, width) = self.input_size();
         input.shape = [1, 3, height, width];
         picodet_image::to_tensor_in(&mut input.data, image, (height, width), resize, mean, std);
+        let (source_width, source_height) = image.source_size();
         let scale =
-            ScaleFactor { y: height as f32 / image.height() as f32, x: width as f32 / image.width() as f32 };
+            ScaleFactor { y: height as f32 / source_height as f32, x: width as f32 / source_width as f32 };
         (input, scale)
     }
 }

@@ -33,16 +33,24 @@ impl<'a> Input<'a> {
     /// # Errors
     /// [`Error::Read`] when the file cannot be read, [`Error::Decode`] or [`Error::DecodeFile`] when it is not an image.
     pub fn read(self) -> Result<Cow<'a, Image>, Error> {
+        self.read_within(&Limits::default())
+    }
+
+    /// Reads and decodes the image, upright, within the given limits.
+    ///
+    /// # Errors
+    /// As [`Input::read`].
+    pub fn read_within(self, limits: &Limits) -> Result<Cow<'a, Image>, Error> {
         match self {
             Self::Image(image) => Ok(image),
-            Self::Bytes(bytes) => Ok(Cow::Owned(decode(&bytes, &Limits::default())?)),
+            Self::Bytes(bytes) => Ok(Cow::Owned(decode(&bytes, limits)?)),
             Self::Path(path) => {
                 let name = || path.display().to_string();
                 let mut bytes = Vec::new();
                 File::open(&path)
                     .and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes))
                     .map_err(|source| Error::Read { path: name(), source })?;
-                let image = decode(&bytes, &Limits::default());
+                let image = decode(&bytes, limits);
                 Ok(Cow::Owned(image.map_err(|source| Error::DecodeFile { path: name(), source })?))
             }
         }

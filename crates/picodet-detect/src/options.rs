@@ -1,7 +1,7 @@
 //! The settings of a detector.
 
 use picodet_engine::Precision;
-use picodet_image::Interpolation;
+use picodet_image::{Interpolation, Limits};
 
 use crate::{Error, Nms};
 
@@ -23,6 +23,8 @@ pub struct Options {
     pub threads: usize,
     /// Precision of the convolutions.
     pub precision: Precision,
+    /// Limits on the images that the detector decodes.
+    pub limits: Limits,
 }
 
 impl Options {
@@ -66,6 +68,13 @@ impl Options {
     #[must_use]
     pub fn with_precision(self, precision: Precision) -> Self {
         Self { precision, ..self }
+    }
+
+    /// Sets the limits on the images that the detector decodes. Boxes are in pixels of the whole picture, also where a larger
+    /// JPEG picture is decoded at a reduced size.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Checks the thresholds.

@@ -1,13 +1,17 @@
 //! The image type: upright, three bytes per pixel.
 
+use std::fmt;
+
 use crate::{Interpolation, resize_u8};
 
 /// An upright 8-bit RGB image, `[height, width, 3]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Image {
     width: usize,
     height: usize,
     data: Vec<u8>,
+    /// Width and height of the picture that was decoded at a reduced size.
+    source_size: Option<(usize, usize)>,
 }
 
 impl Image {
@@ -15,14 +19,14 @@ impl Image {
     #[must_use]
     pub fn new(width: usize, height: usize, data: Vec<u8>) -> Option<Self> {
         let expected = width.checked_mul(height)?.checked_mul(3)?;
-        (expected > 0 && expected == data.len()).then_some(Self { width, height, data })
+        (expected > 0 && expected == data.len()).then_some(Self { width, height, data, source_size: None })
     }
 
     /// Creates an image of one colour; sides of 0 become 1.
     #[must_use]
     pub fn filled(width: usize, height: usize, colour: [u8; 3]) -> Self {
         let (width, height) = (width.max(1), height.max(1));
-        Self { width, height, data: colour.repeat(width * height) }
+        Self { width, height, data: colour.repeat(width * height), source_size: None }
     }
 
     /// Returns the number of columns.
@@ -35,6 +39,20 @@ impl Image {
     #[must_use]
     pub fn height(&self) -> usize {
         self.height
+    }
+
+    /// Returns width and height of the picture in its file, upright, to whose pixels boxes refer. They differ from
+    /// [`Image::width`] and [`Image::height`] only where a JPEG picture above the limit was decoded at a reduced size.
+    #[must_use]
+    pub fn source_size(&self) -> (usize, usize) {
+        self.source_size.unwrap_or((self.width, self.height))
+    }
+
+    /// Returns the image as a reduced copy of a picture of `width` × `height` pixels.
+    #[must_use]
+    pub(crate) fn with_source_size(self, width: usize, height: usize) -> Self {
+        let source_size = ((width, height) != (self.width, self.height)).then_some((width, height));
+        Self { source_size, ..self }
     }
 
     /// Returns the bytes `[height, width, 3]`, red first.
@@ -63,6 +81,16 @@ impl Image {
     pub fn resized(&self, (height, width): (usize, usize), interpolation: Interpolation) -> Self {
         let (height, width) = (height.max(1), width.max(1));
         let data = resize_u8(&self.data, (self.height, self.width), 3, (height, width), interpolation);
-        Self { width, height, data }
+        Self { width, height, data, source_size: None }
+    }
+}
+
+impl fmt::Debug for Image {
+    /// Writes the sizes without the pixels.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { width, height, source_size, .. } = self;
+        let mut fields = formatter.debug_struct("Image");
+        fields.field("width", width).field("height", height).field("source_size", source_size);
+        fields.finish_non_exhaustive()
     }
 }

@@ -5,13 +5,18 @@
 mod decode;
 mod draw;
 mod encode;
+mod extensions;
 mod image_type;
 mod normalise;
 mod resize;
 
-pub use decode::{DecodeError, Header, Limits, decode, decode_with_header, dimensions, header};
+pub use decode::{
+    DecodeError, FileKind, Header, Limits, Missing, decode, decode_with_header, dimensions, header,
+    is_supported,
+};
 pub use draw::{FontError, Fonts, Label, class_colour, contrasting, draw, draw_with};
 pub use encode::{encode_jpeg, encode_png};
+pub use extensions::{IMAGE_EXTENSIONS, is_ignored_name};
 pub use image_type::Image;
 pub use normalise::{to_tensor, to_tensor_in};
 pub use resize::{Interpolation, UnknownInterpolation, resize_f32, resize_u8};

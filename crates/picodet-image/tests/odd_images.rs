@@ -184,7 +184,7 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] ^= byte;
         }
-        let limits = Limits { pixels: 1_000_000, ..Limits::default() };
+        let limits = Limits::new(1_000_000);
         let _ = decode(&bytes, &limits);
         let _ = decode(&bytes[..cut.index(bytes.len())], &limits);
         let _ = dimensions(&bytes, &limits);

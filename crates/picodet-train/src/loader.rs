@@ -81,7 +81,7 @@ struct Store {
 }
 
 impl Store {
-    fn image(&self, index: usize) -> Result<Arc<Image>, ImageProblem> {
+    fn image(&self, index: usize, limits: &Limits) -> Result<Arc<Image>, ImageProblem> {
         let lock = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(image) = lock().get(&index) {
             return Ok(Arc::clone(image));
@@ -89,7 +89,7 @@ impl Store {
         let path = self.dataset.image_path(index).unwrap_or_default();
         let problem = |problem: String| ImageProblem { path: path.clone(), problem };
         let bytes = std::fs::read(&path).map_err(|error| problem(error.to_string()))?;
-        let image = decode(&bytes, &Limits::default()).map_err(|error| problem(error.to_string()))?;
+        let image = decode(&bytes, limits).map_err(|error| problem(error.to_string()))?;
         let image = Arc::new(image);
         let take = |room: usize| room.checked_sub(image.data().len());
         if self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
@@ -99,13 +99,17 @@ impl Store {
     }
 
     /// Returns an image with its objects. Crowd regions and degenerate boxes are skipped.
-    fn sample(&self, index: usize) -> Result<Sample, ImageProblem> {
-        let image = self.image(index)?;
+    fn sample(&self, index: usize, limits: &Limits) -> Result<Sample, ImageProblem> {
+        let image = self.image(index, limits)?;
         let mut truth = Truth::default();
         for object in self.dataset.images[index].objects.iter().filter(|object| !object.crowd) {
-            let (width, height) = (image.width() as f64, image.height() as f64);
+            // Boxes are in pixels of the picture in its file, of which a large one is decoded at a reduced size.
+            let source = image.source_size();
+            let (width, height) = (source.0 as f64, source.1 as f64);
+            let [across, down] = [image.width() as f64 / width, image.height() as f64 / height];
             let [x1, y1, x2, y2] = object.bbox;
             let bbox = [x1.max(0.0), y1.max(0.0), x2.min(width), y2.min(height)];
+            let bbox = [bbox[0] * across, bbox[1] * down, bbox[2] * across, bbox[3] * down];
             if object.is_finite() && bbox[2] - bbox[0] > 1e-5 && bbox[3] - bbox[1] > 1e-5 {
                 truth.boxes.push(bbox);
                 truth.classes.push(object.class);
@@ -123,19 +127,27 @@ pub struct Batches {
     recipe: BatchRecipe,
     /// Rank of this process and number of processes.
     shard: (usize, usize),
+    limits: Limits,
 }
 
 impl Batches {
     /// Returns the batches of a dataset, with a cache of `cache` bytes of decoded images.
     pub fn new(dataset: Arc<Dataset>, sampler: Sampler, recipe: BatchRecipe, cache: usize) -> Self {
         let store = Store { dataset, kept: Mutex::default(), room: AtomicUsize::new(cache) };
-        Self { store: Arc::new(store), sampler, recipe, shard: (0, 1) }
+        Self { store: Arc::new(store), sampler, recipe, shard: (0, 1), limits: Limits::default() }
     }
 
     /// Restricts every batch to the shard of rank `rank` of `of` processes.
     #[must_use]
     pub fn with_shard(mut self, rank: usize, of: usize) -> Self {
         self.shard = (rank, of.max(1));
+        self
+    }
+
+    /// Sets the limits on the images that are decoded.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -169,7 +181,7 @@ impl Batches {
 
     fn augmented(&self, image: usize, step: usize, place: usize) -> Result<Sample, ImageProblem> {
         let mut stream = Stream::new(self.sampler.seed, Purpose::Image, step as u64, place as u64);
-        let mut sample = self.store.sample(image)?;
+        let mut sample = self.store.sample(image, &self.limits)?;
         let (epoch, _) = self.sampler.place(step);
         let no_mosaics = self.recipe.mosaic_until.is_some_and(|until| epoch >= until);
         for augmentation in &self.recipe.augmentation {
@@ -177,7 +189,8 @@ impl Batches {
                 continue;
             }
             // An unreadable other image is reported in its own batch.
-            let mut others = |stream: &mut Stream| self.store.sample(stream.index(self.sampler.images)).ok();
+            let mut others =
+                |stream: &mut Stream| self.store.sample(stream.index(self.sampler.images), &self.limits).ok();
             sample = augmentation.apply(sample, &mut stream, &mut others);
         }
         Ok(sample)

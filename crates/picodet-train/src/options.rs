@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use picodet_image::Limits;
+
 use crate::folder::RunFolder;
 use crate::group::{ProcessGroup, SingleProcess};
 use crate::journal::{EpochRecord, StepRecord};
@@ -40,6 +42,8 @@ pub struct RunOptions {
     pub on_non_finite: OnNonFinite,
     /// Set to the number of a signal, it ends the run after the current step, with a checkpoint.
     pub stop: Arc<AtomicUsize>,
+    /// Limits on the images that are decoded.
+    pub limits: Limits,
     /// The processes that train together.
     pub group: Arc<dyn ProcessGroup>,
 }
@@ -58,6 +62,7 @@ impl RunOptions {
             time_limit: None,
             on_non_finite: OnNonFinite::Stop,
             stop: Arc::default(),
+            limits: Limits::default(),
             group: Arc::new(SingleProcess),
         }
     }

@@ -56,7 +56,9 @@ pub fn run(
     if sampler.images == 0 {
         return Err(RunError::NoImages);
     }
-    let batches = Batches::new(Arc::clone(&dataset), sampler, state.batch_recipe(variant), options.cache)
+    let recipe = state.batch_recipe(variant);
+    let batches = Batches::new(Arc::clone(&dataset), sampler, recipe, options.cache)
+        .with_limits(options.limits)
         .with_shard(group.rank(), group.size());
     let steps_per_epoch = sampler.batches_per_epoch();
     let last_step = experiment.epochs * steps_per_epoch;

@@ -9,6 +9,7 @@ use picodet_detect::{Model, Options};
 use picodet_eval::Parameters;
 use picodet_format::write_atomically;
 use picodet_graph::Graph;
+use picodet_image::Limits;
 use picodet_train::group::{ProcessGroup, SingleProcess};
 use picodet_train::loader::{Batch, Batches, data_digest};
 use picodet_train::memory::{self, Choice, ChoiceError};
@@ -47,9 +48,18 @@ pub struct DatasetPaths {
     /// Whether crowd regions are read as ordinary objects.
     #[serde(default)]
     pub crowds_as_objects: bool,
+    /// Maximum number of pixels of a decoded image; `None` for the default of [`Limits`].
+    #[serde(default)]
+    pub max_pixels: Option<u64>,
 }
 
 impl DatasetPaths {
+    /// Returns the limits on the images of the datasets.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.max_pixels.map_or_else(Limits::default, Limits::new)
+    }
+
     /// Whether an evaluation would be of the training images.
     #[must_use]
     pub fn evaluates_training_images(&self) -> bool {
@@ -173,7 +183,7 @@ impl Trainer {
         let mut state = State::new(progress, initial_weights(&graph, seed));
         let mut transferred = None;
         if let Some(model) = &from {
-            let batch = plain_batch(&state, &dataset, model.metadata.input_size)?;
+            let batch = plain_batch(&state, &dataset, model.metadata.input_size, paths.limits())?;
             transferred = Some(transfer(&graph, &mut state.weights, &classes, model, &batch)?);
         }
         Ok(Self { state, dataset: Arc::new(dataset), validation, transfer: transferred, paths })
@@ -228,8 +238,10 @@ impl Trainer {
         let mut backend = backend(&self.state, &graph, device, &options.group)?;
         let threads = progress.threads;
         let validation = &self.validation;
+        let detection = Options::default().with_limits(options.limits);
         let mut evaluate = |model: &Model| {
-            measure_together(model, validation, threads, &*options.group).map_err(EvaluatorError::new)
+            measure_together(model, validation, &detection, threads, &*options.group)
+                .map_err(EvaluatorError::new)
         };
         let dataset = Arc::clone(&self.dataset);
         Ok(run::run(&mut self.state, dataset, backend.as_mut(), options, &mut evaluate, listen)?)
@@ -288,17 +300,18 @@ fn backend(
 /// # Errors
 /// If the model cannot be run or an image cannot be read.
 pub fn measure(model: &Model, dataset: &Dataset, threads: usize) -> Result<ModelMetrics, EvaluateError> {
-    measure_together(model, dataset, threads, &SingleProcess)
+    measure_together(model, dataset, &Options::default(), threads, &SingleProcess)
 }
 
 /// As [`measure`], each process of a group on its shard of the images.
 fn measure_together(
     model: &Model,
     dataset: &Dataset,
+    options: &Options,
     threads: usize,
     group: &dyn ProcessGroup,
 ) -> Result<ModelMetrics, EvaluateError> {
-    let detections = detect_together(model, &Options::default(), dataset, threads, group)?;
+    let detections = detect_together(model, options, dataset, threads, group)?;
     let truth = GroundTruths::of(dataset);
     let evaluator = picodet_eval::Evaluator::new(
         &truth.image_ids,
@@ -332,7 +345,12 @@ fn open(paths: &DatasetPaths) -> Result<(Dataset, Dataset), TrainError> {
 }
 
 /// Prepares a batch of one input size without augmentation.
-fn plain_batch(state: &State, dataset: &Dataset, size: (usize, usize)) -> Result<Batch, TrainError> {
+fn plain_batch(
+    state: &State,
+    dataset: &Dataset,
+    size: (usize, usize),
+    limits: Limits,
+) -> Result<Batch, TrainError> {
     let mut recipe = state.batch_recipe(state.progress.experiment.variant()?);
     recipe.augmentation.clear();
     recipe.sizes = vec![size];
@@ -342,7 +360,7 @@ fn plain_batch(state: &State, dataset: &Dataset, size: (usize, usize)) -> Result
         return Err(RunError::NoImages.into());
     }
     let sampler = Sampler { batch, ..state.sampler(dataset.images.len()) };
-    let batches = Batches::new(Arc::new(dataset.clone()), sampler, recipe, 0);
+    let batches = Batches::new(Arc::new(dataset.clone()), sampler, recipe, 0).with_limits(limits);
     Ok(batches.make(0).map_err(RunError::Image)?)
 }
 
@@ -358,7 +376,7 @@ pub fn overfit(trainer: &Trainer, time: Duration) -> Result<[f64; 2], TrainError
     let experiment = state.progress.experiment.clone();
     let variant = experiment.variant()?;
     let size = state.batch_recipe(variant).sizes[0];
-    let batch = plain_batch(&state, &trainer.dataset, size)?;
+    let batch = plain_batch(&state, &trainer.dataset, size, trainer.paths.limits())?;
     let graph = state.training_graph(variant);
     let strides = variant.architecture.strides();
     let progress = &state.progress;

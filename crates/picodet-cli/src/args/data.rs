@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::ReportFormat;
 use super::shared::size;
+use super::{ImageLimits, ReportFormat};
 
 #[derive(Args)]
 pub(crate) struct Check {
@@ -35,6 +35,8 @@ pub(crate) struct Check {
     /// Read only the headers of the images
     #[arg(long)]
     pub(crate) fast: bool,
+    #[command(flatten)]
+    pub(crate) limits: ImageLimits,
 }
 
 #[derive(Subcommand)]

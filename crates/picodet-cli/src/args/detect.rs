@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Detection, ModelArguments};
+use super::{Detection, ImageLimits, ModelArguments};
 
 #[derive(Args)]
 pub(crate) struct Detect {
     /// Images, folders of images, glob patterns, or - for an image on standard input
     #[arg(required = true, value_name = "IMAGE")]
-    pub(crate) images: Vec<String>,
+    pub(crate) images: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) model: ModelArguments,
     /// Minimum score of a detection
@@ -18,6 +18,8 @@ pub(crate) struct Detect {
     pub(crate) score: f32,
     #[command(flatten)]
     pub(crate) detection: Detection,
+    #[command(flatten)]
+    pub(crate) limits: ImageLimits,
     /// Number of threads per inference
     #[arg(long, default_value_t = 1, value_name = "COUNT")]
     pub(crate) threads: usize,

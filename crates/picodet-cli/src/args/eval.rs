@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::shared::INTERPOLATIONS;
-use super::{Detection, ReportFormat};
+use super::{Detection, ImageLimits, ReportFormat};
 
 #[derive(Args)]
 pub(crate) struct Eval {
@@ -29,6 +29,8 @@ pub(crate) struct Eval {
     pub(crate) score: f32,
     #[command(flatten)]
     pub(crate) detection: Detection,
+    #[command(flatten)]
+    pub(crate) limits: ImageLimits,
     /// Number of threads [default: one per core]
     #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "COUNT")]
     pub(crate) threads: usize,
@@ -51,7 +53,7 @@ pub(crate) struct Verify {
     pub(crate) second: String,
     /// Images, folders of images, or glob patterns to compare on
     #[arg(long, required = true, num_args = 1.., value_name = "IMAGE")]
-    pub(crate) images: Vec<String>,
+    pub(crate) images: Vec<PathBuf>,
     /// Minimum score of the detections that need a counterpart
     #[arg(long, default_value_t = 0.3, value_name = "0..1")]
     pub(crate) score: f32,
@@ -67,6 +69,8 @@ pub(crate) struct Verify {
     /// Clip all boxes to the image before the comparison, as some engines do
     #[arg(long)]
     pub(crate) clip: bool,
+    #[command(flatten)]
+    pub(crate) limits: ImageLimits,
     /// COCO annotations that map file names to the image ids of the results [default: numeric file names]
     #[arg(long, value_name = "FILE")]
     pub(crate) annotations: Option<PathBuf>,

@@ -17,7 +17,7 @@ pub(crate) use self::detect::{Detect, Format};
 pub(crate) use self::eval::{Eval, Verify};
 pub(crate) use self::export::{Export, ExportFormat, ExportHead};
 pub(crate) use self::inspect::{Bench, Info};
-pub(crate) use self::shared::{Detection, ModelArguments, ReportFormat};
+pub(crate) use self::shared::{Detection, ImageLimits, ModelArguments, ReportFormat};
 pub(crate) use self::train::{Batch, OnNan, Train};
 
 /// PP-PicoDet object detection: detect, train, evaluate and export ultra-light detectors on the CPU

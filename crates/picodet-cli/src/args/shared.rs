@@ -26,6 +26,25 @@ impl ModelArguments {
     }
 }
 
+/// Limits on the images that are decoded.
+#[derive(Args)]
+pub(crate) struct ImageLimits {
+    /// Maximum number of pixels of an image; larger JPEG pictures are decoded at 1/2, 1/4 or 1/8 of their sides, other
+    /// pictures are errors
+    #[arg(
+        long, default_value_t = picodet::Limits::DEFAULT_PIXELS, value_parser = clap::value_parser!(u64).range(1..),
+        value_name = "COUNT"
+    )]
+    pub(crate) max_pixels: u64,
+}
+
+impl ImageLimits {
+    /// Returns the limits of the decoder.
+    pub(crate) fn limits(&self) -> picodet::Limits {
+        picodet::Limits::new(self.max_pixels)
+    }
+}
+
 /// How a network runs and which of its detections are kept, but for the score.
 #[derive(Args)]
 pub(crate) struct Detection {

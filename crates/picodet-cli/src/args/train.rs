@@ -94,9 +94,13 @@ pub(crate) struct Train {
     /// Overfit one batch first: a check of data and network that takes less than a minute
     #[arg(long)]
     pub(crate) overfit_first: bool,
-    /// Train even if the dataset check finds errors
+    /// Train even if the dataset check finds errors, except images that are missing, unknown or too large
     #[arg(long)]
     pub(crate) unchecked: bool,
+    /// Maximum number of pixels of an image; larger JPEG pictures are decoded at 1/2, 1/4 or 1/8 of their sides, other
+    /// pictures are errors [default: 100000000, with --resume the run's]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..), value_name = "COUNT")]
+    pub(crate) max_pixels: Option<u64>,
 }
 
 /// Images per batch.

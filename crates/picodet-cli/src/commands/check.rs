@@ -16,6 +16,7 @@ pub(crate) fn run(command: &Check) -> Result<ExitCode> {
         input: (width as u32, height as u32),
         decode: !command.fast,
         crowds_as_objects: command.crowds_as_objects,
+        limits: command.limits.limits(),
         ..CheckOptions::default()
     };
     let checked = check(&command.dataset, command.split.as_deref(), &options)?;

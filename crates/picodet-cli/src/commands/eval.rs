@@ -106,7 +106,7 @@ fn read(path: &Path, dataset: &Dataset) -> Result<(Vec<Detection>, usize)> {
 fn detect(command: &Eval, name: &str, dataset: &Dataset) -> Result<(Vec<Detection>, usize)> {
     let arguments = ModelArguments::named(name);
     let model = model::open(&arguments)?;
-    let options = command.detection.options(command.score);
+    let options = command.detection.options(command.score).with_limits(command.limits.limits());
     let bar = images::progress(dataset.images.len(), "detecting");
     let start = Instant::now();
     let found =
@@ -114,6 +114,13 @@ fn detect(command: &Eval, name: &str, dataset: &Dataset) -> Result<(Vec<Detectio
     bar.finish_and_clear();
     for (path, problem) in &found.failures {
         status(&format!("picodet: {}: {problem}", path.display()));
+    }
+    if !found.failures.is_empty() {
+        status(&format!(
+            "picodet: {} of {} images failed; the metrics count them as images without detections",
+            found.failures.len(),
+            dataset.images.len()
+        ));
     }
     if !found.unknown_classes.is_empty() {
         status(&format!(
@@ -182,7 +189,9 @@ fn report(
         .take(WORST_IMAGES)
         .filter_map(|image| {
             let index = dataset.images.iter().position(|record| record.id == image.image_id)?;
-            let picture = picodet::open_image(dataset.image_path(index)?).ok()?;
+            let input = picodet::Input::from(dataset.image_path(index)?);
+            let picture = input.read_within(&command.limits.limits()).ok()?;
+            let (source_width, source_height) = picture.source_size();
             let longest = picture.width().max(picture.height());
             let scaled =
                 |side: usize| if longest > PICTURE_SIDE { side * PICTURE_SIDE / longest } else { side };
@@ -197,7 +206,7 @@ fn report(
                     image.correct
                 ),
                 jpeg: picodet::crates::image::encode_jpeg(&small, 80),
-                size: (picture.width() as u32, picture.height() as u32),
+                size: (source_width as u32, source_height as u32),
                 truths,
                 detections,
             })

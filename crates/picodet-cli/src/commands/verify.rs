@@ -58,7 +58,7 @@ pub(crate) fn run(command: &Verify) -> Result<ExitCode> {
     for (index, source) in sources.iter().enumerate() {
         let name = source.display().to_string();
         let mut compare = || -> Result<()> {
-            let image = images::read(source)?;
+            let image = images::read(source, &command.limits.limits())?;
             let of = |side: &Side| detections(side, &image, index, command.clip);
             let (ours, theirs) = (of(&first)?, of(&second)?);
             comparison.add(&name, &ours, &theirs, &tolerance);
@@ -89,7 +89,8 @@ fn detections(side: &Side, image: &Image, index: usize, clip: bool) -> Result<Ve
         Side::File(by_image) => by_image.get(&index).cloned().unwrap_or_default(),
     };
     if clip {
-        found.iter_mut().for_each(|found| found.bbox = found.bbox.clipped(image.width(), image.height()));
+        let (width, height) = image.source_size();
+        found.iter_mut().for_each(|found| found.bbox = found.bbox.clipped(width, height));
     }
     Ok(found)
 }

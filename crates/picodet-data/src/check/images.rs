@@ -22,13 +22,17 @@ pub(super) fn facts(dataset: &Dataset, options: &CheckOptions) -> Vec<ImageFacts
         }
         let mut facts = ImageFacts { exists: true, ..ImageFacts::default() };
         match image_file::read_header(&path) {
-            Ok(header) => facts.header = Some(header),
+            Ok(header) => {
+                facts.header = Some(header);
+                facts.fault = header.check(&options.limits).err().map(|error| error.to_string());
+            }
             Err(error) => facts.fault = Some(error.to_string()),
         }
         if let Some(header) = facts.header
+            && facts.fault.is_none()
             && options.decode
         {
-            match image_file::decode(&path) {
+            match image_file::decode(&path, &options.limits) {
                 Ok((decoded, _)) => {
                     facts.header = Some(ImageHeader { format: decoded.format, ..header });
                 }
@@ -141,11 +145,22 @@ fn header_faults(
         findings.push(FindingKind::ImageNotRgb, location(), image.file.clone());
     }
     let extension = image.file.rsplit_once('.').map_or("", |(_, ext)| ext).to_ascii_lowercase();
-    let expected = if extension == "jpg" { "jpeg" } else { extension.as_str() };
-    if !format.is_empty() && expected != format {
+    if !extension_matches(&extension, format) {
         let message = format!("{} is a {format} file", image.file);
         findings.push(FindingKind::ImageWrongExtension, location(), message);
     }
+}
+
+/// Whether files of a format have the extension, in lower case. A file without one of the known extensions matches any.
+fn extension_matches(extension: &str, format: &str) -> bool {
+    let expected = match extension {
+        "png" | "apng" => "png",
+        "bmp" | "dib" => "bmp",
+        "webp" | "gif" => extension,
+        _ if EXTENSIONS.contains(&extension) => "jpeg",
+        _ => return true,
+    };
+    expected == format
 }
 
 /// Finds images with the same content in two splits.

@@ -1,5 +1,7 @@
 //! The options of a check.
 
+use picodet_image::Limits;
+
 /// Options of a check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CheckOptions {
@@ -17,6 +19,8 @@ pub struct CheckOptions {
     pub imbalance_ratio: f64,
     /// Whether crowd regions are read as ordinary objects.
     pub crowds_as_objects: bool,
+    /// Limits on the images that are decoded; an image that exceeds them is an error.
+    pub limits: Limits,
     /// Images with more pixels are huge.
     pub huge_pixels: u64,
     /// Images with a shorter side in pixels are tiny.
@@ -33,6 +37,7 @@ impl Default for CheckOptions {
             outside_tolerance: 1.0,
             imbalance_ratio: 100.0,
             crowds_as_objects: false,
+            limits: Limits::default(),
             huge_pixels: 50_000_000,
             tiny_side: 32,
         }

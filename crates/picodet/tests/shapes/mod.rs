@@ -53,13 +53,7 @@ pub(crate) fn shapes(folder: &Path, count: usize) -> PathBuf {
 
 /// Returns the settings of a run on such images.
 pub(crate) fn request(data: &Path, experiment: Experiment, batch: usize) -> Request {
-    let paths = DatasetPaths {
-        data: data.to_path_buf(),
-        split: None,
-        validation: None,
-        validation_split: None,
-        ..DatasetPaths::default()
-    };
+    let paths = DatasetPaths { data: data.to_path_buf(), ..DatasetPaths::default() };
     Request { experiment, paths, weights: None, batch, seed: 5, frozen: Vec::new(), threads: 2 }
 }
 

@@ -48,7 +48,8 @@ impl Drawings {
             source.file_stem().unwrap_or_default().to_string_lossy()
         };
         let extension = source.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-        let extension = if matches!(extension.as_str(), "jpg" | "jpeg") { "jpg" } else { "png" };
+        let is_jpeg = extension.starts_with('j') || matches!(extension.as_str(), "pjpeg" | "pjp" | "mpo");
+        let extension = if is_jpeg { "jpg" } else { "png" };
         let original = source.canonicalize().ok();
         let mut number = 1;
         loop {

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, bail};
 use picodet::results::ImageResult;
-use picodet::{Detector, Image};
+use picodet::{Detector, Image, Limits};
 
 use self::drawing::Drawings;
 use self::writer::Writer;
@@ -29,7 +29,8 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
         refuse_duplicates(&sources, &ids)?;
     }
     picodet_kernel::heap::use_large_pages();
-    let mut first_image = read_in_background(&sources[0]);
+    let limits = command.limits.limits();
+    let mut first_image = read_in_background(&sources[0], limits);
     let options = command.detection.options(command.score).with_threads(command.threads);
     let detector = Detector::new(&model::open(&command.model)?, &options)?;
     let drawings = |folder: &PathBuf| Drawings::new(folder, command.font.as_deref(), detector.classes());
@@ -41,7 +42,7 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
         let image = match first_image.take().map(JoinHandle::join) {
             Some(Ok(image)) => image,
             // After a panic of the thread, reading again raises it here.
-            Some(Err(_)) | None => images::read(source),
+            Some(Err(_)) | None => images::read(source, &limits),
         };
         let outcome = match detect(source, image, &detector, command.format, id) {
             Ok((result, image)) => {
@@ -68,7 +69,7 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
 }
 
 /// Expands the image arguments; returns the files and the number of arguments that failed, which are reported.
-fn sources(arguments: &[String]) -> (Vec<PathBuf>, usize) {
+fn sources(arguments: &[PathBuf]) -> (Vec<PathBuf>, usize) {
     let mut sources = Vec::new();
     let mut failures = 0;
     for argument in arguments {
@@ -84,9 +85,9 @@ fn sources(arguments: &[String]) -> (Vec<PathBuf>, usize) {
 }
 
 /// Starts to read an image while the network is prepared; `None` when no thread can be started.
-fn read_in_background(source: &Path) -> Option<JoinHandle<Result<Image>>> {
+fn read_in_background(source: &Path, limits: Limits) -> Option<JoinHandle<Result<Image>>> {
     let source = source.to_owned();
-    std::thread::Builder::new().spawn(move || images::read(&source)).ok()
+    std::thread::Builder::new().spawn(move || images::read(&source, &limits)).ok()
 }
 
 /// Detects in one image; returns the result and the image.
@@ -103,5 +104,5 @@ fn detect(
     if format == Format::Coco && image_id.is_none() {
         bail!("{name}: {}", NO_IMAGE_ID);
     }
-    Ok((ImageResult { file: name, size: (image.width(), image.height()), image_id, detections }, image))
+    Ok((ImageResult { file: name, size: image.source_size(), image_id, detections }, image))
 }

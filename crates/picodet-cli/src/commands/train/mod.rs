@@ -67,6 +67,7 @@ fn train(command: &Train, group: &Arc<dyn ProcessGroup>) -> Result<ExitCode> {
             OnNan::Skip => OnNonFinite::Skip,
         },
         stop,
+        limits: trainer.paths.limits(),
         group: Arc::clone(group),
         ..RunOptions::new(&folder)
     };

@@ -24,7 +24,11 @@ const OVERFIT_FRACTION: f64 = 0.7;
 /// Returns the trainer that the arguments describe, and the folder of its run. Rank 0 checks and reports for all.
 pub(super) fn prepare(command: &Train, group: &dyn ProcessGroup) -> Result<(Trainer, PathBuf)> {
     if let Some(folder) = &command.resume {
-        return Ok((resume(folder, group)?, folder.clone()));
+        let mut trainer = resume(folder, group)?;
+        if command.max_pixels.is_some() {
+            trainer.paths.max_pixels = command.max_pixels;
+        }
+        return Ok((trainer, folder.clone()));
     }
     let (Some(name), Some(data)) = (&command.recipe, &command.data) else {
         bail!("a recipe and --data are needed, or --resume");
@@ -37,8 +41,8 @@ pub(super) fn prepare(command: &Train, group: &dyn ProcessGroup) -> Result<(Trai
     }
     let mut experiment = experiment(command, name)?;
     let paths = dataset_paths(command, data)?;
-    if group.is_first() && !command.unchecked {
-        check_data(&paths)?;
+    if group.is_first() {
+        if command.unchecked { check_images(&paths)? } else { check_data(&paths)? }
     }
     let weights = match &command.weights {
         Some(name) => Some(model::open(&ModelArguments::named(name))?),
@@ -121,7 +125,29 @@ fn dataset_paths(command: &Train, data: &Path) -> Result<DatasetPaths> {
         validation_split,
         validation_share: command.validation_share,
         crowds_as_objects: command.crowds_as_objects,
+        max_pixels: command.max_pixels,
     })
+}
+
+/// Reads the headers of the images that the run decodes. A missing, unknown or too large image ends the run before it starts.
+fn check_images(paths: &DatasetPaths) -> Result<()> {
+    let options = CheckOptions { decode: false, hash: false, ..check_options(paths) };
+    let validation = paths.validation.as_ref().unwrap_or(&paths.data);
+    for (path, split) in [(&paths.data, &paths.split), (validation, &paths.validation_split)] {
+        let findings = check(path, split.as_deref(), &options)?.report.findings;
+        let is_unusable =
+            |kind: FindingKind| matches!(kind, FindingKind::ImageMissing | FindingKind::ImageUndecodable);
+        let count: usize =
+            findings.counts().iter().filter(|(kind, _)| is_unusable(**kind)).map(|(_, &count)| count).sum();
+        if let Some(first) = findings.list().iter().find(|finding| is_unusable(finding.kind)) {
+            bail!(
+                "{}: {count} images cannot be used, the first: {}; `picodet check --fix` leaves them out",
+                path.display(),
+                first.message
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Checks the datasets to train and to evaluate on. Errors end the run, except for boxes without area, which
@@ -134,9 +160,18 @@ fn check_data(paths: &DatasetPaths) -> Result<()> {
     }
 }
 
+/// Returns the options of the checks before a run.
+fn check_options(paths: &DatasetPaths) -> CheckOptions {
+    CheckOptions {
+        crowds_as_objects: paths.crowds_as_objects,
+        limits: paths.limits(),
+        ..CheckOptions::default()
+    }
+}
+
+/// Checks all splits of a dataset.
 fn check_dataset(path: &Path, paths: &DatasetPaths) -> Result<()> {
-    let mut options = CheckOptions::default();
-    options.crowds_as_objects = paths.crowds_as_objects;
+    let options = check_options(paths);
     let report = check(path, None, &options)?.report;
     let count = |kind: FindingKind| report.findings.counts().get(&kind).copied().unwrap_or_default();
     let errors = report.findings.errors() - count(FindingKind::BoxEmpty);
@@ -145,9 +180,10 @@ fn check_dataset(path: &Path, paths: &DatasetPaths) -> Result<()> {
             finding.kind.severity() == Severity::Error && finding.kind != FindingKind::BoxEmpty
         });
     if errors > 0 {
+        let unusable = count(FindingKind::ImageMissing) + count(FindingKind::ImageUndecodable);
+        let anyway = if unusable == 0 { "; --unchecked trains anyway" } else { "" };
         bail!(
-            "{}: {errors} errors, the first: {}; `picodet check` lists all and `picodet check --fix` repairs most; \
-             --unchecked trains anyway",
+            "{}: {errors} errors, the first: {}; `picodet check` lists all and `picodet check --fix` repairs most{anyway}",
             path.display(),
             first.map(|finding| format!("{} ({})", finding.message, finding.fix)).unwrap_or_default()
         );
@@ -164,7 +200,7 @@ fn check_dataset(path: &Path, paths: &DatasetPaths) -> Result<()> {
     }
     let warnings = report.findings.count_of(Severity::Warning);
     if warnings > 0 {
-        status(&format!("the dataset has {warnings} warnings; `picodet check` lists them"));
+        status(&format!("{}: {warnings} warnings; `picodet check` lists them", path.display()));
     }
     Ok(())
 }

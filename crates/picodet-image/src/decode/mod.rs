@@ -1,0 +1,276 @@
+//! Decodes the bytes of a file to an upright image; sizes are checked before memory is allocated.
+
+mod error;
+mod file_kind;
+mod jpeg;
+mod limits;
+mod truncated;
+
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use image::metadata::Orientation;
+use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader};
+
+pub use self::error::{DecodeError, Missing};
+pub use self::file_kind::FileKind;
+use self::jpeg::{Outline, shrunk};
+pub use self::limits::Limits;
+use crate::Image;
+
+/// The header of an image file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Columns of the upright image.
+    pub width: usize,
+    /// Rows of the upright image.
+    pub height: usize,
+    /// Whether the EXIF orientation swaps width and height.
+    pub turned: bool,
+    /// Whether the pixels are stored as three bytes.
+    pub rgb: bool,
+    /// The format: `JPEG`, `PNG`, `WebP`, `BMP` or `GIF`.
+    pub format: &'static str,
+}
+
+/// Memory of decoders that does not depend on the number of pixels, in bytes.
+const METADATA: u64 = 64 << 20;
+
+/// Detects the format and its name in errors.
+fn format_of(bytes: &[u8]) -> Result<(ImageFormat, &'static str), DecodeError> {
+    if bytes.is_empty() {
+        return Err(DecodeError::Empty);
+    }
+    match image::guess_format(bytes) {
+        Ok(ImageFormat::Jpeg) => Ok((ImageFormat::Jpeg, "JPEG")),
+        Ok(ImageFormat::Png) => Ok((ImageFormat::Png, "PNG")),
+        Ok(ImageFormat::WebP) => Ok((ImageFormat::WebP, "WebP")),
+        Ok(ImageFormat::Bmp) => Ok((ImageFormat::Bmp, "BMP")),
+        Ok(ImageFormat::Gif) => Ok((ImageFormat::Gif, "GIF")),
+        _ => Err(FileKind::of(bytes).map_or(DecodeError::UnknownFormat, DecodeError::Unsupported)),
+    }
+}
+
+/// Whether the first bytes of a file are those of a supported image format.
+#[must_use]
+pub fn is_supported(bytes: &[u8]) -> bool {
+    format_of(bytes).is_ok()
+}
+
+/// An image file whose header has been read.
+struct Opened<'a, D> {
+    bytes: &'a [u8],
+    decoder: D,
+    orientation: Orientation,
+    header: Header,
+    format: ImageFormat,
+    /// The structure of a JPEG file.
+    outline: Option<Outline>,
+}
+
+/// Reads the header.
+fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Opened<'a, impl ImageDecoder>, DecodeError> {
+    let (format, name) = format_of(bytes)?;
+    let broken = |problem: String| DecodeError::Broken { format: name, problem };
+    let outline = (format == ImageFormat::Jpeg).then(|| Outline::of(bytes));
+    if outline.as_ref().is_some_and(Outline::is_lossless) {
+        return Err(broken(
+            "lossless JPEG is not supported; save the image as PNG or as a baseline JPEG".to_owned(),
+        ));
+    }
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut allowed = image::Limits::default();
+    allowed.max_alloc = Some(limits.bytes().max(METADATA));
+    reader.limits(allowed);
+    let mut decoder = reader.into_decoder().map_err(|error| {
+        match outline.as_ref().map_or_else(|| truncated::header(format, bytes), Outline::missing_header) {
+            Some(missing) => DecodeError::Incomplete { format: name, missing },
+            None => broken(error.to_string()),
+        }
+    })?;
+    let (width, height) = decoder.dimensions();
+    if width == 0 || height == 0 {
+        return Err(broken("it has no pixels".to_owned()));
+    }
+    // A broken EXIF block does not make the pixels useless.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let turned = matches!(
+        orientation,
+        Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH
+    );
+    let rgb = decoder.original_color_type() == ExtendedColorType::Rgb8;
+    let (width, height) = (width as usize, height as usize);
+    let (width, height) = if turned { (height, width) } else { (width, height) };
+    let header = Header { width, height, turned, rgb, format: name };
+    Ok(Opened { bytes, decoder, orientation, header, format, outline })
+}
+
+impl<D: ImageDecoder> Opened<'_, D> {
+    /// Returns the divisor of the sides with which the picture is within the limits; 1 decodes it whole.
+    fn divisor(&self, limits: &Limits) -> Result<u64, DecodeError> {
+        let (width, height) = self.decoder.dimensions();
+        let divisor = limits.divisor(width, height, self.outline.is_some())?;
+        // The coefficients of a progressive picture are kept whole at any divisor.
+        let bytes = self.outline.as_ref().map_or(0, Outline::coefficient_bytes);
+        let bytes = if divisor > 1 { bytes } else { self.decoder.total_bytes() };
+        if bytes > limits.bytes() {
+            return Err(DecodeError::TooLarge { width, height, limit: limits.pixels });
+        }
+        Ok(divisor)
+    }
+
+    fn broken(&self, problem: String) -> DecodeError {
+        DecodeError::Broken { format: self.header.format, problem }
+    }
+
+    fn incomplete(&self, missing: Missing) -> DecodeError {
+        DecodeError::Incomplete { format: self.header.format, missing }
+    }
+
+    /// Decodes the pixels and turns them upright.
+    fn decode(self, limits: &Limits) -> Result<(Header, Image), DecodeError> {
+        let divisor = self.divisor(limits)?;
+        let (header, orientation) = (self.header, self.orientation);
+        let mut picture = match &self.outline {
+            Some(_) => self.decode_jpeg(divisor)?,
+            None => self.decode_other()?,
+        };
+        picture.apply_orientation(orientation);
+        let (width, height) = (picture.width() as usize, picture.height() as usize);
+        let image = Image::new(width, height, into_rgb(picture));
+        let image = image.map(|image| image.with_source_size(header.width, header.height));
+        let no_pixels = DecodeError::Broken { format: header.format, problem: "it has no pixels".to_owned() };
+        Ok((header, image.ok_or(no_pixels)?))
+    }
+
+    fn decode_jpeg(self, divisor: u64) -> Result<DynamicImage, DecodeError> {
+        let Some(outline) = &self.outline else { return self.decode_other() };
+        let missing = || outline.missing_part(self.bytes).map(|missing| self.incomplete(missing));
+        // A decoder at reduced size fills missing data with colours.
+        if (outline.is_suspicious() || divisor > 1)
+            && let Some(error) = missing()
+        {
+            return Err(error);
+        }
+        // A decoder may drop the last rows where the end of image is missing.
+        let terminated;
+        let bytes = if outline.is_unterminated() {
+            terminated = [self.bytes, &[0xff, 0xd9]].concat();
+            &terminated
+        } else {
+            self.bytes
+        };
+        if divisor > 1 {
+            let size = self.decoder.dimensions();
+            return shrunk::decode(bytes, size, divisor).map_err(|problem| self.broken(problem));
+        }
+        let picture = if outline.is_unterminated() {
+            let mut reader = ImageReader::with_format(Cursor::new(bytes), self.format);
+            // The size has been checked.
+            reader.no_limits();
+            reader.decode()
+        } else {
+            DynamicImage::from_decoder(self.decoder)
+        };
+        let (header, bytes) = (self.header, self.bytes);
+        let picture = picture
+            .map_err(|error| DecodeError::Broken { format: header.format, problem: error.to_string() })?;
+        if ends_in_filler(&picture, outline.mcu_width())
+            && let Some(missing) = outline.missing_part(bytes)
+        {
+            return Err(DecodeError::Incomplete { format: header.format, missing });
+        }
+        Ok(picture)
+    }
+
+    fn decode_other(self) -> Result<DynamicImage, DecodeError> {
+        let Self { bytes, format, header, .. } = self;
+        let incomplete = |missing| DecodeError::Incomplete { format: header.format, missing };
+        DynamicImage::from_decoder(self.decoder).map_err(|error| match truncated::pixels(format, bytes) {
+            Some(missing) => incomplete(missing),
+            None => DecodeError::Broken { format: header.format, problem: error.to_string() },
+        })
+    }
+}
+
+/// Whether the last row looks as if it was decoded without data: a decoder of JPEG fills it with one value, or reads zeros,
+/// which give equal MCUs of `mcu` columns. Plain borders look so too.
+fn ends_in_filler(picture: &DynamicImage, mcu: usize) -> bool {
+    let bytes = picture.as_bytes();
+    let row = bytes.len() / (picture.height().max(1) as usize);
+    let last = &bytes[bytes.len() - row..];
+    let period = mcu * usize::from(picture.color().bytes_per_pixel());
+    // Interpolated colours differ in the first and the last MCU.
+    let inner = last.get(period..row.saturating_sub(period)).unwrap_or_default();
+    inner.len() <= period || inner[period..] == inner[..inner.len() - period]
+}
+
+/// Reads the header, without limits on the size; the first kilobytes of a file are usually enough.
+///
+/// # Errors
+/// When the bytes are not an image, or broken.
+pub fn header(bytes: &[u8], limits: &Limits) -> Result<Header, DecodeError> {
+    guarded(|| Ok(open(bytes, limits)?.header))
+}
+
+/// Returns width and height of the upright image, reading only the header.
+///
+/// # Errors
+/// When the bytes are not an image, or exceed the limits.
+pub fn dimensions(bytes: &[u8], limits: &Limits) -> Result<(usize, usize), DecodeError> {
+    guarded(|| {
+        let opened = open(bytes, limits)?;
+        opened.divisor(limits)?;
+        Ok((opened.header.width, opened.header.height))
+    })
+}
+
+/// Decodes JPEG, PNG, WebP or BMP bytes, or the first picture of GIF bytes, and applies the EXIF orientation.
+///
+/// As `cv2.imread` in colour: grey becomes equal red, green and blue, 16-bit values lose their lower byte, and alpha is
+/// dropped without blending. A JPEG picture that exceeds the limits is decoded at a half, a quarter or an eighth of its
+/// sides; [`Image::source_size`] is its full size. Bytes behind the picture are ignored.
+///
+/// # Errors
+/// When the bytes are not an image, broken, or exceed the limits, and when a part of the picture is missing. Limits are
+/// checked before memory is allocated.
+pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Image, DecodeError> {
+    Ok(decode_with_header(bytes, limits)?.1)
+}
+
+/// As [`decode`]; returns the header too.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_with_header(bytes: &[u8], limits: &Limits) -> Result<(Header, Image), DecodeError> {
+    guarded(|| open(bytes, limits)?.decode(limits))
+}
+
+/// Converts a panic of a decoder to an error.
+fn guarded<T>(work: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(DecodeError::Panic))
+}
+
+/// Returns the upper byte of each 16-bit value.
+fn upper(values: &[u16]) -> Vec<u8> {
+    values.iter().map(|value| (value >> 8) as u8).collect()
+}
+
+fn into_rgb(picture: DynamicImage) -> Vec<u8> {
+    match picture {
+        DynamicImage::ImageRgb16(picture) => upper(&picture),
+        DynamicImage::ImageRgba16(picture) => {
+            upper(&picture).as_chunks::<4>().0.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect()
+        }
+        DynamicImage::ImageLuma16(picture) => {
+            upper(&picture).into_iter().flat_map(|grey| [grey; 3]).collect()
+        }
+        DynamicImage::ImageLumaA16(picture) => {
+            upper(&picture).as_chunks::<2>().0.iter().flat_map(|&[grey, _]| [grey; 3]).collect()
+        }
+        other => other.into_rgb8().into_raw(),
+    }
+}
