@@ -170,7 +170,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
     fn flipped_and_truncated_pictures_never_panic(
-        which in 0usize..3,
+        which in 0usize..6,
         cut in any::<prop::sample::Index>(),
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..5),
     ) {
@@ -179,14 +179,21 @@ proptest! {
         image::codecs::bmp::BmpEncoder::new(&mut bmp)
             .encode(picture.data(), 9, 7, image::ExtendedColorType::Rgb8)
             .expect("a picture");
-        let mut bytes = [encode_png(&picture), encode_jpeg(&picture, 80), bmp][which].clone();
+        let progressive = include_bytes!("data/progressive.jpg").to_vec();
+        let restarts = include_bytes!("data/restarts.jpg").to_vec();
+        let webp = include_bytes!("data/lossy.webp").to_vec();
+        let mut bytes = [encode_png(&picture), encode_jpeg(&picture, 80), bmp, progressive, restarts, webp][which].clone();
         for (at, byte) in flips {
             let at = at.index(bytes.len());
             bytes[at] ^= byte;
         }
-        let limits = Limits::new(1_000_000);
-        let _ = decode(&bytes, &limits);
-        let _ = decode(&bytes[..cut.index(bytes.len())], &limits);
-        let _ = dimensions(&bytes, &limits);
+        // Below the second limit JPEG pictures are decoded at a reduced size.
+        for limits in [1_000_000, 1_000].map(Limits::new) {
+            for bytes in [&bytes[..], &bytes[..cut.index(bytes.len())]] {
+                let found = decode(bytes, &limits);
+                prop_assert!(!matches!(found, Err(DecodeError::Panic)), "a decoder panicked");
+                let _ = dimensions(bytes, &limits);
+            }
+        }
     }
 }

@@ -8,6 +8,9 @@ const BYTES_PER_PIXEL: u64 = 8;
 /// Divisors of the sides at which a decoder computes a JPEG picture.
 const JPEG_DIVISORS: [u64; 4] = [1, 2, 4, 8];
 
+/// Maximum height of a picture that is decoded at a reduced size: `jpeg-decoder` counts rows of whole blocks in 16 bits.
+const MAX_REDUCED_HEIGHT: u32 = 65_528;
+
 /// Limits on the size that a file's header claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -38,6 +41,7 @@ impl Limits {
     /// Returns the divisor of the sides with which a picture is within the limits; 1 decodes it whole.
     pub(super) fn divisor(&self, width: u32, height: u32, is_jpeg: bool) -> Result<u64, DecodeError> {
         let pixels = |by: u64| u64::from(width).div_ceil(by) * u64::from(height).div_ceil(by);
+        let is_jpeg = is_jpeg && height <= MAX_REDUCED_HEIGHT;
         let divisors = if is_jpeg { &JPEG_DIVISORS[..] } else { &JPEG_DIVISORS[..1] };
         let found = divisors.iter().copied().find(|&by| pixels(by) <= self.pixels);
         found.ok_or(DecodeError::TooLarge { width, height, limit: self.pixels })
@@ -69,7 +73,8 @@ mod tests {
         assert_eq!(divisor(16_320, 12_240, Limits::DEFAULT_PIXELS, true), Some(2));
         assert_eq!(divisor(101, 101, 51 * 51, true), Some(2));
         assert_eq!(divisor(101, 101, 51 * 51 - 1, true), Some(4));
-        assert_eq!(divisor(65_535, 65_535, Limits::DEFAULT_PIXELS, true), Some(8));
-        assert_eq!(divisor(65_535, 65_535, 10_000_000, true), None);
+        assert_eq!(divisor(65_535, 65_528, Limits::DEFAULT_PIXELS, true), Some(8));
+        assert_eq!(divisor(65_535, 65_529, Limits::DEFAULT_PIXELS, true), None);
+        assert_eq!(divisor(65_535, 65_528, 10_000_000, true), None);
     }
 }
