@@ -32,11 +32,6 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         reason: "to be split by kind of finding",
     },
     Exception {
-        place: "crates/picodet-eval",
-        rule: "circle of files: report/",
-        reason: "the parts of the report use helpers of report/mod.rs, which calls them",
-    },
-    Exception {
         place: "crates/picodet-eval/tests/metrics.rs",
         rule: "function `small_cases",
         reason: "a table of cases",
@@ -45,15 +40,5 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         place: "crates/picodet-format",
         rule: "circle of files: coco/",
         reason: "readers and records share a file",
-    },
-    Exception {
-        place: "crates/picodet-image",
-        rule: "circle of files: draw/",
-        reason: "captions use types of draw/mod.rs, which calls them",
-    },
-    Exception {
-        place: "crates/picodet-zoo",
-        rule: "circle of files: head/",
-        reason: "heads use types of head/mod.rs, which calls them",
     },
 ];

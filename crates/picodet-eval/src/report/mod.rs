@@ -1,30 +1,13 @@
 //! Renders an evaluation as one self-contained HTML page.
 
 mod analysis;
+mod contents;
 mod overview;
 mod picture;
 
 use picodet_report::{Page, side_by_side};
 
-use crate::diagnostics::Diagnostics;
-use crate::evaluation::Evaluation;
-
-pub use picture::{LabelledBox, Mark, Picture};
-
-/// The contents of a page.
-#[derive(Clone, Copy, Debug)]
-pub struct Report<'a> {
-    /// The heading, such as the model's name.
-    pub title: &'a str,
-    /// Facts below it: name and value, such as `("Dataset", "coco-mini, 106 images")`.
-    pub facts: &'a [(String, String)],
-    /// The metrics.
-    pub evaluation: &'a Evaluation,
-    /// The error analysis.
-    pub diagnostics: &'a Diagnostics,
-    /// The worst images, drawn; see [`Diagnostics::images`] and [`crate::Evaluator::labelled_boxes`].
-    pub pictures: &'a [Picture],
-}
+pub use contents::{LabelledBox, Mark, Picture, Report};
 
 /// Renders the page.
 #[must_use]

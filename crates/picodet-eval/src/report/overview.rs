@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use picodet_report::{Axis, Cell, Chart, Line, PALETTE, Table, cards, escape, facts, section, small_curves};
 
-use super::Report;
+use super::contents::Report;
 use crate::diagnostics::Diagnostics;
 use crate::evaluation::{Evaluation, Summary};
 use crate::parameters::AreaRange;

@@ -6,7 +6,7 @@ use picodet_report::{
     BAD, Cell, GOOD, NEUTRAL, PictureBox, Table, embedded_jpeg, escape, picture, repeated_jpeg, section,
 };
 
-use super::Report;
+use super::contents::{LabelledBox, Mark, Picture, Report};
 use crate::diagnostics::Diagnostics;
 use crate::error_types::ErrorType;
 use crate::evaluation::Evaluator;
@@ -16,43 +16,6 @@ use crate::labels::DetectionLabel;
 const IMAGE_ROWS: usize = 50;
 /// Longest side at which an image is displayed, in pixels.
 const DISPLAY_SIDE: f64 = 480.0;
-
-/// The colour in which a box is drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mark {
-    /// A detected object, or a correct detection.
-    Right,
-    /// A missed object, or a wrong detection.
-    Wrong,
-    /// A crowd or ignored object, or a detection on one.
-    Ignored,
-}
-
-/// A box with a caption.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LabelledBox {
-    /// `[x, y, width, height]`, pixels of the original image.
-    pub bbox: [f64; 4],
-    /// The caption.
-    pub label: String,
-    /// The colour.
-    pub mark: Mark,
-}
-
-/// An image for the report.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Picture {
-    /// The caption below the image.
-    pub title: String,
-    /// A JPEG file, of any size.
-    pub jpeg: Vec<u8>,
-    /// Width and height of the original image in pixels, which the boxes are in.
-    pub size: (u32, u32),
-    /// True boxes.
-    pub truths: Vec<LabelledBox>,
-    /// Detected boxes.
-    pub detections: Vec<LabelledBox>,
-}
 
 impl Evaluator<'_> {
     /// Returns the true boxes of one image and its detections with at least the threshold's score, labelled with

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ttf_parser::GlyphId;
 
-use super::Label;
 use super::font::{Fonts, is_ignored, visible};
 use super::font_file::{FontFile, advance, rasterise};
+use super::label::Label;
 use super::rect::Rect;
 use crate::Image;
 

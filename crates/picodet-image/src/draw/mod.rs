@@ -4,6 +4,7 @@ mod caption;
 mod colour;
 mod font;
 mod font_file;
+mod label;
 mod place;
 mod rect;
 mod system_fonts;
@@ -11,41 +12,13 @@ mod system_fonts;
 pub use colour::{class_colour, contrasting};
 pub use font::Fonts;
 pub use font_file::FontError;
+pub use label::Label;
 
 use caption::Caption;
 use place::place;
 use rect::Rect;
 
 use crate::Image;
-
-/// A box with a caption.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Label {
-    /// `[x1, y1, x2, y2]` in pixels of the image.
-    pub bbox: [f32; 4],
-    /// The caption; an empty one is not drawn.
-    pub text: String,
-    /// The caption where no font has a glyph for a character of `text`.
-    pub fallback: Option<String>,
-    /// The colour of the box.
-    pub colour: [u8; 3],
-}
-
-impl Label {
-    /// A label without a fallback: a character that no font has is drawn as an empty rectangle.
-    #[must_use]
-    pub fn new(bbox: [f32; 4], text: impl Into<String>, colour: [u8; 3]) -> Self {
-        Self { bbox, text: text.into(), fallback: None, colour }
-    }
-
-    /// Sets the caption for the case that no font has a glyph for a character of the text, such as `#12 0.87`.
-    #[must_use]
-    pub fn with_fallback(mut self, fallback: impl Into<String>) -> Self {
-        self.fallback = Some(fallback.into());
-        self
-    }
-}
 
 /// Returns a copy of the image with the labels drawn in, with the embedded font and those of the system.
 ///

@@ -1,6 +1,6 @@
 //! The named outputs of a head.
 
-use super::{Head, HeadKind};
+use super::kind::{Head, HeadKind};
 
 /// A map that a head computes on every pyramid level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

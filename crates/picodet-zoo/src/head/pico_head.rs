@@ -2,7 +2,8 @@
 
 use picodet_graph::{Activation, Builder, NodeId};
 
-use super::{CLASS_PRIOR_BIAS, HeadMap, REG_CHANNELS};
+use super::kind::{CLASS_PRIOR_BIAS, REG_CHANNELS};
+use super::map::HeadMap;
 
 pub(super) fn pico_head(g: &mut Builder, feature: NodeId, level: usize, classes: usize) {
     let prediction =

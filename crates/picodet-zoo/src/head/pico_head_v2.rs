@@ -3,7 +3,8 @@
 
 use picodet_graph::{Activation, Builder, InitRule, NodeId};
 
-use super::{CLASS_PRIOR_BIAS, HeadMap, REG_CHANNELS};
+use super::kind::{CLASS_PRIOR_BIAS, REG_CHANNELS};
+use super::map::HeadMap;
 use crate::block::{dense, pointwise};
 
 /// Kernel of the alignment's dense convolution.
