@@ -129,8 +129,10 @@ pub fn convert(
     }
     let parts: Vec<Part<'_>> =
         datasets.iter().map(|dataset| Part { name: dataset.split_name(), dataset }).collect();
+    let copy = datasets.iter().all(|dataset| dataset.format == format);
+    let of_reader = if copy { findings.losses_of_copy() } else { findings.losses() };
     let mut report = write(&parts, format, out, options)?;
-    report.losses.splice(0..0, findings.losses());
+    report.losses.splice(0..0, of_reader);
     Ok(report)
 }
 
@@ -240,6 +242,9 @@ fn copy_images(
         if from.is_file() && (stays || read_header(&from).is_ok()) {
             make_parent(&to)?;
             fs::copy(&from, &to).map_err(|source| DataError::io(&from, source))?;
+        } else if let Some(bytes) = dataset.embedded_image(index) {
+            make_parent(&to)?;
+            fs::write(&to, bytes).map_err(|source| DataError::io(&to, source))?;
         } else {
             report.missing.push(from);
         }

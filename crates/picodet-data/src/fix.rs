@@ -68,13 +68,13 @@ pub fn fix(
         seen_elsewhere.extend(facts.iter().filter_map(|facts| facts.hash));
         repaired.push(dataset);
     }
-    let of_reader = checked.report.findings.losses();
+    let of_reader = checked.report.findings.losses_of_copy();
     let lost = tally.lost.iter().map(|(what, count)| Loss { what: (*what).to_string(), count: *count });
-    // Points, lines and categories that group others are no objects.
-    let harmless = [FindingKind::ShapeUnsupported, FindingKind::CategoryRoot].map(FindingKind::lost);
+    // Categories that group others are no objects.
+    let harmless = FindingKind::CategoryRoot.lost();
     let objects: Vec<Loss> = of_reader
         .iter()
-        .filter(|loss| !harmless.contains(&Some(loss.what.as_str())))
+        .filter(|loss| harmless != Some(loss.what.as_str()))
         .cloned()
         .chain(lost.clone())
         .collect();

@@ -538,9 +538,11 @@ fn labelme(root: &Path) -> Vec<Expected> {
     file("good", vec![good.clone(), polygon.clone()]);
     file("circle", vec![good.clone(), shape("cat", "line", json!([[1, 1], [5, 5]]))]);
     file("short", vec![polygon, shape("cat", "rectangle", json!([[1, 1]]))]);
+    file("inside", vec![shape("cat", "circle", json!([[50, 50], [60, 50]]))]);
     put(root.join("settings.json"), "{\"theme\": \"dark\"}");
     vec![
         expect(FindingKind::ShapeUnsupported, &["circle.json#/shapes/1:", "line"]),
+        expect(FindingKind::ImageEmbedded, &["inside.json", "inside.png"]),
         expect(FindingKind::ShapePoints, &["short.json#/shapes/1:", "1 points"]),
         expect(FindingKind::ImageUnreferenced, &["nolabel.png"]),
     ]

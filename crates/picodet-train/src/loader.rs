@@ -88,7 +88,7 @@ impl Store {
         }
         let path = self.dataset.image_path(index).unwrap_or_default();
         let problem = |problem: String| ImageProblem { path: path.clone(), problem };
-        let bytes = std::fs::read(&path).map_err(|error| problem(error.to_string()))?;
+        let bytes = self.dataset.read_image(index).map_err(|error| problem(error.to_string()))?;
         let image = decode(&bytes, limits).map_err(|error| problem(error.to_string()))?;
         let image = Arc::new(image);
         let take = |room: usize| room.checked_sub(image.data().len());

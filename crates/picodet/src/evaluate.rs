@@ -132,7 +132,7 @@ fn detect_one(
         (PathBuf::from(&image.file), "the path of the image leaves the dataset or is empty".to_owned())
     })?;
     // The failure contains the path already.
-    let bytes = std::fs::read(&path).map_err(|error| (path.clone(), error.to_string()))?;
+    let bytes = dataset.read_image(index).map_err(|error| (path.clone(), error.to_string()))?;
     let detections = detector.detect(bytes).map_err(|error| (path, error.to_string()))?;
     let convert = |found: picodet_detect::Detection| {
         let [x1, y1, x2, y2] = found.bbox.xyxy().map(f64::from);

@@ -39,7 +39,7 @@ fn run_split(command: &DataSplit) -> Result<ExitCode> {
         parts.push((name.trim(), fraction));
     }
     let loaded = open_lenient(&command.dataset, None)?;
-    let losses = loaded.findings.losses();
+    let losses = loaded.findings.losses_of_copy();
     let mut dataset = if command.allow_loss { loaded.dataset } else { loaded.strict(&command.dataset)? };
     if command.crowds_as_objects {
         dataset.crowds_as_objects();

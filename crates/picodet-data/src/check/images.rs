@@ -18,7 +18,8 @@ pub(super) fn facts(dataset: &Dataset, options: &CheckOptions) -> Vec<ImageFacts
             return ImageFacts::default();
         };
         if !path.is_file() {
-            return ImageFacts::default();
+            let embedded = dataset.embedded_image(index).is_some();
+            return ImageFacts { exists: embedded, embedded, ..ImageFacts::default() };
         }
         let mut facts = ImageFacts { exists: true, ..ImageFacts::default() };
         match image_file::read_header(&path) {
@@ -76,6 +77,10 @@ pub(super) fn check(
             let message = format!("{} does not exist", display(&path));
             findings.push(FindingKind::ImageMissing, location(), message);
             continue;
+        }
+        if facts.embedded {
+            let message = format!("{} is only embedded", image.file);
+            findings.push(FindingKind::ImageEmbedded, location(), message);
         }
         if let Some(fault) = &facts.fault {
             let message = format!("{}: {fault}", image.file);

@@ -66,6 +66,8 @@ impl Report {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct ImageFacts {
     pub(crate) exists: bool,
+    /// The image exists only inside its label file.
+    pub(crate) embedded: bool,
     pub(crate) header: Option<ImageHeader>,
     /// The reason why it cannot be decoded.
     pub(crate) fault: Option<String>,

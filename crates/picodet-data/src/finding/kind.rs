@@ -85,7 +85,6 @@ impl FindingKind {
             Self::ShapeUnsupported => "shapes without area (points and lines)",
             Self::CategoryRoot => "categories that only group others",
             Self::FileUnreadable => "label files that cannot be read",
-            Self::LabelNotUtf8 => "label files that are not UTF-8",
             _ => return None,
         })
     }
@@ -113,6 +112,7 @@ kinds! {
     PathAmbiguous "path-ambiguous" Error "A path was written on another machine, and two files fit it." "write the path relative to the dataset";
     // Images.
     ImageMissing "image-missing" Error "A labelled image does not exist." "restore the image, or remove its labels (--fix does)";
+    ImageEmbedded "image-embedded" Info "The image exists only inside its LabelMe file, and is read from there." "no action needed; `picodet data convert` writes it as a file";
     ImageUndecodable "image-undecodable" Error "An image cannot be decoded completely." "replace the file, or remove it with its labels (--fix does)";
     SizeMismatch "size-mismatch" Error "The size in the label differs from the size of the image." "correct width and height (--fix does); check that the boxes were drawn on this image";
     SizeExif "size-exif" Error "The size in the label is the one before the EXIF orientation is applied." "check in which orientation the boxes were drawn: rotate them, or remove the EXIF orientation";

@@ -122,6 +122,14 @@ impl Findings {
         self.counts.iter().filter_map(lost).collect()
     }
 
+    /// As [`Self::losses`], without the contents that a copy in the same format keeps.
+    #[must_use]
+    pub fn losses_of_copy(&self) -> Vec<Loss> {
+        let mut losses = self.losses();
+        losses.retain(|loss| FindingKind::ShapeUnsupported.lost() != Some(loss.what.as_str()));
+        losses
+    }
+
     /// Removes duplicates among the findings kept in full.
     pub fn deduplicate(&mut self) {
         let mut seen = HashSet::new();

@@ -39,6 +39,11 @@ pub(crate) trait FormatHandler: Sync {
         Ok(Vec::new())
     }
 
+    /// Returns the bytes of an image that is embedded in its label file.
+    fn embedded_image(&self, _dataset: &Dataset, _image: usize) -> Option<Vec<u8>> {
+        None
+    }
+
     /// Writes the labels of one split. A dataset that was read in this format keeps what its label files
     /// contain beyond the dataset.
     ///

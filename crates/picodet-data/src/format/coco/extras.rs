@@ -8,10 +8,10 @@ use picodet_format::json::{JsonGuard, MAX_TOKEN, NonFiniteToNull};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::entry::RawEntry;
 use crate::convert::Loss;
 use crate::dataset::Part;
 use crate::error::DataError;
+use crate::format::raw_entry::RawEntry;
 use crate::input::open_regular;
 
 /// Fields that a dataset represents, or that others imply.

@@ -1,7 +1,6 @@
 //! COCO detection JSON: one file with all images, annotations and categories.
 
 mod builder;
-mod entry;
 mod extras;
 mod ids;
 mod layout;

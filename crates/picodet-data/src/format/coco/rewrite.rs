@@ -9,10 +9,10 @@ use picodet_format::json::{JsonGuard, MAX_TOKEN, NonFiniteToNull};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::entry::RawEntry;
 use super::write::{annotation, annotation_ids, category, image};
 use crate::dataset::{Class, Dataset, ImageRecord, Object};
 use crate::error::DataError;
+use crate::format::raw_entry::RawEntry;
 use crate::input::open_regular;
 
 /// Writes a dataset that was read from the COCO file `source` to `out`, with the fields of the file that the

@@ -2,6 +2,7 @@
 
 mod annotation;
 mod read;
+mod rewrite;
 mod shape;
 mod write;
 
@@ -12,8 +13,10 @@ use super::handler::{
     Conventions, Evidence, FormatHandler, LossRule, ObjectSource, Recognition, Source, SplitOutput,
     choose_split, class_lines, write_file,
 };
-use crate::dataset::{Format, Loaded, Part};
+use crate::convert::Loss;
+use crate::dataset::{Dataset, Format, Loaded, Part};
 use crate::error::DataError;
+use crate::input::open_regular;
 use crate::layout::with_classes;
 use crate::paths::resolve_images;
 use crate::sniff::{JsonKind, json_files, json_kind};
@@ -80,6 +83,15 @@ impl FormatHandler for LabelMeHandler {
 
     fn losses(&self) -> &'static [LossRule] {
         &[]
+    }
+
+    fn extras(&self, parts: &[Part<'_>]) -> Result<Vec<Loss>, DataError> {
+        Ok(rewrite::extras(parts))
+    }
+
+    fn embedded_image(&self, dataset: &Dataset, image: usize) -> Option<Vec<u8>> {
+        let label = dataset.images.get(image)?.label.as_ref()?;
+        annotation::embedded_image(open_regular(&dataset.root.join(label)).ok()?)
     }
 
     fn write_split(&self, output: &SplitOutput<'_>) -> Result<(), DataError> {

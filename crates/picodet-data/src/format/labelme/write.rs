@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::dataset::{Dataset, ImageRecord};
+use super::rewrite::rewrite_one;
+use crate::dataset::{Dataset, Format, ImageRecord, Object};
 use crate::error::DataError;
 use crate::format::handler::{SplitOutput, write_file};
 use crate::walk::without_extension;
@@ -13,8 +14,14 @@ pub(super) fn write_split(output: &SplitOutput<'_>) -> Result<(), DataError> {
         let image = output.sized(index);
         let path = output.out.join(output.split).join(format!("{}.json", without_extension(name)));
         let file = name.rsplit('/').next().unwrap_or(name);
-        let text =
-            write_one(output.dataset, &image, file).map_err(|error| DataError::io(&path, error.into()))?;
+        let own = output.dataset.format == Format::LABELME;
+        let rewritten = own.then(|| rewrite_one(output.dataset, &image, file)).flatten();
+        let text = match rewritten {
+            Some(text) => text,
+            None => {
+                write_one(output.dataset, &image, file).map_err(|error| DataError::io(&path, error.into()))?
+            }
+        };
         write_file(&path, &text)?;
     }
     Ok(())
@@ -41,6 +48,27 @@ struct OutShape<'a> {
     flags: serde_json::Map<String, serde_json::Value>,
 }
 
+/// Returns the rectangle of an object.
+pub(super) fn shape_of<'a>(dataset: &'a Dataset, object: &Object) -> impl Serialize + use<'a> {
+    out_shape(dataset, object)
+}
+
+fn out_shape<'a>(dataset: &'a Dataset, object: &Object) -> OutShape<'a> {
+    let [x1, y1, x2, y2] = object.bbox;
+    let set = [("crowd", object.crowd), ("difficult", object.difficult), ("truncated", object.truncated)];
+    OutShape {
+        label: dataset.classes.get(object.class).map_or("", |class| class.name.as_str()),
+        points: [[x1, y1], [x2, y2]],
+        group_id: None,
+        shape_type: "rectangle",
+        flags: set
+            .into_iter()
+            .filter(|(_, on)| *on)
+            .map(|(name, on)| (name.to_string(), on.into()))
+            .collect(),
+    }
+}
+
 /// Returns the LabelMe JSON of one image; `image_path` is relative to the JSON.
 ///
 /// # Errors
@@ -50,26 +78,7 @@ pub fn write_one(
     image: &ImageRecord,
     image_path: &str,
 ) -> Result<String, serde_json::Error> {
-    let shapes = image
-        .objects
-        .iter()
-        .map(|object| {
-            let [x1, y1, x2, y2] = object.bbox;
-            let set =
-                [("crowd", object.crowd), ("difficult", object.difficult), ("truncated", object.truncated)];
-            OutShape {
-                label: dataset.classes.get(object.class).map_or("", |class| class.name.as_str()),
-                points: [[x1, y1], [x2, y2]],
-                group_id: None,
-                shape_type: "rectangle",
-                flags: set
-                    .into_iter()
-                    .filter(|(_, on)| *on)
-                    .map(|(name, on)| (name.to_string(), on.into()))
-                    .collect(),
-            }
-        })
-        .collect();
+    let shapes = image.objects.iter().map(|object| out_shape(dataset, object)).collect();
     let mut text = serde_json::to_string_pretty(&OutFile {
         version: "5.5.0",
         flags: serde_json::Map::new(),

@@ -12,7 +12,7 @@ use crate::finding::{FindingKind, Findings, Location};
 use crate::text::clip;
 
 /// Maximum number of nodes in one XML (hundreds of thousands of objects).
-const MAX_NODES: u32 = 4_000_000;
+pub(super) const MAX_NODES: u32 = 4_000_000;
 
 /// The contents of one XML; classes are names, not indices.
 #[derive(Debug, Default, PartialEq)]
@@ -82,7 +82,7 @@ pub fn parse(text: &str, file: &str, findings: &mut Findings) -> Result<Annotati
 }
 
 /// Parses one `<object>` in this line; `None` if it is left out.
-fn parse_object(
+pub(super) fn parse_object(
     node: Node<'_, '_>,
     line: u64,
     file: &str,
@@ -120,7 +120,7 @@ fn parse_object(
 }
 
 /// Replaces a document type declaration without entities by spaces, which keeps all positions.
-fn without_doctype(text: &str) -> Cow<'_, str> {
+pub(super) fn without_doctype(text: &str) -> Cow<'_, str> {
     let Some(start) = text.find("<!DOCTYPE") else { return Cow::Borrowed(text) };
     let before_root = text[..start]
         .rfind('<')
@@ -153,14 +153,14 @@ fn without_doctype(text: &str) -> Cow<'_, str> {
 }
 
 /// Byte offsets of line ends; the lookup of roxmltree scans the text from its start each time.
-struct LineIndex(Vec<usize>);
+pub(super) struct LineIndex(Vec<usize>);
 
 impl LineIndex {
-    fn new(text: &str) -> Self {
+    pub(super) fn new(text: &str) -> Self {
         Self(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at).collect())
     }
 
-    fn line(&self, node: Node<'_, '_>) -> u64 {
+    pub(super) fn line(&self, node: Node<'_, '_>) -> u64 {
         self.0.partition_point(|&newline| newline < node.range().start) as u64 + 1
     }
 }

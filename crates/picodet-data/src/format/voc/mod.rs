@@ -6,6 +6,7 @@ mod image_index;
 mod layout;
 mod list;
 mod read;
+mod rewrite;
 mod shape;
 mod write;
 
@@ -15,6 +16,7 @@ use super::handler::{
     Conventions, Evidence, FormatHandler, LossRule, ObjectSource, Recognition, Source, SplitOutput,
     class_lines, write_file,
 };
+use crate::convert::Loss;
 use crate::dataset::{Format, Loaded, Part};
 use crate::error::DataError;
 use devkit::Devkit;
@@ -77,6 +79,10 @@ impl FormatHandler for VocHandler {
             applies: |object| object.crowd,
             drops_object: false,
         }]
+    }
+
+    fn extras(&self, parts: &[Part<'_>]) -> Result<Vec<Loss>, DataError> {
+        Ok(rewrite::extras(parts))
     }
 
     fn write_split(&self, output: &SplitOutput<'_>) -> Result<(), DataError> {

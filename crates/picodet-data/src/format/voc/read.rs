@@ -16,7 +16,7 @@ use crate::text::{read_names, read_xml};
 use crate::walk::{self, file_name, without_extension};
 
 /// Largest XML in bytes.
-const MAX_XML: u64 = 16 << 20;
+pub(super) const MAX_XML: u64 = 16 << 20;
 /// File names of class lists.
 const CLASS_LISTS: [&str; 3] = ["label_list.txt", "labels.txt", "classes.txt"];
 

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use picodet_report::escape;
 
-use crate::dataset::{Dataset, ImageRecord};
+use super::rewrite::rewrite_one;
+use crate::dataset::{Dataset, Format, ImageRecord, Object};
 use crate::error::DataError;
 use crate::format::handler::{SplitOutput, write_file};
 use crate::walk::without_extension;
@@ -19,7 +20,9 @@ pub(super) fn write_split(output: &SplitOutput<'_>) -> Result<(), DataError> {
         }
         let stem = without_extension(name);
         let file = name.rsplit('/').next().unwrap_or(name);
-        let xml = write_one(output.dataset, &image, file);
+        let own = output.dataset.format == Format::VOC;
+        let rewritten = own.then(|| rewrite_one(output.dataset, &image, file)).flatten();
+        let xml = rewritten.unwrap_or_else(|| write_one(output.dataset, &image, file));
         write_file(&output.out.join(format!("Annotations/{stem}.xml")), &xml)?;
         list.push_str(stem);
         list.push('\n');
@@ -45,25 +48,30 @@ pub fn write_one(dataset: &Dataset, image: &ImageRecord, name: &str) -> String {
         image.height
     );
     for object in &image.objects {
-        let class = dataset.classes.get(object.class).map_or("", |class| class.name.as_str());
-        let [x1, y1, x2, y2] = object.bbox;
-        let _ = writeln!(
-            xml,
-            concat!(
-                "\t<object>\n\t\t<name>{}</name>\n\t\t<pose>Unspecified</pose>\n",
-                "\t\t<truncated>{}</truncated>\n\t\t<difficult>{}</difficult>\n\t\t<bndbox>\n",
-                "\t\t\t<xmin>{}</xmin>\n\t\t\t<ymin>{}</ymin>\n",
-                "\t\t\t<xmax>{}</xmax>\n\t\t\t<ymax>{}</ymax>\n\t\t</bndbox>\n\t</object>"
-            ),
-            escape(class),
-            u8::from(object.truncated),
-            u8::from(object.difficult),
-            x1,
-            y1,
-            x2,
-            y2,
-        );
+        write_object(&mut xml, dataset, object);
     }
     xml.push_str("</annotation>\n");
     xml
+}
+
+/// Adds the `<object>` of an object.
+pub(super) fn write_object(xml: &mut String, dataset: &Dataset, object: &Object) {
+    let class = dataset.classes.get(object.class).map_or("", |class| class.name.as_str());
+    let [x1, y1, x2, y2] = object.bbox;
+    let _ = writeln!(
+        xml,
+        concat!(
+            "\t<object>\n\t\t<name>{}</name>\n\t\t<pose>Unspecified</pose>\n",
+            "\t\t<truncated>{}</truncated>\n\t\t<difficult>{}</difficult>\n\t\t<bndbox>\n",
+            "\t\t\t<xmin>{}</xmin>\n\t\t\t<ymin>{}</ymin>\n",
+            "\t\t\t<xmax>{}</xmax>\n\t\t\t<ymax>{}</ymax>\n\t\t</bndbox>\n\t</object>"
+        ),
+        escape(class),
+        u8::from(object.truncated),
+        u8::from(object.difficult),
+        x1,
+        y1,
+        x2,
+        y2,
+    );
 }

@@ -7,6 +7,7 @@ mod label_path;
 mod labels;
 mod list;
 mod read;
+mod rewrite;
 mod write;
 mod yaml;
 
@@ -16,6 +17,7 @@ use super::handler::{
     Conventions, Evidence, FormatHandler, LossRule, ObjectSource, Recognition, Source, SplitOutput,
     write_file,
 };
+use crate::convert::Loss;
 use crate::dataset::{Format, Loaded, Part};
 use crate::error::DataError;
 use crate::finding::Findings;
@@ -93,6 +95,10 @@ impl FormatHandler for YoloHandler {
         ]
     }
 
+    fn extras(&self, parts: &[Part<'_>]) -> Result<Vec<Loss>, DataError> {
+        Ok(rewrite::extras(parts))
+    }
+
     fn write_split(&self, output: &SplitOutput<'_>) -> Result<(), DataError> {
         write::write_split(output)
     }
@@ -102,7 +108,11 @@ impl FormatHandler for YoloHandler {
         let keys = split_keys(splits);
         let folders: Vec<(String, String)> =
             keys.into_iter().zip(splits).map(|(key, split)| (key, self.image_folder(split))).collect();
-        write_file(&out.join("data.yaml"), &write_data_yaml(classes, &folders))
+        let mut text = write_data_yaml(classes, &folders);
+        if parts.iter().all(|part| part.dataset.format == Format::YOLO) {
+            text.push_str(&rewrite::rest_of_yaml(parts));
+        }
+        write_file(&out.join("data.yaml"), &text)
     }
 }
 

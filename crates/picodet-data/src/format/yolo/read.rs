@@ -17,7 +17,7 @@ use crate::split_name::sort_splits;
 use crate::text::read_text;
 
 /// Largest label file in bytes.
-const MAX_LABELS: u64 = 64 << 20;
+pub(super) const MAX_LABELS: u64 = 64 << 20;
 
 /// Reads a YOLO dataset with a `data.yaml`; without `split`, all splits together.
 ///

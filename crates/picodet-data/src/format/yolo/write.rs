@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::fs;
 
+use super::rewrite::rewrite_rows;
 use super::yaml;
-use crate::dataset::{Class, ImageRecord};
+use crate::dataset::{Class, Format, ImageRecord, Object};
 use crate::error::DataError;
 use crate::format::handler::{SplitOutput, write_file};
 use crate::walk::without_extension;
@@ -23,7 +24,9 @@ pub(super) fn write_split(output: &SplitOutput<'_>) -> Result<(), DataError> {
             return Err(DataError::BadArgument { what });
         }
         let path = output.out.join(format!("labels/{}/{}.txt", output.split, without_extension(name)));
-        write_file(&path, &write_rows(&image))?;
+        let own = output.dataset.format == Format::YOLO;
+        let rows = own.then(|| rewrite_rows(output.dataset, &image)).flatten();
+        write_file(&path, &rows.unwrap_or_else(|| write_rows(&image)))?;
     }
     Ok(())
 }
@@ -32,15 +35,20 @@ pub(super) fn write_split(output: &SplitOutput<'_>) -> Result<(), DataError> {
 #[must_use]
 pub fn write_rows(image: &ImageRecord) -> String {
     let mut rows = String::new();
-    let (width, height) = (f64::from(image.width.max(1)), f64::from(image.height.max(1)));
     for object in image.objects.iter().filter(|object| !object.crowd) {
-        let [x1, y1, x2, y2] = object.bbox;
-        let x = (x1 + x2) / 2.0 / width;
-        let y = (y1 + y2) / 2.0 / height;
-        let (w, h) = ((x2 - x1) / width, (y2 - y1) / height);
-        let _ = writeln!(rows, "{} {x} {y} {w} {h}", object.class);
+        write_row(&mut rows, object, image);
     }
     rows
+}
+
+/// Adds the row of an object.
+pub(super) fn write_row(rows: &mut String, object: &Object, image: &ImageRecord) {
+    let (width, height) = (f64::from(image.width.max(1)), f64::from(image.height.max(1)));
+    let [x1, y1, x2, y2] = object.bbox;
+    let x = (x1 + x2) / 2.0 / width;
+    let y = (y1 + y2) / 2.0 / height;
+    let (w, h) = ((x2 - x1) / width, (y2 - y1) / height);
+    let _ = writeln!(rows, "{} {x} {y} {w} {h}", object.class);
 }
 
 /// Returns a `data.yaml` for these splits (name and folder).

@@ -1,0 +1,116 @@
+//! Copies the rows of label files with all their columns, and changes only those that differ in the dataset.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::data_yaml::load_yaml;
+use super::read::MAX_LABELS;
+use super::write::write_row;
+use crate::convert::Loss;
+use crate::dataset::{Dataset, ImageRecord, Object, Part};
+use crate::finding::Findings;
+use crate::geometry::bounds;
+use crate::text::read_text;
+
+/// Keys of a data file that are written from the dataset.
+const WRITTEN: [&str; 9] = ["path", "train", "val", "valid", "validation", "test", "nc", "names", "download"];
+
+/// Returns the rows of one image with the columns of its label file that the dataset does not represent; `None`
+/// if the label file cannot be read.
+pub(super) fn rewrite_rows(dataset: &Dataset, image: &ImageRecord) -> Option<String> {
+    let text = source(dataset, image)?;
+    let lines: Vec<&str> = text.lines().collect();
+    let mut rows = String::new();
+    for object in image.objects.iter().filter(|object| !object.crowd) {
+        let line = (object.source as usize).checked_sub(1).and_then(|line| lines.get(line));
+        let columns: Vec<&str> = line.map(|line| line.split_whitespace().collect()).unwrap_or_default();
+        match rest_of_row(&columns, object, image) {
+            Some(rest) => {
+                let _ = writeln!(rows, "{} {rest}", object.class);
+            }
+            None => write_row(&mut rows, object, image),
+        }
+    }
+    Some(rows)
+}
+
+fn source(dataset: &Dataset, image: &ImageRecord) -> Option<String> {
+    let path = dataset.root.join(image.label.as_ref()?);
+    read_text(&path, MAX_LABELS, "a YOLO label file", &mut Findings::default()).ok()
+}
+
+/// Returns the columns of a row after the class, clipped to the image if the object is; `None` if the row is of
+/// another object, or only of a box that has changed.
+fn rest_of_row(columns: &[&str], object: &Object, image: &ImageRecord) -> Option<String> {
+    let numbers: Option<Vec<f64>> = columns.iter().skip(1).map(|text| text.parse().ok()).collect();
+    let numbers = numbers.filter(|numbers| numbers.len() >= 4)?;
+    let (width, height) = (f64::from(image.width), f64::from(image.height));
+    let clipped = |[x1, y1, x2, y2]: [f64; 4]| [x1.max(0.0), y1.max(0.0), x2.min(width), y2.min(height)];
+    let [x, y, w, h] = [numbers[0], numbers[1], numbers[2], numbers[3]];
+    let as_box =
+        [(x - w / 2.0) * width, (y - h / 2.0) * height, (x + w / 2.0) * width, (y + h / 2.0) * height];
+    let points = || numbers.iter().copied();
+    let as_polygon = bounds(points().step_by(2), points().skip(1).step_by(2))
+        .filter(|_| numbers.len() >= 6 && numbers.len() % 2 == 0)
+        .map(|[x1, y1, x2, y2]| [x1 * width, y1 * height, x2 * width, y2 * height]);
+    if object.bbox == as_box || Some(object.bbox) == as_polygon {
+        return Some(columns[1..].join(" "));
+    }
+    if as_polygon.map(clipped) == Some(object.bbox) {
+        let inside: Vec<String> = points().map(|value| value.clamp(0.0, 1.0).to_string()).collect();
+        return Some(inside.join(" "));
+    }
+    if columns.len() > 5 && clipped(as_box) == object.bbox {
+        let mut row = String::new();
+        write_row(&mut row, object, image);
+        let fields = row.trim_end().split_once(' ')?.1.to_string();
+        return Some(format!("{fields} {}", columns[5..].join(" ")));
+    }
+    None
+}
+
+/// Returns the lines of the data file, from keys at its top level that are not written from the dataset.
+pub(super) fn rest_of_yaml(parts: &[Part<'_>]) -> String {
+    let Some(path) = parts.first().and_then(|part| part.dataset.annotations.as_ref()) else {
+        return String::new();
+    };
+    let Ok(text) = read_text(path, 4 << 20, "a data.yaml", &mut Findings::default()) else {
+        return String::new();
+    };
+    let mut kept = String::new();
+    let mut keep = false;
+    for line in text.lines() {
+        let starts =
+            line.chars().next().is_some_and(|c| !c.is_whitespace() && !matches!(c, '#' | '-' | '}' | ']'));
+        if starts {
+            let key = line.split(':').next().unwrap_or_default().trim().trim_matches(['"', '\'']);
+            keep = line.contains(':') && !line.starts_with('{') && !WRITTEN.contains(&key);
+        }
+        if keep && !line.trim_start().starts_with('#') && !line.trim().is_empty() {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    kept
+}
+
+/// Counts the columns of the label files that a dataset does not represent.
+pub(super) fn extras(parts: &[Part<'_>]) -> Vec<Loss> {
+    let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
+    for part in parts {
+        let yaml = part.dataset.annotations.as_ref();
+        let data = yaml.and_then(|path| load_yaml(path, &mut Findings::default()).ok());
+        let pose = data.is_some_and(|data| data.keypoints.is_some());
+        let images = &part.dataset.images;
+        let found = picodet_parallel::map(0..images.len(), 0, |index| {
+            let text = source(part.dataset, &images[index]).unwrap_or_default();
+            text.lines().filter(|line| line.split_whitespace().take(6).count() > 5).count()
+        });
+        let total: usize = found.into_iter().sum();
+        let what = if pose { "keypoints of objects" } else { "polygons (their bounding boxes are kept)" };
+        if total > 0 {
+            *counts.entry(what).or_default() += total;
+        }
+    }
+    counts.into_iter().map(|(what, count)| Loss { what: what.to_string(), count }).collect()
+}
