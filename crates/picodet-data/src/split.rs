@@ -147,7 +147,7 @@ fn assign(dataset: &Dataset, groups: &[Vec<usize>], parts: &[(&str, f64)], seed:
     result
 }
 
-/// What each part lacks.
+/// The objects and images that each part lacks.
 struct Stratifier {
     fractions: Vec<f64>,
     /// Number of objects of each label, by part.

@@ -6,6 +6,8 @@ mod common;
 use std::fs;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use common::{picture, put};
 use picodet_data::{
     CheckOptions, DataError, Dataset, Format, Images, Part, WriteOptions, WriteReport, check, convert, fix,
@@ -233,7 +235,7 @@ fn labelme_copies_keep_shapes_and_embedded_images() {
     for (index, name) in ["a", "b"].into_iter().enumerate() {
         let bytes = picture_of(&format!("{name}.png"), index as u8);
         let document = json!({"version": "5.4.1", "flags": {"checked": true}, "shapes": shapes, "imagePath": format!("{name}.png"),
-            "imageData": base64(&bytes), "imageHeight": 100, "imageWidth": 200});
+            "imageData": BASE64_STANDARD.encode(&bytes), "imageHeight": 100, "imageWidth": 200});
         put(root.join(format!("{name}.json")), document.to_string());
     }
     let dataset = Dataset::open(&root, None).unwrap();
@@ -265,17 +267,6 @@ fn labelme_copies_keep_shapes_and_embedded_images() {
     }
     let report = check(&root, None, &CheckOptions::default()).unwrap().report;
     assert_eq!(report.findings.errors(), 0, "{:?}", report.findings.list());
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let digits = |chunk: &[u8]| -> String {
-        let value =
-            chunk.iter().fold(0u32, |value, byte| value << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        let digit = |index: usize| DIGITS[(value >> (18 - 6 * index) & 63) as usize] as char;
-        (0..4).map(|index| if index <= chunk.len() { digit(index) } else { '=' }).collect()
-    };
-    bytes.chunks(3).map(digits).collect()
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use base64::Engine as _;
 use common::{picture, put, turned_jpeg, voc_object, voc_xml};
 use picodet_data::{CheckOptions, FindingKind, Images, WriteOptions, check, fix};
 use serde_json::{Value, json};
@@ -538,7 +539,13 @@ fn labelme(root: &Path) -> Vec<Expected> {
     file("good", vec![good.clone(), polygon.clone()]);
     file("circle", vec![good.clone(), shape("cat", "line", json!([[1, 1], [5, 5]]))]);
     file("short", vec![polygon, shape("cat", "rectangle", json!([[1, 1]]))]);
-    file("inside", vec![shape("cat", "circle", json!([[50, 50], [60, 50]]))]);
+    // The image of one file exists only inside of it.
+    picture(root.join("inside.png"), 200, 100, 77);
+    let image = base64::prelude::BASE64_STANDARD.encode(fs::read(root.join("inside.png")).unwrap());
+    fs::remove_file(root.join("inside.png")).unwrap();
+    let circle = shape("cat", "circle", json!([[50, 50], [60, 50]]));
+    let json = json!({"shapes": [circle], "imagePath": "inside.png", "imageData": image, "imageHeight": 100, "imageWidth": 200});
+    put(root.join("inside.json"), json.to_string());
     put(root.join("settings.json"), "{\"theme\": \"dark\"}");
     vec![
         expect(FindingKind::ShapeUnsupported, &["circle.json#/shapes/1:", "line"]),
@@ -576,8 +583,14 @@ fn the_repaired_copy_is_clean_and_the_original_untouched() {
             ],
         ),
         ("voc", voc, &[]),
-        ("yolo", yolo, &[FindingKind::ImagesWithoutObjects, FindingKind::DatasetEmpty]),
-        ("labelme", labelme, &[]),
+        (
+            "yolo",
+            yolo,
+            // Polygons stay in the copy.
+            &[FindingKind::ImagesWithoutObjects, FindingKind::DatasetEmpty, FindingKind::YoloPolygon],
+        ),
+        // Points and lines stay in the copy.
+        ("labelme", labelme, &[FindingKind::ShapeUnsupported]),
     ];
     for (name, build, remaining) in cases {
         let source = folder.path().join(name);

@@ -69,7 +69,7 @@ macro_rules! kinds {
 
 impl FindingKind {
     /// Description, in the plural, of the contents that a reader leaves out when it reports this kind; `None`
-    /// if it leaves out nothing.
+    /// for other kinds.
     #[must_use]
     pub fn lost(self) -> Option<&'static str> {
         Some(match self {
@@ -165,7 +165,7 @@ kinds! {
     YoloRange "yolo-range" Error "A YOLO coordinate is not between 0 and 1; it may be in pixels." "divide by the image's size";
     YoloColumns "yolo-columns" Error "A YOLO row has the wrong number of columns." "write `class x y w h`, normalised";
     YoloClass "yolo-class" Error "A YOLO class is not an index into `names`." "correct the index, or add the name";
-    YoloPolygon "yolo-polygon" Warning "A YOLO row is a segmentation polygon; its bounding box is used." "no action needed if this is intended (--fix writes boxes)";
+    YoloPolygon "yolo-polygon" Warning "A YOLO row is a segmentation polygon; its bounding box is used." "no action needed if this is intended";
     YoloNamesGap "yolo-names-gap" Info "The `names` map skips an index." "no action needed if this is intended (--fix numbers the names 0, 1, 2, …)";
     YoloCount "yolo-count" Warning "`nc` is not the number of names." "remove `nc`, or correct it";
     SplitMissing "split-missing" Error "A folder or list named in data.yaml does not exist." "correct the path";

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::check::{DatasetSummary, Report};
+use crate::convert::Loss;
 use crate::finding::{Finding, Severity};
 
 pub use html::render_html;
@@ -23,6 +24,9 @@ pub fn render_text(report: &Report) -> String {
     if let Some(size) = report.suggested_input {
         let (width, height) = report.input;
         let _ = writeln!(text, "input size: checked for {width} × {height}, suggested {size} × {size}");
+    }
+    for loss in report.findings.losses() {
+        let _ = writeln!(text, "lost: {loss}");
     }
     let mut list = report.findings.list().iter().peekable();
     while let Some(finding) = list.next() {
@@ -91,6 +95,7 @@ pub fn render_json(report: &Report) -> String {
         errors: usize,
         warnings: usize,
         infos: usize,
+        lost: Vec<Loss>,
         counts: std::collections::BTreeMap<&'static str, usize>,
         datasets: &'a [DatasetSummary],
         findings: &'a [Finding],
@@ -105,6 +110,7 @@ pub fn render_json(report: &Report) -> String {
         errors: findings.count_of(Severity::Error),
         warnings: findings.count_of(Severity::Warning),
         infos: findings.count_of(Severity::Info),
+        lost: findings.losses(),
         counts: findings.counts().iter().map(|(kind, count)| (kind.id(), *count)).collect(),
         datasets: &report.datasets,
         findings: findings.list(),

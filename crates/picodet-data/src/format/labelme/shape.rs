@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::geometry::bounds;
 
-/// What a shape is for detection.
+/// The meaning of a shape for detection.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Extent {
     /// Its bounding box `[x1, y1, x2, y2]` in pixels; NaN if a coordinate is not a number.

@@ -14,7 +14,7 @@ use crate::dataset::{Dataset, ImageRecord, Object, Part};
 use crate::finding::Findings;
 use crate::text::read_xml;
 
-/// Elements of `<annotation>` and `<object>` that a dataset represents, or that name the image.
+/// Elements of `<annotation>` and `<object>` that a dataset represents, or that identify the image.
 const KNOWN: [&[&str]; 2] = [
     &["folder", "filename", "path", "size", "object", "source"],
     &["name", "bndbox", "difficult", "truncated"],
@@ -114,7 +114,25 @@ fn edit_object(node: Node<'_, '_>, from: (&str, &Object), to: (&str, &Object), e
         ("truncated", original.truncated, object.truncated),
     ];
     for (tag, old, new) in flags {
-        if old != new {
+        let usual = |text: &str| {
+            let flags = [
+                "0",
+                "1",
+                "true",
+                "false",
+                "yes",
+                "no",
+                "y",
+                "n",
+                "t",
+                "f",
+                "unspecified",
+                "none",
+                "unknown",
+            ];
+            flags.iter().any(|flag| text.trim_end_matches(".0").eq_ignore_ascii_case(flag))
+        };
+        if old != new || !text_of(node, tag).is_none_or(usual) {
             edits.text(child(node, tag), if new { "1" } else { "0" });
         }
     }
