@@ -32,19 +32,15 @@ fn classes(ids: &[i64]) -> Vec<Category> {
 
 type Case = (&'static str, Vec<i64>, Vec<GroundTruth>, Vec<Detection>, [f64; 12]);
 
-#[test]
-fn small_cases_have_pycocotools_numbers() {
-    let square = |i: usize, side: f64| [100.0 * i as f64, 0.0, side, side];
-    let sides = [32.0, 32.0, 96.0, 96.0, 1.0, 90.0, 90.0];
-    let areas = [1024.0, 1024.0000001, 9216.0, 9215.9999999, 0.0, 1e10, 1.1e10];
-    let crowded: Vec<Detection> =
-        (0..99).map(|i| detection(1, [600.0 + f64::from(i), 0.0, 9.0, 9.0], 0.9)).collect();
-    let third = [100.0, 0.0, 40.0, 40.0];
-    const N: f64 = -1.0;
-    const ONE: f64 = 1.0 - 2e-16;
-    const HALF: f64 = 51.0 / 101.0;
+/// An undefined metric.
+const N: f64 = -1.0;
+const ONE: f64 = 1.0 - 2e-16;
+const HALF: f64 = 51.0 / 101.0;
+
+/// Few objects: what is matched, ignored and sorted.
+fn cases_of_few_objects() -> Vec<Case> {
     let found = |ap: f64, ar1: f64, ar: f64| [ap, ap, ap, N, ap, N, ar1, ar, ar, N, ar, N];
-    let cases: Vec<Case> = vec![
+    vec![
         ("no detections", vec![1, 2], vec![truth(1, 1, BOX)], vec![], found(0.0, 0.0, 0.0)),
         ("no truth", vec![1], vec![], vec![detection(1, BOX, 0.5)], [N; 12]),
         ("nothing", vec![1], vec![], vec![], [N; 12]),
@@ -92,6 +88,18 @@ fn small_cases_have_pycocotools_numbers() {
             vec![detection(1, BOX, 0.9), detection(1, FAR, 0.5)],
             found(0.2524752475247525, 0.0, 0.5),
         ),
+    ]
+}
+
+/// Areas, overlaps and numbers of detections at the thresholds.
+fn cases_at_thresholds() -> Vec<Case> {
+    let square = |i: usize, side: f64| [100.0 * i as f64, 0.0, side, side];
+    let sides = [32.0, 32.0, 96.0, 96.0, 1.0, 90.0, 90.0];
+    let areas = [1024.0, 1024.0000001, 9216.0, 9215.9999999, 0.0, 1e10, 1.1e10];
+    let crowded: Vec<Detection> =
+        (0..99).map(|i| detection(1, [600.0 + f64::from(i), 0.0, 9.0, 9.0], 0.9)).collect();
+    let third = [100.0, 0.0, 40.0, 40.0];
+    vec![
         (
             "area at the borders",
             vec![1],
@@ -178,7 +186,12 @@ fn small_cases_have_pycocotools_numbers() {
             vec![detection(1, [16.0, 10.0, 50.0, 50.0], 0.9)],
             [0.6, 1.0, 1.0, N, 0.6, N, 0.6, 0.6, 0.6, N, 0.6, N],
         ),
-    ];
+    ]
+}
+
+#[test]
+fn small_cases_have_pycocotools_numbers() {
+    let cases = [cases_of_few_objects(), cases_at_thresholds()].concat();
     let mut failures = Vec::new();
     for (name, images, truths, detections, expected) in cases {
         match evaluate(&images, &classes(&[1]), &truths, &detections) {

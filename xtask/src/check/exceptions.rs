@@ -32,11 +32,6 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         reason: "to be split by kind of finding",
     },
     Exception {
-        place: "crates/picodet-eval/tests/metrics.rs",
-        rule: "function `small_cases",
-        reason: "a table of cases",
-    },
-    Exception {
         place: "crates/picodet-format",
         rule: "circle of files: coco/",
         reason: "readers and records share a file",
