@@ -9,6 +9,9 @@ use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
 use crate::input::read_bounded;
 
+/// Largest JSON file that is not UTF-8, in bytes.
+const MAX_JSON: u64 = 512 << 20;
+
 /// Returns the first 40 characters.
 pub(crate) fn clip(text: &str) -> String {
     text.chars().take(40).collect()
@@ -32,6 +35,15 @@ pub(crate) fn read_xml(
     findings: &mut Findings,
 ) -> Result<String, DataError> {
     text_of(path, decode_xml(read_bounded(path, limit, what)?), findings)
+}
+
+/// Decodes a JSON file that is not UTF-8; `None` if it is, or cannot be read as text.
+pub(crate) fn legacy_json(path: &Path, findings: &mut Findings) -> Option<String> {
+    let bytes = read_bounded(path, MAX_JSON, "a JSON file").ok()?;
+    if std::str::from_utf8(&bytes).is_ok() {
+        return None;
+    }
+    text_of(path, decode(bytes), findings).ok()
 }
 
 fn text_of(

@@ -22,7 +22,7 @@ const CVAT: Foreign = Foreign {
 };
 const DATUMARO: Foreign = Foreign {
     format: "Datumaro JSON",
-    remedy: "export as `COCO 1.0`, or convert with `datum convert -if datumaro -f coco_instances -- --save-media`",
+    remedy: "export as `COCO 1.0`, or convert it with Datumaro to `coco_instances`",
 };
 const SUPERVISELY: Foreign = Foreign {
     format: "Supervisely JSON",

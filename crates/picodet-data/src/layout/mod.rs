@@ -60,7 +60,11 @@ fn find_format(path: &Path, strengths: &[Evidence]) -> Recognition {
         for handler in HANDLERS {
             match handler.recognise(path, evidence) {
                 Recognition::None => {}
-                Recognition::Refused(problem) => refused = Recognition::Refused(problem),
+                Recognition::Refused(problem) => {
+                    if matches!(refused, Recognition::None) {
+                        refused = Recognition::Refused(problem);
+                    }
+                }
                 found @ Recognition::Found(_) => return found,
             }
         }

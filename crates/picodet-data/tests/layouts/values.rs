@@ -183,6 +183,10 @@ fn voc_flags_and_shapes_are_read() {
     assert_eq!(voc_object(&format!("{part}{corners}")), (bbox, false, vec![]));
     let rotated = "<robndbox><cx>50</cx><cy>40</cy><w>20</w><h>10</h><angle>0</angle></robndbox>";
     assert_eq!(voc_object(rotated), (Some([40.0, 35.0, 60.0, 45.0]), false, vec![]));
+    let turned = "<attributes><attribute><name>rotation</name><value>90.0</value></attribute></attributes>";
+    let (quarter, _, found) = voc_object(&format!("{corners}{turned}"));
+    let quarter = quarter.map(|bbox| bbox.map(|value| (value * 1e6).round() / 1e6));
+    assert_eq!((quarter, found), (Some([-3.25, 6.75, 34.75, 35.25]), vec![]));
     let polygon = "<polygon><x1>5</x1><y1>6</y1><x2>50</x2><y2>60</y2><x3>7</x3><y3>61</y3></polygon>";
     assert_eq!(voc_object(polygon), (Some([5.0, 6.0, 50.0, 61.0]), false, vec![]));
     let points = "<polygon><pt><x>5</x><y>6</y></pt><pt><x>50</x><y>60</y></pt></polygon>";
@@ -204,4 +208,69 @@ fn document_types_are_skipped_and_entities_refused() {
         assert!(parse(head).is_ok(), "{head}");
     }
     assert!(parse("<!DOCTYPE annotation [<!ENTITY a \"b\">]>").is_err());
+}
+
+/// Writes a file in GBK; `text` may have the characters of this list.
+fn gbk(path: impl AsRef<Path>, text: &str) {
+    let pairs: [(char, [u8; 2]); 4] =
+        [('猫', [0xC3, 0xA8]), ('狗', [0xB9, 0xB7]), ('图', [0xCD, 0xBC]), ('片', [0xC6, 0xAC])];
+    let mut bytes = Vec::new();
+    for character in text.chars() {
+        match pairs.iter().find(|(known, _)| *known == character) {
+            Some((_, pair)) => bytes.extend(pair),
+            None => bytes.push(u8::try_from(character).unwrap()),
+        }
+    }
+    put(path, bytes);
+}
+
+#[test]
+fn labels_of_every_format_are_read_in_gbk() {
+    let folder = tempfile::tempdir().unwrap();
+    let shape = r#"{"label": "猫狗", "shape_type": "rectangle", "points": [[10, 10], [90, 90]]}"#;
+    let labelme =
+        format!(r#"{{"shapes": [{shape}], "imagePath": "a.png", "imageHeight": 100, "imageWidth": 200}}"#);
+    let coco = r#"{"images": [{"id": 1, "file_name": "a.png", "width": 200, "height": 100}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 80, 80], "area": 6400, "iscrowd": 0}],
+        "categories": [{"id": 1, "name": "猫狗"}]}"#;
+    let object = "<object><name>猫狗</name><bndbox><xmin>10</xmin><ymin>10</ymin><xmax>90</xmax><ymax>90</ymax></bndbox></object>";
+    let size = "<size><width>200</width><height>100</height></size>";
+    let voc = format!("<annotation><filename>a.png</filename>{size}{object}</annotation>");
+    let declared = format!("<?xml version=\"1.0\" encoding=\"gb2312\"?>{voc}");
+    for (name, label, text, guessed) in [
+        ("labelme", "a.json", labelme.as_str(), 1),
+        ("coco", "train.json", coco, 1),
+        ("voc", "a.xml", &voc, 1),
+        ("declared", "a.xml", &declared, 0),
+    ] {
+        let root = folder.path().join(name);
+        picture(root.join("a.png"));
+        gbk(root.join(label), text);
+        let Loaded { dataset, findings, .. } = open_lenient(&root, None).unwrap();
+        let count = findings.counts().get(&FindingKind::LabelNotUtf8).copied().unwrap_or(0);
+        let class = dataset.classes.first().map(|class| class.name.as_str());
+        assert_eq!(
+            (class, dataset.object_count(), count),
+            (Some("猫狗"), 1, guessed),
+            "{name}: {findings:?}"
+        );
+        assert_eq!(findings.errors(), 0, "{name}");
+    }
+}
+
+#[test]
+fn several_data_files_are_an_error_that_names_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    picture(root.join("images/a.png"));
+    put(root.join("labels/a.txt"), "0 0.5 0.5 0.1 0.1\n");
+    for name in ["first.yaml", "second.yml"] {
+        put(root.join(name), "train: images\nnames: [cat]\n");
+    }
+    // A file of hyperparameters is not a data file.
+    put(root.join("hyp.yaml"), "lr0: 0.01\n");
+    let message = open_lenient(root, None).unwrap_err().to_string();
+    assert!(message.contains("first.yaml") && message.contains("second.yml"), "{message}");
+    fs::remove_file(root.join("second.yml")).unwrap();
+    assert_eq!(open_lenient(root, None).unwrap().dataset.object_count(), 1);
 }

@@ -12,6 +12,7 @@ use crate::dataset::{Dataset, display};
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
 use crate::input::open_regular;
+use crate::text::legacy_json;
 
 /// Reads a COCO JSON file; image paths are relative to `root`.
 ///
@@ -40,6 +41,7 @@ fn read_file(path: &Path) -> Result<Built, DataError> {
     let file = display(path);
     let mut builder = Builder::new(&file);
     let mut not_finite = None;
+    let (mut legacy, mut findings) = (None, Findings::default());
     if let Err(error) = read_annotations(open_regular(path)?, &mut builder) {
         // Python writes NaN. Read the file again with null instead, and report it.
         let reader = NonFiniteToNull::new(BufReader::new(open_regular(path)?));
@@ -49,12 +51,22 @@ fn read_file(path: &Path) -> Result<Built, DataError> {
             Ok(_) if replaced.get() > 0 => {
                 not_finite = Some(format!("{} times NaN or Infinity ({error})", replaced.get()));
             }
-            _ => return Err(DataError::json(path, &error)),
+            _ => {
+                // Python on Chinese Windows writes GBK.
+                legacy = legacy_json(path, &mut findings);
+                let Some(text) = &legacy else { return Err(DataError::json(path, &error)) };
+                builder = Builder::new(&file);
+                read_annotations(text.as_bytes(), &mut builder)
+                    .map_err(|error| DataError::json(path, &error))?;
+            }
         }
     }
     let without_box = builder.without_box();
     if !without_box.is_empty() {
-        let reader = open_regular(path)?;
+        let reader: Box<dyn Read> = match &legacy {
+            Some(text) => Box::new(text.as_bytes()),
+            None => Box::new(open_regular(path)?),
+        };
         let wanted = |index: usize| without_box.contains(&index);
         let boxes = match not_finite {
             None => read_segmentation_boxes(reader, &wanted),
@@ -63,6 +75,7 @@ fn read_file(path: &Path) -> Result<Built, DataError> {
         builder.derive_boxes(&boxes.map_err(|error| DataError::json(path, &error))?);
     }
     let mut built = builder.finish();
+    built.findings.extend(findings);
     if let Some(message) = not_finite {
         built.findings.push(FindingKind::JsonNan, Location::file(&file), message);
     }

@@ -10,7 +10,7 @@ use crate::finding::{FindingKind, Findings, Location};
 use crate::format::handler::fill_sizes;
 use crate::input::open_regular;
 use crate::sniff::{JsonKind, json_kind};
-use crate::text::read_names;
+use crate::text::{legacy_json, read_names};
 use crate::walk::{self, without_extension};
 
 /// Reads a folder of LabelMe files in the order of their names; JSON files of another kind are skipped.
@@ -31,6 +31,13 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
         }
         let result = open_regular(&path).and_then(|reader| {
             parse(reader, &file, &mut own).map_err(|error| DataError::json(&path, &error))
+        });
+        // Python on Chinese Windows writes GBK.
+        let result = result.or_else(|error| match legacy_json(&path, &mut own) {
+            Some(text) => {
+                parse(text.as_bytes(), &file, &mut own).map_err(|error| DataError::json(&path, &error))
+            }
+            None => Err(error),
         });
         match result {
             Ok(annotation) => Some((Some(annotation), own)),

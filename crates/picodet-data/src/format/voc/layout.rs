@@ -35,6 +35,9 @@ impl VocLayout {
     /// Recognises a folder with XML files in a usual subfolder, or directly in it.
     pub(super) fn find(root: &Path) -> Option<Self> {
         let usual = LABEL_FOLDERS.into_iter().find(|folder| has_xml(&root.join(folder), DEPTH - 1));
+        // A folder of broken files is opened for the errors of the parser.
+        let broken = || !files_with_extension(&root.join("Annotations"), &["xml"]).is_empty();
+        let usual = usual.or_else(|| broken().then_some("Annotations"));
         let labels = usual.or_else(|| has_xml(root, 0).then_some("."));
         let listed = || {
             let lists = lists(root);
@@ -62,7 +65,7 @@ fn has_xml(folder: &Path, depth: usize) -> bool {
     let mut inspected = 0;
     while let Some((folder, depth)) = todo.pop() {
         inspected += 1;
-        if files_with_extension(&folder, &["xml"]).iter().take(5).any(|file| is_voc_or_broken(file)) {
+        if files_with_extension(&folder, &["xml"]).iter().take(5).any(|file| is_voc(file)) {
             return true;
         }
         if depth > 0 && inspected < INSPECTED {
@@ -74,8 +77,8 @@ fn has_xml(folder: &Path, depth: usize) -> bool {
     false
 }
 
-/// Whether the root element of an XML file can be `<annotation>`: the beginning has one, or no other format is evident.
-fn is_voc_or_broken(file: &Path) -> bool {
+/// Whether the beginning of an XML file has an element `<annotation>`.
+fn is_voc(file: &Path) -> bool {
     let mut bytes = Vec::new();
     let Ok(reader) = open_regular(file) else { return false };
     if reader.take(2048).read_to_end(&mut bytes).is_err() {
@@ -83,10 +86,7 @@ fn is_voc_or_broken(file: &Path) -> bool {
     }
     bytes.retain(|&byte| byte != 0);
     let start = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
-    let foreign = ["<annotations", "<dataset", "<project", "<coverage", "<html", "<svg"];
-    start.contains("<annotation>")
-        || start.contains("<annotation ")
-        || !foreign.iter().any(|tag| start.contains(tag))
+    start.contains("<annotation>") || start.contains("<annotation ")
 }
 
 /// Returns the lists of the splits in the first folder that has any.

@@ -17,7 +17,7 @@ pub(super) fn bounding_box(object: Node<'_, '_>) -> Option<Result<[f64; 4], Faul
         let complete = || ["xmin", "ymin", "xmax", "ymax"].iter().all(|tag| child(corners, tag).is_some());
         return match points_box(corners) {
             Some(bbox) if !complete() => Some(bbox),
-            _ => Some(corner_box(corners)),
+            _ => Some(corner_box(corners).map(|bbox| rotated_by_attribute(object, bbox))),
         };
     }
     if let Some(rotated) = ["robndbox", "rotated_bndbox", "rbndbox"].iter().find_map(|tag| child(object, tag))
@@ -36,17 +36,33 @@ fn corner_box(corners: Node<'_, '_>) -> Result<[f64; 4], Fault> {
     Ok(bbox)
 }
 
+/// Returns the bounding box of a box that CVAT rotates around its centre by an attribute `rotation`, in degrees.
+fn rotated_by_attribute(object: Node<'_, '_>, bbox: [f64; 4]) -> [f64; 4] {
+    let attributes = child(object, "attributes").into_iter().flat_map(|list| list.children());
+    let rotation = attributes
+        .filter(|attribute| text_of(*attribute, "name") == Some("rotation"))
+        .find_map(|attribute| text_of(attribute, "value")?.parse::<f64>().ok())
+        .filter(|degrees| degrees.is_finite() && *degrees != 0.0);
+    let Some(degrees) = rotation else { return bbox };
+    let [x1, y1, x2, y2] = bbox;
+    rotated([(x1 + x2) / 2.0, (y1 + y2) / 2.0, x2 - x1, y2 - y1, degrees.to_radians()])
+}
+
 /// Returns the bounding box of a centre, size and angle in radians.
 fn rotated_box(node: Node<'_, '_>) -> Result<[f64; 4], Fault> {
     let mut values = [0.0; 5];
     for (slot, tag) in ["cx", "cy", "w", "h", "angle"].into_iter().enumerate() {
         values[slot] = number(node, tag)?;
     }
-    let [x, y, width, height, angle] = values;
+    Ok(rotated(values))
+}
+
+/// Returns the bounding box of a box with this centre, width, height and angle in radians.
+fn rotated([x, y, width, height, angle]: [f64; 5]) -> [f64; 4] {
     let (sine, cosine) = angle.sin_cos();
     let half_width = (width * cosine).abs() / 2.0 + (height * sine).abs() / 2.0;
     let half_height = (width * sine).abs() / 2.0 + (height * cosine).abs() / 2.0;
-    Ok([x - half_width, y - half_height, x + half_width, y + half_height])
+    [x - half_width, y - half_height, x + half_width, y + half_height]
 }
 
 /// Returns the bounding box of `<x1>`, `<y1>`, `<x2>`, … or of `<pt><x/><y/></pt>`; `None` without points.
