@@ -29,6 +29,9 @@ pub enum ReadError {
     /// An ONNX file is not a well-formed protocol buffer.
     #[error("not an ONNX file: {0}")]
     Protobuf(#[from] ProtobufError),
+    /// The program or a tensor of a Paddle inference model is not a well-formed protocol buffer.
+    #[error("not a Paddle inference model: {0}")]
+    Program(ProtobufError),
     /// A tensor is damaged or of an unsupported kind.
     #[error("tensor `{name}`: {problem}")]
     Tensor {

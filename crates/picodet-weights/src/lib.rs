@@ -1,7 +1,7 @@
-//! Weight files: safetensors, `.pdparams`, ncnn and ONNX, each read by a closed parser.
+//! Weight files: safetensors, `.pdparams`, ncnn, ONNX and Paddle inference models, each read by a closed parser.
 //!
-//! [`read`] and [`write()`] handle native model files (safetensors with metadata); [`pdparams`], [`ncnn`] and
-//! [`onnx`] read published weights; [`import`] maps the convolutions of an exported network to the names of a
+//! [`read`] and [`write()`] handle native model files (safetensors with metadata); [`pdparams`], [`ncnn`],
+//! [`onnx`] and [`paddle`] read published weights; [`import`] maps the convolutions of an exported network to the names of a
 //! graph.
 //!
 //! Files are untrusted input: no content is executed, and every size is checked before memory is allocated.
@@ -14,6 +14,7 @@ mod foreign;
 mod native;
 pub mod ncnn;
 pub mod onnx;
+pub mod paddle;
 pub mod pdparams;
 
 pub use align::{AlignError, ConvolutionSite, align, import, sites_of_foreign, sites_of_graph};

@@ -19,10 +19,17 @@ pub enum ConvertError {
     },
     /// The extension is unknown.
     #[error(
-        "{}: unknown format; .pdparams, .safetensors, .param (ncnn) and .onnx files can be converted",
+        "{}: unknown format; .pdparams, .safetensors, .param (ncnn), .onnx, and Paddle's inference.json or .pdmodel can be \
+         converted",
         .0.display()
     )]
     Format(PathBuf),
+    /// A folder holds no Paddle inference model.
+    #[error("{}: the folder holds no Paddle inference model (inference.json or .pdmodel with .pdiparams)", .0.display())]
+    Folder(PathBuf),
+    /// Parameters of a Paddle inference model without its program.
+    #[error("{}: no program (.json or .pdmodel) of the same name is beside these parameters", .0.display())]
+    NoProgram(PathBuf),
     /// The file cannot be parsed.
     #[error("{}: {source}", path.display())]
     Parse {

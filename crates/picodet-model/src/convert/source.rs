@@ -1,0 +1,67 @@
+//! Reads the network of a file, in the format of its extension.
+
+use std::path::{Path, PathBuf};
+
+use picodet_weights::{ReadError, ncnn, onnx, pdparams, read_tensors};
+use picodet_zoo::Variant;
+
+use super::error::{ConvertError, WeightsError};
+use super::network::Network;
+use super::options::ConvertOptions;
+use super::{exported, paddle, reference};
+
+/// The contents of a file of weights.
+pub(super) struct Source {
+    pub(super) network: Network,
+    /// Class names of a description beside the weights.
+    pub(super) classes: Option<Vec<String>>,
+}
+
+/// Reads the network of `variant` from a file or a folder.
+pub(super) fn read(
+    source: &Path,
+    variant: &Variant,
+    options: &ConvertOptions,
+) -> Result<Source, ConvertError> {
+    let parse = |error: ReadError| ConvertError::Parse { path: source.to_path_buf(), source: error };
+    let mismatch = |error: WeightsError| ConvertError::Weights {
+        path: source.to_path_buf(),
+        variant: variant.name,
+        source: error,
+    };
+    let extension = source.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let mut classes = None;
+    let network = match extension.to_ascii_lowercase().as_str() {
+        "pdparams" | "pdema" | "pkl" => {
+            let tensors = pdparams::read(&read_file(source)?).map_err(parse)?;
+            reference::network(variant, tensors)
+        }
+        "safetensors" => {
+            let (tensors, _) = read_tensors(&read_file(source)?).map_err(parse)?;
+            reference::network(variant, tensors)
+        }
+        "param" => {
+            let bin = options.bin.clone().unwrap_or_else(|| source.with_extension("bin"));
+            let network = ncnn::read(&read_file(source)?, &read_file(&bin)?).map_err(parse)?;
+            exported::network(variant, &network)
+        }
+        "onnx" => {
+            let folder = source.parent().unwrap_or(Path::new(""));
+            let network = onnx::read_with_external_data(&read_file(source)?, folder).map_err(parse)?;
+            exported::network(variant, &network)
+        }
+        "json" | "pdmodel" | "pdiparams" | "" => {
+            let files = paddle::Files::find(source, options.bin.as_deref())?;
+            let (program, parameters) = (read_file(&files.program)?, read_file(&files.parameters)?);
+            let network = picodet_weights::paddle::read(&program, &parameters).map_err(parse)?;
+            classes = files.class_names();
+            exported::network(variant, &network)
+        }
+        _ => return Err(ConvertError::Format(source.to_path_buf())),
+    };
+    Ok(Source { network: network.map_err(mismatch)?, classes })
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, ConvertError> {
+    std::fs::read(path).map_err(|source| ConvertError::Read { path: PathBuf::from(path), source })
+}
