@@ -66,8 +66,8 @@ impl ElementType {
         }
     }
 
-    /// Converts values of the message's list of integers, which also holds the bits of 16-bit floats.
-    fn from_integer(self, value: i64) -> f32 {
+    /// Converts a value of the message's list of integers, which also holds the bits of 16-bit floats.
+    fn with_integer(self, value: i64) -> f32 {
         match self {
             Self::Half => f16::from_bits(value as u16).to_f32(),
             Self::Bfloat16 => bf16::from_bits(value as u16).to_f32(),
@@ -122,7 +122,7 @@ pub(super) fn read_tensor(
     } else if let Some(raw) = raw {
         dtype.widen(raw)
     } else if listed.is_empty() {
-        integers.into_iter().map(|value| dtype.from_integer(value)).collect()
+        integers.into_iter().map(|value| dtype.with_integer(value)).collect()
     } else {
         listed
     };
