@@ -5,40 +5,56 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use picodet::Model;
-use picodet::download::{DownloadOptions, fetch};
+use picodet::download::{DownloadOptions, fetch, published};
 
 use crate::args::ModelArguments;
 
-/// Opens the embedded model, a file, or a URL through the cache.
+/// Opens the embedded model, a file, a published model by name, or a URL through the cache.
 pub(crate) fn open(arguments: &ModelArguments) -> Result<Model> {
     let name = arguments.model.as_str();
     if name == picodet::DEFAULT_MODEL && !Path::new(name).exists() {
         return Ok(picodet::default_model()?);
     }
+    let options = DownloadOptions {
+        offline: arguments.offline,
+        sha256: arguments.sha256.clone(),
+        ..DownloadOptions::default()
+    };
     if name.contains("://") {
-        let options = DownloadOptions { offline: arguments.offline, sha256: arguments.sha256.clone() };
-        let bar = ProgressBar::no_length().with_message(name.to_owned());
-        bar.set_style(ProgressStyle::with_template(
-            "downloading {msg} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
-        )?);
-        let path = fetch(name, &options, &mut |received, total| {
-            total.into_iter().for_each(|total| bar.set_length(total));
-            bar.set_position(received);
-        })?;
-        bar.finish_and_clear();
+        let path = with_progress(name, |progress| fetch(name, &options, progress))??;
         return read(&path);
     }
     let path = Path::new(name);
-    if !path.exists() {
-        if picodet::crates::zoo::variant(name).is_some() {
-            bail!(
-                "{name}: the weights of this network are not embedded; give a model file, or create one with \
-                 `picodet convert SOURCE --variant {name} --output {name}.safetensors`"
-            );
-        }
-        bail!("{name}: no such file; expected a model file, an https URL, or `{}`", picodet::DEFAULT_MODEL);
+    if path.exists() {
+        return read(path);
     }
-    read(path)
+    if picodet::crates::zoo::published(name).is_some() {
+        return Ok(with_progress(name, |progress| published::open(name, &options, progress))??);
+    }
+    if picodet::crates::zoo::variant(name).is_some() {
+        bail!(
+            "{name}: no weights are published for this network; give a model file, or create one with \
+             `picodet convert SOURCE --variant {name} --output {name}.safetensors`"
+        );
+    }
+    bail!(
+        "{name}: no such file; expected a model file, an https URL, or the name of a published model \
+         (`picodet models` lists them)"
+    );
+}
+
+/// Shows a progress bar while a model is downloaded.
+fn with_progress<T>(name: &str, download: impl FnOnce(&mut dyn FnMut(u64, Option<u64>)) -> T) -> Result<T> {
+    let bar = ProgressBar::no_length().with_message(name.to_owned());
+    bar.set_style(ProgressStyle::with_template(
+        "downloading {msg} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+    )?);
+    let result = download(&mut |received, total| {
+        total.into_iter().for_each(|total| bar.set_length(total));
+        bar.set_position(received);
+    });
+    bar.finish_and_clear();
+    Ok(result)
 }
 
 fn read(path: &Path) -> Result<Model> {

@@ -13,6 +13,7 @@ mod detector;
 mod head;
 pub mod names;
 mod neck;
+mod published;
 mod variant;
 
 pub use backbone::{Backbone, ESNET_DEPTHS, EsNet, SEARCHED_L, SEARCHED_M, SEARCHED_S};
@@ -22,4 +23,5 @@ pub use classifier::Classifier;
 pub use detector::Architecture;
 pub use head::{BINS, Head, HeadKind, HeadMap, REG_CHANNELS, REG_MAX};
 pub use neck::Neck;
+pub use published::{PUBLISHED_LICENCE, Published, published, published_weights};
 pub use variant::{ClassifierVariant, Variant, classifiers, variant, variants};

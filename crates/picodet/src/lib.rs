@@ -69,7 +69,7 @@
 //! | `eval` | COCO metrics ([`crates::eval`]); with `detect` and `data` also [`evaluate`] |
 //! | `export` | [`export`](mod@export): ONNX files |
 //! | `train` | [`train`](mod@train); includes `detect`, `data` and `eval` |
-//! | `download` | [`download`]: models by https URL |
+//! | `download` | [`download`]: models by https URL, and the published models by name |
 //! | `cuda`, `rocm`, `vulkan`, `metal`, `wgpu`, `burn` | training on devices of burn |
 //! | `mpi` | training with several processes |
 //!

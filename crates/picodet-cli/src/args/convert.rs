@@ -8,7 +8,8 @@ use super::shared::{INTERPOLATIONS, size};
 
 #[derive(Args)]
 pub(crate) struct Convert {
-    /// Weights: .pdparams, .safetensors with reference names, .param (ncnn) or .onnx
+    /// Weights: .pdparams, .safetensors with reference names, .param (ncnn), .onnx, or a Paddle inference model
+    /// (inference.json or .pdmodel with .pdiparams, or their folder)
     pub(crate) source: PathBuf,
     /// Network that the weights belong to (see `picodet models`)
     #[arg(long, value_name = "NAME")]
@@ -19,7 +20,7 @@ pub(crate) struct Convert {
     /// Network input size [default: the variant's]
     #[arg(long, value_parser = size, value_name = "HxW")]
     pub(crate) input_size: Option<(usize, usize)>,
-    /// Weights of an ncnn .param [default: the .bin next to it]
+    /// Weights of an ncnn .param or a Paddle program [default: the .bin or .pdiparams next to it]
     #[arg(long, value_name = "FILE")]
     pub(crate) bin: Option<PathBuf>,
     /// Text file with one class name per line [default: the variant's classes]

@@ -40,11 +40,11 @@ pub(crate) enum Command {
     Detect(Detect),
     /// Show layers, parameters, multiply-accumulates, classes, origin and licence of a model
     Info(Info),
-    /// Convert .pdparams, .safetensors, ncnn or ONNX weights to a native model file
+    /// Convert .pdparams, .safetensors, ncnn, ONNX or Paddle inference weights to a native model file
     Convert(Convert),
     /// Run a network on a tensor and write every named tensor, to compare implementations
     Forward(Forward),
-    /// List all networks
+    /// List all networks and the published models
     Models,
     /// Export a model to ONNX
     Export(Export),

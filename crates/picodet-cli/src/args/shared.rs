@@ -8,13 +8,13 @@ pub(super) const INTERPOLATIONS: &str = "nearest|linear|cubic|area|lanczos4";
 /// The model to use.
 #[derive(Args)]
 pub(crate) struct ModelArguments {
-    /// Model: a file, an https URL, or the name of the embedded model
+    /// Model: a file, an https URL, or the name of a published model, which is downloaded once (see `picodet models`)
     #[arg(long, short, value_name = "FILE|NAME|URL", default_value = picodet::DEFAULT_MODEL)]
     pub(crate) model: String,
-    /// Do not access the network for a model given by URL; use the cached copy
+    /// Do not access the network for a model given by URL or name; use the cached copy
     #[arg(long)]
     pub(crate) offline: bool,
-    /// Expected SHA-256 of a model given by URL
+    /// Expected SHA-256 of the file of a model given by URL or name
     #[arg(long, value_name = "HEX")]
     pub(crate) sha256: Option<String>,
 }

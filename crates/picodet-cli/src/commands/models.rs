@@ -1,10 +1,10 @@
-//! `picodet models`: lists all networks.
+//! `picodet models`: lists all networks and the published models.
 
 use std::fmt::Write;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use picodet::crates::zoo::{classifiers, variants};
+use picodet::crates::zoo::{PUBLISHED_LICENCE, classifiers, published_weights, variants};
 
 use crate::output::print_result;
 
@@ -38,6 +38,16 @@ pub(crate) fn run() -> Result<ExitCode> {
             cost.parameters,
             cost.macs as f64 / 1e6
         );
+    }
+    let _ = write!(
+        text,
+        "\nPublished models: `--model NAME` takes either name, downloads the file once and keeps it in the cache.\n\
+         Licence {PUBLISHED_LICENCE}. The environment variable {} gives the base URL of a mirror.\n\n\
+         model                                  network                      address\n",
+        picodet::download::MIRROR
+    );
+    for published in published_weights() {
+        let _ = writeln!(text, "{:<38} {:<28} {}", published.name, published.variant, published.url);
     }
     print_result(&text)?;
     Ok(ExitCode::SUCCESS)
