@@ -141,7 +141,7 @@ fn errors_are_one_line_with_a_remedy() {
     let page = text(&page);
     let cases: [(&[&str], i32, &str); 9] = [
         (&["detect", "missing.jpg"], 2, "missing.jpg: no such file"),
-        (&["detect", page, "--model", "legacy_s_416"], 2, "picodet convert"),
+        (&["detect", page, "--model", "ablation_1_base_416"], 2, "picodet convert"),
         (&["detect", page, "--model", "missing.safetensors"], 2, "no such file"),
         (&["detect", page, "--model", "http://example.org/m"], 2, "only https"),
         (&["detect", page, "--model", "https://example.org/m", "--offline"], 2, "--offline"),

@@ -1,7 +1,9 @@
 //! Translates each operation of a graph to ONNX nodes.
 
+use std::collections::HashMap;
+
 use picodet_format::protobuf::Message;
-use picodet_graph::{Activation, BATCH_NORM_EPSILON, Graph, Node, Op, ResizeFactor, Weights};
+use picodet_graph::{Activation, BATCH_NORM_EPSILON, Graph, Node, NodeId, Op, ResizeFactor, Weights};
 
 use crate::message::{Attribute, float_tensor, integer_tensor, node};
 
@@ -31,6 +33,15 @@ impl Lowering {
         name.to_owned()
     }
 
+    /// Appends the `count` largest values along axis 1, in descending order; returns the names of the values
+    /// and of their indices.
+    pub(crate) fn push_top_k(&mut self, name: &str, x: &str, count: &str) -> [String; 2] {
+        let outputs = [name.to_owned(), format!("{name}.index")];
+        let inputs = [x.to_owned(), count.to_owned()];
+        self.nodes.push(node("TopK", name, &inputs, &outputs, &[("axis", Attribute::Integer(1))]));
+        outputs
+    }
+
     /// Adds a constant of integers of rank 1; returns its name.
     pub(crate) fn integers(&mut self, name: &str, values: &[i64]) -> String {
         self.constants.push(integer_tensor(name, values));
@@ -49,24 +60,30 @@ impl Lowering {
         self.push("Reshape", name, &[x, &shape], &[])
     }
 
-    /// Translates every node; returns the name of the output of each.
-    pub(crate) fn graph(&mut self, graph: &Graph, weights: &Weights) -> Vec<String> {
+    /// Translates every node; returns the name of the output of each, which is that of `names` or of the
+    /// node.
+    pub(crate) fn graph(
+        &mut self,
+        graph: &Graph,
+        weights: &Weights,
+        names: &HashMap<NodeId, String>,
+    ) -> Vec<String> {
         for param in &graph.params {
             let tensor = &weights[&param.name];
             self.constants.push(float_tensor(&param.name, &tensor.shape, &tensor.data));
         }
-        let mut names: Vec<String> = Vec::with_capacity(graph.nodes.len());
-        for node in &graph.nodes {
-            let inputs: Vec<String> = node.inputs.iter().map(|input| names[input.0].clone()).collect();
+        let mut outputs: Vec<String> = Vec::with_capacity(graph.nodes.len());
+        for (index, node) in graph.nodes.iter().enumerate() {
+            let inputs: Vec<String> = node.inputs.iter().map(|input| outputs[input.0].clone()).collect();
             let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-            let name = self.node(graph, node, &inputs);
-            names.push(name);
+            let name = names.get(&NodeId(index)).unwrap_or(&node.scope);
+            let output = self.node(graph, node, name, &inputs);
+            outputs.push(output);
         }
-        names
+        outputs
     }
 
-    fn node(&mut self, graph: &Graph, node: &Node, inputs: &[&str]) -> String {
-        let name = node.scope.as_str();
+    fn node(&mut self, graph: &Graph, node: &Node, name: &str, inputs: &[&str]) -> String {
         let params: Vec<&str> = graph.params_of(node).map(|param| param.name.as_str()).collect();
         let with_params = [inputs, &params].concat();
         let int = Attribute::Integer;
@@ -134,11 +151,18 @@ impl Lowering {
             }
             Op::GeometricMean { epsilon } => {
                 let epsilon = self.floats(&format!("{name}.epsilon"), &[1], &[epsilon]);
-                let product = self.push("Mul", &format!("{name}.product"), inputs, &[]);
+                let alignment = self.expand(&format!("{name}.alignment"), inputs[1], node.shape.channels);
+                let product = self.push("Mul", &format!("{name}.product"), &[inputs[0], &alignment], &[]);
                 let sum = self.push("Add", &format!("{name}.sum"), &[&product, &epsilon], &[]);
                 self.push("Sqrt", name, &[&sum], &[])
             }
         }
+    }
+
+    /// Repeats a map of one channel: OpenCV 5 does not multiply maps of `channels` by maps of one channel.
+    fn expand(&mut self, name: &str, x: &str, channels: usize) -> String {
+        let shape = self.integers(&format!("{name}.shape"), &[1, channels as i64, 1, 1]);
+        self.push("Expand", name, &[x, &shape], &[])
     }
 
     fn activation(&mut self, name: &str, x: &str, activation: Activation) -> String {

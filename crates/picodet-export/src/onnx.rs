@@ -1,6 +1,6 @@
 //! Assembles an ONNX model: graph, weights, inputs, outputs, metadata.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
 
 use picodet_format::protobuf::Message;
@@ -23,12 +23,15 @@ pub enum HeadOutput {
     Raw,
     /// `scores` `[n, classes, anchors]` and `boxes` `[n, anchors, 4]` in pixels of the input.
     Decoded,
-    /// `detections` `[m, 7]`: image of the batch, class, score, x1, y1, x2, y2 in pixels of the input.
+    /// `detections` `[m, 7]`: image of the batch, class, score, x1, y1, x2, y2 in pixels of the input, by
+    /// image and descending score.
     Nms {
         /// Boxes with a lower score are dropped.
         score_threshold: f32,
         /// A box is dropped if its overlap with a better one of its class is larger.
         iou_threshold: f32,
+        /// Largest number of detections per image.
+        max_detections: usize,
     },
 }
 
@@ -86,7 +89,15 @@ pub fn to_onnx(graph: &Graph, weights: &Weights, options: &ExportOptions) -> Res
     let (graph, weights) = pass::fold_batch_norm(graph, weights);
     let graph = pass::keep_outputs(&graph, Head::is_detection_output);
     let mut lowering = Lowering::new(options.opset, options.input_size);
-    let results = lowering.graph(&graph, &weights);
+    // The outputs of the raw head are the maps themselves, under their names.
+    let mut names = HashMap::new();
+    if options.head == HeadOutput::Raw {
+        for map in Head::detection_outputs() {
+            let outputs = (0..options.strides.len()).map(|level| map.name(level));
+            names.extend(outputs.filter_map(|name| Some((graph.output(&name)?, name))));
+        }
+    }
+    let results = lowering.graph(&graph, &weights, &names);
 
     let mut levels = Vec::new();
     let mut classes = 0;
@@ -126,7 +137,10 @@ fn outputs(
                     HeadMap::Score => (&level.score, classes),
                     _ => (&level.reg, REG_CHANNELS),
                 };
-                lowering.push("Identity", &name, &[source], &[]);
+                // A map that is two outputs has the name of one of them.
+                if *source != name {
+                    lowering.push("Identity", &name, &[source], &[]);
+                }
                 let shape = [batch.clone(), fixed(channels), fixed(level.cells.0), fixed(level.cells.1)];
                 outputs.push(value_info(&name, &shape, false));
             }
@@ -135,8 +149,9 @@ fn outputs(
     }
     let anchors = levels.iter().map(|level| level.cells.0 * level.cells.1).sum();
     decode(lowering, levels, classes);
-    if let HeadOutput::Nms { score_threshold, iou_threshold } = head {
-        suppress(lowering, Suppression { score_threshold, iou_threshold, per_class: 100 });
+    if let HeadOutput::Nms { score_threshold, iou_threshold, max_detections } = head {
+        let suppression = Suppression { score_threshold, iou_threshold, max_detections, classes, anchors };
+        suppress(lowering, suppression);
         return vec![value_info("detections", &[Extent::Named("detections"), fixed(7)], false)];
     }
     vec![

@@ -67,25 +67,52 @@ fn centres(level: &Level) -> Vec<f32> {
 pub(crate) struct Suppression {
     pub(crate) score_threshold: f32,
     pub(crate) iou_threshold: f32,
-    pub(crate) per_class: i64,
+    /// Largest number of detections per image.
+    pub(crate) max_detections: usize,
+    pub(crate) classes: usize,
+    pub(crate) anchors: usize,
 }
 
-/// Appends `detections` `[m, 7]`: image of the batch, class, score, x1, y1, x2, y2 in pixels of the input.
+/// Appends `detections` `[m, 7]`: image of the batch, class, score, x1, y1, x2, y2 in pixels of the input, by
+/// image and descending score.
 pub(crate) fn suppress(lowering: &mut Lowering, suppression: Suppression) {
-    let limit = lowering.integers("suppress.limit", &[suppression.per_class]);
-    let overlap = lowering.floats("suppress.overlap", &[1], &[suppression.iou_threshold]);
-    let threshold = lowering.floats("suppress.threshold", &[1], &[suppression.score_threshold]);
+    let Suppression { score_threshold, iou_threshold, max_detections, classes, anchors } = suppression;
+    let most = max_detections.min(classes * anchors) as i64;
+    let limit = lowering.integers("suppress.limit", &[most]);
+    let overlap = lowering.floats("suppress.overlap", &[1], &[iou_threshold]);
+    let threshold = lowering.floats("suppress.threshold", &[1], &[score_threshold]);
     let inputs = ["boxes", "scores", &limit, &overlap, &threshold];
     // Rows of image, class, anchor.
     let kept = lowering.push("NonMaxSuppression", "suppress.kept", &inputs, &[]);
-    let score = lowering.push("GatherND", "suppress.score", &["scores", &kept], &[]);
-    let score = lowering.reshape("suppress.score.column", &score, &[-1, 1]);
-    let image_and_anchor = lowering.integers("suppress.columns", &[0, 2]);
+    let score = lowering.push("GatherND", "suppress.kept.score", &["scores", &kept], &[]);
+
+    // The kept scores in a map of zeros, of which the best of each image are taken: `[n, classes * anchors]`.
+    let shape = lowering.push("Shape", "suppress.shape", &["scores"], &[]);
+    let zeros = lowering.push("ConstantOfShape", "suppress.zeros", &[&shape], &[]);
+    let map = lowering.push("ScatterND", "suppress.map", &[&zeros, &kept, &score], &[]);
+    let map = lowering.reshape("suppress.map.flat", &map, &[0, -1]);
     let axis = [("axis", Attribute::Integer(1))];
-    let indices = lowering.push("Gather", "suppress.places", &[&kept, &image_and_anchor], &axis);
+    let [best, index] = lowering.push_top_k("suppress.best", &map, &limit);
+    let zero = lowering.floats("suppress.zero", &[1], &[0.0]);
+    let is_kept = lowering.push("Greater", "suppress.is_kept", &[&best, &zero], &[]);
+    let places = lowering.push("NonZero", "suppress.positions.columns", &[&is_kept], &[]);
+    let order = Attribute::Integers(vec![1, 0]);
+    // Rows of image and rank.
+    let places = lowering.push("Transpose", "suppress.positions", &[&places], &[("perm", order)]);
+    let score = lowering.push("GatherND", "suppress.score", &[&best, &places], &[]);
+    let index = lowering.push("GatherND", "suppress.index", &[&index, &places], &[]);
+
+    let count = lowering.integers("suppress.anchors", &[anchors as i64]);
+    let class = lowering.push("Div", "suppress.class", &[&index, &count], &[]);
+    let first = lowering.push("Mul", "suppress.class.first", &[&class, &count], &[]);
+    let anchor = lowering.push("Sub", "suppress.anchor", &[&index, &first], &[]);
+    let [class, anchor, score] =
+        [class, anchor, score].map(|value| lowering.reshape(&format!("{value}.column"), &value, &[-1, 1]));
+    let column = lowering.integers("suppress.column", &[0]);
+    let image = lowering.push("Gather", "suppress.image", &[&places, &column], &axis);
+    let indices = lowering.push("Concat", "suppress.box.index", &[&image, &anchor], &axis);
     let bbox = lowering.push("GatherND", "suppress.box", &["boxes", &indices], &[]);
-    let image_and_class = lowering.integers("suppress.labels", &[0, 1]);
-    let labels = lowering.push("Gather", "suppress.label", &[&kept, &image_and_class], &axis);
+    let labels = lowering.push("Concat", "suppress.label", &[&image, &class], &axis);
     let labels = lowering.push("Cast", "suppress.label.float", &[&labels], &[("to", Attribute::Integer(1))]);
     lowering.push("Concat", "detections", &[&labels, &score, &bbox], &axis);
 }

@@ -23,8 +23,11 @@ fn options(head: HeadOutput, opset: i64, strides: Vec<usize>) -> ExportOptions {
 
 #[test]
 fn every_network_is_read_back() {
-    let heads =
-        [HeadOutput::Raw, HeadOutput::Decoded, HeadOutput::Nms { score_threshold: 0.1, iou_threshold: 0.6 }];
+    let heads = [
+        HeadOutput::Raw,
+        HeadOutput::Decoded,
+        HeadOutput::Nms { score_threshold: 0.1, iou_threshold: 0.6, max_detections: 100 },
+    ];
     let mut wrong = Vec::new();
     for (index, variant) in variants().iter().enumerate() {
         let graph = variant.architecture.graph(variant.classes.len());

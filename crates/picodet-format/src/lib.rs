@@ -1,5 +1,5 @@
-//! File formats shared by the crates: protocol buffers, pickles of arrays, COCO JSON, text of any encoding, atomic
-//! file writes.
+//! File formats shared by the crates: protocol buffers, pickles of arrays, tar archives, COCO JSON, text of any
+//! encoding, atomic file writes.
 //!
 //! Input is untrusted: each reader is bounded in memory and depth and returns a typed error, never a panic.
 
@@ -10,6 +10,7 @@ pub mod coco;
 pub mod json;
 pub mod pickle;
 pub mod protobuf;
+pub mod tar;
 pub mod text;
 
 pub use atomic::write_atomically;

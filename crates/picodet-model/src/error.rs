@@ -7,7 +7,7 @@ use picodet_graph::CheckError;
 #[non_exhaustive]
 pub enum ModelError {
     /// The bytes are not a native model.
-    #[error("not a picodet model: {0}; `picodet convert` makes one from .pdparams, ncnn and ONNX files")]
+    #[error("not a picodet model: {0}; `picodet convert` creates one from other weights")]
     File(#[from] picodet_weights::ReadError),
     /// The metadata names an unknown network.
     #[error("the model is of the unknown variant `{0}`; `picodet models` lists all")]

@@ -1,7 +1,7 @@
 //! Models: the network graph, its weights and its metadata, and the conversion of published weights.
 //!
-//! [`Model`] reads and writes the native format. [`convert`] reads `.pdparams`, ncnn and ONNX files. [`metadata`]
-//! describes trained and converted models.
+//! [`Model`] reads and writes the native format. [`convert`] reads `.pdparams`, ncnn and ONNX files.
+//! [`metadata`] describes trained and converted models.
 
 #![forbid(unsafe_code)]
 

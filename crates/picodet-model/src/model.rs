@@ -24,8 +24,8 @@ impl Model {
     /// Reads a native model.
     ///
     /// # Errors
-    /// If the bytes are not a native model, name an unknown variant, hold invalid metadata, or lack a tensor of the
-    /// variant; the error names each missing, unexpected or mis-shaped tensor.
+    /// If the bytes are not a native model, name an unknown variant, hold invalid metadata, or lack a tensor
+    /// of the variant; the error names each missing, unexpected or mis-shaped tensor.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ModelError> {
         let ModelFile { weights, metadata } = picodet_weights::read(bytes)?;
         let known =
@@ -46,7 +46,8 @@ impl Model {
     }
 }
 
-/// Builds the graph of an architecture for a number of classes; `folded` folds batch norms into their convolutions.
+/// Builds the graph of an architecture for a number of classes; `folded` folds batch norms into their
+/// convolutions.
 #[must_use]
 pub fn graph_of(architecture: &Architecture, classes: usize, folded: bool) -> Graph {
     let graph = architecture.graph(classes);

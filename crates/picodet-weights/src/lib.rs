@@ -1,8 +1,9 @@
-//! Weight files: safetensors, `.pdparams`, ncnn, ONNX and Paddle inference models, each read by a closed parser.
+//! Weight files: safetensors, `.pdparams`, ncnn, ONNX and Paddle inference models, each read by a closed
+//! parser.
 //!
 //! [`read`] and [`write()`] handle native model files (safetensors with metadata); [`pdparams`], [`ncnn`],
-//! [`onnx`] and [`paddle`] read published weights; [`import`] maps the convolutions of an exported network to the names of a
-//! graph.
+//! [`onnx`] and [`paddle`] read published weights; [`import`] maps the convolutions of an exported network to
+//! the names of a graph.
 //!
 //! Files are untrusted input: no content is executed, and every size is checked before memory is allocated.
 

@@ -1,5 +1,5 @@
-//! The forms in which ncnn's converters write one network: 1×1 convolutions as fully connected layers, batch norms,
-//! scales, constants, element types.
+//! The forms in which ncnn's converters write one network: 1×1 convolutions as fully connected layers, batch
+//! norms, scales, constants, element types.
 
 use picodet_testing::Cases;
 use picodet_weights::{ForeignNetwork, ncnn};

@@ -1,4 +1,5 @@
-//! Paddle inference models: the same network as a protocol buffer and as JSON, with parameters of every element type.
+//! Paddle inference models: the same network as a protocol buffer and as JSON, with parameters of every
+//! element type.
 
 use picodet_format::protobuf::Message;
 use picodet_testing::Cases;
@@ -22,7 +23,8 @@ fn floats(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-/// The parameters in the order of their names: `c.w` (the weight), then `n.b`, `n.m`, `n.s`, `n.v` of the batch norm.
+/// The parameters in the order of their names: `c.w` (the weight), then `n.b`, `n.m`, `n.s`, `n.v` of the
+/// batch norm.
 fn parameters(weight: &[u8]) -> Vec<u8> {
     let vector = |values: [f32; 2]| tensor(&[2], F32, &floats(&values));
     [weight.to_vec(), vector(BIAS), vector([0.0; 2]), vector([1.0; 2]), vector([1.0; 2])].concat()

@@ -30,7 +30,8 @@ pub fn published_weights() -> &'static [Published] {
     PUBLISHED
 }
 
-/// Returns the published weights of a name: that of the file, or that of the network, whose first entry counts.
+/// Returns the published weights of a name: that of the file, or that of the network, whose first entry
+/// counts.
 pub fn published(name: &str) -> Option<&'static Published> {
     let by_file = PUBLISHED.iter().find(|published| published.name == name);
     by_file.or_else(|| PUBLISHED.iter().find(|published| published.variant == name))
@@ -66,8 +67,8 @@ macro_rules! layout {
     };
 }
 
-// PaddleDetection: configs/picodet/README_en.md, configs/picodet/legacy_model/README.md and the applications there;
-// PaddleOCR: ppstructure/docs/models_list_en.md.
+// PaddleDetection: configs/picodet/README_en.md, configs/picodet/legacy_model/README.md and the applications
+// there; PaddleOCR: ppstructure/docs/models_list_en.md.
 const PUBLISHED: &[Published] = &[
     detection!("picodet_s_320_coco", "legacy_s_320"),
     detection!("picodet_s_416_coco", "legacy_s_416"),
@@ -90,6 +91,11 @@ const PUBLISHED: &[Published] = &[
     detection!("picodet_l_320_coco_lcnet", "v2_l_320"),
     detection!("picodet_l_416_coco_lcnet", "v2_l_416"),
     detection!("picodet_l_640_coco_lcnet", "v2_l_640"),
+    of(
+        "picodet_s_416_coco_npu",
+        "npu_s_416",
+        "https://bj.bcebos.com/v1/paddle-slim-models/act/picodet_s_416_coco_npu.tar",
+    ),
     keypoint!("keypoint", "picodet_s_192_pedestrian", "pedestrian_s_192"),
     keypoint!("keypoint", "picodet_s_320_pedestrian", "pedestrian_s_320"),
     keypoint!("keypoint/tinypose_enhance", "picodet_s_192_lcnet_pedestrian", "pedestrian_v2_s_192"),
@@ -125,6 +131,6 @@ mod tests {
         assert_eq!(published("v2_s_320").map(|p| p.name), Some("picodet_s_320_coco_lcnet"));
         assert_eq!(published("picodet_s_320_coco_lcnet").map(|p| p.variant), Some("v2_s_320"));
         assert_eq!(published("layout_publaynet").map(|p| p.name), Some("picodet_lcnet_x1_0_fgd_layout"));
-        assert!(published("npu_s_416").is_none() && published("").is_none());
+        assert!(published("ablation_1_base_416").is_none() && published("").is_none());
     }
 }

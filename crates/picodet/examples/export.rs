@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: export MODEL.safetensors OUTPUT.onnx".into());
     };
     let model = Model::from_bytes(&std::fs::read(model)?)?;
-    let head = HeadOutput::Nms { score_threshold: 0.25, iou_threshold: 0.6 };
+    let head = HeadOutput::Nms { score_threshold: 0.25, iou_threshold: 0.6, max_detections: 100 };
     let options = ExportOptions { batch: Batch::Dynamic, ..options(&model, head) };
     std::fs::write(output, to_onnx(&model, &options)?)?;
     Ok(())

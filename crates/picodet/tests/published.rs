@@ -1,4 +1,5 @@
-//! Published models from a server on this machine: success, cache, offline, errors of the server, changed files.
+//! Published models from a server on this machine: success, cache, offline, errors of the server, changed
+//! files.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -172,7 +173,7 @@ fn errors_name_the_cause_and_leave_nothing_behind() {
     };
     refused("offline", NAME, &with(|options| options.offline = true), "--offline");
     refused("unknown name", "picodet_xxl", &options, "`picodet models`");
-    refused("no published weights", "npu_s_416", &options, "`picodet models`");
+    refused("no published weights", "ablation_1_base_416", &options, "`picodet models`");
     refused("404", NAME, &options, "status 404");
     server.answer(Answer::Status(503));
     refused("503", NAME, &options, "status 503");
@@ -205,7 +206,9 @@ fn a_cut_off_download_is_resumed() {
     assert!(matches!(error, PublishedError::Download(DownloadError::Transfer { .. })), "{error}");
     server.answer(Answer::Body(body));
     let mut first_position = None;
-    let model = open(NAME, &options, &mut |received, _| drop(first_position.get_or_insert(received)));
+    let model = open(NAME, &options, &mut |received, _| {
+        first_position.get_or_insert(received);
+    });
     assert!(
         model.is_ok_and(|model| model.weights.values().all(|tensor| tensor.data.iter().all(|v| *v == 0.25)))
     );

@@ -9,7 +9,7 @@ use super::shared::{INTERPOLATIONS, size};
 #[derive(Args)]
 pub(crate) struct Convert {
     /// Weights: .pdparams, .safetensors with reference names, .param (ncnn), .onnx, or a Paddle inference model
-    /// (inference.json or .pdmodel with .pdiparams, or their folder)
+    /// (inference.json or .pdmodel with .pdiparams, or their folder or .tar)
     pub(crate) source: PathBuf,
     /// Network that the weights belong to (see `picodet models`)
     #[arg(long, value_name = "NAME")]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::ModelArguments;
-use super::shared::size;
+use super::shared::{at_least_one, size};
 
 #[derive(Args)]
 pub(crate) struct Export {
@@ -35,6 +35,9 @@ pub(crate) struct Export {
     /// With --head nms: IoU above which the lower-scoring of two boxes of a class is dropped
     #[arg(long, default_value_t = 0.6, value_name = "0..1")]
     pub(crate) nms_iou: f32,
+    /// With --head nms: maximum number of detections per image
+    #[arg(long, default_value_t = 100, value_name = "COUNT", value_parser = at_least_one)]
+    pub(crate) max_detections: usize,
 }
 
 /// File formats of other programs.

@@ -8,7 +8,7 @@ pub(super) const INTERPOLATIONS: &str = "nearest|linear|cubic|area|lanczos4";
 /// The model to use.
 #[derive(Args)]
 pub(crate) struct ModelArguments {
-    /// Model: a file, an https URL, or the name of a published model, which is downloaded once (see `picodet models`)
+    /// Model: a file, an https URL, or the name of a published model (see `picodet models`)
     #[arg(long, short, value_name = "FILE|NAME|URL", default_value = picodet::DEFAULT_MODEL)]
     pub(crate) model: String,
     /// Do not access the network for a model given by URL or name; use the cached copy
@@ -122,5 +122,13 @@ pub(super) fn size(text: &str) -> Result<(usize, usize), String> {
         Ok(size)
     } else {
         Err("sides must be multiples of 32 between 32 and 4096".to_owned())
+    }
+}
+
+/// Parses a number of at least 1.
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err("expected a number of at least 1".to_owned()),
     }
 }

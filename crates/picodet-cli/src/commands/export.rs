@@ -21,7 +21,11 @@ pub(crate) fn run(command: &Export) -> Result<ExitCode> {
     let head = match command.head {
         ExportHead::Raw => HeadOutput::Raw,
         ExportHead::Decoded => HeadOutput::Decoded,
-        ExportHead::Nms => HeadOutput::Nms { score_threshold: command.score, iou_threshold: command.nms_iou },
+        ExportHead::Nms => HeadOutput::Nms {
+            score_threshold: command.score,
+            iou_threshold: command.nms_iou,
+            max_detections: command.max_detections,
+        },
     };
     let defaults = options(&model, head);
     let input_size = command.input_size.unwrap_or(defaults.input_size);

@@ -42,7 +42,7 @@ const IMAGES: &[Case] = &[
 
 const MODELS: &[Case] = &[
     ("error-model-missing", "detect page.png --model missing.safetensors"),
-    ("error-model-network", "detect page.png --model legacy_s_416"),
+    ("error-model-network", "detect page.png --model ablation_1_base_416"),
     ("error-model-http", "detect page.png --model http://example.org/m"),
     ("error-model-offline", "detect page.png --model https://example.org/m --offline"),
     ("error-model-image", "detect page.png --model page.png"),

@@ -19,14 +19,25 @@ pub enum ConvertError {
     },
     /// The extension is unknown.
     #[error(
-        "{}: unknown format; .pdparams, .safetensors, .param (ncnn), .onnx, and Paddle's inference.json or .pdmodel can be \
-         converted",
+        "{}: unknown format; .pdparams, .safetensors, .param (ncnn), .onnx, and Paddle's inference.json or \
+         .pdmodel can be converted",
         .0.display()
     )]
     Format(PathBuf),
-    /// A folder holds no Paddle inference model.
-    #[error("{}: the folder holds no Paddle inference model (inference.json or .pdmodel with .pdiparams)", .0.display())]
+    /// A folder or archive holds no Paddle inference model.
+    #[error(
+        "{}: it holds no Paddle inference model (inference.json or .pdmodel with .pdiparams)",
+        .0.display()
+    )]
     Folder(PathBuf),
+    /// An archive cannot be read.
+    #[error("{}: {source}", path.display())]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// The damage.
+        source: picodet_format::tar::TarError,
+    },
     /// Parameters of a Paddle inference model without its program.
     #[error("{}: no program (.json or .pdmodel) of the same name is beside these parameters", .0.display())]
     NoProgram(PathBuf),

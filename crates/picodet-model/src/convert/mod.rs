@@ -23,9 +23,10 @@ pub use options::ConvertOptions;
 
 /// Reads the weights of `variant` from a file.
 ///
-/// The extension selects the format: `.pdparams`, `.safetensors` with the names of the reference implementation,
-/// `.param` with its `.bin`, `.onnx` with its external data, or a Paddle inference model (`.json` or `.pdmodel` with its
-/// `.pdiparams`, or their folder). Batch norms of exported networks are folded into the convolutions.
+/// The extension selects the format: `.pdparams`, `.safetensors` with the names of the reference
+/// implementation, `.param` with its `.bin`, `.onnx` with its external data, or a Paddle inference model
+/// (`.json` or `.pdmodel` with its `.pdiparams`, or their folder). Batch norms of exported networks are
+/// folded into the convolutions.
 ///
 /// # Errors
 /// See [`ConvertError`]; missing, unexpected and mis-shaped tensors are named.
@@ -47,7 +48,8 @@ fn class_count(graph: &Graph) -> usize {
     graph.output(&HeadMap::ClassLogit.name(0)).map_or(0, |node| graph.node(node).shape.channels)
 }
 
-/// Returns the names of `count` classes: those of the options, of a description beside the weights, or of the variant.
+/// Returns the names of `count` classes: those of the options, of a description beside the weights, or of the
+/// variant.
 fn class_names(
     variant: &Variant,
     count: usize,

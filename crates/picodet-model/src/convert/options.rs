@@ -5,8 +5,8 @@ use std::path::PathBuf;
 /// Options of a conversion.
 #[derive(Clone, Debug, Default)]
 pub struct ConvertOptions {
-    /// Class names in order; by default those of the variant if the number of classes is the same, else `class_0`,
-    /// `class_1`, ….
+    /// Class names in order; by default those of the variant if the number of classes is the same, else
+    /// `class_0`, `class_1`, ….
     pub classes: Option<Vec<String>>,
     /// Height and width of the network input in pixels; by default those of the variant.
     pub input_size: Option<(usize, usize)>,

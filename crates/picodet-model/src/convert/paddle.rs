@@ -2,50 +2,90 @@
 
 use std::path::{Path, PathBuf};
 
+use picodet_format::tar::{TarFile, tar_files};
+
 use super::error::ConvertError;
 
-/// Names of the program in a folder, those of newer versions first.
+/// Names of the program in a folder or archive, those of newer versions first.
 const PROGRAMS: &[&str] =
     &["inference.json", "inference.pdmodel", "model.json", "model.pdmodel", "__model__"];
 /// Names of the description of an exported model.
 const DESCRIPTIONS: &[&str] = &["inference.yml", "infer_cfg.yml"];
 
-/// The paths of an inference model.
+/// The contents of an inference model.
 pub(super) struct Files {
-    pub(super) program: PathBuf,
-    pub(super) parameters: PathBuf,
+    pub(super) program: Vec<u8>,
+    pub(super) parameters: Vec<u8>,
+    /// The text of the description.
+    description: Option<String>,
 }
 
 impl Files {
-    /// Finds the files by the path of one of them or of their folder; `parameters` overrides that of the parameters.
-    pub(super) fn find(source: &Path, parameters: Option<&Path>) -> Result<Self, ConvertError> {
-        let program = if source.is_dir() {
-            let existing = PROGRAMS.iter().map(|name| source.join(name)).find(|path| path.is_file());
-            existing.ok_or_else(|| ConvertError::Folder(source.to_path_buf()))?
-        } else if source.extension().is_some_and(|extension| extension == "pdiparams") {
-            let candidates = [source.with_extension("json"), source.with_extension("pdmodel")];
-            let existing = candidates.into_iter().find(|path| path.is_file());
-            existing.ok_or_else(|| ConvertError::NoProgram(source.to_path_buf()))?
-        } else if source.extension().is_none() && source.file_name().is_none_or(|name| name != "__model__") {
-            return Err(ConvertError::Format(source.to_path_buf()));
-        } else {
-            source.to_path_buf()
-        };
-        let beside = || match program.extension() {
-            Some(_) => program.with_extension("pdiparams"),
-            None => program.with_file_name("__params__"),
-        };
-        let parameters = parameters.map_or_else(beside, Path::to_path_buf);
-        Ok(Self { program, parameters })
+    /// Reads the files by the path of one of them, of their folder or of their archive; `parameters` overrides
+    /// that of the parameters.
+    pub(super) fn read(source: &Path, parameters: Option<&Path>) -> Result<Self, ConvertError> {
+        if source.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tar")) {
+            return Self::of_archive(source);
+        }
+        let program = program_path(source)?;
+        let parameters = parameters.map_or_else(|| parameters_path(&program), Path::to_path_buf);
+        let description =
+            DESCRIPTIONS.iter().find_map(|name| std::fs::read_to_string(program.with_file_name(name)).ok());
+        Ok(Self { program: read_file(&program)?, parameters: read_file(&parameters)?, description })
     }
 
-    /// Returns the class names of the description beside the program, if there is one.
-    pub(super) fn class_names(&self) -> Option<Vec<String>> {
-        let text = DESCRIPTIONS
-            .iter()
-            .find_map(|name| std::fs::read_to_string(self.program.with_file_name(name)).ok())?;
-        labels(&text)
+    fn of_archive(source: &Path) -> Result<Self, ConvertError> {
+        let bytes = read_file(source)?;
+        let files = tar_files(&bytes)
+            .map_err(|error| ConvertError::Archive { path: source.to_path_buf(), source: error })?;
+        let find = |name: &str| files.iter().find(|file| file.name == name);
+        let no_model = || ConvertError::Folder(source.to_path_buf());
+        let program = PROGRAMS.iter().find_map(|name| find(name)).ok_or_else(no_model)?;
+        let parameters = parameters_path(Path::new(program.name));
+        let parameters = find(&parameters.to_string_lossy()).ok_or_else(no_model)?;
+        let description = DESCRIPTIONS.iter().find_map(|name| find(name));
+        let text = |file: &TarFile<'_>| String::from_utf8_lossy(file.contents).into_owned();
+        Ok(Self {
+            program: program.contents.to_vec(),
+            parameters: parameters.contents.to_vec(),
+            description: description.map(text),
+        })
     }
+
+    /// Returns the class names of the description, if there is one.
+    pub(super) fn class_names(&self) -> Option<Vec<String>> {
+        labels(self.description.as_deref()?)
+    }
+}
+
+/// Returns the path of the program.
+fn program_path(source: &Path) -> Result<PathBuf, ConvertError> {
+    if source.is_dir() {
+        let existing = PROGRAMS.iter().map(|name| source.join(name)).find(|path| path.is_file());
+        return existing.ok_or_else(|| ConvertError::Folder(source.to_path_buf()));
+    }
+    if source.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pdiparams")) {
+        let candidates = [source.with_extension("json"), source.with_extension("pdmodel")];
+        let existing = candidates.into_iter().find(|path| path.is_file());
+        return existing.ok_or_else(|| ConvertError::NoProgram(source.to_path_buf()));
+    }
+    if source.extension().is_none() && source.file_name().is_none_or(|name| name != "__model__") {
+        return Err(ConvertError::Format(source.to_path_buf()));
+    }
+    Ok(source.to_path_buf())
+}
+
+/// Returns the path of the parameters of a program.
+fn parameters_path(program: &Path) -> PathBuf {
+    match program.extension() {
+        Some(_) => program.with_extension("pdiparams"),
+        None => program.with_file_name("__params__"),
+    }
+}
+
+/// Reads a file.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, ConvertError> {
+    std::fs::read(path).map_err(|source| ConvertError::Read { path: path.to_path_buf(), source })
 }
 
 /// Returns the items of the list `label_list` of a YAML text.

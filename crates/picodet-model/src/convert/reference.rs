@@ -32,10 +32,11 @@ pub(super) fn network(variant: &Variant, tensors: Weights) -> Result<Network, We
     Ok(Network { graph, weights, folded: false })
 }
 
-/// Removes the prefix that a wrapper of the network adds to every name (`model.`, `_layers.`, `module.`, `student.`).
+/// Removes the prefix that a wrapper of the network adds to every name (`model.`, `_layers.`, `module.`,
+/// `student.`).
 ///
-/// The prefix is the text before the name of the prediction. Of several networks in one file, such as student and
-/// teacher of a distillation, the student or the averaged one is taken.
+/// The prefix is the text before the name of the prediction. Of several networks in one file, such as student
+/// and teacher of a distillation, the student or the averaged one is taken.
 fn with_reference_names(tensors: Weights) -> Result<Weights, WeightsError> {
     let prefix_of = |name: &String| Some(name.strip_suffix(PREDICTION)?.to_owned());
     let is_path = |prefix: &String| prefix.is_empty() || prefix.ends_with('.');
@@ -72,8 +73,8 @@ fn class_count(variant: &Variant, tensors: &Weights) -> Result<usize, WeightsErr
     Ok(classes)
 }
 
-/// Gives a tensor the shape of its parameter if only axes of length 1 differ: the reference implementation stores
-/// some vectors of one value without an axis.
+/// Gives a tensor the shape of its parameter if only axes of length 1 differ: the reference implementation
+/// stores some vectors of one value without an axis.
 fn with_unit_axes(mut tensor: Tensor, param: &Param) -> Tensor {
     let is_long = |extent: &&usize| **extent != 1;
     let long_axes = tensor.shape.iter().filter(is_long);

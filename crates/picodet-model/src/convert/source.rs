@@ -1,6 +1,6 @@
 //! Reads the network of a file, in the format of its extension.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use picodet_weights::{ReadError, ncnn, onnx, pdparams, read_tensors};
 use picodet_zoo::Variant;
@@ -8,7 +8,8 @@ use picodet_zoo::Variant;
 use super::error::{ConvertError, WeightsError};
 use super::network::Network;
 use super::options::ConvertOptions;
-use super::{exported, paddle, reference};
+use super::paddle::{self, read_file};
+use super::{exported, reference};
 
 /// The contents of a file of weights.
 pub(super) struct Source {
@@ -29,7 +30,8 @@ pub(super) fn read(
         variant: variant.name,
         source: error,
     };
-    let extension = source.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let extension = source.extension().filter(|_| !source.is_dir());
+    let extension = extension.and_then(|extension| extension.to_str()).unwrap_or_default();
     let mut classes = None;
     let network = match extension.to_ascii_lowercase().as_str() {
         "pdparams" | "pdema" | "pkl" => {
@@ -50,18 +52,13 @@ pub(super) fn read(
             let network = onnx::read_with_external_data(&read_file(source)?, folder).map_err(parse)?;
             exported::network(variant, &network)
         }
-        "json" | "pdmodel" | "pdiparams" | "" => {
-            let files = paddle::Files::find(source, options.bin.as_deref())?;
-            let (program, parameters) = (read_file(&files.program)?, read_file(&files.parameters)?);
-            let network = picodet_weights::paddle::read(&program, &parameters).map_err(parse)?;
+        "json" | "pdmodel" | "pdiparams" | "tar" | "" => {
+            let files = paddle::Files::read(source, options.bin.as_deref())?;
+            let network = picodet_weights::paddle::read(&files.program, &files.parameters).map_err(parse)?;
             classes = files.class_names();
             exported::network(variant, &network)
         }
         _ => return Err(ConvertError::Format(source.to_path_buf())),
     };
     Ok(Source { network: network.map_err(mismatch)?, classes })
-}
-
-fn read_file(path: &Path) -> Result<Vec<u8>, ConvertError> {
-    std::fs::read(path).map_err(|source| ConvertError::Read { path: PathBuf::from(path), source })
 }

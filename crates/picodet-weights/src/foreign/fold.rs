@@ -1,4 +1,5 @@
-//! Folds scales and shifts per channel (batch norms, biases that are separate nodes) into the convolutions before them.
+//! Folds scales and shifts per channel (batch norms, biases that are separate nodes) into the convolutions
+//! before them.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -27,7 +28,7 @@ pub(crate) struct Affine {
 pub(crate) struct Foldable {
     /// Its scale and shift, if it only has these.
     pub(crate) affine: Option<Affine>,
-    /// Whether an activation is part of the convolution, so that nothing after it can be folded into it.
+    /// Whether an activation is part of the convolution, which rules out folding later nodes into it.
     pub(crate) has_activation: bool,
 }
 
@@ -52,7 +53,8 @@ pub(crate) enum Transform {
 }
 
 impl Transform {
-    /// Returns scale and shift of each channel; `None` unless all constants have one value for each of `channels`.
+    /// Returns scale and shift of each channel; `None` unless all constants have one value for each of
+    /// `channels`.
     fn scale_and_shift(&self, channels: usize) -> Option<(Vec<f64>, Vec<f64>)> {
         let widen = |values: &Channels| -> Option<Vec<f64>> {
             (values.len() == channels).then(|| values.iter().copied().map(f64::from).collect())
@@ -76,8 +78,8 @@ impl Transform {
 
 /// Folds each affine node into the convolution that computes its input, if no other node reads that input.
 ///
-/// `foldable` has one entry per node. A folded node becomes an identity, so that later nodes find the convolution
-/// through it.
+/// `foldable` has one entry per node. A folded node becomes an identity, so that later nodes find the
+/// convolution through it.
 pub(crate) fn fold(network: &mut ForeignNetwork, foldable: &[Foldable]) {
     let mut readers: HashMap<String, usize> = HashMap::new();
     for input in network.nodes.iter().flat_map(|node| &node.inputs) {

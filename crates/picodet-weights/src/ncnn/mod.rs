@@ -1,8 +1,8 @@
 //! ncnn: a `.param` text that lists the layers and a `.bin` with their weights in the same order.
 //!
-//! Files of `onnx2ncnn`, `ncnnoptimize` and `pnnx` are read: batch norms, scales and separate biases are folded into
-//! the convolution before them, and an `InnerProduct`, which `pnnx` writes for 1×1 convolutions after global pooling,
-//! is a 1×1 convolution.
+//! Files of `onnx2ncnn`, `ncnnoptimize` and `pnnx` are read: batch norms, scales and separate biases are
+//! folded into the convolution before them, and an `InnerProduct`, which `pnnx` writes for 1×1 convolutions
+//! after global pooling, is a 1×1 convolution.
 
 mod bin;
 mod layer;

@@ -14,7 +14,8 @@ use crate::{ForeignConvolution, ReadError};
 /// `budget` is the number of values that weights may still have: nodes may refer to the same constant.
 ///
 /// # Errors
-/// When the node is a convolution whose weights are not in the file in a known order, or one that no PicoDet has.
+/// When the node is a convolution whose weights are not in the file in a known order, or one that no PicoDet
+/// has.
 pub(super) fn read(
     node: &RawNode,
     constants: &Constants,
@@ -35,7 +36,8 @@ pub(super) fn read(
     let Some(weight) = constant(1) else {
         return Err(wrong(match node.inputs.get(1) {
             Some(name) if inputs.contains(name) => format!(
-                "its weight `{name}` is an input of the graph without a value; export the model with its parameters"
+                "its weight `{name}` is an input of the graph without a value; export the model with its \
+                 parameters"
             ),
             _ => "the weight of this convolution is not a constant".to_owned(),
         }));
@@ -80,13 +82,13 @@ pub(super) fn read(
     Ok(Some(ForeignConvolution { weight, bias, stride, groups }))
 }
 
-/// Returns the reason why the weights of an operator cannot be read, if it is a convolution in a form that is not
-/// supported.
+/// Returns the reason why the weights of an operator cannot be read, if it is a convolution in a form that is
+/// not supported.
 fn unreadable(domain: &str, operator: &str) -> Option<String> {
     if domain == "com.microsoft.nchwc" || operator == "NhwcConv" || operator == "NhwcFusedConv" {
         return Some(format!(
-            "`{domain}.{operator}`: ONNX Runtime has rearranged the weights for one processor; save the model with the \
-             extended level (ORT_ENABLE_EXTENDED) or give the file before optimisation"
+            "`{domain}.{operator}`: ONNX Runtime has rearranged the weights for one processor; save the model \
+             with the extended level (ORT_ENABLE_EXTENDED) or give the file before optimisation"
         ));
     }
     if operator.starts_with("QLinearConv") || operator == "ConvInteger" {

@@ -1,7 +1,8 @@
 //! Data of an ONNX model that is stored in other files.
 //!
-//! A model names such files by a path relative to its own folder. Names that leave the folder, by themselves or
-//! through a link, are refused, and a file is never read beyond its length, however many tensors refer to it.
+//! A model names such files by a path relative to its own folder. Names that leave the folder, by themselves
+//! or through a link, are refused, and a file is never read beyond its length, however many tensors refer to
+//! it.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -83,7 +84,8 @@ impl ExternalData {
         let end = offset.checked_add(length as u64).filter(|&end| end <= open.length);
         if end.is_none() {
             return Err(format!(
-                "`{path}` has {} bytes, {length} from byte {offset} are needed; it is truncated or of another model",
+                "`{path}` has {} bytes, {length} from byte {offset} are needed; it is truncated or of \
+                 another model",
                 open.length
             ));
         }

@@ -1,9 +1,9 @@
 //! ONNX models: nodes and initialisers in a protocol buffer.
 //!
-//! Weights may be `f32`, `f16`, `bf16` or `f64`, quantised constants before a `DequantizeLinear`, initialisers,
-//! `Constant` nodes, or data in a file beside the model. A batch norm or an addition of constants is folded into the
-//! convolution before it, if it is its only reader. Models that ONNX Runtime optimised up to its extended level
-//! (operators of the domain `com.microsoft`) are read as well.
+//! Weights may be `f32`, `f16`, `bf16` or `f64`, quantised constants before a `DequantizeLinear`,
+//! initialisers, `Constant` nodes, or data in a file beside the model. A batch norm or an addition of
+//! constants is folded into the convolution before it, if it is its only reader. Models that ONNX Runtime
+//! optimised up to its extended level (operators of the domain `com.microsoft`) are read as well.
 
 mod constant;
 mod convolution;
@@ -39,8 +39,7 @@ pub fn read_with_external_data(bytes: &[u8], folder: &Path) -> Result<ForeignNet
 
 fn read_model(bytes: &[u8], external: &mut ExternalData) -> Result<ForeignNetwork, ReadError> {
     if bytes.get(4..8) == Some(b"ORTM") {
-        let problem =
-            "a model in ONNX Runtime's own format (.ort); give the .onnx file that it was made from";
+        let problem = "a model in ONNX Runtime's own format (.ort); give the original .onnx file";
         return Err(ReadError::Format { format: "an ONNX file", problem: problem.to_owned() });
     }
     let Model { nodes, mut constants, inputs, metadata } = Model::read(bytes, external)?;
@@ -109,7 +108,8 @@ fn affine(node: &RawNode, constants: &Constants) -> Option<Affine> {
         (Some(_), None) => (1, 0),
         _ => return None,
     };
-    // A constant that is added to maps `[n, c, h, w]` has one value per channel if its shape ends with `[c, 1, 1]`.
+    // A constant that is added to maps `[n, c, h, w]` has one value per channel if its shape ends with `[c,
+    // 1, 1]`.
     let [leading @ .., _, 1, 1] = constant(other)?.shape.as_slice() else { return None };
     if leading.iter().any(|&extent| extent != 1) {
         return None;

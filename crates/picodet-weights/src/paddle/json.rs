@@ -1,8 +1,8 @@
 //! The program of Paddle 3: JSON of its intermediate representation.
 //!
-//! Keys are abbreviated: `#` is the name of an operation or type, `I` and `O` are operands and results, each with the
-//! number `%` of a value, `A` are attributes with a name `N` and a value `AT` of type `#` and data `D`. Parameters are
-//! operations `p` whose fourth attribute is the name.
+//! Keys are abbreviated: `#` is the name of an operation or type, `I` and `O` are operands and results, each
+//! with the number `%` of a value, `A` are attributes with a name `N` and a value `AT` of type `#` and data
+//! `D`. Parameters are operations `p` whose fourth attribute is the name.
 
 use serde_json::Value;
 

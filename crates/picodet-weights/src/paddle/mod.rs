@@ -1,7 +1,7 @@
 //! Paddle inference models: a program and its parameters in one stream of tensors.
 //!
-//! The program is a protocol buffer (`.pdmodel`, Paddle 1 and 2) or JSON (`inference.json`, Paddle 3 and PaddleX). The
-//! parameters (`.pdiparams`) follow each other in the alphabetical order of their names.
+//! The program is a protocol buffer (`.pdmodel`, Paddle 1 and 2) or JSON (`inference.json`, Paddle 3 and
+//! PaddleX). The parameters (`.pdiparams`) follow each other in the alphabetical order of their names.
 
 mod json;
 mod network;
@@ -18,8 +18,8 @@ const MAX_OPERATIONS: usize = 100_000;
 /// Batch norms and separate biases are folded into the convolutions before them.
 ///
 /// # Errors
-/// [`ReadError`] when the program or a tensor is damaged, the parameters are not those of the program, or a convolution
-/// is of an unsupported kind.
+/// [`ReadError`] when the program or a tensor is damaged, the parameters are not those of the program, or a
+/// convolution is of an unsupported kind.
 pub fn read(program: &[u8], parameters: &[u8]) -> Result<ForeignNetwork, ReadError> {
     let is_json = program.trim_ascii_start().first() == Some(&b'{');
     let program = if is_json { json::read(program)? } else { program::read(program)? };

@@ -1,7 +1,7 @@
 //! The stream of tensors of a `.pdiparams` file.
 //!
-//! Each tensor is a version, its levels of detail, a second version, the length of a message with element type and
-//! shape, that message, and the values.
+//! Each tensor is a version, its levels of detail, a second version, the length of a message with element
+//! type and shape, that message, and the values.
 
 use half::{bf16, f16};
 use picodet_format::protobuf::{Field, Reader, push_integers};

@@ -1,7 +1,7 @@
 //! `.pdparams`: a pickle of a dict from the parameter names of the reference to arrays (SPEC §12).
 //!
-//! The dict may be wrapped in others, as in `{"model": {…}, "epoch": 3}`; other values in it are ignored. Names are
-//! returned as they are stored, with the prefix that a wrapper of the network may have added.
+//! The dict may be wrapped in others, as in `{"model": {…}, "epoch": 3}`; other values in it are ignored.
+//! Names are returned with the prefix that a wrapper of the network may have added.
 
 mod array;
 
@@ -29,7 +29,7 @@ const WRAPPERS: &[&str] = &[
 ];
 /// Largest depth of wrapping dicts.
 const MAX_WRAPPERS: usize = 4;
-/// Largest number of entries that are looked at for wrapped weights.
+/// Largest number of entries that are searched for wrapped weights.
 const MAX_VISITS: usize = 1_000_000;
 
 /// The entries of a dict.
@@ -142,8 +142,8 @@ fn has_arrays(dict: &Dict<'_>) -> bool {
     })
 }
 
-/// Whether the dict or a dict in it, up to a depth, has arrays. `visits` bounds the work: the memo of a pickle can repeat
-/// a dict without end.
+/// Whether the dict or a dict in it, up to a depth, has arrays. `visits` bounds the work: the memo of a
+/// pickle can repeat a dict without end.
 fn holds_arrays(dict: &Dict<'_>, depth: usize, visits: &mut usize) -> bool {
     let count = dict.borrow().len();
     if count > *visits {

@@ -8,7 +8,10 @@ pub enum DownloadError {
     #[error("{0}: only https URLs are fetched")]
     Scheme(String),
     /// A mirror is neither https nor on this machine.
-    #[error("{MIRROR}={0}: a mirror must be an https URL, or http on this machine (127.0.0.1 or localhost)", MIRROR = super::MIRROR)]
+    #[error(
+        "{mirror}={0}: a mirror must be an https URL, or http on this machine (127.0.0.1 or localhost)",
+        mirror = super::MIRROR
+    )]
     Mirror(String),
     /// No cache folder is known.
     #[error("no cache folder: set PICODET_CACHE, XDG_CACHE_HOME or HOME")]
@@ -17,7 +20,10 @@ pub enum DownloadError {
     #[error("{0} is not in the cache, and --offline forbids downloading it")]
     Offline(String),
     /// The server answers with an error.
-    #[error("{url}: the server answers with status {status}; check the address, or set {MIRROR} to a mirror", MIRROR = super::MIRROR)]
+    #[error(
+        "{url}: the server answers with status {status}; check the address, or set {mirror} to a mirror",
+        mirror = super::MIRROR
+    )]
     Status {
         /// The URL.
         url: String,
@@ -44,7 +50,8 @@ pub enum DownloadError {
     },
     /// The checksum is not that of the first download.
     #[error(
-        "{url}: sha256 is {found}, but {recorded} was recorded at the first download; if the publisher has replaced the file, delete {record}"
+        "{url}: sha256 is {found}, but {recorded} was recorded at the first download; if the publisher has replaced \
+         the file, delete {record}"
     )]
     Changed {
         /// The URL.

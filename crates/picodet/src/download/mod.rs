@@ -23,12 +23,13 @@ pub const MIRROR: &str = "PICODET_MIRROR";
 pub struct DownloadOptions {
     /// Never use the network.
     pub offline: bool,
-    /// The sha256 that the downloaded file must have, in hexadecimal; when not given, that of the first download is
-    /// recorded and must not change.
+    /// The sha256 that the downloaded file must have, in hexadecimal; when not given, that of the first
+    /// download is recorded and must not change.
     pub sha256: Option<String>,
     /// The cache folder; by default [`cache_folder`].
     pub cache: Option<PathBuf>,
-    /// The base URL of a mirror of the published models; by default that of the environment variable [`MIRROR`].
+    /// The base URL of a mirror of the published models; by default that of the environment variable
+    /// [`MIRROR`].
     pub mirror: Option<String>,
 }
 
@@ -51,8 +52,8 @@ pub fn cache_folder() -> Result<PathBuf, DownloadError> {
         .ok_or(DownloadError::NoCache)
 }
 
-/// Returns the path of a model in the cache, after downloading it if it is missing. `progress` is called with the bytes
-/// received and, if the server reports it, the total.
+/// Returns the path of a model in the cache, after downloading it if it is missing. `progress` is called with
+/// the bytes received and, if the server reports it, the total.
 ///
 /// # Errors
 /// When the transfer fails (the received part is kept and resumed), or the checksum does not match.

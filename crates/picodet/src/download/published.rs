@@ -1,8 +1,8 @@
 //! Published models by name: downloaded from their publisher, converted, and cached as native models.
 //!
-//! The sha256 of each file is recorded at its first download, beside it in the cache, and must not change. The
-//! environment variable [`MIRROR`](super::MIRROR) gives the base URL of a mirror, to which the name of the file is
-//! appended.
+//! The sha256 of each file is recorded at its first download, beside it in the cache, and must not change.
+//! The environment variable [`MIRROR`](super::MIRROR) gives the base URL of a mirror, to which the name of
+//! the file is appended.
 
 use std::path::Path;
 
@@ -37,12 +37,12 @@ pub enum PublishedError {
 
 /// Opens a published model by the name of its file or of its network (see [`picodet_zoo::published`]).
 ///
-/// The converted model is kept in the cache, so that later calls need no network. `progress` is called with the bytes
-/// received and, if the server reports it, the total.
+/// The converted model is kept in the cache, so that later calls need no network. `progress` is called with
+/// the bytes received and, if the server reports it, the total.
 ///
 /// # Errors
-/// When the name is unknown, the file is neither in the cache nor can be downloaded, its sha256 differs, or it does not
-/// hold the weights of its network.
+/// When the name is unknown, the file is neither in the cache nor can be downloaded, its sha256 differs, or
+/// it does not hold the weights of its network.
 pub fn open(
     name: &str,
     options: &DownloadOptions,
@@ -68,7 +68,7 @@ pub fn open(
         ..ConvertOptions::default()
     };
     let model = convert(&source, variant, &settings).inspect_err(|_| {
-        // What a proxy answered in place of the publisher must not be taken for its file later.
+        // The page of a proxy must not be mistaken for the publisher's file later.
         let _ = std::fs::remove_file(&source);
         if is_first {
             let _ = std::fs::remove_file(&record);

@@ -18,7 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Downloads `url` to the end of the file `part`; starts again if the server cannot resume.
 ///
 /// # Errors
-/// When the server or the connection fails, or the part cannot be written; what was received stays in the part.
+/// When the server or the connection fails, or the part cannot be written; the received bytes stay in the
+/// part.
 pub(super) fn transfer(
     url: &str,
     part: &Path,
