@@ -36,7 +36,7 @@ pub struct TarFile<'a> {
 /// [`TarError`] when the archive is damaged or ends early.
 pub fn tar_files(bytes: &[u8]) -> Result<Vec<TarFile<'_>>, TarError> {
     let mut files = Vec::new();
-    let mut offset = 0;
+    let mut offset = 0usize;
     loop {
         let header = bytes.get(offset..offset.saturating_add(BLOCK));
         let header = header.ok_or(TarError::Truncated { offset: bytes.len() })?;
