@@ -22,6 +22,9 @@ pub(crate) fn image_ids(sources: &[PathBuf], annotations: Option<&Path>) -> Resu
         return Ok(sources.iter().map(numeric).collect());
     };
     let (dataset, _) = coco::read(path, Path::new(""))?;
+    if dataset.images.is_empty() {
+        bail!("{}: no images; a COCO annotation file has images, annotations and categories", path.display());
+    }
     let names = ImageNames::new(dataset.images.into_iter().map(|image| (image.id, image.file)));
     let find = |source: &PathBuf| {
         let id = names.find(&source.to_string_lossy()).with_context(|| path.display().to_string())?;

@@ -35,6 +35,16 @@ pub enum EvaluationError {
         /// How many detections there are.
         total: usize,
     },
+    /// No entry of a results file can be read.
+    #[error("none of {total} detections can be read, first: detection {index}: {problem}")]
+    UnreadableResults {
+        /// 0-based index of the first entry.
+        index: usize,
+        /// Its problem.
+        problem: String,
+        /// How many entries there are.
+        total: usize,
+    },
     /// A file name in the results matches two images.
     #[error("detection {index}: {source}")]
     AmbiguousImage {

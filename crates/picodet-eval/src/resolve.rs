@@ -37,7 +37,7 @@ pub struct ResultNotes {
     /// Number of entries of images that the dataset does not have.
     pub unknown_images: usize,
     /// Index and image id of the first of them.
-    pub first_unknown_image: Option<(usize, String)>,
+    pub first_unknown_image: Option<(usize, Id)>,
     /// Number of entries of categories that the dataset does not have.
     pub unknown_categories: usize,
     /// Their category ids.
@@ -47,6 +47,41 @@ pub struct ResultNotes {
 }
 
 impl ResultNotes {
+    /// Checks that at least one entry is of the dataset, unless the file has none.
+    ///
+    /// # Errors
+    /// [`EvaluationError::UnknownImage`], [`EvaluationError::UnknownImageName`],
+    /// [`EvaluationError::UnknownCategories`] or [`EvaluationError::UnreadableResults`] for the reason.
+    pub fn check(&self) -> Result<(), EvaluationError> {
+        let total = self.total;
+        if self.malformed + self.unknown_images + self.unknown_categories < total || total == 0 {
+            return Ok(());
+        }
+        if let (Some((index, problem)), true) = (&self.first_malformed, self.malformed == total) {
+            return Err(EvaluationError::UnreadableResults {
+                index: *index,
+                problem: problem.clone(),
+                total,
+            });
+        }
+        if self.unknown_categories > 0 {
+            let problem = UnknownCategories(self).to_string();
+            return Err(EvaluationError::UnknownCategories { problem });
+        }
+        match &self.first_unknown_image {
+            Some((index, Id::Number(image_id))) => Err(EvaluationError::UnknownImage {
+                index: *index,
+                image_id: *image_id,
+                count: self.unknown_images,
+                total,
+            }),
+            Some((index, name)) => {
+                Err(EvaluationError::UnknownImageName { index: *index, name: name.to_string(), total })
+            }
+            None => Ok(()),
+        }
+    }
+
     /// One line for each reason for which entries were left out.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
@@ -96,8 +131,7 @@ fn listed<T: fmt::Display>(ids: impl ExactSizeIterator<Item = T>) -> String {
 /// numbers, texts that are ids in the dataset, file names or their stems; category ids are numbers or names.
 ///
 /// # Errors
-/// [`EvaluationError::UnknownImage`] and [`EvaluationError::UnknownCategories`] when no detection belongs to
-/// the dataset; [`EvaluationError::AmbiguousImage`] for a file name that two images have.
+/// [`EvaluationError::AmbiguousImage`] for a file name that two images have.
 pub fn resolve_results(
     results: ResultRecords,
     targets: &ResultTargets,
@@ -114,8 +148,6 @@ pub fn resolve_results(
         ..ResultNotes::default()
     };
     let mut detections = Vec::with_capacity(records.len());
-    let usable = records.len();
-    let mut first_number = None;
     for record in records {
         let image = image_of(&record, targets)?;
         let category = match &record.category {
@@ -125,8 +157,7 @@ pub fn resolve_results(
         let Some(image_id) = image else {
             notes.unknown_images += 1;
             if notes.first_unknown_image.is_none() {
-                first_number = record.image.number();
-                notes.first_unknown_image = Some((record.index, record.image.to_string()));
+                notes.first_unknown_image = Some((record.index, record.image));
             }
             continue;
         };
@@ -138,19 +169,6 @@ pub fn resolve_results(
             continue;
         };
         detections.push(Detection { image_id, category_id, bbox: record.bbox, score: record.score });
-    }
-    if let (Some((index, id)), true) = (&notes.first_unknown_image, notes.unknown_images == usable) {
-        return Err(match first_number {
-            Some(image_id) => {
-                let (count, total) = (notes.unknown_images, notes.total);
-                EvaluationError::UnknownImage { index: *index, image_id, count, total }
-            }
-            None => EvaluationError::UnknownImageName { index: *index, name: id.clone(), total: notes.total },
-        });
-    }
-    if notes.unknown_categories > 0 && detections.is_empty() {
-        let problem = UnknownCategories(&notes).to_string();
-        return Err(EvaluationError::UnknownCategories { problem });
     }
     Ok((detections, notes))
 }

@@ -96,8 +96,9 @@ fn read(path: &Path, dataset: &Dataset) -> Result<(Vec<Detection>, usize)> {
         categories: GroundTruths::of(dataset).categories,
     };
     let (detections, notes) = resolve_results(records, &targets).with_context(name)?;
+    notes.check().with_context(name)?;
     for line in notes.lines() {
-        status(&format!("{}: {line}", path.display()));
+        status(&format!("picodet: {}: {line}", path.display()));
     }
     Ok((detections, notes.malformed))
 }

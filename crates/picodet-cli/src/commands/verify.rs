@@ -13,7 +13,7 @@ use picodet::verify::{Comparison, Tolerance};
 use picodet::{Detector, Image, ImageBox, Options, ScoredBox};
 
 use crate::args::{ModelArguments, Verify};
-use crate::image_ids::{image_ids, refuse_duplicates};
+use crate::image_ids::{NO_IMAGE_ID, image_ids, refuse_duplicates};
 use crate::output::{print_result, report_error, status};
 use crate::{images, model};
 
@@ -123,8 +123,14 @@ fn results_by_image(
         ..ResultTargets::default()
     };
     let (found, notes) = resolve_results(records, &targets).with_context(name)?;
+    // The detections of other images are compared in other runs.
+    if notes.unknown_images < notes.total {
+        notes.check().with_context(name)?;
+    } else if let Some((source, _)) = sources.iter().zip(ids).find(|(_, id)| id.is_none()) {
+        bail!("{}: {NO_IMAGE_ID}", source.display());
+    }
     for line in notes.lines() {
-        status(&format!("{}: {line}", path.display()));
+        status(&format!("picodet: {}: {line}", path.display()));
     }
     let mut by_image: BTreeMap<usize, Vec<ScoredBox>> = BTreeMap::new();
     for entry in found {

@@ -135,6 +135,10 @@ pub fn read_result_records(reader: impl Read, limit: u64) -> Result<ResultRecord
                 count += 1;
             }
         }
+        if count == 0 {
+            let problem = "missing; a results file is a list of detections, or has one in `annotations`";
+            return Err(JsonError::Entry { index: 0, problem: problem.to_owned() });
+        }
         return Ok(results);
     }
     let receive = |index, found| {
