@@ -226,6 +226,7 @@ mod tests {
         let text = format!("[{}]", entries.join(","));
         let records = read_result_records(text.as_bytes(), DEFAULT_LIMIT).expect("results");
         let (detections, notes) = resolve_results(records, &targets()).map_err(|error| error.to_string())?;
+        notes.check().map_err(|error| error.to_string())?;
         let ids = detections.iter().map(|detection| (detection.image_id, detection.category_id)).collect();
         Ok((ids, notes))
     }
