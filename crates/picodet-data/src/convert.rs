@@ -1,11 +1,9 @@
 //! Writes a dataset in any format, and converts between formats.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 
 use crate::class_list::unified;
 use crate::dataset::{Dataset, Format, Object, Part};
@@ -14,6 +12,7 @@ use crate::finding::Findings;
 use crate::format::handler::{SplitOutput, make_parent};
 use crate::format::handler_of;
 use crate::image_file::read_header;
+use crate::loss::Loss;
 use crate::open::{open_lenient, splits_without_unions};
 use crate::walk::without_extension;
 
@@ -59,21 +58,6 @@ impl WriteOptions {
     pub fn with_crowds_as_objects(mut self, crowds_as_objects: bool) -> Self {
         self.crowds_as_objects = crowds_as_objects;
         self
-    }
-}
-
-/// Contents that are left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Loss {
-    /// Description of the contents, in the plural.
-    pub what: String,
-    /// Number of objects, images or fields.
-    pub count: usize,
-}
-
-impl fmt::Display for Loss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({} times)", self.what, self.count)
     }
 }
 

@@ -5,7 +5,6 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::finding::Findings;
-use crate::format::handler_of;
 use crate::geometry::shortest_extent;
 
 /// A dataset format, as in [`Format::COCO`]; [`Format::all`] lists them.
@@ -166,27 +165,6 @@ impl Dataset {
             return Some(self.root.join(file.replace('\\', "/")));
         }
         Some(path)
-    }
-
-    /// Returns the bytes of an image that is embedded in its label file (LabelMe's `imageData`).
-    #[must_use]
-    pub fn embedded_image(&self, index: usize) -> Option<Vec<u8>> {
-        handler_of(self.format).embedded_image(self, index)
-    }
-
-    /// Reads the file of an image, or the image that is embedded in its label file if the file is absent.
-    ///
-    /// # Errors
-    /// The error of reading the file, if there is no embedded image.
-    pub fn read_image(&self, index: usize) -> std::io::Result<Vec<u8>> {
-        let absent = || std::io::Error::new(std::io::ErrorKind::NotFound, "no such image in the dataset");
-        let path = self.image_path(index).ok_or_else(absent)?;
-        match std::fs::read(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                self.embedded_image(index).ok_or(error)
-            }
-            other => other,
-        }
     }
 
     /// Makes ordinary objects of all crowd regions.

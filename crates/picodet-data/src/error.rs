@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use picodet_format::coco::JsonError;
 
-use crate::convert::Loss;
 use crate::finding::Finding;
+use crate::loss::Loss;
 
 /// An error that stops a dataset operation.
 #[derive(Debug, thiserror::Error)]

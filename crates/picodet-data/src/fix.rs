@@ -5,10 +5,11 @@ use std::path::Path;
 
 use crate::check::boxes::{fault, wrong_area};
 use crate::check::{CheckOptions, Checked, ImageFacts};
-use crate::convert::{Loss, WriteOptions, WriteReport, write};
+use crate::convert::{WriteOptions, WriteReport, write};
 use crate::dataset::{Dataset, Object, Part};
 use crate::error::DataError;
 use crate::finding::FindingKind;
+use crate::loss::Loss;
 
 /// The result of a repair.
 #[derive(Debug, Clone, PartialEq, Eq)]

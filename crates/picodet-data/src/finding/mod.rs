@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::convert::Loss;
+use crate::loss::Loss;
 
 pub use kind::{FindingKind, Severity};
 pub use location::Location;

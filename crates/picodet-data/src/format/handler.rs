@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use crate::convert::Loss;
 use crate::dataset::{Dataset, Format, ImageRecord, Loaded, Part};
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings};
 use crate::image_file::read_header;
+use crate::loss::Loss;
 use crate::split_name::find_split;
 
 /// Reads and writes one format.

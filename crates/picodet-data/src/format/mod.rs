@@ -50,6 +50,27 @@ impl FromStr for Format {
 }
 
 impl Dataset {
+    /// Returns the bytes of an image that is embedded in its label file (LabelMe's `imageData`).
+    #[must_use]
+    pub fn embedded_image(&self, index: usize) -> Option<Vec<u8>> {
+        handler_of(self.format).embedded_image(self, index)
+    }
+
+    /// Reads the file of an image, or the image that is embedded in its label file if the file is absent.
+    ///
+    /// # Errors
+    /// The error of reading the file, if there is no embedded image.
+    pub fn read_image(&self, index: usize) -> std::io::Result<Vec<u8>> {
+        let absent = || std::io::Error::new(std::io::ErrorKind::NotFound, "no such image in the dataset");
+        let path = self.image_path(index).ok_or_else(absent)?;
+        match std::fs::read(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                self.embedded_image(index).ok_or(error)
+            }
+            other => other,
+        }
+    }
+
     /// Position of an image in the label files.
     #[must_use]
     pub fn image_location(&self, image: usize) -> Location {

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::check::{DatasetSummary, Report};
-use crate::convert::Loss;
 use crate::finding::{Finding, Severity};
+use crate::loss::Loss;
 
 pub use html::render_html;
 

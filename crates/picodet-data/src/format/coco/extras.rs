@@ -8,11 +8,11 @@ use picodet_format::json::{JsonGuard, MAX_TOKEN, NonFiniteToNull};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::convert::Loss;
 use crate::dataset::Part;
 use crate::error::DataError;
 use crate::format::raw_entry::RawEntry;
 use crate::input::open_regular;
+use crate::loss::Loss;
 
 /// Fields that a dataset represents, or that others imply.
 const KNOWN: [(&str, &[&str]); 3] = [

@@ -6,6 +6,7 @@ mod ids;
 mod layout;
 mod read;
 mod rewrite;
+mod split;
 mod write;
 
 use std::path::Path;
@@ -13,9 +14,9 @@ use std::path::Path;
 use super::handler::{
     Conventions, Evidence, FormatHandler, LossRule, ObjectSource, Recognition, SplitOutput,
 };
-use crate::convert::Loss;
 use crate::dataset::{Format, Part};
 use crate::error::DataError;
+use crate::loss::Loss;
 
 pub use read::{parse, read, text_ids};
 pub use write::write_to;
@@ -63,6 +64,6 @@ impl FormatHandler for CocoHandler {
     }
 
     fn write_split(&self, output: &SplitOutput<'_>) -> Result<(), DataError> {
-        write::write_split(output)
+        split::write_split(output)
     }
 }

@@ -4,6 +4,7 @@ mod annotation;
 mod read;
 mod rewrite;
 mod shape;
+mod split;
 mod write;
 
 use std::collections::VecDeque;
@@ -13,11 +14,11 @@ use super::handler::{
     Conventions, Evidence, FormatHandler, LossRule, ObjectSource, Recognition, Source, SplitOutput,
     choose_split, class_lines, write_file,
 };
-use crate::convert::Loss;
 use crate::dataset::{Dataset, Format, Loaded, Part};
 use crate::error::DataError;
 use crate::input::open_regular;
 use crate::layout::with_classes;
+use crate::loss::Loss;
 use crate::paths::resolve_images;
 use crate::sniff::{JsonKind, json_files, json_kind};
 use crate::split_name::{split_folders, subfolders};
@@ -95,7 +96,7 @@ impl FormatHandler for LabelMeHandler {
     }
 
     fn write_split(&self, output: &SplitOutput<'_>) -> Result<(), DataError> {
-        write::write_split(output)
+        split::write_split(output)
     }
 
     fn write_lists(&self, parts: &[Part<'_>], _: &[String], out: &Path) -> Result<(), DataError> {

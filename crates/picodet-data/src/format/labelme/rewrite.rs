@@ -11,11 +11,11 @@ use serde_json::value::RawValue;
 
 use super::shape::{Extent, extent, kind_of, points_of};
 use super::write::shape_of;
-use crate::convert::Loss;
 use crate::dataset::{Dataset, ImageRecord, Object, Part};
 use crate::format::raw_entry::RawEntry;
 use crate::geometry::bounds;
 use crate::input::open_regular;
+use crate::loss::Loss;
 
 /// Returns the JSON of one image with the fields of its label file that the dataset does not represent;
 /// `image_path` is relative to the JSON. `None` if the label file cannot be read.

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::shape::bounding_box;
+use super::xml::{child, text_of};
 use crate::dataset::Object;
 use crate::finding::{FindingKind, Findings, Location};
 use crate::text::clip;
@@ -163,14 +164,4 @@ impl LineIndex {
     pub(super) fn line(&self, node: Node<'_, '_>) -> u64 {
         self.0.partition_point(|&newline| newline < node.range().start) as u64 + 1
     }
-}
-
-/// Returns the first child element of this name.
-pub(super) fn child<'a, 'input>(node: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'input>> {
-    node.children().find(|child| child.has_tag_name(name))
-}
-
-/// Returns the trimmed text of the first child element of this name; `None` if it is empty.
-pub(super) fn text_of<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
-    child(node, name)?.text().map(str::trim).filter(|text| !text.is_empty())
 }

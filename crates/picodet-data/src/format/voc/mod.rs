@@ -8,7 +8,9 @@ mod list;
 mod read;
 mod rewrite;
 mod shape;
+mod split;
 mod write;
+mod xml;
 
 use std::path::{Path, PathBuf};
 
@@ -16,9 +18,9 @@ use super::handler::{
     Conventions, Evidence, FormatHandler, LossRule, ObjectSource, Recognition, Source, SplitOutput,
     class_lines, write_file,
 };
-use crate::convert::Loss;
 use crate::dataset::{Format, Loaded, Part};
 use crate::error::DataError;
+use crate::loss::Loss;
 use devkit::Devkit;
 use layout::VocLayout;
 
@@ -86,7 +88,7 @@ impl FormatHandler for VocHandler {
     }
 
     fn write_split(&self, output: &SplitOutput<'_>) -> Result<(), DataError> {
-        write::write_split(output)
+        split::write_split(output)
     }
 
     fn write_lists(&self, parts: &[Part<'_>], _: &[String], out: &Path) -> Result<(), DataError> {

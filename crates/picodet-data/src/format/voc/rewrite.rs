@@ -6,12 +6,13 @@ use std::ops::Range;
 use picodet_report::escape;
 use roxmltree::{Document, Node, ParsingOptions};
 
-use super::annotation::{LineIndex, MAX_NODES, child, parse_object, text_of, without_doctype};
+use super::annotation::{LineIndex, MAX_NODES, parse_object, without_doctype};
 use super::read::MAX_XML;
 use super::write::write_object;
-use crate::convert::Loss;
+use super::xml::{child, text_of};
 use crate::dataset::{Dataset, ImageRecord, Object, Part};
 use crate::finding::Findings;
+use crate::loss::Loss;
 use crate::text::read_xml;
 
 /// Elements of `<annotation>` and `<object>` that a dataset represents, or that identify the image.

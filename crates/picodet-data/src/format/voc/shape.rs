@@ -2,7 +2,7 @@
 
 use roxmltree::Node;
 
-use super::annotation::{child, text_of};
+use super::xml::{child, text_of};
 use crate::finding::FindingKind;
 use crate::geometry::bounds;
 use crate::text::clip;

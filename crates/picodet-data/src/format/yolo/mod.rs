@@ -8,6 +8,7 @@ mod labels;
 mod list;
 mod read;
 mod rewrite;
+mod split;
 mod write;
 mod yaml;
 
@@ -17,10 +18,10 @@ use super::handler::{
     Conventions, Evidence, FormatHandler, LossRule, ObjectSource, Recognition, Source, SplitOutput,
     write_file,
 };
-use crate::convert::Loss;
 use crate::dataset::{Format, Loaded, Part};
 use crate::error::DataError;
 use crate::finding::Findings;
+use crate::loss::Loss;
 use crate::sniff::files_with_extension;
 use crate::split_name::{sort_splits, split_role};
 use folder::YoloFolder;
@@ -100,7 +101,7 @@ impl FormatHandler for YoloHandler {
     }
 
     fn write_split(&self, output: &SplitOutput<'_>) -> Result<(), DataError> {
-        write::write_split(output)
+        split::write_split(output)
     }
 
     fn write_lists(&self, parts: &[Part<'_>], splits: &[String], out: &Path) -> Result<(), DataError> {

@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use super::data_yaml::load_yaml;
 use super::read::MAX_LABELS;
 use super::write::write_row;
-use crate::convert::Loss;
 use crate::dataset::{Dataset, ImageRecord, Object, Part};
 use crate::finding::Findings;
 use crate::geometry::bounds;
+use crate::loss::Loss;
 use crate::text::read_text;
 
 /// Keys of a data file that are written from the dataset.
