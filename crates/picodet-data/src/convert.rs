@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-
 use crate::class_list::unified;
 use crate::dataset::{Dataset, Format, Object, Part};
 use crate::error::DataError;

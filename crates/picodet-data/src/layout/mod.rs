@@ -2,6 +2,7 @@
 
 mod foreign;
 mod merge;
+mod search;
 mod split_folders;
 
 use std::path::Path;
@@ -10,6 +11,8 @@ use crate::error::DataError;
 use crate::format::HANDLERS;
 use crate::format::handler::{Evidence, FormatHandler, Recognition, Source};
 use crate::split_name::subfolders;
+
+use search::find_format;
 
 pub(crate) use merge::{class_union, merge, with_classes};
 
@@ -51,23 +54,4 @@ pub(crate) fn find(path: &Path) -> Result<Box<dyn Source>, DataError> {
         reason,
         expected: HANDLERS.into_iter().map(FormatHandler::description).collect(),
     })
-}
-
-/// Returns the first format with evidence of the given strengths, the strongest first.
-fn find_format(path: &Path, strengths: &[Evidence]) -> Recognition {
-    let mut refused = Recognition::None;
-    for &evidence in strengths {
-        for handler in HANDLERS {
-            match handler.recognise(path, evidence) {
-                Recognition::None => {}
-                Recognition::Refused(problem) => {
-                    if matches!(refused, Recognition::None) {
-                        refused = Recognition::Refused(problem);
-                    }
-                }
-                found @ Recognition::Found(_) => return found,
-            }
-        }
-    }
-    refused
 }

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::find_format;
 use super::merge::{class_union, merge, with_classes};
+use super::search::find_format;
 use crate::dataset::Loaded;
 use crate::error::DataError;
 use crate::format::handler::{Evidence, Recognition, Source, choose_split};

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use picodet_graph::Tensor;
 
 use super::bin::Reader;
-use super::wrong;
 use crate::foreign::{Affine, Channels, Foldable, Transform};
 use crate::{ForeignConvolution, ForeignNode, ReadError};
 
@@ -297,3 +296,8 @@ const HAVE_WEIGHTS: &[&str] = &[
     "RMSNorm",
     "RNN",
 ];
+
+/// The error of a line of the `.param` file.
+pub(super) fn wrong(line: usize, problem: impl std::fmt::Display) -> ReadError {
+    ReadError::Format { format: "an ncnn .param file", problem: format!("line {line}: {problem}") }
+}

@@ -13,15 +13,11 @@ use crate::foreign::fold;
 use crate::{ForeignNetwork, ReadError};
 
 use bin::Reader;
-use layer::{Constants, Line};
+use layer::{Constants, Line, wrong};
 
 const MAGIC: &str = "7767517";
 /// Largest number of layers.
 const MAX_LAYERS: usize = 100_000;
-
-fn wrong(line: usize, problem: impl std::fmt::Display) -> ReadError {
-    ReadError::Format { format: "an ncnn .param file", problem: format!("line {line}: {problem}") }
-}
 
 /// Reads a network from the bytes of its `.param` and its `.bin`.
 ///

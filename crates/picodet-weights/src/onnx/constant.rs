@@ -1,20 +1,8 @@
 //! Constants of an ONNX graph, and the nodes that only rearrange or convert them.
 
-use std::collections::HashMap;
-
 use super::message::RawNode;
+use super::value::{Constant, Constants};
 use crate::ReadError;
-use crate::foreign::Channels;
-
-/// A constant tensor; copies share the values.
-#[derive(Clone)]
-pub(super) struct Constant {
-    pub(super) shape: Vec<usize>,
-    pub(super) data: Channels,
-}
-
-/// Constants by name.
-pub(super) type Constants = HashMap<String, Constant>;
 
 /// Returns the value of a node whose inputs are constants; `None` for other nodes and operators.
 ///

@@ -4,9 +4,8 @@ use std::collections::HashSet;
 
 use picodet_graph::Tensor;
 
-use super::MICROSOFT;
-use super::constant::Constants;
-use super::message::RawNode;
+use super::message::{MICROSOFT, RawNode};
+use super::value::Constants;
 use crate::{ForeignConvolution, ReadError};
 
 /// Returns the convolution of a node; `None` for other operators.

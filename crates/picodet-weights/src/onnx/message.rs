@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use picodet_format::protobuf::{Field, Reader, push_integers};
 
-use super::constant::{Constant, Constants};
+use super::entry::{read_entry, text};
 use super::external::ExternalData;
 use super::tensor::{floats, read_tensor};
+use super::value::{Constant, Constants};
 use crate::ReadError;
 
+/// The domain of ONNX Runtime's fused operators.
+pub(super) const MICROSOFT: &str = "com.microsoft";
 /// Largest number of nodes.
 const MAX_NODES: usize = 100_000;
 
@@ -87,24 +90,6 @@ impl Model {
         }
         Ok(())
     }
-}
-
-pub(super) fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Reads key and value of a `StringStringEntryProto`.
-pub(super) fn read_entry(bytes: &[u8]) -> Result<(String, String), ReadError> {
-    let (mut key, mut value) = (String::new(), String::new());
-    let mut entry = Reader::new(bytes);
-    while let Some((number, field)) = entry.next_field()? {
-        match (number, field) {
-            (1, Field::Bytes(bytes)) => key = text(bytes),
-            (2, Field::Bytes(bytes)) => value = text(bytes),
-            _ => {}
-        }
-    }
-    Ok((key, value))
 }
 
 /// Reads the name of a `ValueInfoProto`.

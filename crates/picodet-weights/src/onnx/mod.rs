@@ -7,18 +7,21 @@
 
 mod constant;
 mod convolution;
+mod entry;
 mod external;
 mod message;
 mod tensor;
+mod value;
 
 use std::path::Path;
 
 use crate::foreign::{Affine, Channels, Foldable, Transform, fold};
 use crate::{ForeignNetwork, ForeignNode, ReadError};
 
-use constant::{Constants, fold_constant};
+use constant::fold_constant;
 use external::ExternalData;
-use message::{Model, RawNode};
+use message::{MICROSOFT, Model, RawNode};
+use value::Constants;
 
 /// Reads a network from the bytes of an `.onnx` file with embedded weights.
 ///
@@ -85,9 +88,6 @@ fn read_model(bytes: &[u8], external: &mut ExternalData) -> Result<ForeignNetwor
     fold(&mut network, &foldable);
     Ok(network)
 }
-
-/// The domain of ONNX Runtime's fused operators.
-const MICROSOFT: &str = "com.microsoft";
 
 /// Returns the transform that a batch norm or an operation with one constant per channel applies.
 fn affine(node: &RawNode, constants: &Constants) -> Option<Affine> {

@@ -3,9 +3,9 @@
 use half::{bf16, f16};
 use picodet_format::protobuf::{Field, Reader, push_integers};
 
-use super::constant::Constant;
+use super::entry::{read_entry, text};
 use super::external::{ExternalData, Location};
-use super::message::{read_entry, text};
+use super::value::Constant;
 use crate::ReadError;
 
 /// Largest rank of a tensor.

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::{MAX_OPERATIONS, Operation, Parameter, Program};
+use super::operation::{MAX_OPERATIONS, Operation, Parameter, Program};
 use crate::ReadError;
 
 fn wrong(problem: impl Into<String>) -> ReadError {

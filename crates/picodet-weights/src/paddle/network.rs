@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use picodet_graph::Tensor;
 
-use super::{Operation, Program, is_batch_norm, is_convolution};
+use super::operation::{Operation, Program, is_batch_norm, is_convolution};
 use crate::foreign::{Affine, Channels, Foldable, Transform, fold};
 use crate::{ForeignConvolution, ForeignNetwork, ForeignNode, ReadError};
 
@@ -57,7 +57,7 @@ fn assign(program: &Program, tensors: Vec<Tensor>) -> Result<Parameters, ReadErr
             problem: format!("it has {} tensors, the program has {} parameters", tensors.len(), sorted.len()),
         });
     }
-    let entry = |(parameter, tensor): (&super::Parameter, Tensor)| {
+    let entry = |(parameter, tensor): (&super::operation::Parameter, Tensor)| {
         (parameter.value.clone(), Parameter { shape: tensor.shape, data: tensor.data.into() })
     };
     Ok(sorted.into_iter().zip(tensors).map(entry).collect())

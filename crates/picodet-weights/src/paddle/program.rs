@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use picodet_format::protobuf::{Field, ProtobufError, Reader, push_integers};
 
-use super::{MAX_OPERATIONS, Operation, Parameter, Program, is_batch_norm, is_convolution};
+use super::operation::{MAX_OPERATIONS, Operation, Parameter, Program, is_batch_norm, is_convolution};
 use crate::ReadError;
 
 /// The variable type of a tensor (`VarType.LOD_TENSOR`); others are feeds, fetches and readers.

@@ -7,7 +7,7 @@ use half::{bf16, f16};
 use picodet_format::protobuf::{Field, Reader, push_integers};
 use picodet_graph::Tensor;
 
-use super::MAX_OPERATIONS;
+use super::operation::MAX_OPERATIONS;
 use crate::ReadError;
 
 /// Largest rank of a tensor, and largest number of levels of detail.
