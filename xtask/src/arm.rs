@@ -11,7 +11,7 @@ const NONE: &str = "\
 no way to run ARM tests here. Either
   rustup target add aarch64-unknown-linux-gnu
   and the packages gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user-static (Debian's names),
-or the reference data's tools/cross.sh beside the repository (see PICODET_SHARED in CONTRIBUTING.md)";
+or the reference data's tools/cross.sh next to the repository (see PICODET_SHARED in CONTRIBUTING.md)";
 
 /// Builds and runs the tests.
 ///

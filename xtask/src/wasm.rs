@@ -15,7 +15,7 @@ const NONE: &str = "\
 no way to run WebAssembly tests here. Either
   rustup target add wasm32-wasip1
   and Node 18 (or later) or wasmtime on the path,
-or Node and the reference data's tools/cross.sh beside the repository (see PICODET_SHARED in CONTRIBUTING.md)";
+or Node and the reference data's tools/cross.sh next to the repository (see PICODET_SHARED in CONTRIBUTING.md)";
 
 /// Builds and runs the tests, with fused multiply-add if `relaxed` is set, and checks that the crates
 /// compile for browsers where that target is installed.

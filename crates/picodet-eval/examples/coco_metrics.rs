@@ -1,6 +1,6 @@
 //! The numbers of each case in a folder, for comparison with pycocotools (`bench/pycocotools/compare.py`).
 //!
-//! `coco_metrics DIR` reads `DIR/*/truth.json` and `detections.json`, and writes `numbers.f64` beside
+//! `coco_metrics DIR` reads `DIR/*/truth.json` and `detections.json`, and writes `numbers.f64` next to
 //! them: little-endian f64, the twelve numbers, then each class's precision `[area][threshold][recall]`,
 //! recall `[area][limit][threshold]`, scores `[threshold][recall]` and AP. A file `agnostic` in a case
 //! turns classes off.

@@ -181,7 +181,7 @@ fn image_of(record: &ResultRecord, targets: &ResultTargets) -> Result<Option<i64
             .find(name)
             .map_err(|source| EvaluationError::AmbiguousImage { index: record.index, source })
     };
-    // Ultralytics writes a numeric stem as number beside the file name, which need not be the id.
+    // Ultralytics writes a numeric stem as number next to the file name, which need not be the id.
     if let Some(name) = &record.file_name
         && let Ok(Some(id)) = targets.names.find(name)
     {

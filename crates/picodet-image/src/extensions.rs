@@ -6,7 +6,7 @@ pub const IMAGE_EXTENSIONS: &[&str] = &[
     "gif",
 ];
 
-/// Whether systems, not users, store a file or folder of this name beside images: hidden names (among them the metadata
+/// Whether systems, not users, store a file or folder of this name next to images: hidden names (among them the metadata
 /// `._NAME` of macOS), `Thumbs.db`, `desktop.ini`, `__MACOSX`, and `@eaDir` of network storage.
 #[must_use]
 pub fn is_ignored_name(name: &str) -> bool {

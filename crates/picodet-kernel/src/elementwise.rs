@@ -175,7 +175,7 @@ impl Elementwise<'_> {
 #[inline(always)]
 unsafe fn max_pool_row<S: Simd>(s: S, args: &Elementwise<'_>, y: usize) {
     let (height, width) = args.size;
-    // Rows and columns beside the map are replaced by the nearest inside, which is in the window as well.
+    // Rows and columns outside the map are replaced by the nearest inside, which is in the window as well.
     let above = (2 * y).saturating_sub(1);
     let below = (2 * y + 1).min(height - 1);
     for range in args.ranges {

@@ -135,7 +135,7 @@ impl<S: Simd, const P: usize, const NV: usize> Outlined for Row<'_, S, P, NV> {
         let mut rows: [Option<*const f32>; CHANNELS * KERNEL] = [None; CHANNELS * KERNEL];
         let mut pointers: Rows = [std::ptr::null(); CHANNELS * KERNEL];
         for (index, (row, pointer)) in rows.iter_mut().zip(&mut pointers).enumerate() {
-            // Rows beside the image stay `None`.
+            // Rows outside the image stay `None`.
             let y = (args.row * STRIDE + index % KERNEL).checked_sub(KERNEL / 2).filter(|&y| y < height);
             *row = y.map(|y| args.image.wrapping_add((index / KERNEL * height + y) * width));
             *pointer = row.unwrap_or(std::ptr::null());
@@ -156,7 +156,7 @@ impl<S: Simd, const P: usize, const NV: usize> Outlined for Row<'_, S, P, NV> {
                 }
             }
             // SAFETY: pixels `pixel..pixel + tall` are inside the row. Where their windows leave the image, a
-            // copy with zeros beside it is read: `count` columns from `from` on are in the image, and `before +
+            // copy with zeros outside it is read: `count` columns from `from` on are in the image, and `before +
             // count` is at most `PATCH`.
             unsafe {
                 if complete && begin > 0 && begin - 1 + columns <= width && tall == P {

@@ -125,7 +125,7 @@ pub trait IntVector: Copy + Debug + Send + Sync + 'static + Sealed + Add<Output 
 }
 
 /// Implements the arithmetic operators of a vector type by an intrinsic each.
-#[allow(unused_macros, reason = "not every target has an instruction set beside plain Rust")]
+#[allow(unused_macros, reason = "not every target has an instruction set besides plain Rust")]
 macro_rules! operators {
     ($vector:ident: $add:ident $sub:ident $mul:ident $div:ident) => {
         $crate::vector::operators!($vector Add add $add);

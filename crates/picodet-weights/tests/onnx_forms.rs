@@ -238,7 +238,7 @@ fn data_of_another_file_is_read_and_hostile_places_are_refused() {
         first(onnx::read_with_external_data(&external(location, offset, length), &folder))
     };
     let mut cases = Cases::new();
-    cases.check("a file beside the model", is_expected(&read("w.data", 8, Some(24))));
+    cases.check("a file next to the model", is_expected(&read("w.data", 8, Some(24))));
     cases.check("without a length", is_expected(&read("w.data", 8, None)));
     cases.check("in a folder below", is_expected(&read("./parts/w.data", 8, Some(24))));
     let secret = outer.path().join("secret");
@@ -252,7 +252,7 @@ fn data_of_another_file_is_read_and_hostile_places_are_refused() {
         #[cfg(unix)]
         ("link", 8, None, "outside"),
         ("parts", 0, None, "not a regular file"),
-        ("missing.data", 0, None, "beside the model"),
+        ("missing.data", 0, None, "next to the model"),
         ("w.data", 16, None, "truncated"),
         ("w.data", usize::MAX, None, "truncated"),
         ("w.data", 8, Some(20), "24 bytes"),

@@ -91,7 +91,7 @@ fn wrapping_dicts_and_other_values_are_passed_over() {
             "a table of names",
             dict(&[("w", array("f4", &f32_bytes())), ("StructuredToParameterName@@", names())]),
         ),
-        ("numbers beside it", dict(&[("w", array("f4", &f32_bytes())), ("epoch", number())])),
+        ("numbers next to it", dict(&[("w", array("f4", &f32_bytes())), ("epoch", number())])),
         (
             "model",
             dict(&[("model", weights()), ("epoch", number()), ("LR_Scheduler", dict(&[("last", number())]))]),

@@ -1,4 +1,4 @@
-//! The files that people have: read in place from the shared folder beside the project.
+//! The files that people have: read in place from the shared folder next to the project.
 
 use picodet_graph::{Graph, Weights};
 use picodet_testing::shared;

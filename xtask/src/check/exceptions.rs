@@ -31,9 +31,4 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         rule: "function `coco`",
         reason: "to be split by kind of finding",
     },
-    Exception {
-        place: "crates/picodet-format",
-        rule: "circle of files: coco/",
-        reason: "readers and records share a file",
-    },
 ];

@@ -102,7 +102,7 @@ impl ModuleTree {
         }
         while let [first, others @ ..] = rest {
             let child = [module.clone(), vec![first.clone()]].concat();
-            // The last name may be that of a function beside a module of the same name.
+            // The last name may be that of a function next to a module of the same name.
             let is_item =
                 others.is_empty() && self.modules.get(&module).is_some_and(|module| module.has(first));
             if !is_item && self.modules.contains_key(&child) {

@@ -13,7 +13,7 @@ mod listings;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Every snapshot belongs to a case, whose name stands in the sources beside it.
+/// Every snapshot belongs to a case, whose name stands in the sources next to it.
 #[test]
 fn no_snapshot_is_unreferenced() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// `../shared` beside the repository, or `PICODET_SHARED`; `None` (with a message) when absent.
+/// `../shared` next to the repository, or `PICODET_SHARED`; `None` (with a message) when absent.
 pub fn shared() -> Option<PathBuf> {
     let root = std::env::var("PICODET_SHARED")
         .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared").to_string());

@@ -34,7 +34,7 @@ pub struct ResultRecord {
     pub index: usize,
     /// Id or file name of the image.
     pub image: Id,
-    /// File name of the image, which ultralytics writes beside the id.
+    /// File name of the image, which ultralytics writes next to the id.
     pub file_name: Option<String>,
     /// Id or name of the category.
     pub category: Id,

@@ -36,7 +36,7 @@ pub enum FileKind {
     Html,
     /// XML, JSON or other text.
     Text,
-    /// Metadata that macOS stores beside a file.
+    /// Metadata that macOS stores next to a file.
     AppleDouble,
     /// An archive: ZIP, gzip, 7z, RAR.
     Archive,
@@ -143,7 +143,7 @@ fn media_brand(bytes: &[u8]) -> FileKind {
 }
 
 /// Whether a file with the start of a TIFF is a raw file of a camera: its first directory has the version of DNG, or
-/// describes a thumbnail beside further directories.
+/// describes a thumbnail with further directories.
 fn tiff_based(bytes: &[u8]) -> FileKind {
     const SUBFILE_TYPE: u16 = 254;
     const SUB_DIRECTORIES: u16 = 330;

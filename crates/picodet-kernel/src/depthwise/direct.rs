@@ -1,6 +1,6 @@
 //! Depthwise convolution that reads the map in place.
 //!
-//! A tile is up to eight pixels of one row of the result by one vector of channels. Pixels beside the map are
+//! A tile is up to eight pixels of one row of the result by one vector of channels. Pixels outside the map are
 //! read from a row of zeros, so that no tile is special; rows above and below it are skipped.
 
 use std::ops::Range;

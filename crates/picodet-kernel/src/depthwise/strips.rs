@@ -1,7 +1,7 @@
 //! Depthwise convolution at stride 1 for long vectors and many registers.
 //!
 //! One vector of channels at a time, and of these a strip of columns: the source of a strip is copied to a
-//! small scratch memory, zeros beside the map, where it stays for all rows that need it. There a tile, some
+//! small scratch memory, zeros outside the map, where it stays for all rows that need it. There a tile, some
 //! columns of two rows of the result, is summed; rows above and below the map are skipped.
 
 use std::mem::MaybeUninit;
@@ -182,7 +182,7 @@ unsafe fn copy_row<S: Simd, const K: usize>(
     let (left, right) = (pad.saturating_sub(first), (width + pad - first).min(columns));
     let (stride, whole) = (args.source_stride, strip.count == S::LEN);
     let at = (row * width + first + left - pad) * stride + strip.channels.0;
-    // SAFETY: columns `left..right` are inside the map; those beside it are not read.
+    // SAFETY: columns `left..right` are inside the map; those outside it are not read.
     unsafe {
         for column in (0..left).chain(right..columns) {
             s.splat(0.0).store(to.add(column * S::LEN));

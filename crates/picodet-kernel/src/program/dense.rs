@@ -194,7 +194,7 @@ impl Dense<'_> {
 }
 
 /// Copies `[channels][kernel][width + kernel - 1]` from rows `first..first + kernel` of an image, zeros
-/// beside it.
+/// outside it.
 ///
 /// # Safety
 /// `image` is valid for reads of `[channels, height, width]`, `out` for writes of the result.
@@ -227,7 +227,7 @@ unsafe fn pad_planar(
     }
 }
 
-/// Copies `[kernel][width + kernel - 1][channels]` from rows `first..first + kernel` of a map, zeros beside
+/// Copies `[kernel][width + kernel - 1][channels]` from rows `first..first + kernel` of a map, zeros outside
 /// it.
 ///
 /// # Safety

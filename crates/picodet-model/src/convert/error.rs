@@ -39,7 +39,7 @@ pub enum ConvertError {
         source: picodet_format::tar::TarError,
     },
     /// Parameters of a Paddle inference model without its program.
-    #[error("{}: no program (.json or .pdmodel) of the same name is beside these parameters", .0.display())]
+    #[error("{}: no program (.json or .pdmodel) of the same name is next to these parameters", .0.display())]
     NoProgram(PathBuf),
     /// The file cannot be parsed.
     #[error("{}: {source}", path.display())]

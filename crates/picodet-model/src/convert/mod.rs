@@ -48,7 +48,7 @@ fn class_count(graph: &Graph) -> usize {
     graph.output(&HeadMap::ClassLogit.name(0)).map_or(0, |node| graph.node(node).shape.channels)
 }
 
-/// Returns the names of `count` classes: those of the options, of a description beside the weights, or of the
+/// Returns the names of `count` classes: those of the options, of a description next to the weights, or of the
 /// variant.
 fn class_names(
     variant: &Variant,

@@ -14,7 +14,7 @@ use super::{exported, reference};
 /// The contents of a file of weights.
 pub(super) struct Source {
     pub(super) network: Network,
-    /// Class names of a description beside the weights.
+    /// Class names of a description next to the weights.
     pub(super) classes: Option<Vec<String>>,
 }
 

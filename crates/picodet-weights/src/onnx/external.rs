@@ -111,7 +111,7 @@ fn open(folder: &Path, path: &str) -> Result<OpenFile, String> {
         return Err(outside());
     }
     let missing = |error: std::io::Error| {
-        format!("its data is in `{path}`, which cannot be read ({error}); put that file beside the model")
+        format!("its data is in `{path}`, which cannot be read ({error}); put that file next to the model")
     };
     let root = folder.canonicalize().map_err(missing)?;
     let target = folder.join(path).canonicalize().map_err(missing)?;

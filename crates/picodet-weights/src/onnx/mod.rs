@@ -1,7 +1,7 @@
 //! ONNX models: nodes and initialisers in a protocol buffer.
 //!
 //! Weights may be `f32`, `f16`, `bf16` or `f64`, quantised constants before a `DequantizeLinear`,
-//! initialisers, `Constant` nodes, or data in a file beside the model. A batch norm or an addition of
+//! initialisers, `Constant` nodes, or data in a file next to the model. A batch norm or an addition of
 //! constants is folded into the convolution before it, if it is its only reader. Models that ONNX Runtime
 //! optimised up to its extended level (operators of the domain `com.microsoft`) are read as well.
 

@@ -3,7 +3,7 @@
 //! The processor multiplies two values per lane and adds both products: here a value of the map and the one
 //! below it. As in `strips`, a strip of columns is computed at a time, here of two vectors of channels, which
 //! are a cache line of the map. Its source is copied to a small scratch memory, rows 0 and 1 of the window in
-//! one row of pairs, rows 2 and 3 in the next, zeros beside the map. The same pairs serve two rows of the
+//! one row of pairs, rows 2 and 3 in the next, zeros outside the map. The same pairs serve two rows of the
 //! result: at stride 1 the lower one has weights that are one row further down, at stride 2 its window starts
 //! one pair further down. A weight without a partner is paired with zero, so that a NaN or an infinity can
 //! also reach the row next to those that its window covers.
