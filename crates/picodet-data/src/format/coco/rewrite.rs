@@ -1,6 +1,7 @@
 //! Copies a COCO file with all its fields, and changes only entries that differ in the dataset.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::io::{BufReader, Read, Write};
 use std::path::Path;
@@ -90,16 +91,18 @@ impl<'a> Plan<'a> {
             ids: annotation_ids(dataset),
         };
         for (index, record) in dataset.images.iter().enumerate() {
-            if plan.images.contains_key(&record.source) {
-                plan.other_images.push(index);
-            } else {
-                plan.images.insert(record.source, index);
+            match plan.images.entry(record.source) {
+                Entry::Occupied(_) => plan.other_images.push(index),
+                Entry::Vacant(entry) => {
+                    entry.insert(index);
+                }
             }
             for (number, object) in record.objects.iter().enumerate() {
-                if plan.objects.contains_key(&object.source) {
-                    plan.other_objects.push((index, number));
-                } else {
-                    plan.objects.insert(object.source, (index, number));
+                match plan.objects.entry(object.source) {
+                    Entry::Occupied(_) => plan.other_objects.push((index, number)),
+                    Entry::Vacant(entry) => {
+                        entry.insert((index, number));
+                    }
                 }
             }
         }

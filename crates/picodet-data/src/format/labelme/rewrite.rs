@@ -45,9 +45,13 @@ pub(super) fn rewrite_one(dataset: &Dataset, image: &ImageRecord, image_path: &s
                 let Some(index) = open.remove(&position) else { continue };
                 let object = &image.objects[index];
                 let mut entry: RawEntry = serde_json::from_str(raw.get()).ok()?;
+                let stated = match value.get("label") {
+                    Some(Value::String(label)) => label.clone(),
+                    Some(label) => label.to_string(),
+                    None => String::new(),
+                };
                 if let Some(class) = dataset.classes.get(object.class)
-                    && value.get("label").is_none_or(|label| label.as_str() != Some(&class.name))
-                    && value.get("label").is_none_or(|label| label.to_string() != class.name)
+                    && class.name != stated
                 {
                     entry.set_text("label", &class.name);
                 }
