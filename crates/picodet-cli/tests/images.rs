@@ -1,4 +1,4 @@
-//! Image files of every kind: what detect, check, eval and train read, refuse and pass over.
+//! Image files of every kind: detect, check, eval and train read or refuse the same ones.
 
 use std::fs;
 use std::path::Path;

@@ -16,7 +16,7 @@ const MAX_ENTRIES: usize = 20_000_000;
 
 /// Returns the files below `root` with one of the extensions, as `/`-separated paths relative to `root`,
 /// sorted. Links to folders are followed unless they lead to a parent folder, or to a folder that was already
-/// reached by eight paths. Folders that start with a dot are skipped.
+/// reached by eight paths. Hidden files and folders and those of systems are skipped.
 ///
 /// # Errors
 /// [`DataError::Io`] when `root` cannot be listed; [`DataError::BadArgument`] for more than twenty million
@@ -65,6 +65,9 @@ pub(crate) fn files(
                 }
                 continue;
             };
+            if picodet_image::is_ignored_name(name) {
+                continue;
+            }
             let below = if relative.is_empty() { name.to_string() } else { format!("{relative}/{name}") };
             if !is_folder {
                 if has_extension(name, extensions) {
@@ -72,7 +75,7 @@ pub(crate) fn files(
                 }
                 continue;
             }
-            if name.starts_with('.') || above.len() > MAX_DEPTH {
+            if above.len() > MAX_DEPTH {
                 continue;
             }
             let Ok(real) = path.canonicalize() else { continue };

@@ -93,7 +93,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// Reads the tables of a segment, as far as they are valid; `None` if the file has too many.
+    /// Reads the tables of a segment up to the first invalid one; `None` if the file has too many.
     fn read_tables(&mut self, mut payload: &[u8]) -> Option<()> {
         while let Some((&class, rest)) = payload.split_first() {
             let Some((counts, rest)) = rest.split_first_chunk::<16>() else { break };
