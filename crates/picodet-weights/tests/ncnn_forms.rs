@@ -42,8 +42,11 @@ fn plain_bin() -> Vec<u8> {
     [flagged(&values(54, 1)), floats(&values(2, 2)), flagged(&values(4, 3)), floats(&values(2, 4))].concat()
 }
 
+/// Shape, weights and bias of a convolution.
+type Weights = (Vec<usize>, Vec<f32>, Option<Vec<f32>>);
+
 /// Shape, values and bias of each convolution.
-fn convolutions(network: &ForeignNetwork) -> Vec<(Vec<usize>, Vec<f32>, Option<Vec<f32>>)> {
+fn convolutions(network: &ForeignNetwork) -> Vec<Weights> {
     let convolutions = network.nodes.iter().filter_map(|node| node.convolution.as_ref());
     convolutions
         .map(|c| {

@@ -40,7 +40,7 @@ pub(crate) enum Command {
     Detect(Detect),
     /// Show layers, parameters, multiply-accumulates, classes, origin and licence of a model
     Info(Info),
-    /// Convert .pdparams, .safetensors, ncnn, ONNX or Paddle inference weights to a native model file
+    /// Convert weights of Paddle, ncnn, ONNX or safetensors to a native model file
     Convert(Convert),
     /// Run a network on a tensor and write every named tensor, to compare implementations
     Forward(Forward),
@@ -51,7 +51,7 @@ pub(crate) enum Command {
     /// Measure the time of each stage of a detection on this machine
     Bench(Bench),
     /// Train a network on your data, or resume a run
-    Train(Train),
+    Train(Box<Train>),
     /// Evaluate a model or a file of detections on a dataset with the COCO metrics
     Eval(Eval),
     /// Compare the detections of two models, or of a model and a results file, box by box
