@@ -20,15 +20,4 @@ impl Exception {
 }
 
 /// The allowed violations.
-pub(super) const EXCEPTIONS: &[Exception] = &[
-    Exception {
-        place: "crates/picodet-data/tests/planted.rs",
-        rule: "file of",
-        reason: "to be split by kind of finding",
-    },
-    Exception {
-        place: "crates/picodet-data/tests/planted.rs",
-        rule: "function `coco`",
-        reason: "to be split by kind of finding",
-    },
-];
+pub(super) const EXCEPTIONS: &[Exception] = &[];

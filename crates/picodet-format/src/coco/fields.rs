@@ -5,8 +5,31 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::BoxValues;
+use super::error::FieldError;
 use super::value::{Converted, Scalar};
+
+/// The values of a box.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BoxValues {
+    /// The first four values; NaN where the file has `null`, another value, or fewer values.
+    pub values: [f64; 4],
+    /// The number of values in the file.
+    pub count: usize,
+}
+
+impl BoxValues {
+    /// The four values.
+    ///
+    /// # Errors
+    /// [`FieldError`] when there are more or fewer than four values, or one is `null`.
+    pub fn four(self) -> Result<[f64; 4], FieldError> {
+        match self {
+            Self { count, .. } if count != 4 => Err(FieldError::BoxLength(count)),
+            Self { values, .. } if values.iter().any(|value| value.is_nan()) => Err(FieldError::BoxNull),
+            Self { values, .. } => Ok(values),
+        }
+    }
+}
 
 /// A box, null, or a description of a value of another kind.
 pub(super) struct AnyBox {

@@ -16,12 +16,13 @@ mod segmentation;
 mod value;
 
 pub use error::{FieldError, JsonError};
+pub use fields::BoxValues;
 pub use names::{AmbiguousName, ImageNames};
 pub use read::{AnnotationSink, Sections, read_annotations, read_annotations_from_slice, read_images};
-pub use record::{Annotation, BoxValues, Category, Image, OddValue};
+pub use record::{Annotation, Category, Image};
 pub use results::{
     DEFAULT_LIMIT, DetectionRecord, ResultRecord, ResultRecords, read_all, read_result_records, read_results,
     write_results,
 };
 pub use segmentation::read_segmentation_boxes;
-pub use value::Id;
+pub use value::{Id, OddValue};

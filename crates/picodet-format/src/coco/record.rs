@@ -5,18 +5,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::FieldError;
-use super::fields::AnyBox;
-use super::value::{Id, Scalar, keep};
-
-/// A value that cannot be used, which is treated as missing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OddValue {
-    /// The field; empty if the whole entry is not an object.
-    pub field: &'static str,
-    /// A description of the value, as in `the text "abc"`.
-    pub found: String,
-}
+use super::fields::{AnyBox, BoxValues};
+use super::value::{Id, OddValue, Scalar, keep};
 
 /// Declares a record whose fields are converted from values of any type; values that cannot be converted are
 /// listed in its field `odd`.
@@ -244,27 +234,4 @@ record! {
     score: f64 = number,
     /// File name of the image.
     file_name: String = remark,
-}
-
-/// The values of a box.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BoxValues {
-    /// The first four values; NaN where the file has `null`, another value, or fewer values.
-    pub values: [f64; 4],
-    /// The number of values in the file.
-    pub count: usize,
-}
-
-impl BoxValues {
-    /// The four values.
-    ///
-    /// # Errors
-    /// [`FieldError`] when there are more or fewer than four values, or one is `null`.
-    pub fn four(self) -> Result<[f64; 4], FieldError> {
-        match self {
-            Self { count, .. } if count != 4 => Err(FieldError::BoxLength(count)),
-            Self { values, .. } if values.iter().any(|value| value.is_nan()) => Err(FieldError::BoxNull),
-            Self { values, .. } => Ok(values),
-        }
-    }
 }

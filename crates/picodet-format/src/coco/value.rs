@@ -5,7 +5,14 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::OddValue;
+/// A value that cannot be used, which is treated as missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OddValue {
+    /// The field; empty if the whole entry is not an object.
+    pub field: &'static str,
+    /// A description of the value, as in `the text "abc"`.
+    pub found: String,
+}
 
 /// The id of an image, category or annotation: an integer in COCO, a text in the files of some tools.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
