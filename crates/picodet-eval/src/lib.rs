@@ -51,7 +51,9 @@ pub use evaluation::{ClassResult, Evaluation, Evaluator, Summary, evaluate};
 pub use json::{AnnotatedImage, Annotations, read_annotations, read_results, write_results};
 pub use labels::DetectionLabel;
 pub use parameters::{AreaRange, Parameters, ZeroId};
-pub use picodet_format::coco::{DEFAULT_LIMIT, ImageNames, JsonError, ResultRecords, read_result_records};
+pub use picodet_format::coco::{
+    DEFAULT_LIMIT, Id, ImageNames, JsonError, ResultRecords, read_result_records,
+};
 pub use report::{LabelledBox, Mark, Picture, Report, render_html};
 pub use resolve::{ResultNotes, ResultTargets, resolve_results};
 pub use table::{class_table, error_table, summary_table, text_table};

@@ -7,6 +7,8 @@ pub(crate) const fn tile_rows<S: Simd>() -> [usize; 3] {
     match S::KIND {
         IsaKind::Avx512 | IsaKind::Neon => [12, 12, 8],
         IsaKind::Avx2 => [8, 6, 4],
+        // Short code, see `compact`.
+        IsaKind::Portable if cfg!(target_arch = "x86_64") => [4, 2, 1],
         _ => [8, 4, 3],
     }
 }

@@ -8,8 +8,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use picodet::crates::data::{Dataset, Format, coco, open_lenient};
 use picodet::crates::eval::{
-    DEFAULT_LIMIT, Detection, DiagnosticOptions, Diagnostics, Evaluation, Evaluator, ImageNames, Parameters,
-    Picture, Report, ResultTargets, class_table, error_table, read_result_records, render_html,
+    DEFAULT_LIMIT, Detection, DiagnosticOptions, Diagnostics, Evaluation, Evaluator, Id, ImageNames,
+    Parameters, Picture, Report, ResultTargets, class_table, error_table, read_result_records, render_html,
     resolve_results, summary_table, write_results,
 };
 use picodet::evaluate::{GroundTruths, detect_dataset};
@@ -85,8 +85,10 @@ fn read(path: &Path, dataset: &Dataset) -> Result<(Vec<Detection>, usize)> {
     let file = std::fs::File::open(path).with_context(name)?;
     let records = read_result_records(file, DEFAULT_LIMIT).with_context(name)?;
     let images = || dataset.images.iter();
+    // The annotations are read again for their own text ids only if the results have texts.
+    let has_texts = records.records.iter().any(|record| matches!(record.image, Id::Text(_)));
     let text_ids = match &dataset.annotations {
-        Some(annotations) if dataset.format == Format::COCO => coco::text_ids(annotations)?,
+        Some(annotations) if has_texts && dataset.format == Format::COCO => coco::text_ids(annotations)?,
         _ => HashMap::new(),
     };
     let targets = ResultTargets {

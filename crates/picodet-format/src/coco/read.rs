@@ -52,7 +52,15 @@ pub struct Sections {
 ///
 /// # Errors
 /// [`JsonError`] when the input is not an object with lists of entries, or `sink` refuses an entry.
-pub fn read_annotations(reader: impl Read, sink: &mut impl AnnotationSink) -> Result<Sections, JsonError> {
+pub fn read_annotations(
+    mut reader: impl Read,
+    sink: &mut impl AnnotationSink,
+) -> Result<Sections, JsonError> {
+    read_stream(&mut reader, sink)
+}
+
+/// Not generic, so that the parser is compiled here, where it is optimised for speed, and only once.
+fn read_stream(reader: &mut dyn Read, sink: &mut dyn AnnotationSink) -> Result<Sections, JsonError> {
     let reader = BufReader::with_capacity(BUFFER, JsonGuard::new(reader, MAX_TOKEN));
     let entry = CurrentEntry::default();
     let mut deserializer = serde_json::Deserializer::from_reader(reader);
@@ -69,6 +77,10 @@ pub fn read_annotations_from_slice(
     bytes: &[u8],
     sink: &mut impl AnnotationSink,
 ) -> Result<Sections, JsonError> {
+    read_slice(bytes, sink)
+}
+
+fn read_slice(bytes: &[u8], sink: &mut dyn AnnotationSink) -> Result<Sections, JsonError> {
     let entry = CurrentEntry::default();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let result = deserializer.deserialize_map(TopLevel { sink, entry: &entry });
@@ -107,12 +119,12 @@ pub fn read_images(reader: impl Read) -> Result<Vec<Image>, JsonError> {
 }
 
 /// The object at the top level.
-struct TopLevel<'a, S> {
-    sink: &'a mut S,
+struct TopLevel<'a> {
+    sink: &'a mut dyn AnnotationSink,
     entry: &'a CurrentEntry,
 }
 
-impl<'de, S: AnnotationSink> Visitor<'de> for TopLevel<'_, S> {
+impl<'de> Visitor<'de> for TopLevel<'_> {
     type Value = Sections;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

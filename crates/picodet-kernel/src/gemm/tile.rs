@@ -92,8 +92,12 @@ macro_rules! of_height {
             4 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 4 } => {
                 $tile::<$D, $E, _, 4, $NV>($tiles)
             }
-            3 => $tile::<$D, $E, _, 3, $NV>($tiles),
-            2 => $tile::<$D, $E, _, 2, $NV>($tiles),
+            3 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 3 } => {
+                $tile::<$D, $E, _, 3, $NV>($tiles)
+            }
+            2 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 2 } => {
+                $tile::<$D, $E, _, 2, $NV>($tiles)
+            }
             _ => $tile::<$D, $E, _, 1, $NV>($tiles),
         }
     };
