@@ -1,7 +1,7 @@
 //! Published models by name: downloaded from their publisher, converted, and cached as native models.
 //!
 //! The sha256 of each file is recorded at its first download, next to it in the cache, and must not change.
-//! The environment variable [`MIRROR`](super::MIRROR) gives the base URL of a mirror, to which the name of
+//! The environment variable [`MIRROR`] gives the base URL of a mirror, to which the name of
 //! the file is appended.
 
 use std::path::Path;
