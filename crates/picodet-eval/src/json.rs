@@ -76,7 +76,7 @@ impl Annotations {
 pub fn read_annotations(reader: impl Read, limit: u64) -> Result<Annotations, JsonError> {
     let bytes = coco::read_all(reader, limit)?;
     let mut annotations = Annotations::default();
-    let sections = coco::read_annotations_from_slice(&bytes, &mut annotations)?;
+    let sections = coco::read_annotations(&bytes[..], &mut annotations)?;
     let missing = [
         ("images", sections.images),
         ("categories", sections.categories),

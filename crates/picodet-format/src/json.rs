@@ -5,6 +5,9 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
 use std::rc::Rc;
 
+pub(crate) mod scan;
+
+use self::scan::Nesting;
 use crate::text::Utf8Reader;
 
 /// Largest nesting depth (COCO needs 5).
@@ -18,9 +21,7 @@ pub const MAX_TOKEN: u64 = 256 << 20;
 #[derive(Debug)]
 pub struct JsonGuard<R> {
     inner: Utf8Reader<R>,
-    depth: u32,
-    in_string: bool,
-    escaped: bool,
+    nesting: Nesting,
     token: u64,
     max_token: u64,
 }
@@ -29,45 +30,30 @@ impl<R: Read> JsonGuard<R> {
     /// Guards `inner`; strings and numbers may have at most `max_token` bytes, up to [`MAX_TOKEN`].
     pub fn new(inner: R, max_token: u64) -> Self {
         let max_token = max_token.min(MAX_TOKEN);
-        let inner = Utf8Reader::new(inner);
-        Self { inner, depth: 0, in_string: false, escaped: false, token: 0, max_token }
+        Self { inner: Utf8Reader::new(inner), nesting: Nesting::default(), token: 0, max_token }
     }
 
-    fn scan(&mut self, bytes: &[u8]) -> io::Result<()> {
-        for &byte in bytes {
-            self.token += 1;
-            if self.in_string {
-                if self.escaped {
-                    self.escaped = false;
-                } else if byte == b'\\' {
-                    self.escaped = true;
-                } else if byte == b'"' {
-                    self.in_string = false;
-                    self.token = 0;
-                }
-            } else {
-                match byte {
-                    b'"' => {
-                        self.in_string = true;
-                        self.token = 0;
-                    }
-                    b'[' | b'{' => {
-                        self.depth += 1;
-                        self.token = 0;
-                        if self.depth > MAX_DEPTH {
-                            return Err(invalid(format!("nested more than {MAX_DEPTH} levels deep")));
-                        }
-                    }
-                    b']' | b'}' => {
-                        self.depth = self.depth.saturating_sub(1);
-                        self.token = 0;
-                    }
-                    b',' | b':' | b' ' | b'\n' | b'\r' | b'\t' => self.token = 0,
-                    _ => {}
+    fn scan(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let before = self.nesting;
+            let taken = self.nesting.advance(bytes);
+            let (run, rest) = bytes.split_at(taken);
+            bytes = rest;
+            self.token += taken as u64;
+            if !before.in_string {
+                // Lists of numbers are runs of many tokens: the last separator begins the current one.
+                if let Some(separator) = run.iter().rposition(|&byte| scan::is_separator(byte)) {
+                    self.token = (taken - 1 - separator) as u64;
                 }
             }
             if self.token > self.max_token {
                 return Err(invalid(format!("a string or number longer than {} bytes", self.max_token)));
+            }
+            if self.nesting.depth > MAX_DEPTH {
+                return Err(invalid(format!("nested more than {MAX_DEPTH} levels deep")));
+            }
+            if before.in_string != self.nesting.in_string || before.depth != self.nesting.depth {
+                self.token = 0;
             }
         }
         Ok(())

@@ -72,6 +72,25 @@ impl JsonError {
         Self::Malformed { element, problem, line, column }
     }
 
+    /// Adds the 0-based line and column at which the text of a parser begins.
+    pub(super) fn moved(mut self, (lines, columns): (usize, usize)) -> Self {
+        if let Self::Malformed { line, column, .. } = &mut self {
+            *column += if *line <= 1 { columns } else { 0 };
+            *line += lines;
+        }
+        self
+    }
+
+    /// Adds the entry of a list: `kind` as in `image`, or empty, and its index.
+    pub(super) fn of(mut self, kind: &str, index: usize) -> Self {
+        if let Self::Malformed { element, .. } = &mut self
+            && !kind.is_empty()
+        {
+            *element = format!("{kind} {index}: ");
+        }
+        self
+    }
+
     /// Converts a parser's error in `bytes`; names NaN and the infinities, which Python's `json` module
     /// writes.
     pub(super) fn in_slice(error: serde_json::Error, element: String, bytes: &[u8]) -> Self {

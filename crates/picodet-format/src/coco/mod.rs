@@ -5,6 +5,7 @@
 //! pycocotools. Values of other types than COCO's are converted where their meaning is clear (`"7"`, `7.0`,
 //! `"true"`), and otherwise listed in the entry.
 
+mod entries;
 mod error;
 mod fields;
 mod list;
@@ -18,7 +19,7 @@ mod value;
 pub use error::{FieldError, JsonError};
 pub use fields::BoxValues;
 pub use names::{AmbiguousName, ImageNames};
-pub use read::{AnnotationSink, Sections, read_annotations, read_annotations_from_slice, read_images};
+pub use read::{AnnotationSink, Sections, read_annotations, read_images};
 pub use record::{Annotation, Category, Image};
 pub use results::{
     DEFAULT_LIMIT, DetectionRecord, ResultRecord, ResultRecords, read_all, read_result_records, read_results,

@@ -1,18 +1,9 @@
 //! Streams annotation files, entry by entry.
 
-use std::fmt;
-use std::io::{BufReader, Read};
+use std::io::Read;
 
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-
-use super::list::{CurrentEntry, Each};
+use super::entries::split;
 use super::{Annotation, Category, FieldError, Image, JsonError};
-use crate::json::JsonGuard;
-
-/// Longest string or number of an annotation file in bytes.
-pub(super) const MAX_TOKEN: u64 = 16 << 20;
-/// Size of the read buffer in bytes.
-pub(super) const BUFFER: usize = 1 << 18;
 
 /// Receives the entries of an annotation file in the order of the file; indices are 0-based.
 ///
@@ -61,31 +52,26 @@ pub fn read_annotations(
 
 /// Not generic, so that the parser is compiled here, where it is optimised for speed, and only once.
 fn read_stream(reader: &mut dyn Read, sink: &mut dyn AnnotationSink) -> Result<Sections, JsonError> {
-    let reader = BufReader::with_capacity(BUFFER, JsonGuard::new(reader, MAX_TOKEN));
-    let entry = CurrentEntry::default();
-    let mut deserializer = serde_json::Deserializer::from_reader(reader);
-    let result = deserializer.deserialize_map(TopLevel { sink, entry: &entry });
-    let result = result.and_then(|sections| deserializer.end().map(|()| sections));
-    result.map_err(|error| JsonError::new(error, entry.prefix()))
-}
-
-/// Reads an annotation file in memory, which is faster than [`read_annotations`].
-///
-/// # Errors
-/// As [`read_annotations`].
-pub fn read_annotations_from_slice(
-    bytes: &[u8],
-    sink: &mut impl AnnotationSink,
-) -> Result<Sections, JsonError> {
-    read_slice(bytes, sink)
-}
-
-fn read_slice(bytes: &[u8], sink: &mut dyn AnnotationSink) -> Result<Sections, JsonError> {
-    let entry = CurrentEntry::default();
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let result = deserializer.deserialize_map(TopLevel { sink, entry: &entry });
-    let result = result.and_then(|sections| deserializer.end().map(|()| sections));
-    result.map_err(|error| JsonError::in_slice(error, entry.prefix(), bytes))
+    let mut sections = Sections::default();
+    let kinds = [("images", "image"), ("categories", "category"), ("annotations", "annotation")];
+    split(reader, &kinds, &mut |list, entry| {
+        let Some(entry) = entry else {
+            let section = match list {
+                "images" => &mut sections.images,
+                "categories" => &mut sections.categories,
+                _ => &mut sections.annotations,
+            };
+            *section = true;
+            return Ok(());
+        };
+        let received = match list {
+            "images" => sink.image(entry.index, entry.parse()?),
+            "categories" => sink.category(entry.index, entry.parse()?),
+            _ => sink.annotation(entry.index, entry.parse()?),
+        };
+        received.map_err(|error| entry.refused(&error))
+    })?;
+    Ok(sections)
 }
 
 /// Reads only the `images` of an annotation file.
@@ -116,47 +102,6 @@ pub fn read_images(reader: impl Read) -> Result<Vec<Image>, JsonError> {
         return Err(JsonError::MissingList { field: "images" });
     }
     Ok(images.0)
-}
-
-/// The object at the top level.
-struct TopLevel<'a> {
-    sink: &'a mut dyn AnnotationSink,
-    entry: &'a CurrentEntry,
-}
-
-impl<'de> Visitor<'de> for TopLevel<'_> {
-    type Value = Sections;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with `images`, `annotations` and `categories`")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Sections, A::Error> {
-        let Self { sink, entry } = self;
-        let mut sections = Sections::default();
-        while let Some(key) = map.next_key::<String>()? {
-            match key.as_str() {
-                "images" => {
-                    sections.images = true;
-                    map.next_value_seed(Each::new("image", entry, |index, image| sink.image(index, image)))?;
-                }
-                "categories" => {
-                    sections.categories = true;
-                    let receive = |index, category| sink.category(index, category);
-                    map.next_value_seed(Each::new("category", entry, receive))?;
-                }
-                "annotations" => {
-                    sections.annotations = true;
-                    let receive = |index, annotation| sink.annotation(index, annotation);
-                    map.next_value_seed(Each::new("annotation", entry, receive))?;
-                }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(sections)
-    }
 }
 
 #[cfg(test)]
@@ -198,17 +143,36 @@ mod tests {
 "annotations": [
 {"id": 1, "image_id": 3, "category_id": 7, "bbox": [0.1, 2, 3, null, 5], "iscrowd": true, "segmentation": [[1]]}]}"#;
 
+    /// Reads a file in blocks of any size.
+    struct Blocks<'a> {
+        text: &'a [u8],
+        size: usize,
+    }
+
+    impl Read for Blocks<'_> {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            let count = self.size.min(out.len());
+            self.text.read(&mut out[..count])
+        }
+    }
+
+    fn read_in_blocks(text: &str, size: usize) -> Result<(Entries, Sections), String> {
+        let mut entries = Entries::default();
+        let sections = read_annotations(Blocks { text: text.as_bytes(), size }, &mut entries);
+        sections.map(|sections| (entries, sections)).map_err(|error| error.to_string())
+    }
+
     fn read(text: &str) -> Result<(Entries, Sections), String> {
-        let mut streamed = Entries::default();
-        let sections = read_annotations(text.as_bytes(), &mut streamed).map_err(|error| error.to_string());
-        // The parsers count columns of some errors differently.
-        let before_column = |error: &String| error.split(", column").next().map(str::to_owned);
-        let mut sliced = Entries::default();
-        let from_slice =
-            read_annotations_from_slice(text.as_bytes(), &mut sliced).map_err(|error| error.to_string());
-        assert_eq!(sections.as_ref().map_err(before_column), from_slice.as_ref().map_err(before_column));
-        assert_eq!(format!("{streamed:?}"), format!("{sliced:?}"));
-        sections.map(|sections| (streamed, sections))
+        let whole = read_in_blocks(text, usize::MAX);
+        for size in [1, 2, 7] {
+            // NaN differs from itself.
+            assert_eq!(
+                format!("{:?}", read_in_blocks(text, size)),
+                format!("{whole:?}"),
+                "in blocks of {size}"
+            );
+        }
+        whole
     }
 
     #[test]
@@ -281,7 +245,6 @@ mod tests {
             let at = at.index(bytes.len());
             bytes[at] = byte;
             let _ = read_annotations(&bytes[..], &mut Entries::default());
-            let _ = read_annotations_from_slice(&bytes, &mut Entries::default());
         }
     }
 }

@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io::{BufReader, Read};
+use std::io::Read;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
 use super::JsonError;
-use super::read::{BUFFER, MAX_TOKEN};
+use super::entries::split;
 use super::value::Scalar;
-use crate::json::JsonGuard;
 
 /// Reads the bounding boxes `[x1, y1, x2, y2]` in pixels of the segmentations of some annotations, by the
 /// 0-based index of the annotation. Annotations without a segmentation, or with an empty or malformed one,
@@ -19,79 +18,34 @@ use crate::json::JsonGuard;
 /// # Errors
 /// [`JsonError`] when the file cannot be read.
 pub fn read_segmentation_boxes(
-    reader: impl Read,
+    mut reader: impl Read,
     wanted: &dyn Fn(usize) -> bool,
 ) -> Result<HashMap<usize, [f64; 4]>, JsonError> {
-    let reader = BufReader::with_capacity(BUFFER, JsonGuard::new(reader, MAX_TOKEN));
     let mut found = HashMap::new();
-    serde_json::Deserializer::from_reader(reader).deserialize_map(File { wanted, found: &mut found })?;
+    read_boxes(&mut reader, wanted, &mut found)?;
     Ok(found)
 }
 
-/// The object at the top level.
-struct File<'a> {
-    wanted: &'a dyn Fn(usize) -> bool,
-    found: &'a mut HashMap<usize, [f64; 4]>,
-}
-
-impl<'de> Visitor<'de> for File<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with `annotations`")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<String>()? {
-            if key == "annotations" {
-                map.next_value_seed(Annotations { wanted: self.wanted, found: self.found })?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
+/// Not generic, so that it is compiled here and only once.
+fn read_boxes(
+    reader: &mut dyn Read,
+    wanted: &dyn Fn(usize) -> bool,
+    found: &mut HashMap<usize, [f64; 4]>,
+) -> Result<(), JsonError> {
+    split(reader, &[("annotations", "annotation")], &mut |_, entry| {
+        if let Some(entry) = entry.filter(|entry| wanted(entry.index)) {
+            let Annotation { segmentation } = entry.parse()?;
+            if let Some(bbox) = segmentation.and_then(|segmentation| segmentation.0) {
+                found.insert(entry.index, bbox);
             }
         }
         Ok(())
-    }
-}
-
-/// The list of annotations.
-struct Annotations<'a> {
-    wanted: &'a dyn Fn(usize) -> bool,
-    found: &'a mut HashMap<usize, [f64; 4]>,
-}
-
-impl<'de> DeserializeSeed<'de> for Annotations<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Annotations<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list with one annotation per entry")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        for index in 0.. {
-            if (self.wanted)(index) {
-                let Some(entry) = list.next_element::<Entry>()? else { break };
-                if let Some(bbox) = entry.segmentation.and_then(|segmentation| segmentation.0) {
-                    self.found.insert(index, bbox);
-                }
-            } else if list.next_element::<IgnoredAny>()?.is_none() {
-                break;
-            }
-        }
-        Ok(())
-    }
+    })
 }
 
 /// An annotation with its segmentation only.
 #[derive(Deserialize)]
-struct Entry {
+struct Annotation {
     #[serde(default)]
     segmentation: Option<SegmentationBox>,
 }
