@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use picodet::crates::image::{IMAGE_EXTENSIONS, is_ignored_name};
 use picodet::{Image, Limits};
 
+use crate::host;
 use crate::output::status;
 
 /// Maximum number of bytes that are read from a file.
@@ -164,9 +165,13 @@ pub(crate) fn read(source: &Path, limits: &Limits) -> Result<Image> {
     Ok(picodet::crates::image::decode(&bytes, limits)?)
 }
 
-/// Returns a progress bar, which is visible only in a terminal and for more than one image.
+/// Returns a progress bar, which is visible only in a terminal, without a host, and for more than one image.
 pub(crate) fn progress(count: usize, activity: &str) -> ProgressBar {
-    let target = if count > 1 { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let target = if count > 1 && host::current().is_none() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
     let bar = ProgressBar::with_draw_target(Some(count as u64), target);
     let template = "{msg} {bar:30} {pos}/{len} images, {per_sec}, {eta} left";
     ProgressStyle::with_template(template).map(|style| bar.set_style(style)).ok();

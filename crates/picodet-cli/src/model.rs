@@ -8,6 +8,7 @@ use picodet::Model;
 use picodet::download::{DownloadOptions, fetch, published};
 
 use crate::args::ModelArguments;
+use crate::host::{self, HostEvent};
 
 /// Opens the embedded model, a file, a published model by name, or a URL through the cache.
 pub(crate) fn open(arguments: &ModelArguments) -> Result<Model> {
@@ -45,6 +46,12 @@ pub(crate) fn open(arguments: &ModelArguments) -> Result<Model> {
 
 /// Shows a progress bar while a model is downloaded.
 fn with_progress<T>(name: &str, download: impl FnOnce(&mut dyn FnMut(u64, Option<u64>)) -> T) -> Result<T> {
+    if let Some(host) = host::current() {
+        let activity = format!("downloading {name}");
+        return Ok(download(&mut |done, total| {
+            (host.listen)(HostEvent::Progress { activity: activity.clone(), done, total });
+        }));
+    }
     let bar = ProgressBar::no_length().with_message(name.to_owned());
     bar.set_style(ProgressStyle::with_template(
         "downloading {msg} {bytes}/{total_bytes} {bytes_per_sec} {eta}",

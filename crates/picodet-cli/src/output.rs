@@ -1,4 +1,4 @@
-//! Output streams: results go to standard output, status and errors to standard error.
+//! Output streams: results go to standard output, status and errors to standard error, or all of them to the host.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,19 +6,26 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use picodet_format::write_atomically;
 
-/// Writes a result to standard output.
+use crate::host::{self, HostEvent};
+
+/// Writes a result to standard output or to the host.
 ///
 /// # Errors
 /// When standard output is closed or cannot be written.
 pub(crate) fn print_result(text: &str) -> std::io::Result<()> {
+    if host::send(|| HostEvent::Result(text.to_owned())) {
+        return Ok(());
+    }
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
 }
 
-/// Writes one line of status to standard error; a failure to write is ignored.
+/// Writes one line of status to standard error or to the host; a failure to write is ignored.
 pub(crate) fn status(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    if !host::send(|| HostEvent::Status(text.to_owned())) {
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
 }
 
 /// Writes an error and its causes to standard error, in one line.

@@ -1,7 +1,7 @@
 //! Process groups, as started by `mpirun`.
 
+use crate::ExitCode;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use picodet_engine::{BufferPool, CpuEngine, Engine, Plan};
 use picodet_graph::{Graph, Tensor4, Weights, pass};
-use picodet_image::{Image, Interpolation, Limits};
+use picodet_image::{Interpolation, Limits, Pixels};
 use picodet_zoo::Head;
 
 use crate::decode::{HeadLevel, box_of, candidates, head_levels, head_levels_in_place};
@@ -105,13 +105,16 @@ impl Detector {
         self.shared.plan.input_size()
     }
 
-    /// Detects the objects in an image: a path, the bytes of an image file, or an [`Image`]. Boxes are in pixels of
-    /// [`Image::source_size`]; the order is by class, then by falling score.
+    /// Detects the objects in an image: a path, the bytes of an image file, an [`Image`](picodet_image::Image), or
+    /// [`Pixels`]. Boxes are in pixels of [`Pixels::source_size`]; the order is by class, then by falling score.
     ///
     /// # Errors
     /// When the image cannot be read or decoded.
     pub fn detect<'a>(&self, input: impl Into<Input<'a>>) -> Result<Detections, Error> {
-        Ok(self.detect_timed(&*input.into().read_within(&self.shared.limits)?)?.0)
+        Ok(match input.into() {
+            Input::Pixels(pixels) => self.detect_timed(pixels)?.0,
+            input => self.detect_timed(&*input.read_within(&self.shared.limits)?)?.0,
+        })
     }
 
     /// Detects the objects in several images, in their order, with as many images at a time as the options have threads.
@@ -126,11 +129,16 @@ impl Detector {
         picodet_parallel::map(inputs, self.shared.threads, |input| self.detect(input)).into_iter().collect()
     }
 
-    /// Detects the objects in a decoded image, as [`Detector::detect`] does, and measures the time of each stage.
+    /// Detects the objects in a decoded image or in borrowed [`Pixels`], as [`Detector::detect`] does, and measures the time
+    /// of each stage.
     ///
     /// # Errors
     /// When the engine refuses the input, which it does not for a detector that was created.
-    pub fn detect_timed(&self, image: &Image) -> Result<(Detections, StageTimes), Error> {
+    pub fn detect_timed<'a>(&self, image: impl Into<Pixels<'a>>) -> Result<(Detections, StageTimes), Error> {
+        self.detect_pixels(image.into())
+    }
+
+    fn detect_pixels(&self, image: Pixels<'_>) -> Result<(Detections, StageTimes), Error> {
         let start = now();
         let Shared { plan, strides, nms, .. } = &*self.shared;
         let mut input = self.shared.inputs.lease(1, Tensor4::default);
@@ -162,7 +170,7 @@ impl Detector {
     }
 
     /// Resizes and normalises an image into the network input.
-    fn preprocess<'a>(&self, image: &Image, input: &'a mut Tensor4) -> (&'a Tensor4, ScaleFactor) {
+    fn preprocess<'a>(&self, image: Pixels<'_>, input: &'a mut Tensor4) -> (&'a Tensor4, ScaleFactor) {
         let Shared { resize, mean, std, .. } = *self.shared;
         let (height, width) = self.input_size();
         input.shape = [1, 3, height, width];

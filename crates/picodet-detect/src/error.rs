@@ -35,6 +35,9 @@ pub enum Error {
     /// An option is invalid.
     #[error("{0}")]
     Option(String),
+    /// The caller has stopped the detection.
+    #[error("stopped by the caller")]
+    Cancelled,
     /// The image cannot be decoded.
     #[error(transparent)]
     Decode(#[from] picodet_image::DecodeError),

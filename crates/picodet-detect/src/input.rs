@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use picodet_image::{Image, Limits, decode};
+use picodet_image::{Image, Limits, Pixels, decode};
 
 use crate::Error;
 
@@ -14,8 +14,8 @@ const MAX_FILE: u64 = 1 << 30;
 
 /// An image: a file, an encoded image in memory, or decoded pixels.
 ///
-/// Functions take `impl Into<Input>`, so that paths (`&str`, `String`, `&Path`, `PathBuf`), bytes (`&[u8]`, `Vec<u8>`) and
-/// images (`&Image`, `Image`) can be passed directly.
+/// Functions take `impl Into<Input>`, so that paths (`&str`, `String`, `&Path`, `PathBuf`), bytes (`&[u8]`, `Vec<u8>`),
+/// images (`&Image`, `Image`) and [`Pixels`] can be passed directly.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Input<'a> {
@@ -25,6 +25,8 @@ pub enum Input<'a> {
     Bytes(Cow<'a, [u8]>),
     /// A decoded image.
     Image(Cow<'a, Image>),
+    /// Borrowed pixels, which [`Detector::detect`](crate::Detector::detect) reads in place.
+    Pixels(Pixels<'a>),
 }
 
 impl<'a> Input<'a> {
@@ -43,6 +45,7 @@ impl<'a> Input<'a> {
     pub fn read_within(self, limits: &Limits) -> Result<Cow<'a, Image>, Error> {
         match self {
             Self::Image(image) => Ok(image),
+            Self::Pixels(pixels) => Ok(Cow::Owned(pixels.to_image())),
             Self::Bytes(bytes) => Ok(Cow::Owned(decode(&bytes, limits)?)),
             Self::Path(path) => {
                 let name = || path.display().to_string();
@@ -126,5 +129,11 @@ impl<'a> From<&'a Image> for Input<'a> {
 impl From<Image> for Input<'_> {
     fn from(image: Image) -> Self {
         Self::Image(Cow::Owned(image))
+    }
+}
+
+impl<'a> From<Pixels<'a>> for Input<'a> {
+    fn from(pixels: Pixels<'a>) -> Self {
+        Self::Pixels(pixels)
     }
 }

@@ -22,6 +22,12 @@ impl Image {
         (expected > 0 && expected == data.len()).then_some(Self { width, height, data, source_size: None })
     }
 
+    /// Wraps bytes whose length was checked.
+    pub(crate) fn from_checked(width: usize, height: usize, data: Vec<u8>) -> Self {
+        debug_assert_eq!(data.len(), width * height * 3);
+        Self { width, height, data, source_size: None }
+    }
+
     /// Creates an image of one colour; sides of 0 become 1.
     #[must_use]
     pub fn filled(width: usize, height: usize, colour: [u8; 3]) -> Self {
@@ -59,6 +65,12 @@ impl Image {
     #[must_use]
     pub fn data(&self) -> &[u8] {
         &self.data
+    }
+
+    /// Returns the bytes `[height, width, 3]`, red first, without a copy.
+    #[must_use]
+    pub fn into_data(self) -> Vec<u8> {
+        self.data
     }
 
     /// Returns the colour of a pixel; outside the image, that of the nearest pixel at the edge.

@@ -8,6 +8,7 @@ mod encode;
 mod extensions;
 mod image_type;
 mod normalise;
+mod pixels;
 mod resize;
 
 pub use decode::{
@@ -19,4 +20,5 @@ pub use encode::{encode_jpeg, encode_png};
 pub use extensions::{IMAGE_EXTENSIONS, is_ignored_name};
 pub use image_type::Image;
 pub use normalise::{to_tensor, to_tensor_in};
+pub use pixels::{ChannelOrder, Pixels};
 pub use resize::{Interpolation, UnknownInterpolation, resize_f32, resize_u8};

@@ -1,8 +1,9 @@
 //! Runs a model over a dataset, on all cores, for evaluation by COCO's rules.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use picodet_data::Dataset;
 use picodet_detect::{Detector, Error, Model, Options};
@@ -89,26 +90,37 @@ pub fn match_classes(model: &Model, dataset: &Dataset) -> Result<Vec<Option<i64>
 }
 
 /// Runs a model over every image of a dataset on `threads` threads (0: all cores), which share one detector. `progress` is
-/// called with the number of images that are done; the result does not depend on the number of threads.
+/// called with the number of images that are done and returns whether to continue; the result does not depend on the number
+/// of threads.
 ///
 /// # Errors
-/// When the model cannot be prepared or has no class in common with the dataset. An image that cannot be read is a
+/// When the model cannot be prepared or has no class in common with the dataset, and [`Error::Cancelled`] when `progress`
+/// returns [`ControlFlow::Break`]. An image that cannot be read is a
 /// failure in the result, not an error.
 pub fn detect_dataset(
     model: &Model,
     options: &Options,
     dataset: &Dataset,
     threads: usize,
-    progress: &(dyn Fn(usize) + Sync),
+    progress: &(dyn Fn(usize) -> ControlFlow<()> + Sync),
 ) -> Result<Found, Error> {
     let categories = match_classes(model, dataset)?;
     let detector = Detector::new(model, options)?;
     let done = AtomicUsize::new(0);
+    let cancelled = AtomicBool::new(false);
     let results = picodet_parallel::map(0..dataset.images.len(), threads, |index| {
+        if cancelled.load(Ordering::Relaxed) {
+            return Ok(Vec::new());
+        }
         let result = detect_one(&detector, dataset, index, &categories);
-        progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+        if progress(done.fetch_add(1, Ordering::Relaxed) + 1).is_break() {
+            cancelled.store(true, Ordering::Relaxed);
+        }
         result
     });
+    if cancelled.into_inner() {
+        return Err(Error::Cancelled);
+    }
     let mut found = Found::default();
     for result in results {
         match result {

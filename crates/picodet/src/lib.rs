@@ -109,7 +109,9 @@ pub use picodet_detect::{
 #[cfg(feature = "detect")]
 pub use picodet_engine::Precision;
 #[cfg(feature = "detect")]
-pub use picodet_image::{FontError, Fonts, Image, Interpolation, Limits};
+pub use picodet_image::{
+    ChannelOrder, FontError, Fonts, Image, Interpolation, Limits, Pixels, UnknownInterpolation,
+};
 pub use picodet_model::{ConvertError, ConvertOptions, Model, ModelError, convert};
 pub use picodet_weights::{Metadata, Storage};
 

@@ -1,5 +1,7 @@
 //! Metrics on real detections equal pycocotools', and our detections measure as the reference's do.
 
+use std::ops::ControlFlow;
+
 use picodet::crates::data::Dataset;
 use picodet::crates::eval::{DEFAULT_LIMIT, Evaluation, evaluate, read_results};
 use picodet::crates::zoo::variant;
@@ -97,7 +99,8 @@ fn our_detections_measure_as_the_references_do() {
         let options = ConvertOptions { bin, ..ConvertOptions::default() };
         let model = convert(&source, variant(name).expect("a variant"), &options).expect("sound weights");
         let options = Options::new().with_resize(resize);
-        let found = detect_dataset(&model, &options, &dataset, 0, &|_| ()).expect("a detector");
+        let found = detect_dataset(&model, &options, &dataset, 0, &|_| ControlFlow::Continue(()))
+            .expect("a detector");
         assert!(found.failures.is_empty() && found.unknown_classes.is_empty(), "{found:?}");
         let ap = measure(&dataset, &found.detections).summary().ap;
         let near = if expected.is_nan() { (0.27..0.37).contains(&ap) } else { (ap - expected).abs() < 0.001 };

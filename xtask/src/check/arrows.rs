@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use super::problem::Problem;
 
 /// The crates of the library and the program from bottom to top: a crate may depend only on those before it.
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 21] = [
     "picodet-testing",
     "picodet-graph",
     "picodet-simd",
@@ -27,6 +27,7 @@ const ORDER: [&str; 20] = [
     "picodet-train",
     "picodet",
     "picodet-cli",
+    "picodet-python",
 ];
 
 /// Checks all dependencies except those of tests, including build dependencies and those of single targets.

@@ -1,7 +1,7 @@
 //! `picodet bench`: measures the time of each stage of a detection.
 
+use crate::ExitCode;
 use std::fmt::Write;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result};

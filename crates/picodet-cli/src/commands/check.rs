@@ -1,6 +1,6 @@
 //! `picodet check`: reports and repairs problems of a dataset.
 
-use std::process::ExitCode;
+use crate::ExitCode;
 
 use anyhow::Result;
 use picodet::crates::data::{

@@ -1,6 +1,6 @@
 //! `picodet convert`: converts published weights to a native model file.
 
-use std::process::ExitCode;
+use crate::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use picodet::Storage;

@@ -1,7 +1,7 @@
 //! `picodet data convert` and `picodet data split`.
 
+use crate::ExitCode;
 use std::path::Path;
-use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use picodet::crates::data::{Images, Part, WriteOptions, WriteReport, convert, open_lenient, split, write};

@@ -1,8 +1,8 @@
 //! `picodet eval`: evaluates a model or a file of detections on a dataset.
 
+use crate::ExitCode;
 use std::collections::HashMap;
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::args::{Eval, ModelArguments, ReportFormat};
 use crate::output::{print_result, status, write_file};
-use crate::{images, model};
+use crate::{host, images, model};
 
 const MISSING_INPUT: &str = "a model and a dataset are needed, or a dataset and --detections FILE";
 
@@ -112,8 +112,11 @@ fn detect(command: &Eval, name: &str, dataset: &Dataset) -> Result<(Vec<Detectio
     let options = command.detection.options(command.score).with_limits(command.limits.limits());
     let bar = images::progress(dataset.images.len(), "detecting");
     let start = Instant::now();
-    let found =
-        detect_dataset(&model, &options, dataset, command.threads, &|done| bar.set_position(done as u64))?;
+    let report = host::progress("detecting", dataset.images.len());
+    let found = detect_dataset(&model, &options, dataset, command.threads, &|done| {
+        bar.set_position(done as u64);
+        report(done)
+    })?;
     bar.finish_and_clear();
     for (path, problem) in &found.failures {
         status(&format!("picodet: {}: {problem}", path.display()));

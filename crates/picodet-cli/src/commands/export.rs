@@ -1,6 +1,6 @@
 //! `picodet export`: writes a model as ONNX.
 
-use std::process::ExitCode;
+use crate::ExitCode;
 
 use anyhow::{Result, bail};
 use picodet::export::{Batch, ExportOptions, HeadOutput, options, to_onnx};

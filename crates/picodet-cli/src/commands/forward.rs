@@ -1,7 +1,7 @@
 //! `picodet forward`: writes every named tensor of a network.
 
+use crate::ExitCode;
 use std::collections::BTreeMap;
-use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use picodet::crates::weights::{read_tensors, write_tensors};

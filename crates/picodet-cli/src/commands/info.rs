@@ -1,8 +1,8 @@
 //! `picodet info`: shows the structure and cost of a model.
 
+use crate::ExitCode;
 use std::fmt::Write;
 use std::path::Path;
-use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use picodet::crates::engine::CpuEngine;

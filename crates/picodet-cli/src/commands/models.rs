@@ -1,7 +1,7 @@
 //! `picodet models`: lists all networks and the published models.
 
+use crate::ExitCode;
 use std::fmt::Write;
-use std::process::ExitCode;
 
 use anyhow::Result;
 use picodet::crates::zoo::{PUBLISHED_LICENCE, classifiers, published_weights, variants};

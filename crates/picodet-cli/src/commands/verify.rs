@@ -1,8 +1,8 @@
 //! `picodet verify`: compares the detections of two models, or of a model and a results file.
 
+use crate::ExitCode;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};

@@ -1,5 +1,6 @@
 //! Detection in a dataset by a group of processes.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use picodet_data::Dataset;
@@ -42,7 +43,7 @@ pub(crate) fn detect_together(
     group: &dyn ProcessGroup,
 ) -> Result<Vec<Detection>, EvaluateError> {
     let detect = |dataset: &Dataset| {
-        let found = detect_dataset(model, options, dataset, threads, &|_| {})?;
+        let found = detect_dataset(model, options, dataset, threads, &|_| ControlFlow::Continue(()))?;
         match found.failures.into_iter().next() {
             Some((path, problem)) => Err(EvaluateError::Image { path, problem }),
             None => Ok(found.detections),

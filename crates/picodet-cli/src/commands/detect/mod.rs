@@ -3,8 +3,8 @@
 mod drawing;
 mod writer;
 
+use crate::ExitCode;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, bail};

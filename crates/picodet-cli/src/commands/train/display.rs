@@ -8,6 +8,7 @@ use picodet::crates::train::Event;
 use picodet::crates::train::journal::{EpochRecord, StepRecord};
 use picodet::crates::train::report::duration;
 
+use crate::host;
 use crate::output::status;
 
 /// Time between lines of progress outside a terminal.
@@ -27,7 +28,7 @@ pub(super) struct Display {
 
 impl Display {
     pub(super) fn new(evaluates_training_images: bool) -> Self {
-        let terminal = std::io::stderr().is_terminal();
+        let terminal = std::io::stderr().is_terminal() && host::current().is_none();
         let bar = if terminal { ProgressBar::new(0) } else { ProgressBar::hidden() };
         let template = "{bar:24} {pos}/{len} {wide_msg}";
         ProgressStyle::with_template(template).map(|style| bar.set_style(style)).ok();
@@ -41,6 +42,9 @@ impl Display {
     }
 
     pub(super) fn show(&mut self, event: &Event<'_>) {
+        if host::send_training(event) {
+            return;
+        }
         match event {
             Event::Step(record) => self.step(record),
             Event::Epoch(record) => self.epoch(record),

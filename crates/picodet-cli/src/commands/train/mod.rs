@@ -4,8 +4,8 @@ mod describe;
 mod display;
 mod prepare;
 
+use crate::ExitCode;
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use self::display::Display;
 use crate::args::{OnNan, Train};
 use crate::output::{print_result, report_error, status};
-use crate::processes;
+use crate::{host, processes};
 
 /// Exit code for a file that cannot be written (EX_IOERR of sysexits.h).
 const CANNOT_WRITE: u8 = 74;
@@ -81,8 +81,12 @@ fn train(command: &Train, group: &Arc<dyn ProcessGroup>) -> Result<ExitCode> {
     report_ending(ending?, &trainer, &folder)
 }
 
-/// Registers the signals that stop a run; the run polls the returned number of the last one after each step.
+/// Registers the signals that stop a run, unless a host does; the run polls the returned number of the last one after each
+/// step.
 fn watch_signals(processes: usize) -> Result<Arc<AtomicUsize>> {
+    if let Some(host) = host::current() {
+        return Ok(host.stop);
+    }
     let stop = Arc::new(AtomicUsize::new(0));
     #[cfg_attr(not(unix), allow(unused_mut))]
     let mut signals = vec![SIGINT, SIGTERM];

@@ -2,7 +2,8 @@
 //!
 //! An inference requests as many helpers as it has threads besides its own. It gets as many as there are free cores,
 //! counting those that other inferences of the process use, so that two detectors do not compete for cores; without
-//! helpers it runs on its own thread. Helpers live as long as the process.
+//! helpers it runs on its own thread. Helpers live as long as the process; a process that was forked from it starts a pool of
+//! its own.
 
 use std::collections::VecDeque;
 use std::num::NonZero;
@@ -26,18 +27,40 @@ struct Pool {
     state: Mutex<State>,
     wake: Condvar,
     cores: usize,
+    /// The process whose threads the helpers are.
+    process: u32,
+    /// The pool of a process that was forked from this one.
+    forked: OnceLock<Box<Pool>>,
 }
 
+/// Returns the pool of this process. Threads do not survive a fork, and another thread may have held the lock of the state
+/// during the fork, so that a forked process must not use the pool that it has inherited.
 fn pool() -> &'static Pool {
     static POOL: OnceLock<Pool> = OnceLock::new();
-    POOL.get_or_init(|| Pool {
-        state: Mutex::default(),
-        wake: Condvar::new(),
-        cores: thread::available_parallelism().map_or(1, NonZero::get),
-    })
+    let process = process();
+    let mut pool = POOL.get_or_init(|| Pool::new(process));
+    while pool.process != process {
+        pool = pool.forked.get_or_init(|| Box::new(Pool::new(process)));
+    }
+    pool
+}
+
+/// Returns the id of this process; 0 on systems without fork.
+fn process() -> u32 {
+    if cfg!(unix) { std::process::id() } else { 0 }
 }
 
 impl Pool {
+    fn new(process: u32) -> Self {
+        Self {
+            state: Mutex::default(),
+            wake: Condvar::new(),
+            cores: thread::available_parallelism().map_or(1, NonZero::get),
+            process,
+            forked: OnceLock::new(),
+        }
+    }
+
     /// Locks the state. No code panics while holding the lock, so the state is consistent even if it is poisoned.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
