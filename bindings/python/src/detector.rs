@@ -7,7 +7,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::errors::{command_exception, exception};
+use crate::errors::{ModelError, exception};
 use crate::fork::Running;
 use crate::found::{Found, to_python};
 use crate::input::Source;
@@ -70,7 +70,9 @@ impl Detector {
             return py.detach(|| prepare(Model::from_bytes(bytes).map_err(|error| exception(error.into()))?));
         }
         let name: String = model.extract()?;
-        py.detach(|| prepare(picodet_cli::open_model(&name).map_err(command_exception)?))
+        py.detach(|| {
+            prepare(picodet_cli::open_model(&name).map_err(|error| ModelError::new_err(error.message))?)
+        })
     }
 
     /// Detects the objects in an image.
