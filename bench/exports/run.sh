@@ -5,7 +5,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 [ $# -ge 2 ] || { sed -n 2,4p "$0" >&2; exit 2; }
-environment="${PICODET_EXPORT_ENV:-target/export-env}"
+mkdir -p "${PICODET_EXPORT_ENV:=target/export-env}"
+environment=$(cd "$PICODET_EXPORT_ENV" && pwd)
 picodet="${PICODET:-target/release/picodet}"
 [ -x "$picodet" ] || cargo build --release --quiet --package picodet-cli
 
@@ -39,7 +40,7 @@ printf '%-12s %-8s %s\n' program head "boxes matched (IoU 0.9, score within 0.02
 for program in onnxruntime openvino opencv4 opencv5 ncnn mnn tflite; do
     [ -e "$environment/$program/ready" ] || continue
     for head in raw decoded nms; do
-        PATH="$PWD/$environment/$program/bin:$PATH" "$environment/$program/bin/python" bench/exports/check.py \
+        PATH="$environment/$program/bin:$PATH" "$environment/$program/bin/python" bench/exports/check.py \
             "$program" "$head" "$size" "$folder/$head.onnx" "$folder/expected.ndjson" "$@" 2>"$folder/log" ||
             printf '%-12s %-8s %s\n' "$program" "$head" "fails: $(grep -v '^ *$' "$folder/log" | tail -n 1 | cut -c1-120)"
     done

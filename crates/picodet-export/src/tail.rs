@@ -87,13 +87,13 @@ pub(crate) fn suppress(lowering: &mut Lowering, suppression: Suppression) {
     let score = lowering.push("GatherND", "suppress.kept.score", &["scores", &kept], &[]);
 
     // The kept scores in a map of zeros, of which the best of each image are taken: `[n, classes * anchors]`.
-    let shape = lowering.push("Shape", "suppress.shape", &["scores"], &[]);
-    let zeros = lowering.push("ConstantOfShape", "suppress.zeros", &[&shape], &[]);
+    // `ConstantOfShape` would do as well, but OpenCV 5 cannot run it.
+    let zero = lowering.floats("suppress.zero", &[1], &[0.0]);
+    let zeros = lowering.push("Mul", "suppress.zeros", &["scores", &zero], &[]);
     let map = lowering.push("ScatterND", "suppress.map", &[&zeros, &kept, &score], &[]);
     let map = lowering.reshape("suppress.map.flat", &map, &[0, -1]);
     let axis = [("axis", Attribute::Integer(1))];
     let [best, index] = lowering.push_top_k("suppress.best", &map, &limit);
-    let zero = lowering.floats("suppress.zero", &[1], &[0.0]);
     let is_kept = lowering.push("Greater", "suppress.is_kept", &[&best, &zero], &[]);
     let places = lowering.push("NonZero", "suppress.positions.columns", &[&is_kept], &[]);
     let order = Attribute::Integers(vec![1, 0]);
