@@ -2,35 +2,13 @@
 //! three images, one and two threads.
 
 use picodet_engine::{CpuEngine, Engine, Isa, Plan, Precision, ReferenceEngine};
-use picodet_graph::{Graph, Initialiser, Role, Tensor, Tensor4, Weights};
+use picodet_graph::{Graph, Tensor4};
 use picodet_testing::{Noise, emulated};
 use picodet_zoo::Head;
 
-/// An image of the standard normal distribution.
-fn image(noise: &mut Noise, shape: [usize; 4]) -> Tensor4 {
-    let data = (0..shape.iter().product()).map(|_| noise.normal()).collect();
-    Tensor4 { shape, data }
-}
+mod random;
 
-/// Weights as training would start, with batch-norm statistics that are not those of the identity.
-fn random_weights(graph: &Graph, seed: u64) -> Weights {
-    let mut random = Noise::new(seed);
-    let mut weights = Weights::new();
-    for param in &graph.params {
-        let value = |random: &mut Noise| match param.role {
-            Role::Gamma | Role::RunningVariance => 0.6 + 0.8 * random.uniform(0.0, 1.0),
-            Role::Beta | Role::RunningMean | Role::Bias => 0.2 * random.normal(),
-            Role::Weight => match param.initialiser {
-                Initialiser::Constant(value) => value,
-                Initialiser::Normal { std } => std.max(0.05) * random.normal(),
-                Initialiser::Uniform { limit } => limit * (2.0 * random.uniform(0.0, 1.0) - 1.0),
-            },
-        };
-        let data = (0..param.len()).map(|_| value(&mut random)).collect();
-        weights.insert(param.name.clone(), Tensor { shape: param.shape.clone(), data });
-    }
-    weights
-}
+use random::{image, random_weights};
 
 /// The largest difference between outputs, relative to the spread of each (or to 1 where that is larger).
 fn difference(got: &[(String, Tensor4)], expected: &[(String, Tensor4)]) -> Result<f64, String> {

@@ -7,8 +7,10 @@ mod fold_batch_norm;
 mod fuse;
 mod lifetimes;
 mod prune;
+mod slice;
 
 pub use fold_batch_norm::{fold_batch_norm, fold_batch_norm_structure};
 pub use fuse::{Block, ChannelSource, Fusion, Sum, fuse, reads_image};
 pub use lifetimes::{Lifetime, Placement, place};
 pub use prune::{keep_outputs, keep_weights};
+pub use slice::{NotASlice, ParamSlice, SliceMap, SliceRule, slice_map};
