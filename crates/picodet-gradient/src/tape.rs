@@ -114,6 +114,19 @@ impl Tape {
         self.statistics = vec![Statistics::default(); self.program.steps.len()];
     }
 
+    /// Continues with another graph, such as a candidate of a search, in the same memory and on the same threads. No
+    /// parameter of it is frozen. The next call must be a forward, or [`Tape::freeze`].
+    ///
+    /// # Errors
+    /// [`GradientError::Graph`]; the tape keeps its graph.
+    pub fn set_graph(&mut self, graph: &Graph) -> Result<(), GradientError> {
+        graph.check().map_err(GradientError::Graph)?;
+        self.graph = graph.clone();
+        self.parameters = Parameters::new(graph);
+        self.adopt(graph.params.iter().map(|param| param.role.is_learned()).collect());
+        Ok(())
+    }
+
     /// Freezes parameters: their gradients are not computed. Replaces the set of the last call. Backward stops below the
     /// first parameter that is not frozen. The next call must be a forward.
     ///
