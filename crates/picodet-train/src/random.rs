@@ -17,6 +17,8 @@ pub enum Purpose {
     Initialisation = 4,
     /// Dropout.
     Dropout = 5,
+    /// Candidates of an architecture search.
+    Search = 6,
 }
 
 /// A stream of random numbers.

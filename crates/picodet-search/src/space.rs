@@ -1,0 +1,216 @@
+//! A space of candidates around a published network.
+
+use picodet_zoo::{Architecture, Backbone, Neck, Variant, variant};
+use serde::Deserialize;
+
+use crate::{Genome, SearchError};
+
+/// Channel ratios of ESNet's blocks (SPEC §8).
+const RATIOS: [f64; 5] = [0.5, 0.625, 0.75, 0.875, 1.0];
+
+/// A space file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    network: String,
+    #[serde(default)]
+    ratios: Vec<f64>,
+    #[serde(default)]
+    neck: Vec<usize>,
+    #[serde(default)]
+    tower: Vec<usize>,
+    #[serde(default)]
+    input: Vec<usize>,
+}
+
+/// What a gene sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Gene {
+    /// The channel ratio of a block of ESNet, by its index.
+    Ratio(usize),
+    /// The channels of all levels of the neck, and with them of the head.
+    Neck,
+    /// The number of convolutions of each tower of the head.
+    Tower,
+    /// Height and width of the network input in pixels.
+    Input,
+}
+
+impl Gene {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ratio(_) => "ratios",
+            Self::Neck => "neck",
+            Self::Tower => "tower",
+            Self::Input => "input",
+        }
+    }
+}
+
+/// A network of a space.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Candidate {
+    /// Backbone, neck and head.
+    pub architecture: Architecture,
+    /// Height and width of its input in pixels.
+    pub input_size: (usize, usize),
+}
+
+/// Candidates that are slices of one supernet.
+#[derive(Clone, Debug)]
+pub struct Space {
+    base: &'static Variant,
+    /// Each gene with its values in ascending order.
+    genes: Vec<(Gene, Vec<f64>)>,
+}
+
+impl Space {
+    /// Returns the paper's space of a network: the channel ratios of ESNet's 13 blocks (SPEC §8).
+    ///
+    /// # Errors
+    /// [`SearchError::UnknownNetwork`], [`SearchError::NotSearchable`] for another backbone.
+    pub fn published(network: &str) -> Result<Self, SearchError> {
+        Self::new(File {
+            network: network.to_owned(),
+            ratios: RATIOS.to_vec(),
+            neck: Vec::new(),
+            tower: Vec::new(),
+            input: Vec::new(),
+        })
+    }
+
+    /// Reads a space file: the name of a network, and the values of genes, as in
+    ///
+    /// ```toml
+    /// network = "legacy_s_320"
+    /// ratios = [0.5, 0.625, 0.75, 0.875, 1.0]
+    /// neck = [48, 64, 80, 96]
+    /// tower = [1, 2]
+    /// input = [256, 288, 320]
+    /// ```
+    ///
+    /// Genes that are absent keep the values of the network.
+    ///
+    /// # Errors
+    /// [`SearchError`] for a file of another form, an unknown network and impossible values.
+    pub fn parse(text: &str) -> Result<Self, SearchError> {
+        Self::new(toml::from_str(text)?)
+    }
+
+    fn new(file: File) -> Result<Self, SearchError> {
+        let base = variant(&file.network).ok_or(SearchError::UnknownNetwork(file.network))?;
+        let blocks = match base.architecture.backbone {
+            Backbone::EsNet(esnet) => esnet.ratios.len(),
+            _ => 0,
+        };
+        if blocks == 0 && !file.ratios.is_empty() {
+            return Err(SearchError::NotSearchable { network: base.name.to_owned(), gene: "ratios" });
+        }
+        let floats = |values: &[usize]| values.iter().map(|&value| value as f64).collect::<Vec<f64>>();
+        let mut lists: Vec<(Gene, Vec<f64>)> =
+            (0..blocks).map(|block| (Gene::Ratio(block), file.ratios.clone())).collect();
+        lists.push((Gene::Neck, floats(&file.neck)));
+        lists.push((Gene::Tower, floats(&file.tower)));
+        lists.push((Gene::Input, floats(&file.input)));
+        let mut genes = Vec::new();
+        for (gene, mut values) in lists.into_iter().filter(|(_, values)| !values.is_empty()) {
+            for &value in &values {
+                check(gene, value)?;
+            }
+            values.sort_by(f64::total_cmp);
+            values.dedup();
+            genes.push((gene, values));
+        }
+        if genes.iter().all(|(_, values)| values.len() < 2) {
+            return Err(SearchError::Empty);
+        }
+        Ok(Self { base, genes })
+    }
+
+    /// The network whose genes are searched.
+    #[must_use]
+    pub fn base(&self) -> &'static Variant {
+        self.base
+    }
+
+    /// Each gene with its values in ascending order.
+    #[must_use]
+    pub fn genes(&self) -> &[(Gene, Vec<f64>)] {
+        &self.genes
+    }
+
+    /// The number of values of each gene.
+    #[must_use]
+    pub fn counts(&self) -> Vec<usize> {
+        self.genes.iter().map(|(_, values)| values.len()).collect()
+    }
+
+    /// The genome with the largest value of each gene: the supernet.
+    #[must_use]
+    pub fn largest(&self) -> Genome {
+        Genome(self.genes.iter().map(|(_, values)| (values.len() - 1) as u8).collect())
+    }
+
+    /// The genome with the smallest value of each gene.
+    #[must_use]
+    pub fn smallest(&self) -> Genome {
+        Genome(vec![0; self.genes.len()])
+    }
+
+    /// The genome whose values are nearest to those of the published network.
+    #[must_use]
+    pub fn published_genome(&self) -> Genome {
+        let Architecture { backbone, neck, head } = self.base.architecture;
+        let nearest = |(gene, values): &(Gene, Vec<f64>)| {
+            let own = match (gene, backbone) {
+                (Gene::Ratio(block), Backbone::EsNet(esnet)) => f64::from(esnet.ratios[*block]),
+                (Gene::Tower, _) => head.tower_convolutions as f64,
+                (Gene::Input, _) => self.base.input_size.0 as f64,
+                _ => neck.channels() as f64,
+            };
+            let distance = |index: &usize| (values[*index] - own).abs();
+            let nearest = (0..values.len()).min_by(|a, b| distance(a).total_cmp(&distance(b)));
+            nearest.unwrap_or_default() as u8
+        };
+        Genome(self.genes.iter().map(nearest).collect())
+    }
+
+    /// Returns the network of a genome; `None` if it is not of this space.
+    #[must_use]
+    pub fn candidate(&self, genome: &Genome) -> Option<Candidate> {
+        if genome.0.len() != self.genes.len() {
+            return None;
+        }
+        let mut architecture = self.base.architecture;
+        let mut input_size = self.base.input_size;
+        for ((gene, values), &index) in self.genes.iter().zip(&genome.0) {
+            let value = *values.get(usize::from(index))?;
+            match (gene, &mut architecture.backbone) {
+                (Gene::Ratio(block), Backbone::EsNet(esnet)) => esnet.ratios[*block] = value as f32,
+                (Gene::Ratio(_), _) => return None,
+                (Gene::Tower, _) => architecture.head.tower_convolutions = value as usize,
+                (Gene::Input, _) => input_size = (value as usize, value as usize),
+                (Gene::Neck, _) => match &mut architecture.neck {
+                    Neck::CspPan { channels, .. } | Neck::LcPan { channels } | Neck::Pan { channels } => {
+                        *channels = value as usize;
+                    }
+                    _ => return None,
+                },
+            }
+        }
+        Some(Candidate { architecture, input_size })
+    }
+}
+
+fn check(gene: Gene, value: f64) -> Result<(), SearchError> {
+    let multiple = |of: f64, least: f64, most: f64| value % of == 0.0 && (least..=most).contains(&value);
+    let (is_possible, rule) = match gene {
+        Gene::Ratio(_) => ((0.25..=1.0).contains(&value), "a ratio is between 0.25 and 1"),
+        Gene::Neck => (multiple(16.0, 16.0, 512.0), "a multiple of 16, at most 512"),
+        Gene::Tower => (multiple(1.0, 1.0, 8.0), "between 1 and 8"),
+        Gene::Input => (multiple(32.0, 32.0, 4096.0), "a multiple of 32, at most 4096"),
+    };
+    if is_possible { Ok(()) } else { Err(SearchError::Value { gene: gene.name(), value, rule }) }
+}

@@ -1,0 +1,56 @@
+//! Spaces of candidates.
+
+use picodet_graph::pass::slice_map;
+use picodet_search::{Genome, Space};
+
+const WIDE: &str = "network = \"legacy_s_320\"\nratios = [1.0, 0.5, 0.75]\nneck = [96, 48]\ntower = [1, 2]\ninput = [320, 256]\n";
+
+#[test]
+fn genomes_are_networks_of_the_zoo() {
+    let space = Space::parse(WIDE).expect("a space");
+    assert_eq!(space.counts(), [vec![3; 13], vec![2, 2, 2]].concat());
+    let largest = space.candidate(&space.largest()).expect("of the space");
+    let supernet = largest.architecture.graph(80);
+    for genome in [space.smallest(), space.published_genome(), space.largest()] {
+        let candidate = space.candidate(&genome).expect("of the space");
+        assert!(slice_map(&supernet, &candidate.architecture.graph(80)).is_ok());
+    }
+    let smallest = space.candidate(&space.smallest()).expect("of the space");
+    assert_eq!((smallest.input_size, smallest.architecture.neck.channels()), ((256, 256), 48));
+    assert_eq!(smallest.architecture.head.tower_convolutions, 1);
+    assert!(space.candidate(&Genome(vec![0; 3])).is_none());
+    assert!(space.candidate(&Genome(vec![9; 16])).is_none());
+}
+
+#[test]
+fn the_published_space_contains_the_published_network() {
+    for name in ["legacy_s_320", "legacy_m_416", "legacy_l_640"] {
+        let space = Space::published(name).expect("a space");
+        let candidate = space.candidate(&space.published_genome()).expect("of the space");
+        assert_eq!(
+            (candidate.architecture, candidate.input_size),
+            (space.base().architecture, space.base().input_size)
+        );
+    }
+}
+
+#[test]
+fn impossible_spaces_are_refused() {
+    let cases = [
+        ("network = \"legacy_s_320\"", "single network"),
+        ("network = \"legacy_s_320\"\nneck = [96]", "single network"),
+        ("network = \"legacy_s\"\nneck = [48, 96]", "no network is named `legacy_s`"),
+        ("network = \"v2_s_320\"\nratios = [0.5, 1.0]", "v2_s_320 has no ratios"),
+        ("network = \"legacy_s_320\"\nratios = [0.5, 1.5]", "ratios = 1.5: a ratio is between"),
+        ("network = \"legacy_s_320\"\nratios = [0.5, nan]", "ratios = NaN"),
+        ("network = \"legacy_s_320\"\nneck = [48, 50]", "neck = 50: a multiple of 16"),
+        ("network = \"legacy_s_320\"\ntower = [0, 1]", "tower = 0"),
+        ("network = \"legacy_s_320\"\ninput = [300, 320]", "input = 300"),
+        ("network = \"legacy_s_320\"\nwidth = [1, 2]", "unknown field `width`"),
+        ("neck = [48, 96]", "missing field `network`"),
+    ];
+    for (text, expected) in cases {
+        let error = Space::parse(text).map(|space| space.counts()).expect_err(text).to_string();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}
