@@ -12,6 +12,7 @@ mod kill;
 mod memory;
 mod mpi;
 mod page;
+mod python;
 mod start;
 mod wasm;
 mod words;
@@ -31,6 +32,7 @@ cargo xtask TASK
   mpi        train as several processes and compare with one; kill one of them (minutes; an MPI and libclang)
   train-disk train on a full and on a read-only disk, mounted in memory (needs Linux and root)
   gpu NAME   a training step on vulkan, wgpu, metal, cuda, rocm or flex equals the processor's (builds burn: half an hour)
+  python-test  build the Python package, check its types and test it; `python-test --all` with Ray, Spark and FiftyOne
   start      time from the release program's start to its first detection
   page       draw examples/page.png, the document page that the first command of the README detects on";
 
@@ -50,6 +52,7 @@ fn main() -> Result<()> {
         Some("train-disk") => disk::run(),
         Some("gpu") => build::gpu(std::env::args().nth(2).as_deref().unwrap_or("wgpu")),
         Some("page") => page::draw(),
+        Some("python-test") => python::test(std::env::args().nth(2).as_deref() == Some("--all")),
         Some("start") => start::run(),
         Some(task) => bail!("unknown task `{task}`\n{USAGE}"),
         None => {

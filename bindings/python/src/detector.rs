@@ -18,7 +18,6 @@ use crate::input::Source;
 pub struct Detector {
     detector: picodet::Detector,
     limits: Limits,
-    threads: usize,
     metadata: picodet::Metadata,
 }
 
@@ -63,7 +62,7 @@ impl Detector {
             .with_limits(limits);
         let prepare = |model: Model| {
             let detector = picodet::Detector::new(&model, &options).map_err(exception)?;
-            Ok(Self { detector, limits, threads, metadata: model.metadata })
+            Ok(Self { detector, limits, metadata: model.metadata })
         };
         if let Ok(bytes) = model.cast::<PyBytes>() {
             let bytes = bytes.as_bytes();
@@ -88,12 +87,13 @@ impl Detector {
         Ok(to_python(py, &detections, size, decode, times))
     }
 
-    /// Detects the objects in several images, as many at a time as there are threads.
-    #[pyo3(signature = (sources, *, bgr = false))]
+    /// Detects the objects in several images, `workers` of them at a time.
+    #[pyo3(signature = (sources, *, workers, bgr = false))]
     fn detect_batch<'py>(
         &self,
         py: Python<'py>,
         sources: Vec<Bound<'py, PyAny>>,
+        workers: usize,
         bgr: bool,
     ) -> PyResult<Vec<Found<'py>>> {
         let sources: PyResult<Vec<_>> = sources.iter().map(|source| Source::new(source, bgr)).collect();
@@ -102,7 +102,7 @@ impl Detector {
         let inputs = inputs?;
         let found: Result<Vec<_>, Error> = py.detach(|| {
             let _running = Running::begin();
-            let found = picodet_parallel::map(inputs, self.threads.max(1), |input| self.run(input));
+            let found = picodet_parallel::map(inputs, workers.max(1), |input| self.run(input));
             found.into_iter().collect()
         });
         let to_python =

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,20 +40,23 @@ def shared() -> Path:
 
 @pytest.fixture
 def command() -> list[str]:
-    """The program `picodet` of cargo, where the task that runs the tests has built it; otherwise that of the wheel."""
+    """The command: the program that `PICODET_PROGRAM` names, or that of the wheel."""
     program = os.environ.get("PICODET_PROGRAM")
     return [program] if program else [sys.executable, "-m", "picodet"]
 
 
 def write_tiny(folder: Path) -> Path:
-    """Writes a COCO dataset of four pages, each with one table, and returns its file."""
+    """Writes a COCO dataset of four pages, one turned in four ways, each with one table, and returns its file."""
     folder.mkdir(parents=True, exist_ok=True)
+    page = picodet.open_image(PAGE)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for index in range(1, 5):
-        shutil.copy(PAGE, folder / f"{index}.png")
-        images.append({"id": index, "file_name": f"{index}.png", "width": 1216, "height": 1600})
-        box = [88 + index, 200, 480, 600]
+    nothing = picodet.Model("layout_cdla")(page)[:0]
+    for index, image in enumerate([page, page[::-1], page[:, ::-1], page[::-1, ::-1]], 1):
+        name = f"{index}.png"
+        nothing.save(folder / name, image)
+        images.append({"id": index, "file_name": name, "width": 1216, "height": 1600})
+        box = [88 if index < 3 else 648, 200 if index % 2 else 800, 480, 600]
         entry = {"id": index, "image_id": index, "category_id": 1, "bbox": box, "area": 480 * 600, "iscrowd": 0}
         annotations.append(entry)
     categories = [{"id": 1, "name": "table"}]

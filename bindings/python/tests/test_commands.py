@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import picodet
@@ -89,10 +90,13 @@ def test_evaluation_equals_the_command(tiny: Path, command: list[str]) -> None:
 
 def test_progress_and_missing_images_are_reported(tiny: Path) -> None:
     (tiny.parent / "2.png").write_bytes(b"broken")
-    done = []
-    evaluation = picodet.evaluate(
-        "layout_cdla", tiny, progress=lambda event: done.append(event.values.get("done")) if event.values else None
-    )
+    done: list[int] = []
+
+    def listen(event: picodet.Event) -> None:
+        if event.kind == "progress":
+            done.append(event.values["done"])
+
+    evaluation = picodet.evaluate("layout_cdla", tiny, progress=listen)
     assert sorted(done) == [1, 2, 3, 4] and evaluation.images == 4
     assert any("2.png" in line for line in evaluation.messages)
 
@@ -135,7 +139,7 @@ def test_exports_and_conversions(tmp_path: Path) -> None:
 
 
 def test_errors_are_exceptions_of_one_line(tiny: Path, tmp_path: Path) -> None:
-    cases = [
+    cases: list[tuple[Callable[[], object], type[Exception], str]] = [
         (lambda: picodet.evaluate("no-such-model", tiny, progress=False), picodet.Error, "no-such-model"),
         (lambda: picodet.evaluate("layout_cdla", tmp_path / "none", progress=False), picodet.Error, "none"),
         (lambda: picodet.evaluate("layout_cdla", tiny, score=0.5, precision="f8"), ValueError, "f8"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,10 @@ def test_objects_with_an_array_interface_are_images(layout: picodet.Model, small
 def test_what_is_no_image_is_refused(
     layout: picodet.Model, array: object, error: type[Exception], words: list[str]
 ) -> None:
-    for call in [lambda: layout(array), lambda: layout([array]), lambda: layout.predict(array, bgr=True)]:
+    calls: list[Callable[[], object]] = [
+        lambda: layout(array), lambda: layout([array]), lambda: layout.predict(array, bgr=True),
+    ]
+    for call in calls:
         with pytest.raises(error) as caught:
             call()
         message = str(caught.value)
@@ -123,8 +127,9 @@ def test_paths_with_other_characters(layout: picodet.Model, tmp_path: Path) -> N
 def test_batches_of_arrays(layout: picodet.Model, page: Pixels) -> None:
     batch = np.stack([page[:400, :401], page[400:800, 100:501], np.zeros((400, 401, 3), np.uint8)])
     boxes, scores, classes, index = layout.detect_arrays(batch)
-    assert (boxes.dtype, scores.dtype, classes.dtype, index.dtype) == (np.float32, np.float32, np.int64, np.int64)
-    assert boxes.shape == (len(scores), 4) and set(index.tolist()) <= {0, 1}
+    names = [array.dtype.name for array in (boxes, scores, classes, index)]
+    assert names == ["float32", "float32", "int64", "int64"]
+    assert boxes.shape == (len(scores), 4) and {0, 1} <= set(index.tolist())
     for number, image in enumerate(batch):
         expected = layout(image).boxes
         rows = index == number

@@ -20,12 +20,12 @@ Pixels = npt.NDArray[np.uint8]
 def test_json_is_that_of_the_command_bitwise(
     layout: picodet.Model, command: list[str], shared: Path
 ) -> None:
-    pictures = [PAGE, *sorted((shared / "photos").iterdir()), *sorted((shared / "odd_images").rglob("*.[jpw]*"))]
-    pictures = [path for path in pictures if path.suffix in (".jpg", ".png", ".webp")]
-    assert len(pictures) > 20
+    odd = sorted((shared / "odd_images").rglob("*.[jpw]*"))
+    pictures = [PAGE, *sorted((shared / "photos").iterdir()), *odd[:: len(odd) // 24]]
+    assert len(pictures) > 30
     for options, model in [
         (["--model", "layout_cdla"], layout),
-        (["--score", "0.1", "--nms-iou", "0.5"], picodet.Model(score=0.1, iou=0.5, threads=1)),
+        (["--score", "0.1", "--nms-iou", "0.5"], picodet.Model(score=0.1, iou=0.5)),
     ]:
         found = subprocess.run(
             [*command, "detect", "--format", "json", *options, *map(str, pictures)], capture_output=True, text=True
@@ -53,9 +53,13 @@ def test_every_kind_of_source_gives_the_same_boxes(layout: picodet.Model, page: 
     assert layout([]) == []
 
 
-def test_the_number_of_threads_does_not_change_the_result(page: Pixels) -> None:
-    found = [picodet.Model("layout_cdla", threads=threads)(page).boxes.data for threads in (1, 2, 3)]
-    assert (found[0] == found[1]).all() and (found[0] == found[2]).all()
+def test_threads_change_the_last_bits_only(layout: picodet.Model, page: Pixels) -> None:
+    expected = layout(page)
+    for threads in (2, 3):
+        found = picodet.Model("layout_cdla", threads=threads)(page)
+        np.testing.assert_allclose(found.boxes.xyxy, expected.boxes.xyxy, atol=1e-3)
+        np.testing.assert_allclose(found.boxes.conf, expected.boxes.conf, atol=1e-4)
+        assert found.boxes.class_id.tolist() == expected.boxes.class_id.tolist()
 
 
 def test_boxes_have_the_forms_of_ultralytics(layout: picodet.Model, page: Pixels) -> None:

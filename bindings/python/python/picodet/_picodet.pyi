@@ -13,7 +13,21 @@ _Source: TypeAlias = npt.NDArray[np.uint8] | bytes | str | os.PathLike[str]
 
 DEFAULT_MODEL: str
 __version__: str
-__all__: list[str]
+__all__ = [
+    "DEFAULT_MODEL",
+    "Detector",
+    "__version__",
+    "after_fork_in_child",
+    "after_fork_in_parent",
+    "before_fork",
+    "draw",
+    "main",
+    "open_image",
+    "run",
+    "save_drawing",
+    "to_coco",
+    "to_json",
+]
 
 @final
 class Detector:
@@ -31,7 +45,7 @@ class Detector:
         max_pixels: int | None = None,
     ) -> Detector: ...
     def detect(self, source: _Source, *, bgr: bool = False) -> Found: ...
-    def detect_batch(self, sources: list[Any], *, bgr: bool = False) -> list[Found]: ...
+    def detect_batch(self, sources: list[Any], *, workers: int, bgr: bool = False) -> list[Found]: ...
     @property
     def names(self) -> list[str]: ...
     @property

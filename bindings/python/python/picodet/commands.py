@@ -426,7 +426,7 @@ class _Command:
         finally:
             self._tell(Event("end", "", {}))
         if code > 1 and name != "check":
-            raise Error("; ".join(self.messages[-1:]) or f"picodet {name} failed")
+            raise Error(self.messages[-1].removeprefix("picodet: ") if self.messages else f"picodet {name} failed")
         return "".join(self._results)
 
     def _receive(self, kind: str, values: Any) -> None:

@@ -40,7 +40,7 @@ def open_image(
         An array ``(height, width, 3)`` of uint8.
 
     >>> picodet.open_image("page.png").shape
-    (1000, 800, 3)
+    (1600, 1216, 3)
     """
     return _picodet.open_image(prepare(source), bgr=bgr, max_pixels=max_pixels)
 

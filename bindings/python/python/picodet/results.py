@@ -191,6 +191,9 @@ class Results:
 
     __slots__ = ("_category_ids", "_source", "boxes", "names", "orig_shape", "speed")
 
+    _category_ids: list[int]
+    #: The image, whether it has blue first, and its limit of pixels.
+    _source: tuple[Any, bool, int | None]
     #: The boxes; never ``None``.
     boxes: Boxes
     #: The classes: index to name.
@@ -275,7 +278,7 @@ class Results:
         """Returns the number of objects of each class, such as ``2 person, 1 dog``.
 
         >>> model("page.png").summary().split(", ")[0]
-        '6 text'
+        '5 text'
         """
         counts: dict[int, int] = {}
         for class_id in self.boxes.class_id.tolist():
@@ -294,7 +297,7 @@ class Results:
             image: Draw into this image instead.
 
         >>> model("page.png").plot().shape
-        (1000, 800, 3)
+        (1600, 1216, 3)
         """
         source, bgr, max_pixels = self._picture(image)
         return _picodet.draw(self._columns(), source, bgr=bgr, max_pixels=max_pixels)
@@ -322,8 +325,8 @@ class Results:
     def to_json(self) -> str:
         """Returns the text that ``picodet detect --format json`` writes.
 
-        >>> model("page.png").to_json()[:45]
-        '{"detections":[{"box":[58.99475,160.66785,354'
+        >>> model("page.png").to_json()[:24]
+        '{"detections":[{"box":[8'
         """
         return _picodet.to_json(self._columns(), self.path or "", self.orig_shape)
 

@@ -1,0 +1,132 @@
+"""Times the Python package: overhead over Rust, threads, start, and ONNX Runtime with the same network, interleaved.
+
+Run by bench/python/run.sh. Usage: bench.py ROUNDS [MODEL.safetensors]
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import numpy as np
+
+import onnx_pipeline
+import picodet
+
+SCORE, IOU, KEPT = 0.4, 0.6, 100
+THREADS = 8
+PAGE = "examples/page.png"
+
+
+def milliseconds(function, *arguments):
+    start = time.perf_counter()
+    function(*arguments)
+    return (time.perf_counter() - start) * 1e3
+
+
+def picture():
+    """A picture of 1920x1080 pixels with the contents of the page."""
+    page = picodet.open_image(PAGE)
+    return np.ascontiguousarray(np.tile(page, (1, 2, 1))[:1080, :1920])
+
+
+def overhead(model, image, rounds):
+    """The time of a call minus the stages that Rust measures inside it."""
+    extra, whole = [], []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        results = model(image)
+        boxes = results.boxes.xyxy
+        whole.append((time.perf_counter() - start) * 1e3)
+        extra.append(whole[-1] - sum(results.speed.values()))
+        assert boxes.shape[1] == 4
+    print(f"Python over Rust, 1080p array: {statistics.median(extra):.3f} ms of {statistics.median(whole):.2f} ms")
+
+
+def threads(model, image, rounds):
+    """Eight threads on one object: images per second against the cores times one thread, alternating."""
+    images = [np.roll(image, 80 * index, axis=1).copy() for index in range(THREADS)]
+    expected = [model(one).boxes.data for one in images]
+    cores = len(os.sched_getaffinity(0))
+    each = max(rounds // 4, 5)
+    ratios, used = [], []
+    for _ in range(3):
+        alone = statistics.median(milliseconds(model, images[0]) for _ in range(2 * each))
+        wrong = []
+
+        def work(index):
+            for _ in range(each):
+                if not np.array_equal(model(images[index]).boxes.data, expected[index]):
+                    wrong.append(index)
+
+        workers = [threading.Thread(target=work, args=(index,)) for index in range(THREADS)]
+        start, processor = time.perf_counter(), time.process_time()
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        wall = time.perf_counter() - start
+        assert not wrong, f"wrong boxes in threads {wrong}"
+        used.append((time.process_time() - processor) / wall / cores)
+        ratios.append(THREADS * each / wall * alone / 1e3 / cores)
+    print(
+        f"{THREADS} threads on one object: right results, {statistics.median(used):.3f} of {cores} cores in use, "
+        f"{statistics.median(ratios):.3f} of {cores} times the throughput of one thread"
+    )
+
+
+def start(rounds):
+    """From before `import picodet` to the first boxes, in new processes, without and with numpy imported before."""
+    script = (
+        "{before}import time; start = time.perf_counter(); import picodet; "
+        "found = picodet.Model()({page!r}); count = len(found); print(time.perf_counter() - start)"
+    )
+    times = {"": [], "import numpy; ": []}
+    for _ in range(max(rounds // 2, 5)):
+        for before, list_ in times.items():
+            code = script.format(before=before, page=PAGE)
+            list_.append(float(subprocess.check_output([sys.executable, "-c", code])) * 1e3)
+    plain, with_numpy = (statistics.median(list_) for list_ in times.values())
+    print(f"import picodet + first detection: {plain:.1f} ms; after `import numpy`: {with_numpy:.1f} ms")
+
+
+def against_onnx(path, image, rounds):
+    with tempfile.TemporaryDirectory() as folder:
+        onnx = picodet.export(os.path.join(folder, "model.onnx"), path, head="decoded")
+        for count in (1, len(os.sched_getaffinity(0))):
+            model = picodet.Model(path, score=SCORE, iou=IOU, max_detections=KEPT, threads=count)
+            other = onnx_pipeline.Pipeline(str(onnx), count, SCORE, IOU, KEPT)
+            ours, theirs = model(image), other(image)
+            agree = len(ours) == len(theirs) and np.allclose(
+                np.sort(ours.boxes.conf), np.sort(theirs[:, 4]), atol=2e-2
+            )
+            times = ([], [])
+            for index in range(rounds + 5):
+                pair = milliseconds(model, image), milliseconds(other, image)
+                if index >= 5:
+                    for list_, value in zip(times, pair):
+                        list_.append(value)
+            mine, onnxruntime = map(statistics.median, times)
+            height, width = model.input_size
+            print(
+                f"{height}x{width}, {count} threads: picodet {mine:.2f} ms, onnxruntime + numpy {onnxruntime:.2f} ms: "
+                f"{onnxruntime / mine:.2f} x; {len(ours)} and {len(theirs)} objects{'' if agree else ' (scores differ)'}"
+            )
+
+
+def main():
+    rounds = int(sys.argv[1])
+    path = sys.argv[2] if len(sys.argv) > 2 else picodet.DEFAULT_MODEL
+    image = picture()
+    model = picodet.Model(path, threads=1)
+    model(image)
+    overhead(model, image, rounds)
+    threads(model, image, rounds)
+    start(rounds)
+    against_onnx(path, image, rounds)
+
+
+main()

@@ -1,0 +1,103 @@
+//! `cargo xtask python-test`: builds the wheel in the development profile, installs it into a virtual environment, and runs the type
+//! checkers and the tests of the Python package.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+/// Packages that every run needs: the build, the checkers, and the libraries that most users have.
+const PACKAGES: [&str; 8] =
+    ["maturin", "mypy", "pytest", "numpy", "Pillow", "opencv-python-headless", "supervision", "pyarrow"];
+/// Large packages, whose tests are skipped without them.
+const LARGE_PACKAGES: [&str; 4] = ["fiftyone", "pandas", "pyspark", "ray[data]"];
+/// The folder of the package.
+const PACKAGE: &str = "bindings/python";
+
+/// Builds and tests; `all` installs the large packages too.
+///
+/// # Errors
+/// When a program is missing, or a check or a test fails.
+pub(crate) fn test(all: bool) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let environment = Environment::create(&target.join("python"))?;
+    environment.install(&PACKAGES)?;
+    if all {
+        for package in LARGE_PACKAGES {
+            // Not every package is there for every version of Python; its tests are skipped.
+            if environment.install(&[package]).is_err() {
+                println!("{package} cannot be installed");
+            }
+        }
+    }
+    let package = root.join(PACKAGE);
+    environment.install_wheel(&package)?;
+    let at = |command: &mut Command| run(command.current_dir(&package));
+    at(environment.module("mypy").args(["--package", "picodet"]))?;
+    at(environment.module("mypy").arg("tests"))?;
+    at(environment.module("mypy.stubtest").args([
+        "picodet",
+        "--mypy-config-file",
+        "pyproject.toml",
+        "--allowlist",
+        "stubtest.txt",
+    ]))?;
+    at(&mut environment.module("pytest"))
+}
+
+/// A virtual environment.
+struct Environment {
+    folder: PathBuf,
+    python: PathBuf,
+}
+
+impl Environment {
+    /// Creates the environment with the Python of `PICODET_PYTHON`, by default `python3`, or opens an earlier one.
+    fn create(folder: &Path) -> Result<Self> {
+        let python = folder.join(if cfg!(windows) { "venv/Scripts/python.exe" } else { "venv/bin/python" });
+        if !python.exists() {
+            let system = std::env::var_os("PICODET_PYTHON").unwrap_or_else(|| "python3".into());
+            run(Command::new(system).args(["-m", "venv"]).arg(folder.join("venv")))?;
+        }
+        Ok(Self { folder: folder.to_owned(), python })
+    }
+
+    /// Returns a command that runs a module.
+    fn module(&self, name: &str) -> Command {
+        let mut command = Command::new(&self.python);
+        command.args(["-m", name]);
+        command
+    }
+
+    /// Installs packages of PyPI that are not there.
+    fn install(&self, packages: &[&str]) -> Result<()> {
+        run(self.module("pip").args(["install", "--quiet", "--disable-pip-version-check"]).args(packages))
+    }
+
+    /// Builds the wheel of the package in `source` and installs it.
+    fn install_wheel(&self, source: &Path) -> Result<()> {
+        let wheels = self.folder.join("wheels");
+        let _ = std::fs::remove_dir_all(&wheels);
+        run(self.module("maturin").arg("build").arg("--out").arg(&wheels).current_dir(source))?;
+        let wheel = std::fs::read_dir(&wheels)?.next().context("maturin has written no wheel")??.path();
+        let arguments =
+            ["install", "--quiet", "--disable-pip-version-check", "--force-reinstall", "--no-deps"];
+        run(self.module("pip").args(arguments).arg(wheel))
+    }
+}
+
+/// Runs a command.
+fn run(command: &mut Command) -> Result<()> {
+    let name = || {
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+    };
+    let name = name();
+    let status = command.status().with_context(|| name.clone())?;
+    if !status.success() {
+        bail!("{name} failed");
+    }
+    Ok(())
+}
