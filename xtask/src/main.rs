@@ -34,7 +34,7 @@ cargo xtask TASK
   gpu NAME   a training step on vulkan, wgpu, metal, cuda, rocm or flex equals the processor's (builds burn: half an hour)
   python-test  build the Python package, check its types and test it; `python-test --all` with Ray, Spark and FiftyOne
   start      time from the release program's start to its first detection
-  page       draw examples/page.png, the document page that the first command of the README detects on";
+  page       draw examples/page.png, the document page of the README's second command";
 
 fn main() -> Result<()> {
     match std::env::args().nth(1).as_deref() {

@@ -10,7 +10,7 @@ use crate::build;
 
 const RUNS: usize = 40;
 
-/// Builds the program, runs it on the README's picture with one and with two threads in turns, and prints medians.
+/// Builds the program, runs it on the README's photo with one and with two threads in turns, and prints medians.
 ///
 /// # Errors
 /// When the program does not build, does not run, or finds no objects.
@@ -22,7 +22,7 @@ pub(crate) fn run() -> Result<()> {
     for _ in 0..RUNS {
         for (threads, times) in ["1", "2"].iter().zip(&mut times) {
             let mut command = Command::new(target.join("release/picodet"));
-            command.current_dir(&root).args(["detect", "examples/page.png", "--threads", threads]);
+            command.current_dir(&root).args(["detect", "examples/coffee.jpg", "--threads", threads]);
             let start = Instant::now();
             let mut child = command.stdout(Stdio::piped()).spawn().context("the program does not start")?;
             let mut out = BufReader::new(child.stdout.take().context("no output")?);

@@ -1,5 +1,6 @@
 //! Opens the model that an argument names.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -10,11 +11,23 @@ use picodet::download::{DownloadOptions, fetch, published};
 use crate::args::ModelArguments;
 use crate::host::{self, HostEvent};
 
-/// Opens the embedded model, a file, a published model by name, or a URL through the cache.
+/// A model and the native file that it was read from.
+pub(crate) struct Opened {
+    pub(crate) model: Model,
+    /// `None` for a published model, which is converted.
+    pub(crate) file: Option<Cow<'static, [u8]>>,
+}
+
+/// Opens an embedded model, a file, a published model by name, or a URL through the cache.
 pub(crate) fn open(arguments: &ModelArguments) -> Result<Model> {
+    Ok(open_with_file(arguments)?.model)
+}
+
+/// As [`open`], with the contents of the file.
+pub(crate) fn open_with_file(arguments: &ModelArguments) -> Result<Opened> {
     let name = arguments.model.as_str();
-    if name == picodet::DEFAULT_MODEL && !Path::new(name).exists() {
-        return Ok(picodet::default_model()?);
+    if let Some(embedded) = picodet::embedded_model(name).filter(|_| !Path::new(name).exists()) {
+        return Ok(Opened { model: embedded.open()?, file: Some(Cow::Borrowed(embedded.bytes)) });
     }
     let options = DownloadOptions {
         offline: arguments.offline,
@@ -30,7 +43,8 @@ pub(crate) fn open(arguments: &ModelArguments) -> Result<Model> {
         return read(path);
     }
     if picodet::crates::zoo::published(name).is_some() {
-        return Ok(with_progress(name, |progress| published::open(name, &options, progress))??);
+        let model = with_progress(name, |progress| published::open(name, &options, progress))??;
+        return Ok(Opened { model, file: None });
     }
     if picodet::crates::zoo::variant(name).is_some() {
         bail!(
@@ -39,8 +53,8 @@ pub(crate) fn open(arguments: &ModelArguments) -> Result<Model> {
         );
     }
     bail!(
-        "{name}: no such file; expected a model file, an https URL, or the name of a published model \
-         (`picodet models` lists them)"
+        "{name}: no such file; expected a model file, an https URL, or the name of an embedded or \
+         published model (`picodet models` lists them)"
     );
 }
 
@@ -64,7 +78,8 @@ fn with_progress<T>(name: &str, download: impl FnOnce(&mut dyn FnMut(u64, Option
     Ok(result)
 }
 
-fn read(path: &Path) -> Result<Model> {
+fn read(path: &Path) -> Result<Opened> {
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-    Model::from_bytes(&bytes).with_context(|| path.display().to_string())
+    let model = Model::from_bytes(&bytes).with_context(|| path.display().to_string())?;
+    Ok(Opened { model, file: Some(Cow::Owned(bytes)) })
 }

@@ -27,9 +27,28 @@ fn run(arguments: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
-fn the_first_command_finds_the_parts_of_the_page_and_draws_them() {
+fn the_first_command_finds_the_objects_of_the_photo_and_draws_them() {
+    let photo = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/coffee.jpg");
     let folder = tempfile::tempdir().expect("a folder");
-    let (code, out, err) = run(&["detect", text(&page()), "--output", text(folder.path())]);
+    let (code, out, err) = run(&["detect", photo, "--output", text(folder.path())]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains(": cup 0.8") && out.contains(": dining table 0.9"), "{out}");
+    let drawn = picodet::open_image(folder.path().join("coffee.jpg")).expect("a drawing");
+    assert_eq!((drawn.width(), drawn.height()), (600, 400));
+    // The embedded model, the same bytes as a file, and the default are one.
+    let model = folder.path().join("m.safetensors");
+    let embedded = picodet::embedded_model(picodet::DEFAULT_MODEL).expect("the default model");
+    std::fs::write(&model, embedded.bytes).expect("a file");
+    for name in [embedded.name, text(&model)] {
+        assert_eq!(run(&["detect", photo, "--model", name]).1, out, "{name}");
+    }
+}
+
+#[test]
+fn the_layout_model_finds_the_parts_of_the_page_and_draws_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, out, err) =
+        run(&["detect", text(&page()), "--model", "layout_cdla", "--output", text(folder.path())]);
     assert_eq!(code, 0, "{err}");
     for class in ["table", "figure", "text", "title"] {
         assert!(out.contains(&format!(": {class} 0.")), "no {class} in\n{out}");
@@ -44,7 +63,8 @@ fn the_first_command_finds_the_parts_of_the_page_and_draws_them() {
 fn a_drawing_that_cannot_be_written_does_not_hide_what_was_found() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(folder.path().join("page.png")).expect("a folder in the way");
-    let (code, out, err) = run(&["detect", text(&page()), "--output", text(folder.path())]);
+    let (code, out, err) =
+        run(&["detect", text(&page()), "--model", "layout_cdla", "--output", text(folder.path())]);
     assert_eq!(code, 1, "{err}");
     assert!(out.contains(": table 0."), "{out}");
     assert!(err.contains("page.png"), "{err}");
@@ -53,7 +73,8 @@ fn a_drawing_that_cannot_be_written_does_not_hide_what_was_found() {
 #[test]
 fn bf16_finds_the_same_objects_or_is_refused() {
     let image = page();
-    let arguments = ["detect", text(&image), "--precision", "bf16", "--score", "0.9"];
+    let arguments =
+        ["detect", text(&image), "--model", "layout_cdla", "--precision", "bf16", "--score", "0.9"];
     let (code, out, err) = run(&arguments);
     let able = picodet::crates::engine::CpuEngine::new().with_precision(picodet::Precision::Bf16).is_some();
     if !able {
@@ -62,7 +83,7 @@ fn bf16_finds_the_same_objects_or_is_refused() {
         return;
     }
     assert_eq!(code, 0, "{err}");
-    let (_, exact, _) = run(&["detect", text(&image), "--score", "0.9"]);
+    let (_, exact, _) = run(&["detect", text(&image), "--model", "layout_cdla", "--score", "0.9"]);
     let classes = |lines: &str| -> Vec<String> {
         let mut classes: Vec<String> = lines
             .lines()
@@ -92,29 +113,29 @@ fn the_bench_names_every_step_and_its_share_of_the_limit() {
 
 #[test]
 fn every_format_holds_the_same_objects() {
-    let (_, lines, _) = run(&["detect", text(&page())]);
+    let (_, lines, _) = run(&["detect", text(&page()), "--model", "layout_cdla"]);
     let count = lines.lines().count();
     assert!(count > 5, "{lines}");
 
-    let (_, json, _) = run(&["detect", text(&page()), "--format", "json"]);
+    let (_, json, _) = run(&["detect", text(&page()), "--model", "layout_cdla", "--format", "json"]);
     let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(value["detections"].as_array().map(Vec::len), Some(count));
     assert_eq!(value["width"], 1216);
 
-    let (_, csv, _) = run(&["detect", text(&page()), "--format", "csv"]);
+    let (_, csv, _) = run(&["detect", text(&page()), "--model", "layout_cdla", "--format", "csv"]);
     assert_eq!(csv.lines().count(), count + 1);
 
     let folder = tempfile::tempdir().expect("a folder");
     let numbered = folder.path().join("000042.png");
     std::fs::copy(page(), &numbered).expect("a copy");
-    let (code, coco, _) = run(&["detect", text(&numbered), "--format", "coco"]);
+    let (code, coco, _) = run(&["detect", text(&numbered), "--model", "layout_cdla", "--format", "coco"]);
     let value: serde_json::Value = serde_json::from_str(&coco).expect("JSON");
     assert_eq!(code, 0);
     assert_eq!(value.as_array().map(Vec::len), Some(count));
     assert_eq!(value[0]["image_id"], 42);
     assert!(value[0]["bbox"][2].as_f64().is_some_and(|width| width > 0.0));
 
-    let (code, _, err) = run(&["detect", text(&page()), "--format", "coco"]);
+    let (code, _, err) = run(&["detect", text(&page()), "--model", "layout_cdla", "--format", "coco"]);
     assert!(code == 1 && err.contains("no image id"), "{code}: {err}");
 }
 
@@ -125,7 +146,7 @@ fn one_bad_image_does_not_stop_the_rest() {
     std::fs::write(folder.path().join("b_empty.jpg"), b"").expect("a file");
     std::fs::copy(page(), folder.path().join("c_page.png")).expect("a copy");
     std::fs::write(folder.path().join("notes.txt"), b"not an image").expect("a file");
-    let (code, out, err) = run(&["detect", text(folder.path())]);
+    let (code, out, err) = run(&["detect", text(folder.path()), "--model", "layout_cdla"]);
     assert_eq!(code, 1, "{err}");
     assert!(out.contains("c_page.png: table"), "{out}");
     assert!(
@@ -181,10 +202,13 @@ fn info_and_models_show_what_there_is() {
     assert!(code == 0 && models.contains("legacy_s_320 ") && models.contains("992715"), "{models}");
     let (code, info, _) = run(&["info", "legacy_s_320"]);
     assert!(code == 0 && info.contains("351.0 M") && info.contains("tower"), "{info}");
+    assert!(models.contains("\ncoco_s_416 ") && models.contains("\nlayout_cdla  "), "{models}");
     let (code, info, _) = run(&["info"]);
-    assert!(code == 0 && info.contains("Apache-2.0") && info.contains("figure_caption"), "{info}");
+    assert!(code == 0 && info.contains("Apache-2.0") && info.contains("hair drier"), "{info}");
+    let (code, info, _) = run(&["info", "layout_cdla"]);
+    assert!(code == 0 && info.contains("8-bit rows 1746400") && info.contains("figure_caption"), "{info}");
     let (code, plan, err) = run(&["info", "--plan"]);
-    assert!(code == 0 && plan.contains("backbone.stem"), "{err}{plan}");
+    assert!(code == 0 && plan.contains("head.level0.prediction"), "{err}{plan}");
     let (code, _, err) = run(&["info", "v2_l_640", "--plan"]);
     assert!(code == 2 && err.contains("--plan needs weights"), "{err}");
     let (_, json, _) = run(&["info", "v2_l_640", "--json"]);

@@ -160,7 +160,7 @@ fn every_command_judges_a_picture_by_its_own_data() {
         assert!(out.contains("is incomplete: rows "), "{out}");
         let (code, _, err) = run(&["detect", text(&data.join("train"))]);
         assert!(code == 1 && err.contains("is incomplete: rows ") && err.contains("of 64"), "{code} {err}");
-        let model = picodet::DEFAULT_MODEL;
+        let model = picodet::LAYOUT_MODEL;
         let (code, _, err) = run(&["eval", model, text(&data), "--split", "val"]);
         assert!(code == 1 && err.contains("is incomplete: rows "), "{code} {err}");
         assert!(err.contains("1 of 2 images failed"), "{err}");
@@ -187,7 +187,7 @@ fn one_limit_holds_for_every_command() {
     // The JPEG picture is decoded at half its sides; sizes and boxes are of the whole picture.
     assert!(out.contains(r#""width":96"#) && out.contains(r#""height":64"#), "{out}");
     let (code, _, err) =
-        run(&[&["eval", picodet::DEFAULT_MODEL, text(&data), "--split", "val"], &limit[..]].concat());
+        run(&[&["eval", picodet::LAYOUT_MODEL, text(&data), "--split", "val"], &limit[..]].concat());
     assert!(code == 1 && err.contains(message), "{code} {err}");
     for more in [&limit[..], &["--max-pixels", "6000", "--unchecked"]] {
         let (code, err) = train(&data, more);
@@ -208,8 +208,18 @@ fn reduced_pictures_have_the_boxes_of_the_whole() {
     fs::write(&path, encode_jpeg(&page, 95)).expect("a file");
     let boxes = |more: &[&str]| -> Vec<(String, Vec<f64>)> {
         let drawn = folder.path().join("drawn");
-        let arguments =
-            ["detect", text(&path), "--format", "json", "--score", "0.6", "--output", text(&drawn)];
+        let arguments = [
+            "detect",
+            text(&path),
+            "--model",
+            "layout_cdla",
+            "--format",
+            "json",
+            "--score",
+            "0.6",
+            "--output",
+            text(&drawn),
+        ];
         let (code, out, err) = run(&[&arguments[..], more].concat());
         assert_eq!(code, 0, "{err}");
         let value: serde_json::Value = serde_json::from_str(&out).expect("JSON");

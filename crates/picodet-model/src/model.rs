@@ -1,8 +1,10 @@
 //! A model in memory: the graph that its metadata names, and the weights of that graph.
 
-use picodet_graph::{Graph, Weights, pass};
+use std::collections::BTreeSet;
+
+use picodet_graph::{Graph, Op, Weights, pass};
 use picodet_weights::{Metadata, ModelFile, Storage};
-use picodet_zoo::{Architecture, Variant, variant};
+use picodet_zoo::{Architecture, Head, Variant, variant};
 
 use crate::ModelError;
 use crate::check::check_metadata;
@@ -39,11 +41,29 @@ impl Model {
     }
 
     /// Returns the bytes of a native model file.
+    ///
+    /// With [`Storage::Int8Rows`] the last convolutions of the head are stored as 16-bit floats, since their errors reach
+    /// scores and boxes directly.
     #[must_use]
     pub fn to_bytes(&self, storage: Storage) -> Vec<u8> {
         let file = ModelFile { weights: self.weights.clone(), metadata: self.metadata.clone() };
-        picodet_weights::write(&file, storage)
+        picodet_weights::write_keeping(&file, storage, &prediction_parameters(&self.graph))
     }
+}
+
+/// Returns the names of the parameters of the convolutions that compute the outputs of the head.
+fn prediction_parameters(graph: &Graph) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for output in graph.outputs.iter().filter(|output| Head::is_training_output(&output.name)) {
+        let mut node = graph.node(output.node);
+        while let (false, &[input]) = (matches!(node.op, Op::Convolution(_)), &node.inputs[..]) {
+            node = graph.node(input);
+        }
+        if matches!(node.op, Op::Convolution(_)) {
+            names.extend(graph.params_of(node).map(|param| param.name.clone()));
+        }
+    }
+    names
 }
 
 /// Builds the graph of an architecture for a number of classes; `folded` folds batch norms into their
@@ -52,4 +72,29 @@ impl Model {
 pub fn graph_of(architecture: &Architecture, classes: usize, folded: bool) -> Graph {
     let graph = architecture.graph(classes);
     if folded { pass::fold_batch_norm_structure(&graph) } else { graph }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_convolutions_of_every_kind_of_head_are_known() {
+        let names = |name: &str, folded: bool| {
+            let variant = variant(name).expect("a variant");
+            prediction_parameters(&graph_of(&variant.architecture, 3, folded))
+        };
+        let level = |names: &BTreeSet<String>, level: usize| -> Vec<String> {
+            let prefix = format!("head.level{level}.");
+            names.iter().filter_map(|name| Some(name.strip_prefix(&prefix)?.to_owned())).collect()
+        };
+        for folded in [false, true] {
+            let first = names("legacy_s_416", folded);
+            assert_eq!(level(&first, 0), ["prediction.bias", "prediction.weight"]);
+            assert_eq!(first.len(), 8);
+        }
+        let second = level(&names("v2_s_320", true), 3);
+        let align = ["align.pointwise.conv.bias", "align.pointwise.conv.weight"];
+        assert_eq!(second, [&align[..], &["cls.bias", "cls.weight", "reg.bias", "reg.weight"]].concat());
+    }
 }

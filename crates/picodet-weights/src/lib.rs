@@ -12,13 +12,16 @@
 mod align;
 mod error;
 mod foreign;
+mod int8_rows;
 mod native;
 pub mod ncnn;
 pub mod onnx;
 pub mod paddle;
 pub mod pdparams;
+mod tensors;
 
 pub use align::{AlignError, ConvolutionSite, align, import, sites_of_foreign, sites_of_graph};
 pub use error::ReadError;
 pub use foreign::{ForeignConvolution, ForeignNetwork, ForeignNode};
-pub use native::{Metadata, ModelFile, Storage, read, read_tensors, write, write_tensors};
+pub use native::{Metadata, ModelFile, read, write, write_keeping};
+pub use tensors::{Storage, StoredType, read_tensors, stored_types, write_tensors};

@@ -1,13 +1,11 @@
 //! Native model files: safetensors with metadata that describes the network.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-use half::slice::HalfFloatSliceExt;
-use half::{bf16, f16};
-use picodet_graph::{Tensor, Weights};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use picodet_graph::Weights;
 
 use crate::ReadError;
+use crate::tensors::{PACKED, Storage, read_tensors, write_stored};
 
 /// Version of the metadata.
 const FORMAT: &str = "1";
@@ -52,16 +50,6 @@ pub struct ModelFile {
     pub metadata: Metadata,
 }
 
-/// Element type of stored tensors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Storage {
-    /// 32-bit floats.
-    F32,
-    /// 16-bit floats for tensors whose values all fit their range, 32-bit floats for the others.
-    F16,
-}
-
 /// Reads a native file.
 ///
 /// # Errors
@@ -79,111 +67,17 @@ pub fn read(bytes: &[u8]) -> Result<ModelFile, ReadError> {
 /// When the shape of a tensor does not match its number of values, which [`Tensor::new`] rules out.
 #[must_use]
 pub fn write(model: &ModelFile, storage: Storage) -> Vec<u8> {
-    write_stored(&model.weights, &model.metadata.to_entries(), storage)
+    write_keeping(model, storage, &BTreeSet::new())
 }
 
-/// Reads the tensors of any safetensors file, converted to `f32`, and its metadata.
-///
-/// # Errors
-/// [`ReadError`] when the bytes are not safetensors or a tensor has an unsupported element type.
-pub fn read_tensors(bytes: &[u8]) -> Result<(Weights, BTreeMap<String, String>), ReadError> {
-    let wrong = |error: safetensors::SafeTensorError| ReadError::Format {
-        format: "a safetensors file",
-        problem: error.to_string(),
-    };
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
-    let file = SafeTensors::deserialize(bytes).map_err(wrong)?;
-    let mut entries: BTreeMap<String, String> =
-        header.metadata().clone().unwrap_or_default().into_iter().collect();
-    // Native files pack all entries into one; a damaged one is kept and refused by `Metadata::from_entries`.
-    let packed = entries.get(ALL).map(|all| serde_json::from_str::<BTreeMap<String, String>>(all));
-    if let Some(Ok(ours)) = packed {
-        entries.remove(ALL);
-        entries.extend(ours);
-    }
-    let mut weights = Weights::new();
-    for (name, view) in file.iter() {
-        let data = widen(&view).ok_or_else(|| ReadError::Tensor {
-            name: name.to_owned(),
-            problem: format!("element type {:?} is not supported", view.dtype()),
-        })?;
-        let tensor = Tensor::new(view.shape().to_vec(), data)
-            .map_err(|error| ReadError::Tensor { name: name.to_owned(), problem: error.to_string() })?;
-        weights.insert(name.to_owned(), tensor);
-    }
-    Ok((weights, entries))
-}
-
-/// Returns the bytes of a safetensors file of 32-bit floats with metadata.
+/// Returns the bytes of a native file as [`write()`], but with the tensors of the names in `kept` not as 8-bit rows.
 ///
 /// # Panics
 /// As [`write()`].
 #[must_use]
-pub fn write_tensors(weights: &Weights, entries: &BTreeMap<String, String>) -> Vec<u8> {
-    write_stored(weights, entries, Storage::F32)
+pub fn write_keeping(model: &ModelFile, storage: Storage, kept: &BTreeSet<String>) -> Vec<u8> {
+    write_stored(&model.weights, &model.metadata.to_entries(), storage, kept)
 }
-
-fn widen(view: &TensorView<'_>) -> Option<Vec<f32>> {
-    fn each<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-        bytes.as_chunks::<N>().0.iter().map(|chunk| value(*chunk)).collect()
-    }
-    // Whole slices are converted with vector instructions.
-    fn halves<H: Copy>(
-        bytes: &[u8],
-        value: impl Fn([u8; 2]) -> H,
-        widen: impl Fn(&[H], &mut [f32]),
-    ) -> Vec<f32> {
-        let halves: Vec<H> = bytes.as_chunks::<2>().0.iter().map(|chunk| value(*chunk)).collect();
-        let mut values = vec![0.0; halves.len()];
-        widen(&halves, &mut values);
-        values
-    }
-    let bytes = view.data();
-    Some(match view.dtype() {
-        Dtype::F32 => each(bytes, f32::from_le_bytes),
-        Dtype::F16 => halves(bytes, f16::from_le_bytes, |from, to| from.convert_to_f32_slice(to)),
-        Dtype::BF16 => halves(bytes, bf16::from_le_bytes, |from, to| from.convert_to_f32_slice(to)),
-        Dtype::F64 => each(bytes, |chunk| f64::from_le_bytes(chunk) as f32),
-        Dtype::I64 => each(bytes, |chunk| i64::from_le_bytes(chunk) as f32),
-        Dtype::I32 => each(bytes, |chunk| i32::from_le_bytes(chunk) as f32),
-        Dtype::U8 => each(bytes, |[byte]: [u8; 1]| f32::from(byte)),
-        _ => return None,
-    })
-}
-
-fn write_stored(weights: &Weights, entries: &BTreeMap<String, String>, storage: Storage) -> Vec<u8> {
-    let narrow = |tensor: &Tensor| {
-        storage == Storage::F16 && tensor.data.iter().all(|value| f16::from_f32(*value).is_finite())
-    };
-    let stored: Vec<(&String, &Tensor, Dtype, Vec<u8>)> = weights
-        .iter()
-        .map(|(name, tensor)| match narrow(tensor) {
-            true => {
-                let bytes =
-                    tensor.data.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect();
-                (name, tensor, Dtype::F16, bytes)
-            }
-            false => {
-                (name, tensor, Dtype::F32, tensor.data.iter().flat_map(|value| value.to_le_bytes()).collect())
-            }
-        })
-        .collect();
-    let views = stored.iter().map(|(name, tensor, dtype, bytes)| {
-        let view = TensorView::new(*dtype, tensor.shape.clone(), bytes)
-            .expect("the shape of a tensor matches its values");
-        (name.as_str(), view)
-    });
-    // safetensors writes a map of metadata in random order; a single entry with all others sorted by key has
-    // reproducible bytes.
-    let mut metadata = HashMap::new();
-    if !entries.is_empty() {
-        metadata.insert(ALL.to_owned(), serde_json::Value::from_iter(entries.clone()).to_string());
-    }
-    serialize(views, (!metadata.is_empty()).then_some(metadata)).expect("tensors serialise to memory")
-}
-
-/// The metadata entry that holds all others as a JSON object.
-const ALL: &str = "picodet";
 
 impl Metadata {
     fn to_entries(&self) -> BTreeMap<String, String> {
@@ -209,8 +103,8 @@ impl Metadata {
 
     fn from_entries(entries: &mut BTreeMap<String, String>) -> Result<Self, ReadError> {
         let broken = |key: &str, problem: String| ReadError::Metadata { key: key.to_owned(), problem };
-        if entries.contains_key(ALL) {
-            return Err(broken(ALL, "is not a JSON object of strings".to_owned()));
+        if entries.contains_key(PACKED) {
+            return Err(broken(PACKED, "is not a JSON object of strings".to_owned()));
         }
         let mut take = |key: &str| {
             let key = format!("{PREFIX}{key}");
@@ -255,7 +149,10 @@ impl Metadata {
 
 #[cfg(test)]
 mod tests {
+    use picodet_graph::Tensor;
+
     use super::*;
+    use crate::{stored_types, write_tensors};
 
     fn model() -> ModelFile {
         let mut weights = Weights::new();
@@ -290,6 +187,26 @@ mod tests {
         let bytes = write(&model(), Storage::F16);
         assert!(bytes.len() < write(&model(), Storage::F32).len());
         assert_eq!(read(&bytes).as_ref(), Ok(&model()));
+    }
+
+    #[test]
+    fn int8_rows_are_a_quarter_of_the_size_and_close_to_the_values() {
+        let mut model = model();
+        let data = (0..64 * 32).map(|n| (n as f32 * 0.37).sin()).collect();
+        model.weights.insert("rows".to_owned(), Tensor { shape: vec![64, 32, 1, 1], data });
+        let [floats, rows] = [Storage::F32, Storage::Int8Rows].map(|storage| write(&model, storage));
+        assert!(floats.len() - rows.len() > 5000, "{} and {}", floats.len(), rows.len());
+        assert_eq!(rows, write(&model, Storage::Int8Rows));
+        let read = read(&rows).expect("a sound file");
+        assert_eq!((&read.metadata, read.weights.len()), (&model.metadata, 3));
+        let pairs = read.weights["rows"].data.iter().zip(&model.weights["rows"].data);
+        assert!(pairs.into_iter().all(|(stored, value)| (stored - value).abs() < 0.5 / 127.0 + 1e-3));
+        let kept = write_keeping(&model, Storage::Int8Rows, &BTreeSet::from(["rows".to_owned()]));
+        assert_eq!(kept, write(&model, Storage::F16));
+        let types = stored_types(&rows).expect("a sound file");
+        let types: Vec<_> =
+            types.iter().map(|stored| (stored.name.as_str(), stored.tensors, stored.bytes)).collect();
+        assert_eq!(types, [("I8", 1, 2048), ("F32", 2, 264), ("F16", 1, 4)]);
     }
 
     #[test]

@@ -12,13 +12,13 @@
 //! # }
 //! ```
 //!
-//! [`Detector::detect`] takes the path of an image, the bytes of an image file, or an [`Image`]. The library embeds a
-//! model of document layout, with which this example runs:
+//! [`Detector::detect`] takes the path of an image, the bytes of an image file, or an [`Image`]. The library
+//! embeds a model for photos ([`default_model`], the 80 classes of COCO) and one for document pages ([`layout_model`]):
 //!
 //! ```
 //! # fn main() -> Result<(), picodet::Error> {
 //! # let page = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/page.png"));
-//! let detector = picodet::Detector::new(&picodet::default_model()?, &picodet::Options::default())?;
+//! let detector = picodet::Detector::new(&picodet::layout_model()?, &picodet::Options::default())?;
 //! let found = detector.detect(page)?;
 //! assert!(found.iter().any(|found| &*found.label == "table" && found.bbox.width() > 400.0));
 //! # Ok(())
@@ -47,7 +47,7 @@
 //! # fn main() -> Result<(), picodet::Error> {
 //! # let page = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/page.png"));
 //! let options = picodet::Options::new().with_threads(2).with_score_threshold(0.4);
-//! let detector = picodet::Detector::new(&picodet::default_model()?, &options)?;
+//! let detector = picodet::Detector::new(&picodet::layout_model()?, &options)?;
 //! let found = detector.detect_batch([page, page])?;
 //! assert_eq!(found[0], found[1]);
 //! # Ok(())
@@ -64,7 +64,7 @@
 //!
 //! | feature | what it adds |
 //! | --- | --- |
-//! | `detect` (default) | [`Detector`], the embedded model, [`results`], [`verify`], [`forward`], [`bench`](mod@bench) |
+//! | `detect` (default) | [`Detector`], the embedded models, [`results`], [`verify`], [`forward`], [`bench`](mod@bench) |
 //! | `data` | datasets: reading, checking and converting COCO, VOC, YOLO and LabelMe ([`crates::data`]) |
 //! | `eval` | COCO metrics ([`crates::eval`]); with `detect` and `data` also [`evaluate`] |
 //! | `export` | [`export`](mod@export): ONNX files |
@@ -80,10 +80,10 @@
 #[cfg(feature = "detect")]
 pub mod bench;
 pub mod crates;
-#[cfg(feature = "detect")]
-mod default_model;
 #[cfg(feature = "download")]
 pub mod download;
+#[cfg(feature = "detect")]
+mod embedded;
 #[cfg(all(feature = "detect", feature = "data", feature = "eval"))]
 pub mod evaluate;
 #[cfg(feature = "export")]
@@ -101,7 +101,9 @@ pub mod verify;
 use std::path::Path;
 
 #[cfg(feature = "detect")]
-pub use default_model::{DEFAULT_MODEL, default_model};
+pub use embedded::{
+    DEFAULT_MODEL, EMBEDDED_MODELS, EmbeddedModel, LAYOUT_MODEL, default_model, embedded_model, layout_model,
+};
 #[cfg(feature = "detect")]
 pub use picodet_detect::{
     Detection, Detections, Detector, Drawing, Error, ImageBox, Input, Nms, Options, ScoredBox, StageTimes,

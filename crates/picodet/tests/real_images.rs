@@ -127,9 +127,9 @@ fn v2_xs_320_equals_onnx_runtime() {
     compare(source, "v2_xs_320", Interpolation::Cubic, false, "detections_picodet_xs_320_onnxruntime.json");
 }
 
-/// PubLayNet's tables, figures and titles on the pages, by the embedded model, whose other classes differ.
+/// PubLayNet's tables, figures and titles on the pages, by the embedded layout model, whose other classes differ.
 #[test]
-fn the_embedded_model_finds_tables_figures_and_titles() {
+fn the_layout_model_finds_tables_figures_and_titles() {
     let Some(annotations) = parsed("data/publaynet/samples.json") else {
         return;
     };
@@ -142,7 +142,7 @@ fn the_embedded_model_finds_tables_figures_and_titles() {
         .iter()
         .filter_map(|category| Some((category["id"].as_u64()?, category["name"].as_str()?)))
         .collect();
-    let model = picodet::default_model().expect("the embedded model");
+    let model = picodet::layout_model().expect("the embedded model");
     let options = Options::new().with_score_threshold(0.4);
     let detector = Detector::new(&model, &options).expect("the embedded model");
     let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();

@@ -35,9 +35,31 @@ pub(crate) struct Convert {
     /// Licence of the weights, stored in the file
     #[arg(long, value_name = "TEXT")]
     pub(crate) licence: Option<String>,
-    /// Store f16 values: half the size, about three significant digits
-    #[arg(long)]
+    /// Element type of the stored weights: f16 is half the size of f32, int8-rows (8-bit integers with a scale per output
+    /// channel) about a quarter; every model is computed in f32
+    #[arg(long, value_enum, default_value_t = StoredAs::F32)]
+    pub(crate) storage: StoredAs,
+    /// The same as --storage f16
+    #[arg(long, conflicts_with = "storage")]
     pub(crate) f16: bool,
+}
+
+/// Element type of stored weights.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StoredAs {
+    F32,
+    F16,
+    Int8Rows,
+}
+
+impl From<StoredAs> for picodet::Storage {
+    fn from(stored: StoredAs) -> Self {
+        match stored {
+            StoredAs::F32 => Self::F32,
+            StoredAs::F16 => Self::F16,
+            StoredAs::Int8Rows => Self::Int8Rows,
+        }
+    }
 }
 
 #[derive(Args)]

@@ -9,7 +9,7 @@ use super::{Detection, ImageLimits, ReportFormat};
 
 #[derive(Args)]
 pub(crate) struct Eval {
-    /// Model (a file, an https URL, or the embedded one) and dataset; with --detections only the dataset
+    /// Model (a file, an https URL, or an embedded one) and dataset; with --detections only the dataset
     #[arg(required = true, num_args = 1..=2, value_names = ["MODEL", "DATASET"])]
     pub(crate) inputs: Vec<String>,
     /// Split of the dataset to evaluate on
@@ -47,7 +47,7 @@ pub(crate) struct Eval {
 
 #[derive(Args)]
 pub(crate) struct Verify {
-    /// Model: a file, an https URL, or the embedded model
+    /// Model: a file, an https URL, or an embedded model
     pub(crate) first: String,
     /// Another model, or a JSON file of COCO results
     pub(crate) second: String,

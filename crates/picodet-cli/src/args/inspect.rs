@@ -9,7 +9,7 @@ use super::{ModelArguments, ReportFormat};
 
 #[derive(Args)]
 pub(crate) struct Info {
-    /// Model: a file, an https URL, the embedded model, or the name of any network
+    /// Model: a file, an https URL, an embedded model, or the name of any network
     #[arg(default_value = picodet::DEFAULT_MODEL)]
     pub(crate) model: String,
     /// Network input size for which multiply-accumulates are counted [default: the model's]

@@ -8,7 +8,7 @@ pub(super) const INTERPOLATIONS: &str = "nearest|linear|cubic|area|lanczos4";
 /// The model to use.
 #[derive(Args)]
 pub(crate) struct ModelArguments {
-    /// Model: a file, an https URL, or the name of a published model (see `picodet models`)
+    /// Model: a file, an https URL, or the name of an embedded or published model (see `picodet models`)
     #[arg(long, short, value_name = "FILE|NAME|URL", default_value = picodet::DEFAULT_MODEL)]
     pub(crate) model: String,
     /// Do not access the network for a model given by URL or name; use the cached copy

@@ -29,7 +29,7 @@ pub(crate) struct Train {
     /// Read crowd regions (COCO `iscrowd`) as ordinary objects
     #[arg(long)]
     pub(crate) crowds_as_objects: bool,
-    /// Model to start from: a file, an https URL or the embedded model; tensors that fit are copied [default: random
+    /// Model to start from: a file, an https URL or an embedded model; tensors that fit are copied [default: random
     /// initialisation]
     #[arg(long, short, value_name = "FILE|NAME|URL")]
     pub(crate) weights: Option<String>,

@@ -31,7 +31,7 @@ pub(crate) fn run(command: &Convert) -> Result<ExitCode> {
         bin: command.bin.clone(),
     };
     let model = convert(&command.source, variant, &options)?;
-    let bytes = model.to_bytes(if command.f16 { Storage::F16 } else { Storage::F32 });
+    let bytes = model.to_bytes(if command.f16 { Storage::F16 } else { command.storage.into() });
     write_file(&command.output, &bytes)?;
     status(&format!(
         "{}: {} with {} classes, {} parameters, {} bytes",

@@ -7,11 +7,12 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use picodet::crates::engine::CpuEngine;
 use picodet::crates::graph::{Graph, Weights, pass};
+use picodet::crates::weights::{StoredType, stored_types};
 use picodet::crates::zoo::{Head, classifiers, variant};
 use serde_json::json;
 
 use crate::args::{Info, ModelArguments};
-use crate::model;
+use crate::model::{self, Opened};
 use crate::output::print_result;
 
 /// The network to show, from a file or from the zoo.
@@ -24,6 +25,14 @@ struct Subject {
     licence: String,
     /// `None` for a network of the zoo, which has no weights.
     weights: Option<Weights>,
+    /// Size and element types of the native file, if there is one.
+    file: Option<StoredFile>,
+}
+
+/// Size of a native file in bytes, and its element types.
+struct StoredFile {
+    bytes: usize,
+    types: Vec<StoredType>,
 }
 
 pub(crate) fn run(command: &Info) -> Result<ExitCode> {
@@ -46,7 +55,7 @@ pub(crate) fn run(command: &Info) -> Result<ExitCode> {
 
 fn find(name: &str) -> Result<Subject> {
     let exists = Path::new(name).exists();
-    let published = variant(name).filter(|_| !exists && name != picodet::DEFAULT_MODEL);
+    let published = variant(name).filter(|_| !exists && picodet::embedded_model(name).is_none());
     if let Some(variant) = published {
         return Ok(Subject {
             name: name.to_owned(),
@@ -56,6 +65,7 @@ fn find(name: &str) -> Result<Subject> {
             origin: "network definition, no weights".to_owned(),
             licence: "-".to_owned(),
             weights: None,
+            file: None,
         });
     }
     if let Some(variant) = classifiers().iter().find(|variant| !exists && variant.name == name) {
@@ -67,10 +77,12 @@ fn find(name: &str) -> Result<Subject> {
             origin: "network definition, no weights".to_owned(),
             licence: "-".to_owned(),
             weights: None,
+            file: None,
         });
     }
     let arguments = ModelArguments::named(name);
-    let model = model::open(&arguments)?;
+    let Opened { model, file } = model::open_with_file(&arguments)?;
+    let stored = |file: &[u8]| stored_types(file).map(|types| StoredFile { bytes: file.len(), types });
     let folded = if model.metadata.folded { ", batch norms folded" } else { "" };
     Ok(Subject {
         name: format!("{}{folded}", model.metadata.variant),
@@ -80,6 +92,7 @@ fn find(name: &str) -> Result<Subject> {
         origin: model.metadata.origin,
         licence: model.metadata.licence,
         weights: Some(model.weights),
+        file: file.as_deref().map(stored).transpose()?,
     })
 }
 
@@ -104,6 +117,15 @@ fn summary(subject: &Subject) -> String {
     if !subject.classes.is_empty() {
         let _ = writeln!(text, "classes     {}: {}", subject.classes.len(), subject.classes.join(", "));
     }
+    if let Some(file) = &subject.file {
+        let types = file.types.iter().map(|stored| {
+            // Native files have 8-bit integers as rows with a scale only.
+            let name = if stored.name == "I8" { "8-bit rows".to_owned() } else { stored.name.to_lowercase() };
+            format!("{name} {}", stored.bytes)
+        });
+        let types = types.collect::<Vec<_>>().join(", ");
+        let _ = writeln!(text, "file        {} bytes: {types}", file.bytes);
+    }
     let _ = writeln!(text, "origin      {}", subject.origin);
     let _ = writeln!(text, "licence     {}", subject.licence);
     text
@@ -111,6 +133,9 @@ fn summary(subject: &Subject) -> String {
 
 fn summary_json(subject: &Subject) -> String {
     let cost = subject.graph.cost(subject.input_size);
+    let types = |file: &StoredFile| -> serde_json::Map<String, serde_json::Value> {
+        file.types.iter().map(|stored| (stored.name.clone(), stored.bytes.into())).collect()
+    };
     let value = json!({
         "network": subject.name,
         "input_size": [subject.input_size.0, subject.input_size.1],
@@ -119,6 +144,8 @@ fn summary_json(subject: &Subject) -> String {
         "classes": subject.classes,
         "origin": subject.origin,
         "licence": subject.licence,
+        "file_bytes": subject.file.as_ref().map(|file| file.bytes),
+        "stored_bytes": subject.file.as_ref().map(types),
     });
     format!("{value:#}\n")
 }

@@ -15,10 +15,9 @@ pub(crate) fn run() -> Result<ExitCode> {
         let graph = variant.architecture.graph(variant.classes.len());
         let cost = graph.cost(variant.input_size);
         let (height, width) = variant.input_size;
-        let embedded = if variant.name == picodet::DEFAULT_MODEL { " (embedded)" } else { "" };
         let _ = writeln!(
             text,
-            "{:<28} {:<8} {:>7} {:>11} {:>9.1}  {}{embedded}",
+            "{:<28} {:<8} {:>7} {:>11} {:>9.1}  {}",
             variant.name,
             format!("{height}x{width}"),
             variant.classes.len(),
@@ -38,6 +37,17 @@ pub(crate) fn run() -> Result<ExitCode> {
             cost.parameters,
             cost.macs as f64 / 1e6
         );
+    }
+    let _ = write!(
+        text,
+        "\nEmbedded models: `--model NAME` takes the name; {} is the default.\n\n\
+         model        network       bytes    detects\n",
+        picodet::DEFAULT_MODEL
+    );
+    for embedded in &picodet::EMBEDDED_MODELS {
+        let network = embedded.open()?.metadata.variant;
+        let bytes = embedded.bytes.len();
+        let _ = writeln!(text, "{:<12} {network:<13} {bytes:<8} {}", embedded.name, embedded.summary);
     }
     let _ = write!(
         text,

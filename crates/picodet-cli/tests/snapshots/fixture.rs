@@ -58,6 +58,8 @@ fn images(at: &Path) {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/page.png");
     write(at, "page.png", std::fs::read(page).expect("the page"));
     write(at, "42.png", std::fs::read(page).expect("the page"));
+    let photo = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/coffee.jpg");
+    write(at, "coffee.jpg", std::fs::read(photo).expect("the photo"));
     write(at, "empty.jpg", b"");
     write(at, "text.jpg", b"not an image");
     write(at, "broken.png", b"\x89PNG\r\n\x1a\nbroken");
@@ -79,7 +81,8 @@ fn models(at: &Path) {
     };
     write(at, "model_cut.safetensors", &model[..model.len() / 2]);
     write(at, "model_variant.safetensors", replaced(r#"\"layout_cdla\""#, r#"\"layout_none\""#));
-    write(at, "model_tensor.safetensors", replaced("backbone.stem.conv.weight", "backbone.stem.conv.height"));
+    write(at, "model_tensor.safetensors", replaced("backbone.stem.conv.bias", "backbone.stem.conv.base"));
+    write(at, "model_rows.safetensors", replaced("stem.conv.weight.scale", "stem.conv.weight.range"));
     write(at, "model_format.safetensors", replaced(r#"picodet.format\":\"1\""#, r#"picodet.format\":\"9\""#));
     write(at, "model_text.safetensors", b"not a model");
     write(at, "weights.pdparams", b"not a pickle");

@@ -18,6 +18,7 @@ fn networks() {
     let cases: &[Case] = &[
         ("models", "models"),
         ("info", "info"),
+        ("info-layout", "info layout_cdla --depth 1"),
         ("info-depth", "info v2_xs_320 --depth 2"),
         ("info-input-size", "info legacy_s_320 --depth 1 --input-size 416"),
         ("info-json", "info v2_s_320 --json"),
@@ -29,16 +30,17 @@ fn networks() {
 #[test]
 fn detections() {
     let cases: &[Case] = &[
-        ("detect-text", "detect page.png --score 0.8"),
+        ("detect-photo", "detect coffee.jpg"),
+        ("detect-text", "detect page.png --model layout_cdla --score 0.7"),
         ("detect-nothing", "detect squares/0.bmp --score 0.9"),
-        ("detect-csv", "detect page.png --format csv --score 0.8"),
+        ("detect-csv", "detect page.png --model layout_cdla --format csv --score 0.7"),
         ("verify-equal", "verify layout_cdla layout_cdla --images 42.png"),
-        ("verify-differs", "verify layout_cdla results.json --images 42.png --score 0.8"),
+        ("verify-differs", "verify layout_cdla results.json --images 42.png --score 0.7"),
     ];
     check(fixture::folder().path(), cases, &[DECIMALS]);
     let cases: &[Case] = &[
-        ("detect-json", "detect page.png --format json --score 0.8"),
-        ("detect-coco", "detect 42.png --format coco --score 0.8"),
+        ("detect-json", "detect page.png --model layout_cdla --format json --score 0.7"),
+        ("detect-coco", "detect 42.png --model layout_cdla --format coco --score 0.7"),
     ];
     check(fixture::folder().path(), cases, &[DECIMALS]);
 }

@@ -96,7 +96,7 @@ mod tests {
             let image = crate::open_image(page).expect("the page");
             (image.width(), image.height())
         };
-        let model = crate::default_model().expect("the model inside");
+        let model = crate::layout_model().expect("the model inside");
         // Three images for two processes; the ids are not indices.
         let images: Vec<_> = (0..3)
             .map(|number| {
