@@ -203,6 +203,10 @@ mod tests {
         assert!(pairs.into_iter().all(|(stored, value)| (stored - value).abs() < 0.5 / 127.0 + 1e-3));
         let kept = write_keeping(&model, Storage::Int8Rows, &BTreeSet::from(["rows".to_owned()]));
         assert_eq!(kept, write(&model, Storage::F16));
+        // The name of the scales is taken.
+        model.weights.insert("rows.scale".to_owned(), Tensor { shape: vec![1], data: vec![3.0] });
+        let taken = write(&model, Storage::Int8Rows);
+        assert_eq!(taken, write(&model, Storage::F16));
         let types = stored_types(&rows).expect("a sound file");
         let types: Vec<_> =
             types.iter().map(|stored| (stored.name.as_str(), stored.tensors, stored.bytes)).collect();

@@ -179,13 +179,15 @@ pub(crate) fn write_stored(
 ) -> Vec<u8> {
     let mut stored = Vec::with_capacity(weights.len());
     for (name, tensor) in weights {
-        let as_rows = storage == Storage::Int8Rows && !kept.contains(name);
+        let scale_name = format!("{name}{SCALE_SUFFIX}");
+        let is_free = !weights.contains_key(&scale_name);
+        let as_rows = storage == Storage::Int8Rows && is_free && !kept.contains(name);
         let rows = if as_rows { quantise(tensor) } else { None };
         if let Some(rows) = rows {
             let integers = rows.integers.iter().map(|integer| integer.cast_unsigned()).collect();
             stored.push((name.clone(), tensor.shape.clone(), Dtype::I8, integers));
             let scales = float_bytes(&rows.scales);
-            stored.push((format!("{name}{SCALE_SUFFIX}"), vec![rows.scales.len()], Dtype::F32, scales));
+            stored.push((scale_name, vec![rows.scales.len()], Dtype::F32, scales));
         } else if storage != Storage::F32 && fits_f16(tensor) {
             let halves = tensor.data.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect();
             stored.push((name.clone(), tensor.shape.clone(), Dtype::F16, halves));

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{PARAM, bin, model, native, pickle, sound_pickle};
+use common::{PARAM, bin, model, native, native_rows, pickle, sound_pickle};
 use picodet_weights::{ncnn, onnx, pdparams, read, read_tensors};
 use proptest::prelude::*;
 
@@ -31,7 +31,8 @@ fn the_small_files_are_sound() {
 #[test]
 fn every_prefix_is_refused() {
     type Reads = fn(&[u8]) -> bool;
-    let files: [(&str, Vec<u8>, Reads); 6] = [
+    let files: [(&str, Vec<u8>, Reads); 7] = [
+        ("8-bit rows", native_rows(), |bytes| read(bytes).is_ok()),
         ("safetensors", native(), |bytes| read(bytes).is_ok()),
         ("safetensors of others", native(), |bytes| read_tensors(bytes).is_ok()),
         ("pdparams", sound_pickle(), |bytes| pdparams::read(bytes).is_ok()),
@@ -48,6 +49,46 @@ fn every_prefix_is_refused() {
         accepted.extend(cuts.map(|cut| format!("{name} cut at {cut}")));
     }
     assert!(accepted.is_empty(), "{}", accepted.join("\n"));
+}
+
+/// Sound 8-bit rows, and every way in which the integers and their scales can contradict each other.
+#[test]
+fn malformed_8_bit_rows_are_refused_by_name() {
+    let rows = |dtype: &str, shape: &str, scale: Option<(&str, &str, &[f32])>| {
+        let mut header = format!(r#"{{"w":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[0,4]}}"#);
+        let mut data = vec![1, 255, 127, 128];
+        if let Some((dtype, shape, values)) = scale {
+            let end = 4 + 4 * values.len();
+            header +=
+                &format!(r#","w.scale":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[4,{end}]}}"#);
+            data.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        }
+        header.push('}');
+        read_tensors(&[&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat())
+    };
+    let (weights, _) = rows("I8", "[2,2]", Some(("F32", "[2]", &[0.5, 2.0]))).expect("sound rows");
+    assert_eq!(weights.len(), 1, "the scales are not a tensor of their own");
+    assert_eq!(weights["w"].data, [0.5, -0.5, 254.0, -256.0]);
+    // Without 8-bit integers, `.scale` is a name like any other.
+    let (weights, _) = rows("F32", "[1]", Some(("F32", "[1]", &[2.0]))).expect("floats");
+    assert_eq!(weights.len(), 2);
+    for (shape, scale, words) in [
+        ("[2,2]", None, "`.scale` appended"),
+        ("[2,2]", Some(("F32", "[1]", &[0.5f32][..])), "one F32 scale per row"),
+        ("[2,2]", Some(("F32", "[2,1]", &[0.5; 2])), "one F32 scale per row"),
+        ("[2,2]", Some(("I32", "[2]", &[0.5; 2])), "one F32 scale per row"),
+        ("[2,2]", Some(("I8", "[2,4]", &[0.5; 2])), "8-bit rows"),
+        ("[2,2]", Some(("F32", "[2]", &[0.5, 0.0])), "not positive"),
+        ("[2,2]", Some(("F32", "[2]", &[-0.5, 0.5])), "not positive"),
+        ("[2,2]", Some(("F32", "[2]", &[0.5, f32::NAN])), "NaN"),
+        ("[2,2]", Some(("F32", "[2]", &[0.5, f32::INFINITY])), "too large"),
+        ("[2,2]", Some(("F32", "[2]", &[0.5, f32::MAX])), "too large"),
+        ("[4]", Some(("F32", "[2]", &[0.5; 2])), "one F32 scale per row"),
+        ("[9,9]", Some(("F32", "[9]", &[0.5; 9])), "safetensors"),
+    ] {
+        let error = rows("I8", shape, scale).expect_err(words).to_string();
+        assert!(error.contains(words) && error.lines().count() == 1, "{shape} {scale:?}: {error}");
+    }
 }
 
 #[test]
@@ -79,11 +120,12 @@ fn a_forbidden_global_is_named_in_the_error() {
 proptest! {
     #[test]
     fn flipped_and_truncated_files_never_panic(
-        which in 0usize..5,
+        which in 0usize..6,
         cut in any::<prop::sample::Index>(),
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
     ) {
-        let mut bytes = [native(), pickle(), bin(), model(), PARAM.as_bytes().to_vec()][which].clone();
+        let files = [native(), native_rows(), pickle(), bin(), model(), PARAM.as_bytes().to_vec()];
+        let mut bytes = files[which].clone();
         for (at, byte) in flips {
             let at = at.index(bytes.len());
             bytes[at] ^= byte;

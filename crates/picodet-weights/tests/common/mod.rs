@@ -6,11 +6,20 @@ use picodet_weights::{Metadata, ModelFile, Storage, write};
 
 /// A small native file.
 pub(crate) fn native() -> Vec<u8> {
+    native_stored(Storage::F32)
+}
+
+/// A small native file with 8-bit rows.
+pub(crate) fn native_rows() -> Vec<u8> {
+    native_stored(Storage::Int8Rows)
+}
+
+fn native_stored(storage: Storage) -> Vec<u8> {
     let mut weights = Weights::new();
-    weights.insert("a.weight".to_owned(), Tensor::full(&[2, 3], 0.5));
+    weights.insert("a.weight".to_owned(), Tensor::full(&[2, 9], 0.5));
     weights.insert("b.bias".to_owned(), Tensor::full(&[4], -1.0));
     let metadata = Metadata { classes: vec!["x".into()], category_ids: vec![1], ..Metadata::default() };
-    write(&ModelFile { weights, metadata }, Storage::F32)
+    write(&ModelFile { weights, metadata }, storage)
 }
 
 /// A pickle of one 1×2 array, as protocol 2 writes it.
