@@ -216,7 +216,7 @@ fn reduced_pictures_have_the_boxes_of_the_whole() {
             "--format",
             "json",
             "--score",
-            "0.6",
+            "0.8",
             "--output",
             text(&drawn),
         ];
