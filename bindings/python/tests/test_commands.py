@@ -136,6 +136,8 @@ def test_exports_and_conversions(tmp_path: Path) -> None:
     again = picodet.Model(converted)
     assert again.info["origin"] == "here" and list(again.names.values()) == names
     assert (again(PAGE).boxes.data == model(PAGE).boxes.data).all()
+    smaller = picodet.convert(raw, tmp_path / "small.safetensors", "layout_cdla", storage="f16")
+    assert smaller.stat().st_size < 0.6 * converted.stat().st_size and len(picodet.Model(smaller)(PAGE)) > 5
 
 
 def test_errors_are_exceptions_of_one_line(tiny: Path, tmp_path: Path) -> None:

@@ -354,7 +354,7 @@ def convert(
     resize: str | None = None,
     origin: str | None = None,
     licence: str | None = None,
-    f16: bool = False,
+    storage: str | None = None,
     progress: Progress = False,
 ) -> Path:
     """Converts weights of Paddle, ncnn, ONNX or safetensors to a native model file and returns its path.
@@ -367,7 +367,7 @@ def convert(
         classes: The names of the classes, or a text file with one per line.
         origin: The origin of the weights, stored in the file.
         licence: The licence of the weights, stored in the file.
-        f16: Whether to store 16-bit values: half the size.
+        storage: The stored element type: ``"f32"``, ``"f16"``, or ``"int8-rows"`` (8-bit integers with a scale per row).
 
     Raises:
         picodet.Error: The weights cannot be read or do not fit the network.
@@ -391,7 +391,7 @@ def convert(
         "resize": resize,
         "origin": origin,
         "licence": licence,
-        "f16": f16,
+        "storage": storage,
     }
     try:
         _Command(progress).run("convert", [source], options)
