@@ -88,9 +88,12 @@ pub struct RateConfig {
     pub schedule: ScheduleKind,
     /// Epochs of the whole schedule; training may end earlier.
     pub epochs: usize,
-    /// Steps of the warm-up of `cosine`.
+    /// Steps of the warm-up of `cosine`, at most.
     #[serde(default = "warm_up")]
     pub warm_up: usize,
+    /// The warm-up as a share of the whole schedule, at most.
+    #[serde(default = "warm_up_share")]
+    pub warm_up_share: f64,
 }
 
 /// The shape of the schedule.
@@ -139,6 +142,17 @@ fn all_interpolations() -> Vec<String> {
 fn warm_up() -> usize {
     300
 }
+
+fn warm_up_share() -> f64 {
+    0.1
+}
+
+/// Epochs of the warm-up of `quadratic`, at most.
+const QUADRATIC_WARM_UP: usize = 2;
+/// Epochs of the flat end of `quadratic`, at most.
+const FLAT_EPOCHS: usize = 30;
+/// The flat end of `quadratic` is at most this part of its steps.
+const FLAT_PART: usize = 10;
 
 /// An error in an experiment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -217,16 +231,28 @@ impl Experiment {
         MovingAverage::new(self.average.cycle)
     }
 
-    /// Returns the learning rate schedule for `images` images per batch.
-    pub fn schedule(&self, images: usize, steps_per_epoch: usize) -> Schedule {
+    /// Returns the learning rate schedule over `steps` steps for `images` images per batch.
+    pub fn schedule(&self, images: usize, steps: usize, steps_per_epoch: usize) -> Schedule {
         let base = self.rate_for(images);
-        let epochs = self.rate.epochs;
+        let share = (self.rate.warm_up_share * steps as f64) as usize;
         match self.rate.schedule {
-            ScheduleKind::Cosine => {
-                Schedule::Cosine { base, epochs, steps_per_epoch, warm_up: self.rate.warm_up }
-            }
-            ScheduleKind::Quadratic => Schedule::QuadraticWarmUp { base, epochs, steps_per_epoch },
+            ScheduleKind::Cosine => Schedule::Cosine { base, steps, warm_up: self.rate.warm_up.min(share) },
+            ScheduleKind::Quadratic => Schedule::QuadraticWarmUp {
+                base,
+                steps,
+                warm_up: (QUADRATIC_WARM_UP * steps_per_epoch).min(share),
+                flat: (FLAT_EPOCHS * steps_per_epoch).min(steps / FLAT_PART),
+            },
         }
+    }
+
+    /// Scales the epochs at which the recipe changes its assigner and its augmentation.
+    pub fn scale_phases(&mut self, factor: f64) {
+        let scaled = |epochs: usize| (epochs as f64 * factor).round() as usize;
+        if let Assigner::AtssThenTaskAligned { static_epochs } = &mut self.assigner {
+            *static_epochs = scaled(*static_epochs);
+        }
+        self.batch.mosaic_until = self.batch.mosaic_until.map(scaled);
     }
 
     /// Returns the base learning rate for `images` images per batch, in proportion to the given one.
@@ -279,6 +305,9 @@ impl Experiment {
                     format!("{height}x{width}; sides must be multiples of 32 up to {MAX_INPUT_SIDE}");
                 return Err(wrong("batch.sizes", problem));
             }
+        }
+        if !(0.0..=1.0).contains(&self.rate.warm_up_share) {
+            return Err(wrong("rate.warm_up_share", format!("{}; must be from 0 to 1", self.rate.warm_up_share)));
         }
         let sound = |value: f64| value.is_finite() && value >= 0.0;
         let numbers = [

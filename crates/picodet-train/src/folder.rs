@@ -13,6 +13,8 @@ impl RunFolder {
     pub const LAST: &str = "last.safetensors";
     /// File name of the averaged model of the best evaluation.
     pub const BEST: &str = "best.safetensors";
+    /// File name of the final model, the better one of the best and the last.
+    pub const FINAL: &str = "final.safetensors";
     /// File name of the journal: one JSON object per line, for each step and epoch.
     pub const JOURNAL: &str = "metrics.jsonl";
     /// File name of the page with curves and pictures.
@@ -41,6 +43,11 @@ impl RunFolder {
     /// Returns the path of the model of the best evaluation.
     pub fn best_model(&self) -> PathBuf {
         self.0.join(Self::BEST)
+    }
+
+    /// Returns the path of the final model.
+    pub fn final_model(&self) -> PathBuf {
+        self.0.join(Self::FINAL)
     }
 
     /// Returns the path of the journal.

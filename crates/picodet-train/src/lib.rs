@@ -16,10 +16,13 @@ pub mod assign;
 pub mod augment;
 mod average;
 pub mod backend;
+pub mod clock;
 mod cpu;
 pub mod error;
+pub mod evaluation;
 pub mod evaluator;
 mod experiment;
+mod fine_tuning;
 pub mod folder;
 #[cfg(feature = "burn")]
 pub mod fused;
@@ -37,6 +40,7 @@ mod non_finite;
 pub mod objective;
 pub mod options;
 pub mod picture;
+pub mod plan;
 mod predictions;
 pub mod random;
 pub mod recipes;
@@ -48,6 +52,7 @@ pub mod state;
 mod statistics;
 mod stop;
 mod tensorboard;
+mod time_limit;
 pub mod transfer;
 mod writer;
 
@@ -56,11 +61,13 @@ pub use average::MovingAverage;
 pub use backend::{BackendError, TrainingBackend};
 pub use cpu::CpuNetwork;
 pub use error::{EvaluatorError, RunError};
+pub use evaluation::{Evaluation, FinalModel};
 pub use evaluator::{Evaluator, ModelMetrics};
 pub use experiment::{
     AverageConfig, BatchConfig, Experiment, ExperimentError, InputSize, OptimiserConfig, RateConfig,
     ScheduleKind,
 };
+pub use fine_tuning::FINE_TUNING_BATCH;
 pub use folder::RunFolder;
 pub use geometry::{Anchors, Box4};
 pub use momentum::{Momentum, clip_to_norm};

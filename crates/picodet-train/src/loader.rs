@@ -151,6 +151,11 @@ impl Batches {
         self
     }
 
+    /// Changes the recipe of the batches that are prepared from now on.
+    pub fn set_recipe(&mut self, recipe: BatchRecipe) {
+        self.recipe = recipe;
+    }
+
     /// Returns the sampler.
     pub fn sampler(&self) -> &Sampler {
         &self.sampler

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use picodet_image::Limits;
 
+use crate::clock::{Clock, SystemClock};
 use crate::folder::RunFolder;
 use crate::group::{ProcessGroup, SingleProcess};
 use crate::journal::{EpochRecord, StepRecord};
+use crate::plan::TimePlan;
 
 /// Reaction to a loss or gradient that is NaN or infinite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,8 +38,10 @@ pub struct RunOptions {
     pub checkpoint_every: Duration,
     /// Number of evaluations without improvement after which the run ends (early stopping).
     pub patience: Option<usize>,
-    /// Time after which the run ends, counted from this start.
+    /// Time after which the run ends, counted from this start. The length of a new run is fitted into it.
     pub time_limit: Option<Duration>,
+    /// The clock of the run.
+    pub clock: Arc<dyn Clock>,
     /// Reaction to a loss or gradient that is NaN or infinite.
     pub on_non_finite: OnNonFinite,
     /// Set to the number of a signal, it ends the run after the current step, with a checkpoint.
@@ -60,6 +64,7 @@ impl RunOptions {
             checkpoint_every: Duration::from_secs(300),
             patience: None,
             time_limit: None,
+            clock: Arc::new(SystemClock::default()),
             on_non_finite: OnNonFinite::Stop,
             stop: Arc::default(),
             limits: Limits::default(),
@@ -71,7 +76,7 @@ impl RunOptions {
 /// The reason why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// All epochs are done.
+    /// All epochs are done, or the steps that fit into the time limit.
     Finished,
     /// No improvement in [`RunOptions::patience`] evaluations.
     Patience,
@@ -89,6 +94,8 @@ pub enum Event<'a> {
     Step(&'a StepRecord),
     /// An epoch is done, with or without an evaluation.
     Epoch(&'a EpochRecord),
+    /// The length of the run was fitted into the time limit.
+    Planned(&'a TimePlan),
     /// A checkpoint was written after this number of steps.
     Checkpoint(usize),
     /// A warning.

@@ -6,6 +6,7 @@ use picodet_format::write_atomically;
 use picodet_report::{Page, Table, embedded_png, escape, facts, line_chart, section, side_by_side};
 
 use crate::error::RunError;
+use crate::evaluation::{Evaluation, FinalModel};
 use crate::folder::RunFolder;
 use crate::journal::{EpochRecord, Record, StepRecord, read};
 use crate::state::State;
@@ -73,16 +74,28 @@ fn render(records: &[Record], state: &State, pictures: &[(&str, Vec<u8>)]) -> St
 fn progress_of(steps: &[&StepRecord], state: &State) -> String {
     let progress = &state.progress;
     let (of_steps, epoch) = steps.last().map_or((0, 0), |record| (record.of_steps, record.epoch));
+    let epochs = progress.plan.map_or(progress.experiment.epochs, |plan| plan.epochs().ceil() as usize);
     let mut pairs = vec![
         ("Step", format!("{} of {of_steps}", progress.step)),
-        ("Epoch", format!("{epoch} of {}", progress.experiment.epochs)),
+        ("Epoch", format!("{epoch} of {epochs}")),
         ("Training time", duration(progress.seconds)),
         ("Seed", progress.seed.to_string()),
         ("Batch size", progress.batch.to_string()),
     ];
-    if let Some((map, epoch)) = progress.best {
-        let of = if progress.evaluates_training_images { ", of the training images" } else { "" };
-        pairs.push(("Best mAP", format!("{map:.4} after epoch {epoch}{of}")));
+    if let Some(plan) = progress.plan {
+        let plan = format!("{} of {} steps in {}", plan.steps, plan.of_steps, duration(plan.limit));
+        pairs.push(("Planned for the time limit", plan));
+    }
+    let of = if progress.evaluates_training_images { ", of the training images" } else { "" };
+    for (name, evaluation) in [("Best mAP", progress.best), ("Last mAP", progress.last)] {
+        if let Some(Evaluation { epoch, map: Some(map), map50: Some(map50) }) = evaluation {
+            pairs.push((name, format!("{map:.4} (mAP50 {map50:.4}) after epoch {epoch}{of}")));
+        }
+    }
+    match FinalModel::choose(progress.best, progress.last) {
+        Some(FinalModel::Best) => pairs.push(("Final model", "the best".to_owned())),
+        Some(FinalModel::Last) => pairs.push(("Final model", "the last".to_owned())),
+        None => {}
     }
     if progress.evaluates_training_images {
         pairs.push(("Validation", "no validation split: every mAP is of the training images".to_owned()));

@@ -6,13 +6,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use picodet_data::Dataset;
 use picodet_zoo::Variant;
 
 use crate::backend::TrainingBackend;
+use crate::clock::Clock;
 use crate::error::RunError;
+use crate::evaluation::Evaluation;
 use crate::evaluator::Evaluator;
 use crate::group::{all_reduce_gradients, check_consistency};
 use crate::journal::{EpochRecord, StepRecord};
@@ -23,6 +25,7 @@ use crate::options::{Ending, Event, OnNonFinite, RunOptions};
 use crate::state::State;
 use crate::statistics::{is_frozen, update_running_statistics};
 use crate::stop::{StopRequest, agree_on_stop};
+use crate::time_limit::TimeLimit;
 use crate::writer::RunWriter;
 use crate::{HeadGradients, clip_to_norm};
 
@@ -36,6 +39,9 @@ const PREFETCHED: usize = 2;
 /// `state` is the state before the first step, new or read from a checkpoint, the same in every process of the group.
 /// `backend` has joined that group. `listen` receives the events of this process.
 ///
+/// The length of a new run with a time limit is fitted into the limit once its first steps are measured, so that its
+/// learning rate reaches the end of the schedule. The length is part of the state: a resumed run keeps it.
+///
 /// # Errors
 /// See [`RunError`]; the last checkpoint stays valid.
 pub fn run(
@@ -46,31 +52,32 @@ pub fn run(
     evaluator: &mut dyn Evaluator,
     listen: &mut dyn FnMut(&Event<'_>),
 ) -> Result<Ending, RunError> {
+    let mut time_limit = TimeLimit::start(state, options);
+    check_consistency(state, &*options.group)?;
+    let mut stopwatch = Stopwatch::start(Arc::clone(&options.clock), state.progress.seconds);
     let group = &*options.group;
-    check_consistency(state, group)?;
 
     // Data.
-    let experiment = state.progress.experiment.clone();
-    let variant = experiment.variant()?;
+    let variant = state.progress.experiment.variant()?;
     let sampler = state.sampler(dataset.images.len());
     if sampler.images == 0 {
         return Err(RunError::NoImages);
     }
     let recipe = state.batch_recipe(variant);
-    let batches = Batches::new(Arc::clone(&dataset), sampler, recipe, options.cache)
+    let mut batches = Batches::new(Arc::clone(&dataset), sampler, recipe, options.cache)
         .with_limits(options.limits)
         .with_shard(group.rank(), group.size());
     let steps_per_epoch = sampler.batches_per_epoch();
-    let last_step = experiment.epochs * steps_per_epoch;
+    let mut last_step = state.steps(steps_per_epoch);
 
     // Model.
     let graph = state.training_graph(variant);
-    let objective = experiment.objective();
+    let mut objective = state.progress.experiment.objective();
+    let clip = state.progress.experiment.optimiser.clip.unwrap_or(f64::INFINITY);
     let strides = variant.architecture.strides();
-    let schedule = experiment.schedule(state.progress.batch, steps_per_epoch);
+    let mut schedule = state.schedule(steps_per_epoch);
 
     let mut writer = RunWriter::open(options, variant, state)?;
-    let mut clock = Clock::start(state.progress.seconds);
     let mut patience = Patience::default();
     let mut skipped = 0;
     let mut head = HeadGradients::default();
@@ -80,25 +87,25 @@ pub fn run(
         let (epoch, _) = sampler.place(step);
 
         // Batch.
-        let wait = Instant::now();
+        let wait = options.clock.now();
         let batch = loader.next().ok_or(RunError::Batches { step })??;
-        let wait = wait.elapsed();
+        let wait = options.clock.now() - wait;
 
         // Forward, assign, loss, backward.
         let failed = |source| RunError::Backend { step, source };
         backend.forward(&state.weights, batch.view()).map_err(failed)?;
-        let loss_time = Instant::now();
+        let loss_time = options.clock.now();
         let by = (group, state.progress.threads);
         let output = |name: &str| backend.output(name);
         let loss = objective.compute_loss(output, &strides, &batch.truths, epoch, by, &mut head);
-        let loss_time = loss_time.elapsed();
+        let loss_time = options.clock.now() - loss_time;
         let mut gradients = backend.backward(&head.outputs()).map_err(failed)?;
         gradients.retain(|name, _| !is_frozen(&state.progress.frozen, name));
 
         // Reduce over the processes.
         let metrics = BatchMetrics::reduce(&loss, &batch.truths, group);
         all_reduce_gradients(group, &mut gradients);
-        let norm = clip_to_norm(&mut gradients, experiment.optimiser.clip.unwrap_or(f64::INFINITY));
+        let norm = clip_to_norm(&mut gradients, clip);
 
         // Update, average.
         let learning_rate = schedule.rate(step);
@@ -117,10 +124,9 @@ pub fn run(
             listen(&Event::Note(format!("skipped: {problem}")));
         }
         state.progress.step += 1;
-        let is_epoch_end = state.progress.step.is_multiple_of(steps_per_epoch);
 
         // Log.
-        let step_time = clock.end_step(state);
+        let step_time = stopwatch.end_step(state);
         let record = StepRecord {
             step,
             epoch: epoch + 1,
@@ -144,43 +150,67 @@ pub fn run(
         listen(&Event::Step(&record));
         writer.write_step(&record, &batch, &loss)?;
 
+        // Plan the length of the run.
+        let mut is_planned = false;
+        if let Some(measured) = &mut time_limit {
+            measured.add(&batch, step_time.as_secs_f64());
+            if let Some(plan) = measured.plan(state, variant, steps_per_epoch, options, evaluator)? {
+                listen(&Event::Planned(&plan));
+                state.follow(plan);
+                last_step = state.steps(steps_per_epoch);
+                objective = state.progress.experiment.objective();
+                schedule = state.schedule(steps_per_epoch);
+                batches.set_recipe(state.batch_recipe(variant));
+                loader = batches.start(state.progress.step, last_step, options.workers, PREFETCHED);
+                (time_limit, is_planned) = (None, true);
+                stopwatch.exclude();
+            }
+        }
+
         // Evaluate.
+        let is_last = state.progress.step == last_step;
+        let is_epoch_end = is_last || state.progress.step.is_multiple_of(steps_per_epoch);
         let mut ending = None;
         if is_epoch_end {
-            let record = evaluate_epoch(state, variant, epoch + 1, options, evaluator, &writer)?;
+            let epochs = (epoch + 1, last_step.div_ceil(steps_per_epoch));
+            let record = evaluate_epoch(state, variant, epochs, options, evaluator, &writer)?;
             listen(&Event::Epoch(&record));
             writer.write_epoch(&record, &batch, &loss)?;
             ending = patience.is_exhausted(&record, options.patience).then_some(Ending::Patience);
-            clock.exclude_evaluation();
+            stopwatch.exclude();
         }
 
         // Checkpoint.
-        match agree_on_stop(stop_request(options, clock.start), group) {
+        match agree_on_stop(stop_request(options, stopwatch.start), group) {
             StopRequest::None => {}
             StopRequest::Signal(signal) => ending = Some(Ending::Signal(signal)),
             StopRequest::TimeLimit => ending = ending.or(Some(Ending::TimeLimit)),
         }
-        if writer.write_checkpoint(state, is_epoch_end || ending.is_some())? {
+        if writer.write_checkpoint(state, is_epoch_end || is_planned || ending.is_some())? {
             listen(&Event::Checkpoint(state.progress.step));
         }
         if let Some(ending) = ending {
+            if !matches!(ending, Ending::Signal(_)) {
+                writer.write_final(&state.progress)?;
+            }
             return Ok(ending);
         }
     }
+    writer.write_final(&state.progress)?;
     writer.write_report(state)?;
     Ok(Ending::Finished)
 }
 
-/// Evaluates the averaged model after `epoch`, counted from 1, if an evaluation is due, and writes the model files.
+/// Evaluates the averaged model after `epoch` of `epochs`, counted from 1, if an evaluation is due, and writes the model
+/// files.
 fn evaluate_epoch(
     state: &mut State,
     variant: &'static Variant,
-    epoch: usize,
+    (epoch, epochs): (usize, usize),
     options: &RunOptions,
     evaluator: &mut dyn Evaluator,
     writer: &RunWriter,
 ) -> Result<EpochRecord, RunError> {
-    let epochs = state.progress.experiment.epochs;
     let mut record = EpochRecord {
         epoch,
         of_epochs: epochs,
@@ -202,18 +232,21 @@ fn evaluate_epoch(
     // -1 stands for a metric that is undefined, since there are no objects.
     let defined = |value: f64| Some(value).filter(|value| *value >= 0.0);
     (record.map, record.map50) = (defined(map), defined(map50));
-    record.best = record.map.is_some_and(|map| state.progress.best.is_none_or(|(best, _)| map > best));
+    let best = state.progress.best.and_then(|evaluation| evaluation.map);
+    record.best = record.map.is_some_and(|map| best.is_none_or(|best| map > best));
+    let evaluation = Evaluation { epoch, map: record.map, map50: record.map50 };
     if record.best {
-        state.progress.best = Some((map, epoch));
+        state.progress.best = Some(evaluation);
     }
+    state.progress.last = Some(evaluation);
     writer.write_model(&model, record.best)?;
     Ok(record)
 }
 
 /// Returns this process's request to end the run; `start` is when the run started.
-fn stop_request(options: &RunOptions, start: Instant) -> StopRequest {
+fn stop_request(options: &RunOptions, start: Duration) -> StopRequest {
     match options.stop.load(Ordering::Relaxed) {
-        0 if options.time_limit.is_some_and(|limit| start.elapsed() >= limit) => StopRequest::TimeLimit,
+        0 if options.time_limit.is_some_and(|limit| options.clock.now() - start >= limit) => StopRequest::TimeLimit,
         0 => StopRequest::None,
         signal => StopRequest::Signal(signal),
     }
@@ -236,29 +269,31 @@ impl Patience {
 
 /// The time of a run and of its steps.
 #[derive(Debug)]
-struct Clock {
-    start: Instant,
+struct Stopwatch {
+    clock: Arc<dyn Clock>,
+    start: Duration,
     /// Seconds of training before this start.
     seconds_before: f64,
-    step_start: Instant,
+    step_start: Duration,
 }
 
-impl Clock {
-    fn start(seconds_before: f64) -> Self {
-        let start = Instant::now();
-        Self { start, seconds_before, step_start: start }
+impl Stopwatch {
+    fn start(clock: Arc<dyn Clock>, seconds_before: f64) -> Self {
+        let start = clock.now();
+        Self { clock, start, seconds_before, step_start: start }
     }
 
     /// Ends a step and returns its duration; updates the seconds of the state.
     fn end_step(&mut self, state: &mut State) -> Duration {
-        state.progress.seconds = self.seconds_before + self.start.elapsed().as_secs_f64();
-        let duration = self.step_start.elapsed();
-        self.step_start = Instant::now();
+        let now = self.clock.now();
+        state.progress.seconds = self.seconds_before + (now - self.start).as_secs_f64();
+        let duration = now - self.step_start;
+        self.step_start = now;
         duration
     }
 
-    /// Excludes the time since the end of the step from the next one.
-    fn exclude_evaluation(&mut self) {
-        self.step_start = Instant::now();
+    /// Excludes the time since the end of the step, of an evaluation, from the next one.
+    fn exclude(&mut self) {
+        self.step_start = self.clock.now();
     }
 }

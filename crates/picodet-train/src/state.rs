@@ -13,12 +13,14 @@ use picodet_weights::{ReadError, read_tensors, write_tensors};
 use picodet_zoo::Variant;
 use serde::{Deserialize, Serialize};
 
+use crate::evaluation::Evaluation;
 use crate::loader::BatchRecipe;
+use crate::plan::TimePlan;
 use crate::sampler::Sampler;
-use crate::{Experiment, ExperimentError, Momentum, MovingAverage, Objective};
+use crate::{Experiment, ExperimentError, Momentum, MovingAverage, Objective, Schedule};
 
 /// Version of the checkpoint format.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Prefixes of the names of tensors.
 const WEIGHT: &str = "weight/";
 const AVERAGE: &str = "average/";
@@ -49,8 +51,14 @@ pub struct Progress {
     pub frozen: Vec<String>,
     /// The experiment.
     pub experiment: Experiment,
-    /// Best mAP of an evaluation so far, and its epoch, counted from 1.
-    pub best: Option<(f64, usize)>,
+    /// The best evaluation so far.
+    pub best: Option<Evaluation>,
+    /// The last evaluation.
+    pub last: Option<Evaluation>,
+    /// The time limit in seconds into which the length of the run is fitted.
+    pub time_limit: Option<f64>,
+    /// The length that was fitted into the time limit, once it is measured.
+    pub plan: Option<TimePlan>,
     /// Whether the evaluations are of training images, since there is no validation split.
     #[serde(default)]
     pub evaluates_training_images: bool,
@@ -79,6 +87,9 @@ impl Progress {
             frozen: Vec::new(),
             experiment,
             best: None,
+            last: None,
+            time_limit: None,
+            plan: None,
             evaluates_training_images: false,
             seconds: 0.0,
             origin: String::new(),
@@ -174,6 +185,30 @@ impl State {
     #[must_use]
     pub fn sampler(&self, images: usize) -> Sampler {
         Sampler { images, batch: self.progress.batch, seed: self.progress.seed }
+    }
+
+    /// Returns the steps of the run.
+    #[must_use]
+    pub fn steps(&self, steps_per_epoch: usize) -> usize {
+        let whole = self.progress.experiment.epochs * steps_per_epoch;
+        self.progress.plan.map_or(whole, |plan| plan.steps)
+    }
+
+    /// Returns the learning rate schedule.
+    #[must_use]
+    pub fn schedule(&self, steps_per_epoch: usize) -> Schedule {
+        let experiment = &self.progress.experiment;
+        let steps = match self.progress.plan {
+            Some(plan) if plan.steps < plan.of_steps => plan.steps,
+            _ => experiment.rate.epochs * steps_per_epoch,
+        };
+        experiment.schedule(self.progress.batch, steps, steps_per_epoch)
+    }
+
+    /// Shortens the run to the length of a plan.
+    pub(crate) fn follow(&mut self, plan: TimePlan) {
+        self.progress.experiment.scale_phases(plan.steps as f64 / plan.of_steps.max(1) as f64);
+        self.progress.plan = Some(plan);
     }
 
     /// Returns the recipe of the batches.

@@ -8,12 +8,13 @@ use picodet_weights::Storage;
 use picodet_zoo::Variant;
 
 use crate::error::RunError;
+use crate::evaluation::FinalModel;
 use crate::folder::RunFolder;
 use crate::journal::{EpochRecord, Journal, StepRecord};
 use crate::loader::Batch;
 use crate::objective::LossOutput;
 use crate::options::RunOptions;
-use crate::state::State;
+use crate::state::{Progress, State};
 use crate::{picture, report};
 
 /// Writes the files of a run on rank 0; other ranks write no files.
@@ -82,6 +83,22 @@ impl RunWriter {
             write_atomically(&path, &bytes).map_err(|source| RunError::File { path, source })?;
         }
         Ok(())
+    }
+
+    /// Writes the final model of the run, a copy of one of its evaluated models.
+    pub(crate) fn write_final(&self, progress: &Progress) -> Result<(), RunError> {
+        let source = match FinalModel::choose(progress.best, progress.last) {
+            Some(FinalModel::Best) => self.folder.best_model(),
+            Some(FinalModel::Last) => self.folder.last_model(),
+            None => return Ok(()),
+        };
+        if self.journal.is_none() {
+            return Ok(());
+        }
+        let bytes =
+            std::fs::read(&source).map_err(|error| RunError::File { path: source, source: error })?;
+        let path = self.folder.final_model();
+        write_atomically(&path, &bytes).map_err(|source| RunError::File { path, source })
     }
 
     /// Writes a checkpoint if it is due or `is_forced`, with the report if it is forced. Returns whether it did.

@@ -6,7 +6,8 @@ use picodet_testing::shared;
 use picodet_train::assign::{SimOta, SimOtaCost, atss, loader_atss, task_aligned};
 use picodet_train::group::SingleProcess;
 use picodet_train::loss::{Assigned, Loss, base, paper, second_generation};
-use picodet_train::{Assignment, HeadGradients, LevelMaps, MovingAverage, Predictions, Schedule, Truth};
+use picodet_train::recipes::recipe;
+use picodet_train::{Assignment, HeadGradients, LevelMaps, MovingAverage, Predictions, Truth};
 use picodet_weights::read_tensors;
 
 const STRIDES: [usize; 4] = [8, 16, 32, 64];
@@ -207,10 +208,10 @@ fn learning_rates_equal_the_reference() {
         let trace: serde_json::Value = serde_json::from_str(line).expect("JSON");
         let (base, steps_per_epoch) = (trace["base_lr"].as_f64().expect("a rate"), 50);
         let config = trace["config"].as_str().expect("a name");
-        let schedule = match config.contains("npu") {
-            true => Schedule::QuadraticWarmUp { base, epochs: 300, steps_per_epoch },
-            false => Schedule::Cosine { base, epochs: 300, steps_per_epoch, warm_up: 300 },
-        };
+        let name = if config.contains("npu") { "npu_s_416" } else { "legacy_s_416" };
+        let mut experiment = recipe(name).expect("a recipe");
+        (experiment.rate.base, experiment.batch.images) = (base, 1);
+        let schedule = experiment.schedule(1, 300 * steps_per_epoch, steps_per_epoch);
         for (step, expected) in trace["points"].as_object().expect("points") {
             points += 1;
             let expected = expected.as_f64().expect("a rate");

@@ -155,7 +155,7 @@ fn whole_step_on(
     let mut momentum = Momentum::default();
     let mut average = MovingAverage::new(None);
     let base = log["log"][0]["lr"].as_f64()? / 0.1;
-    let schedule = Schedule::Cosine { base, epochs: 300, steps_per_epoch: 10, warm_up: 300 };
+    let schedule = Schedule::Cosine { base, steps: 3000, warm_up: 300 };
     let mut wrong = Vec::new();
     let mut head = HeadGradients::default();
     for index in 0..3 {

@@ -85,7 +85,8 @@ pub(crate) struct Train {
     /// Stop after this many evaluations without improvement (early stopping)
     #[arg(long, value_name = "COUNT")]
     pub(crate) patience: Option<usize>,
-    /// Stop after this time and write a checkpoint
+    /// Train for at most this time: the first steps are measured, and the run is shortened so that its schedule ends in time.
+    /// With --resume: stop after this time and write a checkpoint
     #[arg(long, value_name = "MINUTES")]
     pub(crate) time_limit: Option<f64>,
     /// Reaction to a NaN or infinite loss or gradient

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use picodet::crates::train::Event;
 use picodet::crates::train::journal::{EpochRecord, StepRecord};
+use picodet::crates::train::plan::TimePlan;
 use picodet::crates::train::report::duration;
 
 use crate::host;
@@ -48,6 +49,7 @@ impl Display {
         match event {
             Event::Step(record) => self.step(record),
             Event::Epoch(record) => self.epoch(record),
+            Event::Planned(plan) => self.line(&plan_text(plan)),
             Event::Note(note) => self.line(note),
             _ => {}
         }
@@ -102,5 +104,29 @@ impl Display {
                 duration(record.seconds)
             ));
         }
+    }
+}
+
+/// Describes the length of a run that was fitted into its time limit.
+fn plan_text(plan: &TimePlan) -> String {
+    let epochs = |steps: usize| {
+        let epochs = steps as f64 / plan.steps_per_epoch.max(1) as f64;
+        if epochs.fract() == 0.0 { format!("{epochs} epochs") } else { format!("{epochs:.1} epochs") }
+    };
+    let measured = format!(
+        "a step takes {:.2} s, an evaluation {}",
+        plan.step_seconds,
+        duration(plan.evaluation_seconds)
+    );
+    let limit = duration(plan.limit);
+    if plan.steps < plan.of_steps {
+        format!(
+            "planned for {limit}: {} ({} steps) of {}, with the learning rate schedule to the end; {measured}",
+            epochs(plan.steps),
+            plan.steps,
+            epochs(plan.of_steps),
+        )
+    } else {
+        format!("planned for {limit}: all {} fit; {measured}", epochs(plan.steps))
     }
 }

@@ -13,7 +13,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use picodet::crates::train::group::ProcessGroup;
 use picodet::crates::train::report::duration;
-use picodet::crates::train::{Ending, OnNonFinite, RunError, RunFolder, RunOptions};
+use picodet::crates::train::state::Progress;
+use picodet::crates::train::{
+    Ending, Evaluation, FinalModel, OnNonFinite, RunError, RunFolder, RunOptions,
+};
 use picodet::train::{TrainError, Trainer};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -114,27 +117,51 @@ fn write_failure(error: &TrainError) -> Option<u8> {
     is_write.then_some(CANNOT_WRITE)
 }
 
-/// Reports how a run ended, and prints its best model.
+/// Describes the models of a run: the final one, why it was chosen, and the other one.
+fn final_text(progress: &Progress, ending: Ending, folder: &Path) -> String {
+    let measured = |evaluation: Option<Evaluation>| match evaluation {
+        Some(Evaluation { epoch, map: Some(map), map50: Some(map50) }) => {
+            let of = if progress.evaluates_training_images { " of the training images" } else { "" };
+            format!("mAP {map:.4}, mAP 0.5 {map50:.4}{of} after epoch {epoch}")
+        }
+        Some(Evaluation { epoch, .. }) => format!("mAP undefined after epoch {epoch}"),
+        None => "not evaluated".to_owned(),
+    };
+    let (best, last) = (measured(progress.best), measured(progress.last));
+    let is_final = !matches!(ending, Ending::Signal(_));
+    let file = |name: &str| folder.join(if is_final { RunFolder::FINAL } else { name }).display().to_string();
+    let which = if is_final { "final model" } else { "best model so far" };
+    match FinalModel::choose(progress.best, progress.last) {
+        Some(FinalModel::Best) => {
+            format!("{which}: the best one, {best}; the last one: {last}: {}\n", file(RunFolder::BEST))
+        }
+        Some(FinalModel::Last) if progress.best.is_some() => {
+            format!("{which}: the last one, which is the best, {last}: {}\n", file(RunFolder::LAST))
+        }
+        Some(FinalModel::Last) => format!(
+            "{which}: the last one; {last}: no objects to evaluate on: {}\n",
+            file(RunFolder::LAST)
+        ),
+        None => "no final model: not evaluated yet\n".to_owned(),
+    }
+}
+
+/// Reports how a run ended, and prints its final model.
 fn report_ending(ending: Ending, trainer: &Trainer, folder: &Path) -> Result<ExitCode> {
     let progress = &trainer.state.progress;
-    let best = match progress.best {
-        Some((map, epoch)) => {
-            let of = if progress.evaluates_training_images { " of the training images" } else { "" };
-            format!("best mAP {map:.4}{of} after epoch {epoch}: {}\n", folder.join(RunFolder::BEST).display())
-        }
-        None if progress.step > 0 => {
-            "mAP undefined: not evaluated, or no objects to evaluate on\n".to_owned()
-        }
-        None => "not evaluated yet\n".to_owned(),
-    };
     let resume = format!("resume with `picodet train --resume {}`", folder.display());
     status(&match ending {
-        Ending::Finished => format!("finished all epochs in {}", duration(progress.seconds)),
+        Ending::Finished => match progress.plan {
+            Some(plan) if plan.steps < plan.of_steps => {
+                format!("finished the {} planned steps in {}", plan.steps, duration(progress.seconds))
+            }
+            _ => format!("finished all epochs in {}", duration(progress.seconds)),
+        },
         Ending::Patience => format!("stopped early, no improvement within --patience evaluations; {resume}"),
         Ending::TimeLimit => format!("stopped at the time limit after step {}; {resume}", progress.step),
         Ending::Signal(_) => format!("stopped by a signal after step {}; {resume}", progress.step),
     });
-    print_result(&best)?;
+    print_result(&final_text(progress, ending, folder))?;
     status(&format!("report: {}", folder.join(RunFolder::REPORT).display()));
     Ok(exit_code(ending))
 }

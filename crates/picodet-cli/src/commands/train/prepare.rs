@@ -8,7 +8,7 @@ use picodet::crates::data::{CheckOptions, FindingKind, Severity, check, find_spl
 use picodet::crates::train::RunFolder;
 use picodet::crates::train::group::ProcessGroup;
 use picodet::crates::train::recipes::{RECIPES, recipe};
-use picodet::crates::train::{Experiment, InputSize};
+use picodet::crates::train::{Evaluation, Experiment, InputSize};
 use picodet::train::{DatasetPaths, Request, Trainer, automatic_batch, overfit};
 
 use super::describe::describe;
@@ -74,7 +74,10 @@ fn resume(folder: &Path, group: &dyn ProcessGroup) -> Result<Trainer> {
     let trainer = Trainer::resume(folder)?;
     let progress = &trainer.state.progress;
     let mut line = format!("resuming {} after step {}", progress.experiment.model, progress.step);
-    if let Some((best, epoch)) = progress.best {
+    if let Some(plan) = progress.plan {
+        line += &format!(" of {} planned", plan.steps);
+    }
+    if let Some(Evaluation { epoch, map: Some(best), .. }) = progress.best {
         line += &format!(", best mAP {best:.4} after epoch {epoch}");
     }
     if group.is_first() {

@@ -1,0 +1,79 @@
+//! Adapts a published recipe to fine-tuning on few images.
+
+use crate::{AverageConfig, Experiment, RateConfig, ScheduleKind};
+
+/// Images per batch.
+pub const FINE_TUNING_BATCH: usize = 8;
+/// Images that pass through the network in a run: half an hour of S 416 on two cores.
+const PASSES: usize = 24_000;
+/// The fewest and the most epochs.
+const EPOCHS: [usize; 2] = [12, 100];
+/// Learning rate for [`FINE_TUNING_BATCH`] images if the model does not know all classes.
+const RATE_NEW: f64 = 0.02;
+/// Learning rate if the model knows all classes.
+const RATE_KNOWN: f64 = 0.0005;
+
+impl Experiment {
+    /// Replaces the schedule by that for fine-tuning a trained model on `images` images. `knows_all` states whether the model
+    /// was trained on all classes of the dataset.
+    ///
+    /// A model that knows all classes starts near its best accuracy, which a high learning rate would destroy; new classes and
+    /// pictures of another kind need a high one. The values are measured: `bench/finetune/run.sh`.
+    pub fn fine_tune(&mut self, images: usize, knows_all: bool) {
+        let [fewest, most] = EPOCHS;
+        let epochs = (PASSES / images.max(1)).clamp(fewest, most);
+        self.scale_phases(epochs as f64 / self.epochs.max(1) as f64);
+        self.batch.images = FINE_TUNING_BATCH;
+        self.average = AverageConfig::default();
+        self.set_epochs(epochs);
+        self.rate = RateConfig {
+            base: if knows_all { RATE_KNOWN } else { RATE_NEW },
+            schedule: ScheduleKind::Cosine,
+            ..self.rate.clone()
+        };
+    }
+
+    /// Sets the epochs of the run and of its schedule.
+    pub fn set_epochs(&mut self, epochs: usize) {
+        self.epochs = epochs;
+        self.rate.epochs = epochs;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Schedule;
+    use crate::objective::Assigner;
+    use crate::recipes::{RECIPES, recipe};
+
+    use super::*;
+
+    #[test]
+    fn every_recipe_is_valid_and_annealed_for_few_and_many_images() {
+        for (name, _) in RECIPES {
+            for images in [1, 100, 1000, 118_000] {
+                let mut experiment = recipe(name).expect("a recipe");
+                experiment.fine_tune(images, false);
+                assert_eq!(experiment.check(), Ok(()), "{name}, {images} images");
+                let steps_per_epoch = (images / FINE_TUNING_BATCH).max(1);
+                let steps = experiment.epochs * steps_per_epoch;
+                let schedule = experiment.schedule(FINE_TUNING_BATCH, steps, steps_per_epoch);
+                assert!(matches!(schedule, Schedule::Cosine { .. }) && schedule.warm_up() * 10 <= steps);
+                assert!(schedule.rate(steps) < 1e-9, "{name}, {images} images: {schedule:?}");
+                if let Assigner::AtssThenTaskAligned { static_epochs } = experiment.assigner {
+                    assert!(static_epochs < experiment.epochs, "{name}, {images} images");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn known_classes_are_trained_at_a_lower_rate() {
+        let rate = |knows_all: bool| {
+            let mut experiment = recipe("legacy_s_416").expect("a recipe");
+            experiment.fine_tune(200, knows_all);
+            experiment.rate_for(FINE_TUNING_BATCH)
+        };
+        assert!(rate(true) < rate(false));
+    }
+}
