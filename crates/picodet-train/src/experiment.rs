@@ -307,7 +307,10 @@ impl Experiment {
             }
         }
         if !(0.0..=1.0).contains(&self.rate.warm_up_share) {
-            return Err(wrong("rate.warm_up_share", format!("{}; must be from 0 to 1", self.rate.warm_up_share)));
+            return Err(wrong(
+                "rate.warm_up_share",
+                format!("{}; must be from 0 to 1", self.rate.warm_up_share),
+            ));
         }
         let sound = |value: f64| value.is_finite() && value >= 0.0;
         let numbers = [

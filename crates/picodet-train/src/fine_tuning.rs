@@ -6,6 +6,8 @@ use crate::{AverageConfig, Experiment, RateConfig, ScheduleKind};
 pub const FINE_TUNING_BATCH: usize = 8;
 /// Images that pass through the network in a run: half an hour of S 416 on two cores.
 const PASSES: usize = 24_000;
+/// Datasets with more images are trained by the published recipe.
+const MOST_IMAGES: usize = 5000;
 /// The fewest and the most epochs.
 const EPOCHS: [usize; 2] = [12, 100];
 /// Learning rate for [`FINE_TUNING_BATCH`] images if the model does not know all classes.
@@ -19,7 +21,12 @@ impl Experiment {
     ///
     /// A model that knows all classes starts near its best accuracy, which a high learning rate would destroy; new classes and
     /// pictures of another kind need a high one. The values are measured: `bench/finetune/run.sh`.
-    pub fn fine_tune(&mut self, images: usize, knows_all: bool) {
+    ///
+    /// Returns whether it did; a large dataset keeps the recipe.
+    pub fn fine_tune(&mut self, images: usize, knows_all: bool) -> bool {
+        if images > MOST_IMAGES {
+            return false;
+        }
         let [fewest, most] = EPOCHS;
         let epochs = (PASSES / images.max(1)).clamp(fewest, most);
         self.scale_phases(epochs as f64 / self.epochs.max(1) as f64);
@@ -31,6 +38,7 @@ impl Experiment {
             schedule: ScheduleKind::Cosine,
             ..self.rate.clone()
         };
+        true
     }
 
     /// Sets the epochs of the run and of its schedule.
@@ -51,9 +59,9 @@ mod tests {
     #[test]
     fn every_recipe_is_valid_and_annealed_for_few_and_many_images() {
         for (name, _) in RECIPES {
-            for images in [1, 100, 1000, 118_000] {
+            for images in [1, 100, 1000, MOST_IMAGES] {
                 let mut experiment = recipe(name).expect("a recipe");
-                experiment.fine_tune(images, false);
+                assert!(experiment.fine_tune(images, false), "{name}, {images} images");
                 assert_eq!(experiment.check(), Ok(()), "{name}, {images} images");
                 let steps_per_epoch = (images / FINE_TUNING_BATCH).max(1);
                 let steps = experiment.epochs * steps_per_epoch;
@@ -65,6 +73,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_large_dataset_keeps_the_recipe() {
+        let published = recipe("legacy_s_416").expect("a recipe");
+        let mut experiment = published.clone();
+        assert!(!experiment.fine_tune(118_000, true));
+        assert_eq!(experiment, published);
     }
 
     #[test]

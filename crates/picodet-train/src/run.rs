@@ -246,7 +246,9 @@ fn evaluate_epoch(
 /// Returns this process's request to end the run; `start` is when the run started.
 fn stop_request(options: &RunOptions, start: Duration) -> StopRequest {
     match options.stop.load(Ordering::Relaxed) {
-        0 if options.time_limit.is_some_and(|limit| options.clock.now() - start >= limit) => StopRequest::TimeLimit,
+        0 if options.time_limit.is_some_and(|limit| options.clock.now() - start >= limit) => {
+            StopRequest::TimeLimit
+        }
         0 => StopRequest::None,
         signal => StopRequest::Signal(signal),
     }

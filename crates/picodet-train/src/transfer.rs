@@ -73,12 +73,9 @@ pub fn transfer(
         true => unfold(graph, &from.weights),
         false => (from.weights.clone(), Vec::new()),
     };
-    let plain = |name: &String| name.trim().to_lowercase();
-    let theirs: Vec<String> = from.metadata.classes.iter().map(plain).collect();
-    // For each class, its row in the other model.
-    let rows: Vec<Option<usize>> =
-        classes.iter().map(|class| theirs.iter().position(|other| *other == plain(class))).collect();
-    let same_classes = theirs.len() == classes.len() && rows.iter().copied().eq((0..rows.len()).map(Some));
+    let rows = class_rows(classes, from);
+    let same_classes =
+        from.metadata.classes.len() == classes.len() && rows.iter().copied().eq((0..rows.len()).map(Some));
     let predictions = prediction_params(graph);
     for param in &graph.params {
         let (Some(theirs), Some(ours)) = (source.get(&param.name), weights.get_mut(&param.name)) else {
@@ -104,6 +101,19 @@ pub fn transfer(
         measure_batch_norms(graph, weights, &unfolded, batch)?;
     }
     Ok(report)
+}
+
+/// Returns, for each class, its row in the predictions of another model, which goes by the name.
+fn class_rows(classes: &[String], from: &Model) -> Vec<Option<usize>> {
+    let plain = |name: &String| name.trim().to_lowercase();
+    let theirs: Vec<String> = from.metadata.classes.iter().map(plain).collect();
+    classes.iter().map(|class| theirs.iter().position(|other| *other == plain(class))).collect()
+}
+
+/// Returns the number of classes that another model was trained on, by their names.
+#[must_use]
+pub fn known_classes(classes: &[String], from: &Model) -> usize {
+    class_rows(classes, from).iter().flatten().count()
 }
 
 /// Returns the parameters of the class prediction.

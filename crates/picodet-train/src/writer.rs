@@ -95,8 +95,7 @@ impl RunWriter {
         if self.journal.is_none() {
             return Ok(());
         }
-        let bytes =
-            std::fs::read(&source).map_err(|error| RunError::File { path: source, source: error })?;
+        let bytes = std::fs::read(&source).map_err(|error| RunError::File { path: source, source: error })?;
         let path = self.folder.final_model();
         write_atomically(&path, &bytes).map_err(|source| RunError::File { path, source })
     }

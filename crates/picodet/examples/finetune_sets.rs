@@ -41,7 +41,8 @@ fn main() -> Result<()> {
 fn write_person(train: &Dataset, val: &Dataset, folder: &Path) -> Result<()> {
     let mut parts = [("train", Vec::new()), ("val", Vec::new())];
     for (split, dataset) in [("train", train), ("val", val)] {
-        let person = dataset.classes.iter().position(|class| class.name == "person").ok_or("no class person")?;
+        let person =
+            dataset.classes.iter().position(|class| class.name == "person").ok_or("no class person")?;
         for (index, image) in dataset.images.iter().enumerate() {
             let part = usize::from(split == "val" && index % 2 == 1);
             let bytes = dataset.read_image(index)?;
@@ -186,9 +187,9 @@ impl Shape {
     /// Returns the smallest box around the pixels of the shape.
     fn bbox(&self) -> [f64; 4] {
         let empty = [f64::MAX, f64::MAX, f64::MIN, f64::MIN];
-        self.pixels().map(|(x, y)| [x as f64, y as f64]).fold(empty, |[x1, y1, x2, y2], [x, y]| {
-            [x1.min(x), y1.min(y), x2.max(x + 1.0), y2.max(y + 1.0)]
-        })
+        self.pixels()
+            .map(|(x, y)| [x as f64, y as f64])
+            .fold(empty, |[x1, y1, x2, y2], [x, y]| [x1.min(x), y1.min(y), x2.max(x + 1.0), y2.max(y + 1.0)])
     }
 
     /// Blends the shape into an image in which it lies.

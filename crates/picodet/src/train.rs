@@ -15,7 +15,7 @@ use picodet_train::loader::{Batch, Batches, data_digest};
 use picodet_train::memory::{self, Choice, ChoiceError};
 use picodet_train::sampler::Sampler;
 use picodet_train::state::{CheckpointError, Progress, State};
-use picodet_train::transfer::{Transfer, TransferError, initial_weights, transfer};
+use picodet_train::transfer::{Transfer, TransferError, initial_weights, known_classes, transfer};
 use picodet_train::{
     BackendError, CpuNetwork, Ending, EvaluatorError, Event, Experiment, ExperimentError, HeadGradients,
     ModelMetrics, RunError, RunFolder, RunOptions, TrainingBackend, run,
@@ -263,6 +263,26 @@ pub fn automatic_batch(
     let cost = memory::cost(experiment, dataset.classes.len(), frozen, cache)?;
     let free = memory::free().ok_or(ChoiceError::Unknown)?;
     Ok(memory::choose(cost, free, experiment.batch.images, dataset.images.len())?)
+}
+
+/// Adapts a recipe to fine-tuning `model` on the training dataset of `paths`, see [`Experiment::fine_tune`].
+///
+/// Returns the images, the classes, and the number of classes that the model knows; `None` if the dataset is large and the
+/// recipe unchanged.
+///
+/// # Errors
+/// If a dataset cannot be read.
+pub fn fine_tune(
+    experiment: &mut Experiment,
+    paths: &DatasetPaths,
+    model: &Model,
+) -> Result<Option<[usize; 3]>, TrainError> {
+    let (dataset, _) = open(paths)?;
+    let classes: Vec<String> = dataset.classes.iter().map(|class| class.name.clone()).collect();
+    let known = known_classes(&classes, model);
+    let images = dataset.images.len();
+    let is_adapted = experiment.fine_tune(images, known == classes.len());
+    Ok(is_adapted.then_some([images, classes.len(), known]))
 }
 
 /// Creates the backend of a device.

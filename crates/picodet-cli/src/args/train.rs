@@ -33,19 +33,23 @@ pub(crate) struct Train {
     /// initialisation]
     #[arg(long, short, value_name = "FILE|NAME|URL")]
     pub(crate) weights: Option<String>,
+    /// With --weights: keep the published schedule. By default a published recipe is adapted to fine-tuning if the dataset has
+    /// at most 5000 images
+    #[arg(long, requires = "weights")]
+    pub(crate) as_published: bool,
     /// Folder for checkpoints, models, metrics and the report
     #[arg(long, short, value_name = "FOLDER", default_value = "run", conflicts_with = "resume")]
     pub(crate) output: PathBuf,
     /// Resume the run in this folder; the result is bitwise identical to an uninterrupted run
     #[arg(long, value_name = "FOLDER", conflicts_with_all = [
         "recipe", "data", "split", "validation", "validation_split", "weights", "batch", "rate", "epochs", "sizes", "seed",
-        "freeze_backbone", "threads", "augment", "validation_share", "crowds_as_objects",
+        "as_published", "freeze_backbone", "threads", "augment", "validation_share", "crowds_as_objects",
     ])]
     pub(crate) resume: Option<PathBuf>,
     /// Images per batch, summed over all processes; `auto` uses half of the free memory, at most the recipe's batch. The
-    /// learning rate scales with the batch
-    #[arg(long, default_value = "16", value_parser = batch, value_name = "COUNT|auto")]
-    pub(crate) batch: Batch,
+    /// learning rate scales with the batch [default: 16, and 8 in fine-tuning]
+    #[arg(long, value_parser = batch, value_name = "COUNT|auto")]
+    pub(crate) batch: Option<Batch>,
     /// Learning rate for this batch size [default: the recipe's, scaled with the batch]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) rate: Option<f64>,

@@ -14,9 +14,7 @@ use anyhow::{Context, Result};
 use picodet::crates::train::group::ProcessGroup;
 use picodet::crates::train::report::duration;
 use picodet::crates::train::state::Progress;
-use picodet::crates::train::{
-    Ending, Evaluation, FinalModel, OnNonFinite, RunError, RunFolder, RunOptions,
-};
+use picodet::crates::train::{Ending, Evaluation, FinalModel, OnNonFinite, RunError, RunFolder, RunOptions};
 use picodet::train::{TrainError, Trainer};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -138,10 +136,9 @@ fn final_text(progress: &Progress, ending: Ending, folder: &Path) -> String {
         Some(FinalModel::Last) if progress.best.is_some() => {
             format!("{which}: the last one, which is the best, {last}: {}\n", file(RunFolder::LAST))
         }
-        Some(FinalModel::Last) => format!(
-            "{which}: the last one; {last}: no objects to evaluate on: {}\n",
-            file(RunFolder::LAST)
-        ),
+        Some(FinalModel::Last) => {
+            format!("{which}: the last one; {last}: no objects to evaluate on: {}\n", file(RunFolder::LAST))
+        }
         None => "no final model: not evaluated yet\n".to_owned(),
     }
 }

@@ -9,13 +9,15 @@ use picodet::crates::train::RunFolder;
 use picodet::crates::train::group::ProcessGroup;
 use picodet::crates::train::recipes::{RECIPES, recipe};
 use picodet::crates::train::{Evaluation, Experiment, InputSize};
-use picodet::train::{DatasetPaths, Request, Trainer, automatic_batch, overfit};
+use picodet::train::{DatasetPaths, Request, Trainer, automatic_batch, fine_tune, overfit};
 
 use super::describe::describe;
 use crate::args::{Batch, ModelArguments, Train};
 use crate::model;
 use crate::output::status;
 
+/// Images per batch, at most those of the recipe.
+const DEFAULT_BATCH: usize = 16;
 /// Maximum duration of `--overfit-first`.
 const OVERFIT_TIME: Duration = Duration::from_secs(50);
 /// Overfitting has failed when it leaves more than this fraction of the first loss.
@@ -39,7 +41,8 @@ pub(super) fn prepare(command: &Train, group: &dyn ProcessGroup) -> Result<(Trai
             command.output.display()
         );
     }
-    let mut experiment = experiment(command, name)?;
+    let (mut experiment, is_published) = read_recipe(name)?;
+    override_recipe(command, &mut experiment, false)?;
     let paths = dataset_paths(command, data)?;
     if group.is_first() {
         if command.unchecked { check_images(&paths)? } else { check_data(&paths)? }
@@ -48,6 +51,14 @@ pub(super) fn prepare(command: &Train, group: &dyn ProcessGroup) -> Result<(Trai
         Some(name) => Some(model::open(&ModelArguments::named(name))?),
         None => None,
     };
+    if let Some(model) = weights.as_ref().filter(|_| is_published && !command.as_published)
+        && let Some(found) = fine_tune(&mut experiment, &paths, model)?
+    {
+        override_recipe(command, &mut experiment, true)?;
+        if group.is_first() {
+            status(&fine_tuning_text(found));
+        }
+    }
     let threads = match command.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
@@ -86,17 +97,20 @@ fn resume(folder: &Path, group: &dyn ProcessGroup) -> Result<Trainer> {
     Ok(trainer)
 }
 
-/// Reads the recipe and applies the arguments that override it.
-fn experiment(command: &Train, name: &str) -> Result<Experiment> {
-    let published = RECIPES.iter().any(|recipe| recipe.0 == name);
-    let mut experiment = if published && !Path::new(name).exists() {
-        recipe(name)?
-    } else {
-        Experiment::read(Path::new(name))?
-    };
+/// Reads the recipe; returns whether it is a published one.
+fn read_recipe(name: &str) -> Result<(Experiment, bool)> {
+    let is_published = RECIPES.iter().any(|recipe| recipe.0 == name) && !Path::new(name).exists();
+    let experiment = if is_published { recipe(name)? } else { Experiment::read(Path::new(name))? };
+    Ok((experiment, is_published))
+}
+
+/// Applies the arguments that override the recipe. In fine-tuning, the epochs of its phases follow the number of epochs.
+fn override_recipe(command: &Train, experiment: &mut Experiment, is_fine_tuning: bool) -> Result<()> {
     if let Some(epochs) = command.epochs {
-        experiment.epochs = epochs;
-        experiment.rate.epochs = epochs;
+        if is_fine_tuning {
+            experiment.scale_phases(epochs as f64 / experiment.epochs as f64);
+        }
+        experiment.set_epochs(epochs);
     }
     if !command.sizes.is_empty() {
         experiment.batch.sizes =
@@ -107,7 +121,15 @@ fn experiment(command: &Train, name: &str) -> Result<Experiment> {
             steps.iter().map(|step| step.trim().to_owned()).filter(|step| !step.is_empty()).collect();
     }
     experiment.check()?;
-    Ok(experiment)
+    Ok(())
+}
+
+/// Describes why the recipe was adapted.
+fn fine_tuning_text([images, classes, known]: [usize; 3]) -> String {
+    format!(
+        "fine-tuning on {images} images; {known} of {classes} classes are in the model; --as-published keeps the published \
+         recipe"
+    )
 }
 
 /// Returns the datasets and splits to train and to evaluate on.
@@ -217,17 +239,18 @@ fn batch_size(
     group: &dyn ProcessGroup,
 ) -> Result<usize> {
     match command.batch {
-        Batch::Images(images) => Ok(images),
-        Batch::Auto if command.device != "cpu" => bail!(
+        Some(Batch::Images(images)) => Ok(images),
+        None => Ok(experiment.batch.images.min(DEFAULT_BATCH)),
+        Some(Batch::Auto) if command.device != "cpu" => bail!(
             "--batch auto supports only --device cpu; give --batch a number for --device {}",
             command.device
         ),
-        Batch::Auto if group.size() > 1 => {
+        Some(Batch::Auto) if group.size() > 1 => {
             bail!(
                 "--batch auto supports only one process; give --batch the number of images of all processes"
             )
         }
-        Batch::Auto => {
+        Some(Batch::Auto) => {
             let choice = automatic_batch(experiment, paths, frozen, command.cache << 20)?;
             status(&choice.to_string());
             Ok(choice.images)
