@@ -31,7 +31,7 @@ for run in "$@"; do
         if [ "$run" = scratch ]; then
             arguments+=(--epochs 100 --rate 0.02 --seed 0)
         else
-            arguments+=(--weights "$weights" --epochs 50 --rate 0.02 --seed "$run")
+            arguments+=(--weights "$weights" --as-published --epochs 50 --rate 0.02 --seed "$run")
         fi
         "$program" train legacy_s_416 "${arguments[@]}"
     fi

@@ -13,7 +13,7 @@ const EPOCHS: [usize; 2] = [12, 100];
 /// Learning rate for [`FINE_TUNING_BATCH`] images if the model does not know all classes.
 const RATE_NEW: f64 = 0.02;
 /// Learning rate if the model knows all classes.
-const RATE_KNOWN: f64 = 0.0005;
+const RATE_KNOWN: f64 = 0.003;
 
 impl Experiment {
     /// Replaces the schedule by that for fine-tuning a trained model on `images` images. `knows_all` states whether the model

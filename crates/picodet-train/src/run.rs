@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use picodet_data::Dataset;
+use picodet_model::Model;
 use picodet_zoo::Variant;
 
 use crate::backend::TrainingBackend;
@@ -78,6 +79,12 @@ pub fn run(
     let mut schedule = state.schedule(steps_per_epoch);
 
     let mut writer = RunWriter::open(options, variant, state)?;
+    if state.progress.step == 0 && state.progress.evaluates_start {
+        let epochs = last_step.div_ceil(steps_per_epoch);
+        let record = evaluate_start(state, variant, epochs, options, evaluator, &mut writer)?;
+        listen(&Event::Epoch(&record));
+        stopwatch.exclude();
+    }
     let mut patience = Patience::default();
     let mut skipped = 0;
     let mut head = HeadGradients::default();
@@ -225,13 +232,7 @@ fn evaluate_epoch(
         return Ok(record);
     }
     let model = state.model(variant, averaged, epoch);
-    let found = evaluator.evaluate(&model).map_err(|source| RunError::Evaluation { epoch, source })?;
-    let mut values = [found.map, found.map50];
-    options.group.broadcast(&mut values);
-    let [map, map50] = values;
-    // -1 stands for a metric that is undefined, since there are no objects.
-    let defined = |value: f64| Some(value).filter(|value| *value >= 0.0);
-    (record.map, record.map50) = (defined(map), defined(map50));
+    [record.map, record.map50] = measure(&model, epoch, options, evaluator)?;
     let best = state.progress.best.and_then(|evaluation| evaluation.map);
     record.best = record.map.is_some_and(|map| best.is_none_or(|best| map > best));
     let evaluation = Evaluation { epoch, map: record.map, map50: record.map50 };
@@ -241,6 +242,40 @@ fn evaluate_epoch(
     state.progress.last = Some(evaluation);
     writer.write_model(&model, record.best)?;
     Ok(record)
+}
+
+/// Evaluates the initial weights, so that a run that lowers the accuracy of a trained model ends with that model.
+fn evaluate_start(
+    state: &mut State,
+    variant: &'static Variant,
+    of_epochs: usize,
+    options: &RunOptions,
+    evaluator: &mut dyn Evaluator,
+    writer: &mut RunWriter,
+) -> Result<EpochRecord, RunError> {
+    let model = state.model(variant, state.weights.clone(), 0);
+    let [map, map50] = measure(&model, 0, options, evaluator)?;
+    let evaluation = Evaluation { epoch: 0, map, map50 };
+    state.progress.best = map.map(|_| evaluation);
+    state.progress.last = Some(evaluation);
+    writer.write_model(&model, map.is_some())?;
+    let record = EpochRecord { epoch: 0, of_epochs, step: 0, seconds: 0.0, map, map50, best: map.is_some() };
+    writer.write_start(&record)?;
+    Ok(record)
+}
+
+/// Returns mAP and mAP at IoU threshold 0.5 of a model, the same in all processes; `None` if undefined.
+fn measure(
+    model: &Model,
+    epoch: usize,
+    options: &RunOptions,
+    evaluator: &mut dyn Evaluator,
+) -> Result<[Option<f64>; 2], RunError> {
+    let found = evaluator.evaluate(model).map_err(|source| RunError::Evaluation { epoch, source })?;
+    let mut values = [found.map, found.map50];
+    options.group.broadcast(&mut values);
+    // -1 stands for a metric that is undefined, since there are no objects.
+    Ok(values.map(|value| Some(value).filter(|value| *value >= 0.0)))
 }
 
 /// Returns this process's request to end the run; `start` is when the run started.

@@ -51,6 +51,9 @@ pub struct Progress {
     pub frozen: Vec<String>,
     /// The experiment.
     pub experiment: Experiment,
+    /// Whether the initial weights are evaluated, since they know all classes.
+    #[serde(default)]
+    pub evaluates_start: bool,
     /// The best evaluation so far.
     pub best: Option<Evaluation>,
     /// The last evaluation.
@@ -86,6 +89,7 @@ impl Progress {
             classes: Vec::new(),
             frozen: Vec::new(),
             experiment,
+            evaluates_start: false,
             best: None,
             last: None,
             time_limit: None,

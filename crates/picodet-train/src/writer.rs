@@ -67,6 +67,11 @@ impl RunWriter {
         if record.map.is_some() { self.draw("batch_latest", batch, loss) } else { Ok(()) }
     }
 
+    /// Adds the evaluation of the initial weights to the journal.
+    pub(crate) fn write_start(&mut self, record: &EpochRecord) -> Result<(), RunError> {
+        self.journal.as_mut().map_or(Ok(()), |journal| journal.write_epoch(record))
+    }
+
     fn draw(&self, name: &str, batch: &Batch, loss: &LossOutput) -> Result<(), RunError> {
         let [mean, std] = &self.normalisation;
         picture::save_batch(self.folder.path(), name, batch, loss, mean, std)

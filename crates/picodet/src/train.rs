@@ -177,6 +177,7 @@ impl Trainer {
             licence: from.as_ref().map_or("unknown", |model| &model.metadata.licence).to_owned(),
             threads,
             evaluates_training_images: paths.evaluates_training_images(),
+            evaluates_start: from.as_ref().is_some_and(|from| known_classes(&classes, from) == classes.len()),
             ..Progress::new(experiment)
         };
         let graph = picodet_model::graph_of(&variant.architecture, classes.len(), false);
