@@ -20,7 +20,7 @@ impl Experiment {
     /// was trained on all classes of the dataset.
     ///
     /// A model that knows all classes starts near its best accuracy, which a high learning rate would destroy; new classes and
-    /// pictures of another kind need a high one. The values are measured: `bench/finetune/run.sh`.
+    /// pictures of another kind need a high one. Results are in BENCHMARKS.md.
     ///
     /// Returns whether it did; a large dataset keeps the recipe.
     pub fn fine_tune(&mut self, images: usize, knows_all: bool) -> bool {

@@ -12,7 +12,7 @@ use crate::folder::RunFolder;
 use crate::tensorboard::EventFile;
 
 /// The values of one step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
     /// The step, counted from 0.
     pub step: usize,

@@ -1,6 +1,8 @@
 //! Metrics of a training batch.
 
 use crate::group::ProcessGroup;
+use crate::journal::StepRecord;
+use crate::loader::Batch;
 use crate::objective::LossOutput;
 use crate::{Assignment, Truth};
 
@@ -36,5 +38,20 @@ impl BatchMetrics {
     /// Returns the total loss.
     pub(crate) fn loss(&self) -> f64 {
         self.cls + self.bbox + self.dfl
+    }
+
+    /// Returns the part of a step's record that is about its batch and loss; the other values are 0.
+    pub(crate) fn record(&self, batch: &Batch) -> StepRecord {
+        StepRecord {
+            loss: self.loss(),
+            loss_cls: self.cls,
+            loss_box: self.bbox,
+            loss_dfl: self.dfl,
+            positives: self.positives / self.images,
+            objects: self.objects / self.images,
+            height: batch.shape[2],
+            width: batch.shape[3],
+            ..StepRecord::default()
+        }
     }
 }

@@ -23,12 +23,13 @@ use crate::loader::Batches;
 use crate::metrics::BatchMetrics;
 use crate::non_finite::{first_non_finite, save_non_finite};
 use crate::options::{Ending, Event, OnNonFinite, RunOptions};
+use crate::sampler::Sampler;
 use crate::state::State;
 use crate::statistics::{is_frozen, update_running_statistics};
 use crate::stop::{StopRequest, agree_on_stop};
 use crate::time_limit::TimeLimit;
 use crate::writer::RunWriter;
-use crate::{HeadGradients, clip_to_norm};
+use crate::{HeadGradients, Objective, Schedule, clip_to_norm};
 
 /// Maximum number of consecutive steps that are skipped because of NaN or infinite values.
 const MAX_SKIPPED: usize = 10;
@@ -60,27 +61,22 @@ pub fn run(
 
     // Data.
     let variant = state.progress.experiment.variant()?;
-    let sampler = state.sampler(dataset.images.len());
-    if sampler.images == 0 {
-        return Err(RunError::NoImages);
-    }
+    let sampler = non_empty(state.sampler(dataset.images.len()))?;
     let recipe = state.batch_recipe(variant);
     let mut batches = Batches::new(Arc::clone(&dataset), sampler, recipe, options.cache)
         .with_limits(options.limits)
         .with_shard(group.rank(), group.size());
     let steps_per_epoch = sampler.batches_per_epoch();
-    let mut last_step = state.steps(steps_per_epoch);
 
     // Model.
     let graph = state.training_graph(variant);
-    let mut objective = state.progress.experiment.objective();
+    let mut course = Course::of(state, steps_per_epoch);
     let clip = state.progress.experiment.optimiser.clip.unwrap_or(f64::INFINITY);
     let strides = variant.architecture.strides();
-    let mut schedule = state.schedule(steps_per_epoch);
 
     let mut writer = RunWriter::open(options, variant, state)?;
     if state.progress.step == 0 && state.progress.evaluates_start {
-        let epochs = last_step.div_ceil(steps_per_epoch);
+        let epochs = course.last_step.div_ceil(steps_per_epoch);
         let record = evaluate_start(state, variant, epochs, options, evaluator, &mut writer)?;
         listen(&Event::Epoch(&record));
         stopwatch.exclude();
@@ -88,8 +84,8 @@ pub fn run(
     let mut patience = Patience::default();
     let mut skipped = 0;
     let mut head = HeadGradients::default();
-    let mut loader = batches.start(state.progress.step, last_step, options.workers, PREFETCHED);
-    while state.progress.step < last_step {
+    let mut loader = batches.start(state.progress.step, course.last_step, options.workers, PREFETCHED);
+    while state.progress.step < course.last_step {
         let step = state.progress.step;
         let (epoch, _) = sampler.place(step);
 
@@ -104,7 +100,7 @@ pub fn run(
         let loss_time = options.clock.now();
         let by = (group, state.progress.threads);
         let output = |name: &str| backend.output(name);
-        let loss = objective.compute_loss(output, &strides, &batch.truths, epoch, by, &mut head);
+        let loss = course.objective.compute_loss(output, &strides, &batch.truths, epoch, by, &mut head);
         let loss_time = options.clock.now() - loss_time;
         let mut gradients = backend.backward(&head.outputs()).map_err(failed)?;
         gradients.retain(|name, _| !is_frozen(&state.progress.frozen, name));
@@ -115,7 +111,7 @@ pub fn run(
         let norm = clip_to_norm(&mut gradients, clip);
 
         // Update, average.
-        let learning_rate = schedule.rate(step);
+        let learning_rate = course.schedule.rate(step);
         if norm.is_finite() && metrics.loss().is_finite() {
             skipped = 0;
             state.momentum.step(&graph, &mut state.weights, &gradients, learning_rate as f32);
@@ -137,22 +133,15 @@ pub fn run(
         let record = StepRecord {
             step,
             epoch: epoch + 1,
-            of_steps: last_step,
-            loss: metrics.loss(),
-            loss_cls: metrics.cls,
-            loss_box: metrics.bbox,
-            loss_dfl: metrics.dfl,
-            positives: metrics.positives / metrics.images,
-            objects: metrics.objects / metrics.images,
+            of_steps: course.last_step,
             rate: learning_rate,
             norm,
-            height: batch.shape[2],
-            width: batch.shape[3],
             images_per_second: metrics.images / step_time.as_secs_f64().max(1e-9),
             step_seconds: step_time.as_secs_f64(),
             wait: wait.as_secs_f64(),
             loss_seconds: loss_time.as_secs_f64(),
             seconds: state.progress.seconds,
+            ..metrics.record(&batch)
         };
         listen(&Event::Step(&record));
         writer.write_step(&record, &batch, &loss)?;
@@ -164,22 +153,20 @@ pub fn run(
             if let Some(plan) = measured.plan(state, variant, steps_per_epoch, options, evaluator)? {
                 listen(&Event::Planned(&plan));
                 state.follow(plan);
-                last_step = state.steps(steps_per_epoch);
-                objective = state.progress.experiment.objective();
-                schedule = state.schedule(steps_per_epoch);
+                course = Course::of(state, steps_per_epoch);
                 batches.set_recipe(state.batch_recipe(variant));
-                loader = batches.start(state.progress.step, last_step, options.workers, PREFETCHED);
+                loader = batches.start(state.progress.step, course.last_step, options.workers, PREFETCHED);
                 (time_limit, is_planned) = (None, true);
                 stopwatch.exclude();
             }
         }
 
         // Evaluate.
-        let is_last = state.progress.step == last_step;
+        let is_last = state.progress.step == course.last_step;
         let is_epoch_end = is_last || state.progress.step.is_multiple_of(steps_per_epoch);
         let mut ending = None;
         if is_epoch_end {
-            let epochs = (epoch + 1, last_step.div_ceil(steps_per_epoch));
+            let epochs = (epoch + 1, course.last_step.div_ceil(steps_per_epoch));
             let record = evaluate_epoch(state, variant, epochs, options, evaluator, &writer)?;
             listen(&Event::Epoch(&record));
             writer.write_epoch(&record, &batch, &loss)?;
@@ -206,6 +193,30 @@ pub fn run(
     writer.write_final(&state.progress)?;
     writer.write_report(state)?;
     Ok(Ending::Finished)
+}
+
+/// Returns a sampler that has images.
+fn non_empty(sampler: Sampler) -> Result<Sampler, RunError> {
+    if sampler.images == 0 { Err(RunError::NoImages) } else { Ok(sampler) }
+}
+
+/// What follows from the length of a run.
+#[derive(Clone, Copy, Debug)]
+struct Course {
+    /// The number of steps.
+    last_step: usize,
+    schedule: Schedule,
+    objective: Objective,
+}
+
+impl Course {
+    fn of(state: &State, steps_per_epoch: usize) -> Self {
+        Self {
+            last_step: state.steps(steps_per_epoch),
+            schedule: state.schedule(steps_per_epoch),
+            objective: state.progress.experiment.objective(),
+        }
+    }
 }
 
 /// Evaluates the averaged model after `epoch` of `epochs`, counted from 1, if an evaluation is due, and writes the model

@@ -172,8 +172,8 @@ fn a_trained_model_initialises_another_with_classes_by_name() {
     model.metadata.classes = vec!["square".to_owned(), "disc".to_owned()];
     let second =
         Request { weights: Some(model), seed: 99, ..request(&data, short("legacy_s_320", 1, 64), 4) };
-    let second = Trainer::new(second).expect("a run");
-    let transfer = second.transfer.expect("a transfer");
+    let mut second = Trainer::new(second).expect("a run");
+    let transfer = second.transfer.take().expect("a transfer");
     assert_eq!(transfer.classes, ["disc", "square"]);
     assert!(transfer.fresh.is_empty() && transfer.resized.len() == 8, "{transfer:?}");
     let rows = |state: &State| {
@@ -185,4 +185,24 @@ fn a_trained_model_initialises_another_with_classes_by_name() {
     let (old, new) = (rows(&first.state), rows(&second.state));
     assert_eq!((&new[0], &new[1]), (&old[1], &old[0]));
     assert_eq!(new[2..], old[2..]);
+
+    // The initial weights know all classes: they are evaluated, and remain the best model when training destroys them.
+    assert!(second.state.progress.evaluates_start && !first.state.progress.evaluates_start);
+    let start = second.state.weights.clone();
+    second.state.progress.experiment.rate.base = 0.0;
+    let out = folder.path().join("second");
+    second.make_folder(&out).expect("a folder");
+    let mut evaluated = Vec::new();
+    let ending = second.run(&RunOptions::new(&out), "cpu", &mut |event| {
+        if let Event::Epoch(record) = event {
+            evaluated.push(record.epoch);
+        }
+    });
+    assert_eq!(ending.expect("a run to the end"), Ending::Finished);
+    assert_eq!(evaluated, [0, 1]);
+    let best = picodet::Model::from_bytes(&std::fs::read(out.join(RunFolder::BEST)).expect("a model"));
+    let best = best.expect("a valid model");
+    if second.state.progress.best.expect("an evaluation").epoch == 0 {
+        assert!(best.weights.iter().all(|(name, tensor)| start[name].data == tensor.data));
+    }
 }
