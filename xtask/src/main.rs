@@ -5,6 +5,7 @@
 
 mod arm;
 mod build;
+mod c;
 mod check;
 mod cross;
 mod disk;
@@ -33,6 +34,9 @@ cargo xtask TASK
   train-disk train on a full and on a read-only disk, mounted in memory (needs Linux and root)
   gpu NAME   a training step on vulkan, wgpu, metal, cuda, rocm or flex equals the processor's (builds burn: half an hour)
   python-test  build the Python package, check its types and test it; `python-test --all` with Ray, Spark and FiftyOne
+  c-dist DIR install the C library, its headers, pkg-config and CMake files into a folder
+  c-test     the C library as programs use it: headers, demos under valgrind and sanitizers, docs/c.md (gcc, valgrind, cmake,
+             pkg-config)
   start      time from the release program's start to its first detection
   page       draw examples/page.png, the document page of the README's second command";
 
@@ -51,6 +55,8 @@ fn main() -> Result<()> {
         Some("mpi") => mpi::run(),
         Some("train-disk") => disk::run(),
         Some("gpu") => build::gpu(std::env::args().nth(2).as_deref().unwrap_or("wgpu")),
+        Some("c-dist") => c::dist(&std::env::args().skip(2).collect::<Vec<_>>()),
+        Some("c-test") => c::test(),
         Some("page") => page::draw(),
         Some("python-test") => python::test(std::env::args().nth(2).as_deref() == Some("--all")),
         Some("start") => start::run(),

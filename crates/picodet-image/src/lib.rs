@@ -1,4 +1,4 @@
-//! Decodes images with limits, resizes them exactly as OpenCV, normalises them, draws boxes, and encodes PNG and JPEG.
+//! Decodes images with limits, converts raw pixels, resizes them exactly as OpenCV, normalises them, draws boxes, and encodes PNG and JPEG.
 
 #![forbid(unsafe_code)]
 
@@ -9,6 +9,7 @@ mod extensions;
 mod image_type;
 mod normalise;
 mod pixels;
+mod raw;
 mod resize;
 
 pub use decode::{
@@ -21,4 +22,5 @@ pub use extensions::{IMAGE_EXTENSIONS, is_ignored_name};
 pub use image_type::Image;
 pub use normalise::{to_tensor, to_tensor_in};
 pub use pixels::{ChannelOrder, Pixels};
+pub use raw::{MAX_SIDE, Packed, Plane, RawError, RawImage, RawPixels, Rotation, YuvRange};
 pub use resize::{Interpolation, UnknownInterpolation, resize_f32, resize_u8};

@@ -112,7 +112,8 @@ pub use picodet_detect::{
 pub use picodet_engine::Precision;
 #[cfg(feature = "detect")]
 pub use picodet_image::{
-    ChannelOrder, FontError, Fonts, Image, Interpolation, Limits, Pixels, UnknownInterpolation,
+    ChannelOrder, FontError, Fonts, Image, Interpolation, Limits, Packed, Pixels, Plane, RawError, RawImage,
+    RawPixels, Rotation, UnknownInterpolation, YuvRange,
 };
 pub use picodet_model::{ConvertError, ConvertOptions, Model, ModelError, convert};
 pub use picodet_weights::{Metadata, Storage};

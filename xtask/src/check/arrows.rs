@@ -29,6 +29,7 @@ const ORDER: [&str; 22] = [
     "picodet",
     "picodet-cli",
     "picodet-python",
+    "picodet-c",
 ];
 
 /// Checks all dependencies except those of tests, including build dependencies and those of single targets.
