@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char};
 use std::ptr::null_mut;
 use std::sync::Arc;
 
-use picodet::{Input, Limits};
+use picodet::{Input, Limits, Pixels};
 
 use crate::guard::call;
 use crate::handle::Table;
@@ -33,7 +33,7 @@ pub(crate) static DETECTORS: Table<OpenDetector> = Table::new(1);
 
 impl OpenDetector {
     /// Detects in upright pixels and opens the result.
-    fn detect(&self, image: &picodet::Image) -> Result<*mut DetectionResult, Failure> {
+    fn detect(&self, image: Pixels<'_>) -> Result<*mut DetectionResult, Failure> {
         let (detections, times) = self.detector.detect_timed(image)?;
         Ok(RESULTS.open(OpenResult::new(detections, image.source_size(), times, Arc::clone(&self.classes))))
     }
@@ -110,8 +110,8 @@ pub unsafe extern "C" fn picodet_detect(
         let out = unsafe { Out::new(result, null_mut(), "result")? };
         let detector = DETECTORS.get(detector, "detector")?;
         // SAFETY: the contract of the header for structs and for the planes of images.
-        let image = unsafe { reference(image, "image")?.pixels()? };
-        out.write(detector.detect(&image)?);
+        let image = unsafe { reference(image, "image")?.upright()? };
+        out.write(detector.detect(image.pixels())?);
         Ok(())
     })
 }
@@ -130,7 +130,7 @@ pub unsafe extern "C" fn picodet_detect_file(
         let (out, path) = unsafe { (Out::new(result, null_mut(), "result")?, path(file, "file")?) };
         let detector = DETECTORS.get(detector, "detector")?;
         let image = Input::from(path).read_within(&detector.limits)?;
-        out.write(detector.detect(&image)?);
+        out.write(detector.detect(Pixels::from(&*image))?);
         Ok(())
     })
 }

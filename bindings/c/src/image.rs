@@ -3,7 +3,7 @@
 use std::ptr::null;
 use std::sync::Arc;
 
-use picodet::{Image, Packed, Plane, RawImage, RawPixels, Rotation, YuvRange};
+use picodet::{Image, Packed, Pixels, Plane, RawImage, RawPixels, Rotation, YuvRange};
 
 use crate::handle::Table;
 use crate::pointer::bytes;
@@ -37,6 +37,27 @@ pub const PICODET_RANGE_FULL: i32 = 1;
 #[derive(Debug)]
 pub struct Decoded {
     _private: (),
+}
+
+/// Upright pixels.
+pub(crate) enum Upright<'a> {
+    /// Those of a decoded image.
+    Decoded(Arc<Image>),
+    /// Those of the caller, in place.
+    Borrowed(Pixels<'a>),
+    /// Those of the caller, converted.
+    Converted(Image),
+}
+
+impl Upright<'_> {
+    /// Returns the pixels.
+    pub(crate) fn pixels(&self) -> Pixels<'_> {
+        match self {
+            Self::Decoded(image) => Pixels::from(&**image),
+            Self::Borrowed(pixels) => *pixels,
+            Self::Converted(image) => Pixels::from(image),
+        }
+    }
 }
 
 /// The decoded images whose handles are open.
@@ -120,16 +141,20 @@ impl ImageView {
     ///
     /// # Safety
     /// `data` and `chroma` point to the planes that the other fields describe, which are not written to during the call.
-    pub(crate) unsafe fn pixels(&self) -> Result<Arc<Image>, Failure> {
+    pub(crate) unsafe fn upright(&self) -> Result<Upright<'_>, Failure> {
         if !self.owner.is_null() {
             let image = DECODED.get(self.owner, "image.owner")?;
             // A part of the image, or the image turned, is a view like any other.
             if self.is_whole(&image) {
-                return Ok(image);
+                return Ok(Upright::Decoded(image));
             }
         }
         // SAFETY: by this function's contract.
-        Ok(Arc::new(unsafe { self.raw() }?.to_image()?))
+        let raw = unsafe { self.raw() }?;
+        Ok(match raw.as_pixels() {
+            Some(pixels) => Upright::Borrowed(pixels),
+            None => Upright::Converted(raw.to_image()?),
+        })
     }
 
     fn is_whole(&self, image: &Image) -> bool {
@@ -140,7 +165,7 @@ impl ImageView {
     }
 
     /// # Safety
-    /// As [`ImageView::pixels`].
+    /// As [`ImageView::upright`].
     unsafe fn raw(&self) -> Result<RawImage<'_>, Failure> {
         let rotation = Rotation::from_degrees(self.orientation).ok_or_else(|| Failure::Value {
             name: "image.orientation",
@@ -187,7 +212,7 @@ impl ImageView {
     /// Returns the planes of YUV 4:2:0.
     ///
     /// # Safety
-    /// As [`ImageView::pixels`].
+    /// As [`ImageView::upright`].
     unsafe fn yuv_420(&self, width: usize, height: usize) -> Result<RawPixels<'_>, Failure> {
         let (columns, rows) = (width.div_ceil(2), height.div_ceil(2));
         let is_planar = self.format == PICODET_FORMAT_I420;

@@ -8,7 +8,7 @@ use picodet::{Detections, StageTimes};
 
 use crate::guard::{c_text, call, value};
 use crate::handle::Table;
-use crate::image::ImageView;
+use crate::image::{ImageView, Upright};
 use crate::model::write_size;
 use crate::pointer::{Out, path, reference};
 use crate::status::{Failure, Status};
@@ -153,11 +153,17 @@ pub unsafe extern "C" fn picodet_result_draw(
     call(|| {
         let result = RESULTS.get(result, "result")?;
         // SAFETY: the contract of the header for structs, for the planes of images, and for texts.
-        let (image, path) = unsafe { (reference(image, "image")?.pixels()?, path(file, "file")?) };
-        if image.source_size() != result.size {
-            return Err(Failure::OtherImage { image: image.source_size(), result: result.size });
+        let (image, path) = unsafe { (reference(image, "image")?.upright()?, path(file, "file")?) };
+        let size = image.pixels().source_size();
+        if size != result.size {
+            return Err(Failure::OtherImage { image: size, result: result.size });
         }
-        Ok(result.detections.draw(&image).save(path)?)
+        let drawing = match &image {
+            Upright::Decoded(image) => result.detections.draw(image),
+            Upright::Converted(image) => result.detections.draw(image),
+            Upright::Borrowed(pixels) => result.detections.draw(&pixels.to_image()),
+        };
+        Ok(drawing.save(path)?)
     })
 }
 

@@ -164,6 +164,21 @@ fn models_have_classes_sizes_and_metadata() {
     assert_eq!(picodet_model_category_id(open.model, classes), -1);
 }
 
+fn open_file(file: *const c_char, model: *mut *mut Model) -> Status {
+    // SAFETY: places and texts of the tests.
+    unsafe { picodet_model_open(file, model) }
+}
+
+fn open_bytes(data: *const u8, size: usize, model: *mut *mut Model) -> Status {
+    // SAFETY: places and bytes of the tests; a size beyond memory is refused before anything is read.
+    unsafe { picodet_model_from_bytes(data, size, model) }
+}
+
+fn open_embedded(name: *const c_char, model: *mut *mut Model) -> Status {
+    // SAFETY: places and texts of the tests.
+    unsafe { picodet_model_embedded(name, model) }
+}
+
 #[test]
 fn models_are_opened_from_files_bytes_and_by_name() {
     let bytes = picodet::default_model().expect("a model").to_bytes(picodet::Storage::F16);
@@ -182,40 +197,24 @@ fn models_are_opened_from_files_bytes_and_by_name() {
     };
     let path = c_path(&file);
     let name = CString::new(picodet::DEFAULT_MODEL).expect("a name");
-    // SAFETY (all calls): places, bytes and texts of this function.
-    check("a file", &|model| unsafe { picodet_model_open(path.as_ptr(), model) }, PICODET_OK, "");
-    check(
-        "no path",
-        &|model| unsafe { picodet_model_open(null(), model) },
-        PICODET_ERROR_ARGUMENT,
-        "`file` is NULL",
-    );
+    check("a file", &|model| open_file(path.as_ptr(), model), PICODET_OK, "");
+    check("no path", &|model| open_file(null(), model), PICODET_ERROR_ARGUMENT, "`file` is NULL");
     let missing = c"/nothing/here";
-    check(
-        "no file",
-        &|model| unsafe { picodet_model_open(missing.as_ptr(), model) },
-        PICODET_ERROR_FILE,
-        "/nothing/here: ",
-    );
+    check("no file", &|model| open_file(missing.as_ptr(), model), PICODET_ERROR_FILE, "/nothing/here: ");
     let image = PAGE.as_ptr();
-    check(
-        "an image",
-        &|model| unsafe { picodet_model_open(image, model) },
-        PICODET_ERROR_MODEL,
-        "not a picodet model",
-    );
-    let from = |bytes: &[u8], model| unsafe { picodet_model_from_bytes(bytes.as_ptr(), bytes.len(), model) };
+    check("an image", &|model| open_file(image, model), PICODET_ERROR_MODEL, "not a picodet model");
+    let from = |bytes: &[u8], model| open_bytes(bytes.as_ptr(), bytes.len(), model);
     check("bytes", &|model| from(&bytes, model), PICODET_OK, "");
     check("truncated", &|model| from(truncated, model), PICODET_ERROR_MODEL, "not a picodet model");
     check("none", &|model| from(&[], model), PICODET_ERROR_MODEL, "not a picodet model");
-    let null_bytes = |model| unsafe { picodet_model_from_bytes(null(), 5, model) };
+    let null_bytes = |model| open_bytes(null(), 5, model);
     check("NULL bytes", &null_bytes, PICODET_ERROR_ARGUMENT, "`data` is NULL");
-    let too_many = |model| unsafe { picodet_model_from_bytes(bytes.as_ptr(), usize::MAX, model) };
+    let too_many = |model| open_bytes(bytes.as_ptr(), usize::MAX, model);
     check("too many bytes", &too_many, PICODET_ERROR_ARGUMENT, "bytes long");
-    check("a name", &|model| unsafe { picodet_model_embedded(name.as_ptr(), model) }, PICODET_OK, "");
-    let unknown = |model| unsafe { picodet_model_embedded(c"x".as_ptr(), model) };
+    check("a name", &|model| open_embedded(name.as_ptr(), model), PICODET_OK, "");
+    let unknown = |model| open_embedded(c"x".as_ptr(), model);
     check("an unknown name", &unknown, PICODET_ERROR_ARGUMENT, "`name` is `x`; expected ");
-    let not_utf8 = |model| unsafe { picodet_model_embedded(c"\xff".as_ptr(), model) };
+    let not_utf8 = |model| open_embedded(c"\xff".as_ptr(), model);
     check("not UTF-8", &not_utf8, PICODET_ERROR_ARGUMENT, "`name` is not UTF-8");
     cases.finish();
     // SAFETY: a text of this function.

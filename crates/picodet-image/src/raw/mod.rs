@@ -11,7 +11,7 @@ pub use rotate::Rotation;
 use yuv::Converter;
 pub use yuv::YuvRange;
 
-use crate::Image;
+use crate::{ChannelOrder, Image, Pixels};
 
 /// Maximum width and height of raw images in pixels.
 pub const MAX_SIDE: usize = 65_535;
@@ -131,6 +131,21 @@ impl<'a> RawImage<'a> {
     #[must_use]
     pub fn with_range(self, range: YuvRange) -> Self {
         Self { range, ..self }
+    }
+
+    /// Returns the pixels in place if they are upright RGB or BGR without gaps and hold all rows, otherwise `None`.
+    #[must_use]
+    pub fn as_pixels(&self) -> Option<Pixels<'a>> {
+        self.check().ok()?;
+        let (order, plane) = match self.pixels {
+            RawPixels::Packed(Packed::Rgb, plane) => (ChannelOrder::Rgb, plane),
+            RawPixels::Packed(Packed::Bgr, plane) => (ChannelOrder::Bgr, plane),
+            _ => return None,
+        };
+        let row = self.width * 3;
+        let is_plain = self.rotation == Rotation::None && (plane.stride == row || self.height == 1);
+        let data = is_plain.then(|| &plane.data[..row * self.height])?;
+        Pixels::new(self.width, self.height, data, order)
     }
 
     /// Returns the upright RGB image. YUV is converted by BT.601, with the nearest chroma sample.
@@ -301,6 +316,22 @@ mod tests {
             }
         }
         cases.finish();
+    }
+
+    #[test]
+    fn only_upright_pixels_without_gaps_are_borrowed() {
+        let data = Noise::new(8).bytes(24);
+        let image =
+            |packed, stride| RawImage::new(2, 3, RawPixels::Packed(packed, Plane::new(&data, stride)));
+        for packed in [Packed::Rgb, Packed::Bgr] {
+            let plain = image(packed, 6);
+            let pixels = plain.as_pixels().expect("pixels in place");
+            assert_eq!(pixels.to_image(), plain.to_image().expect("an image"));
+            assert!(image(packed, 8).as_pixels().is_none());
+            assert!(plain.with_rotation(Rotation::Half).as_pixels().is_none());
+        }
+        assert!(image(Packed::Rgba, 8).as_pixels().is_none());
+        assert!(image(Packed::Rgb, 18).as_pixels().is_none(), "too short");
     }
 
     #[test]
