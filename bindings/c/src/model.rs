@@ -87,12 +87,13 @@ pub unsafe extern "C" fn picodet_model_embedded(name: *const c_char, model: *mut
         // SAFETY: the contract of the header for places of results.
         let out = unsafe { Out::new(model, std::ptr::null_mut(), "model")? };
         // SAFETY: the contract of the header for texts.
-        let name = if name.is_null() { None } else { Some(unsafe { text(name, "name") }?) };
-        if let Some(other) = name.filter(|name| *name != picodet::DEFAULT_MODEL) {
-            let expected = picodet::DEFAULT_MODEL;
-            return Err(Failure::Value { name: "name", value: format!("`{other}`"), expected });
-        }
-        out.write(MODELS.open(OpenModel::new(picodet::default_model()?)));
+        let name = if name.is_null() { picodet::DEFAULT_MODEL } else { unsafe { text(name, "name") }? };
+        let embedded = picodet::embedded_model(name).ok_or_else(|| Failure::Value {
+            name: "name",
+            value: format!("`{name}`"),
+            expected: "a model that `picodet models` lists as embedded",
+        })?;
+        out.write(MODELS.open(OpenModel::new(embedded.open()?)));
         Ok(())
     })
 }
