@@ -277,8 +277,8 @@ class Results:
     def summary(self) -> str:
         """Returns the number of objects of each class, such as ``2 person, 1 dog``.
 
-        >>> model("page.png").summary().split(", ")[0]
-        '5 text'
+        >>> "1 table" in model("page.png").summary().split(", ")
+        True
         """
         counts: dict[int, int] = {}
         for class_id in self.boxes.class_id.tolist():
