@@ -16,6 +16,7 @@ mod page;
 mod python;
 mod start;
 mod wasm;
+mod web;
 mod words;
 
 use anyhow::{Result, bail};
@@ -26,6 +27,8 @@ cargo xtask TASK
   words      count stilted phrases in comments and messages (STYLE.md)
   arm-test   the engine's tests on 64-bit ARM, emulated by qemu
   wasm-test  the engine's tests in WebAssembly, in Node or wasmtime; `wasm-test relaxed` with fused multiply-add
+  web        the npm package in target/web; needs the target wasm32-unknown-unknown
+  web-test   tests of the npm package in Node and Chromium; `web-test --all` with bundlers
   miri       the kernels' tests on small sizes under Miri: undefined behaviour (minutes; a nightly toolchain)
   asan       the engine's tests under the address sanitizer (minutes; a nightly toolchain)
   train      the tests of the network in training, which build burn first (minutes)
@@ -46,6 +49,8 @@ fn main() -> Result<()> {
         Some("words") => words::run(),
         Some("arm-test") => arm::test(),
         Some("wasm-test") => wasm::test(std::env::args().nth(2).as_deref() == Some("relaxed")),
+        Some("web") => web::build(),
+        Some("web-test") => web::test(std::env::args().nth(2).as_deref() == Some("--all")),
         Some("miri") => memory::miri(),
         Some("asan") => memory::asan(),
         Some("train") => {

@@ -30,6 +30,7 @@ const ORDER: [&str; 23] = [
     "picodet-cli",
     "picodet-python",
     "picodet-c",
+    "picodet-web",
 ];
 
 /// Checks all dependencies except those of tests, including build dependencies and those of single targets.

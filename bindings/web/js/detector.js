@@ -1,0 +1,131 @@
+// The public class.
+
+import { toDetections } from "./engine.js";
+import { ClosedError, errorOf } from "./errors.js";
+import { LocalRunner } from "./local.js";
+import { readModel } from "./model.js";
+import { RemoteRunner } from "./remote.js";
+import { prepare } from "./sources.js";
+import { streamOf } from "./stream.js";
+
+const OPTIONS = ["score", "iou", "maxDetections", "inputSize"];
+const KNOWN = [...OPTIONS, "model", "wasm", "worker", "workerUrl", "onProgress", "signal"];
+
+/** Checks what JavaScript converts silently; the module checks the ranges. */
+function moduleOptions(options) {
+  for (const name of Object.keys(options)) {
+    if (!KNOWN.includes(name)) throw errorOf("option", `unknown option \`${name}\`; expected one of: ${KNOWN.join(", ")}`);
+  }
+  const chosen = {};
+  for (const name of OPTIONS) {
+    const value = options[name];
+    if (value === undefined) continue;
+    const fits = name === "inputSize" ? Array.isArray(value) && value.length === 2 && value.every(isSize)
+      : name === "maxDetections" ? isSize(value) : inUnit(value);
+    if (!fits) throw errorOf("option", `\`${name}\` is ${format(value)}; expected ${expected(name)}`);
+    chosen[name] = value;
+  }
+  return chosen;
+}
+
+const isSize = (value) => Number.isInteger(value) && value > 0 && value < 2 ** 31;
+const inUnit = (value) => typeof value === "number" && value >= 0 && value <= 1;
+const format = (value) => (typeof value === "string" ? JSON.stringify(value) : String(value));
+
+function expected(name) {
+  if (name === "inputSize") return "[height, width], multiples of 32";
+  return name === "maxDetections" ? "a whole number above 0" : "a number from 0 to 1";
+}
+
+/** Returns the detector class of a platform: where its module is, and how to start a worker if it has any. */
+export function detectorClass({ defaultWasm, startWorker }) {
+  return class Detector {
+    #runner;
+    #closed = false;
+    #score;
+    /** The end of the last request: requests run one after the other. */
+    #last = Promise.resolve();
+
+    constructor(runner, score) {
+      this.#runner = runner;
+      this.#score = score;
+      const { classes, categoryIds, inputSize, version } = runner.description;
+      this.classes = Object.freeze(classes);
+      this.categoryIds = Object.freeze(categoryIds);
+      this.inputSize = Object.freeze(inputSize);
+      this.version = version;
+    }
+
+    static async create(options) {
+      if (options === null || typeof options !== "object") throw errorOf("option", "expected an object with `model`");
+      const chosen = { score: 0.25, ...moduleOptions(options) };
+      const { signal } = options;
+      signal?.throwIfAborted();
+      const model = await readModel(options.model, options);
+      signal?.throwIfAborted();
+      const inWorker = options.worker ?? startWorker !== null;
+      if (inWorker && startWorker === null) throw errorOf("option", "`worker` is for browsers; start a thread instead");
+      const request = { wasm: options.wasm ?? (await defaultWasm()), model, options: chosen };
+      if (request.wasm instanceof URL) request.wasm = request.wasm.href;
+      const runner = inWorker
+        ? await RemoteRunner.create(startWorker(options.workerUrl), request, [model.buffer])
+        : await LocalRunner.create(request);
+      if (signal?.aborted) runner.free();
+      signal?.throwIfAborted();
+      return new Detector(runner, chosen.score);
+    }
+
+    async detect(source, { score, signal } = {}) {
+      signal?.throwIfAborted();
+      if (score !== undefined && !(inUnit(score) && score >= this.#score)) {
+        const range = `a number from ${this.#score}, the detector's own, to 1`;
+        throw errorOf("option", `\`score\` is ${format(score)}; expected ${range}`);
+      }
+      this.#check();
+      const prepared = await prepare(source);
+      const result = this.#last.then(() => {
+        if (signal?.aborted) {
+          prepared.picture?.close();
+          signal.throwIfAborted();
+        }
+        this.#check();
+        return this.#runner.detect(prepared);
+      });
+      this.#last = result.catch(() => {});
+      const values = await abortable(result, signal);
+      return toDetections(values, this.classes, score);
+    }
+
+    stream(video, options = {}) {
+      return streamOf(this, video, options);
+    }
+
+    get memoryBytes() {
+      return this.#runner.memoryBytes ?? 0;
+    }
+
+    free() {
+      if (this.#closed) return;
+      this.#closed = true;
+      this.#runner.free();
+    }
+
+    [Symbol.dispose ?? Symbol.for("Symbol.dispose")]() {
+      this.free();
+    }
+
+    #check() {
+      if (this.#closed) throw new ClosedError("closed", "the detector has been freed; create another one");
+    }
+  };
+}
+
+/** Returns the result, or the reason of the signal as soon as it is aborted. */
+function abortable(result, signal) {
+  if (!signal) return result;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    result.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}

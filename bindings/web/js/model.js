@@ -1,0 +1,66 @@
+// Reads the model that the page gives.
+
+import { errorOf } from "./errors.js";
+
+const EXPECTED = "`model` must be the URL of a model file, a Response, a Blob, or its bytes";
+
+/** Returns the bytes of a model file in a buffer that may be transferred. */
+export async function readModel(model, { onProgress, signal }) {
+  if (model instanceof ArrayBuffer || ArrayBuffer.isView(model)) return copy(model);
+  if (typeof Blob === "function" && model instanceof Blob) return new Uint8Array(await model.arrayBuffer());
+  if (typeof Response === "function" && model instanceof Response) return download(model, onProgress, signal);
+  if (typeof model !== "string" && !(model instanceof URL)) throw errorOf("option", EXPECTED);
+  let response;
+  try {
+    response = await fetch(model, { signal });
+  } catch (cause) {
+    signal?.throwIfAborted();
+    throw errorOf("model", `${model}: cannot be downloaded (${cause.message}); check the URL and CORS`, { cause });
+  }
+  return download(response, onProgress, signal, String(model));
+}
+
+function copy(model) {
+  try {
+    return ArrayBuffer.isView(model)
+      ? new Uint8Array(model.buffer, model.byteOffset, model.byteLength).slice()
+      : new Uint8Array(model).slice();
+  } catch (cause) {
+    throw errorOf("model", "the model's buffer is detached: it was transferred; pass a copy (`slice()`)", { cause });
+  }
+}
+
+async function download(response, onProgress, signal, name = response.url || "the model") {
+  if (!response.ok) {
+    const status = `HTTP ${response.status} ${response.statusText}`.trim();
+    throw errorOf("model", `${name}: ${status}; check the URL of the model`);
+  }
+  // With a content encoding the length is that of the compressed body.
+  const encoded = response.headers.get("content-encoding");
+  const total = encoded ? null : Number(response.headers.get("content-length")) || null;
+  const parts = [];
+  let loaded = 0;
+  try {
+    if (!response.body) return new Uint8Array(await response.arrayBuffer());
+    const reader = response.body.getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      parts.push(value);
+      loaded += value.length;
+      onProgress?.({ loaded, total });
+    }
+  } catch (cause) {
+    signal?.throwIfAborted();
+    throw errorOf("model", `${name}: the download has stopped after ${loaded} bytes (${cause.message}); try again`, {
+      cause,
+    });
+  }
+  const bytes = new Uint8Array(loaded);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}

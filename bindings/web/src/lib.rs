@@ -1,0 +1,12 @@
+//! The WebAssembly module of the npm package `picodet`: one detector per instance, called from `js/engine.js`.
+//!
+//! The exported functions take numbers only. The caller writes into the buffer of [`exports::picodet_input`] and reads from
+//! that of [`exports::picodet_output`]; an error is a status of 1 and a JSON object `{code, message}` in the output. The
+//! module imports nothing from JavaScript.
+
+pub mod exports;
+mod request;
+mod session;
+
+pub use request::{CreateOptions, Failure};
+pub use session::Session;

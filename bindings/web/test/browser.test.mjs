@@ -1,0 +1,257 @@
+// The package in headless Chromium: worker, sources, demo page, streams.
+// PICODET_CLIP is a video as .y4m for the fake camera; without it the tests of the camera are skipped.
+
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { launch } from "./chromium.mjs";
+import { serve } from "./server.mjs";
+
+const { PICODET_PACKAGE, PICODET_EXPECTED, PICODET_CLIP, PICODET_FRAMES } = process.env;
+const cases = JSON.parse(await readFile(`${PICODET_EXPECTED}/expected.json`));
+const [{ picture, found: expected }] = cases;
+let server, browser;
+
+before(async () => {
+  server = await serve({
+    "/package/": PICODET_PACKAGE,
+    "/web/": dirname(PICODET_PACKAGE),
+    "/expected/": PICODET_EXPECTED,
+    "/pictures/": dirname(picture),
+    "/demo/": new URL("../demo", import.meta.url).pathname,
+  });
+  const camera = PICODET_CLIP ? [`--use-file-for-fake-video-capture=${PICODET_CLIP}`] : [];
+  browser = await launch("--use-fake-device-for-media-stream", ...camera);
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+/** A page with the package as `picodet`; its errors fail the test. */
+async function open(permissions = []) {
+  const context = await browser.newContext({ permissions });
+  const page = await context.newPage();
+  const errors = [];
+  page.on("pageerror", (error) => errors.push(String(error)));
+  await page.goto(`${server.address}/demo/index.html?package=/package/index.js&model=/expected/layout.safetensors`);
+  await page.evaluate(async () => (globalThis.picodet = await import("/package/index.js")));
+  return { page, close: () => context.close().then(() => assert.deepEqual(errors, [])) };
+}
+
+const url = () => `/pictures/${basename(picture)}`;
+
+test("a file in the worker gives the library's boxes, and the memory is released", async () => {
+  const { page, close } = await open();
+  const { found, progress, closed } = await page.evaluate(async (url) => {
+    const progress = [];
+    const onProgress = (event) => progress.push(event);
+    const detector = await picodet.Detector.create({ model: "/expected/layout.safetensors", score: 0.2, onProgress });
+    const found = await detector.detect(await (await fetch(url)).blob());
+    detector.free();
+    const closed = await detector.detect(new Blob()).catch((error) => error.name);
+    return { found, progress, closed };
+  }, url());
+  assert.equal(closed, "ClosedError");
+  assert.equal(progress.at(-1).loaded, progress.at(-1).total);
+  assert.equal(found.length, expected.length);
+  found.forEach((object, index) => {
+    assert.equal(object.label, expected[index].label);
+    object.box.forEach((side, at) => assert.ok(Math.abs(side - expected[index].box[at]) <= 1e-3));
+  });
+  await close();
+});
+
+test("every kind of source gives the same boxes for a PNG picture", async () => {
+  const { page, close } = await open();
+  const results = await page.evaluate(async (url) => {
+    const detector = await picodet.Detector.create({ model: "/expected/layout.safetensors", score: 0.4 });
+    const blob = await (await fetch(url)).blob();
+    const image = new Image();
+    image.src = url;
+    await image.decode();
+    const canvas = Object.assign(document.createElement("canvas"), { width: image.width, height: image.height });
+    const context = canvas.getContext("2d");
+    context.drawImage(image, 0, 0);
+    const offscreen = new OffscreenCanvas(image.width, image.height);
+    offscreen.getContext("2d").drawImage(image, 0, 0);
+    const frame = new VideoFrame(canvas, { timestamp: 0, alpha: "discard" });
+    const sources = {
+      blob,
+      buffer: await blob.arrayBuffer(),
+      bytes: new Uint8Array(await blob.arrayBuffer()),
+      imageData: context.getImageData(0, 0, image.width, image.height),
+      image,
+      canvas,
+      offscreen,
+      bitmap: await createImageBitmap(image),
+      frame,
+    };
+    const results = {};
+    for (const [name, source] of Object.entries(sources)) results[name] = await detector.detect(source);
+    // Sources belong to the caller: a second detection in them works.
+    await Promise.all([detector.detect(sources.bitmap), detector.detect(frame), detector.detect(sources.buffer)]);
+    frame.close();
+    const local = await picodet.Detector.create({ model: "/expected/layout.safetensors", score: 0.4, worker: false });
+    results.local = await local.detect(image);
+    return results;
+  }, url());
+  for (const [name, found] of Object.entries(results)) {
+    assert.equal(found.length, results.blob.length, name);
+    found.forEach((object, index) => {
+      // A video frame is converted to YUV and back.
+      const tolerance = name === "frame" ? 3 : 1e-3;
+      object.box.forEach((side, at) => assert.ok(Math.abs(side - results.blob[index].box[at]) <= tolerance, name));
+    });
+  }
+  await close();
+});
+
+test("the page of docs/web.md detects in a file", async () => {
+  const text = await readFile(new URL("../../../docs/web.md", import.meta.url), "utf8");
+  await writeFile(join(dirname(PICODET_PACKAGE), "docs.html"), text.match(/```html\n([\s\S]*?)```/)[1]);
+  const page = await browser.newPage();
+  await page.goto(`${server.address}/web/docs.html`);
+  await page.waitForSelector("body[data-ready]");
+  await page.setInputFiles("#file", picture);
+  await page.waitForFunction(() => document.getElementById("result").textContent.includes("table 0.9"));
+  await page.close();
+});
+
+test("detection requests the model only", async () => {
+  const { page, close } = await open();
+  const requests = [];
+  page.on("request", (request) => requests.push(new URL(request.url()).pathname));
+  const found = await page.evaluate(async () => {
+    const detector = await picodet.Detector.create({ model: "/expected/layout.safetensors" });
+    const canvas = new OffscreenCanvas(64, 64);
+    canvas.getContext("2d").fillRect(0, 0, 64, 64);
+    await detector.detect(canvas);
+    const found = await detector.detect(await canvas.convertToBlob({ type: "image/webp" }));
+    return found.length;
+  });
+  assert.equal(typeof found, "number");
+  const others = new Set(requests.filter((path) => !path.startsWith("/package/")));
+  assert.deepEqual([...others], ["/expected/layout.safetensors"]);
+  await close();
+});
+
+test("errors of the page", async () => {
+  const { page, close } = await open();
+  const errors = await page.evaluate(async () => {
+    const failed = (promise) => promise.then(() => "no error", (error) => `${error.name}: ${error.message}`);
+    const detector = await picodet.Detector.create({ model: "/expected/layout.safetensors" });
+    const missing = Object.assign(new Image(), { src: "/missing.png" });
+    const errors = {
+      model: await failed(picodet.Detector.create({ model: "/missing.safetensors" })),
+      wasm: await failed(picodet.Detector.create({ model: "/expected/layout.safetensors", wasm: "/missing.wasm" })),
+      worker: await failed(picodet.Detector.create({ model: "/expected/layout.safetensors", workerUrl: "/missing.js" })),
+      image: await failed(detector.detect(missing)),
+      canvas: await failed(detector.detect(Object.assign(document.createElement("canvas"), { width: 0 }))),
+      video: await failed(detector.detect(document.createElement("video"))),
+      text: await failed(detector.detect(new Blob(["text"]))),
+      element: await failed(detector.detect(document.body)),
+    };
+    const control = new AbortController();
+    const calls = [1, 2, 3].map(() => failed(detector.detect(new ImageData(64, 64), { signal: control.signal })));
+    control.abort(new DOMException("enough", "AbortError"));
+    errors.aborted = (await Promise.all(calls)).join(" ");
+    errors.afterwards = (await detector.detect(new ImageData(64, 64))).length;
+    const late = failed(detector.detect(new ImageData(64, 64)));
+    detector.free();
+    errors.late = await late;
+    return errors;
+  });
+  assert.match(errors.model, /^ModelError: .*missing\.safetensors: HTTP 404.*check the URL/);
+  assert.match(errors.wasm, /^InternalError: .*HTTP 404.*picodet\.wasm/);
+  assert.match(errors.worker, /^InternalError: .*worker/);
+  assert.match(errors.image, /^ImageError: .*missing\.png: cannot be loaded/);
+  assert.match(errors.canvas, /^ImageError: the image is empty/);
+  assert.match(errors.video, /^ImageError: the video has no frame yet/);
+  assert.match(errors.text, /^ImageError: not an image/);
+  assert.match(errors.element, /^ImageError: an object of class HTMLBodyElement/);
+  assert.equal(errors.aborted, Array(3).fill("AbortError: enough").join(" "));
+  assert.equal(typeof errors.afterwards, "number");
+  assert.match(errors.late, /^ClosedError/);
+  await close();
+});
+
+test("the demo page detects in a file", async () => {
+  const { page, close } = await open();
+  await page.waitForFunction(() => document.getElementById("status").textContent.startsWith("Choose"));
+  await page.setInputFiles("#file", picture);
+  await page.waitForFunction(() => /objects in \d+ ms/.test(document.getElementById("status").textContent));
+  assert.match(await page.textContent("#status"), /table/);
+  await close();
+});
+
+test("the demo page reports a refused camera", async () => {
+  const { page, close } = await open();
+  await page.waitForFunction(() => document.getElementById("status").textContent.startsWith("Choose"));
+  await page.click("#camera");
+  await page.waitForFunction(() => document.getElementById("status").textContent.startsWith("NotAllowedError"));
+  await close();
+});
+
+test("a camera: detections, short tasks of the page, constant memory", { skip: !PICODET_CLIP }, async () => {
+  const { page, close } = await open(["camera"]);
+  const frames = Number(PICODET_FRAMES ?? 300);
+  const text = await readFile(new URL("../../../docs/web.md", import.meta.url), "utf8");
+  const example = text.match(/```js\n([\s\S]*?)```/)[1];
+  const result = await page.evaluate(async ([wanted, example]) => {
+    const run = Object.getPrototypeOf(async () => {}).constructor("video", "detector", example);
+    const video = document.getElementById("video");
+    video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { width: 640 } });
+    await video.play();
+    const coco = (await fetch("/expected/coco.safetensors", { method: "HEAD" })).ok;
+    const model = coco ? "/expected/coco.safetensors" : "/expected/layout.safetensors";
+    const detector = await picodet.Detector.create({ model, score: 0.4 });
+    const control = new AbortController();
+    const tasks = [];
+    const observer = new PerformanceObserver((list) => tasks.push(...list.getEntries().map((entry) => entry.duration)));
+    let people = 0;
+    let frames = 0;
+    let memory = 0;
+    let last = 0;
+    const waits = [];
+    // Time between the callbacks of a timer: a task that blocks the page delays them.
+    const timer = setInterval(() => {
+      const time = performance.now();
+      if (last > 0) waits.push(time - last - 4);
+      last = time;
+    }, 4);
+    for await (const { detections } of detector.stream(video)) {
+      frames += 1;
+      people += detections.filter(({ label }) => label === "person").length;
+      if (frames === 20) {
+        memory = detector.memoryBytes;
+        // Loading and compiling are over.
+        observer.observe({ type: "longtask" });
+        waits.length = 0;
+      }
+      if (frames >= wanted) break;
+    }
+    clearInterval(timer);
+    observer.disconnect();
+    await run(video, detector);
+    const grown = detector.memoryBytes - memory;
+    const ended = detector.stream(video, { signal: control.signal });
+    await ended.next();
+    control.abort(new Error("enough"));
+    const aborted = await ended.next().catch((error) => error.message);
+    detector.free();
+    waits.sort((a, b) => b - a);
+    return { frames, people, coco, tasks, grown, aborted, longest: waits.slice(0, 5) };
+  }, [frames, example]);
+  console.log(JSON.stringify(result));
+  assert.equal(result.frames, frames);
+  assert.equal(result.grown, 0);
+  assert.equal(result.aborted, "enough");
+  if (result.coco) assert.ok(result.people > 0);
+  // The browser reports tasks of more than 50 ms.
+  assert.deepEqual(result.tasks, []);
+  await close();
+});

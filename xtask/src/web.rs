@@ -1,0 +1,183 @@
+//! `cargo xtask web` and `cargo xtask web-test`: the npm package in `target/web`, and its tests.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::cross;
+
+const TARGET: &str = "wasm32-unknown-unknown";
+/// Largest size of the package without a model, compressed, in bytes.
+const MAX_COMPRESSED: u64 = 450_000;
+/// The tools of the tests, from npm.
+const TOOLS: [&str; 2] = ["typescript@7.0.2", "playwright-core@1.65.1"];
+/// The bundlers of `web-test --all`.
+const BUNDLERS: [&str; 5] = ["vite@8.3.8", "webpack@5", "webpack-cli@6", "esbuild@0.25", "rollup@4"];
+
+/// The folders of the package and of its tests.
+struct Folders {
+    root: PathBuf,
+    web: PathBuf,
+}
+
+impl Folders {
+    fn new() -> Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+        Ok(Self { web: target.join("web"), root })
+    }
+
+    fn package(&self) -> PathBuf {
+        self.web.join("package")
+    }
+
+    fn source(&self, path: &str) -> PathBuf {
+        self.root.join("bindings/web").join(path)
+    }
+}
+
+/// Builds the package and prints its sizes.
+///
+/// # Errors
+/// When the target is not installed, something does not compile, or the package is too large.
+pub(crate) fn build() -> Result<()> {
+    let folders = Folders::new()?;
+    let module = build_module(&folders)?;
+    let package = folders.package();
+    if package.exists() {
+        fs::remove_dir_all(&package)?;
+    }
+    fs::create_dir_all(&package)?;
+    for entry in fs::read_dir(folders.source("js"))? {
+        let entry = entry?;
+        fs::copy(entry.path(), package.join(entry.file_name()))?;
+    }
+    fs::copy(module, package.join("picodet.wasm"))?;
+    fs::copy(folders.source("README.md"), package.join("README.md"))?;
+    for file in ["LICENSE", "NOTICE"] {
+        fs::copy(folders.root.join(file), package.join(file))?;
+    }
+    let description = fs::read_to_string(folders.source("package.json"))?;
+    let version = format!("\"version\": \"{}\"", env!("CARGO_PKG_VERSION"));
+    fs::write(package.join("package.json"), description.replace("\"version\": \"0.0.0\"", &version))?;
+    copy_demo(&folders)?;
+    print_sizes(&folders)
+}
+
+fn build_module(folders: &Folders) -> Result<PathBuf> {
+    if !cross::has_target(TARGET) {
+        bail!("the target is not installed; run `rustup target add {TARGET}`");
+    }
+    let target = folders.web.with_file_name("web-build");
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["build", "--release", "--locked", "--package", "picodet-web", "--target", TARGET]);
+    cross::run(command.arg("--target-dir").arg(&target).env("RUSTFLAGS", "-C target-feature=+simd128"))?;
+    Ok(target.join(TARGET).join("release/picodet_web.wasm"))
+}
+
+/// Copies the demo page beside the package: `target/web` can be served as it is.
+fn copy_demo(folders: &Folders) -> Result<()> {
+    let demo = folders.web.join("demo");
+    fs::create_dir_all(&demo)?;
+    for entry in fs::read_dir(folders.source("demo"))? {
+        let entry = entry?;
+        fs::copy(entry.path(), demo.join(entry.file_name()))?;
+    }
+    let model = folders.root.join("crates/picodet/models/layout_cdla.safetensors");
+    fs::copy(model, demo.join("model.safetensors"))?;
+    Ok(())
+}
+
+/// Packs the tarball, which is compressed with gzip, and checks its size.
+fn print_sizes(folders: &Folders) -> Result<()> {
+    let module = fs::metadata(folders.package().join("picodet.wasm"))?.len();
+    println!("picodet.wasm: {module} bytes");
+    let Some(npm) = cross::program(&["npm"]) else {
+        println!("npm is not installed: no tarball");
+        return Ok(());
+    };
+    let mut command = Command::new(npm);
+    command.args(["pack", "--silent", "--pack-destination"]).arg(&folders.web);
+    cross::run(command.current_dir(folders.package()))?;
+    let tarball = folders.web.join(format!("picodet-{}.tgz", env!("CARGO_PKG_VERSION")));
+    let compressed = fs::metadata(&tarball).with_context(|| tarball.display().to_string())?.len();
+    println!("{}: {compressed} bytes", tarball.display());
+    if compressed > MAX_COMPRESSED {
+        bail!("the package has {compressed} bytes, over {MAX_COMPRESSED}");
+    }
+    Ok(())
+}
+
+/// Builds the package and runs its tests: Node, types, Chromium if it is installed; with `all` also bundlers.
+///
+/// # Errors
+/// When a tool is missing or a test fails.
+pub(crate) fn test(all: bool) -> Result<()> {
+    build()?;
+    let folders = Folders::new()?;
+    let node = cross::program(&["node"]).context("Node 20 or later is not installed")?;
+    let expected = folders.web.join("expected");
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["run", "--quiet", "--locked", "--package", "picodet-web", "--example", "expected", "--"]);
+    cross::run(command.arg(&expected))?;
+    let tools = install(&folders, "tools", &TOOLS)?;
+    let clip = clip(&folders)?;
+    let run = |file: &str| {
+        let mut command = Command::new(&node);
+        command.arg("--test").arg(folders.source("test").join(file));
+        command.env("PICODET_PACKAGE", folders.package()).env("PICODET_EXPECTED", &expected);
+        command.env("PICODET_NODE_MODULES", &tools).env("PICODET_REPOSITORY", &folders.root);
+        command.envs(clip.as_ref().map(|clip| ("PICODET_CLIP", clip)));
+        cross::run(&mut command)
+    };
+    run("core.test.mjs")?;
+    run("docs.test.mjs")?;
+    check_types(&folders, &tools)?;
+    if cross::program(&["chromium", "google-chrome"]).is_some() {
+        run("browser.test.mjs")?;
+    } else {
+        println!("SKIPPED: Chromium is not installed");
+    }
+    if all {
+        install(&folders, "bundlers", &BUNDLERS)?;
+        run("bundlers.test.mjs")?;
+    }
+    Ok(())
+}
+
+/// Installs packages from npm into a folder of their own and returns it.
+fn install(folders: &Folders, name: &str, packages: &[&str]) -> Result<PathBuf> {
+    let folder = folders.web.join(name);
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("package.json"), "{ \"private\": true, \"type\": \"module\" }\n")?;
+    let npm = cross::program(&["npm"]).context("npm is not installed")?;
+    let mut command = Command::new(npm);
+    command.args(["install", "--no-audit", "--no-fund", "--silent", "--prefer-offline"]).args(packages);
+    cross::run(command.arg(folders.package()).current_dir(&folder))?;
+    Ok(folder)
+}
+
+/// Compiles a program that uses the types as applications do.
+fn check_types(folders: &Folders, tools: &Path) -> Result<()> {
+    fs::copy(folders.source("test/types.ts"), tools.join("types.ts"))?;
+    let compiler = tools.join("node_modules/.bin/tsc");
+    let mut command = Command::new(compiler);
+    command.args(["--noEmit", "--strict", "--target", "es2022", "--module", "nodenext", "--types", ""]);
+    cross::run(command.args(["--lib", "es2022,dom,dom.iterable", "types.ts"]).current_dir(tools))
+}
+
+/// Converts a video of the reference data for the fake camera of Chromium, if both it and ffmpeg are there.
+fn clip(folders: &Folders) -> Result<Option<PathBuf>> {
+    let clip = folders.web.join("clip.y4m");
+    if clip.is_file() {
+        return Ok(Some(clip));
+    }
+    let video = picodet_testing::shared_path("data/video/pedestrians_a.mp4");
+    let (Some(video), Some(ffmpeg)) = (video, cross::program(&["ffmpeg"])) else { return Ok(None) };
+    let mut command = Command::new(ffmpeg);
+    command.args(["-loglevel", "error", "-y", "-i"]).arg(video);
+    cross::run(command.args(["-vf", "scale=640:-2,fps=25", "-t", "6", "-pix_fmt", "yuv420p"]).arg(&clip))?;
+    Ok(Some(clip))
+}
