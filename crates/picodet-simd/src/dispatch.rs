@@ -1,5 +1,6 @@
 //! Runs a kernel compiled for the instruction set of this processor.
 
+#[cfg(not(picodet_simd128_only))]
 use crate::Portable;
 use crate::isa::{Bf16Isa, Int8Isa, Int8Kind, Isa, IsaKind};
 use crate::simd::{Outlined, Simd, SimdBf16, SimdInt8};
@@ -58,6 +59,9 @@ pub fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
         IsaKind::Neon => run!(Kernel, Simd, crate::neon::Neon(()), kernel),
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
         IsaKind::Simd128 => run!(Kernel, Simd, crate::wasm::Simd128(()), kernel),
+        #[cfg(picodet_simd128_only)]
+        _ => run!(Kernel, Simd, crate::wasm::Simd128(()), kernel),
+        #[cfg(not(picodet_simd128_only))]
         _ => run!(Kernel, Simd, Portable, kernel),
     }
 }
@@ -65,6 +69,9 @@ pub fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
 /// Runs a kernel with the bf16 products of `isa`.
 #[inline]
 pub fn dispatch_bf16<K: KernelBf16>(isa: Bf16Isa, kernel: K) -> K::Output {
+    #[cfg(picodet_simd128_only)]
+    return match isa.absent() {};
+    #[cfg(not(picodet_simd128_only))]
     match isa.isa().kind() {
         #[cfg(target_arch = "x86_64")]
         IsaKind::Avx512 => run!(KernelBf16, SimdBf16, crate::x86::Avx512Bf16(()), kernel),
@@ -90,6 +97,9 @@ pub fn dispatch_int8<K: KernelInt8>(isa: Int8Isa, kernel: K) -> K::Output {
         Int8Kind::Neon => run!(KernelInt8, SimdInt8, crate::neon::Neon(()), kernel),
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
         Int8Kind::Simd128 => run!(KernelInt8, SimdInt8, crate::wasm::Simd128(()), kernel),
+        #[cfg(picodet_simd128_only)]
+        _ => run!(KernelInt8, SimdInt8, crate::wasm::Simd128(()), kernel),
+        #[cfg(not(picodet_simd128_only))]
         _ => run!(KernelInt8, SimdInt8, Portable, kernel),
     }
 }

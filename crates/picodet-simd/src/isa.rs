@@ -37,7 +37,7 @@ pub struct Isa {
 }
 
 impl Isa {
-    /// Plain Rust, which every processor runs.
+    /// Plain Rust, which every processor runs; the same as [`IsaKind::Simd128`] where only that is compiled.
     pub const PORTABLE: Self = Self { kind: IsaKind::Portable };
 
     /// Returns the sets of this processor, fastest first; the last one is [`Isa::PORTABLE`].
@@ -81,13 +81,18 @@ impl Isa {
     /// as a reference for tests; they are slow.
     #[must_use]
     pub fn bf16(self) -> Option<Bf16Isa> {
-        let found = match self.kind {
-            #[cfg(target_arch = "x86_64")]
-            IsaKind::Avx512 => is_x86_feature_detected!("avx512bf16"),
-            IsaKind::Portable => true,
-            _ => false,
-        };
-        found.then_some(Bf16Isa { isa: self })
+        #[cfg(picodet_simd128_only)]
+        return None;
+        #[cfg(not(picodet_simd128_only))]
+        {
+            let found = match self.kind {
+                #[cfg(target_arch = "x86_64")]
+                IsaKind::Avx512 => is_x86_feature_detected!("avx512bf16"),
+                IsaKind::Portable => true,
+                _ => false,
+            };
+            found.then_some(Bf16Isa { isa: self })
+        }
     }
 
     /// Returns the ways this set multiplies quads of bytes, fastest first; there is at least one.
@@ -185,9 +190,18 @@ fn is_amd_until_family_19h() -> bool {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Bf16Isa {
     isa: Isa,
+    /// No such set exists where only [`IsaKind::Simd128`] is compiled.
+    #[cfg(picodet_simd128_only)]
+    absent: std::convert::Infallible,
 }
 
 impl Bf16Isa {
+    /// Returns the proof that there is no such set.
+    #[cfg(picodet_simd128_only)]
+    pub(crate) fn absent(self) -> std::convert::Infallible {
+        self.absent
+    }
+
     /// Returns the instruction set.
     #[must_use]
     pub fn isa(self) -> Isa {
