@@ -82,7 +82,7 @@ fn empty() -> ImageView {
 
 #[test]
 fn packed_pixels_are_those_of_the_library() {
-    let both = Both::new(64, 0.01);
+    let both = Both::new(64, 0.001);
     let (width, height, stride) = (37, 23, 160);
     let data = Noise::new(3).bytes(stride * height);
     let formats = [
@@ -129,7 +129,7 @@ fn packed_pixels_are_those_of_the_library() {
 
 #[test]
 fn planes_of_yuv_are_found_together_or_apart() {
-    let both = Both::new(64, 0.01);
+    let both = Both::new(64, 0.001);
     let mut cases = Cases::new();
     for (width, height) in [(1, 1), (6, 4), (37, 23)] {
         let (columns, rows) = (usize::div_ceil(width, 2), usize::div_ceil(height, 2));
@@ -292,7 +292,7 @@ fn files_of_all_kinds_give_the_detections_and_the_errors_of_the_library() {
 
 #[test]
 fn one_detector_serves_many_threads() {
-    let both = Both::new(96, 0.05);
+    let both = Both::new(96, 0.001);
     let images: Vec<Image> =
         (0..4).map(|seed| Image::new(40, 30, Noise::new(seed).bytes(3600)).expect("an image")).collect();
     let expected: Vec<_> = images.iter().map(|image| both.expected(image)).collect();
@@ -315,7 +315,7 @@ fn one_detector_serves_many_threads() {
 
 #[test]
 fn a_detector_may_be_closed_while_others_use_it() {
-    let both = Both::new(96, 0.05);
+    let both = Both::new(96, 0.001);
     let image = Image::new(40, 30, Noise::new(9).bytes(3600)).expect("an image");
     let expected = both.expected(&image);
     let detector = both.detector.addr();
