@@ -27,7 +27,8 @@ install onnxruntime onnxruntime
 install openvino openvino
 install ncnn pnnx ncnn
 install mnn MNN
-install tflite onnx2tf ai-edge-litert
+# onnx2tf declares no dependencies, and downloads sample data when it starts.
+install tflite onnx2tf tensorflow-cpu tf-keras onnx onnxruntime psutil onnx-graphsurgeon sng4onnx ai-edge-litert
 
 model=$1; shift
 folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT
