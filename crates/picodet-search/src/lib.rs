@@ -1,4 +1,4 @@
-//! The one-shot architecture search of the paper (SPEC §8): spaces of candidate networks and the evolution that chooses among
+//! The one-shot architecture search of the paper: spaces of candidate networks and the evolution that chooses among
 //! them under a latency constraint.
 //!
 //! A [`Space`] maps a [`Genome`] to an architecture of the zoo. [`Evolution`] proposes the genomes of each round from an

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::{Genome, SearchError};
 
-/// Channel ratios of ESNet's blocks (SPEC §8).
+/// Channel ratios of ESNet's blocks.
 const RATIOS: [f64; 5] = [0.5, 0.625, 0.75, 0.875, 1.0];
 
 /// A space file.
@@ -67,7 +67,7 @@ pub struct Space {
 }
 
 impl Space {
-    /// Returns the paper's space of a network: the channel ratios of ESNet's 13 blocks (SPEC §8).
+    /// Returns the paper's space of a network: the channel ratios of ESNet's 13 blocks.
     ///
     /// # Errors
     /// [`SearchError::UnknownNetwork`], [`SearchError::NotSearchable`] for another backbone.
