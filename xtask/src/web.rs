@@ -79,7 +79,7 @@ fn build_module(folders: &Folders) -> Result<PathBuf> {
     Ok(target.join(TARGET).join("web/picodet_web.wasm"))
 }
 
-/// Copies the demo page beside the package: `target/web` can be served as it is.
+/// Copies the demo page next to the package, so that `target/web` can be served.
 fn copy_demo(folders: &Folders) -> Result<()> {
     let demo = folders.web.join("demo");
     fs::create_dir_all(&demo)?;
@@ -149,7 +149,7 @@ pub(crate) fn test(all: bool) -> Result<()> {
     Ok(())
 }
 
-/// Installs packages from npm into a folder of their own and returns it.
+/// Installs packages from npm into a new folder and returns it.
 fn install(folders: &Folders, name: &str, packages: &[&str]) -> Result<PathBuf> {
     let folder = folders.web.join(name);
     fs::create_dir_all(&folder)?;

@@ -93,7 +93,7 @@ pub struct ImageView {
     pub chroma: [*const u8; 2],
     /// Number of bytes at each pointer of `chroma`; 0: the caller has checked them.
     pub chroma_size: usize,
-    /// Bytes from row to row of a plane of chroma; 0: as many as belong to `stride`.
+    /// Bytes from row to row of a plane of chroma; 0 for the value that follows from `stride`.
     pub chroma_stride: usize,
     /// Pixels that the library has decoded, NULL for those of the caller.
     pub owner: *const Decoded,
@@ -270,7 +270,7 @@ impl ImageView {
     }
 }
 
-/// Returns the number of bytes of a plane: `size`, or, if that is 0, what its rows need.
+/// Returns the number of bytes of a plane: `size`, or, if that is 0, the size of its rows.
 fn needed(name: &'static str, stride: usize, row: usize, rows: usize, size: usize) -> Result<usize, Failure> {
     if stride < row {
         return Err(value(name, stride, "at least the bytes of a row"));

@@ -1,7 +1,7 @@
 //! Reading and writing through the pointers of the caller.
 //!
 //! What can be checked is checked: NULL, alignment, lengths. The rest is the contract of the header: a pointer that is not
-//! NULL points to memory of the stated type and length that nobody else writes to during the call.
+//! NULL points to memory of the stated type and length that no other thread writes to during the call.
 
 use std::ffi::{CStr, c_char};
 use std::path::PathBuf;
@@ -33,9 +33,9 @@ impl<T> Out<T> {
         Ok(place)
     }
 
-    /// Writes the result. What was there before is not dropped: types in C have no destructors.
+    /// Writes the result. The previous value is not dropped: types in C have no destructors.
     pub(crate) fn write(&self, value: T) {
-        // SAFETY: `new` has checked NULL and alignment, and its contract makes the memory writable during the call.
+        // SAFETY: `new` has checked NULL and alignment, and by its contract the memory is writable during the call.
         unsafe { self.0.write(value) }
     }
 }

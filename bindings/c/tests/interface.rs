@@ -106,7 +106,7 @@ fn a_detection_from_end_to_end() {
     let expected = detector.expect("a detector").detect(PAGE.to_str().expect("UTF-8")).expect("detections");
     assert_eq!(picodet_result_count(result), expected.len());
     assert_eq!(text(picodet_result_json(result)), expected.to_json());
-    // SAFETY: the result is open and has so many items.
+    // SAFETY: the result is open and has this number of items.
     let items = unsafe { std::slice::from_raw_parts(picodet_result_items(result), expected.len()) };
     for (item, expected) in items.iter().zip(&expected) {
         assert_eq!(
@@ -199,8 +199,8 @@ fn models_are_opened_from_files_bytes_and_by_name() {
     let name = CString::new(picodet::DEFAULT_MODEL).expect("a name");
     check("a file", &|model| open_file(path.as_ptr(), model), PICODET_OK, "");
     check("no path", &|model| open_file(null(), model), PICODET_ERROR_ARGUMENT, "`file` is NULL");
-    let missing = c"/nothing/here";
-    check("no file", &|model| open_file(missing.as_ptr(), model), PICODET_ERROR_FILE, "/nothing/here: ");
+    let missing = c"/missing/file";
+    check("no file", &|model| open_file(missing.as_ptr(), model), PICODET_ERROR_FILE, "/missing/file: ");
     let image = PAGE.as_ptr();
     check("an image", &|model| open_file(image, model), PICODET_ERROR_MODEL, "not a picodet model");
     let from = |bytes: &[u8], model| open_bytes(bytes.as_ptr(), bytes.len(), model);
@@ -329,7 +329,7 @@ fn results_are_drawn_into_the_image_of_the_detection_only() {
     let half = ImageView { height: 800, ..image };
     // SAFETY: structs and texts of this function.
     unsafe {
-        let file = c"/nothing/here.png".as_ptr();
+        let file = c"/missing/file.png".as_ptr();
         assert_eq!(picodet_result_draw(result, &half, file), PICODET_ERROR_ARGUMENT);
         assert_eq!(
             message(),

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 
 use crate::errors::{PicodetError, command_exception};
 
-/// Time between two looks at the signals.
+/// Time between two checks of the signals.
 const POLL: Duration = Duration::from_millis(50);
 /// The number that stops a command: that of SIGINT.
 const INTERRUPT: usize = 2;
@@ -27,13 +27,13 @@ fn with_name(arguments: Vec<OsString>) -> impl Iterator<Item = OsString> {
     std::iter::once(OsString::from("picodet")).chain(arguments)
 }
 
-/// What the thread of a command sends to the thread that waits for it.
+/// A message from the thread of a command to the thread that waits for it.
 enum Message {
     Event(HostEvent),
     End(Result<ExitCode, CommandError>),
 }
 
-/// Runs a command on a thread of its own and returns its exit code. `listen` is called on this thread with the kind of an event
+/// Runs a command on a new thread and returns its exit code. `listen` is called on this thread with the kind of an event
 /// and its values. When `listen` or a signal raises an exception, the command is stopped; if it can write a
 /// checkpoint it does, otherwise it is left behind after `patience` seconds.
 #[pyfunction]
@@ -47,7 +47,7 @@ pub fn run(
     let (sender, mut receiver) = channel();
     let events = sender.clone();
     let host = Host {
-        // Nobody listens any more after an exception.
+        // After an exception no events are passed on.
         listen: Arc::new(move |event| drop(events.send(Message::Event(event)))),
         stop: Arc::clone(&stop),
     };

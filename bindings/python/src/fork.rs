@@ -1,4 +1,4 @@
-//! Keeps `os.fork` from copying the process in the middle of a detection, whose locks nothing would release in the child.
+//! Keeps `os.fork` from copying the process in the middle of a detection, whose locks would stay closed in the child.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::sleep;
@@ -10,7 +10,7 @@ use pyo3::pyfunction;
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 /// Whether a thread is about to fork. Atomics only: a lock could be held by another thread at the time of the fork.
 static FORKING: AtomicBool = AtomicBool::new(false);
-/// Time between two looks at the other side; detections and forks take milliseconds.
+/// Time between two checks of the other side; detections and forks take milliseconds.
 const PAUSE: Duration = Duration::from_micros(50);
 
 /// A detection in progress, which a fork waits for.
@@ -48,7 +48,7 @@ pub fn before_fork() {
     }
 }
 
-/// Lets detections go on in the process that has forked.
+/// Lets detections continue in the process that has forked.
 #[pyfunction]
 pub fn after_fork_in_parent() {
     FORKING.store(false, Ordering::SeqCst);

@@ -2,7 +2,7 @@
 //!
 //! The exported functions take numbers only. The caller writes into the buffer of [`exports::picodet_input`] and reads from
 //! that of [`exports::picodet_output`]; an error is a status of 1 and a JSON object `{code, message}` in the output. The
-//! module imports nothing from JavaScript.
+//! module has no imports.
 
 pub mod exports;
 mod request;

@@ -90,7 +90,7 @@ impl Failure {
 
     /// Returns the JSON object `{code, message}`.
     pub(crate) fn to_json(&self) -> Vec<u8> {
-        // Options of the command line mean nothing in a page.
+        // Options of the command line have no meaning in a page.
         let message = self.to_string().replace(", or raise the limit (--max-pixels)", "");
         report(self.code(), message)
     }

@@ -11,11 +11,11 @@ use crate::output::one_line;
 pub struct CommandError {
     /// The line.
     pub message: String,
-    /// What the error is about.
+    /// Subject of the error.
     pub kind: ErrorKind,
 }
 
-/// What an error is about.
+/// Subject of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {

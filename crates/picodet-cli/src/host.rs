@@ -30,7 +30,7 @@ impl fmt::Debug for Host {
     }
 }
 
-/// What a command reports to its host.
+/// A report of a command to its host.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum HostEvent {
@@ -44,7 +44,7 @@ pub enum HostEvent {
         activity: String,
         /// The number of finished items.
         done: u64,
-        /// The number of all items; `None` where it is unknown.
+        /// The number of all items, if it is known.
         total: Option<u64>,
     },
     /// A step or an epoch of training.
@@ -65,7 +65,7 @@ pub(crate) fn within<T>(host: Host, command: impl FnOnce() -> T) -> T {
     command()
 }
 
-/// Returns the host of this thread; `None` where the command is a program of its own.
+/// Returns the host of this thread; `None` where the command is a program.
 pub(crate) fn current() -> Option<Host> {
     HOST.with_borrow(Clone::clone)
 }

@@ -128,7 +128,7 @@ impl PassedOver {
 }
 
 impl std::fmt::Display for PassedOver {
-    /// Writes `2 files (.heic 1, .txt 1), 1 folder`; nothing if nothing is passed over.
+    /// Writes `2 files (.heic 1, .txt 1), 1 folder`; an empty text if all files are read.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let noun = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
         let mut parts = Vec::new();

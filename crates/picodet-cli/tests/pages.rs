@@ -37,7 +37,7 @@ struct Block {
 fn blocks(page: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut next = Block::default();
-    // Whether a block of commands ended, with nothing but empty lines after it.
+    // Whether a block of commands ended, followed by empty lines only.
     let mut ended = false;
     let mut lines = page.lines().enumerate();
     while let Some((number, line)) = lines.next() {

@@ -168,7 +168,7 @@ pub struct Utf8Reader<R> {
 }
 
 enum State {
-    /// Nothing was read.
+    /// At the beginning.
     New,
     /// UTF-8, or another encoding that is passed through.
     Direct,

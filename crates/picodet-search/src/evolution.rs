@@ -116,7 +116,7 @@ impl Evolution {
         chosen.genomes
     }
 
-    /// The candidate, made fast enough for the constraint.
+    /// The candidate, changed until it keeps the constraint.
     fn keep(&self, genome: Genome, predict: &Predict<'_>, stream: &mut Stream) -> Option<Genome> {
         match self.options.constraint {
             Some(limit) => repair(genome, &self.counts, predict, limit, stream),

@@ -64,7 +64,7 @@ pub fn read(bytes: &[u8]) -> Result<ModelFile, ReadError> {
 /// Returns the bytes of a native file; equal models give equal bytes.
 ///
 /// # Panics
-/// When the shape of a tensor does not match its number of values, which [`Tensor::new`] rules out.
+/// When the shape of a tensor does not match its number of values, which `Tensor::new` rules out.
 #[must_use]
 pub fn write(model: &ModelFile, storage: Storage) -> Vec<u8> {
     write_keeping(model, storage, &BTreeSet::new())

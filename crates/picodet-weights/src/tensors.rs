@@ -26,7 +26,7 @@ pub enum Storage {
 /// Number and size of the tensors of one element type in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredType {
-    /// The element type as safetensors names it: `F32`, `F16`, `I8`, ….
+    /// The element type by its name in safetensors: `F32`, `F16`, `I8`, ….
     pub name: String,
     /// Number of tensors.
     pub tensors: usize,

@@ -4,7 +4,7 @@
 //! cargo run --release -p picodet --all-features --example finetune_sets -- COCO OUTPUT
 //! ```
 //!
-//! `OUTPUT/person` has the class person alone: all images of train and every second one of val for training, the others for
+//! `OUTPUT/person` has only the class person: all images of train and every second one of val for training, the others for
 //! validation. `OUTPUT/shapes` has four generated shapes, pasted on the photos of train for training and on those of val for
 //! validation. Both are the same on every machine.
 
@@ -20,7 +20,7 @@ use picodet_testing::Noise;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const SHAPES: [&str; 4] = ["ring", "cross", "star", "crescent"];
-/// Images made of each photo of train.
+/// Images generated from each photo of train.
 const COPIES: usize = 2;
 /// Photos of val with pasted shapes.
 const VALIDATION_PHOTOS: usize = 60;

@@ -33,7 +33,7 @@ pub(super) fn run(place: &Place, demos: &Demos) -> Result<()> {
     }
     expected_jpegs.push(expected_jpegs[0].clone());
     if expected_jpegs.iter().chain(&expected_yuyv).all(Vec::is_empty) {
-        bail!("nothing is found in any picture of the camera");
+        bail!("no picture of the camera has a detection");
     }
 
     let streams = [("yuyv", yuyv, expected_yuyv), ("mjpeg", jpegs, expected_jpegs)];

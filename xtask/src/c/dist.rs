@@ -8,7 +8,7 @@ use cargo_metadata::Message;
 
 /// Names of the libraries on a system.
 struct Names {
-    /// The shared library, as cargo writes it and as it is installed, from the root of the installation.
+    /// The shared library: cargo's name, and the installed path from the root of the installation.
     shared: (&'static str, &'static str),
     /// The static library.
     archive: (&'static str, &'static str),

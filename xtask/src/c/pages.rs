@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn blocks_have_languages_and_files() {
-        let page = "text\n```c\n/* a.c */\nint a;\n```\n```sh\n# say so\necho\n```\n";
+        let page = "text\n```c\n/* a.c */\nint a;\n```\n```sh\n# comment\necho\n```\n";
         let blocks = blocks(page);
         let languages: Vec<&str> = blocks.iter().map(|block| block.language.as_str()).collect();
         assert_eq!(languages, ["c", "sh"]);

@@ -5,8 +5,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use super::camera::run as run_camera;
+use super::demos::{WARNINGS, build as build_demos, compilers, run as run_demos};
+use super::dist::install;
+use super::pages::run as run_pages;
 use super::place::{Place, check};
-use super::{camera, demos, dist, pages};
 
 /// Runs all tests.
 pub(super) fn run() -> Result<()> {
@@ -19,23 +22,23 @@ pub(super) fn run() -> Result<()> {
         std::fs::remove_dir_all(&place.work)?;
     }
     std::fs::create_dir_all(&place.work)?;
-    dist::install(&place.prefix, "dev")?;
+    install(&place.prefix, "dev")?;
 
     crate::build::cargo(&["test", "--quiet", "--package", "picodet-c", "--test", "header"])?;
     headers(&place)?;
     symbols(&place)?;
-    let demos = demos::build(&place)?;
-    demos::run(&place, &demos)?;
-    camera::run(&place, &demos)?;
-    pages::run(&place)?;
+    let demos = build_demos(&place)?;
+    run_demos(&place, &demos)?;
+    run_camera(&place, &demos)?;
+    run_pages(&place)?;
     println!("the C library passes");
     Ok(())
 }
 
-/// Compiles each header alone, by every compiler and standard.
+/// Compiles each header without others, by every compiler and standard.
 fn headers(place: &Place) -> Result<()> {
     let include = format!("-I{}", place.prefix.join("include").display());
-    for compiler in demos::compilers() {
+    for compiler in compilers() {
         for (header, language, standard) in [
             ("picodet.h", "c", "c99"),
             ("picodet.h", "c", "c11"),
@@ -49,7 +52,7 @@ fn headers(place: &Place) -> Result<()> {
             std::fs::write(&file, format!("#include <{header}>\n#include <{header}>\n"))?;
             let mut command = Command::new(compiler);
             command.args(["-fsyntax-only", "-x", language, &format!("-std={standard}"), &include]);
-            check(command.args(demos::WARNINGS).arg(&file), &format!("{compiler}: {header} as {standard}"))?;
+            check(command.args(WARNINGS).arg(&file), &format!("{compiler}: {header} as {standard}"))?;
         }
     }
     println!("the headers compile alone");

@@ -228,7 +228,7 @@ fn call(state: &mut State, source: &mut Source<'_>) {
     let (page, path) = files();
     let name = |source: &mut Source<'_>| match source.byte() % 4 {
         0 => null(),
-        1 => c"/nothing/here".as_ptr(),
+        1 => c"/missing/file".as_ptr(),
         2 => c"\xff\xfe".as_ptr(),
         _ => path.as_ptr(),
     };
@@ -318,7 +318,7 @@ fn call(state: &mut State, source: &mut Source<'_>) {
             21 => {
                 let result = state.result(source);
                 let image = state.image(source);
-                let file = if source.byte() < 50 { null() } else { c"/nothing/here.png".as_ptr() };
+                let file = if source.byte() < 50 { null() } else { c"/missing/file.png".as_ptr() };
                 picodet_result_draw(result, &image, file)
             }
             22 => picodet_options_init(state.out(source), source.number() as usize % 64),

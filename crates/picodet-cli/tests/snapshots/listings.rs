@@ -8,7 +8,7 @@ const TIMES: &[Filter] = &[
     (r"\d+(\.\d+)? (ms|min \d\d s|s)\b", "[TIME]"),
     (r"\d+ threads?", "[N] threads"),
     (r"data wait \d+ %", "data wait [N] %"),
-    // Further steps have a line of their own on slow machines.
+    // On slow machines, further steps have their own lines.
     (r"(?m)(^step .*\n)(^step .*\n)*", "$1"),
     DECIMALS,
 ];

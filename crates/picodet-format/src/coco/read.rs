@@ -50,7 +50,7 @@ pub fn read_annotations(
     read_stream(&mut reader, sink)
 }
 
-/// Not generic, so that the parser is compiled here, where it is optimised for speed, and only once.
+/// Not generic, so that the parser is compiled once, in this crate, which is optimised for speed.
 fn read_stream(reader: &mut dyn Read, sink: &mut dyn AnnotationSink) -> Result<Sections, JsonError> {
     let mut sections = Sections::default();
     let kinds = [("images", "image"), ("categories", "category"), ("annotations", "annotation")];

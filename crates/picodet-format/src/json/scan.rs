@@ -43,8 +43,8 @@ pub(crate) struct Nesting {
 }
 
 impl Nesting {
-    /// Skips bytes that change nothing, and takes the next one that does. Returns the number of taken bytes: all of
-    /// `bytes` if none of them changes anything.
+    /// Skips bytes without effect, and takes the next one that has one. Returns the number of taken bytes: all of
+    /// `bytes` if none of them has an effect.
     pub(crate) fn advance(&mut self, bytes: &[u8]) -> usize {
         if self.escaped {
             self.escaped = bytes.is_empty();

@@ -23,7 +23,9 @@ pub enum RawError {
         row: usize,
     },
     /// Samples of a row overlap.
-    #[error("samples of the {plane} plane are 0 bytes apart; expected 1, or 2 where U and V alternate")]
+    #[error(
+        "samples of the {plane} plane are 0 bytes from one another; expected 1, or 2 where U and V alternate"
+    )]
     Step {
         /// The name of the plane.
         plane: &'static str,

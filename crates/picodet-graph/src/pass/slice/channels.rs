@@ -13,7 +13,7 @@ pub(super) struct Operands<'a> {
     pub(super) inputs: Vec<&'a Channels>,
     /// Channels of the inputs of the supernet's node.
     pub(super) widths: Vec<usize>,
-    /// What the map keeps that the result is multiplied with or added to.
+    /// The channels of the map with which the result is multiplied or to which it is added.
     pub(super) partner: Option<&'a Channels>,
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{Activation, Builder, Tensor, Weights};
 
-/// Values of parameters: their own positions, so that copies tell where they come from.
+/// Values of parameters: their own positions, by which copies can be identified.
 fn positions(graph: &Graph) -> Weights {
     let values = |param: &Param| Tensor {
         shape: param.shape.clone(),
