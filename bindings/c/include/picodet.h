@@ -167,7 +167,7 @@ typedef struct picodet_image {
      */
     size_t chroma_size;
     /**
-     * Bytes from row to row of a plane of chroma; 0: as many as belong to `stride`.
+     * Bytes from row to row of a plane of chroma; 0 for the value that follows from `stride`.
      */
     size_t chroma_stride;
     /**
