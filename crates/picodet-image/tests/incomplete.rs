@@ -174,3 +174,33 @@ fn other_formats_that_are_cut_anywhere_are_whole_or_refused() {
         }
     }
 }
+
+/// Removes the segments of Huffman tables, as cameras do in Motion JPEG.
+fn without_tables(jpeg: &[u8]) -> Vec<u8> {
+    let mut kept = jpeg[..2].to_vec();
+    let mut rest = &jpeg[2..];
+    while let [0xff, marker, high, low, ..] = *rest
+        && marker != 0xda
+    {
+        let length = 2 + usize::from(high) * 256 + usize::from(low);
+        if marker != 0xc4 {
+            kept.extend(&rest[..length]);
+        }
+        rest = &rest[length..];
+    }
+    kept.extend(rest);
+    kept
+}
+
+#[test]
+fn pictures_of_motion_jpeg_use_the_standard_tables() {
+    let jpeg = encode_jpeg(&picture(45, 37), 90);
+    let stripped = without_tables(&jpeg);
+    assert!(stripped.len() < jpeg.len() - 400);
+    assert_eq!(read(&stripped).expect("standard tables"), read(&jpeg).expect("a picture"));
+    // A picture that ends early is still an error.
+    assert!(matches!(read(&stripped[..stripped.len() / 2]), Err(DecodeError::Incomplete { .. })));
+    for end in 0..stripped.len().min(300) {
+        assert!(read(&stripped[..end]).is_err());
+    }
+}

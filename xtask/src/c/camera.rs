@@ -41,10 +41,15 @@ pub(super) fn run(place: &Place, demos: &Demos) -> Result<()> {
         let file = place.work.join("camera").with_extension(format);
         std::fs::write(&file, pictures.concat())?;
         for (name, mut command) in demos.commands("camera") {
+            command.arg(&file).args(["--size", "640x480", "--format", format]);
+            // Under valgrind, a detection takes half a minute, and sums differ in their last bits.
             let exact = !name.ends_with("(valgrind)");
-            let output = check(command.arg(&file).args(["--size", "640x480", "--format", format]), &name)?;
+            if !exact {
+                command.args(["--frames", "1"]);
+            }
+            let output = check(&mut command, &name)?;
             let found = frames(&String::from_utf8(output.stdout)?);
-            let is_same = if exact { found == *expected } else { counts(&found) == counts(expected) };
+            let is_same = if exact { found == *expected } else { counts(&found) == counts(&expected[..1]) };
             if !is_same {
                 bail!("{name} finds in {format} {found:?}, detect_file {expected:?}");
             }

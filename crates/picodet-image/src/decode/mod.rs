@@ -14,7 +14,7 @@ use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageRea
 
 pub use self::error::{DecodeError, Missing};
 pub use self::file_kind::FileKind;
-use self::jpeg::{Outline, shrunk};
+use self::jpeg::{Outline, shrunk, with_tables};
 pub use self::limits::Limits;
 use crate::Image;
 
@@ -233,6 +233,7 @@ pub fn dimensions(bytes: &[u8], limits: &Limits) -> Result<(usize, usize), Decod
 /// As `cv2.imread` in colour: grey becomes equal red, green and blue, 16-bit values lose their lower byte, and alpha is
 /// dropped without blending. A JPEG picture that exceeds the limits is decoded at a half, a quarter or an eighth of its
 /// sides; [`Image::source_size`] is its full size. Bytes behind the picture are ignored.
+/// Pictures of Motion JPEG, which leave out the standard Huffman tables, are read.
 ///
 /// # Errors
 /// When the bytes are not an image, broken, or exceed the limits, and when a part of the picture is missing. Limits are
@@ -246,7 +247,7 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Image, DecodeError> {
 /// # Errors
 /// As [`decode`].
 pub fn decode_with_header(bytes: &[u8], limits: &Limits) -> Result<(Header, Image), DecodeError> {
-    guarded(|| open(bytes, limits)?.decode(limits))
+    guarded(|| open(&with_tables(bytes), limits)?.decode(limits))
 }
 
 /// Converts a panic of a decoder to an error.

@@ -5,10 +5,12 @@ mod completeness;
 mod frame;
 mod segments;
 pub(super) mod shrunk;
+mod standard_tables;
 
 use self::completeness::{Received, missing_part};
 use self::frame::Frame;
 use self::segments::{EOI, SOS, Segments};
+pub(super) use self::standard_tables::with_tables;
 use super::Missing;
 
 /// The first picture of a JPEG file, as its segments describe it.
