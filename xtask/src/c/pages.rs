@@ -46,6 +46,8 @@ pub(super) fn run(place: &Place) -> Result<()> {
                 let mut shell = Command::new("sh");
                 shell.args(["-eu", "-c", &block.text]).current_dir(&folder);
                 shell.env("PATH", &path).env("PREFIX", &place.prefix);
+                // Exported by a block of the page, for the later ones.
+                shell.env("PKG_CONFIG_PATH", place.prefix.join("lib/pkgconfig"));
                 check(&mut shell, "docs/c.md")?;
                 run += 1;
             }
