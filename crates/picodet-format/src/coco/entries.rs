@@ -99,7 +99,7 @@ pub(super) fn split(
     match input.peek()? {
         Some(b'{') => input.position += 1,
         Some(b'[') => return Err(input.error(format!("invalid type: sequence, expected {expected}"))),
-        _ => return Err(input.unexpected_value("", 0, expected)),
+        _ => return Err(input.unexpected_value(expected)),
     }
     let mut first = true;
     while input.next_item(first, b'}', "an object")? {
@@ -201,8 +201,8 @@ impl<'a> Input<'a> {
     }
 
     /// The error for a value of another type than `expected`.
-    fn unexpected_value(&mut self, kind: &'static str, index: usize, expected: &str) -> JsonError {
-        let found = self.entry(kind, index).and_then(|entry| entry.parse_null(expected));
+    fn unexpected_value(&mut self, expected: &str) -> JsonError {
+        let found = self.entry("", 0).and_then(|entry| entry.parse_null(expected));
         found.err().unwrap_or_else(|| self.error(format!("invalid type: null, expected {expected}")))
     }
 
