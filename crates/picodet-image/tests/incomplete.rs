@@ -4,6 +4,7 @@ use std::io::Cursor;
 
 use image::{ExtendedColorType, ImageFormat, RgbImage};
 use picodet_image::{DecodeError, Image, Limits, Missing, decode, encode_jpeg, encode_png};
+use picodet_testing::without_huffman_tables;
 
 const PROGRESSIVE: &[u8] = include_bytes!("data/progressive.jpg");
 const RESTARTS: &[u8] = include_bytes!("data/restarts.jpg");
@@ -175,27 +176,10 @@ fn other_formats_that_are_cut_anywhere_are_whole_or_refused() {
     }
 }
 
-/// Removes the segments of Huffman tables, as cameras do in Motion JPEG.
-fn without_tables(jpeg: &[u8]) -> Vec<u8> {
-    let mut kept = jpeg[..2].to_vec();
-    let mut rest = &jpeg[2..];
-    while let [0xff, marker, high, low, ..] = *rest
-        && marker != 0xda
-    {
-        let length = 2 + usize::from(high) * 256 + usize::from(low);
-        if marker != 0xc4 {
-            kept.extend(&rest[..length]);
-        }
-        rest = &rest[length..];
-    }
-    kept.extend(rest);
-    kept
-}
-
 #[test]
 fn pictures_of_motion_jpeg_use_the_standard_tables() {
     let jpeg = encode_jpeg(&picture(45, 37), 90);
-    let stripped = without_tables(&jpeg);
+    let stripped = without_huffman_tables(&jpeg);
     assert!(stripped.len() < jpeg.len() - 400);
     assert_eq!(read(&stripped).expect("standard tables"), read(&jpeg).expect("a picture"));
     // A picture that ends early is still an error.

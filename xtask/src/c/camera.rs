@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use picodet_image::{
     Image, Interpolation, Limits, Packed, Plane, RawImage, RawPixels, decode, encode_jpeg, encode_png,
 };
+use picodet_testing::without_huffman_tables;
 
 use super::demos::Demos;
 use super::place::{Place, check};
@@ -115,23 +116,6 @@ fn to_yuyv(image: &Image) -> Vec<u8> {
         [luma(r, g, b), u, luma(r2, g2, b2), v].map(|value| value.round() as u8)
     };
     pairs.iter().flat_map(convert).collect()
-}
-
-/// Removes the segments of Huffman tables from a JPEG picture.
-fn without_huffman_tables(jpeg: &[u8]) -> Vec<u8> {
-    let mut kept = jpeg[..2].to_vec();
-    let mut rest = &jpeg[2..];
-    while let [0xff, marker, high, low, ..] = *rest
-        && marker != 0xda
-    {
-        let length = 2 + usize::from(high) * 256 + usize::from(low);
-        if marker != 0xc4 {
-            kept.extend(&rest[..length]);
-        }
-        rest = &rest[length..];
-    }
-    kept.extend(rest);
-    kept
 }
 
 /// Returns the lines of `detect_file` for a picture.
