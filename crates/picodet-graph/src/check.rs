@@ -26,7 +26,7 @@ impl fmt::Display for CheckError {
 
 impl std::error::Error for CheckError {}
 
-fn into_result(problems: Vec<String>) -> Result<(), CheckError> {
+pub(crate) fn into_result(problems: Vec<String>) -> Result<(), CheckError> {
     if problems.is_empty() { Ok(()) } else { Err(CheckError { problems }) }
 }
 
