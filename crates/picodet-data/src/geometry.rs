@@ -32,6 +32,14 @@ pub(crate) fn shortest_extent(start: f64, end: f64) -> f64 {
     extent
 }
 
+/// Returns the bounding box of a box with this centre, width, height and angle in radians.
+pub(crate) fn rotated([x, y, width, height, angle]: [f64; 5]) -> [f64; 4] {
+    let (sine, cosine) = angle.sin_cos();
+    let half_width = (width * cosine).abs() / 2.0 + (height * sine).abs() / 2.0;
+    let half_height = (width * sine).abs() / 2.0 + (height * cosine).abs() / 2.0;
+    [x - half_width, y - half_height, x + half_width, y + half_height]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use picodet_data::{FindingKind, Findings, Loaded, open_lenient, voc, yolo};
+use picodet_data::{
+    CheckOptions, FindingKind, Findings, Images, Loaded, check, fix, open_lenient, voc, yolo,
+};
 
 fn put(path: impl AsRef<Path>, text: impl AsRef<[u8]>) {
     let path = path.as_ref();
@@ -194,6 +196,42 @@ fn voc_flags_and_shapes_are_read() {
     assert_eq!(voc_object("<bndbox><xmin>1</xmin></bndbox>"), (None, false, vec!["missing-field"]));
     assert_eq!(voc_object("<polygon><x1>a</x1><y1>6</y1></polygon>"), (None, false, vec!["bad-number"]));
     assert_eq!(voc_object(""), (None, false, vec!["missing-field"]));
+}
+
+#[test]
+fn boxes_that_cvat_rotates_in_coco_files_are_enclosed() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    picture(root.join("images/a.png"));
+    let annotation = |id: u32, bbox: &str, attributes: &str| {
+        format!(
+            r#"{{"id": {id}, "image_id": 1, "category_id": 1, "iscrowd": 0, "area": 800, "bbox": {bbox}{attributes}}}"#
+        )
+    };
+    let turned = r#", "attributes": {"occluded": false, "rotation": 90.0}"#;
+    let annotations = [
+        annotation(1, "[80, 40, 40, 20]", ""),
+        annotation(2, "[80, 40, 40, 20]", r#", "attributes": {"occluded": true, "rotation": 0.0}"#),
+        annotation(3, "[80, 40, 40, 20]", turned),
+        annotation(4, "[150, 40, 100, 20]", r#", "attributes": {"rotation": "180"}"#),
+        annotation(5, "[80, 40, 40, 20]", r#", "attributes": ["rotation", 90]"#),
+    ];
+    let file = root.join("annotations/instances_default.json");
+    let head = r#"{"images": [{"id": 1, "file_name": "a.png", "width": 200, "height": 100}], "categories": [{"id": 1, "name": "cat"}], "annotations": ["#;
+    put(&file, format!("{head}{}]}}", annotations.join(",")));
+    let boxes = |path: &Path| -> Vec<[f64; 4]> {
+        let objects = open_lenient(path, None).unwrap().dataset.images[0].objects.clone();
+        objects.iter().map(|object| object.bbox.map(|value| (value * 1e6).round() / 1e6)).collect()
+    };
+    let (flat, upright) = ([80.0, 40.0, 120.0, 60.0], [90.0, 30.0, 110.0, 70.0]);
+    assert_eq!(boxes(root), [flat, flat, upright, [150.0, 40.0, 250.0, 60.0], flat]);
+    // A copy keeps the rotation of boxes that it does not change.
+    let out = tempfile::tempdir().unwrap();
+    let copy = out.path().join("fixed");
+    fix(&check(root, None, &CheckOptions::default()).unwrap(), &copy, Images::Copy).unwrap();
+    assert_eq!(boxes(&copy), [flat, upright, [150.0, 40.0, 200.0, 60.0]]);
+    let text = fs::read_to_string(copy.join("annotations/instances_default.json")).unwrap();
+    assert_eq!(text.matches("\"rotation\"").count(), 1, "{text}");
 }
 
 #[test]

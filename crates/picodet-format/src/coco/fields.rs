@@ -31,6 +31,30 @@ impl BoxValues {
     }
 }
 
+/// The part of `attributes` that places an object.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Attributes {
+    /// The angle in degrees by which the box is rotated around its centre, as CVAT writes it.
+    pub rotation: Option<f64>,
+}
+
+impl<'de> Deserialize<'de> for Attributes {
+    /// Values other than objects have no attributes.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Any {
+            Fields { rotation: Scalar },
+            Other(IgnoredAny),
+        }
+        let rotation = match Any::deserialize(deserializer)? {
+            Any::Fields { rotation } => rotation.number().ok().flatten(),
+            Any::Other(_) => None,
+        };
+        Ok(Self { rotation: rotation.filter(|degrees| degrees.is_finite() && *degrees != 0.0) })
+    }
+}
+
 /// A box, null, or a description of a value of another kind.
 pub(super) struct AnyBox {
     /// The box, if there is one.

@@ -17,7 +17,7 @@ mod segmentation;
 mod value;
 
 pub use error::{FieldError, JsonError};
-pub use fields::BoxValues;
+pub use fields::{Attributes, BoxValues};
 pub use names::{AmbiguousName, ImageNames};
 pub use read::{AnnotationSink, Sections, read_annotations, read_images};
 pub use record::{Annotation, Category, Image};

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::fields::{AnyBox, BoxValues};
+use super::fields::{AnyBox, Attributes, BoxValues};
 use super::value::{Id, OddValue, Scalar, keep};
 
 /// Declares a record whose fields are converted from values of any type; values that cannot be converted are
@@ -174,6 +174,14 @@ pub(super) fn bbox<'de, A: MapAccess<'de>>(
     Ok(keep(found.values, name, odd))
 }
 
+fn attributes<'de, A: MapAccess<'de>>(
+    map: &mut A,
+    _: &'static str,
+    _: &mut Vec<OddValue>,
+) -> Field<Attributes, A::Error> {
+    map.next_value().map(Some)
+}
+
 record! {
     /// An entry of `images`.
     pub Image, ImageVisitor, ImageKey, "an image";
@@ -209,6 +217,8 @@ record! {
     category_id: Id = id,
     /// `[x, y, width, height]` in pixels.
     bbox: BoxValues = bbox,
+    /// Attributes of labelling tools.
+    attributes: Attributes = attributes,
     /// Area of the segmentation in square pixels.
     area: f64 = number,
     /// 1 for a crowd region.

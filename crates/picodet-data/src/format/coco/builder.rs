@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
-use picodet_format::coco::{Annotation, AnnotationSink, Category, FieldError, Image, OddValue};
+use picodet_format::coco::{Annotation, AnnotationSink, Attributes, Category, FieldError, Image, OddValue};
 
 use super::ids::IdNumbers;
 use crate::dataset::{Class, Dataset, Format, ImageRecord, Object};
 use crate::finding::{FindingKind, Findings, Location};
+use crate::geometry::rotated;
 use crate::text::clip;
 
 /// Collects the entries of a file.
@@ -302,7 +303,7 @@ impl AnnotationSink for Builder<'_> {
         }
         let object = Object {
             class: 0,
-            bbox: [x, y, x + width, y + height],
+            bbox: placed_box([x, y, width, height], annotation.attributes.unwrap_or_default()),
             crowd: self.flag(annotation.iscrowd, "iscrowd", index),
             difficult: self.flag(annotation.difficult, "difficult", index),
             truncated: self.flag(annotation.truncated, "truncated", index),
@@ -313,6 +314,14 @@ impl AnnotationSink for Builder<'_> {
         let (image, category) = (self.image_ids.add(image), self.category_ids.add(category));
         self.annotations.push((image, category, object));
         Ok(())
+    }
+}
+
+/// Returns the box `[x1, y1, x2, y2]` of the `bbox` of an annotation; CVAT rotates it around its centre.
+pub(super) fn placed_box([x, y, width, height]: [f64; 4], attributes: Attributes) -> [f64; 4] {
+    match attributes.rotation {
+        Some(degrees) => rotated([x + width / 2.0, y + height / 2.0, width, height, degrees.to_radians()]),
+        None => [x, y, x + width, y + height],
     }
 }
 

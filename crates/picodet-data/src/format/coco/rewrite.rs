@@ -6,10 +6,12 @@ use std::fmt;
 use std::io::{BufReader, Read, Write};
 use std::path::Path;
 
+use picodet_format::coco::Attributes;
 use picodet_format::json::{JsonGuard, MAX_TOKEN, NonFiniteToNull};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::builder::placed_box;
 use super::write::{annotation, annotation_ids, category, image};
 use crate::dataset::{Class, Dataset, ImageRecord, Object};
 use crate::error::DataError;
@@ -310,9 +312,9 @@ fn edit_annotation(entry: &mut RawEntry, position: u32, plan: &mut Plan<'_>) -> 
     let Some(&place) = plan.objects.get(&position) else { return false };
     let record = &plan.dataset.images[place.0];
     let object = record.objects[place.1];
-    let same_box = entry
-        .get::<[f64; 4]>("bbox")
-        .is_some_and(|[x, y, width, height]| [x, y, x + width, y + height] == object.bbox);
+    let attributes: Attributes = entry.get("attributes").unwrap_or_default();
+    let same_box =
+        entry.get::<[f64; 4]>("bbox").is_some_and(|bbox| placed_box(bbox, attributes) == object.bbox);
     let id: Option<i64> = entry.get("id");
     let image: Option<i64> = entry.get("image_id");
     // An object that was added to the dataset has the default position 0.
@@ -327,6 +329,13 @@ fn edit_annotation(entry: &mut RawEntry, position: u32, plan: &mut Plan<'_>) -> 
     entry.set_unless_equal("category_id", &plan.class(&object));
     if !same_box {
         entry.set("bbox", &object.xywh());
+        // The new box contains the rotated one.
+        if attributes.rotation.is_some()
+            && let Some(mut fields) = entry.get::<serde_json::Map<String, serde_json::Value>>("attributes")
+        {
+            fields.remove("rotation");
+            entry.set("attributes", &fields);
+        }
     }
     entry.set_unless_equal("area", &object.area());
     entry.set_unless_equal("iscrowd", &i64::from(object.crowd));

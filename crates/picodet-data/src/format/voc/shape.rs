@@ -4,7 +4,7 @@ use roxmltree::Node;
 
 use super::xml::{child, text_of};
 use crate::finding::FindingKind;
-use crate::geometry::bounds;
+use crate::geometry::{bounds, rotated};
 use crate::text::clip;
 
 /// Why an object has no box.
@@ -55,14 +55,6 @@ fn rotated_box(node: Node<'_, '_>) -> Result<[f64; 4], Fault> {
         values[slot] = number(node, tag)?;
     }
     Ok(rotated(values))
-}
-
-/// Returns the bounding box of a box with this centre, width, height and angle in radians.
-fn rotated([x, y, width, height, angle]: [f64; 5]) -> [f64; 4] {
-    let (sine, cosine) = angle.sin_cos();
-    let half_width = (width * cosine).abs() / 2.0 + (height * sine).abs() / 2.0;
-    let half_height = (width * sine).abs() / 2.0 + (height * cosine).abs() / 2.0;
-    [x - half_width, y - half_height, x + half_width, y + half_height]
 }
 
 /// Returns the bounding box of `<x1>`, `<y1>`, `<x2>`, … or of `<pt><x/><y/></pt>`; `None` without points.
