@@ -167,6 +167,7 @@ kinds! {
     YoloClass "yolo-class" Error "A YOLO class is not an index into `names`." "correct the index, or add the name";
     YoloPolygon "yolo-polygon" Warning "A YOLO row is a segmentation polygon; its bounding box is used." "no action needed if this is intended";
     YoloNamesGap "yolo-names-gap" Info "The `names` map skips an index." "no action needed if this is intended (--fix numbers the names 0, 1, 2, …)";
+    YoloFromOne "yolo-from-one" Warning "The class indices of YOLO rows begin at 1." "no action needed if the names are right (--fix numbers them 0, 1, 2, …)";
     YoloCount "yolo-count" Warning "`nc` is not the number of names." "remove `nc`, or correct it";
     SplitMissing "split-missing" Error "A folder or list named in data.yaml does not exist." "correct the path";
     LabelWithoutImage "label-without-image" Error "A label file has no image." "restore the image, or remove the label";

@@ -56,6 +56,42 @@ fn rows_a_little_outside_are_kept_and_pixels_are_one_error() {
 }
 
 #[test]
+fn class_indices_from_one_are_shifted_in_all_splits() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    put(root.join("data.yaml"), "names: [cat, dog]\ntrain: images/train\nval: images/val\n");
+    let row = |class: u32| format!("{class} 0.5 0.5 0.2 0.2\n");
+    for (name, rows) in [("train/a", row(1) + &row(2)), ("val/b", row(1))] {
+        picture(root.join(format!("images/{name}.png")));
+        put(root.join(format!("labels/{name}.txt")), rows);
+    }
+    let names = |split: Option<&str>| {
+        let Loaded { dataset, findings, .. } = open_lenient(root, split).unwrap();
+        let objects = dataset.images.iter().flat_map(|image| &image.objects);
+        let names: Vec<String> = objects.map(|object| dataset.classes[object.class].name.clone()).collect();
+        (names.join(" "), kinds(&findings))
+    };
+    // `val` alone does not tell.
+    assert_eq!(names(Some("val")), ("cat".to_string(), vec!["yolo-from-one"]));
+    assert_eq!(names(None), ("cat dog cat".to_string(), vec!["yolo-from-one"]));
+    // One row of class 0 anywhere, or an index beyond, is another fault.
+    put(root.join("labels/train/a.txt"), row(0) + &row(2));
+    assert_eq!(names(Some("val")), ("dog".to_string(), vec![]));
+    assert_eq!(names(Some("train")), ("cat".to_string(), vec!["yolo-class"]));
+    put(root.join("labels/train/a.txt"), row(1) + &row(3));
+    assert_eq!(names(Some("train")), ("dog".to_string(), vec!["yolo-class"]));
+    // A single class.
+    put(root.join("data.yaml"), "names: [cat]\ntrain: images/train\nval: images/val\n");
+    put(root.join("labels/train/a.txt"), row(1));
+    assert_eq!(names(None), ("cat cat".to_string(), vec!["yolo-from-one"]));
+    let copy = tempfile::tempdir().unwrap();
+    let copy = copy.path().join("fixed");
+    fix(&check(root, None, &CheckOptions::default()).unwrap(), &copy, Images::Copy).unwrap();
+    assert!(fs::read_to_string(copy.join("labels/train/a.txt")).unwrap().starts_with("0 "));
+    assert_eq!(kinds(&open_lenient(&copy, None).unwrap().findings), Vec::<&str>::new());
+}
+
+#[test]
 fn pose_rows_have_the_length_that_the_data_file_states() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();

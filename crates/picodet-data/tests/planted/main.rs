@@ -12,7 +12,7 @@ use std::path::Path;
 
 use coco::{coco, elsewhere, odd_coco, small_coco, two_lists};
 use common::put;
-use others::{gap, labelme, voc, yolo};
+use others::{from_one, gap, labelme, voc, yolo};
 use picodet_data::{CheckOptions, FindingKind, Images, WriteOptions, check, fix};
 
 /// An expected finding: its kind, and texts that `location: message` must contain.
@@ -58,6 +58,7 @@ fn one_of_each_kind_is_found_and_nothing_else() {
     run("voc", voc(&root.join("voc")));
     run("yolo", yolo(&root.join("yolo")));
     run("gap.yaml", gap(root));
+    run("one.yaml", from_one(root));
     run("labelme", labelme(&root.join("labelme")));
     run("elsewhere", elsewhere(&root.join("elsewhere")));
     run("normalised", small_coco(&root.join("normalised"), FindingKind::BoxNormalised));

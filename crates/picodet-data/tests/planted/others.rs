@@ -131,6 +131,13 @@ pub(crate) fn gap(root: &Path) -> Vec<Expected> {
     vec![expect(FindingKind::YoloNamesGap, &["gap.yaml", "index 1 is missing"])]
 }
 
+pub(crate) fn from_one(root: &Path) -> Vec<Expected> {
+    picture(root.join("one/images/a.jpg"), 200, 100, 1);
+    put(root.join("one/labels/a.txt"), "1 0.5 0.5 0.2 0.4\n2 0.3 0.3 0.2 0.4\n");
+    put(root.join("one.yaml"), "path: one\ntrain: images\nnames: [cat, dog]\n");
+    vec![expect(FindingKind::YoloFromOne, &["one.yaml", "1 to 2 for 2 names"])]
+}
+
 pub(crate) fn labelme(root: &Path) -> Vec<Expected> {
     let shape = |label: &str, kind: &str, points: Value| json!({"label": label, "shape_type": kind, "points": points, "flags": {}, "group_id": null});
     let file = |name: &str, shapes: Vec<Value>| {

@@ -27,9 +27,42 @@ impl RowFormat {
 
     /// The position of a class in the list, by its index in the rows.
     fn class(&self, text: &str) -> Option<usize> {
-        let index =
-            text.parse::<f64>().ok().filter(|index| index.fract() == 0.0 && (0.0..4e9).contains(index))?;
-        self.indices.binary_search(&(index as u32)).ok()
+        self.indices.binary_search(&class_index(text)?).ok()
+    }
+
+    /// Whether the indices of the classes are 0, 1, 2, ….
+    pub(super) fn begins_at_zero(&self) -> bool {
+        !self.indices.is_empty() && (0..).zip(&self.indices).all(|(expected, index)| expected == *index)
+    }
+}
+
+/// The first column of a row.
+fn class_index(text: &str) -> Option<u32> {
+    let index = text.parse::<f64>().ok()?;
+    (index.fract() == 0.0 && (0.0..4e9).contains(&index)).then_some(index as u32)
+}
+
+/// Least and largest class index of rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct IndexRange(Option<(u32, u32)>);
+
+impl IndexRange {
+    /// The smallest range that contains both.
+    pub(super) fn union(self, other: Self) -> Self {
+        match (self.0, other.0) {
+            (Some((a, b)), Some((c, d))) => Self(Some((a.min(c), b.max(d)))),
+            (range, other) => Self(range.or(other)),
+        }
+    }
+
+    /// Whether index 0 does not occur.
+    pub(super) fn is_without_zero(self) -> bool {
+        self.0.is_some_and(|(least, _)| least > 0)
+    }
+
+    /// Whether these are the indices 1 to `classes`, of which the last one occurs.
+    pub(super) fn begins_at_one(self, classes: usize) -> bool {
+        self.is_without_zero() && self.0.is_some_and(|(_, most)| most as usize == classes)
     }
 }
 
@@ -40,6 +73,8 @@ pub(super) struct Rows {
     pub(super) objects: Vec<Object>,
     /// Number of rows with a class and coordinates.
     pub(super) count: usize,
+    /// The class indices of all rows.
+    pub(super) indices: IndexRange,
     /// Rows with values far outside of 0…1, which were left out.
     pub(super) in_pixels: Findings,
 }
@@ -70,6 +105,8 @@ pub(super) fn parse_rows(
     let mut rows = Rows::default();
     for (number, line) in (1..).zip(text.lines()) {
         let location = Location::line(file, number);
+        let index = line.split_whitespace().next().and_then(class_index);
+        rows.indices = rows.indices.union(IndexRange(index.map(|index| (index, index))));
         match parse_row(line, size, format, &location, findings) {
             Row::Empty | Row::LeftOut => {}
             Row::InPixels(value) => {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::data_yaml::{DataYaml, load_yaml};
 use super::folder;
 use super::label_path::find_label;
-use super::labels::{RowFormat, Rows, parse_rows};
+use super::labels::{IndexRange, RowFormat, Rows, parse_rows};
 use super::list::SplitFiles;
 use crate::dataset::{Class, Dataset, Format, ImageRecord, display};
 use crate::error::DataError;
@@ -70,25 +70,55 @@ pub(super) fn read_recognised(
 fn read_splits(
     file: &Path,
     root: &Path,
-    data: DataYaml,
+    mut data: DataYaml,
     split: Option<&str>,
     mut findings: Findings,
 ) -> Result<(Dataset, Findings), DataError> {
     let mut available: Vec<String> = data.splits.keys().cloned().collect();
     sort_splits(&mut available);
     let chosen: Vec<String> = match split {
-        None => available,
+        None => available.clone(),
         Some(split) => vec![choose_split(file, split, &available)?.to_string()],
     };
-    let mut files = SplitFiles::new(root, file);
-    for name in &chosen {
-        for entry in data.splits.get(name).into_iter().flatten() {
-            files.add(entry, name, &mut findings)?;
+    let files = files_of(root, file, &data, &chosen, &mut findings)?;
+    let mut format = RowFormat { indices: data.indices.clone(), keypoints: data.keypoints };
+    let mut labels = read_all_labels(root, &files, &format);
+    // Which index the classes begin with is the same in all splits; a split may lack some classes.
+    let mut indices = indices_of(&labels);
+    if format.begins_at_zero() && indices.is_without_zero() {
+        if chosen != available {
+            let others = files_of(root, file, &data, &available, &mut Findings::default())?;
+            indices = indices_of(&read_all_labels(root, &others, &format));
+        }
+        if indices.begins_at_one(data.names.len()) {
+            let count = data.names.len();
+            let message = format!("the rows have the class indices 1 to {count} for {count} names");
+            findings.push(FindingKind::YoloFromOne, Location::file(display(file)), message);
+            data.indices.iter_mut().for_each(|index| *index += 1);
+            format.indices.clone_from(&data.indices);
+            labels = read_all_labels(root, &files, &format);
         }
     }
-    let mut dataset = read_images(root, files.into_files(&mut findings), &data, file, &mut findings);
+    let mut dataset = to_dataset(root, files, labels, &data, file, &mut findings);
     dataset.split = split.and(chosen.into_iter().next());
     Ok((dataset, findings))
+}
+
+/// Returns the images of these splits.
+fn files_of(
+    root: &Path,
+    file: &Path,
+    data: &DataYaml,
+    splits: &[String],
+    findings: &mut Findings,
+) -> Result<Vec<String>, DataError> {
+    let mut files = SplitFiles::new(root, file);
+    for name in splits {
+        for entry in data.splits.get(name).into_iter().flatten() {
+            files.add(entry, name, findings)?;
+        }
+    }
+    Ok(files.into_files(findings))
 }
 
 /// Returns the folder that `path` of a data file means: Ultralytics resolves it in a global folder, but relative to the
@@ -111,16 +141,24 @@ struct Labels {
     findings: Findings,
 }
 
-/// Reads the labels of all images.
-fn read_images(
+fn read_all_labels(root: &Path, files: &[String], format: &RowFormat) -> Vec<Labels> {
+    picodet_parallel::map(0..files.len(), 0, |index| read_labels(root, &files[index], format))
+}
+
+/// The class indices of all rows.
+fn indices_of(labels: &[Labels]) -> IndexRange {
+    labels.iter().fold(IndexRange::default(), |range, labels| range.union(labels.rows.indices))
+}
+
+/// Joins images and their labels.
+fn to_dataset(
     root: &Path,
     files: Vec<String>,
+    read: Vec<Labels>,
     data: &DataYaml,
     source: &Path,
     findings: &mut Findings,
 ) -> Dataset {
-    let format = RowFormat { indices: data.indices.clone(), keypoints: data.keypoints };
-    let read = picodet_parallel::map(0..files.len(), 0, |index| read_labels(root, &files[index], &format));
     let (mut rows, mut in_pixels) = (0, 0);
     for labels in &read {
         rows += labels.rows.count;
