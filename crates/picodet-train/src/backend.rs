@@ -1,6 +1,7 @@
 //! The interface between the training loop and the network on a device.
 
 use picodet_gradient::GradientError;
+use picodet_graph::pass::NotASlice;
 use picodet_graph::{TensorView, Weights};
 
 /// A network that computes outputs and gradients on some device.
@@ -32,6 +33,9 @@ pub enum BackendError {
     /// The graph cannot be differentiated, or does not take the batch.
     #[error(transparent)]
     Gradient(#[from] GradientError),
+    /// A network is no part of the network whose parameters are trained.
+    #[error(transparent)]
+    Slice(#[from] NotASlice),
     /// [`TrainingBackend::backward`] was called before a successful [`TrainingBackend::forward`].
     #[error("backward was called before forward")]
     NoForward,

@@ -13,6 +13,7 @@ use crate::statistics::is_frozen;
 #[derive(Debug)]
 pub struct CpuNetwork {
     tape: Tape,
+    frozen: Vec<String>,
     steps: u64,
     seed: u64,
 }
@@ -30,10 +31,27 @@ impl CpuNetwork {
         seed: u64,
         first_step: usize,
     ) -> Result<Self, GradientError> {
-        let mut tape = Tape::new(graph, threads)?;
+        let tape = Tape::new(graph, threads)?;
+        let mut network = Self { tape, frozen: frozen.to_vec(), steps: first_step as u64, seed };
+        network.freeze(graph)?;
+        Ok(network)
+    }
+
+    /// Continues with another graph, such as a candidate of a search, in the same memory, on the same threads and in the
+    /// same process group. The next call must be a forward.
+    ///
+    /// # Errors
+    /// If the graph cannot be differentiated.
+    pub fn select(&mut self, graph: &Graph) -> Result<(), GradientError> {
+        self.tape.set_graph(graph)?;
+        self.freeze(graph)
+    }
+
+    fn freeze(&mut self, graph: &Graph) -> Result<(), GradientError> {
         let learned = graph.params.iter().filter(|param| param.role.is_learned());
-        tape.freeze(learned.map(|param| param.name.as_str()).filter(|name| is_frozen(frozen, name)))?;
-        Ok(Self { tape, steps: first_step as u64, seed })
+        let names = learned.map(|param| param.name.as_str());
+        let frozen: Vec<&str> = names.filter(|name| is_frozen(&self.frozen, name)).collect();
+        if frozen.is_empty() { Ok(()) } else { self.tape.freeze(frozen) }
     }
 
     /// Joins a process group: from now on, batches are this process's shards of batches of `batch` images. The gradients

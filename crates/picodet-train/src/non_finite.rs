@@ -5,12 +5,12 @@ use picodet_format::write_atomically;
 use picodet_graph::{Graph, Tensor, Weights};
 use picodet_weights::write_tensors;
 
-use crate::backend::TrainingBackend;
 use crate::error::RunError;
 use crate::folder::RunFolder;
 use crate::group::ProcessGroup;
 use crate::loader::{Batch, Batches};
 use crate::metrics::BatchMetrics;
+use crate::step::Learner;
 
 /// Returns the first place in the order of computation with a value that is NaN or infinite in any process: a map of
 /// the head, a loss term, or the gradient of a parameter.
@@ -18,7 +18,7 @@ use crate::metrics::BatchMetrics;
 /// `metrics` and `gradients` are those of the batch of all processes.
 pub(crate) fn first_non_finite(
     graph: &Graph,
-    backend: &mut dyn TrainingBackend,
+    learner: &dyn Learner,
     metrics: &BatchMetrics,
     gradients: &Weights,
     group: &dyn ProcessGroup,
@@ -27,7 +27,7 @@ pub(crate) fn first_non_finite(
     let mut counts: Vec<f64> = Vec::with_capacity(graph.outputs.len());
     for output in &graph.outputs {
         let is_broken =
-            backend.output(&output.name).is_some_and(|map| !map.iter().all(|value| value.is_finite()));
+            learner.output(&output.name).is_some_and(|map| !map.iter().all(|value| value.is_finite()));
         counts.push(f64::from(u8::from(is_broken)));
     }
     group.all_reduce(&mut counts);

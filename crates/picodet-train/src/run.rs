@@ -26,10 +26,11 @@ use crate::options::{Ending, Event, OnNonFinite, RunOptions};
 use crate::sampler::Sampler;
 use crate::state::State;
 use crate::statistics::{is_frozen, update_running_statistics};
+use crate::step::{Learner, SingleNetwork, StepInput, StepOutput};
 use crate::stop::{StopRequest, agree_on_stop};
 use crate::time_limit::TimeLimit;
 use crate::writer::RunWriter;
-use crate::{HeadGradients, Objective, Schedule, clip_to_norm};
+use crate::{Objective, Schedule, clip_to_norm};
 
 /// Maximum number of consecutive steps that are skipped because of NaN or infinite values.
 const MAX_SKIPPED: usize = 10;
@@ -50,6 +51,21 @@ pub fn run(
     state: &mut State,
     dataset: Arc<Dataset>,
     backend: &mut dyn TrainingBackend,
+    options: &RunOptions,
+    evaluator: &mut dyn Evaluator,
+    listen: &mut dyn FnMut(&Event<'_>),
+) -> Result<Ending, RunError> {
+    run_learner(state, dataset, &mut SingleNetwork::new(backend), options, evaluator, listen)
+}
+
+/// As [`run`], for several networks that share the parameters of `state`.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_learner(
+    state: &mut State,
+    dataset: Arc<Dataset>,
+    learner: &mut dyn Learner,
     options: &RunOptions,
     evaluator: &mut dyn Evaluator,
     listen: &mut dyn FnMut(&Event<'_>),
@@ -83,7 +99,6 @@ pub fn run(
     }
     let mut patience = Patience::default();
     let mut skipped = 0;
-    let mut head = HeadGradients::default();
     let mut loader = batches.start(state.progress.step, course.last_step, options.workers, PREFETCHED);
     while state.progress.step < course.last_step {
         let step = state.progress.step;
@@ -95,14 +110,19 @@ pub fn run(
         let wait = options.clock.now() - wait;
 
         // Forward, assign, loss, backward.
-        let failed = |source| RunError::Backend { step, source };
-        backend.forward(&state.weights, batch.view()).map_err(failed)?;
-        let loss_time = options.clock.now();
-        let by = (group, state.progress.threads);
-        let output = |name: &str| backend.output(name);
-        let loss = course.objective.compute_loss(output, &strides, &batch.truths, epoch, by, &mut head);
-        let loss_time = options.clock.now() - loss_time;
-        let mut gradients = backend.backward(&head.outputs()).map_err(failed)?;
+        let input = StepInput {
+            number: step,
+            epoch,
+            batch: &batch,
+            objective: &course.objective,
+            strides: &strides,
+            group,
+            threads: state.progress.threads,
+            clock: &*options.clock,
+        };
+        let found = learner.learn(&state.weights, &input);
+        let StepOutput { loss, loss_time, mut gradients } =
+            found.map_err(|source| RunError::Backend { step, source })?;
         gradients.retain(|name, _| !is_frozen(&state.progress.frozen, name));
 
         // Reduce over the processes.
@@ -115,11 +135,11 @@ pub fn run(
         if norm.is_finite() && metrics.loss().is_finite() {
             skipped = 0;
             state.momentum.step(&graph, &mut state.weights, &gradients, learning_rate as f32);
-            update_running_statistics(&mut state.weights, &backend.statistics(), &state.progress.frozen);
+            update_running_statistics(&mut state.weights, &learner.statistics(), &state.progress.frozen);
             state.average.update(&state.weights);
         } else {
             skipped += 1;
-            let place = first_non_finite(&graph, backend, &metrics, &gradients, group);
+            let place = first_non_finite(&graph, learner, &metrics, &gradients, group);
             let problem = save_non_finite(&options.folder, &dataset, &batches, &batch, place, group)?;
             if options.on_non_finite == OnNonFinite::Stop || skipped > MAX_SKIPPED {
                 return Err(problem);

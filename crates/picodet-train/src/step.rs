@@ -1,0 +1,104 @@
+//! Forward, assignment, loss and backward of a batch.
+
+use std::time::Duration;
+
+use picodet_graph::{TensorView, Weights};
+
+use crate::backend::{BackendError, TrainingBackend};
+use crate::clock::Clock;
+use crate::group::ProcessGroup;
+use crate::loader::Batch;
+use crate::{HeadGradients, LossOutput, Objective};
+
+/// What the loss and the gradients of a step depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct StepInput<'a> {
+    /// The step, counted from 0.
+    pub number: usize,
+    /// The epoch, counted from 0.
+    pub epoch: usize,
+    /// The images and objects of this process.
+    pub batch: &'a Batch,
+    /// Label assignment and loss.
+    pub objective: &'a Objective,
+    /// Strides of the pyramid levels in pixels of the network input.
+    pub strides: &'a [usize],
+    /// The processes that compute the batch together.
+    pub group: &'a dyn ProcessGroup,
+    /// Threads that compute the loss.
+    pub threads: usize,
+    /// The clock of the run.
+    pub clock: &'a dyn Clock,
+}
+
+/// The loss of a batch and the gradients of the parameters.
+#[derive(Clone, Debug)]
+pub struct StepOutput {
+    /// The loss of this process's images.
+    pub loss: LossOutput,
+    /// Time of assignment and loss.
+    pub loss_time: Duration,
+    /// The gradients of the learned parameters for this process's images.
+    pub gradients: Weights,
+}
+
+/// Computes loss and gradients of a batch: of one network, or of several that share their parameters.
+pub trait Learner {
+    /// Computes the loss of a batch and the gradients of `weights`.
+    ///
+    /// # Errors
+    /// If the network does not take the batch, or the device fails.
+    fn learn(&mut self, weights: &Weights, step: &StepInput<'_>) -> Result<StepOutput, BackendError>;
+
+    /// Returns a named output of the last network that was computed, `[n, c, h, w]`.
+    fn output(&self, name: &str) -> Option<TensorView<'_>>;
+
+    /// Returns mean and biased variance of the last batch at each batch norm, by the names of the running statistics.
+    fn statistics(&self) -> Vec<(String, Vec<f32>)>;
+}
+
+/// Computes loss and gradients of one network. `head` keeps its memory from step to step.
+///
+/// # Errors
+/// If the network does not take the batch, or the device fails.
+pub fn learn(
+    backend: &mut dyn TrainingBackend,
+    weights: &Weights,
+    step: &StepInput<'_>,
+    head: &mut HeadGradients,
+) -> Result<StepOutput, BackendError> {
+    backend.forward(weights, step.batch.view())?;
+    let start = step.clock.now();
+    let by = (step.group, step.threads);
+    let output = |name: &str| backend.output(name);
+    let loss = step.objective.compute_loss(output, step.strides, &step.batch.truths, step.epoch, by, head);
+    let loss_time = step.clock.now() - start;
+    let gradients = backend.backward(&head.outputs())?;
+    Ok(StepOutput { loss, loss_time, gradients })
+}
+
+/// One network in training.
+pub(crate) struct SingleNetwork<'a> {
+    backend: &'a mut dyn TrainingBackend,
+    head: HeadGradients,
+}
+
+impl<'a> SingleNetwork<'a> {
+    pub(crate) fn new(backend: &'a mut dyn TrainingBackend) -> Self {
+        Self { backend, head: HeadGradients::default() }
+    }
+}
+
+impl Learner for SingleNetwork<'_> {
+    fn learn(&mut self, weights: &Weights, step: &StepInput<'_>) -> Result<StepOutput, BackendError> {
+        learn(self.backend, weights, step, &mut self.head)
+    }
+
+    fn output(&self, name: &str) -> Option<TensorView<'_>> {
+        self.backend.output(name)
+    }
+
+    fn statistics(&self) -> Vec<(String, Vec<f32>)> {
+        self.backend.statistics()
+    }
+}
