@@ -54,6 +54,15 @@ impl Image {
         self.source_size.unwrap_or((self.width, self.height))
     }
 
+    /// Returns the image resized to (height, width) as a reduced copy: boxes still refer to [`Image::source_size`].
+    #[must_use]
+    pub fn reduced(&self, (height, width): (usize, usize), interpolation: Interpolation) -> Self {
+        let (height, width) = (height.max(1), width.max(1));
+        let data = resize_u8(&self.data, (self.height, self.width), 3, (height, width), interpolation);
+        let (source_width, source_height) = self.source_size();
+        Self::from_checked(width, height, data).with_source_size(source_width, source_height)
+    }
+
     /// Returns the image as a reduced copy of a picture of `width` × `height` pixels.
     #[must_use]
     pub(crate) fn with_source_size(self, width: usize, height: usize) -> Self {

@@ -39,4 +39,49 @@ pub enum SearchError {
         /// Predicted latency of the fastest candidate in milliseconds.
         fastest: f64,
     },
+    /// A network is no part of the supernet.
+    #[error("no part of the supernet: {0}")]
+    NotASlice(#[from] picodet_graph::pass::NotASlice),
+    /// The initial weights cannot be transferred.
+    #[error(transparent)]
+    Transfer(#[from] picodet_train::transfer::TransferError),
+    /// A network cannot be trained.
+    #[error(transparent)]
+    Backend(#[from] picodet_train::BackendError),
+    /// An image cannot be used.
+    #[error(transparent)]
+    Image(#[from] picodet_train::loader::ImageProblem),
+    /// A candidate cannot be evaluated.
+    #[error("a candidate cannot be evaluated: {0}")]
+    Evaluation(#[from] picodet_train::EvaluatorError),
+    /// A genome is not of the space.
+    #[error("the genome is not of this space")]
+    Genome,
+    /// The images of the search have no objects.
+    #[error("the images on which candidates are compared have no objects; give the search other images")]
+    NoObjects,
+    /// A file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The underlying I/O error.
+        source: std::io::Error,
+    },
+    /// A line of the judged candidates is damaged.
+    #[error("{}, line {line}: {source}; delete the file to judge the candidates again", path.display())]
+    Archive {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// The error in it.
+        source: serde_json::Error,
+    },
+    /// The judged candidates are of another supernet, or were judged on other images.
+    #[error("{} is of another supernet or of other images; delete it to judge the candidates again", path.display())]
+    OtherSupernet {
+        /// The file.
+        path: std::path::PathBuf,
+    },
 }

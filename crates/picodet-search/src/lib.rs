@@ -6,16 +6,32 @@
 
 #![forbid(unsafe_code)]
 
+mod archive;
+mod calibration;
 mod error;
 mod evolution;
 mod front;
 mod genome;
+mod judge;
 mod latency;
+mod rank;
+mod sandwich;
+mod search;
 mod space;
+mod start;
+mod supernet;
 mod surrogate;
 
+pub use archive::Archive;
+pub use calibration::Calibration;
 pub use error::SearchError;
 pub use evolution::{Evolution, Options};
 pub use front::{Evaluated, front};
 pub use genome::Genome;
+pub use judge::{Accuracy, Inheritance, Measure};
+pub use rank::kendall;
+pub use sandwich::Sandwich;
+pub use search::{Judged, LEAST_AGREEMENT, SearchEnding, SearchResult, recommend, search};
 pub use space::{Candidate, Gene, Space};
+pub use start::{random_weights, weights_of};
+pub use supernet::Supernet;

@@ -153,6 +153,12 @@ impl Space {
         Genome(self.genes.iter().map(|(_, values)| (values.len() - 1) as u8).collect())
     }
 
+    /// The network with the largest value of each gene.
+    #[must_use]
+    pub fn supernet(&self) -> Architecture {
+        self.candidate(&self.largest()).map_or(self.base.architecture, |candidate| candidate.architecture)
+    }
+
     /// The genome with the smallest value of each gene.
     #[must_use]
     pub fn smallest(&self) -> Genome {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use picodet_data::Dataset;
-use picodet_detect::{Detector, Error, Model, Options};
+use picodet_detect::{Detections, Detector, Error, Model, Options};
 use picodet_eval::{Category, Detection, GroundTruth};
 
 #[cfg(feature = "train")]
@@ -146,14 +146,22 @@ fn detect_one(
     // The failure contains the path already.
     let bytes = dataset.read_image(index).map_err(|error| (path.clone(), error.to_string()))?;
     let detections = detector.detect(bytes).map_err(|error| (path, error.to_string()))?;
-    let convert = |found: picodet_detect::Detection| {
+    Ok(converted(detections, image.id, categories).collect())
+}
+
+/// Returns the detections of an image in the types of the evaluation; `categories` are those of the model's classes.
+pub(crate) fn converted(
+    detections: Detections,
+    image_id: i64,
+    categories: &[Option<i64>],
+) -> impl Iterator<Item = Detection> {
+    detections.into_iter().filter_map(move |found| {
         let [x1, y1, x2, y2] = found.bbox.xyxy().map(f64::from);
         Some(Detection {
-            image_id: image.id,
+            image_id,
             category_id: categories[found.class]?,
             bbox: [x1, y1, x2 - x1, y2 - y1],
             score: f64::from(found.score),
         })
-    };
-    Ok(detections.into_iter().filter_map(convert).collect())
+    })
 }

@@ -1,0 +1,167 @@
+//! The networks of a training step: the largest, the smallest, a corner of the space, and random ones.
+
+use picodet_train::random::{Purpose, Stream};
+
+use crate::Genome;
+use crate::space::{Gene, Space};
+
+/// Second position of the stream of corners; the evolution uses 0.
+const CORNER: u64 = 1;
+/// Second position of the stream of the first gene's orders.
+const ORDER: u64 = 2;
+
+/// Which networks a step trains besides the largest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub struct Sandwich {
+    /// Whether the smallest network is trained in every step.
+    pub smallest: bool,
+    /// Whether a step trains a network with the ends of each kind of genes, if there are several kinds.
+    pub corner: bool,
+    /// Number of random networks.
+    pub random: usize,
+}
+
+impl Default for Sandwich {
+    fn default() -> Self {
+        Self { smallest: true, corner: true, random: 2 }
+    }
+}
+
+impl Sandwich {
+    /// The largest network alone, as in ordinary training.
+    pub const LARGEST: Self = Self { smallest: false, corner: false, random: 0 };
+
+    /// Returns the number of networks that each step trains.
+    #[must_use]
+    pub fn networks(&self, space: &Space) -> usize {
+        match kinds(space).len() {
+            0 => 1,
+            kinds => 1 + usize::from(self.smallest) + usize::from(self.corner && kinds > 1) + self.random,
+        }
+    }
+
+    /// Returns the networks of a step, the largest first. They depend on the seed and the step alone; genes of the input
+    /// have their largest value.
+    #[must_use]
+    pub fn genomes(&self, space: &Space, seed: u64, step: usize) -> Vec<Genome> {
+        let kinds = kinds(space);
+        let mut genomes = vec![space.largest()];
+        if kinds.is_empty() {
+            return genomes;
+        }
+        if self.smallest {
+            genomes.push(with_largest_input(space, space.smallest()));
+        }
+        if self.corner && kinds.len() > 1 {
+            genomes.push(corner(space, &kinds, seed, step));
+        }
+        let first = step * self.random;
+        genomes.extend((first..first + self.random).map(|number| stratified(space, seed, number)));
+        genomes
+    }
+}
+
+/// A kind of genes that changes the network.
+type Kind = std::mem::Discriminant<Gene>;
+
+/// The kinds of genes with several values, without those of the input, in the order of the space.
+fn kinds(space: &Space) -> Vec<Kind> {
+    let mut kinds = Vec::new();
+    for (gene, values) in space.genes() {
+        let kind = std::mem::discriminant(gene);
+        if values.len() > 1 && *gene != Gene::Input && !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    kinds
+}
+
+fn with_largest_input(space: &Space, mut genome: Genome) -> Genome {
+    for ((gene, values), index) in space.genes().iter().zip(&mut genome.0) {
+        if *gene == Gene::Input {
+            *index = (values.len() - 1) as u8;
+        }
+    }
+    genome
+}
+
+/// A network with all genes of each kind at the same end, other than the largest and the smallest.
+fn corner(space: &Space, kinds: &[Kind], seed: u64, step: usize) -> Genome {
+    let mut stream = Stream::new(seed, Purpose::Search, step as u64, CORNER);
+    let is_large = loop {
+        let ends: Vec<bool> = kinds.iter().map(|_| stream.chance(0.5)).collect();
+        if ends.iter().any(|&end| end != ends[0]) {
+            break ends;
+        }
+    };
+    let value = |(gene, values): &(Gene, Vec<f64>)| {
+        let kind = kinds.iter().position(|kind| *kind == std::mem::discriminant(gene));
+        let is_large = kind.is_none_or(|kind| is_large[kind]);
+        if is_large { (values.len() - 1) as u8 } else { 0 }
+    };
+    with_largest_input(space, Genome(space.genes().iter().map(value).collect()))
+}
+
+/// Random network `number`: among as many consecutive ones as a gene has values, each value occurs once.
+fn stratified(space: &Space, seed: u64, number: usize) -> Genome {
+    let value = |(index, (_, values)): (usize, &(Gene, Vec<f64>))| {
+        let (round, place) = (number / values.len(), number % values.len());
+        let mut order: Vec<u8> = (0..values.len() as u8).collect();
+        Stream::new(seed, Purpose::Search, round as u64, ORDER + index as u64).shuffle(&mut order);
+        order[place]
+    };
+    with_largest_input(space, Genome(space.genes().iter().enumerate().map(value).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDE: &str = "network = \"legacy_s_320\"\nratios = [0.5, 0.625, 0.75, 0.875, 1.0]\nneck = [48, 96]\ntower = [1, 2]\ninput = [256, 320]\n";
+
+    #[test]
+    fn each_value_is_trained_equally_often() {
+        let space = Space::parse(WIDE).expect("a space");
+        let sandwich = Sandwich::default();
+        let steps: Vec<Vec<Genome>> = (0..50).map(|step| sandwich.genomes(&space, 3, step)).collect();
+        assert!(steps.iter().all(|genomes| genomes.len() == 5 && genomes[0] == space.largest()));
+        assert!(steps.iter().all(|genomes| genomes[1].0 == [vec![0; 15], vec![1]].concat()));
+        let random: Vec<&Genome> = steps.iter().flat_map(|genomes| &genomes[3..]).collect();
+        for five in random.chunks(5) {
+            for gene in 0..13 {
+                let mut values: Vec<u8> = five.iter().map(|genome| genome.0[gene]).collect();
+                values.sort_unstable();
+                assert_eq!(values, [0, 1, 2, 3, 4]);
+            }
+        }
+        let blocks: std::collections::HashSet<_> =
+            random.iter().map(|genome| genome.0[..13].to_vec()).collect();
+        assert!(blocks.len() > 95, "genes are drawn independently");
+        assert_ne!(steps[1], sandwich.genomes(&space, 4, 1));
+    }
+
+    #[test]
+    fn corners_are_those_that_largest_and_smallest_do_not_cover() {
+        let space = Space::parse(WIDE).expect("a space");
+        let corners: std::collections::BTreeSet<Genome> =
+            (0..60).map(|step| Sandwich::default().genomes(&space, 0, step).remove(2)).collect();
+        assert_eq!(corners.len(), 6, "{corners:?}");
+        for Genome(genes) in &corners {
+            assert!(genes[..13] == [0; 13] || genes[..13] == [4; 13]);
+            assert_eq!(genes[15], 1, "the size of the input is that of the batch");
+        }
+    }
+
+    #[test]
+    fn steps_have_as_many_networks_as_the_space_needs() {
+        let of = |text: &str| Space::parse(&format!("network = \"legacy_s_320\"\n{text}")).expect("a space");
+        let cases =
+            [("ratios = [0.5, 1.0]", 4), ("neck = [48, 96]\ntower = [1, 2]", 5), ("input = [256, 320]", 1)];
+        for (text, count) in cases {
+            let (space, sandwich) = (of(text), Sandwich::default());
+            assert_eq!((sandwich.networks(&space), sandwich.genomes(&space, 1, 7).len()), (count, count));
+        }
+        assert_eq!(Sandwich::LARGEST.genomes(&of("ratios = [0.5, 1.0]"), 1, 7).len(), 1);
+    }
+}

@@ -1,0 +1,114 @@
+//! The supernet in training: each step adds up the gradients of several of its networks.
+
+use std::sync::Arc;
+
+use picodet_graph::pass::slice_map;
+use picodet_graph::{Graph, TensorView, Weights};
+use picodet_train::group::ProcessGroup;
+use picodet_train::state::Progress;
+use picodet_train::{
+    BackendError, CpuNetwork, HeadGradients, Learner, Objective, StepInput, StepOutput, TrainingBackend,
+    learn,
+};
+
+use crate::sandwich::Sandwich;
+use crate::{Genome, SearchError, Space};
+
+/// The networks of a space in training. The gradient of a step is the mean of the gradients of its networks, which share
+/// the batch; the loss and the statistics of batch norms are those of the largest.
+#[derive(Debug)]
+pub struct Supernet {
+    space: Space,
+    sandwich: Sandwich,
+    classes: usize,
+    seed: u64,
+    network: CpuNetwork,
+    graph: Graph,
+    /// The network of the last pass.
+    selected: Genome,
+    statistics: Vec<(String, Vec<f32>)>,
+    head: HeadGradients,
+}
+
+impl Supernet {
+    /// Prepares the supernet for the steps after `progress`.
+    ///
+    /// # Errors
+    /// If the networks of the space cannot be trained.
+    pub fn new(space: Space, sandwich: Sandwich, progress: &Progress) -> Result<Self, SearchError> {
+        let classes = progress.classes.len();
+        let selected = space.largest();
+        let graph = training_graph(&space, &selected, classes).ok_or(SearchError::Empty)?;
+        let smallest = training_graph(&space, &space.smallest(), classes).ok_or(SearchError::Empty)?;
+        slice_map(&graph, &smallest)?;
+        // Dropout counts the passes.
+        let first = progress.step * sandwich.networks(&space);
+        let network = CpuNetwork::new(&graph, progress.threads, &progress.frozen, progress.seed, first)
+            .map_err(BackendError::from)?;
+        let head = HeadGradients::default();
+        let (seed, statistics) = (progress.seed, Vec::new());
+        Ok(Self { space, sandwich, classes, seed, network, graph, selected, statistics, head })
+    }
+
+    /// Joins a process group, see [`CpuNetwork::join`].
+    pub fn join(&mut self, group: Arc<dyn ProcessGroup>, batch: usize) {
+        self.network.join(group, batch);
+    }
+
+    /// Computes loss and gradients of one network of the space, and adds the gradients to `sums`.
+    fn add(
+        &mut self,
+        genome: &Genome,
+        weights: &Weights,
+        step: &StepInput<'_>,
+        sums: &mut Weights,
+    ) -> Result<(), BackendError> {
+        let graph = training_graph(&self.space, genome, self.classes).ok_or(BackendError::NoForward)?;
+        let map = slice_map(&self.graph, &graph)?;
+        let own = map.gather(weights)?;
+        self.network.select(&graph)?;
+        self.selected.clone_from(genome);
+        let found = learn(&mut self.network, &own, step, &mut self.head)?;
+        for param in &map.params {
+            if let (Some(own), Some(sum)) = (found.gradients.get(param.name()), sums.get_mut(param.source()))
+            {
+                param.scatter_add(&own.data, &mut sum.data);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Learner for Supernet {
+    fn learn(&mut self, weights: &Weights, step: &StepInput<'_>) -> Result<StepOutput, BackendError> {
+        let genomes = self.sandwich.genomes(&self.space, self.seed, step.number);
+        if self.selected != genomes[0] {
+            self.network.select(&self.graph)?;
+            self.selected.clone_from(&genomes[0]);
+        }
+        let mut found = learn(&mut self.network, weights, step, &mut self.head)?;
+        self.statistics = self.network.statistics();
+        for genome in &genomes[1..] {
+            self.add(genome, weights, step, &mut found.gradients)?;
+        }
+        let share = 1.0 / genomes.len() as f32;
+        if genomes.len() > 1 {
+            found.gradients.values_mut().flat_map(|sum| &mut sum.data).for_each(|sum| *sum *= share);
+        }
+        Ok(found)
+    }
+
+    fn output(&self, name: &str) -> Option<TensorView<'_>> {
+        self.network.output(name)
+    }
+
+    fn statistics(&self) -> Vec<(String, Vec<f32>)> {
+        self.statistics.clone()
+    }
+}
+
+/// The graph of a candidate in training; `None` if the genome is not of the space.
+pub(crate) fn training_graph(space: &Space, genome: &Genome, classes: usize) -> Option<Graph> {
+    let candidate = space.candidate(genome)?;
+    Some(Objective::graph(&picodet_model::graph_of(&candidate.architecture, classes, false)))
+}

@@ -1,0 +1,214 @@
+//! Steps of the supernet, and its start from a model.
+
+use picodet_engine::{Engine, ReferenceEngine};
+use picodet_graph::pass::slice_map;
+use picodet_graph::{Graph, Tensor, Tensor4, Weights};
+use picodet_model::Model;
+use picodet_search::{Genome, Sandwich, Space, Supernet, weights_of};
+use picodet_testing::Noise;
+use picodet_train::clock::SystemClock;
+use picodet_train::group::SingleProcess;
+use picodet_train::loader::Batch;
+use picodet_train::recipes::recipe;
+use picodet_train::state::Progress;
+use picodet_train::transfer::initial_weights;
+use picodet_train::{
+    CpuNetwork, HeadGradients, Learner, Objective, StepInput, StepOutput, TrainingBackend, Truth, learn,
+};
+use picodet_zoo::Head;
+
+const WIDE: &str = "network = \"legacy_s_320\"\nratios = [0.5, 0.625, 0.75, 0.875, 1.0]\nneck = [48, 96]\ntower = [1, 2]\ninput = [256, 320]\n";
+const CLASSES: [&str; 3] = ["a", "b", "c"];
+const SIZE: usize = 96;
+const THREADS: usize = 2;
+
+fn space() -> Space {
+    Space::parse(WIDE).expect("a space")
+}
+
+fn progress() -> Progress {
+    let experiment = recipe("legacy_s_320").expect("a recipe");
+    Progress {
+        seed: 5,
+        threads: THREADS,
+        classes: CLASSES.map(str::to_owned).to_vec(),
+        ..Progress::new(experiment)
+    }
+}
+
+fn batch() -> Batch {
+    let mut noise = Noise::new(1);
+    let truth = |image: usize| Truth {
+        boxes: vec![[10.0, 20.0, 50.0, 60.0 + image as f64], [40.0, 30.0, 90.0, 88.0]],
+        classes: vec![image % 3, 2],
+    };
+    Batch {
+        step: 0,
+        shape: [4, 3, SIZE, SIZE],
+        pixels: (0..4 * 3 * SIZE * SIZE).map(|_| noise.normal()).collect(),
+        truths: (0..4).map(truth).collect(),
+        images: (0..4).collect(),
+    }
+}
+
+fn graph(space: &Space, genome: &Genome) -> Graph {
+    Objective::graph(&space.candidate(genome).expect("of the space").architecture.graph(CLASSES.len()))
+}
+
+/// Loss and gradients of step `number`.
+fn step(learner: &mut dyn Learner, weights: &Weights, number: usize) -> StepOutput {
+    let objective = recipe("legacy_s_320").expect("a recipe").objective();
+    let input = StepInput {
+        number,
+        epoch: 0,
+        batch: &batch(),
+        objective: &objective,
+        strides: &[8, 16, 32, 64],
+        group: &SingleProcess,
+        threads: THREADS,
+        clock: &SystemClock::default(),
+    };
+    learner.learn(weights, &input).expect("a step")
+}
+
+/// A network alone, as in ordinary training.
+struct Alone(CpuNetwork, HeadGradients);
+
+impl Alone {
+    fn new(graph: &Graph) -> Self {
+        Self(CpuNetwork::new(graph, THREADS, &[], 5, 0).expect("a network"), HeadGradients::default())
+    }
+}
+
+impl Learner for Alone {
+    fn learn(
+        &mut self,
+        weights: &Weights,
+        step: &StepInput<'_>,
+    ) -> Result<StepOutput, picodet_train::BackendError> {
+        learn(&mut self.0, weights, step, &mut self.1)
+    }
+
+    fn output(&self, name: &str) -> Option<picodet_graph::TensorView<'_>> {
+        self.0.output(name)
+    }
+
+    fn statistics(&self) -> Vec<(String, Vec<f32>)> {
+        self.0.statistics()
+    }
+}
+
+#[test]
+fn a_step_of_the_largest_network_is_a_step_of_training() {
+    let space = space();
+    let graph = graph(&space, &space.largest());
+    let weights = initial_weights(&graph, 3);
+    let mut supernet = Supernet::new(space, Sandwich::LARGEST, &progress()).expect("a supernet");
+    let mut alone = Alone::new(&graph);
+    for number in 0..2 {
+        let (found, expected) = (step(&mut supernet, &weights, number), step(&mut alone, &weights, number));
+        assert!(found.gradients == expected.gradients && found.loss.loss == expected.loss.loss);
+        assert!(supernet.statistics() == alone.statistics());
+    }
+}
+
+#[test]
+fn a_step_is_the_mean_of_the_gradients_of_its_networks() {
+    let space = space();
+    let whole = graph(&space, &space.largest());
+    let weights = initial_weights(&whole, 3);
+    let sandwich = Sandwich::default();
+    let mut supernet = Supernet::new(space.clone(), sandwich, &progress()).expect("a supernet");
+    // The second step runs on a tape that has run other networks.
+    step(&mut supernet, &weights, 0);
+    let found = step(&mut supernet, &weights, 1);
+    let mut expected: Weights =
+        found.gradients.iter().map(|(name, sum)| (name.clone(), Tensor::full(&sum.shape, 0.0))).collect();
+    let genomes = sandwich.genomes(&space, 5, 1);
+    assert_eq!(genomes.len(), 5);
+    for genome in &genomes {
+        let graph = graph(&space, genome);
+        let map = slice_map(&whole, &graph).expect("a slice");
+        let own = step(&mut Alone::new(&graph), &map.gather(&weights).expect("all weights"), 1).gradients;
+        for param in &map.params {
+            let Some(gradient) = own.get(param.name()) else { continue };
+            let share: Vec<f32> = gradient.data.iter().map(|value| value / genomes.len() as f32).collect();
+            param.scatter_add(&share, &mut expected.get_mut(param.source()).expect("learned").data);
+        }
+    }
+    let norm =
+        |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+    for (name, expected) in &expected {
+        let off = norm(&mut found.gradients[name].data.iter().zip(&expected.data).map(|(a, b)| a - b));
+        let size = norm(&mut expected.data.iter().copied());
+        assert!(off <= 1e-6 * size, "{name}: {off:e} of {size:e}");
+    }
+}
+
+/// The published network with random weights and other classes than the supernet's.
+fn published() -> Model {
+    let variant = picodet_zoo::variant("legacy_s_320").expect("published");
+    let classes: Vec<String> = ["b", "c", "a", "d"].map(str::to_owned).to_vec();
+    let graph = variant.architecture.graph(classes.len());
+    let mut noise = Noise::new(7);
+    let mut weights = initial_weights(&graph, 9);
+    // Batch norms of a trained network: none is the identity.
+    for tensor in weights.values_mut().filter(|tensor| tensor.shape.len() == 1) {
+        tensor.data.iter_mut().for_each(|value| *value += 0.2 * noise.unit() as f32);
+    }
+    let metadata = picodet_model::metadata::for_training(variant, classes, (320, 320), 1, "nowhere", "none");
+    Model { variant, graph, weights, metadata }
+}
+
+#[test]
+fn candidates_that_contain_the_start_compute_the_same() {
+    let space = space();
+    let from = published();
+    let classes = CLASSES.map(str::to_owned);
+    let (weights, report) = weights_of(&space, &classes, 3, &from, &batch()).expect("a start");
+    assert_eq!(report.classes.len(), 3);
+    let detection = |graph: &Graph| picodet_graph::pass::keep_outputs(graph, Head::is_detection_output);
+    let whole = space.supernet().graph(CLASSES.len());
+    let mut noise = Noise::new(2);
+    let image = Tensor4::new([1, 3, SIZE, SIZE], (0..3 * SIZE * SIZE).map(|_| noise.normal()).collect());
+    let image = image.expect("an image");
+    let run = |genome: &Genome| {
+        let graph = space.candidate(genome).expect("of the space").architecture.graph(CLASSES.len());
+        let own = slice_map(&whole, &graph).expect("a slice").gather(&weights).expect("all weights");
+        let graph = detection(&graph);
+        let own = picodet_graph::pass::keep_weights(&graph, &own);
+        let plan = ReferenceEngine::<f64>::new().plan(&graph, &own, (SIZE, SIZE)).expect("a plan");
+        plan.run(&image).expect("runs")
+    };
+    let base = space.published_genome();
+    let expected = run(&base);
+    let graph = detection(&from.graph);
+    let own = picodet_graph::pass::keep_weights(&graph, &from.weights);
+    let plan = ReferenceEngine::<f64>::new().plan(&graph, &own, (SIZE, SIZE)).expect("a plan");
+    for ((name, own), (_, found)) in plan.run(&image).expect("runs").iter().zip(&expected) {
+        assert!(own == found || !name.starts_with("reg."), "{name} is that of the model");
+    }
+    let at_least: Vec<Genome> = (0..3)
+        .map(|seed| {
+            let random = &Sandwich::default().genomes(&space, seed, 0)[3];
+            Genome(base.0.iter().zip(&random.0).map(|(&own, &other)| own.max(other)).collect())
+        })
+        .collect();
+    for genome in at_least.iter().chain([&space.largest()]) {
+        for ((name, expected), (_, found)) in expected.iter().zip(&run(genome)) {
+            let largest = expected.data.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+            let off = expected.data.iter().zip(&found.data).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(off <= 1e-5 * largest, "{genome:?} {name}: {off} of {largest}");
+        }
+    }
+    // A narrower candidate does not compute the same.
+    assert_ne!(run(&space.smallest()), expected);
+    // The space may also lack the widths of the start.
+    let narrow =
+        Space::parse("network = \"legacy_s_320\"\nratios = [0.5, 1.0]\nneck = [48, 64]").expect("a space");
+    let (weights, _) = weights_of(&narrow, &classes, 3, &from, &batch()).expect("a start");
+    narrow.supernet().graph(CLASSES.len()).check_weights(&weights).expect("all weights");
+    let other = Space::parse("network = \"v2_s_320\"\nneck = [48, 96]").expect("a space");
+    let error = weights_of(&other, &classes, 3, &from, &batch()).expect_err("another backbone").to_string();
+    assert!(error.contains("no part of the supernet"), "{error}");
+}
