@@ -18,7 +18,7 @@ use picodet_graph::{CheckError, Graph, INPUT_MULTIPLE, Tensor4, Weights};
 pub use buffer_pool::{BufferPool, Lease};
 pub use cpu::{CpuEngine, CpuPlan, Isa, IsaKind, OutputView, Outputs, Precision, StepTime};
 pub use real::{Real, convert};
-pub use reference::{ReferenceEngine, ReferencePlan};
+pub use reference::{QuantisedReference, QuantisedValue, ReferenceEngine, ReferencePlan};
 
 /// Prepares networks for inference.
 pub trait Engine {
@@ -65,6 +65,9 @@ pub enum PlanError {
     /// The weights do not match the graph.
     #[error("the weights do not match this network: {0}")]
     Weights(CheckError),
+    /// The 8-bit weights or the scales do not match the graph.
+    #[error("the quantisation does not match this network: {0}")]
+    Quantisation(CheckError),
     /// The input size does not fit the feature pyramid.
     #[error("input size {0}x{1} (height x width): both must be positive multiples of {INPUT_MULTIPLE}")]
     InputSize(usize, usize),

@@ -3,12 +3,15 @@
 mod convolution;
 mod elementwise;
 mod matrix;
+mod quantised;
 mod resample;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use picodet_graph::{Graph, Node, Op, ResizeFactor, Tensor4, Weights};
+
+pub use quantised::{QuantisedReference, QuantisedValue};
 
 use crate::{Engine, Plan, PlanError, Real, RunError, check_plan, convert};
 

@@ -1,10 +1,12 @@
 //! The integers of a quantised network: bytes with a scale and a zero point per channel, and 8-bit weights.
 
+mod arithmetic;
 mod check;
 mod maps;
 
 use std::collections::BTreeMap;
 
+pub use arithmetic::{ByteStore, activate};
 pub use maps::{byte_nodes, is_quantisable, maps_of};
 
 /// Smallest scale of a channel as a share of the largest scale of its map.
