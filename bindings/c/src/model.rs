@@ -36,8 +36,10 @@ impl OpenModel {
             ("resize", &data.resize),
         ];
         let own = fixed.into_iter().map(|(key, value)| (key, value.as_str()));
+        let architecture = data.architecture.iter().map(|json| ("architecture", json.as_str()));
         let others = data.extra.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        let metadata = own.chain(others).map(|(key, value)| (c_text(key), c_text(value))).collect();
+        let metadata =
+            own.chain(architecture).chain(others).map(|(key, value)| (c_text(key), c_text(value))).collect();
         let classes = data.classes.iter().map(|class| c_text(class)).collect();
         Self { model, classes, metadata }
     }

@@ -5,7 +5,7 @@ use picodet_engine::ReferenceEngine;
 use picodet_graph::pass::slice_map;
 use picodet_graph::{Graph, Op, Role, Tensor4, Weights};
 use picodet_testing::{Cases, Noise, emulated};
-use picodet_zoo::{Architecture, Backbone, Neck};
+use picodet_zoo::{Architecture, ArchitectureOverrides, Backbone};
 
 mod random;
 
@@ -29,21 +29,21 @@ fn supernet_and_candidate(name: &str, noise: &mut Noise) -> [Architecture; 2] {
         (_, Backbone::LcNet { scale, .. }) => *scale *= [0.5, 0.75, 1.0][noise.below(3)],
         _ => {}
     }
-    if let Neck::CspPan { channels, .. } | Neck::LcPan { channels } = &mut small.neck {
-        *channels = [48, 64, 80, 96][noise.below(4)];
-    }
-    [large, small]
+    let kernel = |noise: &mut Noise| Some([3, 5][noise.below(2)]);
+    let overrides = ArchitectureOverrides {
+        neck_channels: Some([48, 64, 80, 96][noise.below(4)]),
+        neck_kernel: kernel(noise),
+        tower_kernel: kernel(noise),
+        ..ArchitectureOverrides::default()
+    };
+    [large, overrides.apply(&small).expect("values of the space")]
 }
 
-/// The supernet's weights, with zeros where a dense convolution or linear layer reads what `kept` does not have.
+/// The supernet's weights, with zeros where a convolution or linear layer reads what `kept` does not have.
 fn masked(supernet: &Graph, weights: &Weights, kept: &Weights) -> Weights {
     let mut masked = weights.clone();
     for node in &supernet.nodes {
-        let mixes = match node.op {
-            Op::Convolution(convolution) => convolution.groups == 1,
-            Op::Linear { .. } => true,
-            _ => false,
-        };
+        let mixes = matches!(node.op, Op::Convolution(_) | Op::Linear { .. });
         for param in supernet.params_of(node).filter(|param| mixes && param.role == Role::Weight) {
             masked.insert(param.name.clone(), kept[&param.name].clone());
         }

@@ -1,6 +1,19 @@
 //! Errors of reading a native model.
 
 use picodet_graph::CheckError;
+use picodet_zoo::OverrideError;
+
+/// An error in the architecture of a model's metadata.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArchitectureError {
+    /// It is not a JSON object of this version.
+    #[error("{0}; update picodet if a newer version wrote this file")]
+    Syntax(#[from] serde_json::Error),
+    /// It has a value that the network cannot have.
+    #[error(transparent)]
+    Override(#[from] OverrideError),
+}
 
 /// An error in a native model file.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +25,9 @@ pub enum ModelError {
     /// The metadata names an unknown network.
     #[error("the model is of the unknown variant `{0}`; `picodet models` lists all")]
     Variant(String),
+    /// The metadata gives an architecture that is not possible.
+    #[error("the model's architecture: {0}")]
+    Architecture(#[from] ArchitectureError),
     /// The metadata holds an invalid value.
     #[error("the model's metadata gives {0}")]
     Metadata(String),

@@ -12,7 +12,7 @@ pub mod metadata;
 mod model;
 
 pub use convert::{ConvertError, ConvertOptions, WeightsError, convert};
-pub use error::ModelError;
+pub use error::{ArchitectureError, ModelError};
 pub use model::{Model, graph_of};
 
 /// Largest number of classes of a model.

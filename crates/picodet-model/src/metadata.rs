@@ -53,6 +53,7 @@ fn of_variant(variant: &Variant, classes: Vec<String>) -> Metadata {
         if is_published { variant.category_ids() } else { (1..=classes.len() as u32).collect() };
     Metadata {
         variant: variant.name.to_owned(),
+        architecture: architecture_json(variant),
         classes,
         category_ids,
         input_size: variant.input_size,
@@ -63,6 +64,13 @@ fn of_variant(variant: &Variant, classes: Vec<String>) -> Metadata {
         folded: false,
         ..Metadata::default()
     }
+}
+
+/// Returns the values in which a network differs from the published one of its name as a JSON object; `None` if it does not.
+#[must_use]
+pub fn architecture_json(variant: &Variant) -> Option<String> {
+    let overrides = variant.overrides();
+    (!overrides.is_empty()).then(|| serde_json::to_string(&overrides).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -81,5 +89,6 @@ mod tests {
         let trained = for_training(variant, names, (320, 416), 7, "random weights", "unknown");
         assert_eq!(trained.origin, "trained by picodet for 7 epochs from random weights");
         assert_eq!((trained.input_size, trained.folded), ((320, 416), false));
+        assert_eq!(trained.architecture, None);
     }
 }

@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use picodet_graph::{Graph, Op, Weights, pass};
 use picodet_weights::{Metadata, ModelFile, Storage};
-use picodet_zoo::{Architecture, Head, Variant, variant};
+use picodet_zoo::{Architecture, ArchitectureOverrides, Head, Variant, variant};
 
-use crate::ModelError;
 use crate::check::check_metadata;
+use crate::{ArchitectureError, ModelError};
 
 /// A network with its weights and metadata.
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// The published network.
-    pub variant: &'static Variant,
+    /// The network; its architecture is that of `metadata`.
+    pub variant: Variant,
     /// The graph; its batch norms are folded if `metadata.folded` is set.
     pub graph: Graph,
     /// The parameters by the names of the graph.
@@ -30,14 +30,15 @@ impl Model {
     /// of the variant; the error names each missing, unexpected or mis-shaped tensor.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ModelError> {
         let ModelFile { weights, metadata } = picodet_weights::read(bytes)?;
-        let known =
+        let published =
             variant(&metadata.variant).ok_or_else(|| ModelError::Variant(metadata.variant.clone()))?;
         check_metadata(&metadata)?;
-        let graph = graph_of(&known.architecture, metadata.classes.len(), metadata.folded);
+        let variant = with_architecture(published, metadata.architecture.as_deref())?;
+        let graph = graph_of(&variant.architecture, metadata.classes.len(), metadata.folded);
         graph
             .check_weights(&weights)
-            .map_err(|source| ModelError::Weights { variant: known.name, source })?;
-        Ok(Self { variant: known, graph, weights, metadata })
+            .map_err(|source| ModelError::Weights { variant: variant.name, source })?;
+        Ok(Self { variant, graph, weights, metadata })
     }
 
     /// Returns the bytes of a native model file.
@@ -49,6 +50,16 @@ impl Model {
         let file = ModelFile { weights: self.weights.clone(), metadata: self.metadata.clone() };
         picodet_weights::write_keeping(&file, storage, &prediction_parameters(&self.graph))
     }
+}
+
+/// Returns a network with the architecture that the metadata of a model gives as JSON, if it does.
+pub(crate) fn with_architecture(
+    variant: &Variant,
+    architecture: Option<&str>,
+) -> Result<Variant, ArchitectureError> {
+    let Some(json) = architecture else { return Ok(*variant) };
+    let overrides: ArchitectureOverrides = serde_json::from_str(json)?;
+    Ok(variant.with(&overrides)?)
 }
 
 /// Returns the names of the parameters of the convolutions that compute the outputs of the head.

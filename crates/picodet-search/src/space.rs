@@ -199,7 +199,7 @@ impl Space {
                 (Gene::Tower, _) => architecture.head.tower_convolutions = value as usize,
                 (Gene::Input, _) => input_size = (value as usize, value as usize),
                 (Gene::Neck, _) => match &mut architecture.neck {
-                    Neck::CspPan { channels, .. } | Neck::LcPan { channels } | Neck::Pan { channels } => {
+                    Neck::CspPan { channels, .. } | Neck::LcPan { channels, .. } | Neck::Pan { channels } => {
                         *channels = value as usize;
                     }
                     _ => return None,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use picodet_image::Interpolation;
 use picodet_model::MAX_INPUT_SIDE;
-use picodet_zoo::{Variant, variant};
+use picodet_zoo::{ArchitectureOverrides, Variant, variant};
 use serde::{Deserialize, Serialize};
 
 use crate::augment::Step;
@@ -20,6 +20,9 @@ pub struct Experiment {
     /// The ImageNet classifier that the published run started from; for information only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published_start: Option<String>,
+    /// The values in which the network differs from the published one.
+    #[serde(default, skip_serializing_if = "ArchitectureOverrides::is_empty")]
+    pub architecture: ArchitectureOverrides,
     /// Number of epochs.
     pub epochs: usize,
     /// Batches.
@@ -202,14 +205,15 @@ impl Experiment {
         toml::to_string(self).unwrap_or_default()
     }
 
-    /// Returns the network.
+    /// Returns the network, with the architecture of this experiment.
     ///
     /// # Errors
-    /// If no network has this name, which [`Experiment::check`] rules out.
-    pub fn variant(&self) -> Result<&'static Variant, ExperimentError> {
+    /// If no network has this name, or it cannot have this architecture, which [`Experiment::check`] rules out.
+    pub fn variant(&self) -> Result<Variant, ExperimentError> {
         let unknown =
             || wrong("model", format!("unknown network `{}`; `picodet models` lists all", self.model));
-        variant(&self.model).ok_or_else(unknown)
+        let published = variant(&self.model).ok_or_else(unknown)?;
+        published.with(&self.architecture).map_err(|error| wrong("architecture", error.to_string()))
     }
 
     /// Returns label assignment and loss.

@@ -76,7 +76,7 @@ pub fn run_learner(
     let group = &*options.group;
 
     // Data.
-    let variant = state.progress.experiment.variant()?;
+    let variant = &state.progress.experiment.variant()?;
     let sampler = non_empty(state.sampler(dataset.images.len()))?;
     let recipe = state.batch_recipe(variant);
     let mut batches = Batches::new(Arc::clone(&dataset), sampler, recipe, options.cache)
@@ -243,7 +243,7 @@ impl Course {
 /// files.
 fn evaluate_epoch(
     state: &mut State,
-    variant: &'static Variant,
+    variant: &Variant,
     (epoch, epochs): (usize, usize),
     options: &RunOptions,
     evaluator: &mut dyn Evaluator,
@@ -278,7 +278,7 @@ fn evaluate_epoch(
 /// Evaluates the initial weights, so that a run that lowers the accuracy of a trained model ends with that model.
 fn evaluate_start(
     state: &mut State,
-    variant: &'static Variant,
+    variant: &Variant,
     of_epochs: usize,
     options: &RunOptions,
     evaluator: &mut dyn Evaluator,

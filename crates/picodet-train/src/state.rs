@@ -233,14 +233,14 @@ impl State {
     ///
     /// Its input size is the middle one of the sizes in training.
     #[must_use]
-    pub fn model(&self, variant: &'static Variant, weights: Weights, epochs: usize) -> Model {
+    pub fn model(&self, variant: &Variant, weights: Weights, epochs: usize) -> Model {
         let Progress { classes, experiment, origin, licence, .. } = &self.progress;
         let graph = graph_of(&variant.architecture, classes.len(), false);
         let sizes = &experiment.batch.sizes;
         let input_size = sizes.get(sizes.len() / 2).map_or(variant.input_size, |size| size.pair());
         let metadata = metadata::for_training(variant, classes.clone(), input_size, epochs, origin, licence);
         let weights = pass::keep_weights(&graph, &weights);
-        Model { variant, graph, weights, metadata }
+        Model { variant: *variant, graph, weights, metadata }
     }
 
     /// Returns the bytes of a checkpoint, a safetensors file.

@@ -53,7 +53,7 @@ impl TimeLimit {
     pub(crate) fn plan(
         &self,
         state: &State,
-        variant: &'static Variant,
+        variant: &Variant,
         steps_per_epoch: usize,
         options: &RunOptions,
         evaluator: &mut dyn Evaluator,

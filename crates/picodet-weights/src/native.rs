@@ -11,12 +11,16 @@ use crate::tensors::{PACKED, Storage, read_tensors, write_stored};
 const FORMAT: &str = "1";
 /// Prefix of every metadata key.
 const PREFIX: &str = "picodet.";
+/// Key of the architecture, which only networks without a name of their own have.
+const ARCHITECTURE: &str = "picodet.architecture";
 
 /// Description of the network in a model file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metadata {
     /// Name of the network, as in `legacy_s_320`.
     pub variant: String,
+    /// The values in which the network differs from the published one of that name, as a JSON object; `None` if it does not.
+    pub architecture: Option<String>,
     /// Names of the classes.
     pub classes: Vec<String>,
     /// COCO category id of each class.
@@ -98,6 +102,7 @@ impl Metadata {
             ("licence", self.licence.clone()),
         ];
         entries.extend(ours.map(|(key, value)| (format!("{PREFIX}{key}"), value)));
+        entries.extend(self.architecture.clone().map(|json| (ARCHITECTURE.to_owned(), json)));
         entries
     }
 
@@ -106,6 +111,7 @@ impl Metadata {
         if entries.contains_key(PACKED) {
             return Err(broken(PACKED, "is not a JSON object of strings".to_owned()));
         }
+        let architecture = entries.remove(ARCHITECTURE);
         let mut take = |key: &str| {
             let key = format!("{PREFIX}{key}");
             entries.remove(&key).ok_or_else(|| ReadError::Metadata {
@@ -139,6 +145,7 @@ impl Metadata {
             strides: list("strides", parsed("strides")?)?,
             folded: list("folded", parsed("folded")?)?,
             variant: take("variant")?,
+            architecture,
             resize: take("resize")?,
             origin: take("origin")?,
             licence: take("licence")?,
@@ -160,6 +167,7 @@ mod tests {
         weights.insert("a".to_owned(), Tensor { shape: vec![1, 2], data: vec![0.25, 1e9] });
         let metadata = Metadata {
             variant: "legacy_s_320".to_owned(),
+            architecture: Some("{\"neck_channels\":64}".to_owned()),
             classes: vec!["a \"quoted\" class".to_owned(), "类".to_owned()],
             category_ids: vec![3, 90],
             input_size: (320, 416),

@@ -13,6 +13,7 @@ mod detector;
 mod head;
 pub mod names;
 mod neck;
+mod overrides;
 mod published;
 mod variant;
 
@@ -23,5 +24,6 @@ pub use classifier::Classifier;
 pub use detector::Architecture;
 pub use head::{BINS, Head, HeadKind, HeadMap, REG_CHANNELS, REG_MAX};
 pub use neck::Neck;
+pub use overrides::{ArchitectureOverrides, OverrideError};
 pub use published::{PUBLISHED_LICENCE, Published, published, published_weights};
 pub use variant::{ClassifierVariant, Variant, classifiers, variant, variants};

@@ -1,11 +1,13 @@
 //! The published networks by name: architecture, classes, input size and normalisation.
 
+use picodet_graph::Activation;
+
 use crate::backbone::{Backbone, EsNet, SEARCHED_L, SEARCHED_M, SEARCHED_S};
 use crate::block::{HARD_SWISH, LEAKY_RELU, RELU6};
 use crate::classes::{CDLA, COCO_CATEGORY_IDS, COCO_CLASSES, MAIN_BODY, PEDESTRIAN, PUBLAYNET};
 use crate::{Architecture, Classifier, Head, HeadKind, Neck};
 
-/// A published network.
+/// A published network, or one that differs from it in [its overrides](Self::overrides).
 #[derive(Clone, Copy, Debug)]
 pub struct Variant {
     /// Name, as in `legacy_s_320`; the number is the input size.
@@ -70,12 +72,19 @@ const fn lcnet(scale: f32) -> Backbone {
     Backbone::LcNet { scale, activation: HARD_SWISH }
 }
 
+/// Kernel of the depthwise convolutions of every published neck and head.
+const KERNEL: usize = 5;
+
+const fn head(kind: HeadKind, tower_convolutions: usize, activation: Activation) -> Head {
+    Head { kind, tower_convolutions, tower_kernel: KERNEL, activation }
+}
+
 /// The paper's network: CSP-PAN of four levels and the paper's head.
 const fn legacy(backbone: Backbone, channels: usize, tower_convolutions: usize) -> Architecture {
     Architecture {
         backbone,
-        neck: Neck::CspPan { channels, levels: 4, activation: HARD_SWISH },
-        head: Head { kind: HeadKind::PicoHead, tower_convolutions, activation: HARD_SWISH },
+        neck: Neck::CspPan { channels, levels: 4, kernel: KERNEL, activation: HARD_SWISH },
+        head: head(HeadKind::PicoHead, tower_convolutions, HARD_SWISH),
     }
 }
 
@@ -83,19 +92,18 @@ const fn legacy(backbone: Backbone, channels: usize, tower_convolutions: usize) 
 const fn v2(scale: f32, channels: usize, tower_convolutions: usize) -> Architecture {
     Architecture {
         backbone: lcnet(scale),
-        neck: Neck::LcPan { channels },
-        head: Head { kind: HeadKind::PicoHeadV2, tower_convolutions, activation: HARD_SWISH },
+        neck: Neck::LcPan { channels, kernel: KERNEL },
+        head: head(HeadKind::PicoHeadV2, tower_convolutions, HARD_SWISH),
     }
 }
 
 /// A row of the ablation: leaky ReLU everywhere, two tower convolutions, 96 channels.
 const fn ablation(backbone: Backbone, neck: Neck) -> Architecture {
-    let head = Head { kind: HeadKind::PicoHead, tower_convolutions: 2, activation: LEAKY_RELU };
-    Architecture { backbone, neck, head }
+    Architecture { backbone, neck, head: head(HeadKind::PicoHead, 2, LEAKY_RELU) }
 }
 
 const fn leaky_csp_pan(levels: usize) -> Neck {
-    Neck::CspPan { channels: 96, levels, activation: LEAKY_RELU }
+    Neck::CspPan { channels: 96, levels, kernel: KERNEL, activation: LEAKY_RELU }
 }
 
 const LEGACY_S: Architecture = legacy(esnet(0.75, SEARCHED_S), 96, 2);
@@ -107,8 +115,8 @@ const V2_M: Architecture = v2(1.5, 128, 4);
 const V2_L: Architecture = v2(2.0, 160, 4);
 const NPU_S: Architecture = Architecture {
     backbone: Backbone::LcNet { scale: 0.75, activation: RELU6 },
-    neck: Neck::CspPan { channels: 96, levels: 4, activation: RELU6 },
-    head: Head { kind: HeadKind::PicoHeadV2, tower_convolutions: 4, activation: RELU6 },
+    neck: Neck::CspPan { channels: 96, levels: 4, kernel: KERNEL, activation: RELU6 },
+    head: head(HeadKind::PicoHeadV2, 4, RELU6),
 };
 const SHUFFLENET_V2: Architecture = legacy(Backbone::ShuffleNetV2, 96, 2);
 const MOBILENET_V3: Architecture = legacy(Backbone::MobileNetV3Large, 128, 4);

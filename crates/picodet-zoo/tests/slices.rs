@@ -3,7 +3,7 @@
 use picodet_graph::Graph;
 use picodet_graph::pass::{SliceRule, slice_map};
 use picodet_testing::{Cases, Noise};
-use picodet_zoo::{Architecture, Backbone, EsNet, Neck, Variant, variants};
+use picodet_zoo::{Architecture, ArchitectureOverrides, Backbone, EsNet, Neck, Variant, variants};
 
 /// The values of a channel ratio in the paper's space.
 const RATIOS: [f32; 5] = [0.5, 0.625, 0.75, 0.875, 1.0];
@@ -23,15 +23,14 @@ fn supernet_and_candidate(variant: &Variant, noise: &mut Noise) -> [Architecture
     if let Backbone::LcNet { scale, .. } = &mut small.backbone {
         *scale *= pick(noise, &[0.5, 0.75, 1.0]);
     }
-    let width = pick(noise, &[48, 64, 80, 96]);
-    match &mut small.neck {
-        Neck::CspPan { channels, .. } | Neck::LcPan { channels } | Neck::Pan { channels } => {
-            *channels = width
-        }
-        _ => {}
-    }
-    small.head.tower_convolutions = 1 + noise.below(large.head.tower_convolutions);
-    [large, small]
+    let overrides = ArchitectureOverrides {
+        neck_channels: Some(pick(noise, &[48, 64, 80, 96])),
+        neck_kernel: Some(pick(noise, &[3, 5])),
+        tower_convolutions: Some(1 + noise.below(large.head.tower_convolutions)),
+        tower_kernel: Some(pick(noise, &[3, 5])),
+        ..ArchitectureOverrides::default()
+    };
+    [large, overrides.apply(&small).expect("values of the space")]
 }
 
 fn classes(variant: &Variant) -> usize {

@@ -9,8 +9,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::collections::BTreeMap;
-
 pub use picodet_export::{Batch, ExportError, ExportOptions, HeadOutput, OPSETS};
 use serde_json::json;
 
@@ -21,22 +19,24 @@ use crate::Model;
 #[must_use]
 pub fn options(model: &Model, head: HeadOutput) -> ExportOptions {
     let metadata = &model.metadata;
+    let architecture = metadata.architecture.clone().map(|json| ("architecture".to_owned(), json));
+    let entries = [
+        ("variant".to_owned(), metadata.variant.clone()),
+        ("classes".to_owned(), json!(metadata.classes).to_string()),
+        ("category_ids".to_owned(), json!(metadata.category_ids).to_string()),
+        ("mean".to_owned(), json!(metadata.mean).to_string()),
+        ("std".to_owned(), json!(metadata.std).to_string()),
+        ("resize".to_owned(), metadata.resize.clone()),
+        ("origin".to_owned(), metadata.origin.clone()),
+        ("licence".to_owned(), metadata.licence.clone()),
+    ];
     ExportOptions {
         head,
         batch: Batch::Fixed(1),
         opset: 14,
         input_size: metadata.input_size,
         strides: model.variant.architecture.strides(),
-        metadata: BTreeMap::from([
-            ("variant".to_owned(), metadata.variant.clone()),
-            ("classes".to_owned(), json!(metadata.classes).to_string()),
-            ("category_ids".to_owned(), json!(metadata.category_ids).to_string()),
-            ("mean".to_owned(), json!(metadata.mean).to_string()),
-            ("std".to_owned(), json!(metadata.std).to_string()),
-            ("resize".to_owned(), metadata.resize.clone()),
-            ("origin".to_owned(), metadata.origin.clone()),
-            ("licence".to_owned(), metadata.licence.clone()),
-        ]),
+        metadata: entries.into_iter().chain(architecture).collect(),
     }
 }
 

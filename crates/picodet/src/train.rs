@@ -235,7 +235,7 @@ impl Trainer {
         listen: &mut dyn FnMut(&Event<'_>),
     ) -> Result<Ending, TrainError> {
         let progress = &self.state.progress;
-        let graph = self.state.training_graph(progress.experiment.variant()?);
+        let graph = self.state.training_graph(&progress.experiment.variant()?);
         let mut backend = backend(&self.state, &graph, device, &options.group)?;
         let threads = progress.threads;
         let validation = &self.validation;
@@ -372,7 +372,7 @@ fn plain_batch(
     size: (usize, usize),
     limits: Limits,
 ) -> Result<Batch, TrainError> {
-    let mut recipe = state.batch_recipe(state.progress.experiment.variant()?);
+    let mut recipe = state.batch_recipe(&state.progress.experiment.variant()?);
     recipe.augmentation.clear();
     recipe.sizes = vec![size];
     recipe.interpolations = vec![picodet_image::Interpolation::Cubic];
@@ -395,7 +395,7 @@ pub fn overfit(trainer: &Trainer, time: Duration) -> Result<[f64; 2], TrainError
     const LEARNING_RATE: f32 = 0.01;
     let mut state = trainer.state.clone();
     let experiment = state.progress.experiment.clone();
-    let variant = experiment.variant()?;
+    let variant = &experiment.variant()?;
     let size = state.batch_recipe(variant).sizes[0];
     let batch = plain_batch(&state, &trainer.dataset, size, trainer.paths.limits())?;
     let graph = state.training_graph(variant);

@@ -108,7 +108,7 @@ fn a_pdparams_file_is_the_same_network() {
     else {
         return;
     };
-    let other = convert(&path, model.variant, &ConvertOptions::default()).expect("a sound file");
+    let other = convert(&path, &model.variant, &ConvertOptions::default()).expect("a sound file");
     assert_eq!(other.weights, model.weights);
     let bytes = other.to_bytes(picodet::Storage::F32);
     assert_eq!(Model::from_bytes(&bytes).expect("our own file").weights, model.weights);

@@ -168,7 +168,7 @@ struct Faulty {
 impl Faulty {
     fn new(trainer: &Trainer, breaks_at: usize) -> Self {
         let progress = &trainer.state.progress;
-        let graph = trainer.state.training_graph(progress.experiment.variant().expect("a variant"));
+        let graph = trainer.state.training_graph(&progress.experiment.variant().expect("a variant"));
         let inner = CpuNetwork::new(&graph, 1, &[], progress.seed, 0).expect("a network");
         Self { inner, forwards: 0, breaks_at, broken: Tensor4::default() }
     }

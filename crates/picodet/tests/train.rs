@@ -167,7 +167,7 @@ fn a_trained_model_initialises_another_with_classes_by_name() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = shapes(folder.path(), 4);
     let first = Trainer::new(request(&data, short("legacy_s_320", 1, 64), 4)).expect("a run");
-    let variant = first.state.progress.experiment.variant().expect("a network");
+    let variant = &first.state.progress.experiment.variant().expect("a network");
     let mut model = first.state.model(variant, first.state.weights.clone(), 0);
     model.metadata.classes = vec!["square".to_owned(), "disc".to_owned()];
     let second =

@@ -11,8 +11,8 @@ pub(crate) struct Convert {
     /// Weights: .pdparams, .safetensors with reference names, .param (ncnn), .onnx, or a Paddle inference model
     /// (inference.json or .pdmodel with .pdiparams, or their folder or .tar)
     pub(crate) source: PathBuf,
-    /// Network that the weights belong to (see `picodet models`)
-    #[arg(long, value_name = "NAME")]
+    /// Network that the weights belong to (see `picodet models`), or the recipe of a searched one
+    #[arg(long, value_name = "NAME|FILE.toml")]
     pub(crate) variant: String,
     /// Native model file to write
     #[arg(long, short, value_name = "FILE.safetensors")]

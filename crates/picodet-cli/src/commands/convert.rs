@@ -1,19 +1,19 @@
 //! `picodet convert`: converts published weights to a native model file.
 
 use crate::ExitCode;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use picodet::Storage;
-use picodet::crates::zoo::variant;
+use picodet::crates::train::Experiment;
+use picodet::crates::zoo::{Variant, variant};
 use picodet::{ConvertOptions, convert};
 
 use crate::args::Convert;
 use crate::output::{status, write_file};
 
 pub(crate) fn run(command: &Convert) -> Result<ExitCode> {
-    let Some(variant) = variant(&command.variant) else {
-        bail!("unknown variant `{}`; see `picodet models`", command.variant);
-    };
+    let variant = network(&command.variant)?;
     let classes = match &command.classes {
         Some(path) => {
             let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
@@ -30,7 +30,7 @@ pub(crate) fn run(command: &Convert) -> Result<ExitCode> {
         licence: command.licence.clone(),
         bin: command.bin.clone(),
     };
-    let model = convert(&command.source, variant, &options)?;
+    let model = convert(&command.source, &variant, &options)?;
     let bytes = model.to_bytes(if command.f16 { Storage::F16 } else { command.storage.into() });
     write_file(&command.output, &bytes)?;
     status(&format!(
@@ -42,4 +42,15 @@ pub(crate) fn run(command: &Convert) -> Result<ExitCode> {
         bytes.len()
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns a network by its name, or that of a recipe.
+fn network(name: &str) -> Result<Variant> {
+    if let Some(variant) = variant(name) {
+        return Ok(*variant);
+    }
+    if Path::new(name).extension().is_some_and(|extension| extension == "toml") {
+        return Ok(Experiment::read(Path::new(name))?.variant()?);
+    }
+    bail!("unknown variant `{name}`; see `picodet models`");
 }

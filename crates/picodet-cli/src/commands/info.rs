@@ -18,6 +18,8 @@ use crate::output::print_result;
 /// The network to show, from a file or from the zoo.
 struct Subject {
     name: String,
+    /// The values in which the network differs from the published one, as JSON.
+    architecture: Option<String>,
     graph: Graph,
     input_size: (usize, usize),
     classes: Vec<String>,
@@ -59,6 +61,7 @@ fn find(name: &str) -> Result<Subject> {
     if let Some(variant) = published {
         return Ok(Subject {
             name: name.to_owned(),
+            architecture: None,
             graph: variant.architecture.graph(variant.classes.len()),
             input_size: variant.input_size,
             classes: variant.classes.iter().map(ToString::to_string).collect(),
@@ -71,6 +74,7 @@ fn find(name: &str) -> Result<Subject> {
     if let Some(variant) = classifiers().iter().find(|variant| !exists && variant.name == name) {
         return Ok(Subject {
             name: name.to_owned(),
+            architecture: None,
             graph: variant.classifier.graph(1000),
             input_size: (224, 224),
             classes: Vec::new(),
@@ -86,6 +90,7 @@ fn find(name: &str) -> Result<Subject> {
     let folded = if model.metadata.folded { ", batch norms folded" } else { "" };
     Ok(Subject {
         name: format!("{}{folded}", model.metadata.variant),
+        architecture: model.metadata.architecture,
         graph: model.graph,
         input_size: model.metadata.input_size,
         classes: model.metadata.classes,
@@ -111,6 +116,9 @@ fn summary(subject: &Subject) -> String {
     let mut text = String::new();
     let (height, width) = subject.input_size;
     let _ = writeln!(text, "network     {}", subject.name);
+    if let Some(architecture) = &subject.architecture {
+        let _ = writeln!(text, "differences {architecture}");
+    }
     let _ = writeln!(text, "input       {height} x {width} pixels (height x width)");
     let _ = writeln!(text, "parameters  {}", cost.parameters);
     let _ = writeln!(text, "MACs        {:.1} M", cost.macs as f64 / 1e6);
@@ -136,8 +144,11 @@ fn summary_json(subject: &Subject) -> String {
     let types = |file: &StoredFile| -> serde_json::Map<String, serde_json::Value> {
         file.types.iter().map(|stored| (stored.name.clone(), stored.bytes.into())).collect()
     };
+    let architecture: Option<serde_json::Value> =
+        subject.architecture.as_ref().and_then(|json| serde_json::from_str(json).ok());
     let value = json!({
         "network": subject.name,
+        "architecture": architecture,
         "input_size": [subject.input_size.0, subject.input_size.1],
         "parameters": cost.parameters,
         "macs": cost.macs,

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use picodet_graph::CheckError;
 use picodet_weights::{AlignError, ReadError};
 
+use crate::ArchitectureError;
+
 /// An error in converting a weight file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -48,6 +50,14 @@ pub enum ConvertError {
         path: PathBuf,
         /// The error of the parser.
         source: ReadError,
+    },
+    /// The architecture in the metadata of the file is not possible.
+    #[error("{}: the architecture: {source}", path.display())]
+    Architecture {
+        /// The file.
+        path: PathBuf,
+        /// The error.
+        source: ArchitectureError,
     },
     /// The tensors are not those of the variant.
     #[error("{} does not hold the weights of {variant}: {source}", path.display())]

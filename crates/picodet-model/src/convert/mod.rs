@@ -30,16 +30,12 @@ pub use options::ConvertOptions;
 ///
 /// # Errors
 /// See [`ConvertError`]; missing, unexpected and mis-shaped tensors are named.
-pub fn convert(
-    source: &Path,
-    variant: &'static Variant,
-    options: &ConvertOptions,
-) -> Result<Model, ConvertError> {
-    let Source { network: Network { graph, weights, folded }, classes } =
+pub fn convert(source: &Path, variant: &Variant, options: &ConvertOptions) -> Result<Model, ConvertError> {
+    let Source { variant, network: Network { graph, weights, folded }, classes } =
         source::read(source, variant, options)?;
-    let classes = class_names(variant, class_count(&graph), options, classes)?;
+    let classes = class_names(&variant, class_count(&graph), options, classes)?;
     let file_name = source.file_name().unwrap_or_default().to_string_lossy();
-    let metadata = metadata::for_conversion(variant, classes, folded, options, &file_name);
+    let metadata = metadata::for_conversion(&variant, classes, folded, options, &file_name);
     Ok(Model { variant, graph, weights, metadata })
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use picodet_weights::{ReadError, ncnn, onnx, pdparams, read_tensors};
+use picodet_weights::{ForeignNetwork, ReadError, ncnn, onnx, pdparams, read_tensors};
 use picodet_zoo::Variant;
 
 use super::error::{ConvertError, WeightsError};
@@ -10,9 +10,13 @@ use super::network::Network;
 use super::options::ConvertOptions;
 use super::paddle::{self, read_file};
 use super::{exported, reference};
+use crate::ArchitectureError;
+use crate::model::with_architecture;
 
 /// The contents of a file of weights.
 pub(super) struct Source {
+    /// The network; its architecture is the one that the file gives, if it does.
+    pub(super) variant: Variant,
     pub(super) network: Network,
     /// Class names of a description next to the weights.
     pub(super) classes: Option<Vec<String>>,
@@ -30,6 +34,7 @@ pub(super) fn read(
         variant: variant.name,
         source: error,
     };
+    let mut known = *variant;
     let extension = source.extension().filter(|_| !source.is_dir());
     let extension = extension.and_then(|extension| extension.to_str()).unwrap_or_default();
     let mut classes = None;
@@ -50,7 +55,9 @@ pub(super) fn read(
         "onnx" => {
             let folder = source.parent().unwrap_or(Path::new(""));
             let network = onnx::read_with_external_data(&read_file(source)?, folder).map_err(parse)?;
-            exported::network(variant, &network)
+            known = with_own_architecture(variant, &network)
+                .map_err(|error| ConvertError::Architecture { path: source.to_path_buf(), source: error })?;
+            exported::network(&known, &network)
         }
         "json" | "pdmodel" | "pdiparams" | "tar" | "" => {
             let files = paddle::Files::read(source, options.bin.as_deref())?;
@@ -60,5 +67,12 @@ pub(super) fn read(
         }
         _ => return Err(ConvertError::Format(source.to_path_buf())),
     };
-    Ok(Source { network: network.map_err(mismatch)?, classes })
+    Ok(Source { variant: known, network: network.map_err(mismatch)?, classes })
+}
+
+/// Returns the network with the architecture in the metadata of its export, which picodet writes.
+fn with_own_architecture(variant: &Variant, network: &ForeignNetwork) -> Result<Variant, ArchitectureError> {
+    let is_of = network.metadata.get("variant").is_some_and(|name| name == variant.name);
+    let architecture = network.metadata.get("architecture").filter(|_| is_of);
+    with_architecture(variant, architecture.map(String::as_str))
 }

@@ -27,6 +27,8 @@ pub struct Head {
     pub kind: HeadKind,
     /// Pairs of depthwise and pointwise convolution in each level's tower.
     pub tower_convolutions: usize,
+    /// Kernel of the tower's depthwise convolutions.
+    pub tower_kernel: usize,
     /// Activation of every convolution.
     pub activation: Activation,
 }

@@ -19,7 +19,7 @@ impl Head {
             g.scope("head", |g| {
                 for (level, &map) in pyramid.iter().enumerate() {
                     g.scope(format!("level{level}"), |g| {
-                        let feature = tower::tower(g, map, self.tower_convolutions, self.activation);
+                        let feature = tower::tower(g, map, self);
                         g.output(HeadMap::Tower.name(level), feature);
                         match self.kind {
                             HeadKind::PicoHead => pico_head::pico_head(g, feature, level, classes),

@@ -1,14 +1,13 @@
 //! PicoFeat: the tower of convolutions that each level has for itself (SPEC §3.1).
 
-use picodet_graph::{Activation, Builder, NodeId};
+use picodet_graph::{Builder, NodeId};
 
+use super::kind::Head;
 use crate::block::depthwise_pointwise;
 
-/// Kernel of the depthwise convolutions.
-const KERNEL: usize = 5;
-
-pub(super) fn tower(g: &mut Builder, map: NodeId, convolutions: usize, act: Activation) -> NodeId {
+pub(super) fn tower(g: &mut Builder, map: NodeId, head: &Head) -> NodeId {
+    let convolution = |g: &mut Builder, x| depthwise_pointwise(g, x, head.tower_kernel, 1, head.activation);
     g.scope("tower", |g| {
-        (0..convolutions).fold(map, |x, index| g.scope(index, |g| depthwise_pointwise(g, x, KERNEL, 1, act)))
+        (0..head.tower_convolutions).fold(map, |x, index| g.scope(index, |g| convolution(g, x)))
     })
 }

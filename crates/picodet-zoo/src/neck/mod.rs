@@ -17,6 +17,8 @@ pub enum Neck {
         channels: usize,
         /// 4 levels, or 3 in the ablation's second row.
         levels: usize,
+        /// Kernel of every depthwise convolution.
+        kernel: usize,
         /// Activation of every convolution.
         activation: Activation,
     },
@@ -24,6 +26,8 @@ pub enum Neck {
     LcPan {
         /// Channels of every level.
         channels: usize,
+        /// Kernel of every depthwise convolution.
+        kernel: usize,
     },
     /// The ablation's Base: sums of resized maps, three levels, no convolution but the lateral ones.
     Pan {
@@ -36,7 +40,15 @@ impl Neck {
     /// Channels of every level.
     pub fn channels(&self) -> usize {
         match *self {
-            Self::CspPan { channels, .. } | Self::LcPan { channels } | Self::Pan { channels } => channels,
+            Self::CspPan { channels, .. } | Self::LcPan { channels, .. } | Self::Pan { channels } => channels,
+        }
+    }
+
+    /// Kernel of the depthwise convolutions; `None` for a neck without any.
+    pub fn kernel(&self) -> Option<usize> {
+        match *self {
+            Self::CspPan { kernel, .. } | Self::LcPan { kernel, .. } => Some(kernel),
+            Self::Pan { .. } => None,
         }
     }
 
@@ -45,10 +57,10 @@ impl Neck {
         let defaults = Defaults { init: InitRule::KaimingUniform, weights_decay: true, norms_decay: true };
         g.with(defaults, |g| {
             g.scope("neck", |g| match *self {
-                Self::CspPan { channels, levels, activation } => {
-                    csp_pan::csp_pan(g, maps, channels, levels, activation)
+                Self::CspPan { channels, levels, kernel, activation } => {
+                    csp_pan::csp_pan(g, maps, channels, levels, kernel, activation)
                 }
-                Self::LcPan { channels } => lc_pan::lc_pan(g, maps, channels),
+                Self::LcPan { channels, kernel } => lc_pan::lc_pan(g, maps, channels, kernel),
                 Self::Pan { channels } => pan::pan(g, maps, channels),
             })
         })

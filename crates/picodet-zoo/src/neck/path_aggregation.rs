@@ -4,15 +4,13 @@ use picodet_graph::{Activation, Builder, NodeId};
 
 use crate::block::{depthwise_pointwise, pointwise};
 
-/// Kernel of every depthwise convolution of the neck.
-pub(super) const KERNEL: usize = 5;
-
 /// Joins two maps of `channels` channels each, by `merge`, and a level at stride 64 when `levels` is 4.
 pub(super) fn path_aggregation(
     g: &mut Builder,
     maps: [NodeId; 3],
     channels: usize,
     levels: usize,
+    kernel: usize,
     act: Activation,
     merge: impl Fn(&mut Builder, NodeId, usize) -> NodeId,
 ) -> Vec<NodeId> {
@@ -37,7 +35,7 @@ pub(super) fn path_aggregation(
 
     let down = |g: &mut Builder, index: usize, fine: NodeId, coarse: NodeId| {
         let fine =
-            g.scope("downsample", |g| g.scope(index, |g| depthwise_pointwise(g, fine, KERNEL, 2, act)));
+            g.scope("downsample", |g| g.scope(index, |g| depthwise_pointwise(g, fine, kernel, 2, act)));
         g.scope("bottom_up", |g| {
             g.scope(index, |g| {
                 let joined = g.concat(&[fine, coarse]);
@@ -51,8 +49,8 @@ pub(super) fn path_aggregation(
 
     if levels == 4 {
         let p6 = g.scope("extra", |g| {
-            let reduced = g.scope("from_reduced", |g| depthwise_pointwise(g, t5, KERNEL, 2, act));
-            let aggregated = g.scope("from_aggregated", |g| depthwise_pointwise(g, p5, KERNEL, 2, act));
+            let reduced = g.scope("from_reduced", |g| depthwise_pointwise(g, t5, kernel, 2, act));
+            let aggregated = g.scope("from_aggregated", |g| depthwise_pointwise(g, p5, kernel, 2, act));
             g.add(reduced, aggregated)
         });
         pyramid.push(p6);

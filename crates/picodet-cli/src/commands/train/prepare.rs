@@ -51,6 +51,15 @@ pub(super) fn prepare(command: &Train, group: &dyn ProcessGroup) -> Result<(Trai
         Some(name) => Some(model::open(&ModelArguments::named(name))?),
         None => None,
     };
+    if let Some(model) = weights.as_ref().filter(|_| is_published)
+        && model.metadata.variant == experiment.model
+        && let Some(architecture) = &model.metadata.architecture
+    {
+        experiment.architecture = model.variant.overrides();
+        if group.is_first() {
+            status(&format!("the network is that of the weights: {} with {architecture}", experiment.model));
+        }
+    }
     if let Some(model) = weights.as_ref().filter(|_| is_published && !command.as_published)
         && let Some(found) = fine_tune(&mut experiment, &paths, model)?
     {
