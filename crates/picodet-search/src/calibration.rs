@@ -40,7 +40,7 @@ impl Calibration {
         images: usize,
         limits: Limits,
     ) -> Result<Self, ExperimentError> {
-        let recipe = state.batch_recipe(state.progress.experiment.variant()?);
+        let recipe = state.batch_recipe(&state.progress.experiment.variant()?);
         let sampler = state.sampler(dataset.images.len());
         let first = state.progress.experiment.epochs * sampler.batches_per_epoch();
         let batches = Batches::new(dataset, sampler, recipe.clone(), CACHE).with_limits(limits);

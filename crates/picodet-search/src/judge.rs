@@ -5,6 +5,7 @@ use picodet_graph::{Graph, Weights};
 use picodet_model::{Model, graph_of, metadata};
 use picodet_train::EvaluatorError;
 use picodet_train::state::Progress;
+use picodet_zoo::Variant;
 use serde::{Deserialize, Serialize};
 
 use crate::{Calibration, Genome, SearchError, Space};
@@ -67,9 +68,9 @@ impl<'a> Inheritance<'a> {
         let graph = graph_of(&candidate.architecture, classes.len(), false);
         let mut weights = slice_map(&self.supernet, &graph)?.gather(self.weights)?;
         self.calibration.recalibrate(&graph, &mut weights, candidate.input_size)?;
-        let variant = self.space.base();
+        let variant = Variant { architecture: candidate.architecture, ..*self.space.base() };
         let metadata = metadata::for_training(
-            variant,
+            &variant,
             classes.clone(),
             candidate.input_size,
             experiment.epochs,

@@ -1,6 +1,6 @@
 //! A space of candidates around a published network.
 
-use picodet_zoo::{Architecture, Backbone, Neck, Variant, variant};
+use picodet_zoo::{Architecture, ArchitectureOverrides, Backbone, OverrideError, Variant, variant};
 use serde::Deserialize;
 
 use crate::{Genome, SearchError};
@@ -9,7 +9,7 @@ use crate::{Genome, SearchError};
 const RATIOS: [f64; 5] = [0.5, 0.625, 0.75, 0.875, 1.0];
 
 /// A space file.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     network: String,
@@ -19,6 +19,10 @@ struct File {
     neck: Vec<usize>,
     #[serde(default)]
     tower: Vec<usize>,
+    #[serde(default)]
+    neck_kernel: Vec<usize>,
+    #[serde(default)]
+    tower_kernel: Vec<usize>,
     #[serde(default)]
     input: Vec<usize>,
 }
@@ -33,17 +37,39 @@ pub enum Gene {
     Neck,
     /// The number of convolutions of each tower of the head.
     Tower,
+    /// The kernel of the neck's depthwise convolutions.
+    NeckKernel,
+    /// The kernel of the depthwise convolutions of the towers.
+    TowerKernel,
     /// Height and width of the network input in pixels.
     Input,
 }
 
 impl Gene {
-    fn name(self) -> &'static str {
+    /// Returns its name in a space file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Ratio(_) => "ratios",
             Self::Neck => "neck",
             Self::Tower => "tower",
+            Self::NeckKernel => "neck_kernel",
+            Self::TowerKernel => "tower_kernel",
             Self::Input => "input",
+        }
+    }
+
+    /// Sets its value in the overrides of `base`; the input size is not one of them.
+    fn set(self, value: f64, base: &Architecture, overrides: &mut ArchitectureOverrides) {
+        match (self, base.backbone) {
+            (Self::Ratio(block), Backbone::EsNet(esnet)) => {
+                overrides.ratios.get_or_insert(esnet.ratios)[block] = value as f32;
+            }
+            (Self::Neck, _) => overrides.neck_channels = Some(value as usize),
+            (Self::Tower, _) => overrides.tower_convolutions = Some(value as usize),
+            (Self::NeckKernel, _) => overrides.neck_kernel = Some(value as usize),
+            (Self::TowerKernel, _) => overrides.tower_kernel = Some(value as usize),
+            (Self::Ratio(_) | Self::Input, _) => {}
         }
     }
 }
@@ -72,13 +98,7 @@ impl Space {
     /// # Errors
     /// [`SearchError::UnknownNetwork`], [`SearchError::NotSearchable`] for another backbone.
     pub fn published(network: &str) -> Result<Self, SearchError> {
-        Self::new(File {
-            network: network.to_owned(),
-            ratios: RATIOS.to_vec(),
-            neck: Vec::new(),
-            tower: Vec::new(),
-            input: Vec::new(),
-        })
+        Self::new(File { network: network.to_owned(), ratios: RATIOS.to_vec(), ..File::default() })
     }
 
     /// Reads a space file: the name of a network, and the values of genes, as in
@@ -88,6 +108,8 @@ impl Space {
     /// ratios = [0.5, 0.625, 0.75, 0.875, 1.0]
     /// neck = [48, 64, 80, 96]
     /// tower = [1, 2]
+    /// neck_kernel = [3, 5]
+    /// tower_kernel = [3, 5]
     /// input = [256, 288, 320]
     /// ```
     ///
@@ -113,11 +135,13 @@ impl Space {
             (0..blocks).map(|block| (Gene::Ratio(block), file.ratios.clone())).collect();
         lists.push((Gene::Neck, floats(&file.neck)));
         lists.push((Gene::Tower, floats(&file.tower)));
+        lists.push((Gene::NeckKernel, floats(&file.neck_kernel)));
+        lists.push((Gene::TowerKernel, floats(&file.tower_kernel)));
         lists.push((Gene::Input, floats(&file.input)));
         let mut genes = Vec::new();
         for (gene, mut values) in lists.into_iter().filter(|(_, values)| !values.is_empty()) {
             for &value in &values {
-                check(gene, value)?;
+                check(base, gene, value)?;
             }
             values.sort_by(f64::total_cmp);
             values.dedup();
@@ -173,6 +197,8 @@ impl Space {
             let own = match (gene, backbone) {
                 (Gene::Ratio(block), Backbone::EsNet(esnet)) => f64::from(esnet.ratios[*block]),
                 (Gene::Tower, _) => head.tower_convolutions as f64,
+                (Gene::NeckKernel, _) => neck.kernel().unwrap_or_default() as f64,
+                (Gene::TowerKernel, _) => head.tower_kernel as f64,
                 (Gene::Input, _) => self.base.input_size.0 as f64,
                 _ => neck.channels() as f64,
             };
@@ -189,34 +215,32 @@ impl Space {
         if genome.0.len() != self.genes.len() {
             return None;
         }
-        let mut architecture = self.base.architecture;
+        let mut overrides = ArchitectureOverrides::default();
         let mut input_size = self.base.input_size;
         for ((gene, values), &index) in self.genes.iter().zip(&genome.0) {
             let value = *values.get(usize::from(index))?;
-            match (gene, &mut architecture.backbone) {
-                (Gene::Ratio(block), Backbone::EsNet(esnet)) => esnet.ratios[*block] = value as f32,
-                (Gene::Ratio(_), _) => return None,
-                (Gene::Tower, _) => architecture.head.tower_convolutions = value as usize,
-                (Gene::Input, _) => input_size = (value as usize, value as usize),
-                (Gene::Neck, _) => match &mut architecture.neck {
-                    Neck::CspPan { channels, .. } | Neck::LcPan { channels, .. } | Neck::Pan { channels } => {
-                        *channels = value as usize;
-                    }
-                    _ => return None,
-                },
+            gene.set(value, &self.base.architecture, &mut overrides);
+            if *gene == Gene::Input {
+                input_size = (value as usize, value as usize);
             }
         }
+        let architecture = overrides.apply(&self.base.architecture).ok()?;
         Some(Candidate { architecture, input_size })
     }
 }
 
-fn check(gene: Gene, value: f64) -> Result<(), SearchError> {
-    let multiple = |of: f64, least: f64, most: f64| value % of == 0.0 && (least..=most).contains(&value);
-    let (is_possible, rule) = match gene {
-        Gene::Ratio(_) => ((0.25..=1.0).contains(&value), "a ratio is between 0.25 and 1"),
-        Gene::Neck => (multiple(16.0, 16.0, 512.0), "a multiple of 16, at most 512"),
-        Gene::Tower => (multiple(1.0, 1.0, 8.0), "between 1 and 8"),
-        Gene::Input => (multiple(32.0, 32.0, 4096.0), "a multiple of 32, at most 4096"),
-    };
-    if is_possible { Ok(()) } else { Err(SearchError::Value { gene: gene.name(), value, rule }) }
+/// Checks a value of a gene.
+fn check(base: &Variant, gene: Gene, value: f64) -> Result<(), SearchError> {
+    let wrong = |rule| SearchError::Value { gene: gene.name(), value, rule };
+    if gene == Gene::Input {
+        let is_possible = value % 32.0 == 0.0 && (32.0..=4096.0).contains(&value);
+        return if is_possible { Ok(()) } else { Err(wrong("a multiple of 32, at most 4096")) };
+    }
+    let mut overrides = ArchitectureOverrides::default();
+    gene.set(value, &base.architecture, &mut overrides);
+    match base.with(&overrides) {
+        Ok(_) => Ok(()),
+        Err(OverrideError::Value { rule, .. }) => Err(wrong(rule)),
+        Err(_) => Err(SearchError::NotSearchable { network: base.name.to_owned(), gene: gene.name() }),
+    }
 }

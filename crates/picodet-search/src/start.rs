@@ -77,12 +77,16 @@ fn larger(mut architecture: Architecture, other: &Architecture) -> Architecture 
         own.ratios.iter_mut().zip(other.ratios).for_each(|(own, other)| *own = own.max(other));
     }
     match &mut architecture.neck {
-        Neck::CspPan { channels, .. } | Neck::LcPan { channels } | Neck::Pan { channels } => {
+        Neck::CspPan { channels, .. } | Neck::LcPan { channels, .. } | Neck::Pan { channels } => {
             *channels = (*channels).max(other.neck.channels());
         }
         _ => {}
     }
-    let own = &mut architecture.head.tower_convolutions;
-    *own = (*own).max(other.head.tower_convolutions);
+    if let Neck::CspPan { kernel, .. } | Neck::LcPan { kernel, .. } = &mut architecture.neck {
+        *kernel = (*kernel).max(other.neck.kernel().unwrap_or_default());
+    }
+    let own = &mut architecture.head;
+    own.tower_convolutions = own.tower_convolutions.max(other.head.tower_convolutions);
+    own.tower_kernel = own.tower_kernel.max(other.head.tower_kernel);
     architecture
 }

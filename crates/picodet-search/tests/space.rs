@@ -3,12 +3,12 @@
 use picodet_graph::pass::slice_map;
 use picodet_search::{Genome, Space};
 
-const WIDE: &str = "network = \"legacy_s_320\"\nratios = [1.0, 0.5, 0.75]\nneck = [96, 48]\ntower = [1, 2]\ninput = [320, 256]\n";
+const WIDE: &str = "network = \"legacy_s_320\"\nratios = [1.0, 0.5, 0.75]\nneck = [96, 48]\ntower = [1, 2]\nneck_kernel = [5, 3]\ntower_kernel = [3, 5]\ninput = [320, 256]\n";
 
 #[test]
 fn genomes_are_networks_of_the_zoo() {
     let space = Space::parse(WIDE).expect("a space");
-    assert_eq!(space.counts(), [vec![3; 13], vec![2, 2, 2]].concat());
+    assert_eq!(space.counts(), [vec![3; 13], vec![2; 5]].concat());
     let largest = space.candidate(&space.largest()).expect("of the space");
     let supernet = largest.architecture.graph(80);
     for genome in [space.smallest(), space.published_genome(), space.largest()] {
@@ -19,7 +19,7 @@ fn genomes_are_networks_of_the_zoo() {
     assert_eq!((smallest.input_size, smallest.architecture.neck.channels()), ((256, 256), 48));
     assert_eq!(smallest.architecture.head.tower_convolutions, 1);
     assert!(space.candidate(&Genome(vec![0; 3])).is_none());
-    assert!(space.candidate(&Genome(vec![9; 16])).is_none());
+    assert!(space.candidate(&Genome(vec![9; 18])).is_none());
 }
 
 #[test]
@@ -45,6 +45,8 @@ fn impossible_spaces_are_refused() {
         ("network = \"legacy_s_320\"\nratios = [0.5, nan]", "ratios = NaN"),
         ("network = \"legacy_s_320\"\nneck = [48, 50]", "neck = 50: a multiple of 16"),
         ("network = \"legacy_s_320\"\ntower = [0, 1]", "tower = 0"),
+        ("network = \"legacy_s_320\"\nneck_kernel = [4, 5]", "neck_kernel = 4: 3 or 5"),
+        ("network = \"ablation_1_base_416\"\nneck_kernel = [3, 5]", "has no neck_kernel"),
         ("network = \"legacy_s_320\"\ninput = [300, 320]", "input = 300"),
         ("network = \"legacy_s_320\"\nwidth = [1, 2]", "unknown field `width`"),
         ("neck = [48, 96]", "missing field `network`"),
