@@ -40,9 +40,9 @@ def negative(p):
 
 
 class Objective:
-    def __init__(self, size):
-        self.centres, self.strides = cells(size)
-        self.bins = torch.arange(BINS, dtype=torch.float32)
+    def __init__(self, size, device=None):
+        self.centres, self.strides = cells(size, device)
+        self.bins = torch.arange(BINS, dtype=torch.float32, device=device)
 
     def split(self, maps, classes):
         """The head's maps as `[n, cells, classes]` and `[n, cells, 4, bins]`."""
@@ -57,7 +57,7 @@ class Objective:
     @torch.no_grad()
     def assign(self, p, boxes, truth, labels):
         """Index of the object of each position of one image, or -1."""
-        found = torch.full((len(p),), -1)
+        found = torch.full((len(p),), -1, device=p.device)
         if len(labels) == 0:
             return found
         x, y = self.centres.unsqueeze(1).unbind(-1)
@@ -78,7 +78,7 @@ class Objective:
         cost = cls + 6 * (1 - iou + (outer - union) / outer) + PENALTY * ~good
         count = iou.topk(min(10, len(candidates)), 0).values.sum(0).int().clamp(min=1)
         order = cost.argsort(dim=0, stable=True)
-        rank = torch.empty_like(order).scatter_(0, order, torch.arange(len(order)).unsqueeze(1).expand_as(order))
+        rank = torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=p.device).unsqueeze(1).expand_as(order))
         taken = rank < count
         takers = taken.sum(1)
         best = torch.where(takers > 1, cost.argmin(1), taken.int().argmax(1))
@@ -95,7 +95,7 @@ class Objective:
             counted = sum(max(int((f >= 0).sum()), 1) if len(truth[1]) else 0 for f, truth in zip(found, truths))
             image, cell = (torch.stack(found) >= 0).nonzero(as_tuple=True)
             object = torch.stack(found)[image, cell]
-            first = torch.tensor([0] + [len(truth[1]) for truth in truths]).cumsum(0)[:-1]
+            first = torch.tensor([0] + [len(truth[1]) for truth in truths], device=p.device).cumsum(0)[:-1]
             every = [torch.cat(column) for column in zip(*truths)]
             stride = self.strides[cell, None]
             target, label = every[0][first[image] + object] / stride, every[1][first[image] + object]

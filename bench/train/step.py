@@ -1,8 +1,8 @@
 """A whole training step of the paper's S in PyTorch: forward, assignment, loss, backward, SGD.
 
-    step.py FILE check             one step against what the example `whole_step` wrote: prints the differences
-    step.py FILE LAYOUT THREADS ITERATIONS    medians in milliseconds and the peak memory, as JSON
-LAYOUT is `nchw` or `nhwc`.
+    step.py FILE check [DEVICE]    one step against what the example `whole_step` wrote: prints the differences
+    step.py FILE LAYOUT THREADS ITERATIONS [DEVICE]    medians in milliseconds and the peak memory, as JSON
+LAYOUT is `nchw` or `nhwc`; DEVICE is one of PyTorch's, `cpu` without it.
 """
 
 import json
@@ -42,12 +42,14 @@ def in_order(net):
 
 
 class Step:
-    def __init__(self, path, layout):
+    def __init__(self, path, layout, device="cpu"):
         self.tensors, meta = read(path)
+        self.tensors = {name: tensor.to(device) for name, tensor in self.tensors.items()}
+        self.synchronise = torch.cuda.synchronize if device == "cuda" else lambda: None
         self.names = meta["order"].split("\n")
         decays = set(meta["decays"].split("\n"))
         torch.manual_seed(0)
-        net = PicoDetS().train()
+        net = PicoDetS().train().to(device)
         self.parameters = dict(zip(self.names, in_order(net), strict=True))
         with torch.no_grad():
             for name, parameter in self.parameters.items():
@@ -64,13 +66,18 @@ class Step:
             {"params": [p for n, p in self.parameters.items() if n not in decays], "weight_decay": 0.0},
         ]
         self.optimiser = torch.optim.SGD(groups, float(meta["rate"]), float(meta["momentum"]), fused=True)
-        self.objective = Objective(self.image.shape[-1])
+        self.objective = Objective(self.image.shape[-1], device)
 
     def run(self):
         """Loss terms, number of positives, and milliseconds of the parts."""
         self.optimiser.zero_grad(set_to_none=True)
+        self.synchronise()
         cpu, clock = time.process_time(), [time.perf_counter()]
-        tick = lambda: clock.append(time.perf_counter())
+
+        def tick():
+            self.synchronise()
+            clock.append(time.perf_counter())
+
         maps = self.net(self.image)
         tick()
         cls, box, dfl, positives = self.objective(maps, self.truths)
@@ -106,15 +113,17 @@ def peak_kib():
 
 
 def main():
-    path, layout, *numbers = sys.argv[1:]
+    path, layout, *rest = sys.argv[1:]
+    # Products of f32 in f32, on every device.
+    torch.backends.cudnn.allow_tf32 = False
     if layout == "check":
         torch.set_num_threads(1)
-        print(json.dumps({name: Step(path, layout).check() for name, layout in LAYOUTS.items()}))
+        print(json.dumps({name: Step(path, layout, *rest).check() for name, layout in LAYOUTS.items()}))
         return
-    threads, iterations = map(int, numbers)
+    threads, iterations = map(int, rest[:2])
     torch.set_num_threads(threads)
     imported = peak_kib()
-    step = Step(path, LAYOUTS[layout])
+    step = Step(path, LAYOUTS[layout], *rest[2:])
     step.run()
     rows = [step.run()[2] for _ in range(iterations)]
     names = ["forward", "judge", "backward", "optimiser", "wall", "cpu"]

@@ -1,5 +1,7 @@
 //! Times whole training steps, forward, assignment and loss, backward, optimiser, on generated images and objects:
-//! `whole_step VARIANT BATCH SIZE THREADS ITERATIONS [--write FILE [--smooth]]`.
+//! `whole_step VARIANT BATCH SIZE THREADS ITERATIONS [--device NAME] [--write FILE [--smooth]]`.
+//!
+//! `--device` runs forward and backward passes on a device of burn, in a build with the feature of that device.
 //!
 //! `--write` puts one step into a file instead, for another program to compare with: `weight/…`, `image`,
 //! `boxes/IMAGE`, `classes/IMAGE`, `gradient/…`, `after/…`, `statistic/…`, `loss` and `positives`. `--smooth` puts
@@ -30,11 +32,14 @@ const RATE: f32 = 0.001;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let usage = "whole_step VARIANT BATCH SIZE THREADS ITERATIONS [--write FILE [--smooth]]";
+    let usage = "whole_step VARIANT BATCH SIZE THREADS ITERATIONS [--device NAME] [--write FILE [--smooth]]";
     let [name, rest @ ..] = arguments.as_slice() else { return Err(usage.into()) };
+    let mut rest = rest.to_vec();
+    let device = rest.iter().position(|option| option == "--device");
+    let device = device.map(|at| rest.drain(at..(at + 2).min(rest.len())).next_back().unwrap_or_default());
     let numbers: Vec<usize> = rest.iter().map_while(|number| number.parse().ok()).collect();
     let [batch, size, threads, iterations] = numbers[..] else { return Err(usage.into()) };
-    let (file, smooth) = match &rest[4..] {
+    let (file, smooth) = match rest.get(4..).unwrap_or_default() {
         [] => (None, false),
         [option, file] if option == "--write" => (Some(file), false),
         [option, file, smooth] if option == "--write" && smooth == "--smooth" => (Some(file), true),
@@ -42,7 +47,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     // As `picodet train` does: GNU's allocator keeps the blocks that a step frees.
     drop(std::hint::black_box(Vec::<u8>::with_capacity((32 << 20) - (64 << 10))));
-    let mut step = Step::new(recipe(name)?, batch, size, threads, smooth)?;
+    let mut step = Step::new(recipe(name)?, batch, size, (threads, device.as_deref()), smooth)?;
     if let Some(file) = file {
         std::fs::write(file, step.written()?)?;
         return Ok(());
@@ -68,7 +73,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// A network with what it learns from.
 struct Step {
     graph: Graph,
-    network: CpuNetwork,
+    network: Box<dyn TrainingBackend>,
     objective: Objective,
     strides: Vec<usize>,
     weights: Weights,
@@ -91,7 +96,7 @@ impl Step {
         experiment: Experiment,
         batch: usize,
         size: usize,
-        threads: usize,
+        (threads, device): (usize, Option<&str>),
         smooth: bool,
     ) -> Result<Self, Box<dyn std::error::Error>> {
         let variant = experiment.variant()?;
@@ -101,7 +106,7 @@ impl Step {
                 *activation = Activation::Sigmoid;
             }
         }
-        let network = CpuNetwork::new(&graph, threads, &[], 0, 0)?;
+        let network = network(&graph, threads, device)?;
         let mut stream = Stream::new(1, Purpose::Image, 0, 0);
         let shape = [batch, 3, size, size];
         // A coarse pattern with fine noise: neither flat nor without structure.
@@ -211,6 +216,24 @@ impl Step {
         let metadata: BTreeMap<String, String> =
             metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         Ok(write_tensors(&tensors, &metadata))
+    }
+}
+
+/// The network on the processor, or on a device of burn.
+fn network(
+    graph: &Graph,
+    threads: usize,
+    device: Option<&str>,
+) -> Result<Box<dyn TrainingBackend>, BackendError> {
+    match device {
+        None => Ok(Box::new(CpuNetwork::new(graph, threads, &[], 0, 0)?)),
+        #[cfg(feature = "burn")]
+        Some(name) => {
+            let device = picodet_train::network::device(name)?;
+            Ok(Box::new(picodet_train::network::BurnNetwork::new(graph, device)))
+        }
+        #[cfg(not(feature = "burn"))]
+        Some(name) => Err(BackendError::UnknownDevice(name.to_owned())),
     }
 }
 
