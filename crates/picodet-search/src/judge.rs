@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Calibration, Genome, SearchError, Space};
 
+const CHECKSUM: crc::Crc<u64> = crc::Crc::<u64>::new(&crc::CRC_64_XZ);
+
 /// The accuracy (AP) of a model on the images of a search, 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,6 +58,17 @@ impl<'a> Inheritance<'a> {
     ) -> Self {
         let supernet = graph_of(&space.supernet(), progress.classes.len(), false);
         Self { space, supernet, weights, progress, calibration }
+    }
+
+    /// Returns a checksum of the weights of the supernet.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut digest = CHECKSUM.digest();
+        for (name, tensor) in self.weights {
+            digest.update(name.as_bytes());
+            tensor.data.iter().for_each(|value| digest.update(&value.to_le_bytes()));
+        }
+        format!("{:016x}", digest.finalize())
     }
 
     /// Returns a candidate with its part of the weights and batch norms of its own.

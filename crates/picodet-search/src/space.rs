@@ -1,7 +1,7 @@
 //! A space of candidates around a published network.
 
 use picodet_zoo::{Architecture, ArchitectureOverrides, Backbone, OverrideError, Variant, variant};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Genome, SearchError};
 
@@ -9,21 +9,21 @@ use crate::{Genome, SearchError};
 const RATIOS: [f64; 5] = [0.5, 0.625, 0.75, 0.875, 1.0];
 
 /// A space file.
-#[derive(Default, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     network: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ratios: Vec<f64>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     neck: Vec<usize>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tower: Vec<usize>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     neck_kernel: Vec<usize>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tower_kernel: Vec<usize>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     input: Vec<usize>,
 }
 
@@ -101,6 +101,27 @@ impl Space {
         Self::new(File { network: network.to_owned(), ratios: RATIOS.to_vec(), ..File::default() })
     }
 
+    /// Returns the space of a network with everything that changes its latency: the channel ratios of ESNet's blocks,
+    /// widths of the neck from half of its own, kernels, convolutions of the towers, and input sizes.
+    ///
+    /// # Errors
+    /// [`SearchError::UnknownNetwork`].
+    pub fn wide(network: &str) -> Result<Self, SearchError> {
+        let base = variant(network).ok_or_else(|| SearchError::UnknownNetwork(network.to_owned()))?;
+        let Architecture { backbone, neck, head } = base.architecture;
+        let largest = neck.channels();
+        let size = base.input_size.0;
+        Self::new(File {
+            network: network.to_owned(),
+            ratios: if matches!(backbone, Backbone::EsNet(_)) { RATIOS.to_vec() } else { Vec::new() },
+            neck: (4..=8).map(|eighths| (largest * eighths / 8).next_multiple_of(16)).collect(),
+            tower: (1..=head.tower_convolutions).collect(),
+            neck_kernel: neck.kernel().map_or_else(Vec::new, |kernel| vec![3, kernel]),
+            tower_kernel: vec![3, head.tower_kernel],
+            input: (0..4).map(|steps| size.saturating_sub(32 * steps).max(128)).collect(),
+        })
+    }
+
     /// Reads a space file: the name of a network, and the values of genes, as in
     ///
     /// ```toml
@@ -151,6 +172,47 @@ impl Space {
             return Err(SearchError::Empty);
         }
         Ok(Self { base, genes })
+    }
+
+    /// Returns the space as a space file.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let values = |wanted: Gene| {
+            let values = self.genes.iter().filter(move |(gene, _)| *gene == wanted);
+            values.flat_map(|(_, values)| values.iter().copied())
+        };
+        let integers = |wanted: Gene| values(wanted).map(|value| value as usize).collect();
+        let file = File {
+            network: self.base.name.to_owned(),
+            ratios: values(Gene::Ratio(0)).collect(),
+            neck: integers(Gene::Neck),
+            tower: integers(Gene::Tower),
+            neck_kernel: integers(Gene::NeckKernel),
+            tower_kernel: integers(Gene::TowerKernel),
+            input: integers(Gene::Input),
+        };
+        toml::to_string(&file).unwrap_or_default()
+    }
+
+    /// The input sizes (height, width) of the candidates.
+    #[must_use]
+    pub fn input_sizes(&self) -> Vec<(usize, usize)> {
+        match self.genes.iter().find(|(gene, _)| *gene == Gene::Input) {
+            None => vec![self.base.input_size],
+            Some((_, values)) => values.iter().map(|&side| (side as usize, side as usize)).collect(),
+        }
+    }
+
+    /// The genomes with which a search begins: the published network, the largest, the smallest, and uniform ones between
+    /// those.
+    #[must_use]
+    pub fn seeds(&self) -> Vec<Genome> {
+        let uniform = |quarter: usize| {
+            Genome(self.genes.iter().map(|(_, values)| ((values.len() - 1) * quarter / 4) as u8).collect())
+        };
+        let mut seeds = vec![self.published_genome(), self.largest(), self.smallest()];
+        seeds.extend([uniform(1), uniform(2), uniform(3)]);
+        seeds
     }
 
     /// The network whose genes are searched.

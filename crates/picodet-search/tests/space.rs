@@ -56,3 +56,26 @@ fn impossible_spaces_are_refused() {
         assert!(error.contains(expected), "{text}: {error}");
     }
 }
+
+#[test]
+fn spaces_are_written_as_the_file_that_reads_them() {
+    let mut spaces = vec![Space::parse(WIDE).expect("a space")];
+    for name in ["legacy_s_320", "legacy_l_640", "v2_s_320"] {
+        spaces.push(Space::wide(name).expect("a space"));
+    }
+    for space in spaces {
+        let read = Space::parse(&space.to_toml()).expect("a space");
+        assert_eq!((read.genes(), read.base().name), (space.genes(), space.base().name));
+        // The published network is in the wide space.
+        let seeds = space.seeds();
+        assert!(seeds.iter().all(|seed| space.candidate(seed).is_some()));
+        let supernet = space.supernet().graph(80);
+        for seed in &seeds {
+            let candidate = space.candidate(seed).expect("of the space").architecture;
+            assert!(slice_map(&supernet, &candidate.graph(80)).is_ok());
+        }
+    }
+    let space = Space::wide("legacy_l_640").expect("a space");
+    let published = space.candidate(&space.published_genome()).expect("of the space");
+    assert_eq!(published.architecture, space.base().architecture);
+}

@@ -77,4 +77,4 @@ pub use options::{Ending, Event, OnNonFinite, RunOptions};
 pub use predictions::{HeadGradients, LevelMaps, Predictions};
 pub use schedule::Schedule;
 pub use statistics::update_running_statistics;
-pub use step::{Learner, StepInput, StepOutput, learn};
+pub use step::{Learner, SingleNetwork, StepInput, StepOutput, learn};

@@ -78,14 +78,21 @@ pub fn learn(
 }
 
 /// One network in training.
-pub(crate) struct SingleNetwork<'a> {
+pub struct SingleNetwork<'a> {
     backend: &'a mut dyn TrainingBackend,
     head: HeadGradients,
 }
 
 impl<'a> SingleNetwork<'a> {
-    pub(crate) fn new(backend: &'a mut dyn TrainingBackend) -> Self {
+    /// Wraps the network on a device.
+    pub fn new(backend: &'a mut dyn TrainingBackend) -> Self {
         Self { backend, head: HeadGradients::default() }
+    }
+}
+
+impl std::fmt::Debug for SingleNetwork<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("SingleNetwork").finish_non_exhaustive()
     }
 }
 

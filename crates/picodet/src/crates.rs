@@ -15,6 +15,8 @@ pub use picodet_graph as graph;
 pub use picodet_image as image;
 pub use picodet_model as model;
 #[cfg(feature = "train")]
+pub use picodet_search as search;
+#[cfg(feature = "train")]
 pub use picodet_train as train;
 pub use picodet_weights as weights;
 pub use picodet_zoo as zoo;

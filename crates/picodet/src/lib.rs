@@ -68,7 +68,7 @@
 //! | `data` | datasets: reading, checking and converting COCO, VOC, YOLO and LabelMe ([`crates::data`]) |
 //! | `eval` | COCO metrics ([`crates::eval`]); with `detect` and `data` also [`evaluate`] |
 //! | `export` | [`export`](mod@export): ONNX files |
-//! | `train` | [`train`](mod@train); includes `detect`, `data` and `eval` |
+//! | `train` | [`train`](mod@train), [`search`]; includes `detect`, `data` and `eval` |
 //! | `download` | [`download`]: models by https URL, and the published models by name |
 //! | `cuda`, `rocm`, `vulkan`, `metal`, `wgpu`, `burn` | training on devices of burn |
 //! | `mpi` | training with several processes |
@@ -92,6 +92,8 @@ pub mod export;
 pub mod forward;
 #[cfg(feature = "detect")]
 pub mod results;
+#[cfg(feature = "train")]
+pub mod search;
 #[cfg(feature = "train")]
 pub mod train;
 #[cfg(feature = "detect")]

@@ -13,12 +13,13 @@ use picodet_image::Limits;
 use picodet_train::group::{ProcessGroup, SingleProcess};
 use picodet_train::loader::{Batch, Batches, data_digest};
 use picodet_train::memory::{self, Choice, ChoiceError};
+use picodet_train::run::run_learner;
 use picodet_train::sampler::Sampler;
 use picodet_train::state::{CheckpointError, Progress, State};
 use picodet_train::transfer::{Transfer, TransferError, initial_weights, known_classes, transfer};
 use picodet_train::{
     BackendError, CpuNetwork, Ending, EvaluatorError, Event, Experiment, ExperimentError, HeadGradients,
-    ModelMetrics, RunError, RunFolder, RunOptions, TrainingBackend, run,
+    Learner, ModelMetrics, RunError, RunFolder, RunOptions, SingleNetwork, TrainingBackend,
 };
 use serde::{Deserialize, Serialize};
 
@@ -234,10 +235,22 @@ impl Trainer {
         device: &str,
         listen: &mut dyn FnMut(&Event<'_>),
     ) -> Result<Ending, TrainError> {
-        let progress = &self.state.progress;
-        let graph = self.state.training_graph(&progress.experiment.variant()?);
+        let graph = self.state.training_graph(&self.state.progress.experiment.variant()?);
         let mut backend = backend(&self.state, &graph, device, &options.group)?;
-        let threads = progress.threads;
+        self.run_learner(&mut SingleNetwork::new(backend.as_mut()), options, listen)
+    }
+
+    /// As [`Trainer::run`], for several networks that share the parameters of the state.
+    ///
+    /// # Errors
+    /// As [`Trainer::run`].
+    pub fn run_learner(
+        &mut self,
+        learner: &mut dyn Learner,
+        options: &RunOptions,
+        listen: &mut dyn FnMut(&Event<'_>),
+    ) -> Result<Ending, TrainError> {
+        let threads = self.state.progress.threads;
         let validation = &self.validation;
         let detection = Options::default().with_limits(options.limits);
         let mut evaluate = |model: &Model| {
@@ -245,7 +258,7 @@ impl Trainer {
                 .map_err(EvaluatorError::new)
         };
         let dataset = Arc::clone(&self.dataset);
-        Ok(run::run(&mut self.state, dataset, backend.as_mut(), options, &mut evaluate, listen)?)
+        Ok(run_learner(&mut self.state, dataset, learner, options, &mut evaluate, listen)?)
     }
 }
 
@@ -366,7 +379,7 @@ fn open(paths: &DatasetPaths) -> Result<(Dataset, Dataset), TrainError> {
 }
 
 /// Prepares a batch of one input size without augmentation.
-fn plain_batch(
+pub(crate) fn plain_batch(
     state: &State,
     dataset: &Dataset,
     size: (usize, usize),

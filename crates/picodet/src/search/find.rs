@@ -1,0 +1,181 @@
+//! The search among the networks of a trained supernet, and the files of its front.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use picodet_detect::Model;
+use picodet_engine::Precision;
+use picodet_eval::Detection;
+use picodet_search::{
+    Accuracy, Archive, Calibration, Evaluated, Evolution, Genome, Inheritance, Judged, Measure, Options,
+    SearchError, SearchResult, recommend, search,
+};
+use picodet_train::loader::data_digest;
+use picodet_train::recipes::recipe;
+use picodet_train::{Experiment, InputSize};
+use picodet_weights::Storage;
+
+use super::{SearchImages, SearchRunError, Searcher, write};
+use crate::train::TrainError;
+
+/// Settings of a search among the networks of a supernet.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Find {
+    /// Constraint, seed, sizes of the rounds.
+    pub options: Options,
+    /// Number of candidates to judge.
+    pub evaluations: usize,
+    /// Precision in which candidates are judged.
+    pub precision: Precision,
+    /// Folder of the networks of the front; `None` for that of the search.
+    pub front: Option<PathBuf>,
+}
+
+impl Default for Find {
+    fn default() -> Self {
+        Self { options: Options::default(), evaluations: 500, precision: Precision::default(), front: None }
+    }
+}
+
+/// A network of the front.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FrontEntry {
+    /// The candidate with its accuracy and predicted latency.
+    pub candidate: Evaluated,
+    /// Standard error of the difference of its accuracy to that of the best.
+    pub error: f64,
+    /// Number of parameters.
+    pub parameters: usize,
+    /// Its experiment, from which `picodet train` goes on.
+    pub experiment: PathBuf,
+    /// The model with the weights of the supernet.
+    pub model: PathBuf,
+}
+
+/// The result of a search.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Finding {
+    /// All judged candidates.
+    pub result: SearchResult,
+    /// The candidates that no other one dominates, by latency.
+    pub front: Vec<FrontEntry>,
+    /// Index of the recommended one in the front: the fastest within one standard error of the best.
+    pub recommended: usize,
+    /// Rank correlation between the accuracies on two halves of the images; below [`picodet_search::LEAST_AGREEMENT`], the images
+    /// cannot tell the candidates apart.
+    pub agreement: f64,
+    /// Whether the slowest network keeps the constraint as well.
+    pub is_slack: bool,
+}
+
+impl Searcher {
+    /// Searches among the networks of the trained supernet and writes those of the front. `predict` is the latency of a
+    /// candidate in milliseconds; `listen` receives each judged candidate and returns whether to continue.
+    ///
+    /// # Errors
+    /// If the supernet is not trained, no candidate keeps the constraint, or a file cannot be read or written.
+    pub fn find(
+        &self,
+        find: &Find,
+        predict: &dyn Fn(&Genome) -> f64,
+        listen: &mut dyn FnMut(Judged<'_>) -> bool,
+    ) -> Result<Finding, SearchRunError> {
+        let path = self.folder.supernet();
+        if !path.exists() {
+            return Err(SearchRunError::NotTrained(self.folder.path().to_path_buf()));
+        }
+        let bytes = std::fs::read(&path).map_err(|source| TrainError::File { path: path.clone(), source })?;
+        let supernet = Model::from_bytes(&bytes).map_err(|source| SearchRunError::Model { path, source })?;
+        let trainer = &self.trainer;
+        let progress = &trainer.state.progress;
+        let limits = trainer.paths.limits();
+        let calibration =
+            Calibration::new(&trainer.state, Arc::clone(&trainer.dataset), self.settings.calibration, limits)
+                .map_err(TrainError::from)?;
+        let mut inheritance = Inheritance::new(&self.space, &supernet.weights, progress, calibration);
+        let mut images =
+            SearchImages::new(trainer.validation.clone(), limits, progress.threads, find.precision);
+        let key = format!(
+            "{} {} {} {}",
+            inheritance.digest(),
+            data_digest(&trainer.validation),
+            self.settings.calibration,
+            find.precision
+        );
+        let mut archive = Archive::open(&self.folder.archive(), &key)?;
+        let evolution = Evolution::new(self.space.counts(), self.space.seeds(), find.options.clone());
+        let is_slack = find.options.constraint.is_some() && evolution.is_slack(predict);
+        let mut judge = |genome: &Genome| -> Result<Accuracy, SearchError> {
+            Ok(images.measure(&inheritance.model(genome)?)?)
+        };
+        let result = search(&evolution, find.evaluations, &mut archive, predict, &mut judge, listen)?;
+        let front = result.front();
+        let (models, detections) = take(&front, &mut inheritance, &mut images)?;
+        let Some(best) = detections.last() else { return Err(SearchError::Genome.into()) };
+        let mut errors = detections.iter().map(|own| images.paired_error(best, own));
+        let errors: Vec<f64> = errors.by_ref().collect::<Result<_, _>>()?;
+        let mut places = 0..errors.len();
+        let recommended = recommend(&front, |_, _| Ok(errors[places.next().unwrap_or_default()]))
+            .unwrap_or_else(|never: std::convert::Infallible| match never {})
+            .unwrap_or_default();
+        let folder = find.front.clone().unwrap_or_else(|| self.folder.front());
+        let entries = front.iter().zip(&models).zip(errors).enumerate();
+        let front = entries
+            .map(|(number, ((candidate, model), error))| {
+                self.write_entry(&folder, number + 1, candidate, model, error)
+            })
+            .collect::<Result<_, _>>()?;
+        let agreement = result.agreement();
+        Ok(Finding { result, front, recommended, agreement, is_slack })
+    }
+
+    /// Writes a network of the front: its experiment and its model.
+    fn write_entry(
+        &self,
+        folder: &Path,
+        number: usize,
+        candidate: &Evaluated,
+        model: &Model,
+        error: f64,
+    ) -> Result<FrontEntry, SearchRunError> {
+        std::fs::create_dir_all(folder)
+            .map_err(|source| TrainError::File { path: folder.to_path_buf(), source })?;
+        let path = |kind: &str| folder.join(format!("{number}.{kind}"));
+        let (experiment, file) = (path("toml"), path("safetensors"));
+        write(&experiment, self.experiment(model)?.to_toml().as_bytes())?;
+        write(&file, &model.to_bytes(Storage::F32))?;
+        let parameters = model.graph.params.iter().map(picodet_graph::Param::len).sum();
+        Ok(FrontEntry { candidate: candidate.clone(), error, parameters, experiment, model: file })
+    }
+
+    /// Returns the experiment that goes on from a network with inherited weights.
+    fn experiment(&self, model: &Model) -> Result<Experiment, TrainError> {
+        let mut experiment = recipe(model.variant.name)?;
+        experiment.architecture = model.variant.overrides();
+        experiment.fine_tune(self.trainer.dataset.images.len(), true);
+        // The middle one of the sizes in training is that of the model.
+        let size = model.metadata.input_size.0;
+        let sizes = [-64i64, -32, 0, 32, 64].map(|step| (size as i64 + step).max(32) as usize);
+        experiment.batch.sizes = sizes.map(InputSize::Square).to_vec();
+        Ok(experiment)
+    }
+}
+
+/// The models of a front with their detections.
+fn take(
+    front: &[&Evaluated],
+    inheritance: &mut Inheritance<'_>,
+    images: &mut SearchImages,
+) -> Result<(Vec<Model>, Vec<Vec<Detection>>), SearchRunError> {
+    let mut models = Vec::with_capacity(front.len());
+    let mut detections = Vec::with_capacity(front.len());
+    for candidate in front {
+        let model = inheritance.model(&candidate.genome)?;
+        detections.push(images.detect(&model)?);
+        models.push(model);
+    }
+    Ok((models, detections))
+}
