@@ -1,9 +1,20 @@
 //! Runs cargo.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Result, bail};
 
 /// Thin LTO for release tests: each links all of burn, and its size does not matter.
 const TEST_LTO: (&str, &str) = ("CARGO_PROFILE_RELEASE_LTO", "thin");
+
+/// Returns cargo's target folder.
+///
+/// # Errors
+/// When the repository cannot be found.
+pub(crate) fn target_folder() -> Result<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+    Ok(std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from))
+}
 
 /// Tests a training step on a device.
 ///

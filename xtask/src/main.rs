@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout)]
 
+mod android;
 mod arm;
 mod build;
 mod c;
@@ -13,6 +14,7 @@ mod kill;
 mod memory;
 mod mpi;
 mod page;
+mod pictures;
 mod python;
 mod start;
 mod wasm;
@@ -27,6 +29,8 @@ cargo xtask TASK
   words      count stilted phrases in comments and messages (STYLE.md)
   arm-test   the engine's tests on 64-bit ARM, emulated by qemu
   wasm-test  the engine's tests in WebAssembly, in Node or wasmtime; `wasm-test relaxed` with fused multiply-add
+  android    the AAR in target/android, without an NDK (clang, a JDK, and the Rust targets of Android)
+  android-test  the package in Java, in Java for ARM under emulation, and the demo application
   web        the npm package in target/web; needs the target wasm32-unknown-unknown
   web-test   tests of the npm package in Node and Chromium; `web-test --all` with bundlers
   miri       the kernels' tests on small sizes under Miri: undefined behaviour (minutes; a nightly toolchain)
@@ -47,6 +51,8 @@ fn main() -> Result<()> {
     match std::env::args().nth(1).as_deref() {
         Some("check") => check::run(),
         Some("words") => words::run(),
+        Some("android") => android::build().map(drop),
+        Some("android-test") => android::test(),
         Some("arm-test") => arm::test(),
         Some("wasm-test") => wasm::test(std::env::args().nth(2).as_deref() == Some("relaxed")),
         Some("web") => web::build(),

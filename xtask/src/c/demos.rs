@@ -5,39 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
 
 use super::place::{Place, check};
+use crate::pictures::{Difference, Results, SMALL, collect, compare, of_command, parse_lines};
 
 /// Warnings that are errors.
 pub(super) const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-Werror", "-pedantic"];
 /// The demo programs.
 const DEMOS: [&str; 3] = ["detect_file.c", "camera.c", "detect_folder.cpp"];
-/// A small picture of the examples: under valgrind, a detection takes minutes.
-const SMALL: &str = "coffee.jpg";
-/// Pictures of the reference data that the demos detect in, odd ones among them.
-const PICTURES: [&str; 19] = [
-    "photos/000000014439.jpg",
-    "photos/000000570688.jpg",
-    "photos/bus.jpg",
-    "photos/car.jpg",
-    "photos/document_layout_zh.jpg",
-    "photos/dog.jpg",
-    "photos/road554.png",
-    "odd_images/exif/Landscape_3.jpg",
-    "odd_images/exif/Landscape_6.jpg",
-    "odd_images/exif/Landscape_8.jpg",
-    "odd_images/png16/basn2c16.png",
-    "odd_images/png16/basi0g16.png",
-    "odd_images/jpeg_ref/mjpeg.jpg",
-    "odd_images/jpeg_ref/progressive3.jpg",
-    "odd_images/jpeg_ref/mozilla/jpg-cmyk-1.jpg",
-    "odd_images/jpeg_ref/mozilla/jpg-gray.jpg",
-    "odd_images/jpeg_ref/mozilla/jpg-size-1x1.jpg",
-    "odd_images/webp/extended_images/lossy_alpha.webp",
-    "odd_images/webp/lossy_images/simple-gray.webp",
-];
-
 /// The folders of compiled demo programs.
 pub(super) struct Demos {
     /// One per compiler and language.
@@ -113,20 +88,17 @@ fn compile(place: &Place, compiler: &str, standard: &str, options: &[&str]) -> R
 /// Runs the demos of files and folders and compares their results with the command's.
 pub(super) fn run(place: &Place, demos: &Demos) -> Result<()> {
     let pictures = place.work.join("pictures");
-    let names = collect(place, &pictures)?;
-    let expected = command_results(place, &pictures)?;
-    if expected.iter().all(|(_, found)| found.is_empty()) {
-        bail!("the command has no detection in any picture");
-    }
+    let names = collect(&pictures)?;
+    let expected = of_command(&pictures, &[])?;
     let one = place.work.join("picture");
     std::fs::create_dir_all(&one)?;
     std::fs::copy(pictures.join(SMALL), one.join(SMALL))?;
-    let expected_of_one: Vec<_> = expected.iter().filter(|(name, _)| name == SMALL).cloned().collect();
+    let expected_of_one: Results = expected.iter().filter(|(name, _)| name == SMALL).cloned().collect();
     for (name, mut command) in demos.commands("detect_folder") {
         // Under valgrind, AVX-512 is not available: the sums of AVX2 differ in their last bits.
         let (folder, expected, tolerance) = match name.ends_with("(valgrind)") {
-            true => (&one, &expected_of_one, 1e-3),
-            false => (&pictures, &expected, 0.0),
+            true => (&one, &expected_of_one, Difference::ROUNDING),
+            false => (&pictures, &expected, Difference::NONE),
         };
         let output = check(command.arg(folder).arg("--json"), &name)?;
         let found = parse_lines(&String::from_utf8(output.stdout)?)?;
@@ -148,89 +120,4 @@ pub(super) fn run(place: &Place, demos: &Demos) -> Result<()> {
     }
     println!("the demos find what the command finds in {} pictures", expected.len());
     Ok(())
-}
-
-/// Copies the pictures into one folder and returns their names.
-fn collect(place: &Place, folder: &Path) -> Result<Vec<String>> {
-    std::fs::create_dir_all(folder)?;
-    let mut names = vec![SMALL.to_owned(), "page.png".to_owned()];
-    for name in &names {
-        std::fs::copy(place.repository.join("examples").join(name), folder.join(name))?;
-    }
-    for picture in PICTURES {
-        let Some(path) = picodet_testing::shared_path(&format!("data/{picture}")) else { continue };
-        let name = picture.replace('/', "-");
-        std::fs::copy(path, folder.join(&name))?;
-        names.push(name);
-    }
-    Ok(names)
-}
-
-/// Returns the detections of each picture by the command; those that it refuses are left out.
-fn command_results(place: &Place, pictures: &Path) -> Result<Vec<(String, Vec<Value>)>> {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args([
-        "run",
-        "--quiet",
-        "--locked",
-        "--package",
-        "picodet-cli",
-        "--",
-        "detect",
-        "--format",
-        "json",
-    ]);
-    let output = cargo.current_dir(&place.repository).arg(pictures).output()?;
-    let mut results = Vec::new();
-    for line in String::from_utf8(output.stdout)?.lines() {
-        let image: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
-        let file = image["file"].as_str().unwrap_or_default();
-        let name = Path::new(file).file_name().unwrap_or_default().to_string_lossy().into_owned();
-        results.push((name, image["detections"].as_array().cloned().unwrap_or_default()));
-    }
-    results.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(results)
-}
-
-/// Parses lines of a name, a tabulator and an array.
-fn parse_lines(text: &str) -> Result<Vec<(String, Vec<Value>)>> {
-    let mut results = Vec::new();
-    for line in text.lines() {
-        let (name, json) = line.split_once('\t').with_context(|| line.to_owned())?;
-        results.push((name.to_owned(), serde_json::from_str(json)?));
-    }
-    results.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(results)
-}
-
-type Results = [(String, Vec<Value>)];
-
-/// Compares detections: names and counts are equal, numbers as f32 within the tolerance.
-fn compare(demo: &str, found: &Results, expected: &Results, tolerance: f32) -> Result<()> {
-    let names = |results: &Results| results.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    if names(found) != names(expected) {
-        bail!("{demo} has read {:?}, the command {:?}", names(found), names(expected));
-    }
-    for ((name, found), (_, expected)) in found.iter().zip(expected) {
-        let is_same = found.len() == expected.len()
-            && found.iter().zip(expected).all(|(a, b)| {
-                let same = |key: &str| a[key] == b[key];
-                same("class") && same("name") && is_near(&numbers(a), &numbers(b), tolerance)
-            });
-        if !is_same {
-            bail!("{demo} finds {found:?} in {name}, the command {expected:?}");
-        }
-    }
-    Ok(())
-}
-
-/// Returns score and box as f32.
-fn numbers(detection: &Value) -> Vec<f32> {
-    let corners = detection["box"].as_array().cloned().unwrap_or_default();
-    let numbers = corners.iter().chain([&detection["score"]]);
-    numbers.map(|number| number.as_f64().unwrap_or(f64::NAN) as f32).collect()
-}
-
-fn is_near(a: &[f32], b: &[f32], tolerance: f32) -> bool {
-    a.len() == 5 && b.len() == 5 && a.iter().zip(b).all(|(a, b)| a == b || (a - b).abs() <= tolerance)
 }

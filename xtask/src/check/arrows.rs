@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use super::problem::Problem;
 
 /// The crates of the library and the program from bottom to top: a crate may depend only on those before it.
-const ORDER: [&str; 24] = [
+const ORDER: [&str; 25] = [
     "picodet-testing",
     "picodet-graph",
     "picodet-simd",
@@ -29,6 +29,7 @@ const ORDER: [&str; 24] = [
     "picodet",
     "picodet-cli",
     "picodet-python",
+    "picodet-android",
     "picodet-c",
     "picodet-web",
 ];

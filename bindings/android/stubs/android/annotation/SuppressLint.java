@@ -1,0 +1,6 @@
+package android.annotation;
+
+/** What the demo uses of Android's class. */
+public @interface SuppressLint {
+    String[] value();
+}

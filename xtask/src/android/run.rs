@@ -1,0 +1,107 @@
+//! Java virtual machines that run the tests: that of this machine, and one for 64-bit ARM under emulation.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::cross;
+use crate::pictures::{Results, parse_lines};
+
+/// Debian's packages of a Java for 64-bit ARM.
+const PACKAGES: [&str; 4] = ["openjdk-17-jre-headless", "libc6", "libgcc-s1", "zlib1g"];
+/// What Android's C library has and glibc has not.
+const SHIM: &str = "bindings/android/test/shim.c";
+
+/// A virtual machine and the native library that it loads.
+pub(super) struct Machine {
+    /// The program and its first arguments.
+    program: Vec<String>,
+    /// The folder of `libpicodet.so`.
+    libraries: PathBuf,
+    /// Where the loader finds the libraries that `libpicodet.so` needs.
+    search_path: Option<PathBuf>,
+}
+
+impl Machine {
+    /// Returns the virtual machine of this machine, with this library.
+    pub(super) fn native(work: &Path, library: &Path) -> Result<Self> {
+        let java = cross::program(&["java"]).context("java is not installed")?;
+        let libraries = work.join("native");
+        place(library, &libraries)?;
+        Ok(Self { program: vec![java.display().to_string()], libraries, search_path: None })
+    }
+
+    /// Returns a virtual machine for 64-bit ARM with a library for Android; `None` where the tools cannot be had.
+    pub(super) fn arm(work: &Path, library: &Path) -> Result<Option<Self>> {
+        let emulator = cross::program(&["qemu-aarch64-static", "qemu-aarch64"]);
+        let compiler = cross::program(&["aarch64-linux-gnu-gcc"]);
+        let (Some(emulator), Some(compiler)) = (emulator, compiler) else { return Ok(None) };
+        let root = work.join("arm");
+        let Some(java) = arm_java(&root)? else { return Ok(None) };
+        let libraries = work.join("emulated");
+        place(library, &libraries)?;
+        for name in ["libc.so", "libm.so", "libdl.so"] {
+            // The shim has all three names, and brings the libraries of glibc.
+            let mut command = Command::new(&compiler);
+            command.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-Wl,--no-as-needed", SHIM]);
+            command.arg(format!("-Wl,-soname,{name}")).arg("-o").arg(libraries.join(name)).arg("-lm");
+            cross::run(&mut command)?;
+        }
+        let [emulator, root, java] = [&emulator, &root, &java].map(|path| path.display().to_string());
+        let program = [emulator, "-L".to_owned(), root, java, "-XX:TieredStopAtLevel=1".to_owned()];
+        Ok(Some(Self { program: program.to_vec(), search_path: Some(libraries.clone()), libraries }))
+    }
+
+    /// Returns a command that runs a class of the tests.
+    pub(super) fn command(&self, classes: &[&Path], assets: &Path, class: &str) -> Result<Command> {
+        let mut command = Command::new(&self.program[0]);
+        command.args(&self.program[1..]).args(["-ea", "-Xcheck:jni"]);
+        command.arg(format!("-Djava.library.path={}", self.libraries.display()));
+        command.arg(format!("-Dpicodet.assets={}", assets.display()));
+        command.arg("-cp").arg(std::env::join_paths(classes)?).arg(class);
+        if let Some(folder) = &self.search_path {
+            // For the emulated program only: the emulator itself is of this machine.
+            command.env("QEMU_SET_ENV", format!("LD_LIBRARY_PATH={}", folder.display()));
+        }
+        Ok(command)
+    }
+}
+
+/// Runs the program that prints the detections in a folder of pictures.
+pub(super) fn detections(command: &mut Command, model: &Path, pictures: &Path) -> Result<Results> {
+    let output = command.arg(model).arg(pictures).output()?;
+    let text = String::from_utf8(output.stdout)?;
+    if !output.status.success() {
+        bail!("{command:?} failed\n{text}{}", String::from_utf8_lossy(&output.stderr));
+    }
+    parse_lines(&text)
+}
+
+fn place(library: &Path, folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let file = folder.join("libpicodet.so");
+    // A library that a running program has mapped must not be overwritten in place.
+    let _ = std::fs::remove_file(&file);
+    std::fs::copy(library, &file).with_context(|| library.display().to_string())?;
+    Ok(())
+}
+
+/// Unpacks a Java for 64-bit ARM into a folder, with Debian's tools, and returns the program.
+fn arm_java(root: &Path) -> Result<Option<PathBuf>> {
+    let java = root.join("usr/lib/jvm/java-17-openjdk-arm64/bin/java");
+    if java.is_file() {
+        return Ok(Some(java));
+    }
+    let packages = root.join("packages");
+    std::fs::create_dir_all(&packages)?;
+    let mut download = Command::new("apt-get");
+    download.args(["download", "-qq"]).args(PACKAGES.map(|package| format!("{package}:arm64")));
+    if !download.current_dir(&packages).status().is_ok_and(|status| status.success()) {
+        return Ok(None);
+    }
+    for package in std::fs::read_dir(&packages)? {
+        cross::run(Command::new("dpkg").arg("-x").arg(package?.path()).arg(root))?;
+    }
+    Ok(java.is_file().then_some(java))
+}

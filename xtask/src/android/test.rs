@@ -1,0 +1,99 @@
+//! `cargo xtask android-test`: the package in Java of this machine, and the AAR's library in Java for ARM under emulation.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::archive::{self, ASSET, MODEL};
+use super::run::{Machine, detections};
+use crate::cross;
+use crate::pictures::{self, Difference};
+
+/// Builds the AAR and runs all tests.
+pub(super) fn run() -> Result<()> {
+    let work = crate::build::target_folder()?.join("android");
+    let tests = Tests::new(&work)?;
+    let machine = Machine::native(&work, &native_library()?)?;
+    tests.run("Java", &machine, 416, Difference::NONE)?;
+
+    let aar = archive::build(&work)?;
+    let libraries = work.join("unpacked");
+    archive::unpack(&aar, &libraries)?;
+    match Machine::arm(&work, &libraries.join("jni/arm64-v8a/libpicodet.so"))? {
+        // A smaller network: emulation is slow.
+        Some(machine) => tests.run("Java on ARM", &machine, 160, Difference::ROUNDING)?,
+        None => println!("SKIPPED: this machine cannot get Java for ARM, qemu and a compiler for ARM"),
+    }
+    super::application::test(&work, &aar, &tests.stubs)?;
+    println!("the Android package passes");
+    Ok(())
+}
+
+/// The compiled tests and their data.
+pub(super) struct Tests {
+    /// Stubs of Android's classes.
+    stubs: PathBuf,
+    package: PathBuf,
+    classes: PathBuf,
+    assets: PathBuf,
+    pictures: PathBuf,
+    photo: PathBuf,
+}
+
+impl Tests {
+    /// Compiles the tests and copies their pictures.
+    pub(super) fn new(work: &Path) -> Result<Self> {
+        let (stubs, package) = archive::classes(work)?;
+        let classes = work.join("tests");
+        archive::compile(&["test"], &[&stubs, &package], &classes)?;
+        let assets = work.join("assets");
+        let asset = assets.join(ASSET);
+        std::fs::create_dir_all(asset.parent().unwrap_or(&assets))?;
+        std::fs::copy(MODEL, asset).context(MODEL)?;
+        let pictures = work.join("pictures");
+        let names = pictures::collect(&pictures)?;
+        println!("{} pictures", names.len());
+        let photo = work.join("photo.ppm");
+        write_ppm(&pictures.join(pictures::SMALL), &photo)?;
+        Ok(Self { stubs, package, classes, assets, pictures, photo })
+    }
+
+    /// Returns the detections of the package in the pictures.
+    pub(super) fn detections(&self, machine: &Machine) -> Result<pictures::Results> {
+        let mut command = self.command(machine, "dev.picodet.Pictures")?;
+        detections(&mut command, Path::new(MODEL), &self.pictures)
+    }
+
+    /// Runs the tests, with a network input of this side, and compares the detections with the command's.
+    fn run(&self, name: &str, machine: &Machine, side: usize, allowed: Difference) -> Result<()> {
+        let mut command = self.command(machine, "dev.picodet.DetectorTest")?;
+        cross::run(command.arg(MODEL).arg(&self.photo).arg(side.to_string()))?;
+        let expected = pictures::of_command(&self.pictures, &[])?;
+        let difference = pictures::compare(name, &self.detections(machine)?, &expected, allowed)?;
+        let Difference { pixels, score } = difference;
+        let count = expected.len();
+        println!("{name}: {count} pictures, boxes within {pixels:e} pixels, scores within {score:e}");
+        Ok(())
+    }
+
+    fn command(&self, machine: &Machine, class: &str) -> Result<Command> {
+        machine.command(&[&self.stubs, &self.package, &self.classes], &self.assets, class)
+    }
+}
+
+/// Builds the library for this machine.
+pub(super) fn native_library() -> Result<PathBuf> {
+    let arguments = ["rustc", "--locked", "--package", "picodet-android", "--lib", "--crate-type", "cdylib"];
+    crate::build::cargo(&arguments)?;
+    Ok(crate::build::target_folder()?.join("debug/libpicodet_android.so"))
+}
+
+/// Writes a picture as PPM, which Java reads without its graphics.
+fn write_ppm(picture: &Path, file: &Path) -> Result<()> {
+    let bytes = std::fs::read(picture)?;
+    let image = picodet_image::decode(&bytes, &picodet_image::Limits::default())?;
+    let mut ppm = format!("P6\n{} {}\n255\n", image.width(), image.height()).into_bytes();
+    ppm.extend_from_slice(image.data());
+    std::fs::write(file, ppm).with_context(|| file.display().to_string())
+}
