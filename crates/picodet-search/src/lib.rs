@@ -29,6 +29,10 @@ pub use evolution::{Evolution, Options};
 pub use front::{Evaluated, front};
 pub use genome::Genome;
 pub use judge::{Accuracy, Inheritance, Measure};
+pub use latency::{
+    LatencyCheck, LatencyError, LatencyOptions, LatencyTable, Machine, Predictor, WholeRuns, check_latency,
+    measure_latency,
+};
 pub use rank::kendall;
 pub use sandwich::Sandwich;
 pub use search::{Judged, LEAST_AGREEMENT, SearchEnding, SearchResult, recommend, search};

@@ -1,0 +1,14 @@
+//! The latency of candidates: measured parts, predictions from them, and repair of candidates that are too slow.
+
+mod error;
+mod measure;
+mod part;
+mod predictor;
+mod repair;
+mod table;
+
+pub use error::LatencyError;
+pub use measure::{LatencyCheck, LatencyOptions, check_latency, measure_latency};
+pub use predictor::Predictor;
+pub(crate) use repair::{Predict, fastest, repair};
+pub use table::{LatencyTable, Machine, WholeRuns};
