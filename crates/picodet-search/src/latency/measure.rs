@@ -95,6 +95,13 @@ struct Prepared {
     whole: Vec<f64>,
 }
 
+impl Prepared {
+    /// Milliseconds of all steps.
+    fn sum_of_steps(&self) -> f64 {
+        1e3 * self.steps.iter().map(|step| step.seconds).sum::<f64>()
+    }
+}
+
 /// Measures the parts of the networks of a space. `listen` receives the number of measured input sizes and their total.
 ///
 /// # Errors
@@ -110,7 +117,7 @@ pub fn measure_latency(
     for size in 0..count {
         let genomes = profiled(space, size);
         let mut networks = prepare_all(space, &genomes, &engine, options.classes)?;
-        measure_steps(&mut networks, 0.6 * options.seconds / count as f64)?;
+        measure(&mut networks, 0.6 * options.seconds / count as f64, false)?;
         parts.extend(means(&networks));
         listen(size + 1, count + 1);
     }
@@ -125,11 +132,9 @@ pub fn measure_latency(
     };
     let genomes = [vec![space.published_genome()], random(space, WHOLE, 0)].concat();
     let mut networks = prepare_all(space, &genomes, &engine, options.classes)?;
-    measure_whole(&mut networks, 0.4 * options.seconds)?;
-    let predictor = Predictor::new(&table, space, options.classes)?;
-    let pairs: Vec<[f64; 2]> = (genomes.iter().zip(&networks))
-        .map(|(genome, network)| [predictor.sum_of_steps(genome), percentile(&network.whole)])
-        .collect();
+    measure(&mut networks, 0.4 * options.seconds, true)?;
+    let pairs: Vec<[f64; 2]> =
+        networks.iter().map(|network| [network.sum_of_steps(), percentile(&network.whole)]).collect();
     table.whole = fit(&pairs, options.threads > 1);
     listen(count + 1, count + 1);
     Ok(table)
@@ -150,11 +155,10 @@ pub fn check_latency(
     let predictor = Predictor::new(table, space, options.classes)?;
     let genomes = random(space, count, seed);
     let mut networks = prepare_all(space, &genomes, &engine, options.classes)?;
-    measure_steps(&mut networks, 0.5 * options.seconds)?;
-    measure_whole(&mut networks, 0.5 * options.seconds)?;
+    measure(&mut networks, options.seconds, true)?;
     let checked = genomes.into_iter().zip(&networks).map(|(genome, network)| LatencyCheck {
         predicted_steps: predictor.sum_of_steps(&genome),
-        steps: 1e3 * network.steps.iter().map(|step| step.seconds).sum::<f64>(),
+        steps: network.sum_of_steps(),
         predicted_whole: predictor.predict(&genome),
         whole: percentile(&network.whole),
         genome,
@@ -217,11 +221,13 @@ fn prepare(candidate: Candidate, engine: &CpuEngine, classes: usize) -> Result<P
     Ok(Prepared { candidate, plan, image, steps: Vec::new(), whole: Vec::new() })
 }
 
-/// Measures the steps of networks in bursts, one network after the other, so that a disturbance meets few of its bursts.
-fn measure_steps(networks: &mut [Prepared], seconds: f64) -> Result<(), LatencyError> {
+/// Measures the steps of networks in bursts, one network after the other, so that a disturbance meets few of its bursts; with
+/// `whole` also whole inferences beside them, which are disturbed alike.
+fn measure(networks: &mut [Prepared], seconds: f64, whole: bool) -> Result<(), LatencyError> {
     let start = Instant::now();
     let mut bursts = 0;
-    while bursts < *BURSTS.end() && (bursts < *BURSTS.start() || start.elapsed().as_secs_f64() < seconds) {
+    let enough = |bursts| bursts >= *BURSTS.end() && !whole;
+    while bursts < *BURSTS.start() || (!enough(bursts) && start.elapsed().as_secs_f64() < seconds) {
         for network in &mut *networks {
             let found = network.plan.profile(&network.image, RUNS)?;
             if network.steps.is_empty() {
@@ -230,20 +236,7 @@ fn measure_steps(networks: &mut [Prepared], seconds: f64) -> Result<(), LatencyE
                 let pairs = network.steps.iter_mut().zip(found);
                 pairs.for_each(|(least, step)| least.seconds = least.seconds.min(step.seconds));
             }
-        }
-        bursts += 1;
-    }
-    Ok(())
-}
-
-/// Measures whole inferences of networks in bursts, one network after the other.
-fn measure_whole(networks: &mut [Prepared], seconds: f64) -> Result<(), LatencyError> {
-    const FEWEST: usize = 4;
-    let start = Instant::now();
-    let mut bursts = 0;
-    while bursts < FEWEST || start.elapsed().as_secs_f64() < seconds {
-        for network in &mut *networks {
-            for _ in 0..RUNS {
+            for _ in 0..if whole { RUNS } else { 0 } {
                 let start = Instant::now();
                 if network.plan.run_in_place(&network.image)?.is_none() {
                     network.plan.run(&network.image)?;
