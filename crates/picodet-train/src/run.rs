@@ -23,7 +23,6 @@ use crate::loader::Batches;
 use crate::metrics::BatchMetrics;
 use crate::non_finite::{first_non_finite, save_non_finite};
 use crate::options::{Ending, Event, OnNonFinite, RunOptions};
-use crate::sampler::Sampler;
 use crate::state::State;
 use crate::statistics::{is_frozen, update_running_statistics};
 use crate::step::{Learner, SingleNetwork, StepInput, StepOutput};
@@ -77,11 +76,8 @@ pub fn run_learner(
 
     // Data.
     let variant = &state.progress.experiment.variant()?;
-    let sampler = non_empty(state.sampler(dataset.images.len()))?;
-    let recipe = state.batch_recipe(variant);
-    let mut batches = Batches::new(Arc::clone(&dataset), sampler, recipe, options.cache)
-        .with_limits(options.limits)
-        .with_shard(group.rank(), group.size());
+    let mut batches = shard_batches(state, variant, &dataset, options)?;
+    let sampler = *batches.sampler();
     let steps_per_epoch = sampler.batches_per_epoch();
 
     // Model.
@@ -215,9 +211,19 @@ pub fn run_learner(
     Ok(Ending::Finished)
 }
 
-/// Returns a sampler that has images.
-fn non_empty(sampler: Sampler) -> Result<Sampler, RunError> {
-    if sampler.images == 0 { Err(RunError::NoImages) } else { Ok(sampler) }
+/// Returns the batches of a run, each the shard of this process.
+fn shard_batches(
+    state: &State,
+    variant: &Variant,
+    dataset: &Arc<Dataset>,
+    options: &RunOptions,
+) -> Result<Batches, RunError> {
+    let sampler = state.sampler(dataset.images.len());
+    if sampler.images == 0 {
+        return Err(RunError::NoImages);
+    }
+    let batches = Batches::new(Arc::clone(dataset), sampler, state.batch_recipe(variant), options.cache);
+    Ok(batches.with_limits(options.limits).with_shard(options.group.rank(), options.group.size()))
 }
 
 /// What follows from the length of a run.

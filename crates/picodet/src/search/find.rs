@@ -147,7 +147,7 @@ impl Searcher {
         let (experiment, file) = (path("toml"), path("safetensors"));
         write(&experiment, self.experiment(model)?.to_toml().as_bytes())?;
         write(&file, &model.to_bytes(Storage::F32))?;
-        let parameters = model.graph.params.iter().map(picodet_graph::Param::len).sum();
+        let parameters = model.graph.cost(model.metadata.input_size).parameters;
         Ok(FrontEntry { candidate: candidate.clone(), error, parameters, experiment, model: file })
     }
 
