@@ -7,7 +7,7 @@ use picodet_model::Model;
 use picodet_search::{Genome, Sandwich, Space, Supernet, weights_of};
 use picodet_testing::Noise;
 use picodet_train::clock::SystemClock;
-use picodet_train::group::SingleProcess;
+use picodet_train::group::{ProcessGroup, SingleProcess, ThreadGroup};
 use picodet_train::loader::Batch;
 use picodet_train::recipes::recipe;
 use picodet_train::state::Progress;
@@ -57,14 +57,25 @@ fn graph(space: &Space, genome: &Genome) -> Graph {
 
 /// Loss and gradients of step `number`.
 fn step(learner: &mut dyn Learner, weights: &Weights, number: usize) -> StepOutput {
+    step_of(learner, weights, number, &batch(), &SingleProcess)
+}
+
+/// As [`step`], for the shard of a batch that a process of a group has.
+fn step_of(
+    learner: &mut dyn Learner,
+    weights: &Weights,
+    number: usize,
+    batch: &Batch,
+    group: &dyn ProcessGroup,
+) -> StepOutput {
     let objective = recipe("legacy_s_320").expect("a recipe").objective();
     let input = StepInput {
         number,
         epoch: 0,
-        batch: &batch(),
+        batch,
         objective: &objective,
         strides: &[8, 16, 32, 64],
-        group: &SingleProcess,
+        group,
         threads: THREADS,
         clock: &SystemClock::default(),
     };
@@ -143,6 +154,38 @@ fn a_step_is_the_mean_of_the_gradients_of_its_networks() {
         let size = norm(&mut expected.data.iter().copied());
         assert!(off <= 1e-6 * size, "{name}: {off:e} of {size:e}");
     }
+}
+
+#[test]
+fn processes_share_a_step() {
+    let space = space();
+    let weights = initial_weights(&graph(&space, &space.largest()), 3);
+    let new = || Supernet::new(space.clone(), Sandwich::default(), &progress()).expect("a supernet");
+    let expected = step(&mut new(), &weights, 1).gradients;
+    let whole = batch();
+    let shards = ThreadGroup::run(2, |group| {
+        let (first, plane) = (2 * group.rank(), 3 * SIZE * SIZE);
+        let shard = Batch {
+            shape: [2, 3, SIZE, SIZE],
+            pixels: whole.pixels[first * plane..(first + 2) * plane].to_vec(),
+            truths: whole.truths[first..first + 2].to_vec(),
+            images: whole.images[first..first + 2].to_vec(),
+            ..whole.clone()
+        };
+        let mut supernet = new();
+        supernet.join(group.clone(), 4);
+        step_of(&mut supernet, &weights, 1, &shard, &*group).gradients
+    });
+    let norm =
+        |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+    let all = norm(&mut expected.values().flat_map(|tensor| tensor.data.iter().copied()));
+    let (mut off, mut count) = (0.0, 0);
+    for (name, expected) in &expected {
+        let sums = shards[0][name].data.iter().zip(&shards[1][name].data).map(|(a, b)| a + b);
+        off += norm(&mut sums.zip(&expected.data).map(|(sum, expected)| sum - expected)).powi(2);
+        count += 1;
+    }
+    assert!(count > 100 && off.sqrt() <= 1e-3 * all, "{} of {all}", off.sqrt());
 }
 
 /// The published network with random weights and other classes than the supernet's.

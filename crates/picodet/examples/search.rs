@@ -12,7 +12,7 @@
 use std::error::Error;
 use std::thread::available_parallelism;
 
-use picodet::crates::search::{LatencyOptions, Predictor, Space, measure_latency};
+use picodet::crates::search::{LatencyOptions, LatencyTable, Predictor, Space, measure_latency};
 use picodet::crates::train::{Event, RunOptions};
 use picodet::search::{Find, SearchFolder, SearchRequest, Searcher};
 use picodet::train::DatasetPaths;
@@ -47,10 +47,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     })?;
     println!("supernet: {ending:?}");
 
-    let mut latency = LatencyOptions::default();
-    latency.classes = searcher.trainer.state.progress.classes.len();
-    let table = measure_latency(&searcher.space, &latency, &mut |_, _| {})?;
-    let predictor = Predictor::new(&table, &searcher.space, latency.classes)?;
+    let classes = searcher.trainer.state.progress.classes.len();
+    let path = searcher.folder().latency();
+    let table = if path.exists() {
+        LatencyTable::from_toml(&std::fs::read_to_string(&path)?)?
+    } else {
+        let mut options = LatencyOptions::default();
+        options.classes = classes;
+        let table = measure_latency(&searcher.space, &options, &mut |_, _| {})?;
+        std::fs::write(&path, table.to_toml())?;
+        table
+    };
+    let predictor = Predictor::new(&table, &searcher.space, classes)?;
     let published = predictor.predict(&searcher.space.published_genome());
     println!("published network: {published:.2} ms");
     let mut find = Find::default();

@@ -154,6 +154,12 @@ impl SearchFolder {
         self.0.join("search.jsonl")
     }
 
+    /// Returns the latency table.
+    #[must_use]
+    pub fn latency(&self) -> PathBuf {
+        self.0.join("latency.toml")
+    }
+
     /// Returns the folder of the networks of the front.
     #[must_use]
     pub fn front(&self) -> PathBuf {
