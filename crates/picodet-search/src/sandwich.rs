@@ -35,9 +35,9 @@ impl Sandwich {
     /// Returns the number of networks that each step trains.
     #[must_use]
     pub fn networks(&self, space: &Space) -> usize {
-        match kinds(space).len() {
-            0 => 1,
-            kinds => 1 + usize::from(self.smallest) + usize::from(self.corner && kinds > 1) + self.random,
+        match space.corners().len() {
+            1 => 1,
+            corners => 1 + usize::from(self.smallest) + usize::from(self.corner && corners > 2) + self.random,
         }
     }
 
@@ -45,36 +45,21 @@ impl Sandwich {
     /// have their largest value.
     #[must_use]
     pub fn genomes(&self, space: &Space, seed: u64, step: usize) -> Vec<Genome> {
-        let kinds = kinds(space);
+        let corners = space.corners();
         let mut genomes = vec![space.largest()];
-        if kinds.is_empty() {
+        if corners.len() == 1 {
             return genomes;
         }
         if self.smallest {
-            genomes.push(with_largest_input(space, space.smallest()));
+            genomes.push(corners[0].clone());
         }
-        if self.corner && kinds.len() > 1 {
-            genomes.push(corner(space, &kinds, seed, step));
+        if self.corner && corners.len() > 2 {
+            genomes.push(corner(corners, seed, step));
         }
         let first = step * self.random;
         genomes.extend((first..first + self.random).map(|number| stratified(space, seed, number)));
         genomes
     }
-}
-
-/// A kind of genes that changes the network.
-type Kind = std::mem::Discriminant<Gene>;
-
-/// The kinds of genes with several values, without those of the input, in the order of the space.
-fn kinds(space: &Space) -> Vec<Kind> {
-    let mut kinds = Vec::new();
-    for (gene, values) in space.genes() {
-        let kind = std::mem::discriminant(gene);
-        if values.len() > 1 && *gene != Gene::Input && !kinds.contains(&kind) {
-            kinds.push(kind);
-        }
-    }
-    kinds
 }
 
 fn with_largest_input(space: &Space, mut genome: Genome) -> Genome {
@@ -86,21 +71,10 @@ fn with_largest_input(space: &Space, mut genome: Genome) -> Genome {
     genome
 }
 
-/// A network with all genes of each kind at the same end, other than the largest and the smallest.
-fn corner(space: &Space, kinds: &[Kind], seed: u64, step: usize) -> Genome {
+/// A corner other than the largest and the smallest network.
+fn corner(mut corners: Vec<Genome>, seed: u64, step: usize) -> Genome {
     let mut stream = Stream::new(seed, Purpose::Search, step as u64, CORNER);
-    let is_large = loop {
-        let ends: Vec<bool> = kinds.iter().map(|_| stream.chance(0.5)).collect();
-        if ends.iter().any(|&end| end != ends[0]) {
-            break ends;
-        }
-    };
-    let value = |(gene, values): &(Gene, Vec<f64>)| {
-        let kind = kinds.iter().position(|kind| *kind == std::mem::discriminant(gene));
-        let is_large = kind.is_none_or(|kind| is_large[kind]);
-        if is_large { (values.len() - 1) as u8 } else { 0 }
-    };
-    with_largest_input(space, Genome(space.genes().iter().map(value).collect()))
+    corners.swap_remove(1 + stream.index(corners.len() - 2))
 }
 
 /// Random network `number`: among as many consecutive ones as a gene has values, each value occurs once.

@@ -215,6 +215,28 @@ impl Space {
         seeds
     }
 
+    /// The genomes whose genes of each kind are all at one end: the ratios, the width of the neck, and so on. Genes of the
+    /// input have their largest value.
+    #[must_use]
+    pub fn corners(&self) -> Vec<Genome> {
+        let mut kinds: Vec<std::mem::Discriminant<Gene>> = Vec::new();
+        for (gene, values) in &self.genes {
+            let kind = std::mem::discriminant(gene);
+            if values.len() > 1 && *gene != Gene::Input && !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        let corner = |ends: usize| {
+            let value = |(gene, values): &(Gene, Vec<f64>)| {
+                let kind = kinds.iter().position(|kind| *kind == std::mem::discriminant(gene));
+                let is_large = kind.is_none_or(|kind| ends >> kind & 1 == 1);
+                if is_large { (values.len() - 1) as u8 } else { 0 }
+            };
+            Genome(self.genes.iter().map(value).collect())
+        };
+        (0..1 << kinds.len()).map(corner).collect()
+    }
+
     /// The network whose genes are searched.
     #[must_use]
     pub fn base(&self) -> &'static Variant {

@@ -83,25 +83,12 @@ impl Searcher {
         predict: &dyn Fn(&Genome) -> f64,
         listen: &mut dyn FnMut(Judged<'_>) -> bool,
     ) -> Result<Finding, SearchRunError> {
-        let path = self.folder.supernet();
-        if !path.exists() {
-            return Err(SearchRunError::NotTrained(self.folder.path().to_path_buf()));
-        }
-        let bytes = std::fs::read(&path).map_err(|source| TrainError::File { path: path.clone(), source })?;
-        let supernet = Model::from_bytes(&bytes).map_err(|source| SearchRunError::Model { path, source })?;
-        let trainer = &self.trainer;
-        let progress = &trainer.state.progress;
-        let limits = trainer.paths.limits();
-        let calibration =
-            Calibration::new(&trainer.state, Arc::clone(&trainer.dataset), self.settings.calibration, limits)
-                .map_err(TrainError::from)?;
-        let mut inheritance = Inheritance::new(&self.space, &supernet.weights, progress, calibration);
-        let mut images =
-            SearchImages::new(trainer.validation.clone(), limits, progress.threads, find.precision);
+        let supernet = self.supernet()?;
+        let (mut inheritance, mut images) = self.candidates(&supernet, find.precision)?;
         let key = format!(
             "{} {} {} {}",
             inheritance.digest(),
-            data_digest(&trainer.validation),
+            data_digest(&self.trainer.validation),
             self.settings.calibration,
             find.precision
         );
@@ -130,6 +117,44 @@ impl Searcher {
             .collect::<Result<_, _>>()?;
         let agreement = result.agreement();
         Ok(Finding { result, front, recommended, agreement, is_slack })
+    }
+
+    /// Returns the accuracy of networks with the weights of the trained supernet on the images of the search.
+    ///
+    /// # Errors
+    /// If the supernet is not trained, a genome is not of the space, or an image cannot be read.
+    pub fn judge(&self, genomes: &[Genome], precision: Precision) -> Result<Vec<Accuracy>, SearchRunError> {
+        let supernet = self.supernet()?;
+        let (mut inheritance, mut images) = self.candidates(&supernet, precision)?;
+        let judge = |genome| Ok(images.measure(&inheritance.model(genome)?).map_err(SearchError::from)?);
+        genomes.iter().map(judge).collect()
+    }
+
+    /// Reads the trained supernet.
+    fn supernet(&self) -> Result<Model, SearchRunError> {
+        let path = self.folder.supernet();
+        if !path.exists() {
+            return Err(SearchRunError::NotTrained(self.folder.path().to_path_buf()));
+        }
+        let bytes = std::fs::read(&path).map_err(|source| TrainError::File { path: path.clone(), source })?;
+        Model::from_bytes(&bytes).map_err(|source| SearchRunError::Model { path, source })
+    }
+
+    /// Prepares taking candidates out of the supernet and judging them.
+    fn candidates<'a>(
+        &'a self,
+        supernet: &'a Model,
+        precision: Precision,
+    ) -> Result<(Inheritance<'a>, SearchImages), SearchRunError> {
+        let trainer = &self.trainer;
+        let progress = &trainer.state.progress;
+        let limits = trainer.paths.limits();
+        let dataset = Arc::clone(&trainer.dataset);
+        let calibration = Calibration::new(&trainer.state, dataset, self.settings.calibration, limits)
+            .map_err(TrainError::from)?;
+        let inheritance = Inheritance::new(&self.space, &supernet.weights, progress, calibration);
+        let images = SearchImages::new(trainer.validation.clone(), limits, progress.threads, precision);
+        Ok((inheritance, images))
     }
 
     /// Writes a network of the front: its experiment and its model.
