@@ -20,18 +20,20 @@ pub enum DType {
     F32,
     /// bfloat16: the upper half of a single, with an 8-bit significand.
     Bf16,
+    /// IEEE 754 half precision: an 11-bit significand, values up to 65504.
+    F16,
 }
 
 impl DType {
     /// Every type.
-    pub const ALL: [Self; 2] = [Self::F32, Self::Bf16];
+    pub const ALL: [Self; 3] = [Self::F32, Self::Bf16, Self::F16];
 
     /// Bytes of an element.
     #[must_use]
     pub const fn size(self) -> usize {
         match self {
             Self::F32 => 4,
-            Self::Bf16 => 2,
+            Self::Bf16 | Self::F16 => 2,
         }
     }
 
@@ -53,6 +55,7 @@ impl DType {
         match self {
             Self::F32 => "f32",
             Self::Bf16 => "bf16",
+            Self::F16 => "f16",
         }
     }
 }
@@ -70,7 +73,7 @@ mod tests {
     #[test]
     fn every_type_has_a_name_a_size_and_an_alignment_of_its_own() {
         let table = DType::ALL.map(|dtype| (dtype.name(), dtype.size(), dtype.alignment()));
-        assert_eq!(table, [("f32", 4, 4), ("bf16", 2, 2)]);
+        assert_eq!(table, [("f32", 4, 4), ("bf16", 2, 2), ("f16", 2, 2)]);
         for dtype in DType::ALL {
             assert!(dtype.size().is_multiple_of(dtype.alignment()), "{dtype}");
             assert_eq!(dtype.elements(64) * dtype.size(), 64, "{dtype}");

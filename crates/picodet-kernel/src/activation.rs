@@ -1,7 +1,7 @@
 //! Activations of whole vectors (SPEC §0).
 
 use picodet_graph::Activation;
-use picodet_simd::{Vector, sigmoid};
+use picodet_simd::{HalfVector, SimdF16, Vector, sigmoid};
 
 /// Returns `act(x)`, or `x` if there is no activation. NaN stays NaN.
 #[inline(always)]
@@ -22,5 +22,21 @@ pub fn activate<V: Vector>(x: V, act: Option<Activation>) -> V {
             x.splat(1.0).min(zero.max(line))
         }
         Some(Activation::Sigmoid) => sigmoid(x),
+    }
+}
+
+/// Returns `act(x)` of f16, or `x` if there is no activation. NaN stays NaN.
+#[inline(always)]
+pub fn activate_f16<S: SimdF16>(s: S, x: S::F16, act: Option<Activation>) -> S::F16 {
+    match act {
+        None => x,
+        Some(Activation::HardSwish) => {
+            let gate = x.mul_add(x.splat(1.0 / 6.0), x.splat(0.5));
+            x * x.splat(1.0).minimum(x.splat(0.0).maximum(gate))
+        }
+        act => {
+            let [low, high] = s.widen(x);
+            s.narrow([activate(low, act), activate(high, act)])
+        }
     }
 }

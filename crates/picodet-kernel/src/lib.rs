@@ -12,6 +12,8 @@ pub mod elementwise;
 pub mod focal;
 #[allow(unsafe_code)]
 pub mod gemm;
+#[allow(unsafe_code)]
+pub mod half;
 pub mod heap;
 mod map;
 pub mod peak;

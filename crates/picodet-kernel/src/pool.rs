@@ -13,7 +13,7 @@ pub struct SumPixels<'a> {
     pub source: *const f32,
     /// Elements from one pixel to the next.
     pub source_stride: usize,
-    /// The type of the source.
+    /// The type of the source: f32 or bf16.
     pub dtype: DType,
     /// Number of pixels.
     pub pixels: usize,
@@ -42,9 +42,12 @@ impl Kernel for &SumPixels<'_> {
                 // Four sums at once hide the latency of the addition.
                 let mut sums = [s.splat(0.0); 4];
                 let at = |pixel: usize| pixel * self.source_stride + range.source + done;
-                let load = |pixel: usize| match self.dtype {
-                    DType::Bf16 => s.load_bf16_part(self.source.cast::<u16>().add(at(pixel)), n),
-                    DType::F32 => s.load_part(self.source.add(at(pixel)), n),
+                let load = |pixel: usize| {
+                    if self.dtype == DType::Bf16 {
+                        s.load_bf16_part(self.source.cast::<u16>().add(at(pixel)), n)
+                    } else {
+                        s.load_part(self.source.add(at(pixel)), n)
+                    }
                 };
                 let whole = self.pixels / 4 * 4;
                 for pixel in (0..whole).step_by(4) {

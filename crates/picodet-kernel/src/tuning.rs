@@ -13,6 +13,16 @@ pub(crate) const fn tile_rows<S: Simd>() -> [usize; 3] {
     }
 }
 
+/// The height of the next tile of at most `most` rows, where `rows` remain: heights are nearly equal, but on NEON the
+/// largest that [`picodet_simd::Dot::tile`] has code for.
+#[inline(always)]
+pub(crate) fn height<S: Simd>(rows: usize, most: usize) -> usize {
+    match S::KIND {
+        IsaKind::Neon => [12, 8, 4].into_iter().find(|&height| height <= rows.min(most)).unwrap_or(rows),
+        _ => rows.div_ceil(rows.div_ceil(most)),
+    }
+}
+
 /// Whether code should be short rather than fast: plain Rust on x86-64 runs only on processors without AVX2.
 pub(crate) const fn compact<S: Simd>() -> bool {
     matches!(S::KIND, IsaKind::Portable) && cfg!(target_arch = "x86_64")

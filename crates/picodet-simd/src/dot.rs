@@ -7,11 +7,11 @@ use crate::vector::Vector;
 
 /// An operation `sum[lane] += Σ lhs[lane][d] · rhs[lane][d]` over [`Dot::DEPTH`] neighbours `d`.
 ///
-/// A matrix product reads its operands in 32-bit units: one f32, two bf16 or four bytes.
+/// A matrix product reads its operands in units: one f32, two bf16, four bytes or one f16.
 pub trait Dot: Copy + Debug {
     /// The instruction set of the sums.
     type Simd: Simd;
-    /// A 32-bit unit.
+    /// A unit of 32 bits, or 16 of an f16.
     type Unit: Copy + Debug + Default;
     /// A vector of units.
     type Units: Copy + Debug;
@@ -19,6 +19,8 @@ pub trait Dot: Copy + Debug {
     type Sum: Copy + Debug;
     /// Values in a unit.
     const DEPTH: usize;
+    /// Lanes of a vector of units and of one of sums.
+    const LEN: usize = <Self::Simd as Simd>::LEN;
 
     /// Returns the token of the sums.
     fn simd(self) -> Self::Simd;
@@ -63,6 +65,23 @@ pub trait Dot: Copy + Debug {
     unsafe fn load_sum(self, from: *const u32) -> Self::Sum;
     /// Returns `sum` plus the products of each lane.
     fn dot(self, sum: Self::Sum, lhs: Self::Units, rhs: Self::Units) -> Self::Sum;
+    /// Adds the products of `ROWS` left rows, `stride` units apart, and a packed panel of `VECTORS` vectors over `units`
+    /// units to the sums; returns false, and does nothing, where there is no code for a tile of this size.
+    ///
+    /// # Safety
+    /// `lhs` is valid for reads of `units` units of each row, `rhs` of `units · VECTORS` vectors.
+    #[inline(always)]
+    unsafe fn tile<const ROWS: usize, const VECTORS: usize>(
+        self,
+        sums: &mut [[Self::Sum; VECTORS]; ROWS],
+        lhs: *const Self::Unit,
+        stride: usize,
+        rhs: *const Self::Unit,
+        units: usize,
+    ) -> bool {
+        let _ = (sums, lhs, stride, rhs, units);
+        false
+    }
 }
 
 /// f32: one product per lane.
@@ -117,6 +136,18 @@ impl<S: Simd> Dot for DotF32<S> {
     #[inline(always)]
     fn dot(self, sum: S::F32, lhs: S::F32, rhs: S::F32) -> S::F32 {
         lhs.mul_add(rhs, sum)
+    }
+    #[inline(always)]
+    unsafe fn tile<const ROWS: usize, const VECTORS: usize>(
+        self,
+        sums: &mut [[S::F32; VECTORS]; ROWS],
+        lhs: *const f32,
+        stride: usize,
+        rhs: *const f32,
+        units: usize,
+    ) -> bool {
+        // SAFETY: the caller vouches for the same accesses.
+        unsafe { self.0.tile_f32(sums, lhs, stride, rhs, units) }
     }
 }
 

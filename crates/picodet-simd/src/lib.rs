@@ -46,7 +46,7 @@
 //! * Branch on [`Simd::KIND`], [`Simd::LEN`] and other constants freely; the compiler removes the other
 //!   branch.
 //!
-//! Products of bf16 pairs ([`SimdBf16`], [`dispatch_bf16`]) and of bytes ([`SimdInt8`], [`dispatch_int8`])
+//! Products of bf16 pairs ([`SimdBf16`], [`dispatch_bf16`]), of f16 ([`SimdF16`], [`dispatch_f16`]) and of bytes ([`SimdInt8`], [`dispatch_int8`])
 //! have tokens of their own, because not every processor with the vectors has those products. [`Dot`] is
 //! their common interface for matrix products: f32, bf16 and u8 · s8 differ in the number of products per
 //! lane only.
@@ -55,11 +55,18 @@
 mod bf16;
 mod dispatch;
 mod dot;
+mod f16;
 mod isa;
 mod math;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(target_arch = "aarch64")]
+mod neon_f16;
+#[cfg(target_arch = "aarch64")]
+mod neon_tile;
 mod portable;
+#[cfg(any(target_arch = "aarch64", feature = "portable-f16", test))]
+mod portable_f16;
 mod simd;
 #[cfg(test)]
 mod tests;
@@ -72,10 +79,13 @@ mod x86;
 pub use bf16::{from_bf16, round_bf16, to_bf16};
 pub use dispatch::{Kernel, KernelBf16, KernelInt8, dispatch, dispatch_bf16, dispatch_int8};
 pub use dot::{Dot, DotBf16, DotF32, DotInt8};
+pub use f16::{DotF16, F16Isa, HalfVector, KernelF16, SimdF16, dispatch_f16, from_f16, to_f16};
 pub use isa::{Bf16Isa, Int8Isa, Int8Kind, Isa, IsaKind};
 pub use math::{exp, sigmoid};
 #[cfg(target_arch = "aarch64")]
 pub use neon::{Neon, NeonDotProd};
+#[cfg(target_arch = "aarch64")]
+pub use neon_f16::{F16x8, NeonF16};
 pub use portable::Portable;
 pub use simd::{Outlined, Simd, SimdBf16, SimdInt8};
 pub use vector::{IntVector, Vector};

@@ -16,11 +16,11 @@ pub struct NeonDotProd(pub(crate) ());
 
 /// Four f32.
 #[derive(Clone, Copy, Debug)]
-pub struct F32x4(float32x4_t);
+pub struct F32x4(pub(crate) float32x4_t);
 
 /// Four i32.
 #[derive(Clone, Copy, Debug)]
-pub struct I32x4(int32x4_t);
+pub struct I32x4(pub(crate) int32x4_t);
 
 impl Sealed for Neon {}
 impl Sealed for NeonDotProd {}
@@ -198,9 +198,22 @@ macro_rules! simd_neon {
                 // SAFETY: `from` is valid for four values.
                 I32x4(unsafe { vld1q_s32(from) })
             }
+            #[inline(always)]
+            unsafe fn tile_f32<const ROWS: usize, const VECTORS: usize>(
+                self,
+                sums: &mut [[F32x4; VECTORS]; ROWS],
+                lhs: *const f32,
+                stride: usize,
+                rhs: *const f32,
+                units: usize,
+            ) -> bool {
+                // SAFETY: the caller vouches for the same accesses.
+                unsafe { $crate::neon_tile::float::tile(sums, lhs, stride, rhs, units) }
+            }
         }
     };
 }
+pub(crate) use simd_neon;
 simd_neon!(Neon);
 simd_neon!(NeonDotProd, "dotprod");
 

@@ -116,6 +116,23 @@ pub trait Simd: Copy + Debug + Send + Sync + 'static + Sealed {
     /// `from` is valid for reads of `LEN` values; any alignment of an i32 will do.
     unsafe fn load_i32(self, from: *const i32) -> Self::I32;
 
+    /// As [`crate::Dot::tile`], of f32.
+    ///
+    /// # Safety
+    /// As [`crate::Dot::tile`].
+    #[inline(always)]
+    unsafe fn tile_f32<const ROWS: usize, const VECTORS: usize>(
+        self,
+        sums: &mut [[Self::F32; VECTORS]; ROWS],
+        lhs: *const f32,
+        stride: usize,
+        rhs: *const f32,
+        units: usize,
+    ) -> bool {
+        let _ = (sums, lhs, stride, rhs, units);
+        false
+    }
+
     /// Loads the first values of a slice, [`Simd::LEN`] at most, zeros after them.
     #[inline(always)]
     fn load_slice(self, from: &[f32]) -> Self::F32 {

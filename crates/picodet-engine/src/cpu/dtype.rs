@@ -1,6 +1,6 @@
 //! Chooses the element type of each buffer of a schedule.
 //!
-//! A buffer is bf16 where every step that touches it has kernels for it: that halves its memory and bandwidth, and
+//! A buffer is bf16 or f16 where every step that touches it has kernels for it: that halves its memory and bandwidth, and
 //! pointwise convolutions multiply it without conversion.
 
 use picodet_graph::DType;
@@ -13,16 +13,16 @@ pub(crate) fn is_supported(dtype: DType, isa: Isa) -> bool {
     match dtype {
         DType::F32 => true,
         DType::Bf16 => isa.bf16().is_some(),
+        DType::F16 => isa.f16().is_some(),
     }
 }
 
-/// Makes buffers bf16 where the steps allow it; without bf16 weights every buffer stays f32, since nothing is gained.
+/// Makes buffers bf16 or f16 where the steps allow it; without weights of that type every buffer stays f32, since nothing is
+/// gained.
 pub(crate) fn assign_dtypes(buffers: &mut [Buffer], steps: &mut [Step]) {
     // Per-channel vectors (squeeze-excite factors, sums, weights) stay f32.
     let mut fits: Vec<bool> = buffers.iter().map(|buffer| buffer.cells > 1).collect();
-    if !steps.iter().any(|step| multiplies_bf16(&step.operation)) {
-        return;
-    }
+    let Some(dtype) = steps.iter().find_map(|step| short(&step.operation)) else { return };
     for step in steps.iter() {
         let accepted = accepted(step);
         for buffer in step.operation.buffers() {
@@ -35,7 +35,7 @@ pub(crate) fn assign_dtypes(buffers: &mut [Buffer], steps: &mut [Step]) {
         fits[to] = false;
     }
     for (buffer, _) in buffers.iter_mut().zip(&fits).filter(|(_, fits)| **fits) {
-        buffer.dtype = DType::Bf16;
+        buffer.dtype = dtype;
     }
     for step in steps {
         if let Operation::Elementwise { kind: Elementwise::Upsample, from, ranges, .. } = &mut step.operation
@@ -51,18 +51,25 @@ pub(crate) fn assign_dtypes(buffers: &mut [Buffer], steps: &mut [Step]) {
     }
 }
 
-fn multiplies_bf16(operation: &Operation) -> bool {
-    matches!(operation, Operation::Pointwise { weights: Weights::Pairs { .. }, .. })
+/// The 16-bit type of the weights of a pointwise convolution.
+fn short(operation: &Operation) -> Option<DType> {
+    match operation {
+        Operation::Pointwise { weights: Weights::Pairs { .. }, .. } => Some(DType::Bf16),
+        Operation::Pointwise { weights: Weights::Halves { .. }, .. } => Some(DType::F16),
+        _ => None,
+    }
 }
 
-/// The buffers that a step could read or write as bf16.
+/// The buffers that a step could read or write in 16 bits.
 fn accepted(step: &Step) -> Vec<BufferId> {
     match &step.operation {
-        Operation::Pointwise { from, to, residual, .. } if multiplies_bf16(&step.operation) => {
+        Operation::Pointwise { from, to, residual, .. } if short(&step.operation).is_some() => {
             let added = residual.map(|(buffer, _)| buffer);
             [*from, *to].into_iter().filter(|&buffer| Some(buffer) != added).collect()
         }
-        Operation::Depthwise { from, to, weights: Weights::RowPairs(_), .. } => vec![*from, *to],
+        Operation::Depthwise { from, to, weights: Weights::RowPairs(_) | Weights::Taps(_), .. } => {
+            vec![*from, *to]
+        }
         // The source is read as f32, also where it shares the buffer of the result.
         Operation::Dense { source, to, residual: None, .. } => match source {
             DenseSource::Buffer(from, _) if from == to => Vec::new(),

@@ -62,6 +62,19 @@ pub struct DepthwiseBf16<'a> {
     pub out_dtype: DType,
 }
 
+/// Arguments of [`super::f16::depthwise_f16`].
+#[derive(Clone, Debug)]
+pub struct DepthwiseF16<'a> {
+    /// The convolution; its `weights` and `bias` are not read.
+    pub convolution: Depthwise<'a>,
+    /// Packed by [`super::f16::pack_depthwise_f16`].
+    pub weights: &'a [u16],
+    /// The type of the source, f16 or f32, which is rounded: `convolution.source` and `source_stride` alike.
+    pub source_dtype: DType,
+    /// The type of the result, `out` and `out_stride` alike.
+    pub out_dtype: DType,
+}
+
 /// Returns the size of `sizes` whose tiles, the last one reaching back, compute as little as possible of
 /// `width` twice.
 pub(super) fn tile_width(sizes: &[usize], width: usize) -> Option<usize> {

@@ -1,13 +1,14 @@
 //! Depthwise convolution with bias and activation, channels last.
 //!
 //! `direct` reads the map in place, for every instruction set; where vectors are long and registers many,
-//! `strips` copies strips of columns first. [`bf16`] multiplies pairs of rows.
+//! `strips` copies strips of columns first. [`bf16`] multiplies pairs of rows, [`f16`] reads the map in place.
 
 mod arguments;
 pub mod bf16;
 mod direct;
+pub mod f16;
 mod float;
 mod strips;
 
-pub use arguments::{Depthwise, DepthwiseBf16};
+pub use arguments::{Depthwise, DepthwiseBf16, DepthwiseF16};
 pub use float::depthwise;

@@ -26,6 +26,8 @@ macro_rules! unrolled {
     )*};
 }
 
+pub(super) use unrolled;
+
 /// Starts and stores the sums of a tile.
 pub(super) trait Epilogue<D: Dot> {
     /// Returns the value that the sums of the columns from `column` on start with.

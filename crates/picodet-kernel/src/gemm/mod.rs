@@ -3,11 +3,12 @@
 //!
 //! `out[p][n] = epilogue(bias[n] + Σ_k a[p][k] · b[k][n])`. The left-hand matrix is read in place, row by
 //! row, in ranges of columns; the right-hand one is packed in panels of one to three vectors ([`pack()`]). One
-//! loop (`tile`) serves f32, bf16 and bytes, through [`picodet_simd::Dot`].
+//! loop (`tile`) serves f32, bf16, f16 and bytes, through [`picodet_simd::Dot`].
 
 mod accumulate;
 mod bf16;
 mod epilogue;
+mod f16;
 mod int8;
 mod pack;
 mod tile;
@@ -18,8 +19,9 @@ pub use accumulate::{Matrix, Sums, multiply};
 pub use bf16::{GemmBf16, gemm_bf16, scratch_len};
 pub(crate) use epilogue::MOST;
 pub use epilogue::{Activate, Requantise};
+pub use f16::{GemmF16, f16_scratch_len, gemm_f16};
 pub use int8::{GemmInt8, gemm_int8, int8_scratch_len};
-pub use pack::{pack, pack_bf16, pack_int8, panels};
+pub use pack::{pack, pack_bf16, pack_f16, pack_int8, panels};
 use tile::{Lhs, block};
 
 /// Bytes of the left-hand matrix that all panels are applied to before the next rows are read: a part of a

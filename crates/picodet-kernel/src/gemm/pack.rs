@@ -1,9 +1,9 @@
 //! The right-hand matrix in the order in which tiles read it.
 //!
-//! Columns are cut into panels of one to three vectors. A panel is `[depth][vectors · lanes]`, in 32-bit
-//! units: one f32, two bf16 or four bytes of neighbouring rows. Columns after the last one are zero.
+//! Columns are cut into panels of one to three vectors. A panel is `[depth][vectors · lanes]`, in units:
+//! one f32, two bf16 or four bytes of neighbouring rows, one f16. Columns after the last one are zero.
 
-use picodet_simd::to_bf16;
+use picodet_simd::{to_bf16, to_f16};
 
 /// Returns the panels of `columns`: first column and number of vectors of each.
 pub fn panels(columns: usize, lanes: usize) -> impl Iterator<Item = (usize, usize)> {
@@ -53,6 +53,12 @@ pub fn pack(k: usize, columns: usize, lanes: usize, at: impl Fn(usize, usize) ->
 pub fn pack_bf16(k: usize, columns: usize, lanes: usize, at: impl Fn(usize, usize) -> f32) -> Vec<u32> {
     let half = |row: usize, column: usize| if row < k { u32::from(to_bf16(at(row, column))) } else { 0 };
     pack_units(k, 2, columns, lanes, |row, column| half(row, column) | half(row + 1, column) << 16)
+}
+
+/// Packs `[k][columns]`, given by `at(k, column)`, as f16 for vectors of `lanes`.
+#[must_use]
+pub fn pack_f16(k: usize, columns: usize, lanes: usize, at: impl Fn(usize, usize) -> f32) -> Vec<u16> {
+    pack_units(k, 1, columns, lanes, |row, column| to_f16(at(row, column)))
 }
 
 /// Packs `[k][columns]`, given by `at(k, column)`, as quads of bytes for vectors of `lanes`.

@@ -10,7 +10,7 @@ use crate::tuning;
 /// 32-bit units in a cache line.
 const LINE: usize = 16;
 
-/// Rows of the left-hand matrix, in 32-bit units.
+/// Rows of the left-hand matrix, in units.
 #[derive(Clone, Copy)]
 pub(super) struct Lhs<'a, U> {
     /// First unit of the first row.
@@ -118,7 +118,7 @@ pub(super) unsafe fn block<D: Dot, E: Epilogue<D>>(
     epilogue: &E,
 ) {
     let depth: usize = lhs.ranges.iter().map(|range| range.1).sum();
-    for (first, vectors) in panels(columns, D::Simd::LEN) {
+    for (first, vectors) in panels(columns, D::LEN) {
         // SAFETY: panels of `columns` start at `first * depth` and the caller vouches for the rows.
         unsafe {
             let rhs = rhs.as_ptr().add(first * depth);
@@ -131,12 +131,12 @@ pub(super) unsafe fn block<D: Dot, E: Epilogue<D>>(
     }
 }
 
-/// Multiplies rows by one panel, in tiles of nearly equal height.
+/// Multiplies rows by one panel, in tiles of nearly equal height or of [`tuning::height`].
 ///
 /// # Safety
 /// As [`block`]; `rhs` is the panel of `NV` vectors whose first column is `first`.
 #[inline(always)]
-unsafe fn panel<D: Dot, E: Epilogue<D>, const NV: usize>(
+pub(super) unsafe fn panel<D: Dot, E: Epilogue<D>, const NV: usize>(
     dot: D,
     lhs: Lhs<'_, D::Unit>,
     rhs: *const D::Unit,
@@ -145,10 +145,9 @@ unsafe fn panel<D: Dot, E: Epilogue<D>, const NV: usize>(
     epilogue: &E,
 ) {
     let most = tuning::tile_rows::<D::Simd>()[NV - 1];
-    let tiles = rows.div_ceil(most);
     let mut done = 0;
-    for index in 0..tiles {
-        let height = (rows - done).div_ceil(tiles - index);
+    while done < rows {
+        let height = tuning::height::<D::Simd>(rows - done, most);
         // SAFETY: rows `done..done + height` are below `rows`, and `height` is at most `most`.
         unsafe {
             let lhs = Lhs { start: lhs.start.add(done * lhs.stride), ..lhs };
@@ -192,7 +191,7 @@ impl<D: Dot, E: Epilogue<D>, L: Layout, const MR: usize, const NV: usize> Outlin
     #[inline(always)]
     fn run(self) {
         let &Operands { dot, layout, lhs, rhs, at: (row, first), epilogue } = self.0;
-        let len = D::Simd::LEN;
+        let len = D::LEN;
         let (along, across) = (layout.lhs_along(), layout.lhs_across(lhs.stride));
         // SAFETY: `rhs` is valid for the rows and `lhs` for the units that the loops step through; prefetched
         // addresses need not be valid.
@@ -209,6 +208,10 @@ impl<D: Dot, E: Epilogue<D>, L: Layout, const MR: usize, const NV: usize> Outlin
                 epilogue.prefetch(row + MR, MR, (first, NV * len));
             }
             for &(column, units) in lhs.ranges {
+                if L::PACKED && dot.tile(&mut sums, lhs.start.add(column * along), across, b, units) {
+                    b = b.add(units * NV * len);
+                    continue;
+                }
                 // Three moving pointers and one stride address all twelve rows without spilling.
                 let mut a0 = lhs.start.add(column * along);
                 let mut a4 = if MR > 4 { a0.add(4 * across) } else { a0 };

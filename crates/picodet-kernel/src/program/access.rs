@@ -6,7 +6,7 @@ use picodet_graph::DType;
 
 use super::operation::{Buffer, BufferId, DenseKind, DenseSource, Elementwise, Operation, Step, Weights};
 use super::schedule::Schedule;
-use crate::gemm::scratch_len;
+use crate::gemm::{f16_scratch_len, scratch_len};
 use crate::map::ChannelRange;
 
 /// The pixels that a band accesses.
@@ -193,26 +193,28 @@ impl<'a> Accesses<'a> {
 
     /// Weights in the arena, and whether `maps` have the type that a kernel with such weights needs.
     fn weights(&mut self, weights: &Weights, k: usize, maps: &[BufferId]) {
-        let wide = matches!(weights, Weights::Constant(_) | Weights::Scaled(..));
+        let isa = self.schedule.isa;
+        let (dtype, supported) = match weights {
+            Weights::Constant(_) | Weights::Scaled(..) => (DType::F32, true),
+            Weights::Pairs { .. } | Weights::RowPairs(_) => (DType::Bf16, isa.bf16().is_some()),
+            Weights::Halves { .. } | Weights::Taps(_) => (DType::F16, isa.f16().is_some()),
+        };
         for &map in maps {
-            let dtype = self.buffer(map).dtype;
-            self.require(dtype == DType::F32 || !wide, "a map that should be f32");
+            let found = self.buffer(map).dtype;
+            self.require(found == DType::F32 || found == dtype, "a map of another type than the weights");
         }
-        self.require(wide || self.schedule.isa.bf16().is_some(), "bf16 weights without products of bf16");
-        match weights {
-            Weights::Constant(_) | Weights::RowPairs(_) => {}
-            Weights::Scaled(buffer, len) => self.words(*buffer, *len, Pixels::All, false),
-            Weights::Pairs { factors, scratch, .. } => {
-                if let Some(factors) = factors {
-                    self.words(*factors, k, Pixels::All, false);
-                }
-                self.words(
-                    *scratch,
-                    self.schedule.workers.saturating_mul(scratch_len(k)),
-                    Pixels::Part,
-                    true,
-                );
+        self.require(supported, "weights of a type without products of it");
+        let mut scratched = |factors: &Option<BufferId>, scratch: BufferId, len: usize| {
+            if let Some(factors) = *factors {
+                self.words(factors, k, Pixels::All, false);
             }
+            self.words(scratch, self.schedule.workers.saturating_mul(len), Pixels::Part, true);
+        };
+        match weights {
+            Weights::Constant(_) | Weights::RowPairs(_) | Weights::Taps(_) => {}
+            Weights::Scaled(buffer, len) => self.words(*buffer, *len, Pixels::All, false),
+            Weights::Pairs { factors, scratch, .. } => scratched(factors, *scratch, scratch_len(k)),
+            Weights::Halves { factors, scratch, .. } => scratched(factors, *scratch, f16_scratch_len(k)),
         }
     }
 
@@ -340,10 +342,15 @@ impl<'a> Accesses<'a> {
                 }
             }
         }
-        let bf16 = self.buffer(*to).dtype != DType::F32;
-        self.require(!bf16 || self.schedule.isa.bf16().is_some(), "a bf16 map without products of bf16");
+        let isa = self.schedule.isa;
+        let (rounded, supported) = match self.buffer(*to).dtype {
+            DType::F32 => (false, true),
+            DType::Bf16 => (true, isa.bf16().is_some()),
+            DType::F16 => (true, isa.f16().is_some()),
+        };
+        self.require(supported, "a map of a type without products of it");
         let layout = ScratchLayout::new(step.size.1, full.1, kernel, channels, *columns);
-        let need = layout.words(*pool, bf16).saturating_mul(self.schedule.workers);
+        let need = layout.words(*pool, rounded).saturating_mul(self.schedule.workers);
         let one_pixel = self.buffer(*scratch).cells == 1;
         self.require(one_pixel, "scratch memory in several pixels");
         self.words(*scratch, need, Pixels::Part, true);
@@ -403,8 +410,8 @@ impl ScratchLayout {
     }
 
     /// Words in all.
-    fn words(&self, pool: bool, bf16: bool) -> usize {
-        let rows = if pool { 3 } else { 0 } + usize::from(bf16);
+    fn words(&self, pool: bool, rounded: bool) -> usize {
+        let rows = if pool { 3 } else { 0 } + usize::from(rounded);
         self.row.saturating_mul(rows).saturating_add(self.padded)
     }
 }

@@ -61,13 +61,13 @@ impl Band<'_> {
         pixel.wrapping_byte_add(column * self.dtype(buffer).size())
     }
 
-    /// The f32 weights of a step; none if they are bf16.
+    /// The f32 weights of a step; none if they have 16 bits.
     pub(super) fn floats<'w>(&self, weights: &'w Weights) -> &'w [f32] {
         match weights {
             Weights::Constant(values) => values,
             // SAFETY: the buffer has `len` words, and no band of the step writes them.
             Weights::Scaled(buffer, len) => unsafe { std::slice::from_raw_parts(self.at(*buffer), *len) },
-            Weights::Pairs { .. } | Weights::RowPairs(_) => &[],
+            Weights::Pairs { .. } | Weights::RowPairs(_) | Weights::Halves { .. } | Weights::Taps(_) => &[],
         }
     }
 }

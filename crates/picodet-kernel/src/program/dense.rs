@@ -9,6 +9,7 @@ use super::band::Band;
 use super::operation::{DenseKind, DenseSource, Operation, Step};
 use crate::elementwise::{Elementwise, Kind, elementwise};
 use crate::gemm::{Activate, Gemm, gemm};
+use crate::half::round_f16;
 use crate::map::ChannelRange;
 use crate::round::{Round, round};
 use crate::stem::{Stem, stem};
@@ -60,7 +61,7 @@ impl Dense<'_> {
         }
     }
 
-    /// Computes row `y` of the result in the map or, if that is bf16, at the end of the scratch memory first,
+    /// Computes row `y` of the result in the map or, if that has 16 bits, at the end of the scratch memory first,
     /// from a row of the convolution or, if `row` is empty, by pooling the strip.
     fn put(&self, y: usize, row: Range<usize>) {
         let Operation::Dense { columns, to, column, .. } = &self.step.operation else { return };
@@ -69,14 +70,16 @@ impl Dense<'_> {
         let unrounded = self.strip.wrapping_add(if row.is_empty() { 3 * self.layout.row } else { 0 });
         let is_wide = band.dtype(*to) == DType::F32;
         let (out, stride) = if is_wide { (pixel, band.words(*to)) } else { (unrounded, self.layout.stride) };
-        // SAFETY: the map has this row and these columns; the scratch memory has an f32 row if the map is
-        // bf16.
+        // SAFETY: the map has this row and these columns; the scratch memory has an f32 row if the map has
+        // 16 bits.
         unsafe {
             match row.is_empty() {
                 true => self.pool(out, stride),
                 false => self.convolve(row.start, out, stride),
             }
-            let Some(bf16) = band.schedule.isa.bf16().filter(|_| !is_wide) else { return };
+            if is_wide {
+                return;
+            }
             let args = Round {
                 source: unrounded,
                 source_stride: self.layout.stride,
@@ -85,7 +88,12 @@ impl Dense<'_> {
                 out: pixel.cast(),
                 out_stride: band.stride(*to),
             };
-            round(bf16, &args);
+            let isa = band.schedule.isa;
+            match (band.dtype(*to), isa.bf16(), isa.f16()) {
+                (DType::Bf16, Some(bf16), _) => round(bf16, &args),
+                (DType::F16, _, Some(f16)) => round_f16(f16, &args),
+                _ => {}
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use picodet_graph::DType;
+
 use super::access::row_of;
 use super::band::{Band, Memory};
 use super::dense;
@@ -9,9 +11,13 @@ use super::operation::{BufferId, Elementwise, Operation, Step, Weights};
 use super::schedule::Schedule;
 use crate::col2im::{Col2Im, col2im};
 use crate::depthwise::bf16::depthwise_bf16;
-use crate::depthwise::{Depthwise, DepthwiseBf16, depthwise};
+use crate::depthwise::f16::depthwise_f16;
+use crate::depthwise::{Depthwise, DepthwiseBf16, DepthwiseF16, depthwise};
 use crate::elementwise::{self, Kind, elementwise};
-use crate::gemm::{Activate, Gemm, GemmBf16, gemm, gemm_bf16, scratch_len};
+use crate::gemm::{
+    Activate, Gemm, GemmBf16, GemmF16, f16_scratch_len, gemm, gemm_bf16, gemm_f16, scratch_len,
+};
+use crate::half::sum_pixels_f16;
 use crate::map::ChannelRange;
 use crate::pool::{SumPixels, sum_pixels};
 use crate::transpose::{ToPlanes, from_planes, to_planes};
@@ -136,19 +142,29 @@ impl Band<'_> {
             out_stride: self.stride(*to),
             out_dtype: self.dtype(*to),
         };
-        let (Weights::Pairs { packed: b, factors, scratch }, Some(bf16)) = (weights, isa.bf16()) else {
-            // SAFETY: source, residual and result have these rows and columns.
-            unsafe { gemm(isa, &Gemm { a, a_stride, ranges, rows, b: self.floats(weights), epilogue }) }
-            return;
-        };
         let k = ranges.iter().map(|range| range.1).sum();
-        let scratch = self.at(*scratch).wrapping_add(self.worker * scratch_len(k));
-        let factors = factors.map_or(std::ptr::null(), |buffer| self.at(buffer).cast_const());
         let a_dtype = self.dtype(*from);
-        let args = GemmBf16 { a, a_stride, a_dtype, ranges, rows, b, factors, epilogue, scratch };
-        // SAFETY: source, residual and result have these rows and columns; there are `k` factors, and the
-        // scratch memory has `scratch_len(k)` words for each worker.
-        unsafe { gemm_bf16(bf16, &args) }
+        let factors_at = |factors: &Option<BufferId>| {
+            factors.map_or(std::ptr::null(), |buffer| self.at(buffer).cast_const())
+        };
+        let part_of = |scratch: BufferId, len: usize| self.at(scratch).wrapping_add(self.worker * len);
+        // SAFETY: source, residual and result have these rows and columns; there are `k` factors, and the scratch
+        // memory has as many words for each worker as the kernel demands.
+        unsafe {
+            match (weights, isa.bf16(), isa.f16()) {
+                (Weights::Pairs { packed: b, factors, scratch }, Some(bf16), _) => {
+                    let (factors, scratch) = (factors_at(factors), part_of(*scratch, scratch_len(k)));
+                    let args = GemmBf16 { a, a_stride, a_dtype, ranges, rows, b, factors, epilogue, scratch };
+                    gemm_bf16(bf16, &args);
+                }
+                (Weights::Halves { packed: b, factors, scratch }, _, Some(f16)) => {
+                    let (factors, scratch) = (factors_at(factors), part_of(*scratch, f16_scratch_len(k)));
+                    let args = GemmF16 { a, a_stride, a_dtype, ranges, rows, b, factors, epilogue, scratch };
+                    gemm_f16(f16, &args);
+                }
+                _ => gemm(isa, &Gemm { a, a_stride, ranges, rows, b: self.floats(weights), epilogue }),
+            }
+        }
     }
 
     fn depthwise(self, step: &Step, rows: Range<usize>, between: Option<usize>) {
@@ -182,12 +198,17 @@ impl Band<'_> {
                 bias,
                 act: *act,
             };
-            let (Weights::RowPairs(weights), Some(bf16)) = (weights, self.schedule.isa.bf16()) else {
-                depthwise(self.schedule.isa, &convolution);
-                return;
-            };
+            let isa = self.schedule.isa;
             let [source_dtype, out_dtype] = [*from, *to].map(|buffer| self.dtype(buffer));
-            depthwise_bf16(bf16, &DepthwiseBf16 { convolution, weights, source_dtype, out_dtype });
+            match (weights, isa.bf16(), isa.f16()) {
+                (Weights::RowPairs(weights), Some(bf16), _) => {
+                    depthwise_bf16(bf16, &DepthwiseBf16 { convolution, weights, source_dtype, out_dtype });
+                }
+                (Weights::Taps(weights), _, Some(f16)) => {
+                    depthwise_f16(f16, &DepthwiseF16 { convolution, weights, source_dtype, out_dtype });
+                }
+                _ => depthwise(isa, &convolution),
+            }
         }
     }
 
@@ -277,7 +298,12 @@ impl Band<'_> {
             out: self.at(to).wrapping_add(self.worker * row_of(channels)),
         };
         // SAFETY: the source has these pixels and ranges, and the sums a row for each worker.
-        unsafe { sum_pixels(self.schedule.isa, &args) }
+        unsafe {
+            match self.schedule.isa.f16() {
+                Some(f16) if args.dtype == DType::F16 => sum_pixels_f16(f16, &args),
+                _ => sum_pixels(self.schedule.isa, &args),
+            }
+        }
     }
 
     fn mean(self, step: &Step) {

@@ -77,14 +77,36 @@ pub enum Weights {
     },
     /// Pairs of bf16, for a depthwise convolution.
     RowPairs(Vec<u32>),
+    /// f16, for a pointwise convolution.
+    Halves {
+        /// Packed when planning.
+        packed: Vec<u16>,
+        /// Factors of the columns that are read, written by an earlier [`Operation::Gather`].
+        factors: Option<BufferId>,
+        /// One part per worker.
+        scratch: BufferId,
+    },
+    /// f16, for a depthwise convolution.
+    Taps(Vec<u16>),
 }
 
 impl Weights {
+    /// The type of the products in names of steps.
+    fn suffix(&self) -> &'static str {
+        match self {
+            Self::Constant(_) | Self::Scaled(..) => "",
+            Self::Pairs { .. } | Self::RowPairs(_) => " bf16",
+            Self::Halves { .. } | Self::Taps(_) => " f16",
+        }
+    }
+
     fn buffers(&self) -> Vec<BufferId> {
         match self {
-            Self::Constant(_) | Self::RowPairs(_) => Vec::new(),
+            Self::Constant(_) | Self::RowPairs(_) | Self::Taps(_) => Vec::new(),
             Self::Scaled(buffer, _) => vec![*buffer],
-            Self::Pairs { factors, scratch, .. } => factors.iter().chain([scratch]).copied().collect(),
+            Self::Pairs { factors, scratch, .. } | Self::Halves { factors, scratch, .. } => {
+                factors.iter().chain([scratch]).copied().collect()
+            }
         }
     }
 }
@@ -206,7 +228,7 @@ pub enum Operation {
         /// Its first column.
         column: usize,
         /// One part per worker: the padded rows below a row of the result, then three rows for the pool,
-        /// then, if the result is bf16, a row of it before rounding.
+        /// then, if the result has 16 bits, a row of it before rounding.
         scratch: BufferId,
     },
     /// A depthwise convolution.
@@ -379,14 +401,12 @@ impl Operation {
     pub fn kind(&self) -> String {
         match self {
             Self::Import { .. } => "import".into(),
-            Self::Pointwise { weights: Weights::Pairs { .. }, .. } => "pointwise bf16".into(),
-            Self::Pointwise { .. } => "pointwise".into(),
+            Self::Pointwise { weights, .. } => format!("pointwise{}", weights.suffix()),
             Self::Dense { kernel, stride, pool, .. } => {
                 format!("dense {kernel}x{kernel}/{stride}{}", if *pool { " max pool" } else { "" })
             }
             Self::Depthwise { kernel, stride, weights, .. } => {
-                let precision = if matches!(weights, Weights::RowPairs(_)) { " bf16" } else { "" };
-                format!("depthwise {kernel}x{kernel}/{stride}{precision}")
+                format!("depthwise {kernel}x{kernel}/{stride}{}", weights.suffix())
             }
             Self::Separable { depthwise, pointwise, .. } => {
                 format!("{} + {}", depthwise.operation.kind(), pointwise.operation.kind())

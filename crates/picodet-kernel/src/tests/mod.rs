@@ -7,6 +7,7 @@ use picodet_graph::Activation;
 use picodet_testing::{Noise, emulated};
 
 mod depthwise;
+mod f16;
 mod focal;
 mod gemm;
 mod int8;

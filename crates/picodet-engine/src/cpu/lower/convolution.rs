@@ -105,20 +105,19 @@ impl Lowering<'_> {
         let order = from.by_column();
         let k = order.len();
         let size = (from.height, from.width);
-        // For a single pixel, as in squeeze-excite, bf16 is not faster.
-        let is_bf16 = self.precision == Precision::Bf16 && size != (1, 1);
-        let weights = if is_bf16 {
-            self.pairs(index, &order, scale, gemm::pack_bf16(k, columns, lanes, |row, n| at(order[row], n)))
-        } else {
+        // For a single pixel, as in squeeze-excite, 16 bits are not faster.
+        let weights = if self.precision == Precision::F32 || size == (1, 1) {
             let packed = gemm::pack(k, columns, lanes, |row, n| at(order[row], n));
             self.packed(index, &order, scale, columns, packed)
+        } else {
+            self.short(index, &order, scale, columns, |row, n| at(order[row], n))
         };
         let macs = (size.0 * size.1 * k * columns) as u64;
         let operation = Operation::Pointwise {
             from: from.buffer,
             ranges: column_ranges(&order, &from.columns),
             weights,
-            bias: padded(bias.iter().copied(), lanes),
+            bias: padded(bias.iter().copied(), 2 * lanes),
             columns,
             residual,
             act,
@@ -147,16 +146,29 @@ impl Lowering<'_> {
         self.scale_weights(index, factors.buffer, packed, groups)
     }
 
-    /// Packed bf16 weights; squeeze-excite factors are multiplied into the source while it is rounded.
-    fn pairs(&mut self, index: usize, order: &[usize], scale: Option<View>, packed: Vec<u32>) -> Weights {
+    /// Packed weights of 16 bits; squeeze-excite factors are multiplied into the source while it is rounded.
+    fn short(
+        &mut self,
+        index: usize,
+        order: &[usize],
+        scale: Option<View>,
+        columns: usize,
+        at: impl Fn(usize, usize) -> f32,
+    ) -> Weights {
         let factors = scale.map(|factors| {
             let columns = order.iter().map(|&channel| factors.columns[channel]).collect();
             let to = self.scratch(order.len());
             self.push(index, Operation::Gather { from: factors.buffer, columns, to }, (1, 1), (1, 1), 0);
             to
         });
-        let scratch = self.scratch(self.workers * gemm::scratch_len(order.len()));
-        Weights::Pairs { packed, factors, scratch }
+        let (k, lanes) = (order.len(), self.isa.lanes());
+        // Known when compiling where no processor has it.
+        if self.precision == Precision::F16 && self.isa.f16().is_some() {
+            let scratch = self.scratch(self.workers * gemm::f16_scratch_len(k));
+            return Weights::Halves { packed: gemm::pack_f16(k, columns, 2 * lanes, at), factors, scratch };
+        }
+        let scratch = self.scratch(self.workers * gemm::scratch_len(k));
+        Weights::Pairs { packed: gemm::pack_bf16(k, columns, lanes, at), factors, scratch }
     }
 
     fn scale_weights(
@@ -194,7 +206,12 @@ impl Lowering<'_> {
         let ranges = channel_ranges(order, &from.columns, None, 0);
         let is_bf16 = self.precision == Precision::Bf16
             && depthwise::bf16::fits(self.isa, op.kernel, op.stride, out_size.1);
+        let is_f16 = self.precision == Precision::F16 && depthwise::f16::fits(self.isa, op.kernel, op.stride);
+        let bias: Vec<f32> = order.iter().map(|&channel| bias[channel]).collect();
         let weights = match scale {
+            None if is_f16 => {
+                Weights::Taps(depthwise::f16::pack_depthwise_f16(&ranges, op.kernel, &values, &bias))
+            }
             None if is_bf16 => {
                 let lanes = self.isa.lanes();
                 Weights::RowPairs(depthwise::bf16::pack_depthwise_bf16(
@@ -216,7 +233,7 @@ impl Lowering<'_> {
             kernel: op.kernel,
             stride: op.stride,
             weights,
-            bias: order.iter().map(|&channel| bias[channel]).collect(),
+            bias,
             act,
             to: self.buffer_of[index],
             column,
@@ -275,7 +292,7 @@ impl Lowering<'_> {
         let rows = (kernel * padded_width * channels).next_multiple_of(16);
         let row = out_size.1 * columns.next_multiple_of(16);
         let strip = if pool { 3 * row } else { 0 };
-        let unrounded = if self.precision == Precision::Bf16 { row } else { 0 };
+        let unrounded = if self.precision == Precision::F32 { 0 } else { row };
         let scratch = self.scratch(self.workers * (rows + strip + unrounded));
         let macs = (out_size.0 * out_size.1 * k * columns) as u64;
         let operation = Operation::Dense {
@@ -313,17 +330,17 @@ impl Lowering<'_> {
         let lanes = self.isa.lanes();
         let (order, positions, size) = (from.by_column(), op.kernel * op.kernel, (from.height, from.width));
         let at = |row: usize, position: usize| weight[order[row] * positions + position];
-        let weights = if self.precision == Precision::Bf16 {
-            self.pairs(index, &order, None, gemm::pack_bf16(order.len(), positions, lanes, at))
-        } else {
+        let weights = if self.precision == Precision::F32 {
             Weights::Constant(gemm::pack(order.len(), positions, lanes, at))
+        } else {
+            self.short(index, &order, None, positions, at)
         };
         let between = self.map(positions.next_multiple_of(16), size.0 * size.1);
         let operation = Operation::Pointwise {
             from: from.buffer,
             ranges: column_ranges(&order, &from.columns),
             weights,
-            bias: padded(std::iter::repeat_n(0.0, positions), lanes),
+            bias: padded(std::iter::repeat_n(0.0, positions), 2 * lanes),
             columns: positions,
             residual: None,
             act: None,

@@ -108,6 +108,8 @@ fn squeeze_excite_factors_are_multiplied_into_the_weights_of_the_reader() {
     // bf16 weights are constant: the factors are multiplied into the source.
     let schedule = schedule_of(&graph, Precision::Bf16);
     assert_eq!(kinds(&schedule)[5..], ["gather", "pointwise bf16"], "{schedule}");
+    let schedule = schedule_of(&graph, Precision::F16);
+    assert_eq!(kinds(&schedule)[5..], ["gather", "pointwise f16"], "{schedule}");
 }
 
 #[test]
@@ -148,9 +150,11 @@ fn maps_between_bf16_kernels_are_bf16_and_others_are_not() {
     g.output("result", result);
     let graph = g.finish();
     // The second convolution and the first pointwise one; a pool reads 32 bits, and a dense one reads the stem's map.
-    let schedule = schedule_of(&graph, Precision::Bf16);
-    let found: Vec<DType> = (0..4).map(|index| result_dtype(&schedule, index)).collect();
-    assert_eq!(found, [DType::F32, DType::Bf16, DType::Bf16, DType::F32], "{schedule}");
+    for dtype in [Precision::Bf16, Precision::F16] {
+        let schedule = schedule_of(&graph, dtype);
+        let found: Vec<DType> = (0..4).map(|index| result_dtype(&schedule, index)).collect();
+        assert_eq!(found, [DType::F32, dtype, dtype, DType::F32], "{schedule}");
+    }
     let schedule = schedule_of(&graph, Precision::F32);
     assert!(schedule.buffers.iter().all(|buffer| buffer.dtype == DType::F32), "{schedule}");
     // Without any bf16 product the pass changes nothing.
@@ -191,7 +195,7 @@ fn maps_that_are_read_as_f32_stay_f32() {
 fn buffers_in_use_at_the_same_time_do_not_overlap() {
     let Some(variant) = picodet_zoo::variant("legacy_s_320") else { panic!("a published network") };
     let graph = variant.architecture.graph(variant.classes.len());
-    for precision in [Precision::F32, Precision::Bf16] {
+    for precision in DType::ALL {
         let (graph, weights) = pass::fold_batch_norm(&graph, &ones(&graph));
         let schedule = lower(&graph, &weights, (96, 128), Isa::PORTABLE, 2, precision);
         let lives: Vec<Option<(usize, usize)>> = (0..schedule.buffers.len())
