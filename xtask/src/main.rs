@@ -9,6 +9,7 @@ mod build;
 mod c;
 mod check;
 mod cross;
+mod cycles;
 mod disk;
 mod kill;
 mod memory;
@@ -28,6 +29,7 @@ cargo xtask TASK
   check      crates and files depend on each other in one direction; limits of length; unsafe code
   words      count stilted phrases in comments and messages (STYLE.md)
   arm-test   the engine's tests on 64-bit ARM, emulated by qemu
+  arm-cycles products a cycle of the inner loops on two ARM cores by llvm-mca, and a predicted time (a minute to build)
   wasm-test  the engine's tests in WebAssembly, in Node or wasmtime; `wasm-test relaxed` with fused multiply-add
   android    the AAR in target/android, without an NDK (clang, a JDK, and the Rust targets of Android)
   android-test  the package in Java, in Java for ARM under emulation, and the demo application
@@ -54,6 +56,7 @@ fn main() -> Result<()> {
         Some("android") => android::build().map(drop),
         Some("android-test") => android::test(),
         Some("arm-test") => arm::test(),
+        Some("arm-cycles") => cycles::run(),
         Some("wasm-test") => wasm::test(std::env::args().nth(2).as_deref() == Some("relaxed")),
         Some("web") => web::build(),
         Some("web-test") => web::test(std::env::args().nth(2).as_deref() == Some("--all")),

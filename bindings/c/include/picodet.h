@@ -35,6 +35,11 @@
 #define PICODET_PRECISION_BF16 1
 
 /**
+ * Precision of convolutions: f16; on 64-bit ARM processors with arithmetic in it.
+ */
+#define PICODET_PRECISION_F16 2
+
+/**
  * Red, green, blue.
  */
 #define PICODET_FORMAT_RGB 0

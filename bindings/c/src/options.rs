@@ -9,6 +9,8 @@ use crate::status::Failure;
 pub const PICODET_PRECISION_F32: i32 = 0;
 /// Precision of convolutions: factors in bf16, sums in f32; on processors with bf16 instructions.
 pub const PICODET_PRECISION_BF16: i32 = 1;
+/// Precision of convolutions: f16; on 64-bit ARM processors with arithmetic in it.
+pub const PICODET_PRECISION_F16: i32 = 2;
 
 /// Maximum number of threads of an inference.
 const MAX_THREADS: u32 = 1024;
@@ -110,6 +112,7 @@ impl Options {
         let precision = match self.precision {
             PICODET_PRECISION_F32 => Precision::F32,
             PICODET_PRECISION_BF16 => Precision::Bf16,
+            PICODET_PRECISION_F16 => Precision::F16,
             other => return wrong("options.precision", other.to_string(), "one of PICODET_PRECISION_"),
         };
         let input_size = match (self.input_height as usize, self.input_width as usize) {

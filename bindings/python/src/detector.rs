@@ -43,8 +43,9 @@ impl Detector {
         let precision = match precision {
             "f32" => Precision::F32,
             "bf16" => Precision::Bf16,
+            "f16" => Precision::F16,
             other => {
-                let problem = format!("unknown precision `{other}`; expected one of: f32, bf16");
+                let problem = format!("unknown precision `{other}`; expected one of: f32, bf16, f16");
                 return Err(PyValueError::new_err(problem));
             }
         };

@@ -16,7 +16,9 @@ use std::sync::Arc;
 use picodet_graph::{CheckError, Graph, INPUT_MULTIPLE, Tensor4, Weights};
 
 pub use buffer_pool::{BufferPool, Lease};
-pub use cpu::{CpuEngine, CpuPlan, Isa, IsaKind, OutputView, Outputs, Precision, StepTime};
+pub use cpu::{
+    CpuEngine, CpuPlan, Isa, IsaKind, OutputView, Outputs, Precision, StepTime, fastest_precision,
+};
 pub use real::{Real, convert};
 pub use reference::{QuantisedReference, QuantisedValue, ReferenceEngine, ReferencePlan};
 

@@ -42,7 +42,7 @@ pub(crate) struct Bench {
     /// Number of threads per inference
     #[arg(long, default_value_t = 1, value_name = "COUNT")]
     pub(crate) threads: usize,
-    /// Element type of convolution products; bf16 is faster on CPUs with bf16 dot products
+    /// Element type of convolution products; bf16 and f16 are faster on CPUs that have them
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     pub(crate) precision: Precision,
     /// Measure the network with all scores and distances written out, as other engines do

@@ -60,7 +60,7 @@ pub(crate) struct Detection {
     /// Network input size [default: the model's]
     #[arg(long, value_parser = size, value_name = "HxW")]
     pub(crate) input_size: Option<(usize, usize)>,
-    /// Element type of convolution products; bf16 is faster on CPUs with bf16 dot products
+    /// Element type of convolution products; bf16 and f16 are faster on CPUs that have them
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     pub(crate) precision: Precision,
 }
@@ -89,6 +89,10 @@ pub(crate) enum Precision {
     F32,
     /// bf16 products with f32 sums; needs a CPU with bf16 dot products
     Bf16,
+    /// f16 products and sums; needs a 64-bit ARM CPU with FEAT_FP16
+    F16,
+    /// the fastest of these on this CPU
+    Auto,
 }
 
 impl From<Precision> for picodet::Precision {
@@ -96,6 +100,8 @@ impl From<Precision> for picodet::Precision {
         match precision {
             Precision::F32 => Self::F32,
             Precision::Bf16 => Self::Bf16,
+            Precision::F16 => Self::F16,
+            Precision::Auto => picodet::crates::engine::fastest_precision(),
         }
     }
 }

@@ -21,6 +21,7 @@ use picodet_graph::{Graph, Weights, pass};
 use picodet_kernel::program::Program;
 
 use crate::{Engine, Plan, PlanError, check_plan};
+pub use dtype::fastest_precision;
 pub use outputs::{OutputView, Outputs};
 pub use picodet_simd::{Isa, IsaKind};
 pub use plan::CpuPlan;
