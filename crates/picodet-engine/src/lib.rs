@@ -17,7 +17,8 @@ use picodet_graph::{CheckError, Graph, INPUT_MULTIPLE, Tensor4, Weights};
 
 pub use buffer_pool::{BufferPool, Lease};
 pub use cpu::{
-    CpuEngine, CpuPlan, Isa, IsaKind, OutputView, Outputs, Precision, StepTime, fastest_precision,
+    CpuEngine, CpuPlan, Int8Isa, Int8Kind, Isa, IsaKind, OutputView, Outputs, Precision, StepTime,
+    fastest_precision,
 };
 pub use real::{Real, convert};
 pub use reference::{QuantisedReference, QuantisedValue, ReferenceEngine, ReferencePlan};
@@ -73,6 +74,12 @@ pub enum PlanError {
     /// The input size does not fit the feature pyramid.
     #[error("input size {0}x{1} (height x width): both must be positive multiples of {INPUT_MULTIPLE}")]
     InputSize(usize, usize),
+    /// A node of a quantised network has scales, but no kernel computes its bytes.
+    #[error("{scope}: has 8-bit values, but no kernel computes them; leave it in f32")]
+    NotQuantisable {
+        /// Scope of the node.
+        scope: String,
+    },
     /// The schedule is inconsistent.
     #[error(transparent)]
     Program(#[from] picodet_kernel::program::ProgramError),

@@ -22,11 +22,13 @@ pub enum DType {
     Bf16,
     /// IEEE 754 half precision: an 11-bit significand, values up to 65504.
     F16,
+    /// Bytes with a scale and a zero point per channel ([`crate::MapQuantisation`]).
+    U8,
 }
 
 impl DType {
     /// Every type.
-    pub const ALL: [Self; 3] = [Self::F32, Self::Bf16, Self::F16];
+    pub const ALL: [Self; 4] = [Self::F32, Self::Bf16, Self::F16, Self::U8];
 
     /// Bytes of an element.
     #[must_use]
@@ -34,6 +36,7 @@ impl DType {
         match self {
             Self::F32 => 4,
             Self::Bf16 | Self::F16 => 2,
+            Self::U8 => 1,
         }
     }
 
@@ -56,6 +59,7 @@ impl DType {
             Self::F32 => "f32",
             Self::Bf16 => "bf16",
             Self::F16 => "f16",
+            Self::U8 => "u8",
         }
     }
 }
@@ -73,7 +77,7 @@ mod tests {
     #[test]
     fn every_type_has_a_name_a_size_and_an_alignment_of_its_own() {
         let table = DType::ALL.map(|dtype| (dtype.name(), dtype.size(), dtype.alignment()));
-        assert_eq!(table, [("f32", 4, 4), ("bf16", 2, 2), ("f16", 2, 2)]);
+        assert_eq!(table, [("f32", 4, 4), ("bf16", 2, 2), ("f16", 2, 2), ("u8", 1, 1)]);
         for dtype in DType::ALL {
             assert!(dtype.size().is_multiple_of(dtype.alignment()), "{dtype}");
             assert_eq!(dtype.elements(64) * dtype.size(), 64, "{dtype}");

@@ -22,6 +22,8 @@ pub mod pool;
 #[allow(unsafe_code)]
 pub mod program;
 #[allow(unsafe_code)]
+pub mod quantised;
+#[allow(unsafe_code)]
 pub mod round;
 #[allow(unsafe_code)]
 pub mod stem;

@@ -86,8 +86,6 @@ pub fn dispatch_int8<K: KernelInt8>(isa: Int8Isa, kernel: K) -> K::Output {
         #[cfg(target_arch = "x86_64")]
         Int8Kind::Avx512Vnni => run!(KernelInt8, SimdInt8, crate::x86::Avx512Vnni(()), kernel),
         #[cfg(target_arch = "x86_64")]
-        Int8Kind::Avx512 => run!(KernelInt8, SimdInt8, crate::x86::Avx512(()), kernel),
-        #[cfg(target_arch = "x86_64")]
         Int8Kind::AvxVnni => run!(KernelInt8, SimdInt8, crate::x86::AvxVnni(()), kernel),
         #[cfg(target_arch = "x86_64")]
         Int8Kind::Avx2 => run!(KernelInt8, SimdInt8, crate::x86::Avx2(()), kernel),

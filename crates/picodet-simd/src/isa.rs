@@ -113,7 +113,9 @@ impl Isa {
             kinds.push(Int8Kind::NeonDotProd);
         }
         kinds.push(match self.kind {
-            IsaKind::Avx512 => Int8Kind::Avx512,
+            IsaKind::Avx512 if !kinds.is_empty() => return vec![Int8Isa { kind: kinds[0], isa: self }],
+            // 16-bit products of AVX-512 would not be worth the size of their code.
+            IsaKind::Avx512 => return Self { kind: IsaKind::Avx2 }.int8_available(),
             IsaKind::Avx2 => Int8Kind::Avx2,
             IsaKind::Neon => Int8Kind::Neon,
             IsaKind::Simd128 => Int8Kind::Simd128,
@@ -221,8 +223,6 @@ impl fmt::Debug for Bf16Isa {
 pub enum Int8Kind {
     /// AVX512-VNNI: VPDPBUSD on 16 lanes.
     Avx512Vnni,
-    /// AVX-512 BW: 16-bit products.
-    Avx512,
     /// AVX-VNNI: VPDPBUSD on 8 lanes.
     AvxVnni,
     /// AVX2: 16-bit products, as VPMADDUBSW would saturate.
@@ -255,6 +255,12 @@ impl Int8Isa {
     #[must_use]
     pub fn isa(self) -> Isa {
         self.isa
+    }
+
+    /// Returns the number of lanes of a vector of 32-bit values.
+    #[must_use]
+    pub fn lanes(self) -> usize {
+        self.isa.lanes()
     }
 }
 

@@ -46,6 +46,14 @@ impl Vector for F32x4 {
         Self(unsafe { vfmaq_f32(addend.0, self.0, factor.0) })
     }
     #[inline(always)]
+    fn fused_mul_add(self, factor: Self, addend: Self) -> Self {
+        self.mul_add(factor, addend)
+    }
+    #[inline(always)]
+    fn round(self) -> I32x4 {
+        I32x4(unsafe { vcvtnq_s32_f32(self.0) })
+    }
+    #[inline(always)]
     fn max(self, other: Self) -> Self {
         Self(unsafe { vbslq_f32(vcgtq_f32(self.0, other.0), self.0, other.0) })
     }
@@ -232,6 +240,11 @@ impl SimdInt8 for Neon {
         unsafe { self.load_i32(from.cast()) }
     }
     #[inline(always)]
+    unsafe fn store_quads(self, quads: I32x4, to: *mut u32) {
+        // SAFETY: `to` is valid for four values.
+        unsafe { quads.store(to.cast()) }
+    }
+    #[inline(always)]
     fn dot4(self, sum: I32x4, lhs: I32x4, rhs: I32x4) -> I32x4 {
         unsafe {
             let lhs = vreinterpretq_u8_s32(lhs.0);
@@ -258,6 +271,11 @@ impl SimdInt8 for NeonDotProd {
     unsafe fn load_quads(self, from: *const u32) -> I32x4 {
         // SAFETY: `from` is valid for four values.
         unsafe { self.load_i32(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn store_quads(self, quads: I32x4, to: *mut u32) {
+        // SAFETY: `to` is valid for four values.
+        unsafe { quads.store(to.cast()) }
     }
     #[inline(always)]
     fn dot4(self, sum: I32x4, lhs: I32x4, rhs: I32x4) -> I32x4 {

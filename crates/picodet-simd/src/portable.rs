@@ -75,6 +75,14 @@ impl Vector for PortableF32 {
         self * factor + addend
     }
     #[inline(always)]
+    fn fused_mul_add(self, factor: Self, addend: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i].mul_add(factor.0[i], addend.0[i])))
+    }
+    #[inline(always)]
+    fn round(self) -> PortableI32 {
+        PortableI32(self.0.map(|lane| lane.round_ties_even() as i32))
+    }
+    #[inline(always)]
     fn max(self, other: Self) -> Self {
         self.zip(other, |a, b| if a > b { a } else { b })
     }
@@ -243,6 +251,11 @@ impl SimdInt8 for Portable {
     unsafe fn load_quads(self, from: *const u32) -> [u32; 4] {
         // SAFETY: `from` is valid for four values; an array of u32 is as aligned as a u32.
         unsafe { *from.cast() }
+    }
+    #[inline(always)]
+    unsafe fn store_quads(self, quads: [u32; 4], to: *mut u32) {
+        // SAFETY: `to` is valid for four values; an array of u32 is as aligned as a u32.
+        unsafe { *to.cast() = quads }
     }
     #[inline(always)]
     fn dot4(self, sum: PortableI32, lhs: [u32; 4], rhs: [u32; 4]) -> PortableI32 {

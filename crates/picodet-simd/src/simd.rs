@@ -210,6 +210,38 @@ pub trait SimdInt8: Simd {
     /// # Safety
     /// `from` is valid for reads of `LEN` values; any alignment of a u32 will do.
     unsafe fn load_quads(self, from: *const u32) -> Self::Quads;
+    /// Stores [`Simd::LEN`] quads.
+    ///
+    /// # Safety
+    /// `to` is valid for writes of `LEN` values.
+    unsafe fn store_quads(self, quads: Self::Quads, to: *mut u32);
+    /// Loads `count` bytes at each of four addresses and returns quads of the bytes at equal positions, zeros after
+    /// them; memory after them is not touched.
+    ///
+    /// # Safety
+    /// Each of `rows` is valid for reads of `count` bytes, `count <= LEN`.
+    #[inline(always)]
+    unsafe fn interleave_rows(self, rows: [*const u8; 4], count: usize) -> Self::Quads {
+        let mut quads = [0u32; 16];
+        for (i, quad) in quads.iter_mut().enumerate().take(count) {
+            // SAFETY: `i < count`, for which the rows are valid.
+            *quad = unsafe { u32::from_le_bytes(rows.map(|row| *row.add(i))) };
+        }
+        // SAFETY: no vector has more than sixteen lanes.
+        unsafe { self.load_quads(quads.as_ptr()) }
+    }
+    /// Stores four vectors of values below 2^31, each rounded to the nearest integer (ties to even), clamped to
+    /// 0..=255 and at an address of its own.
+    ///
+    /// # Safety
+    /// Each of `to` is valid for writes of `LEN` bytes.
+    #[inline(always)]
+    unsafe fn store_bytes(self, values: [Self::F32; 4], to: [*mut u8; 4]) {
+        for i in 0..4 {
+            // SAFETY: each address is valid for a vector.
+            unsafe { values[i].store_u8_part(to[i], Self::LEN) }
+        }
+    }
     /// Adds the four products of each lane to `sum`, `lhs` unsigned and `rhs` signed, without saturation; the
     /// sum wraps.
     fn dot4(self, sum: Self::I32, lhs: Self::Quads, rhs: Self::Quads) -> Self::I32;

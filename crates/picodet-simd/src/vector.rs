@@ -35,6 +35,11 @@ pub trait Vector:
     fn splat(self, value: f32) -> Self;
     /// Returns `self · factor + addend`, rounded once where [`crate::Simd::FUSED`].
     fn mul_add(self, factor: Self, addend: Self) -> Self;
+    /// Returns `self · factor + addend`, rounded once on every instruction set; slow where not
+    /// [`crate::Simd::FUSED`].
+    fn fused_mul_add(self, factor: Self, addend: Self) -> Self;
+    /// Converts each lane to the nearest integer, ties to even; lanes outside of the i32 range give any value.
+    fn round(self) -> Self::I32;
     /// Returns the larger value per lane; `other` where either is NaN.
     fn max(self, other: Self) -> Self;
     /// Returns the smaller value per lane; `other` where either is NaN.

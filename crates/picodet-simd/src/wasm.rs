@@ -42,6 +42,20 @@ impl Vector for F32x4 {
         Self(f32x4_add(f32x4_mul(self.0, factor.0), addend.0))
     }
     #[inline(always)]
+    fn fused_mul_add(self, factor: Self, addend: Self) -> Self {
+        let ([mut a, mut b, mut c], lanes) = ([[0.0f32; 4]; 3], [self, factor, addend]);
+        for (array, vector) in [&mut a, &mut b, &mut c].into_iter().zip(lanes) {
+            // SAFETY: the array has four values.
+            unsafe { v128_store(array.as_mut_ptr().cast(), vector.0) }
+        }
+        let lane = |i: usize| a[i].mul_add(b[i], c[i]);
+        Self(f32x4(lane(0), lane(1), lane(2), lane(3)))
+    }
+    #[inline(always)]
+    fn round(self) -> I32x4 {
+        I32x4(i32x4_trunc_sat_f32x4(f32x4_nearest(self.0)))
+    }
+    #[inline(always)]
     fn max(self, other: Self) -> Self {
         // With relaxed SIMD the compiler would use a relaxed instruction for pmax, which may lose NaN.
         #[cfg(target_feature = "relaxed-simd")]
@@ -197,6 +211,11 @@ impl SimdInt8 for Simd128 {
     unsafe fn load_quads(self, from: *const u32) -> I32x4 {
         // SAFETY: `from` is valid for four values.
         unsafe { self.load_i32(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn store_quads(self, quads: I32x4, to: *mut u32) {
+        // SAFETY: `to` is valid for four values.
+        unsafe { quads.store(to.cast()) }
     }
     #[inline(always)]
     fn dot4(self, sum: I32x4, lhs: I32x4, rhs: I32x4) -> I32x4 {

@@ -14,7 +14,14 @@ pub(crate) fn is_supported(dtype: DType, isa: Isa) -> bool {
         DType::F32 => true,
         DType::Bf16 => isa.bf16().is_some(),
         DType::F16 => isa.f16().is_some(),
+        // Every set multiplies bytes.
+        DType::U8 => true,
     }
+}
+
+/// Makes a buffer one of bytes.
+pub(crate) fn make_bytes(buffer: &mut Buffer) {
+    buffer.dtype = DType::U8;
 }
 
 /// Returns the precision that takes the least time on this processor: f16 on 64-bit ARM and bf16 on x86-64 where it has

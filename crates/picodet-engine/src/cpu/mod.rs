@@ -17,13 +17,13 @@ mod threads;
 
 use std::sync::Arc;
 
-use picodet_graph::{Graph, Weights, pass};
+use picodet_graph::{Graph, Quantisation, Weights, pass};
 use picodet_kernel::program::Program;
 
 use crate::{Engine, Plan, PlanError, check_plan};
 pub use dtype::fastest_precision;
 pub use outputs::{OutputView, Outputs};
-pub use picodet_simd::{Isa, IsaKind};
+pub use picodet_simd::{Int8Isa, Int8Kind, Isa, IsaKind};
 pub use plan::CpuPlan;
 pub use precision::Precision;
 pub use profile::StepTime;
@@ -35,6 +35,7 @@ const MAX_THREADS: usize = if cfg!(target_family = "wasm") { 1 } else { 256 };
 #[derive(Clone, Copy, Debug)]
 pub struct CpuEngine {
     isa: Isa,
+    int8: Int8Isa,
     threads: usize,
     precision: Precision,
 }
@@ -48,12 +49,13 @@ impl Default for CpuEngine {
 impl CpuEngine {
     /// Returns an engine with the best instruction set of this processor, one thread and f32 products.
     pub fn new() -> Self {
-        Self { isa: Isa::best(), threads: 1, precision: Precision::F32 }
+        Self { isa: Isa::best(), int8: Isa::best().int8(), threads: 1, precision: Precision::F32 }
     }
 
     /// Returns an engine with a given instruction set; `None` when this processor does not have it.
     pub fn with_isa(isa: Isa) -> Option<Self> {
-        Isa::available().contains(&isa).then_some(Self { isa, threads: 1, precision: Precision::F32 })
+        let int8 = isa.int8();
+        Isa::available().contains(&isa).then_some(Self { isa, int8, threads: 1, precision: Precision::F32 })
     }
 
     /// Sets the number of threads of each inference, 1 to 256; always 1 on WebAssembly.
@@ -65,6 +67,17 @@ impl CpuEngine {
     /// Sets the precision of convolutions; `None` when this processor has no instructions for it.
     pub fn with_precision(self, precision: Precision) -> Option<Self> {
         dtype::is_supported(precision, self.isa).then_some(Self { precision, ..self })
+    }
+
+    /// Sets the instructions that multiply the bytes of quantised networks, and the instruction set that they belong to.
+    #[must_use]
+    pub fn with_int8(self, int8: Int8Isa) -> Self {
+        Self { isa: int8.isa(), int8, ..self }
+    }
+
+    /// Returns the instructions that multiply bytes.
+    pub fn int8(&self) -> Int8Isa {
+        self.int8
     }
 
     /// Returns the instruction set of this engine's plans.
@@ -87,6 +100,29 @@ impl CpuEngine {
         // Drops the nodes that no output needs.
         let graph = pass::keep_outputs(&graph, |_| true);
         let schedule = lower::lower(&graph, &weights, input_size, self.isa, self.threads, self.precision);
+        Ok(CpuPlan::new(Program::new(schedule, input_size)?, input_size))
+    }
+
+    /// Prepares a quantised network: maps with scales are bytes, convolutions with 8-bit weights are computed in integers.
+    ///
+    /// `graph` has no batch norms, and `weights` has the float weights of the other convolutions. The results are bitwise
+    /// identical on all instruction sets up to the predictions.
+    ///
+    /// # Errors
+    /// As [`Engine::plan`]; also if `quantisation` does not fit the graph, or quantises a node for which there is no kernel.
+    pub fn prepare_quantised(
+        &self,
+        graph: &Graph,
+        weights: &Weights,
+        quantisation: &Quantisation,
+        input_size: (usize, usize),
+    ) -> Result<CpuPlan, PlanError> {
+        check_plan(graph, weights, input_size)?;
+        quantisation.check(graph).map_err(PlanError::Quantisation)?;
+        let graph = pass::keep_outputs(graph, |_| true);
+        let Self { isa, int8, threads: workers, precision } = *self;
+        let settings = lower::Settings { isa, int8, workers, precision };
+        let schedule = lower::lower_quantised(&graph, weights, quantisation, input_size, settings)?;
         Ok(CpuPlan::new(Program::new(schedule, input_size)?, input_size))
     }
 }

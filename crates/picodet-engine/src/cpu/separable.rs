@@ -16,11 +16,12 @@ pub(crate) fn join(buffers: &mut [Buffer], steps: Vec<Step>, workers: usize) -> 
     }
     let mut pending: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
     for first in 0..pending.len() {
-        let Some(Step { operation: Operation::Depthwise { to, .. }, .. }) = &pending[first] else { continue };
-        let to = *to;
+        let Some(to) = pending[first].as_ref().and_then(|step| step.operation.depthwise_result()) else {
+            continue;
+        };
         let &[_, second] = users[to].as_slice() else { continue };
-        match pending[second].as_ref().map(|step| &step.operation) {
-            Some(Operation::Pointwise { from, to: result, .. }) if *from == to && *result != to => {}
+        match pending[second].as_ref().and_then(|step| step.operation.pointwise_buffers()) {
+            Some((from, result)) if from == to && result != to => {}
             _ => continue,
         }
         let (Some(depthwise), Some(pointwise)) = (pending[first].take(), pending[second].take()) else {

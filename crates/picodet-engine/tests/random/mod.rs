@@ -1,9 +1,13 @@
 //! Random images and weights.
 
+#[allow(dead_code, reason = "not every test quantises")]
+pub(crate) mod quantised;
+
 use picodet_graph::{Graph, Initialiser, Role, Tensor, Tensor4, Weights};
 use picodet_testing::Noise;
 
 /// An image of the standard normal distribution.
+#[allow(dead_code, reason = "not every test has images of this kind")]
 pub(crate) fn image(noise: &mut Noise, shape: [usize; 4]) -> Tensor4 {
     let data = (0..shape.iter().product()).map(|_| noise.normal()).collect();
     Tensor4 { shape, data }

@@ -1,10 +1,7 @@
-//! The end of a matrix product: bias, residual, activation, accumulation or requantisation of the sums of a
-//! tile.
+//! The end of a matrix product: bias, residual and activation, or accumulation, of the sums of a tile.
 
 use picodet_graph::{Activation, DType};
-use picodet_simd::{
-    Dot, DotBf16, DotF32, DotInt8, IntVector, Outlined, Simd, SimdBf16, SimdInt8, Vector, prefetch,
-};
+use picodet_simd::{Dot, DotBf16, DotF32, Outlined, Simd, SimdBf16, Vector, prefetch};
 
 use crate::activation::activate;
 use crate::tuning;
@@ -15,10 +12,10 @@ pub(crate) const MOST: usize = 12 * 2 * 16;
 /// Repeats a block for each index below a constant of at most 12, before the optimiser sees it: sums that are indexed in
 /// a loop that the compiler does not unroll would be in memory instead of registers.
 macro_rules! unrolled {
-    ($index:ident < $end:ident, $body:block) => {
+    ($index:ident < $end:tt, $body:block) => {
         unrolled!(0 1 2 3 4 5 6 7 8 9 10 11, $index < $end, $body)
     };
-    ($($value:literal)*, $index:ident < $end:ident, $body:block) => {$(
+    ($($value:literal)*, $index:ident < $end:tt, $body:block) => {$(
         if const { $value < $end } {
             let $index: usize = $value;
             $body
@@ -296,68 +293,6 @@ impl<S: Simd> Epilogue<DotF32<S>> for Accumulate {
                         sum = sum + s.load_part(to, count);
                     }
                     sum.store_part(to, count);
-                }
-            }
-        }
-    }
-}
-
-/// `out = clamp(round(sum · scale + zero_point), low, high)`, from i32 to u8.
-#[derive(Clone, Copy, Debug)]
-pub struct Requantise<'a> {
-    /// Number of columns.
-    pub columns: usize,
-    /// Added to each sum: one value per column, zeros up to whole vectors.
-    pub bias: &'a [i32],
-    /// One factor per column, padded to whole vectors.
-    pub scale: &'a [f32],
-    /// The byte that stands for zero.
-    pub zero_point: u8,
-    /// Smallest and largest result: an activation in quantised form.
-    pub clamp: (u8, u8),
-    /// First byte of the result.
-    pub out: *mut u8,
-    /// Bytes from one row of the result to the next.
-    pub out_stride: usize,
-}
-
-impl<'a, S: SimdInt8> Epilogue<DotInt8<S>> for Requantise<'a> {
-    #[inline(always)]
-    unsafe fn start(&self, dot: DotInt8<S>, column: usize) -> S::I32 {
-        debug_assert!(column + S::LEN <= self.bias.len());
-        // SAFETY: the bias is padded to whole vectors.
-        unsafe { dot.load_sum(self.bias.as_ptr().add(column).cast()) }
-    }
-
-    #[inline(always)]
-    fn prefetch(&self, row: usize, rows: usize, (first, _): (usize, usize)) {
-        for row in row..row + rows {
-            prefetch(self.out.wrapping_add(row * self.out_stride + first).cast_const());
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn store<const MR: usize, const NV: usize>(
-        &self,
-        dot: DotInt8<S>,
-        (row, first): (usize, usize),
-        sums: &[[S::I32; NV]; MR],
-    ) {
-        let s = dot.simd();
-        let zero_point = s.splat(f32::from(self.zero_point));
-        let (low, high) = (s.splat(f32::from(self.clamp.0)), s.splat(f32::from(self.clamp.1)));
-        for i in 0..MR {
-            for j in 0..NV {
-                let column = first + j * S::LEN;
-                let count = self.columns.saturating_sub(column).min(S::LEN);
-                // SAFETY: the rows exist, `count` columns remain in this vector, and the scale is padded to
-                // whole vectors.
-                unsafe {
-                    let scale = s.load(self.scale.as_ptr().add(column));
-                    // Two roundings on every instruction set, for the same bytes everywhere.
-                    let value = sums[i][j].to_f32() * scale + zero_point;
-                    let to = self.out.wrapping_add((row + i) * self.out_stride + column);
-                    high.min(low.max(value)).store_u8_part(to, count);
                 }
             }
         }

@@ -11,17 +11,19 @@ mod epilogue;
 mod f16;
 mod int8;
 mod pack;
+mod requantise;
 mod tile;
 
 use picodet_simd::{DotF32, Isa, Kernel, Simd, dispatch};
 
 pub use accumulate::{Matrix, Sums, multiply};
 pub use bf16::{GemmBf16, gemm_bf16, scratch_len};
+pub use epilogue::Activate;
 pub(crate) use epilogue::MOST;
-pub use epilogue::{Activate, Requantise};
 pub use f16::{GemmF16, f16_scratch_len, gemm_f16};
-pub use int8::{GemmInt8, gemm_int8, int8_scratch_len};
+pub use int8::{GemmInt8, gemm_int8};
 pub use pack::{pack, pack_bf16, pack_f16, pack_int8, panels};
+pub use requantise::Requantise;
 use tile::{Lhs, block};
 
 /// Bytes of the left-hand matrix that all panels are applied to before the next rows are read: a part of a

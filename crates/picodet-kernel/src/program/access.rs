@@ -46,35 +46,59 @@ impl<'a> Accesses<'a> {
         Self { schedule, input_size, list: Vec::new(), fault: None }
     }
 
+    /// The size of the image.
+    pub(super) fn input_size(&self) -> (usize, usize) {
+        self.input_size
+    }
+
+    /// The number of workers.
+    pub(super) fn workers(&self) -> usize {
+        self.schedule.workers
+    }
+
     /// Notes a condition.
-    fn require(&mut self, holds: bool, fault: &'static str) {
+    pub(super) fn require(&mut self, holds: bool, fault: &'static str) {
         if !holds {
             self.fault.get_or_insert(fault);
         }
     }
 
-    fn buffer(&mut self, id: BufferId) -> Buffer {
+    pub(super) fn buffer(&mut self, id: BufferId) -> Buffer {
         let buffer = self.schedule.buffers.get(id).cloned();
         self.require(buffer.is_some(), "a buffer that does not exist");
         buffer.unwrap_or_default()
     }
 
     /// Columns, in elements of the buffer's type, of `count` pixels.
-    fn columns(&mut self, id: BufferId, columns: Range<usize>, count: usize, pixels: Pixels, writes: bool) {
+    pub(super) fn columns(
+        &mut self,
+        id: BufferId,
+        columns: Range<usize>,
+        count: usize,
+        pixels: Pixels,
+        writes: bool,
+    ) {
         let size = self.buffer(id).dtype.size();
         let bytes = columns.start.saturating_mul(size)..columns.end.saturating_mul(size);
         self.list.push(Access { buffer: id, bytes, count, pixels, writes });
     }
 
     /// As [`Accesses::columns`], of a buffer that must be f32.
-    fn floats(&mut self, id: BufferId, columns: Range<usize>, count: usize, pixels: Pixels, writes: bool) {
+    pub(super) fn floats(
+        &mut self,
+        id: BufferId,
+        columns: Range<usize>,
+        count: usize,
+        pixels: Pixels,
+        writes: bool,
+    ) {
         let dtype = self.buffer(id).dtype;
         self.require(dtype == DType::F32, "a buffer that should be f32");
         self.columns(id, columns, count, pixels, writes);
     }
 
     /// The first `len` words of a buffer without regard to pixels.
-    fn words(&mut self, id: BufferId, len: usize, pixels: Pixels, writes: bool) {
+    pub(super) fn words(&mut self, id: BufferId, len: usize, pixels: Pixels, writes: bool) {
         let buffer = self.buffer(id);
         self.require(len <= buffer.words(), "more elements than a buffer has");
         let bytes = 0..buffer.bytes_per_pixel();
@@ -145,6 +169,7 @@ impl<'a> Accesses<'a> {
             Operation::Separable { depthwise, pointwise, rows } => {
                 self.separable(step, depthwise, pointwise, *rows);
             }
+            Operation::Int8(int8) => self.int8(step, int8, between),
             Operation::ScaleWeights { factors, weights, groups, to } => {
                 self.require(step.out_size.0 <= 1, "scaled weights in several rows");
                 for &(column, _) in groups {
@@ -220,20 +245,19 @@ impl<'a> Accesses<'a> {
 
     /// Both halves of a separable step: the buffer between them has `rows` rows per worker.
     fn separable(&mut self, step: &Step, depthwise: &Step, pointwise: &Step, rows: usize) {
-        let (Operation::Depthwise { to, .. }, Operation::Pointwise { from, .. }) =
-            (&depthwise.operation, &pointwise.operation)
-        else {
+        let buffers = depthwise.operation.depthwise_result().zip(pointwise.operation.pointwise_buffers());
+        let Some((to, (from, _))) = buffers else {
             return self.require(false, "a separable step that is none");
         };
         let same_size = [depthwise.out_size, pointwise.size, pointwise.out_size] == [step.out_size; 3];
         self.require(to == from && same_size && rows > 0, "two steps that do not belong together");
         let count = self.schedule.workers.saturating_mul(rows).saturating_mul(step.out_size.1);
-        let between = self.buffer(*to);
+        let between = self.buffer(to);
         self.require(count <= between.cells, "more rows than the buffer between two steps has");
         self.step(depthwise, true);
         self.step(pointwise, true);
         // The pixels of all workers' parts.
-        for access in self.list.iter_mut().filter(|access| access.buffer == *to) {
+        for access in self.list.iter_mut().filter(|access| access.buffer == to) {
             access.count = access.count.max(count);
         }
     }

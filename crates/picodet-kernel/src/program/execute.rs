@@ -23,7 +23,7 @@ use crate::pool::{SumPixels, sum_pixels};
 use crate::transpose::{ToPlanes, from_planes, to_planes};
 
 /// The rows of `height` in the band of `worker` of `workers`.
-fn band(height: usize, worker: usize, workers: usize) -> Range<usize> {
+pub(super) fn band(height: usize, worker: usize, workers: usize) -> Range<usize> {
     height * worker / workers..height * (worker + 1) / workers
 }
 
@@ -79,6 +79,7 @@ impl Band<'_> {
             Operation::SumTaps { .. } => self.col2im(step, rows),
             Operation::SumCells { from, ranges, to } => self.sum_pixels(step, rows, *from, ranges, *to),
             Operation::Mean { .. } => self.mean(step),
+            Operation::Int8(int8) => self.int8(step, int8, rows, between),
         }
     }
 

@@ -11,6 +11,7 @@ mod arena;
 mod band;
 mod dense;
 mod execute;
+pub mod int8;
 mod operation;
 mod queue;
 mod run;

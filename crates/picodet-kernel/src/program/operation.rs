@@ -2,6 +2,7 @@
 
 use picodet_graph::{Activation, DType};
 
+use super::int8::{Int8, Window};
 use crate::map::ChannelRange;
 
 /// Index of a [`Buffer`].
@@ -332,6 +333,8 @@ pub enum Operation {
         /// Its first column.
         column: usize,
     },
+    /// A step on maps of bytes.
+    Int8(Int8),
     /// Copies a value to an output of the graph.
     Export {
         /// The source.
@@ -392,7 +395,40 @@ impl Operation {
             }
             Self::SumTaps { from, to, .. } | Self::SumCells { from, to, .. } => vec![*from, *to],
             Self::Mean { sums, to, .. } => vec![*sums, *to],
+            Self::Int8(int8) => int8.buffers(),
             Self::Export { from, .. } => vec![*from],
+        }
+    }
+
+    /// Returns the result of a depthwise convolution.
+    #[must_use]
+    pub fn depthwise_result(&self) -> Option<BufferId> {
+        match self {
+            Self::Depthwise { to, .. } => Some(*to),
+            Self::Int8(Int8::Depthwise(depthwise)) => Some(depthwise.to),
+            _ => None,
+        }
+    }
+
+    /// Returns source and result of a pointwise convolution.
+    #[must_use]
+    pub fn pointwise_buffers(&self) -> Option<(BufferId, BufferId)> {
+        match self {
+            Self::Pointwise { from, to, .. } => Some((*from, *to)),
+            Self::Int8(Int8::Product(product)) if matches!(product.window, Window::Pixel) => {
+                Some((product.from, product.to))
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the source of a depthwise convolution that reads the row of zeros.
+    #[must_use]
+    pub fn depthwise_source(&self) -> Option<BufferId> {
+        match self {
+            Self::Depthwise { from, .. } => Some(*from),
+            Self::Separable { depthwise, .. } => depthwise.operation.depthwise_source(),
+            _ => None,
         }
     }
 
@@ -427,6 +463,7 @@ impl Operation {
             Self::SumTaps { kernel, .. } => format!("sum {kernel}x{kernel}"),
             Self::SumCells { .. } => "sum".into(),
             Self::Mean { .. } => "mean".into(),
+            Self::Int8(int8) => int8.kind(),
             Self::Export { .. } => "export".into(),
         }
     }

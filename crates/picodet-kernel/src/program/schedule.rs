@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use picodet_simd::Isa;
+use picodet_simd::{Int8Isa, Isa};
 
 use super::operation::{Buffer, Step};
 
@@ -11,6 +11,8 @@ use super::operation::{Buffer, Step};
 pub struct Schedule {
     /// The instruction set that weights are packed for.
     pub isa: Isa,
+    /// The way of multiplying bytes that 8-bit weights are packed for.
+    pub int8: Int8Isa,
     /// Number of bands that the rows of each step are divided into, one per worker.
     pub workers: usize,
     /// The buffers.

@@ -57,7 +57,16 @@ fn schedule(workers: usize) -> Schedule {
         step(Operation::Export { from: 1, columns: vec![0], output: 0, act: None }, out_size, out_size),
     ];
     let outputs = vec![("sum".to_owned(), [1, out_size.0, out_size.1])];
-    Schedule { isa: Isa::PORTABLE, workers, buffers, steps, outputs, zeros, arena: zeros + 16 }
+    Schedule {
+        isa: Isa::PORTABLE,
+        int8: Isa::PORTABLE.int8(),
+        workers,
+        buffers,
+        steps,
+        outputs,
+        zeros,
+        arena: zeros + 16,
+    }
 }
 
 fn image(seed: usize) -> Vec<f32> {

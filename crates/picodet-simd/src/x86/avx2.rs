@@ -49,6 +49,14 @@ impl Vector for F32x8 {
         Self(unsafe { _mm256_fmadd_ps(self.0, factor.0, addend.0) })
     }
     #[inline(always)]
+    fn fused_mul_add(self, factor: Self, addend: Self) -> Self {
+        self.mul_add(factor, addend)
+    }
+    #[inline(always)]
+    fn round(self) -> I32x8 {
+        I32x8(unsafe { _mm256_cvtps_epi32(self.0) })
+    }
+    #[inline(always)]
     fn max(self, other: Self) -> Self {
         Self(unsafe { _mm256_max_ps(self.0, other.0) })
     }

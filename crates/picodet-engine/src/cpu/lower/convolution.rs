@@ -32,7 +32,7 @@ impl Lowering<'_> {
         let weight = self.data(convolution, 0);
         let mut bias = self.data(convolution, 1);
         bias.resize(channels, 0.0);
-        let scale = self.fusion.folds_scale(input).then(|| self.value(self.graph.node(input).inputs[1]));
+        let scale = self.folds_scale(input).then(|| self.value(self.graph.node(input).inputs[1]));
         let planar = reads_image(self.graph, NodeId(convolution));
         let from = if planar {
             let columns = (0..in_channels).collect();

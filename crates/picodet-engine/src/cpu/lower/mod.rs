@@ -6,15 +6,19 @@
 
 mod convolution;
 mod elementwise;
+mod quantised;
 #[cfg(test)]
 mod tests;
 
 use picodet_graph::pass::{self, Block, ChannelSource, Fusion, reads_image};
-use picodet_graph::{Activation, Graph, NodeId, Op, Tensor};
+use picodet_graph::{Activation, Graph, NodeId, Op, Quantisation, Tensor};
 use picodet_kernel::ChannelRange;
+use picodet_simd::Int8Isa;
 
 use super::schedule::{Buffer, BufferId, Operation, Schedule, Step, View, place};
 use super::{Isa, Precision, dtype, separable};
+use crate::PlanError;
+use quantised::Integers;
 
 struct Lowering<'a> {
     graph: &'a Graph,
@@ -30,9 +34,11 @@ struct Lowering<'a> {
     values: Vec<Option<View>>,
     buffers: Vec<Buffer>,
     steps: Vec<Step>,
+    /// The integers of a quantised network.
+    integers: Option<Integers<'a>>,
 }
 
-/// Lowers a sound graph, whose batch norms [`pass::fold_batch_norm`] has folded, and its weights.
+/// Lowers a sound graph, whose batch norms [`pass::fold_batch_norm`] has folded, and its weights, in f32 or bf16.
 pub(crate) fn lower(
     graph: &Graph,
     weights: &picodet_graph::Weights,
@@ -41,7 +47,45 @@ pub(crate) fn lower(
     workers: usize,
     precision: Precision,
 ) -> Schedule {
+    let settings = Settings { isa, int8: isa.int8(), workers, precision };
+    // Only quantised networks can have nodes that are not supported.
+    lower_with(graph, weights, None, input_size, settings).0
+}
+
+/// How a graph is lowered.
+#[derive(Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) isa: Isa,
+    pub(crate) int8: Int8Isa,
+    pub(crate) workers: usize,
+    pub(crate) precision: Precision,
+}
+
+/// Lowers a sound graph as [`lower`], with bytes where `quantisation`, which fits the graph, has scales.
+///
+/// # Errors
+/// [`PlanError::NotQuantisable`] names a node that no kernel of bytes computes.
+pub(crate) fn lower_quantised(
+    graph: &Graph,
+    weights: &picodet_graph::Weights,
+    quantisation: &Quantisation,
+    input_size: (usize, usize),
+    settings: Settings,
+) -> Result<Schedule, PlanError> {
+    let (schedule, result) = lower_with(graph, weights, Some(quantisation), input_size, settings);
+    result.map(|()| schedule)
+}
+
+fn lower_with(
+    graph: &Graph,
+    weights: &picodet_graph::Weights,
+    quantisation: Option<&Quantisation>,
+    input_size: (usize, usize),
+    Settings { isa, int8, workers, precision }: Settings,
+) -> (Schedule, Result<(), PlanError>) {
     let count = graph.nodes.len();
+    let fusion = pass::fuse(graph);
+    let integers = quantisation.map(|quantisation| Integers::new(graph, &fusion, quantisation, int8));
     let mut lowering = Lowering {
         graph,
         weights,
@@ -49,35 +93,30 @@ pub(crate) fn lower(
         isa,
         workers,
         precision,
-        fusion: pass::fuse(graph),
+        fusion,
         buffer_of: Vec::new(),
         values: vec![None; count],
         buffers: Vec::new(),
         steps: Vec::new(),
+        integers,
     };
     lowering.assign_buffers();
     for index in 0..count {
         lowering.lower_node(index);
     }
-    let Lowering { mut buffers, mut steps, .. } = lowering;
+    let Lowering { mut buffers, mut steps, integers, .. } = lowering;
+    let result = integers.map_or(Ok(()), Integers::result);
     dtype::assign_dtypes(&mut buffers, &mut steps);
     buffers.iter_mut().for_each(Buffer::avoid_cache_conflicts);
     let steps = separable::join(&mut buffers, steps, workers);
     let zeros = place(&mut buffers, &steps);
     // The row of zeros, read for pixels outside of a map, is as long as the longest pixel of a depthwise source.
-    let row = steps.iter().map(|step| match &step.operation {
-        Operation::Depthwise { from, .. } => buffers[*from].words_per_pixel(),
-        Operation::Separable { depthwise, .. } => match depthwise.operation {
-            Operation::Depthwise { from, .. } => buffers[from].words_per_pixel(),
-            _ => 0,
-        },
-        _ => 0,
-    });
-    let row = row.max().unwrap_or(0);
+    let sources = steps.iter().filter_map(|step| step.operation.depthwise_source());
+    let row = sources.map(|from| buffers[from].words_per_pixel()).max().unwrap_or(0);
     let outputs = graph.outputs.iter();
     let outputs =
         outputs.map(|out| (out.name.clone(), graph.node(out.node).shape.resolve(input_size))).collect();
-    Schedule { isa, workers, buffers, steps, outputs, zeros, arena: zeros + row.max(16) }
+    (Schedule { isa, int8, workers, buffers, steps, outputs, zeros, arena: zeros + row.max(16) }, result)
 }
 
 /// Ranges of channels that are consecutive in `source` and `other`; destinations are consecutive from `first`.
@@ -109,6 +148,18 @@ impl Lowering<'_> {
         self.fusion.block(NodeId(index)).copied().filter(|block| block.convolution.is_some())
     }
 
+    /// Where the channels of a node come from if it is an alias; see [`Fusion::channel_sources`]. The scale of a quantised
+    /// network is a map of its own.
+    fn channel_sources(&self, id: NodeId) -> Option<Vec<ChannelSource>> {
+        let is_alias = self.graph.node(id).op != Op::Scale || self.folds_scale(id);
+        is_alias.then(|| self.fusion.channel_sources(self.graph, id))?
+    }
+
+    /// Whether the factors of a scale are multiplied into weights.
+    fn folds_scale(&self, id: NodeId) -> bool {
+        self.integers.is_none() && self.fusion.folds_scale(id)
+    }
+
     /// Gives each node a buffer, the same one to nodes that an alias connects.
     fn assign_buffers(&mut self) {
         let count = self.graph.nodes.len();
@@ -121,7 +172,7 @@ impl Lowering<'_> {
             index
         }
         for index in 0..count {
-            for source in self.fusion.channel_sources(self.graph, NodeId(index)).into_iter().flatten() {
+            for source in self.channel_sources(NodeId(index)).into_iter().flatten() {
                 let (a, b) = (root(&mut parent, index), root(&mut parent, source.node.0));
                 parent[a.max(b)] = a.min(b);
             }
@@ -135,6 +186,9 @@ impl Lowering<'_> {
                 buffers.push(Buffer::new(0, height * width));
                 buffers.len() - 1
             });
+            if self.integers.as_ref().is_some_and(|integers| integers.is_bytes(index)) {
+                dtype::make_bytes(&mut self.buffers[buffer]);
+            }
             self.buffer_of.push(buffer);
         }
     }
@@ -159,6 +213,9 @@ impl Lowering<'_> {
     }
 
     fn value(&self, id: NodeId) -> View {
+        if let Some(float) = self.integers.as_ref().and_then(|integers| integers.float(id)) {
+            return float.clone();
+        }
         // Inner nodes of blocks have no value, but also no readers outside of the block.
         self.values[id.0].clone().unwrap_or(View { buffer: 0, columns: Vec::new(), height: 0, width: 0 })
     }
@@ -188,6 +245,11 @@ impl Lowering<'_> {
         let node = &self.graph.nodes[index];
         let is_inner = self.block(index).is_some_and(|block| block.last.0 != index);
         if is_inner || self.exports_activated(index) {
+            return;
+        }
+        if let Some(value) = self.lower_quantised(index) {
+            self.values[index] = Some(value);
+            self.export(index, index, None);
             return;
         }
         let [channels, height, width] = node.shape.resolve(self.input_size);
@@ -225,7 +287,7 @@ impl Lowering<'_> {
 
     /// The columns of a node that only selects and orders channels of others.
     fn alias_columns(&self, index: usize) -> Option<Vec<usize>> {
-        let sources = self.fusion.channel_sources(self.graph, NodeId(index))?;
+        let sources = self.channel_sources(NodeId(index))?;
         let columns_of = |source: &ChannelSource| {
             let columns = self.values[source.node.0].as_ref().map_or(&[][..], |value| &value.columns);
             columns.get(source.first..source.first + source.len).unwrap_or_default()
@@ -239,6 +301,7 @@ impl Lowering<'_> {
             if self.graph.outputs[output].node.0 != index {
                 continue;
             }
+            self.dequantise(NodeId(from));
             let View { buffer, columns, height, width } = self.value(NodeId(from));
             let operation = Operation::Export { from: buffer, columns, output, act };
             self.push(index, operation, (height, width), (height, width), 0);

@@ -1,0 +1,363 @@
+//! Depthwise convolution of bytes, summed in i32.
+//!
+//! The processor multiplies four bytes per lane and adds the products: here a value of the map and the three below it.
+//! As for bf16, a strip of columns is computed two rows at a time, from a copy of its source in a small scratch memory
+//! whose rows are quads: the bytes of four neighbouring rows of one channel. Quads begin at every second row, so that
+//! one of them contains the windows of 3 rows of two rows of the result, and two of them windows of 5 rows. Rows and
+//! columns outside of the map are the zero points of the channels.
+
+mod tile;
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use picodet_graph::Activation;
+use picodet_simd::{Int8Isa, KernelInt8, Outlined, SimdInt8, dispatch_int8, prefetch};
+
+use super::arguments::tile_width;
+use crate::map::ChannelRange;
+use crate::quantised::FIELDS;
+use crate::tuning;
+use tile::Tile;
+
+/// Arguments of [`depthwise_int8`].
+#[derive(Clone, Debug)]
+pub struct DepthwiseInt8<'a> {
+    /// First pixel of the source map.
+    pub source: *const u8,
+    /// Bytes from one source pixel to the next.
+    pub source_stride: usize,
+    /// Height and width of the source.
+    pub size: (usize, usize),
+    /// The address of the first pixel of the result; only `rows` need exist.
+    pub out: *mut u8,
+    /// Bytes from one result pixel to the next.
+    pub out_stride: usize,
+    /// Width of the result.
+    pub out_width: usize,
+    /// Rows of the result to compute.
+    pub rows: Range<usize>,
+    /// Side of the kernel window, 3 or 5.
+    pub kernel: usize,
+    /// Stride of the kernel window, 1 or 2.
+    pub stride: usize,
+    /// The channels; `destination` counts from the first channel of `zeros` as well as of `out`.
+    pub ranges: &'a [ChannelRange],
+    /// Packed by [`pack_depthwise_int8`].
+    pub weights: &'a [u32],
+    /// Packed by [`pack_depthwise_columns`].
+    pub constants: &'a [u32],
+    /// The zero point of each channel of the source.
+    pub zeros: &'a [u8],
+    /// Applied last.
+    pub act: Option<Activation>,
+}
+
+/// Rows of vectors of weights: at stride 1 the second row of the result has its own.
+fn variants(stride: usize) -> usize {
+    if stride == 1 { 2 } else { 1 }
+}
+
+/// Quads of a window's rows.
+const fn quads(kernel: usize) -> usize {
+    kernel.div_ceil(4)
+}
+
+/// Returns whether [`depthwise_int8`] supports a window.
+#[must_use]
+pub fn fits(kernel: usize, stride: usize) -> bool {
+    (kernel == 3 || kernel == 5) && (stride == 1 || stride == 2)
+}
+
+/// Returns the number of vectors of channels of these ranges.
+fn vectors(ranges: &[ChannelRange], lanes: usize) -> usize {
+    ranges.iter().map(|range| range.len.div_ceil(lanes)).sum()
+}
+
+/// Packs weights `[channels][kernel²]`: for each vector of channels of each range the quads of the window, and at stride 1
+/// those of the row below as well.
+#[must_use]
+pub fn pack_depthwise_int8(
+    ranges: &[ChannelRange],
+    kernel: usize,
+    stride: usize,
+    weights: &[i8],
+    lanes: usize,
+) -> Vec<u32> {
+    let at = |row: Option<usize>, column: usize, channel: Option<usize>| match (row, channel) {
+        (Some(row), Some(channel)) if row < kernel => {
+            weights[channel * kernel * kernel + row * kernel + column].cast_unsigned()
+        }
+        _ => 0,
+    };
+    let mut packed = Vec::new();
+    for range in ranges {
+        for first in (0..range.len).step_by(lanes) {
+            for below in 0..variants(stride) {
+                for (quad, column) in (0..quads(kernel)).flat_map(|q| (0..kernel).map(move |c| (q, c))) {
+                    for lane in first..first + lanes {
+                        let channel = (lane < range.len).then_some(range.destination + lane);
+                        let byte = |i: usize| at((4 * quad + i).checked_sub(below), column, channel);
+                        packed.push(u32::from_le_bytes([byte(0), byte(1), byte(2), byte(3)]));
+                    }
+                }
+            }
+        }
+    }
+    packed
+}
+
+/// Packs the constants of the channels as [`crate::quantised::pack_columns`] does, for vectors of channels of ranges.
+#[must_use]
+pub fn pack_depthwise_columns(
+    ranges: &[ChannelRange],
+    columns: &[crate::quantised::Column],
+    lanes: usize,
+) -> Vec<u32> {
+    let parts = ranges.iter().map(|range| &columns[range.destination..range.destination + range.len]);
+    parts.flat_map(|part| crate::quantised::pack_columns(part, lanes)).collect()
+}
+
+/// Convolves each channel of a map of bytes.
+///
+/// # Safety
+/// * `source` is valid for reads of the ranges in all pixels of the map,
+/// * `out` is valid for writes of the ranges in `rows` of the result,
+/// * no other thread writes what is read or accesses what is written.
+///
+/// # Panics
+/// If the convolution does not [`fits`], or weights, constants or sizes do not agree.
+pub unsafe fn depthwise_int8(isa: Int8Isa, args: &DepthwiseInt8<'_>) {
+    let lanes = isa.lanes();
+    let vectors = vectors(args.ranges, lanes);
+    let weights = vectors * variants(args.stride) * quads(args.kernel) * args.kernel * lanes;
+    let inside = args.ranges.iter().all(|range| range.destination + range.len <= args.zeros.len());
+    let sizes = args.rows.end <= args.size.0.div_ceil(args.stride)
+        && (1..=args.size.1.div_ceil(args.stride)).contains(&args.out_width);
+    let complete = args.weights.len() >= weights && args.constants.len() >= vectors * FIELDS * lanes;
+    assert!(inside && sizes && complete, "weights, constants, runs and sizes agree");
+    assert!(fits(args.kernel, args.stride), "windows of 3 or 5 at stride 1 or 2");
+    dispatch_int8(isa, args);
+}
+
+/// Widths of tiles.
+fn widths<S: SimdInt8>() -> &'static [usize] {
+    match S::REGISTERS {
+        32 => &[13, 10, 7, 5, 1],
+        _ => &[5, 4, 1],
+    }
+}
+
+/// Bytes of a strip's source: half of a level-1 cache.
+const SCRATCH: usize = 24 << 10;
+
+/// Vectors of channels of a strip.
+const STRIP_VECTORS: usize = 2;
+
+/// The source of a strip.
+#[repr(align(64))]
+struct Scratch {
+    /// For each vector of channels some rows of quads; quad `q` is at `q % QUADS`.
+    pixels: [MaybeUninit<u32>; SCRATCH / 4],
+    /// The zero points of the strip's channels.
+    zeros: [u8; 16 * STRIP_VECTORS],
+}
+
+/// One strip.
+struct Strip {
+    /// First channel in a source pixel, and of the result.
+    channels: (usize, usize),
+    /// Number of channels, [`STRIP_VECTORS`] at most.
+    count: usize,
+    /// Index of its first vector among those of all ranges.
+    vector: usize,
+    /// Columns of the result.
+    columns: Range<usize>,
+}
+
+impl Strip {
+    /// Returns its vectors: index and number of channels.
+    fn vectors<S: SimdInt8>(&self) -> impl Iterator<Item = (usize, usize)> {
+        let count = self.count;
+        (0..count.div_ceil(S::LEN)).map(move |vector| (vector, (count - vector * S::LEN).min(S::LEN)))
+    }
+}
+
+impl KernelInt8 for &DepthwiseInt8<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: SimdInt8>(self, s: S) {
+        // SAFETY: the caller of `depthwise_int8` vouches for the pointers; it has checked window, stride and
+        // lengths.
+        unsafe {
+            match (self.kernel, self.stride) {
+                (3, 1) => channels::<S, 3, 1, 1>(s, self),
+                (3, _) => channels::<S, 3, 2, 2>(s, self),
+                (_, 1) => channels::<S, 5, 1, 3>(s, self),
+                _ => channels::<S, 5, 2, 4>(s, self),
+            }
+        }
+    }
+}
+
+/// Computes all channels and columns; `QUADS` is the number of quads of source rows below two rows.
+///
+/// # Safety
+/// As [`depthwise_int8`]; `K` and `STRIDE` are those of the convolution.
+#[inline(always)]
+unsafe fn channels<S: SimdInt8, const K: usize, const STRIDE: usize, const QUADS: usize>(
+    s: S,
+    args: &DepthwiseInt8<'_>,
+) {
+    let width = args.out_width;
+    let tile = tile_width(widths::<S>(), width).unwrap_or(1);
+    // The largest number of whole tiles that fits into the scratch memory.
+    let most = ((SCRATCH / 4 / (STRIP_VECTORS * QUADS * S::LEN) - K) / STRIDE + 1) / tile * tile;
+    let mut scratch =
+        Scratch { pixels: [const { MaybeUninit::uninit() }; SCRATCH / 4], zeros: [0; 16 * STRIP_VECTORS] };
+    let mut vector = 0;
+    for range in args.ranges {
+        for done in (0..range.len).step_by(STRIP_VECTORS * S::LEN) {
+            let channels = (range.source + done, range.destination + done);
+            let count = (range.len - done).min(STRIP_VECTORS * S::LEN);
+            let mut strip = Strip { channels, count, vector, columns: 0..0 };
+            scratch.zeros[..count].copy_from_slice(&args.zeros[channels.1..channels.1 + count]);
+            vector += count.div_ceil(S::LEN);
+            for first in (0..width).step_by(most) {
+                let last = (first + most).min(width);
+                // The last tile reaches back over columns that are done already; they get the same values again.
+                strip.columns = first.min(last - tile)..last;
+                let (strip, scratch) = (&strip, &mut scratch);
+                match tile {
+                    13 if const { S::REGISTERS == 32 } => {
+                        s.outlined(Rows::<_, K, STRIDE, QUADS, 13> { s, args, strip, scratch });
+                    }
+                    10 if const { S::REGISTERS == 32 } => {
+                        s.outlined(Rows::<_, K, STRIDE, QUADS, 10> { s, args, strip, scratch });
+                    }
+                    7 if const { S::REGISTERS == 32 } => {
+                        s.outlined(Rows::<_, K, STRIDE, QUADS, 7> { s, args, strip, scratch });
+                    }
+                    5 if const { !tuning::compact::<S>() } => {
+                        s.outlined(Rows::<_, K, STRIDE, QUADS, 5> { s, args, strip, scratch });
+                    }
+                    4 if const { !tuning::compact::<S>() && S::REGISTERS != 32 } => {
+                        s.outlined(Rows::<_, K, STRIDE, QUADS, 4> { s, args, strip, scratch });
+                    }
+                    _ => s.outlined(Rows::<_, K, STRIDE, QUADS, 1> { s, args, strip, scratch }),
+                }
+            }
+        }
+    }
+}
+
+/// Computes the rows of a strip, two at a time, in tiles of `P` columns.
+///
+/// [`channels`] vouches for `args`, for the zero points in the scratch memory and for its room for the source rows of
+/// the strip, which is inside the map and at least `P` columns wide unless `P` is 1.
+struct Rows<'a, S, const K: usize, const STRIDE: usize, const QUADS: usize, const P: usize> {
+    s: S,
+    args: &'a DepthwiseInt8<'a>,
+    strip: &'a Strip,
+    scratch: &'a mut Scratch,
+}
+
+impl<S: SimdInt8, const K: usize, const STRIDE: usize, const QUADS: usize, const P: usize> Outlined
+    for Rows<'_, S, K, STRIDE, QUADS, P>
+{
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self { s, args, strip, scratch } = self;
+        let Range { start, end } = args.rows;
+        // Quads of a strip's row.
+        let row_len = SCRATCH / 4 / (STRIP_VECTORS * QUADS) / S::LEN * S::LEN;
+        let mut copied = 0;
+        // Pairs of rows start at even rows.
+        for y in (start / 2 * 2..end).step_by(2) {
+            let computed = [y >= start, y + 1 < end];
+            let first = y * STRIDE / 2;
+            // SAFETY: `QUADS` rows of the scratch memory hold all quads of a window, for both vectors; tiles end
+            // inside the strip.
+            unsafe {
+                copied = copied.max(first);
+                while copied < first + QUADS {
+                    // Windows of 5 at stride 1 do not read the second quad of a pair, but the next pair does.
+                    let to = scratch.pixels.as_mut_ptr().cast::<u32>().add(copied % QUADS * row_len);
+                    let zeros = scratch.zeros.as_ptr();
+                    copy_quad::<S, K, STRIDE>(s, args, strip, copied, (to, QUADS * row_len), zeros);
+                    copied += 1;
+                }
+                for (vector, count) in strip.vectors::<S>() {
+                    let mut rows = [std::ptr::null(); QUADS];
+                    for (quad, row) in rows.iter_mut().enumerate() {
+                        let at = vector * QUADS + (first + quad) % QUADS;
+                        *row = scratch.pixels.as_ptr().cast::<u32>().add(at * row_len);
+                    }
+                    for x in strip.columns.clone().step_by(P) {
+                        let x = x.min(strip.columns.end - P);
+                        let tile = Tile {
+                            rows: &rows,
+                            column: (x - strip.columns.start) * STRIDE * S::LEN,
+                            vector: strip.vector + vector,
+                            pixel: (y, x),
+                            computed,
+                            channels: (strip.channels.1 + vector * S::LEN, count),
+                        };
+                        tile.run::<S, K, STRIDE, P>(s, args);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Copies the part of source rows `2 · quad - K / 2` to the third one below that a strip reads, its vectors at distance
+/// `apart`.
+///
+/// # Safety
+/// As [`Rows`]; `to` has room for the strip's columns; `zeros` has the zero points of the strip's channels.
+#[inline(always)]
+unsafe fn copy_quad<S: SimdInt8, const K: usize, const STRIDE: usize>(
+    s: S,
+    args: &DepthwiseInt8<'_>,
+    strip: &Strip,
+    quad: usize,
+    (to, apart): (*mut u32, usize),
+    zeros: *const u8,
+) {
+    let (pad, (height, width)) = (K / 2, args.size);
+    let first = strip.columns.start * STRIDE;
+    let columns = (strip.columns.len() - 1) * STRIDE + K;
+    let (left, right) = (pad.saturating_sub(first), (width + pad - first).min(columns));
+    // A row outside of the map is a vector of zero points that is read at every column.
+    let mut rows = [(zeros, 0usize); 4];
+    for (i, row) in rows.iter_mut().enumerate() {
+        if let Some(y) = (2 * quad + i).checked_sub(pad).filter(|&y| y < height) {
+            let pixel = y * width + first + left - pad;
+            let at = pixel * args.source_stride + strip.channels.0;
+            *row = (args.source.wrapping_add(at), args.source_stride);
+        }
+    }
+    let ahead = 2 * width * args.source_stride;
+    // SAFETY: columns `left..right` are inside the map, and `count` channels remain in the vector.
+    unsafe {
+        for (vector, count) in strip.vectors::<S>() {
+            let to = to.add(vector * apart);
+            let skipped = vector * S::LEN;
+            let outside = s.interleave_rows([zeros.add(skipped); 4], count);
+            for column in (0..left).chain(right..columns) {
+                s.store_quads(outside, to.add(column * S::LEN));
+            }
+            let mut at = rows.map(|(row, _)| row.wrapping_add(skipped));
+            for column in left..right {
+                s.store_quads(s.interleave_rows(at, count), to.add(column * S::LEN));
+                prefetch(at[2].wrapping_add(ahead));
+                prefetch(at[3].wrapping_add(ahead));
+                for (at, row) in at.iter_mut().zip(&rows) {
+                    *at = at.wrapping_add(row.1);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Operations on one pixel of bytes after the other: sums, factors, conversion to f32.
+
+use picodet_graph::Activation;
+use picodet_simd::{Isa, Kernel, Simd, Vector, dispatch};
+
+use super::constants::to_map;
+use crate::map::ChannelRange;
+
+/// A map of bytes whose real values are `(q - zero) · scale`, by column.
+#[derive(Clone, Copy, Debug)]
+pub struct Operand<'a> {
+    /// First byte of the first pixel, or of the column that constants begin with.
+    pub map: *const u8,
+    /// Bytes from one pixel to the next.
+    pub stride: usize,
+    /// One scale per column, padded to whole vectors.
+    pub scale: &'a [f32],
+    /// One zero point per column, padded to whole vectors.
+    pub zero: &'a [f32],
+}
+
+impl Operand<'_> {
+    /// Whether there are constants for `columns` columns.
+    pub(crate) fn covers(&self, columns: usize) -> bool {
+        self.scale.len() >= columns && self.zero.len() >= columns
+    }
+
+    /// Loads `q - zero` of `count` columns of a pixel.
+    ///
+    /// # Safety
+    /// The map is valid for these columns, and the zero points for a vector from `column` on.
+    #[inline(always)]
+    pub(crate) unsafe fn load<S: Simd>(&self, s: S, pixel: usize, column: usize, count: usize) -> S::F32 {
+        // SAFETY: see above.
+        unsafe {
+            let bytes = s.load_u8_part(self.map.wrapping_add(pixel * self.stride + column), count);
+            bytes - s.load(self.zero.as_ptr().add(column))
+        }
+    }
+
+    /// Loads a vector of scales.
+    ///
+    /// # Safety
+    /// There are scales for a vector from `column` on.
+    #[inline(always)]
+    pub(crate) unsafe fn scale_at<S: Simd>(&self, s: S, column: usize) -> S::F32 {
+        // SAFETY: see above.
+        unsafe { s.load(self.scale.as_ptr().add(column)) }
+    }
+}
+
+/// The computation on each column of [`bytes`].
+#[derive(Clone, Copy, Debug)]
+pub enum ByteKind<'a> {
+    /// `(q - zero) · scale`, stored as f32.
+    Dequantise,
+    /// `(q - zero) · (factors · scale) + out_zero`.
+    Scale {
+        /// One factor per column, by the ranges' `other`.
+        factors: *const f32,
+    },
+    /// `act((q - zero) · scale + (other - other.zero) · other.scale) · factor + out_zero`.
+    Add {
+        /// The second source, by the ranges' `other`; its constants by destination.
+        other: Operand<'a>,
+        /// Applied before the requantisation.
+        act: Option<Activation>,
+        /// One factor per column: 1 / scale of the result, for hard-swish 1 / (6 · scale).
+        factor: &'a [f32],
+    },
+}
+
+/// Arguments of [`bytes`]. Constants are by the ranges' destination.
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes<'a> {
+    /// The computation.
+    pub kind: ByteKind<'a>,
+    /// The source and its zero points; its scales are the factors that the kind names.
+    pub source: Operand<'a>,
+    /// First element of the first pixel of the result: f32 if the kind is [`ByteKind::Dequantise`], else bytes.
+    pub out: *mut u8,
+    /// Elements from one result pixel to the next.
+    pub out_stride: usize,
+    /// Number of pixels.
+    pub pixels: usize,
+    /// The channels.
+    pub ranges: &'a [ChannelRange],
+    /// Zero points of the result; not read by [`ByteKind::Dequantise`].
+    pub out_zero: &'a [f32],
+}
+
+/// Computes an elementwise function of a map of bytes.
+///
+/// # Safety
+/// * the sources are valid for reads of the ranges in all pixels, factors for reads of the ranges' `other` columns,
+/// * `out` is valid for writes of the ranges in all pixels,
+/// * no other thread writes what is read or accesses what is written.
+///
+/// # Panics
+/// If a column has no constants.
+pub unsafe fn bytes(isa: Isa, args: &Bytes<'_>) {
+    let columns = args.ranges.iter().map(|range| range.destination + range.len).max().unwrap_or(0);
+    let complete = match args.kind {
+        ByteKind::Dequantise => true,
+        ByteKind::Scale { .. } => args.out_zero.len() >= columns,
+        ByteKind::Add { other, factor, .. } => {
+            other.covers(columns) && factor.len() >= columns && args.out_zero.len() >= columns
+        }
+    };
+    assert!(complete && args.source.covers(columns), "constants of every column");
+    dispatch(isa, args);
+}
+
+impl Kernel for &Bytes<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for pixel in 0..self.pixels {
+            for range in self.ranges {
+                for done in (0..range.len).step_by(S::LEN) {
+                    // SAFETY: `count` columns of the range remain, in pixels that exist.
+                    unsafe { self.vector(s, pixel, range, done, (range.len - done).min(S::LEN)) };
+                }
+            }
+        }
+    }
+}
+
+impl Bytes<'_> {
+    /// Computes `count` columns of a range from `done` on.
+    ///
+    /// # Safety
+    /// As [`bytes`]; the columns are in the range.
+    #[inline(always)]
+    unsafe fn vector<S: Simd>(&self, s: S, pixel: usize, range: &ChannelRange, done: usize, count: usize) {
+        let column = range.destination + done;
+        // SAFETY: `bytes` has checked that there are constants of these columns.
+        unsafe {
+            let constant = |values: &[f32]| s.load_part(values.as_ptr().add(column), count);
+            let at = pixel * self.source.stride + range.source + done;
+            let source = s.load_u8_part(self.source.map.wrapping_add(at), count) - constant(self.source.zero);
+            let to = pixel * self.out_stride + column;
+            let value = match self.kind {
+                ByteKind::Dequantise => {
+                    let value = source * constant(self.source.scale);
+                    return value.store_part(self.out.cast::<f32>().wrapping_add(to), count);
+                }
+                ByteKind::Scale { factors } => {
+                    let factor = s.load_part(factors.add(range.other + done), count);
+                    source.fused_mul_add(factor * constant(self.source.scale), constant(self.out_zero))
+                }
+                ByteKind::Add { other, act, factor } => {
+                    let at = pixel * other.stride + range.other + done;
+                    let second = s.load_u8_part(other.map.wrapping_add(at), count) - constant(other.zero);
+                    let sum = source * constant(self.source.scale);
+                    let sum = second.fused_mul_add(constant(other.scale), sum);
+                    to_map(sum, act, constant(factor), constant(self.out_zero))
+                }
+            };
+            value.store_u8_part(self.out.wrapping_add(to), count);
+        }
+    }
+}
