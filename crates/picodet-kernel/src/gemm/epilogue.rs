@@ -9,11 +9,11 @@ use crate::tuning;
 /// Elements of the largest tile of any instruction set.
 pub(crate) const MOST: usize = 12 * 2 * 16;
 
-/// Repeats a block for each index below a constant of at most 12, before the optimiser sees it: sums that are indexed in
+/// Repeats a block for each index below a constant of at most 13, before the optimiser sees it: sums that are indexed in
 /// a loop that the compiler does not unroll would be in memory instead of registers.
 macro_rules! unrolled {
     ($index:ident < $end:tt, $body:block) => {
-        unrolled!(0 1 2 3 4 5 6 7 8 9 10 11, $index < $end, $body)
+        unrolled!(0 1 2 3 4 5 6 7 8 9 10 11 12, $index < $end, $body)
     };
     ($($value:literal)*, $index:ident < $end:tt, $body:block) => {$(
         if const { $value < $end } {
@@ -23,7 +23,7 @@ macro_rules! unrolled {
     )*};
 }
 
-pub(super) use unrolled;
+pub(crate) use unrolled;
 
 /// Starts and stores the sums of a tile.
 pub(super) trait Epilogue<D: Dot> {

@@ -19,7 +19,7 @@ use picodet_simd::{DotF32, Isa, Kernel, Simd, dispatch};
 pub use accumulate::{Matrix, Sums, multiply};
 pub use bf16::{GemmBf16, gemm_bf16, scratch_len};
 pub use epilogue::Activate;
-pub(crate) use epilogue::MOST;
+pub(crate) use epilogue::{MOST, unrolled};
 pub use f16::{GemmF16, f16_scratch_len, gemm_f16};
 pub use int8::{GemmInt8, gemm_int8};
 pub use pack::{pack, pack_bf16, pack_f16, pack_int8, panels};

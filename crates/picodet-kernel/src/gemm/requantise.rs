@@ -4,7 +4,7 @@ use picodet_graph::{Activation, DType};
 use picodet_simd::{DotInt8, IntVector, Outlined, SimdInt8, Vector, prefetch};
 
 use super::epilogue::{Epilogue, MOST, unrolled};
-use crate::quantised::{Columns, FIELDS, Operand, activate, real, to_map};
+use crate::quantised::{Columns, FIELDS, Operand, activate, byte, real, to_map};
 use crate::tuning;
 
 /// `out = requantise(act(sum · scale + bias + residual))`, or without requantisation if the result is f32.
@@ -57,15 +57,12 @@ impl<S: SimdInt8> Epilogue<DotInt8<S>> for Requantise<'_> {
         sums: &[[S::I32; NV]; MR],
     ) {
         let s = dot.0;
-        let whole = !tuning::compact::<S>()
-            && self.out_dtype != DType::F32
-            && self.residual.is_none()
-            && self.columns - first >= NV * S::LEN;
+        let whole = !tuning::compact::<S>() && self.residual.is_none() && self.columns - first >= NV * S::LEN;
         let usual = self.act.is_none() || self.act == Some(Activation::HardSwish);
         // SAFETY: the tile's rows exist and, in the first case, all of its columns; `stored` holds the largest
         // tile.
         unsafe {
-            if whole && usual {
+            if whole && usual && self.out_dtype != DType::F32 {
                 let to = self.out.add(row * self.out_stride + first);
                 if self.act.is_none() {
                     self.store_whole::<S, MR, NV>(s, to, first, sums, None);
@@ -103,19 +100,21 @@ impl Requantise<'_> {
             // SAFETY: the constants are packed in whole vectors; rows and columns of the tile exist.
             unsafe {
                 let columns = Columns::new::<S>(self.constants.as_ptr(), first / S::LEN + j);
-                let [scale, bias, factor, zero] = columns.rest(s);
-                let most = s.splat(255.0);
-                let value = |sum: S::I32| most.min(to_map(real(sum, scale, bias), act, factor, zero));
+                let columns = columns.rest(s);
                 let at = |i: usize| to.wrapping_add(i * self.out_stride + j * S::LEN);
                 unrolled!(group < (MR / 4), {
                     let i = 4 * group;
-                    let rows = [sums[i][j], sums[i + 1][j], sums[i + 2][j], sums[i + 3][j]];
-                    let values = [value(rows[0]), value(rows[1]), value(rows[2]), value(rows[3])];
+                    let values = [
+                        byte(sums[i][j], columns, act),
+                        byte(sums[i + 1][j], columns, act),
+                        byte(sums[i + 2][j], columns, act),
+                        byte(sums[i + 3][j], columns, act),
+                    ];
                     s.store_bytes(values, [at(i), at(i + 1), at(i + 2), at(i + 3)]);
                 });
                 unrolled!(i < MR, {
                     if i >= MR / 4 * 4 {
-                        value(sums[i][j]).store_u8_part(at(i), S::LEN);
+                        byte(sums[i][j], columns, act).store_u8_part(at(i), S::LEN);
                     }
                 });
             }

@@ -95,6 +95,14 @@ pub(crate) fn to_map<V: Vector>(x: V, act: Option<Activation>, factor: V, zero: 
     activate(x, act).fused_mul_add(factor, zero)
 }
 
+/// Returns the byte of a sum before rounding, at most 255. `columns` are the constants that [`Columns::rest`] loads.
+// Not a closure: it would not be compiled for the instruction set.
+#[inline(always)]
+pub(crate) fn byte<I: IntVector>(sum: I, columns: [I::F32; 4], act: Option<Activation>) -> I::F32 {
+    let [scale, bias, factor, zero] = columns;
+    zero.splat(255.0).min(to_map(real(sum, scale, bias), act, factor, zero))
+}
+
 /// Returns `act(x)`, the same on every instruction set.
 #[inline(always)]
 pub(crate) fn activate<V: Vector>(x: V, act: Option<Activation>) -> V {

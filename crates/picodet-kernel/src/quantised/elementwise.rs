@@ -136,25 +136,31 @@ impl Bytes<'_> {
         let column = range.destination + done;
         // SAFETY: `bytes` has checked that there are constants of these columns.
         unsafe {
-            let constant = |values: &[f32]| s.load_part(values.as_ptr().add(column), count);
+            // Not a closure: it would not be compiled for the instruction set.
+            macro_rules! constant {
+                ($values:expr) => {
+                    s.load_part($values.as_ptr().add(column), count)
+                };
+            }
             let at = pixel * self.source.stride + range.source + done;
-            let source = s.load_u8_part(self.source.map.wrapping_add(at), count) - constant(self.source.zero);
+            let source =
+                s.load_u8_part(self.source.map.wrapping_add(at), count) - constant!(self.source.zero);
             let to = pixel * self.out_stride + column;
             let value = match self.kind {
                 ByteKind::Dequantise => {
-                    let value = source * constant(self.source.scale);
+                    let value = source * constant!(self.source.scale);
                     return value.store_part(self.out.cast::<f32>().wrapping_add(to), count);
                 }
                 ByteKind::Scale { factors } => {
                     let factor = s.load_part(factors.add(range.other + done), count);
-                    source.fused_mul_add(factor * constant(self.source.scale), constant(self.out_zero))
+                    source.fused_mul_add(factor * constant!(self.source.scale), constant!(self.out_zero))
                 }
                 ByteKind::Add { other, act, factor } => {
                     let at = pixel * other.stride + range.other + done;
-                    let second = s.load_u8_part(other.map.wrapping_add(at), count) - constant(other.zero);
-                    let sum = source * constant(self.source.scale);
-                    let sum = second.fused_mul_add(constant(other.scale), sum);
-                    to_map(sum, act, constant(factor), constant(self.out_zero))
+                    let second = s.load_u8_part(other.map.wrapping_add(at), count) - constant!(other.zero);
+                    let sum = source * constant!(self.source.scale);
+                    let sum = second.fused_mul_add(constant!(other.scale), sum);
+                    to_map(sum, act, constant!(factor), constant!(self.out_zero))
                 }
             };
             value.store_u8_part(self.out.wrapping_add(to), count);

@@ -46,12 +46,16 @@ impl Kernel for &ImportBytes {
                 // Exact: integers below 2^24.
                 packed = packed + byte * s.splat(weight);
             }
-            let mut pixels = [0i32; 16];
             // SAFETY: no vector has more than sixteen lanes, and `count` pixels remain.
             unsafe {
-                packed.round().store(pixels.as_mut_ptr());
                 let to = self.out.add(done).cast();
-                std::ptr::copy_nonoverlapping(pixels.as_ptr(), to, count);
+                if count == S::LEN {
+                    packed.round().store(to);
+                } else {
+                    let mut pixels = [0i32; 16];
+                    packed.round().store(pixels.as_mut_ptr());
+                    std::ptr::copy_nonoverlapping(pixels.as_ptr(), to, count);
+                }
             }
         }
     }

@@ -12,7 +12,7 @@ mod resample;
 mod sum;
 
 pub use constants::{Column, FIELDS, pack_columns};
-pub(crate) use constants::{Columns, activate, real, to_map};
+pub(crate) use constants::{Columns, activate, byte, real, to_map};
 pub use elementwise::{ByteKind, Bytes, Operand, bytes};
 pub use gate::{Gate, gate};
 pub use import::{ImportBytes, import_bytes};

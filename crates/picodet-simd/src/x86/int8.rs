@@ -78,6 +78,12 @@ int8!(Avx2, I32x8, _mm256_set1_epi32, _mm256_loadu_si256, rows8, bytes8, |sum, l
     _mm256_add_epi32(sum, _mm256_add_epi32(even, odd))
 });
 
+/// The order of the values of a transposed matrix of four by four.
+#[repr(align(64))]
+struct Order([i32; 16]);
+
+static TRANSPOSED: Order = Order([0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15]);
+
 /// Interleaves four rows of up to sixteen bytes.
 ///
 /// # Safety
@@ -104,10 +110,12 @@ unsafe fn rows16(rows: [*const u8; 4], count: usize) -> __m512i {
         };
         let quads = _mm512_inserti32x4::<1>(_mm512_castsi128_si512(a), b);
         let quads = _mm512_inserti32x4::<3>(_mm512_inserti32x4::<2>(quads, c), d);
-        // Part `i` gets channels 4i to 4i + 3 of each row, which a shuffle inside of it interleaves.
-        let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        // Part `i` gets channels 4i to 4i + 3 of each row, which a shuffle inside of it interleaves. Two shuffles of a known
+        // order would be merged to a sequence of twice as many.
+        let order = std::ptr::from_ref(&TRANSPOSED.0).cast::<__m512i>().read_volatile();
+        let parts = _mm512_permutexvar_epi32(order, quads);
         let bytes = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-        _mm512_shuffle_epi8(_mm512_permutexvar_epi32(order, quads), _mm512_broadcast_i32x4(bytes))
+        _mm512_shuffle_epi8(parts, _mm512_broadcast_i32x4(bytes))
     }
 }
 

@@ -1,10 +1,12 @@
 //! A tile of the result, summed in registers.
 
 use picodet_graph::Activation;
-use picodet_simd::{SimdInt8, Vector};
+use picodet_simd::{IntVector, Outlined, SimdInt8, Vector};
 
 use super::{DepthwiseInt8, quads, variants};
-use crate::quantised::{Columns, real, to_map};
+use crate::gemm::{MOST, unrolled};
+use crate::quantised::{Columns, byte};
+use crate::tuning;
 
 /// Some columns of two rows of the result, one vector of channels.
 pub(super) struct Tile<'a> {
@@ -67,10 +69,12 @@ impl Tile<'_> {
                 }
             }
             let (y, x) = self.pixel;
-            for (row, sums) in sums.iter().enumerate() {
-                if self.computed[row] {
-                    self.finish(s, args, columns, sums, (y + row) * args.out_width + x);
-                }
+            let pixel = y * args.out_width + x;
+            if self.computed[0] {
+                self.finish(s, args, columns, sums[0], pixel);
+            }
+            if self.computed[1] {
+                self.finish(s, args, columns, sums[1], pixel + args.out_width);
             }
         }
     }
@@ -85,32 +89,28 @@ impl Tile<'_> {
         s: S,
         args: &DepthwiseInt8<'_>,
         columns: Columns,
-        sums: &[S::I32; P],
+        sums: [S::I32; P],
         pixel: usize,
     ) {
         let (channel, count) = self.channels;
-        let to = args.out.wrapping_add(pixel * args.out_stride + channel);
+        let to = (args.out.wrapping_add(pixel * args.out_stride + channel), args.out_stride);
         // SAFETY: constants are packed for each vector; `count` channels of the pixels exist.
         unsafe {
-            match args.act {
-                None => store::<S, P>(s, columns, sums, None, (to, args.out_stride), count),
-                Some(Activation::HardSwish) => {
-                    let act = Some(Activation::HardSwish);
-                    store::<S, P>(s, columns, sums, act, (to, args.out_stride), count);
-                }
-                act => {
-                    let [scale, bias, factor, zero] = columns.rest(s);
-                    let mut memory = [[0i32; 16]; P];
-                    for (sum, memory) in sums.iter().zip(&mut memory) {
-                        picodet_simd::IntVector::store(*sum, memory.as_mut_ptr());
+            // The usual cases do not leave the registers.
+            if count == S::LEN && !tuning::compact::<S>() {
+                match args.act {
+                    None => return store::<S, P>(s, columns, sums, None, to),
+                    Some(Activation::HardSwish) => {
+                        return store::<S, P>(s, columns, sums, Some(Activation::HardSwish), to);
                     }
-                    for (p, memory) in memory.iter().enumerate() {
-                        let value = real(s.load_i32(memory.as_ptr()), scale, bias);
-                        let to = to.wrapping_add(p * args.out_stride);
-                        to_map(value, act, factor, zero).store_u8_part(to, count);
-                    }
+                    _ => {}
                 }
             }
+            let mut memory = [0i32; MOST];
+            unrolled!(p < P, {
+                sums[p].store(memory.as_mut_ptr().add(p * S::LEN));
+            });
+            s.outlined(Finish { s, act: args.act, columns, pixels: P, count, sums: &memory, to });
         }
     }
 }
@@ -118,34 +118,59 @@ impl Tile<'_> {
 /// Stores `P` pixels straight from the registers.
 ///
 /// # Safety
-/// As [`Tile::finish`].
+/// As [`Tile::finish`]; a whole vector of channels exists.
 #[inline(always)]
 unsafe fn store<S: SimdInt8, const P: usize>(
     s: S,
     columns: Columns,
-    sums: &[S::I32; P],
+    sums: [S::I32; P],
     act: Option<Activation>,
     (to, stride): (*mut u8, usize),
-    count: usize,
 ) {
-    // SAFETY: `count` channels of `P` pixels exist.
+    // SAFETY: `P` pixels exist.
     unsafe {
-        let [scale, bias, factor, zero] = columns.rest(s);
-        let most = s.splat(255.0);
-        let value = |sum: S::I32| most.min(to_map(real(sum, scale, bias), act, factor, zero));
+        let columns = columns.rest(s);
         let at = |p: usize| to.wrapping_add(p * stride);
-        if count == S::LEN {
-            for p in (0..P / 4 * 4).step_by(4) {
-                let values = [value(sums[p]), value(sums[p + 1]), value(sums[p + 2]), value(sums[p + 3])];
-                s.store_bytes(values, [at(p), at(p + 1), at(p + 2), at(p + 3)]);
+        unrolled!(four < (P / 4), {
+            let p = 4 * four;
+            let values = [
+                byte(sums[p], columns, act),
+                byte(sums[p + 1], columns, act),
+                byte(sums[p + 2], columns, act),
+                byte(sums[p + 3], columns, act),
+            ];
+            s.store_bytes(values, [at(p), at(p + 1), at(p + 2), at(p + 3)]);
+        });
+        unrolled!(p < P, {
+            if p >= P / 4 * 4 {
+                byte(sums[p], columns, act).store_u8_part(at(p), S::LEN);
             }
-            for p in P / 4 * 4..P {
-                value(sums[p]).store_u8_part(at(p), S::LEN);
+        });
+    }
+}
+
+/// Stores `count` channels of pixels whose sums have left the registers; [`Tile::finish`] vouches for the arguments.
+struct Finish<'a, S> {
+    s: S,
+    act: Option<Activation>,
+    columns: Columns,
+    pixels: usize,
+    count: usize,
+    sums: &'a [i32; MOST],
+    to: (*mut u8, usize),
+}
+
+impl<S: SimdInt8> Outlined for Finish<'_, S> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        // SAFETY: `sums` holds a vector for each pixel, and `count` channels of the pixels exist.
+        unsafe {
+            let columns = self.columns.rest(self.s);
+            for p in 0..self.pixels {
+                let sum = self.s.load_i32(self.sums.as_ptr().add(p * S::LEN));
+                byte(sum, columns, self.act).store_u8_part(self.to.0.wrapping_add(p * self.to.1), self.count);
             }
-            return;
-        }
-        for p in 0..P {
-            value(sums[p]).store_u8_part(at(p), count);
         }
     }
 }

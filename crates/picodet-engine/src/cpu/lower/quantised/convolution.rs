@@ -112,13 +112,16 @@ impl Lowering<'_> {
             } else {
                 self.windows(&part, zeros, &op, out_group, &weight)
             };
+            // Columns between maps may be written, and whole vectors are faster.
+            let whole = op.groups == 1 && residual.is_none();
+            let lanes = self.int8_lanes();
             let product = Product {
                 from: part.buffer,
                 window,
                 ranges,
                 weights,
-                constants: pack_columns(&columns, self.int8_lanes()),
-                columns: out_group,
+                constants: pack_columns(&columns, lanes),
+                columns: if whole { out_group.next_multiple_of(lanes) } else { out_group },
                 residual: residual.clone(),
                 act,
                 to: self.buffer_of[index],
