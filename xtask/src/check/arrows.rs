@@ -20,6 +20,7 @@ const ORDER: [&str; 25] = [
     "picodet-model",
     "picodet-export",
     "picodet-engine",
+    "picodet-quantise",
     "picodet-gradient",
     "picodet-data",
     "picodet-eval",

@@ -1,0 +1,95 @@
+//! Quantises models to 8 bits after training, and judges the result by the detections of the float model.
+//!
+//! [`quantise`] turns a float model and some images into a quantised model; [`Judge`] compares the detections of two models.
+
+mod judge;
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use picodet_graph::quantised::is_quantisable;
+use picodet_graph::{NodeId, Op, Tensor4, Weights, pass};
+use picodet_image::{Image, Interpolation};
+use picodet_model::{Model, ModelError};
+use picodet_weights::{Metadata, ModelFile, QuantisationRecord, ReadError, Storage};
+
+pub use self::judge::{FIDELITY_SCORE, Judge, JudgeError, QuantisedEngine, Verdict};
+pub use picodet_quantise::{Method, Options, StepReport};
+
+/// Fewest images for which scales are trusted.
+pub const FEW_IMAGES: usize = 16;
+
+/// Why a model cannot be quantised.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QuantiseError {
+    /// The model is quantised.
+    #[error("the model is quantised already; give the float model that it was made from")]
+    AlreadyQuantised,
+    /// The network cannot be quantised with these images.
+    #[error(transparent)]
+    Network(#[from] picodet_quantise::QuantiseError),
+    /// The weights that stay floats cannot be stored in 8 bits.
+    #[error(transparent)]
+    Weights(#[from] ReadError),
+    /// The quantised model cannot be read.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}
+
+/// Returns the name of a method in arguments and files.
+#[must_use]
+pub fn method_name(method: Method) -> &'static str {
+    match method {
+        Method::MinMax => "minmax",
+        _ => "closed-form",
+    }
+}
+
+/// Returns the network input of an image for a model.
+#[must_use]
+pub fn network_input(model: &Model, image: &Image) -> Tensor4 {
+    let Metadata { input_size: (height, width), mean, std, resize, .. } = &model.metadata;
+    let resize = resize.parse().unwrap_or(Interpolation::Cubic);
+    let data = picodet_image::to_tensor(image, (*height, *width), resize, *mean, *std);
+    Tensor4 { shape: [1, 3, *height, *width], data }
+}
+
+/// Quantises a float model with network inputs of [`network_input`]. `progress` is called with the number of operations that
+/// are done and of all. The result is what [`Model::to_bytes`] and [`Model::from_bytes`] make of it.
+///
+/// # Errors
+/// [`QuantiseError`] when the model is quantised, there is no image, a weight is not finite, or an operation has no
+/// quantised form.
+pub fn quantise(
+    model: &Model,
+    inputs: &[Tensor4],
+    options: &Options,
+    progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+) -> Result<(Model, Vec<StepReport>), QuantiseError> {
+    if model.quantisation.is_some() {
+        return Err(QuantiseError::AlreadyQuantised);
+    }
+    let (graph, mut weights) = pass::fold_batch_norm(&model.graph, &model.weights);
+    weights.extend(rounded_floats(&graph, &weights)?);
+    let normalisation = (model.metadata.mean, model.metadata.std);
+    let (quantisation, report) =
+        picodet_quantise::quantise(&graph, &weights, normalisation, inputs, options, progress)?;
+    let record = QuantisationRecord::new(method_name(options.method), inputs.len());
+    let metadata = Metadata { folded: true, quantisation: Some(record), ..model.metadata.clone() };
+    let quantised =
+        Model { variant: model.variant, graph, weights, metadata, quantisation: Some(quantisation) };
+    Ok((Model::from_bytes(&quantised.to_bytes(Storage::F32))?, report))
+}
+
+/// Returns the weights of convolutions that stay floats as their 8-bit rows in the file give them.
+fn rounded_floats(graph: &picodet_graph::Graph, weights: &Weights) -> Result<Weights, ReadError> {
+    let floats = graph.nodes.iter().enumerate().filter(|(index, node)| {
+        matches!(node.op, Op::Convolution(_)) && !is_quantisable(graph, NodeId(*index))
+    });
+    let params = floats.filter_map(|(_, node)| Some(&graph.params[node.params.first()?.0].name));
+    let floats: BTreeMap<_, _> =
+        params.filter_map(|name| Some((name.clone(), weights.get(name)?.clone()))).collect();
+    let file = ModelFile { weights: floats, ..ModelFile::default() };
+    Ok(picodet_weights::read_tensors(&picodet_weights::write(&file, Storage::Int8Rows))?.0)
+}
