@@ -1,5 +1,6 @@
 //! Quantises a model and compares it with the float model: `quantise MODEL IMAGES DATASET [METHOD] [REGULARISATION]`, where
 //! IMAGES is a folder for the scales, and DATASET has labels.
+#![allow(clippy::print_stdout)]
 
 use std::error::Error;
 use std::ops::ControlFlow;
@@ -21,10 +22,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let inputs: Vec<_> = files.iter().map(read).collect::<Result<_, picodet::Error>>()?;
     let dataset = Dataset::open(dataset, None)?;
     let truth = GroundTruths::of(&dataset);
-    let images: Vec<_> = (0..dataset.images.len())
-        .filter_map(|index| picodet::open_image(dataset.image_path(index)?).ok())
-        .collect();
-    let judge = Judge::new(&model, &images, Some((&truth, match_classes(&model, &dataset)?)), 0)?;
+    let files: Vec<_> = (0..dataset.images.len()).filter_map(|index| dataset.image_path(index)).collect();
+    let truth = (&truth, match_classes(&model, &dataset)?);
+    let judge = Judge::new(&model, &files, Some(truth), picodet::Limits::default(), 0)?;
     let mut options = Options::default();
     if rest.first().is_some_and(|method| method == "minmax") {
         options = options.with_method(Method::MinMax);

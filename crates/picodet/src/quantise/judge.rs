@@ -1,12 +1,13 @@
 //! Judges a model by its detections: against those of another model, and against labels.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use picodet_detect::{Detector, Error, Options};
 use picodet_engine::{Engine, Plan, PlanError, QuantisedReference};
 use picodet_eval::{Category, Detection, EvaluationError, Evaluator, GroundTruth, Parameters};
 use picodet_graph::{Graph, Quantisation, Weights};
-use picodet_image::Image;
+use picodet_image::Limits;
 use picodet_model::Model;
 
 use crate::evaluate::GroundTruths;
@@ -40,12 +41,14 @@ pub enum JudgeError {
 /// The detections of a float model in some images, and their labels if there are any.
 #[derive(Debug)]
 pub struct Judge<'a> {
-    images: &'a [Image],
+    images: &'a [PathBuf],
     truth: Option<&'a GroundTruths>,
     /// The category in the labels of each class of the model.
     categories: Vec<Option<i64>>,
+    limits: Limits,
     threads: usize,
     float: Vec<Detection>,
+    failures: Vec<(&'a Path, String)>,
     classes: Vec<Category>,
 }
 
@@ -78,25 +81,29 @@ impl Engine for QuantisedEngine<'_> {
 
 impl<'a> Judge<'a> {
     /// Runs the float model on the images. `truth` has one entry per image, in their order; `categories` gives the category
-    /// of each class of the model.
+    /// of each class of the model. An image that cannot be read counts as one without detections.
     ///
     /// # Errors
     /// [`JudgeError`] when the model detects nothing or cannot be prepared.
     pub fn new(
         model: &Model,
-        images: &'a [Image],
+        images: &'a [PathBuf],
         truth: Option<(&'a GroundTruths, Vec<Option<i64>>)>,
+        limits: Limits,
         threads: usize,
     ) -> Result<Self, JudgeError> {
-        let detector = Detector::new(model, &options())?;
+        let detector = Detector::new(model, &options(limits))?;
+        let (float, failures) = detect(&detector, images, threads);
         let (truth, categories) = truth.unzip();
         let class = |(id, name): (usize, &String)| Category { id: id as i64, name: name.clone() };
         let judge = Self {
             images,
             truth,
             categories: categories.unwrap_or_default(),
+            limits,
             threads,
-            float: detect(&detector, images, threads)?,
+            float,
+            failures,
             classes: model.metadata.classes.iter().enumerate().map(class).collect(),
         };
         if judge.float.iter().any(|found| found.score >= FIDELITY_SCORE) {
@@ -106,14 +113,22 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Returns the images that cannot be read, with the reason.
+    #[must_use]
+    pub fn failures(&self) -> &[(&'a Path, String)] {
+        &self.failures
+    }
+
     /// Judges a model, quantised or not, by its detections in the same images.
     ///
     /// # Errors
     /// [`JudgeError`] when the model cannot be prepared.
     pub fn verdict(&self, model: &Model) -> Result<Verdict, JudgeError> {
         let detector = match &model.quantisation {
-            Some(quantisation) => Detector::with_engine(model, &options(), &QuantisedEngine(quantisation))?,
-            None => Detector::new(model, &options())?,
+            Some(quantisation) => {
+                Detector::with_engine(model, &options(self.limits), &QuantisedEngine(quantisation))?
+            }
+            None => Detector::new(model, &options(self.limits))?,
         };
         self.verdict_of(&detector)
     }
@@ -123,7 +138,7 @@ impl<'a> Judge<'a> {
     /// # Errors
     /// [`JudgeError`] when the detector fails.
     pub fn verdict_of(&self, detector: &Detector) -> Result<Verdict, JudgeError> {
-        let found = detect(detector, self.images, self.threads)?;
+        let (found, _) = detect(detector, self.images, self.threads);
         let ids: Vec<i64> = (0..self.images.len() as i64).collect();
         let objects: Vec<GroundTruth> = self
             .float
@@ -173,14 +188,19 @@ impl<'a> Judge<'a> {
     }
 }
 
-fn options() -> Options {
-    Options::new().with_score_threshold(LOWEST_SCORE)
+fn options(limits: Limits) -> Options {
+    Options::new().with_score_threshold(LOWEST_SCORE).with_limits(limits)
 }
 
-/// The detections in images that have their indices as ids; categories are classes of the model.
-fn detect(detector: &Detector, images: &[Image], threads: usize) -> Result<Vec<Detection>, Error> {
-    let found = picodet_parallel::map(images.iter().enumerate(), threads, |(index, image)| {
-        let found = detector.detect(image)?;
+/// The detections in images that have their indices as ids, and the images that cannot be read; categories are classes of the
+/// model.
+fn detect<'a>(
+    detector: &Detector,
+    images: &'a [PathBuf],
+    threads: usize,
+) -> (Vec<Detection>, Vec<(&'a Path, String)>) {
+    let results = picodet_parallel::map(images.iter().enumerate(), threads, |(index, path)| {
+        let found = detector.detect(path.as_path()).map_err(|error| (path.as_path(), error.to_string()))?;
         let convert = |found: picodet_detect::Detection| {
             let [x1, y1, x2, y2] = found.bbox.xyxy().map(f64::from);
             Detection {
@@ -192,5 +212,12 @@ fn detect(detector: &Detector, images: &[Image], threads: usize) -> Result<Vec<D
         };
         Ok(found.into_iter().map(convert).collect::<Vec<_>>())
     });
-    Ok(found.into_iter().collect::<Result<Vec<_>, Error>>()?.concat())
+    let (mut all, mut failures) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(found) => all.extend(found),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    (all, failures)
 }
