@@ -5,7 +5,7 @@ use picodet_graph::quantised::ByteStore;
 use picodet_graph::{Activation, Convolution, MapQuantisation, QuantisedConvolution};
 use picodet_kernel::training::Executor;
 
-use crate::moments::Moments;
+use crate::moments::{Importance, Moments};
 use crate::rounding::{Feedback, Row, fit, nearest};
 use crate::step::{Decibels, Ranges};
 use crate::stream::{Packed, Values, activate, add, convolve, max_pool};
@@ -36,6 +36,7 @@ pub(crate) struct Input<'a> {
     pub(crate) centred: Values,
     /// The other operand of the sum, in numbers, of the float and of the quantised network.
     pub(crate) addends: Option<(&'a Values, Values)>,
+    pub(crate) importance: &'a Importance,
 }
 
 /// A quantised block and its results.
@@ -103,7 +104,7 @@ impl Site<'_> {
                 .map(|input| {
                     let y = convolve(executor, &self.op, input.float, &packed, Some(&self.bias));
                     if let Some(moments) = &mut moments {
-                        moments.add(executor, &self.op, &input.centred, &y);
+                        moments.add(executor, &self.op, &input.centred, &y, input.importance);
                     }
                     let y = match &input.addends {
                         Some((float, _)) => add(executor, &y, float),

@@ -18,4 +18,4 @@ mod stream;
 mod walk;
 
 pub use error::QuantiseError;
-pub use walk::{Method, Options, StepReport, quantise};
+pub use walk::{Method, Options, Sample, StepReport, quantise};

@@ -10,6 +10,32 @@ const MOST_INPUTS: usize = 1536;
 /// Outputs of one image whose windows are used.
 const MOST_PIXELS: usize = 2048;
 
+/// How much each place of an image counts.
+#[derive(Clone, Debug)]
+pub(crate) struct Importance {
+    /// Height and width.
+    pub(crate) size: [usize; 2],
+    pub(crate) values: Vec<f32>,
+}
+
+impl Importance {
+    /// The mean over the cells under each pixel of a map.
+    fn resized(&self, size: [usize; 2]) -> Vec<f32> {
+        let range = |at: usize, out: usize, extent: usize| {
+            let first = at * extent / out;
+            first..((at + 1) * extent).div_ceil(out).clamp(first + 1, extent)
+        };
+        let mut resized = Vec::with_capacity(size[0] * size[1]);
+        for (y, x) in (0..size[0]).flat_map(|y| (0..size[1]).map(move |x| (y, x))) {
+            let (rows, columns) = (range(y, size[0], self.size[0]), range(x, size[1], self.size[1]));
+            let count = (rows.len() * columns.len()) as f32;
+            let cells = rows.flat_map(|row| columns.clone().map(move |column| row * self.size[1] + column));
+            resized.push(cells.map(|cell| self.values[cell]).sum::<f32>() / count);
+        }
+        resized
+    }
+}
+
 /// Sums over the windows of all images, in f64.
 ///
 /// A group has `n` inputs; a depthwise convolution has one group per channel, any other convolution one group.
@@ -63,22 +89,37 @@ impl Moments {
     }
 
     /// Adds the windows of one image: `x` the inputs, zero where padding is, and `y` the float result.
-    pub(crate) fn add(&mut self, executor: &Executor, op: &Convolution, x: &Values, y: &Values) {
+    /// Each output counts as often as `importance` says.
+    pub(crate) fn add(
+        &mut self,
+        executor: &Executor,
+        op: &Convolution,
+        x: &Values,
+        y: &Values,
+        importance: &Importance,
+    ) {
+        let counts = importance.resized(y.size);
         if self.groups > 1 {
-            self.add_depthwise(op, x, y);
+            self.add_depthwise(op, x, y, &counts);
             return;
         }
-        let windows;
         let pixels = y.pixels();
-        let rows: &[f32] = if op.is_pointwise() {
-            &x.data
-        } else {
-            windows = gather(op, x, y.size);
-            &windows
-        };
-        let outputs = y.channels;
-        let x = Map::new(rows, self.n, [1, 1, pixels]);
-        let y = Map::new(&y.data, outputs, [1, 1, pixels]);
+        let mut rows = if op.is_pointwise() { x.data.clone() } else { gather(op, x, y.size) };
+        let (mut results, outputs) = (y.data.clone(), y.channels);
+        for (pixel, count) in counts.iter().enumerate() {
+            let x = &mut rows[pixel * self.n..][..self.n];
+            let y = &mut results[pixel * outputs..][..outputs];
+            let root = count.sqrt();
+            for (sums, values) in [(&mut self.x, x), (&mut self.y, y)] {
+                for (sum, value) in sums.iter_mut().zip(values) {
+                    *sum += f64::from(*value * count);
+                    *value *= root;
+                }
+            }
+            self.count += f64::from(*count);
+        }
+        let x = Map::new(&rows, self.n, [1, 1, pixels]);
+        let y = Map::new(&results, outputs, [1, 1, pixels]);
         let mut scratch = Scratch::default();
         let mut products = vec![0.0; self.n * self.n.max(outputs)];
         let xx = &mut products[..self.n * self.n];
@@ -89,36 +130,35 @@ impl Moments {
         for (i, row) in xy.chunks_exact(outputs).enumerate() {
             row.iter().enumerate().for_each(|(o, &value)| self.yx[o * self.n + i] += f64::from(value));
         }
-        for pixel in 0..pixels {
-            add_to(&mut self.x, x.pixel(pixel));
-            add_to(&mut self.y, y.pixel(pixel));
-        }
-        self.count += pixels as f64;
     }
 
-    fn add_depthwise(&mut self, op: &Convolution, x: &Values, y: &Values) {
+    fn add_depthwise(&mut self, op: &Convolution, x: &Values, y: &Values, counts: &[f32]) {
         let (channels, n) = (x.channels, self.n);
         let zeros = vec![0.0; channels];
         let mut taps: Vec<&[f32]> = vec![&zeros; n];
         // One row of channels for each product, in f32: the loops over channels are vectorised.
         let mut xx = vec![0.0f32; n * n * channels];
         let mut yx = vec![0.0f32; n * channels];
+        let mut a = vec![0.0f32; channels];
         let step = (1..).find(|step| y.pixels() / (step * step) <= MOST_PIXELS).unwrap_or(1);
         for row in (0..y.size[0]).step_by(step) {
             for column in (0..y.size[1]).step_by(step) {
                 for (tap, values) in taps.iter_mut().enumerate() {
                     *values = pixel(x, op, row, column, tap).unwrap_or(&zeros);
                 }
-                let result = &y.data[(row * y.size[1] + column) * channels..][..channels];
-                add_to(&mut self.y, result);
-                for (i, &a) in taps.iter().enumerate() {
+                let pixel = row * y.size[1] + column;
+                let result = &y.data[pixel * channels..][..channels];
+                let count = counts[pixel];
+                self.y.iter_mut().zip(result).for_each(|(sum, y)| *sum += f64::from(y * count));
+                for (i, &tap) in taps.iter().enumerate() {
+                    a.iter_mut().zip(tap).for_each(|(a, value)| *a = value * count);
                     (0..channels).for_each(|c| self.x[c * n + i] += f64::from(a[c]));
-                    add_products(&mut yx[i * channels..][..channels], a, result);
+                    add_products(&mut yx[i * channels..][..channels], &a, result);
                     for (j, &b) in taps.iter().enumerate().take(i + 1) {
-                        add_products(&mut xx[(i * n + j) * channels..][..channels], a, b);
+                        add_products(&mut xx[(i * n + j) * channels..][..channels], &a, b);
                     }
                 }
-                self.count += 1.0;
+                self.count += f64::from(count);
             }
         }
         for c in 0..channels {
@@ -160,10 +200,6 @@ impl Moments {
         let sums = &self.yx[output * self.n..][..self.n];
         sums.iter().zip(mean).map(|(sum, mean)| sum / self.count - mean_y * mean).collect()
     }
-}
-
-fn add_to(sums: &mut [f64], values: &[f32]) {
-    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(*value));
 }
 
 fn add_products(sums: &mut [f32], a: &[f32], b: &[f32]) {

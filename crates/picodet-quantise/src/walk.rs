@@ -10,6 +10,7 @@ use picodet_simd::Isa;
 
 use crate::QuantiseError;
 use crate::block::{Input, Site};
+use crate::moments::Importance;
 use crate::step::{Decibels, Ranges};
 use crate::stream::{Packed, Values, compute};
 
@@ -32,13 +33,15 @@ pub struct Options {
     pub method: Method,
     /// Weight of the float weights in the least squares, as a share of the mean variance of the inputs.
     pub regularisation: f64,
+    /// How much more places count where the float network has a score of 1.
+    pub emphasis: f32,
     /// Threads; 0 for one per core. The result does not depend on them.
     pub threads: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { method: Method::ClosedForm, regularisation: 3e-3, threads: 0 }
+        Self { method: Method::ClosedForm, regularisation: 3e-3, emphasis: 20.0, threads: 0 }
     }
 }
 
@@ -55,10 +58,36 @@ impl Options {
         Self { regularisation, ..self }
     }
 
+    /// Sets how much more places count where the float network has a score of 1.
+    #[must_use]
+    pub fn with_emphasis(self, emphasis: f32) -> Self {
+        Self { emphasis, ..self }
+    }
+
     /// Sets the number of threads.
     #[must_use]
     pub fn with_threads(self, threads: usize) -> Self {
         Self { threads, ..self }
+    }
+}
+
+/// An image to quantise with.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample<'a> {
+    /// The network input, `[1, 3, h, w]`, normalised.
+    pub image: &'a Tensor4,
+    /// The largest score of the float network at each place, `[1, 1, h, w]` of any size.
+    pub scores: Option<&'a Tensor4>,
+}
+
+/// How much each place of an image counts: `1 + emphasis · score`.
+fn importance(scores: Option<&Tensor4>, emphasis: f32) -> Importance {
+    match scores {
+        Some(scores) => Importance {
+            size: [scores.shape[2], scores.shape[3]],
+            values: scores.data.iter().map(|score| score.mul_add(emphasis, 1.0)).collect(),
+        },
+        None => Importance { size: [1, 1], values: vec![1.0] },
     }
 }
 
@@ -92,7 +121,7 @@ pub fn quantise(
     graph: &Graph,
     weights: &Weights,
     normalisation: ([f32; 3], [f32; 3]),
-    images: &[Tensor4],
+    images: &[Sample<'_>],
     options: &Options,
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<(Quantisation, Vec<StepReport>), QuantiseError> {
@@ -109,6 +138,7 @@ pub fn quantise(
         maps: vec![None; graph.nodes.len()],
         quantisation: Quantisation { mean, std, ..Quantisation::default() },
         report: Vec::new(),
+        importance: images.iter().map(|image| importance(image.scores, options.emphasis)).collect(),
     };
     let needed = walk.needed();
     let mut remaining: Vec<usize> = vec![0; graph.nodes.len()];
@@ -150,15 +180,15 @@ pub fn quantise(
     Ok((walk.quantisation, walk.report))
 }
 
-fn check(graph: &Graph, weights: &Weights, images: &[Tensor4]) -> Result<(), QuantiseError> {
+fn check(graph: &Graph, weights: &Weights, images: &[Sample<'_>]) -> Result<(), QuantiseError> {
     graph.check_weights(weights).map_err(QuantiseError::Parameters)?;
     let damaged = weights.iter().find(|(_, tensor)| !tensor.data.iter().all(|value| value.is_finite()));
     if let Some((name, _)) = damaged {
         return Err(QuantiseError::Weights(name.clone()));
     }
-    let [_, _, height, width] = images.first().ok_or(QuantiseError::NoImages)?.shape;
-    match images.iter().find(|image| image.shape != [1, 3, height, width]) {
-        Some(image) => Err(QuantiseError::ImageShape { found: image.shape, size: (height, width) }),
+    let [_, _, height, width] = images.first().ok_or(QuantiseError::NoImages)?.image.shape;
+    match images.iter().find(|sample| sample.image.shape != [1, 3, height, width]) {
+        Some(sample) => Err(QuantiseError::ImageShape { found: sample.image.shape, size: (height, width) }),
         None => Ok(()),
     }
 }
@@ -175,6 +205,8 @@ struct Walk<'a> {
     maps: Vec<Option<MapQuantisation>>,
     quantisation: Quantisation,
     report: Vec<StepReport>,
+    /// By image.
+    importance: Vec<Importance>,
 }
 
 impl Walk<'_> {
@@ -194,11 +226,12 @@ impl Walk<'_> {
         needed
     }
 
-    fn image(&self, images: &[Tensor4]) -> NodeValues {
+    fn image(&self, images: &[Sample<'_>]) -> NodeValues {
         let std = self.quantisation.std;
         let float: Vec<Values> = images
             .iter()
-            .map(|image| {
+            .map(|sample| {
+                let image = sample.image;
                 let [_, channels, height, width] = image.shape;
                 let plane = height * width;
                 let at = |index: usize| image.data[index % channels * plane + index / channels];
@@ -246,6 +279,7 @@ impl Walk<'_> {
         let inputs = (0..values.float.len()).map(|image| Input {
             float: &values.float[image],
             centred: values.quantised[image].clone().map_channels(|c, q| q - f32::from(zero[c])),
+            importance: &self.importance[image],
             addends: addend
                 .map(|(id, values)| (&values.float[image], self.real(id, &values.quantised[image]))),
         });

@@ -1,4 +1,5 @@
-//! Quantises a model and compares it with the float model: `quantise MODEL IMAGES DATASET [METHOD] [REGULARISATION]`, where
+//! Quantises a model and compares it with the float model: `quantise MODEL IMAGES DATASET [METHOD] [REGULARISATION]
+//! [EMPHASIS]`, where
 //! IMAGES is a folder for the scales, and DATASET has labels.
 #![allow(clippy::print_stdout)]
 
@@ -31,6 +32,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     if let Some(value) = rest.get(1) {
         options = options.with_regularisation(value.parse()?);
+    }
+    if let Some(value) = rest.get(2) {
+        options = options.with_emphasis(value.parse()?);
     }
     let start = Instant::now();
     let (quantised, report) = quantise(&model, &inputs, &options, &mut |_, _| ControlFlow::Continue(()))?;

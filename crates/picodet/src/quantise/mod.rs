@@ -7,6 +7,7 @@ mod judge;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use picodet_engine::{CpuEngine, CpuPlan, Plan};
 use picodet_graph::quantised::is_quantisable;
 use picodet_graph::{NodeId, Op, Tensor4, Weights, pass};
 use picodet_image::{Image, Interpolation};
@@ -15,6 +16,7 @@ use picodet_weights::{Metadata, ModelFile, QuantisationRecord, ReadError, Storag
 use sha2::{Digest, Sha256};
 
 pub use self::judge::{FIDELITY_SCORE, Judge, JudgeError, QuantisedEngine, Verdict};
+use picodet_quantise::Sample;
 pub use picodet_quantise::{Method, Options, StepReport};
 
 /// Fewest images for which scales are trusted.
@@ -33,6 +35,9 @@ pub enum QuantiseError {
     /// The weights that stay floats cannot be stored in 8 bits.
     #[error(transparent)]
     Weights(#[from] ReadError),
+    /// The float network cannot be run.
+    #[error(transparent)]
+    Plan(#[from] picodet_engine::PlanError),
     /// The quantised model cannot be read.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -73,14 +78,38 @@ pub fn quantise(
     }
     let (graph, mut weights) = pass::fold_batch_norm(&model.graph, &model.weights);
     weights.extend(rounded_floats(&graph, &weights)?);
+    let heads = pass::keep_outputs(&graph, |name| name.starts_with("score."));
+    let head_weights = pass::keep_weights(&heads, &weights);
+    let plan = CpuEngine::new().prepare(&heads, &head_weights, model.metadata.input_size)?;
     let normalisation = (model.metadata.mean, model.metadata.std);
+    let scores = picodet_parallel::map(inputs, options.threads, |image| scores(&plan, image));
+    let samples: Vec<Sample<'_>> =
+        inputs.iter().zip(&scores).map(|(image, scores)| Sample { image, scores: scores.as_ref() }).collect();
     let (quantisation, report) =
-        picodet_quantise::quantise(&graph, &weights, normalisation, inputs, options, progress)?;
+        picodet_quantise::quantise(&graph, &weights, normalisation, &samples, options, progress)?;
     let record = QuantisationRecord::new(method_name(options.method), inputs.len());
     let metadata = Metadata { folded: true, quantisation: Some(record), ..model.metadata.clone() };
     let quantised =
         Model { variant: model.variant, graph, weights, metadata, quantisation: Some(quantisation) };
     Ok((Model::from_bytes(&quantised.to_bytes(Storage::F32))?, report))
+}
+
+/// Returns the largest score of each place of an image, over all classes and levels, at the resolution of the finest level.
+fn scores(plan: &CpuPlan, image: &Tensor4) -> Option<Tensor4> {
+    let levels = plan.run(image).ok()?;
+    let (_, finest) = levels.iter().max_by_key(|(_, level)| level.plane())?;
+    let [_, _, height, width] = finest.shape;
+    let mut largest: Tensor4 = Tensor4::zeros([1, 1, height, width]);
+    for (_, level) in &levels {
+        let [_, _, rows, columns] = level.shape;
+        for (index, largest) in largest.data.iter_mut().enumerate() {
+            let (y, x) = (index / width * rows / height, index % width * columns / width);
+            for scores in level.data.chunks_exact(rows * columns) {
+                *largest = largest.max(scores[y * columns + x]);
+            }
+        }
+    }
+    Some(largest)
 }
 
 /// Returns the weights of convolutions that stay floats as their 8-bit rows in the file give them.
