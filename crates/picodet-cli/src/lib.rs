@@ -1,7 +1,7 @@
 //! The `picodet` command as a library: parses arguments and calls the functions of the crate `picodet`.
 //!
 //! Exit codes: 0 success, 1 some inputs failed (each is reported), 2 failure. `check` exits with 0 for a clean dataset, 1
-//! for warnings and 2 for errors; `train` with 130 or 143 after SIGINT or SIGTERM, and with 74 when a file cannot be
+//! for warnings and 2 for errors; `quantise` with 3 for a model that loses more than it may; `train` with 130 or 143 after SIGINT or SIGTERM, and with 74 when a file cannot be
 //! written.
 
 #![forbid(unsafe_code)]
@@ -78,6 +78,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Models => commands::models::run(),
         Command::Bench(command) => commands::bench::run(command),
         Command::Eval(command) => commands::eval::run(command),
+        Command::Quantise(command) => commands::quantise::run(command),
         Command::Export(command) => commands::export::run(command),
         Command::Verify(command) => commands::verify::run(command),
         Command::Train(command) => commands::train::run(command),

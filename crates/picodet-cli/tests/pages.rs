@@ -12,8 +12,8 @@ use picodet::crates::image::{Image, encode_png};
 use picodet_testing::Cases;
 
 /// Pages with commands; each has a translation that shows the same commands.
-const PAGES: [&str; 6] =
-    ["first-steps", "own-data", "results", "small-machines", "troubleshooting", "licences"];
+const PAGES: [&str; 7] =
+    ["first-steps", "own-data", "results", "small-machines", "quantise", "troubleshooting", "licences"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         origin: "random numbers".to_owned(),
         ..Metadata::default()
     };
-    let model = Model { variant: *variant, graph, weights, metadata };
+    let model = Model { variant: *variant, graph, weights, metadata, quantisation: None };
     std::fs::write(path, model.to_bytes(Storage::F32))?;
     Ok(())
 }

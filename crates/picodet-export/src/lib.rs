@@ -1,7 +1,7 @@
 //! Export of detectors to ONNX.
 //!
 //! [`to_onnx`] writes a graph and its weights as an ONNX model: `lower.rs` translates each operation,
-//! `tail.rs` appends box decoding and non-maximum suppression, `message.rs` encodes the messages of the
+//! `quantised.rs` those of quantised networks, `tail.rs` appends box decoding and non-maximum suppression, `message.rs` encodes the messages of the
 //! model.
 
 #![forbid(unsafe_code)]
@@ -9,6 +9,7 @@
 mod lower;
 mod message;
 mod onnx;
+mod quantised;
 mod tail;
 
-pub use onnx::{Batch, ExportError, ExportOptions, HeadOutput, OPSETS, to_onnx};
+pub use onnx::{Batch, ExportError, ExportOptions, HeadOutput, OPSETS, to_onnx, to_quantised_onnx};

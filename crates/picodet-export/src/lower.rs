@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use picodet_format::protobuf::Message;
-use picodet_graph::{Activation, BATCH_NORM_EPSILON, Graph, Node, NodeId, Op, ResizeFactor, Weights};
+use picodet_graph::{
+    Activation, BATCH_NORM_EPSILON, Convolution, Graph, Node, NodeId, Op, ResizeFactor, Weights,
+};
 
 use crate::message::{Attribute, float_tensor, integer_tensor, node};
 
@@ -83,23 +85,14 @@ impl Lowering {
         outputs
     }
 
-    fn node(&mut self, graph: &Graph, node: &Node, name: &str, inputs: &[&str]) -> String {
+    pub(crate) fn node(&mut self, graph: &Graph, node: &Node, name: &str, inputs: &[&str]) -> String {
         let params: Vec<&str> = graph.params_of(node).map(|param| param.name.as_str()).collect();
         let with_params = [inputs, &params].concat();
         let int = Attribute::Integer;
         let pair = |value: usize| Attribute::Integers(vec![value as i64; 2]);
         match node.op {
             Op::Input => "image".to_owned(),
-            Op::Convolution(op) => {
-                let pads = Attribute::Integers(vec![(op.kernel as i64 - 1) / 2; 4]);
-                let attributes = [
-                    ("kernel_shape", pair(op.kernel)),
-                    ("strides", pair(op.stride)),
-                    ("pads", pads),
-                    ("group", int(op.groups as i64)),
-                ];
-                self.push("Conv", name, &with_params, &attributes)
-            }
+            Op::Convolution(op) => self.push("Conv", name, &with_params, &convolution_attributes(&op)),
             Op::BatchNorm => {
                 let epsilon = Attribute::Float(BATCH_NORM_EPSILON as f32);
                 self.push("BatchNormalization", name, &with_params, &[("epsilon", epsilon)])
@@ -165,7 +158,7 @@ impl Lowering {
         self.push("Expand", name, &[x, &shape], &[])
     }
 
-    fn activation(&mut self, name: &str, x: &str, activation: Activation) -> String {
+    pub(crate) fn activation(&mut self, name: &str, x: &str, activation: Activation) -> String {
         let float = Attribute::Float;
         match activation {
             Activation::HardSwish if self.opset >= 14 => self.push("HardSwish", name, &[x], &[]),
@@ -205,4 +198,15 @@ impl Lowering {
         ];
         self.push("Resize", name, &[x, &roi, &scales], &attributes)
     }
+}
+
+/// The attributes of a convolution.
+pub(crate) fn convolution_attributes(op: &Convolution) -> [(&'static str, Attribute); 4] {
+    let pair = |value: usize| Attribute::Integers(vec![value as i64; 2]);
+    [
+        ("kernel_shape", pair(op.kernel)),
+        ("strides", pair(op.stride)),
+        ("pads", Attribute::Integers(vec![(op.kernel as i64 - 1) / 2; 4])),
+        ("group", Attribute::Integer(op.groups as i64)),
+    ]
 }

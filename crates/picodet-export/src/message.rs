@@ -15,6 +15,18 @@ pub(crate) fn integer_tensor(name: &str, values: &[i64]) -> Message {
     Message::default().integer(1, values.len() as i64).integer(2, 7).text(8, name).bytes(9, &raw)
 }
 
+/// Encodes a tensor of bytes: of unsigned ones (element type 2) or of signed ones (3).
+pub(crate) fn byte_tensor(name: &str, shape: &[usize], element_type: i64, values: &[u8]) -> Message {
+    let dims = shape.iter().fold(Message::default(), |message, &extent| message.integer(1, extent as i64));
+    dims.integer(2, element_type).text(8, name).bytes(9, values)
+}
+
+/// Encodes a tensor of 32-bit integers of rank 1.
+pub(crate) fn integer32_tensor(name: &str, values: &[i32]) -> Message {
+    let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    Message::default().integer(1, values.len() as i64).integer(2, 6).text(8, name).bytes(9, &raw)
+}
+
 /// An attribute of a node.
 #[derive(Clone, Debug)]
 pub(crate) enum Attribute {

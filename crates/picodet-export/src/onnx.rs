@@ -4,15 +4,19 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
 
 use picodet_format::protobuf::Message;
-use picodet_graph::{Graph, Weights, pass};
+use picodet_graph::{Graph, Quantisation, Weights, pass};
 use picodet_zoo::{Head, HeadMap, REG_CHANNELS};
 
 use crate::lower::Lowering;
 use crate::message::{Extent, value_info};
+use crate::quantised::QuantisedLowering;
 use crate::tail::{Level, Suppression, decode, suppress};
 
 /// The supported opsets.
 pub const OPSETS: RangeInclusive<i64> = 11..=17;
+
+/// The first opset for quantised models.
+const QUANTISED_OPSET: i64 = 13;
 
 /// The outputs of the model.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,6 +72,9 @@ pub enum ExportError {
     /// The opset is not one of [`OPSETS`].
     #[error("opset {0} is not supported; choose 11 to 17")]
     Opset(i64),
+    /// The opset has no scales per channel.
+    #[error("opset {0} cannot hold a quantised model; choose {QUANTISED_OPSET} to 17")]
+    QuantisedOpset(i64),
     /// The weights do not match the graph.
     #[error("the weights do not match the network: {0}")]
     Weights(picodet_graph::CheckError),
@@ -82,6 +89,33 @@ pub enum ExportError {
 /// [`ExportError`] when the opset is not supported, the weights do not match the graph, or the graph is not a
 /// detector.
 pub fn to_onnx(graph: &Graph, weights: &Weights, options: &ExportOptions) -> Result<Vec<u8>, ExportError> {
+    export(graph, weights, None, options)
+}
+
+/// Returns the bytes of a quantised detector, whose batch norms are folded, as an ONNX model of QuantizeLinear and
+/// DequantizeLinear.
+///
+/// # Errors
+/// As [`to_onnx`], and [`ExportError::QuantisedOpset`] for an opset below 13.
+pub fn to_quantised_onnx(
+    graph: &Graph,
+    weights: &Weights,
+    quantisation: &Quantisation,
+    options: &ExportOptions,
+) -> Result<Vec<u8>, ExportError> {
+    if options.opset < QUANTISED_OPSET {
+        return Err(ExportError::QuantisedOpset(options.opset));
+    }
+    quantisation.check(graph).map_err(ExportError::Weights)?;
+    export(graph, weights, Some(quantisation), options)
+}
+
+fn export(
+    graph: &Graph,
+    weights: &Weights,
+    quantisation: Option<&Quantisation>,
+    options: &ExportOptions,
+) -> Result<Vec<u8>, ExportError> {
     if !OPSETS.contains(&options.opset) {
         return Err(ExportError::Opset(options.opset));
     }
@@ -97,7 +131,12 @@ pub fn to_onnx(graph: &Graph, weights: &Weights, options: &ExportOptions) -> Res
             names.extend(outputs.filter_map(|name| Some((graph.output(&name)?, name))));
         }
     }
-    let results = lowering.graph(&graph, &weights, &names);
+    let results = match quantisation {
+        Some(quantisation) => {
+            QuantisedLowering::new(&mut lowering, &graph, &weights, quantisation).run(&names)
+        }
+        None => lowering.graph(&graph, &weights, &names),
+    };
 
     let mut levels = Vec::new();
     let mut classes = 0;

@@ -39,4 +39,12 @@ pub enum ModelError {
         /// The missing, unexpected and mis-shaped tensors.
         source: CheckError,
     },
+    /// The integers or the scales of a quantised model are not those of the variant.
+    #[error("the quantisation does not belong to {variant}: {source}; `picodet quantise` writes a new file")]
+    Quantisation {
+        /// The variant that the metadata names.
+        variant: &'static str,
+        /// The missing, unexpected and mis-shaped integers and scales.
+        source: CheckError,
+    },
 }

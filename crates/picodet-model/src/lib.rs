@@ -10,6 +10,7 @@ mod convert;
 mod error;
 pub mod metadata;
 mod model;
+mod quantised;
 
 pub use convert::{ConvertError, ConvertOptions, WeightsError, convert};
 pub use error::{ArchitectureError, ModelError};

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use picodet_graph::{Graph, Op, Weights, pass};
-use picodet_weights::{Metadata, ModelFile, Storage};
+use picodet_graph::{Graph, Op, Quantisation, Weights, pass};
+use picodet_weights::{Metadata, ModelFile, QuantisationRecord, Storage};
 use picodet_zoo::{Architecture, ArchitectureOverrides, Head, Variant, variant};
 
 use crate::check::check_metadata;
+use crate::quantised::{restore, store};
 use crate::{ArchitectureError, ModelError};
 
 /// A network with its weights and metadata.
@@ -20,6 +21,8 @@ pub struct Model {
     pub weights: Weights,
     /// Classes, input size, normalisation, origin, licence.
     pub metadata: Metadata,
+    /// The integers of a quantised model; its `weights` are the numbers that they stand for.
+    pub quantisation: Option<Quantisation>,
 }
 
 impl Model {
@@ -29,7 +32,7 @@ impl Model {
     /// If the bytes are not a native model, name an unknown variant, hold invalid metadata, or lack a tensor
     /// of the variant; the error names each missing, unexpected or mis-shaped tensor.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ModelError> {
-        let ModelFile { weights, metadata } = picodet_weights::read(bytes)?;
+        let ModelFile { mut weights, metadata, quantisation } = picodet_weights::read(bytes)?;
         let published =
             variant(&metadata.variant).ok_or_else(|| ModelError::Variant(metadata.variant.clone()))?;
         check_metadata(&metadata)?;
@@ -38,17 +41,29 @@ impl Model {
         graph
             .check_weights(&weights)
             .map_err(|source| ModelError::Weights { variant: variant.name, source })?;
-        Ok(Self { variant, graph, weights, metadata })
+        let restore = |stored| {
+            restore(&graph, stored, &metadata, &mut weights)
+                .map_err(|source| ModelError::Quantisation { variant: variant.name, source })
+        };
+        let quantisation = quantisation.map(restore).transpose()?;
+        Ok(Self { variant, graph, weights, metadata, quantisation })
     }
 
     /// Returns the bytes of a native model file.
     ///
-    /// With [`Storage::Int8Rows`] the last convolutions of the head are stored as 16-bit floats, since their errors reach
+    /// A quantised model is written as such, whatever the storage. With [`Storage::Int8Rows`] the last convolutions of the head are stored as 16-bit floats, since their errors reach
     /// scores and boxes directly.
     #[must_use]
     pub fn to_bytes(&self, storage: Storage) -> Vec<u8> {
-        let file = ModelFile { weights: self.weights.clone(), metadata: self.metadata.clone() };
-        picodet_weights::write_keeping(&file, storage, &prediction_parameters(&self.graph))
+        let mut file =
+            ModelFile { weights: self.weights.clone(), metadata: self.metadata.clone(), quantisation: None };
+        let Some(quantisation) = &self.quantisation else {
+            file.metadata.quantisation = None;
+            return picodet_weights::write_keeping(&file, storage, &prediction_parameters(&self.graph));
+        };
+        file.metadata.quantisation.get_or_insert_with(|| QuantisationRecord::new("unknown", 0));
+        file.quantisation = Some(store(&self.graph, quantisation, &mut file.weights));
+        picodet_weights::write(&file, Storage::Int8Rows)
     }
 }
 

@@ -90,6 +90,6 @@ impl<'a> Inheritance<'a> {
             &format!("{origin}, as part of a supernet"),
             licence,
         );
-        Ok(Model { variant, graph, weights, metadata })
+        Ok(Model { variant, graph, weights, metadata, quantisation: None })
     }
 }

@@ -200,7 +200,7 @@ fn published() -> Model {
         tensor.data.iter_mut().for_each(|value| *value += 0.2 * noise.unit() as f32);
     }
     let metadata = picodet_model::metadata::for_training(variant, classes, (320, 320), 1, "nowhere", "none");
-    Model { variant: *variant, graph, weights, metadata }
+    Model { variant: *variant, graph, weights, metadata, quantisation: None }
 }
 
 #[test]

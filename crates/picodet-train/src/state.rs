@@ -240,7 +240,7 @@ impl State {
         let input_size = sizes.get(sizes.len() / 2).map_or(variant.input_size, |size| size.pair());
         let metadata = metadata::for_training(variant, classes.clone(), input_size, epochs, origin, licence);
         let weights = pass::keep_weights(&graph, &weights);
-        Model { variant: *variant, graph, weights, metadata }
+        Model { variant: *variant, graph, weights, metadata, quantisation: None }
     }
 
     /// Returns the bytes of a checkpoint, a safetensors file.

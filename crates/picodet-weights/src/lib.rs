@@ -18,10 +18,12 @@ pub mod ncnn;
 pub mod onnx;
 pub mod paddle;
 pub mod pdparams;
+mod quantised;
 mod tensors;
 
 pub use align::{AlignError, ConvolutionSite, align, import, sites_of_foreign, sites_of_graph};
 pub use error::ReadError;
 pub use foreign::{ForeignConvolution, ForeignNetwork, ForeignNode};
 pub use native::{Metadata, ModelFile, read, write, write_keeping};
+pub use quantised::{IntegerRows, QuantisationRecord, StoredQuantisation};
 pub use tensors::{Storage, StoredType, read_tensors, stored_types, write_tensors};

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use picodet_graph::Weights;
 
 use crate::ReadError;
+use crate::quantised::{
+    MAP_SCALE_SUFFIX, MAP_ZERO_SUFFIX, QuantisationRecord, StoredQuantisation, read_quantisation,
+};
 use crate::tensors::{PACKED, Storage, read_tensors, write_stored};
 
 /// Version of the metadata.
@@ -13,6 +16,8 @@ const FORMAT: &str = "1";
 const PREFIX: &str = "picodet.";
 /// Key of the architecture, which only networks without a name of their own have.
 const ARCHITECTURE: &str = "picodet.architecture";
+/// Metadata key of quantised models.
+const QUANTISATION: &str = "picodet.quantisation";
 
 /// Description of the network in a model file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,6 +46,8 @@ pub struct Metadata {
     pub origin: String,
     /// The licence of the weights.
     pub licence: String,
+    /// How a quantised model was made; `None` for float models.
+    pub quantisation: Option<QuantisationRecord>,
     /// Other metadata of the file, with its own keys.
     pub extra: BTreeMap<String, String>,
 }
@@ -52,6 +59,8 @@ pub struct ModelFile {
     pub weights: Weights,
     /// Description of the network.
     pub metadata: Metadata,
+    /// The integers and scales of a quantised model, whose tensors of 8-bit rows are in `weights` as well.
+    pub quantisation: Option<StoredQuantisation>,
 }
 
 /// Reads a native file.
@@ -60,9 +69,13 @@ pub struct ModelFile {
 /// [`ReadError`] when the bytes are not safetensors, a tensor has an unsupported element type, or metadata is
 /// missing.
 pub fn read(bytes: &[u8]) -> Result<ModelFile, ReadError> {
-    let (weights, mut entries) = read_tensors(bytes)?;
+    let (mut weights, mut entries) = read_tensors(bytes)?;
     let metadata = Metadata::from_entries(&mut entries)?;
-    Ok(ModelFile { weights, metadata })
+    let quantisation = metadata.quantisation.as_ref().map(|_| read_quantisation(bytes)).transpose()?;
+    if quantisation.is_some() {
+        weights.retain(|name, _| !name.ends_with(MAP_SCALE_SUFFIX) && !name.ends_with(MAP_ZERO_SUFFIX));
+    }
+    Ok(ModelFile { weights, metadata, quantisation })
 }
 
 /// Returns the bytes of a native file; equal models give equal bytes.
@@ -80,7 +93,8 @@ pub fn write(model: &ModelFile, storage: Storage) -> Vec<u8> {
 /// As [`write()`].
 #[must_use]
 pub fn write_keeping(model: &ModelFile, storage: Storage, kept: &BTreeSet<String>) -> Vec<u8> {
-    write_stored(&model.weights, &model.metadata.to_entries(), storage, kept)
+    let entries = model.metadata.to_entries();
+    write_stored(&model.weights, &entries, storage, kept, model.quantisation.as_ref())
 }
 
 impl Metadata {
@@ -103,6 +117,9 @@ impl Metadata {
         ];
         entries.extend(ours.map(|(key, value)| (format!("{PREFIX}{key}"), value)));
         entries.extend(self.architecture.clone().map(|json| (ARCHITECTURE.to_owned(), json)));
+        if let Some(Ok(record)) = self.quantisation.as_ref().map(serde_json::to_string) {
+            entries.insert(QUANTISATION.to_owned(), record);
+        }
         entries
     }
 
@@ -112,6 +129,9 @@ impl Metadata {
             return Err(broken(PACKED, "is not a JSON object of strings".to_owned()));
         }
         let architecture = entries.remove(ARCHITECTURE);
+        let quantisation = entries.remove(QUANTISATION);
+        let quantisation =
+            quantisation.map(|text| QuantisationRecord::parse(QUANTISATION, &text)).transpose()?;
         let mut take = |key: &str| {
             let key = format!("{PREFIX}{key}");
             entries.remove(&key).ok_or_else(|| ReadError::Metadata {
@@ -149,6 +169,7 @@ impl Metadata {
             resize: take("resize")?,
             origin: take("origin")?,
             licence: take("licence")?,
+            quantisation,
             extra: std::mem::take(entries),
         })
     }
@@ -178,9 +199,10 @@ mod tests {
             folded: true,
             origin: "somewhere".to_owned(),
             licence: "Apache-2.0".to_owned(),
+            quantisation: None,
             extra: BTreeMap::from([("note".to_owned(), "kept".to_owned())]),
         };
-        ModelFile { weights, metadata }
+        ModelFile { weights, metadata, quantisation: None }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView, seria
 
 use crate::ReadError;
 use crate::int8_rows::{SCALE_SUFFIX, dequantise, quantise};
+use crate::quantised::{MAP_SCALE_SUFFIX, MAP_ZERO_SUFFIX, StoredQuantisation};
 
 /// Element type of stored tensors. The values are converted to `f32` when the file is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,10 +109,10 @@ pub fn stored_types(bytes: &[u8]) -> Result<Vec<StoredType>, ReadError> {
 /// As [`write()`](crate::write()).
 #[must_use]
 pub fn write_tensors(weights: &Weights, entries: &BTreeMap<String, String>) -> Vec<u8> {
-    write_stored(weights, entries, Storage::F32, &BTreeSet::new())
+    write_stored(weights, entries, Storage::F32, &BTreeSet::new(), None)
 }
 
-fn not_safetensors(error: SafeTensorError) -> ReadError {
+pub(crate) fn not_safetensors(error: SafeTensorError) -> ReadError {
     ReadError::Format { format: "a safetensors file", problem: error.to_string() }
 }
 
@@ -134,7 +135,7 @@ fn expand_rows(view: &TensorView<'_>, scale: Option<&TensorView<'_>>) -> Result<
         .ok_or_else(|| "a scale of 8-bit rows is not positive, NaN, or too large".to_owned())
 }
 
-fn floats(bytes: &[u8]) -> Vec<f32> {
+pub(crate) fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks::<4>().0.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect()
 }
 
@@ -167,7 +168,7 @@ fn widen(view: &TensorView<'_>) -> Option<Vec<f32>> {
 }
 
 /// Returns the bytes of a safetensors file; equal arguments give equal bytes. The tensors of the names in `kept` are not
-/// stored as 8-bit rows.
+/// stored as 8-bit rows; those of `quantisation` are stored as its integers.
 ///
 /// # Panics
 /// When the shape of a tensor does not match its number of values, which [`Tensor::new`] rules out.
@@ -176,9 +177,24 @@ pub(crate) fn write_stored(
     entries: &BTreeMap<String, String>,
     storage: Storage,
     kept: &BTreeSet<String>,
+    quantisation: Option<&StoredQuantisation>,
 ) -> Vec<u8> {
     let mut stored = Vec::with_capacity(weights.len());
+    for (name, map) in quantisation.iter().flat_map(|quantisation| &quantisation.maps) {
+        let shape = vec![map.scale.len()];
+        let scales = float_bytes(&map.scale);
+        stored.push((format!("{name}{MAP_SCALE_SUFFIX}"), shape, Dtype::F32, scales));
+        stored.push((format!("{name}{MAP_ZERO_SUFFIX}"), vec![map.zero.len()], Dtype::U8, map.zero.clone()));
+    }
     for (name, tensor) in weights {
+        let given = quantisation.and_then(|quantisation| quantisation.rows.get(name));
+        if let Some(rows) = given {
+            let integers = rows.integers.iter().map(|integer| integer.cast_unsigned()).collect();
+            stored.push((name.clone(), tensor.shape.clone(), Dtype::I8, integers));
+            let scales = float_bytes(&rows.scales);
+            stored.push((format!("{name}{SCALE_SUFFIX}"), vec![rows.scales.len()], Dtype::F32, scales));
+            continue;
+        }
         let scale_name = format!("{name}{SCALE_SUFFIX}");
         let is_free = !weights.contains_key(&scale_name);
         let as_rows = storage == Storage::Int8Rows && is_free && !kept.contains(name);
@@ -188,7 +204,7 @@ pub(crate) fn write_stored(
             stored.push((name.clone(), tensor.shape.clone(), Dtype::I8, integers));
             let scales = float_bytes(&rows.scales);
             stored.push((scale_name, vec![rows.scales.len()], Dtype::F32, scales));
-        } else if storage != Storage::F32 && fits_f16(tensor) {
+        } else if storage != Storage::F32 && quantisation.is_none() && fits_f16(tensor) {
             let halves = tensor.data.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect();
             stored.push((name.clone(), tensor.shape.clone(), Dtype::F16, halves));
         } else {

@@ -40,10 +40,15 @@ pub fn options(model: &Model, head: HeadOutput) -> ExportOptions {
     }
 }
 
-/// Returns the bytes of a model as an ONNX file.
+/// Returns the bytes of a model as an ONNX file; a quantised model keeps its integers, up to a second rounding of the weights.
 ///
 /// # Errors
 /// [`ExportError`] when the opset is not one of [`OPSETS`].
 pub fn to_onnx(model: &Model, options: &ExportOptions) -> Result<Vec<u8>, ExportError> {
-    picodet_export::to_onnx(&model.graph, &model.weights, options)
+    match &model.quantisation {
+        Some(quantisation) => {
+            picodet_export::to_quantised_onnx(&model.graph, &model.weights, quantisation, options)
+        }
+        None => picodet_export::to_onnx(&model.graph, &model.weights, options),
+    }
 }

@@ -68,6 +68,7 @@
 //! | `data` | datasets: reading, checking and converting COCO, VOC, YOLO and LabelMe ([`crates::data`]) |
 //! | `eval` | COCO metrics ([`crates::eval`]); with `detect` and `data` also [`evaluate`] |
 //! | `export` | [`export`](mod@export): ONNX files |
+//! | `quantise` | [`quantise`](mod@quantise): models in 8 bits; includes `detect`, `data` and `eval` |
 //! | `train` | [`train`](mod@train), [`search`]; includes `detect`, `data` and `eval` |
 //! | `download` | [`download`]: models by https URL, and the published models by name |
 //! | `cuda`, `rocm`, `vulkan`, `metal`, `wgpu`, `burn` | training on devices of burn |
@@ -90,6 +91,8 @@ pub mod evaluate;
 pub mod export;
 #[cfg(feature = "detect")]
 pub mod forward;
+#[cfg(feature = "quantise")]
+pub mod quantise;
 #[cfg(feature = "detect")]
 pub mod results;
 #[cfg(feature = "train")]

@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use super::problem::Problem;
 
 /// The crates of the library and the program from bottom to top: a crate may depend only on those before it.
-const ORDER: [&str; 25] = [
+const ORDER: [&str; 26] = [
     "picodet-testing",
     "picodet-graph",
     "picodet-simd",
@@ -20,6 +20,7 @@ const ORDER: [&str; 25] = [
     "picodet-model",
     "picodet-export",
     "picodet-engine",
+    "picodet-quantise",
     "picodet-gradient",
     "picodet-data",
     "picodet-eval",

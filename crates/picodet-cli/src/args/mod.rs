@@ -6,6 +6,7 @@ mod detect;
 mod eval;
 mod export;
 mod inspect;
+mod quantise;
 mod shared;
 mod train;
 
@@ -17,6 +18,7 @@ pub(crate) use self::detect::{Detect, Format};
 pub(crate) use self::eval::{Eval, Verify};
 pub(crate) use self::export::{Export, ExportFormat, ExportHead};
 pub(crate) use self::inspect::{Bench, Info};
+pub(crate) use self::quantise::{Quantise, QuantiseMethod};
 pub(crate) use self::shared::{Detection, ImageLimits, ModelArguments, ReportFormat};
 pub(crate) use self::train::{Batch, OnNan, Train};
 
@@ -46,6 +48,8 @@ pub(crate) enum Command {
     Forward(Forward),
     /// List all networks and the published models
     Models,
+    /// Write a model in 8 bits, computed from a float model and some images, and judge it
+    Quantise(Quantise),
     /// Export a model to ONNX
     Export(Export),
     /// Measure the time of each stage of a detection on this machine

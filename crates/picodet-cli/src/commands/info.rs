@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use picodet::crates::engine::CpuEngine;
 use picodet::crates::graph::{Graph, Weights, pass};
-use picodet::crates::weights::{StoredType, stored_types};
+use picodet::crates::weights::{QuantisationRecord, StoredType, stored_types};
 use picodet::crates::zoo::{Head, classifiers, variant};
 use serde_json::json;
 
@@ -25,6 +25,8 @@ struct Subject {
     classes: Vec<String>,
     origin: String,
     licence: String,
+    /// How a quantised model was made.
+    quantisation: Option<QuantisationRecord>,
     /// `None` for a network of the zoo, which has no weights.
     weights: Option<Weights>,
     /// Size and element types of the native file, if there is one.
@@ -67,6 +69,7 @@ fn find(name: &str) -> Result<Subject> {
             classes: variant.classes.iter().map(ToString::to_string).collect(),
             origin: "network definition, no weights".to_owned(),
             licence: "-".to_owned(),
+            quantisation: None,
             weights: None,
             file: None,
         });
@@ -80,6 +83,7 @@ fn find(name: &str) -> Result<Subject> {
             classes: Vec::new(),
             origin: "network definition, no weights".to_owned(),
             licence: "-".to_owned(),
+            quantisation: None,
             weights: None,
             file: None,
         });
@@ -96,6 +100,7 @@ fn find(name: &str) -> Result<Subject> {
         classes: model.metadata.classes,
         origin: model.metadata.origin,
         licence: model.metadata.licence,
+        quantisation: model.metadata.quantisation,
         weights: Some(model.weights),
         file: file.as_deref().map(stored).transpose()?,
     })
@@ -134,8 +139,24 @@ fn summary(subject: &Subject) -> String {
         let types = types.collect::<Vec<_>>().join(", ");
         let _ = writeln!(text, "file        {} bytes: {types}", file.bytes);
     }
+    if let Some(record) = &subject.quantisation {
+        let _ = writeln!(text, "quantised   {}", describe(record));
+    }
     let _ = writeln!(text, "origin      {}", subject.origin);
     let _ = writeln!(text, "licence     {}", subject.licence);
+    text
+}
+
+/// Describes how a model was quantised and how near it is to the float model.
+fn describe(record: &QuantisationRecord) -> String {
+    let mut text =
+        format!("8 bits (weights and maps), {}, scales from {} images", record.method, record.images);
+    if let Some(fidelity) = record.fidelity {
+        let _ = write!(text, ", fidelity {fidelity:.2}");
+    }
+    if let (Some(float), Some(quantised)) = (record.ap_float, record.ap_quantised) {
+        let _ = write!(text, ", AP {float:.2} before and {quantised:.2} after");
+    }
     text
 }
 
@@ -153,6 +174,7 @@ fn summary_json(subject: &Subject) -> String {
         "parameters": cost.parameters,
         "macs": cost.macs,
         "classes": subject.classes,
+        "quantisation": subject.quantisation,
         "origin": subject.origin,
         "licence": subject.licence,
         "file_bytes": subject.file.as_ref().map(|file| file.bytes),

@@ -79,6 +79,17 @@ const MODELS: &[Case] = &[
     ("error-export-folder", "export --output file/out.onnx"),
 ];
 
+const QUANTISATION: &[Case] = &[
+    ("error-quantise-data", "quantise layout_cdla --data missing --output out.safetensors"),
+    ("error-quantise-empty", "quantise layout_cdla --data no_images --output out.safetensors"),
+    ("error-quantise-broken", "quantise layout_cdla --data broken.png --output out.safetensors"),
+    ("error-quantise-count", "quantise layout_cdla --data page.png --images 0 --output out.safetensors"),
+    (
+        "error-quantise-objects",
+        "quantise layout_cdla --data coffee.jpg --method minmax --output out.safetensors",
+    ),
+];
+
 const DATA: &[Case] = &[
     ("error-dataset-missing", "check missing"),
     ("error-dataset-nothing", "check nothing"),
@@ -151,6 +162,7 @@ macro_rules! group {
 group!(usage_errors, USAGE, &[]);
 group!(image_errors, IMAGES, &[DECIMALS]);
 group!(model_errors, MODELS, &[]);
+group!(quantisation_errors, QUANTISATION, &[DECIMALS]);
 group!(data_errors, DATA, &[]);
 group!(evaluation_errors, EVALUATION, &[]);
 group!(training_errors, TRAINING, &[(r"\d+ threads?", "[N] threads")]);

@@ -15,6 +15,7 @@ const HELP: &[Case] = &[
     ("help-convert", "convert --help"),
     ("help-forward", "forward --help"),
     ("help-models", "models --help"),
+    ("help-quantise", "quantise --help"),
     ("help-export", "export --help"),
     ("help-bench", "bench --help"),
     ("help-train", "train --help"),

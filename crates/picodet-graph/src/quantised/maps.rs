@@ -56,10 +56,7 @@ pub fn maps_of(graph: &Graph, fusion: &Fusion, quantisation: &Quantisation) -> V
         let map = match quantisation.maps.get(&node.scope) {
             _ if is_inside => None,
             Some(map) => Some(map.clone()),
-            None => match moved_channels(graph, fusion, id) {
-                Some(sources) => gather(&maps, &sources),
-                None => None,
-            },
+            None => moved_map(graph, fusion, id, &maps),
         };
         maps.push(map);
     }
@@ -79,7 +76,16 @@ pub(super) fn moved_channels(graph: &Graph, fusion: &Fusion, id: NodeId) -> Opti
     }
 }
 
-fn gather(maps: &[Option<MapQuantisation>], sources: &[ChannelSource]) -> Option<MapQuantisation> {
+/// Returns the scales and zero points of a node that only moves bytes, from those of the nodes before it; `None` for other
+/// nodes and where an input is not bytes.
+#[must_use]
+pub fn moved_map(
+    graph: &Graph,
+    fusion: &Fusion,
+    id: NodeId,
+    maps: &[Option<MapQuantisation>],
+) -> Option<MapQuantisation> {
+    let sources = moved_channels(graph, fusion, id)?;
     let mut gathered = MapQuantisation::default();
     for source in sources {
         let map = maps[source.node.0].as_ref()?;

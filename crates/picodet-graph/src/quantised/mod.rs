@@ -7,7 +7,7 @@ mod maps;
 use std::collections::BTreeMap;
 
 pub use arithmetic::{ByteStore, activate};
-pub use maps::{byte_nodes, is_quantisable, maps_of};
+pub use maps::{byte_nodes, is_quantisable, maps_of, moved_map};
 
 /// Smallest scale of a channel as a share of the largest scale of its map.
 const SMALLEST_SCALE: f32 = 1e-8;

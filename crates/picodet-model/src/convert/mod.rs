@@ -36,7 +36,7 @@ pub fn convert(source: &Path, variant: &Variant, options: &ConvertOptions) -> Re
     let classes = class_names(&variant, class_count(&graph), options, classes)?;
     let file_name = source.file_name().unwrap_or_default().to_string_lossy();
     let metadata = metadata::for_conversion(&variant, classes, folded, options, &file_name);
-    Ok(Model { variant, graph, weights, metadata })
+    Ok(Model { variant, graph, weights, metadata, quantisation: None })
 }
 
 /// Returns the number of classes of a graph's head.

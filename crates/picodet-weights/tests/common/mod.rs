@@ -19,7 +19,7 @@ fn native_stored(storage: Storage) -> Vec<u8> {
     weights.insert("a.weight".to_owned(), Tensor::full(&[2, 9], 0.5));
     weights.insert("b.bias".to_owned(), Tensor::full(&[4], -1.0));
     let metadata = Metadata { classes: vec!["x".into()], category_ids: vec![1], ..Metadata::default() };
-    write(&ModelFile { weights, metadata }, storage)
+    write(&ModelFile { weights, metadata, quantisation: None }, storage)
 }
 
 /// A pickle of one 1×2 array, as protocol 2 writes it.

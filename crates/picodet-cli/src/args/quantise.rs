@@ -1,0 +1,62 @@
+//! Arguments of `picodet quantise`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::ImageLimits;
+use super::shared::at_least_one;
+
+#[derive(Args)]
+pub(crate) struct Quantise {
+    /// Float model: a file, an https URL, or the name of an embedded or published model
+    pub(crate) model: String,
+    /// Images that the model is to work on: a dataset, a folder, or a glob pattern; labels are not needed
+    #[arg(long, value_name = "PATH")]
+    pub(crate) data: PathBuf,
+    /// Split of the dataset
+    #[arg(long, value_name = "NAME")]
+    pub(crate) split: Option<String>,
+    /// Number of images that the scales are computed from, evenly spread over the data
+    #[arg(long, default_value_t = 128, value_name = "COUNT", value_parser = at_least_one)]
+    pub(crate) images: usize,
+    /// Images for judging the result: a dataset, with whose labels AP is measured too, a folder, or a glob pattern
+    /// [default: other images of --data, as many as --images]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) judge: Option<PathBuf>,
+    /// How weights are rounded and scales are found
+    #[arg(long, value_enum, default_value_t = QuantiseMethod::ClosedForm)]
+    pub(crate) method: QuantiseMethod,
+    /// Largest loss of AP, in percent points, where there are labels
+    #[arg(long, default_value_t = 0.5, value_name = "POINTS")]
+    pub(crate) max_drop: f64,
+    /// Smallest fidelity: AP of the detections, in percent, with those of the float model as the truth
+    #[arg(long, default_value_t = 90.0, value_name = "0..100")]
+    pub(crate) min_fidelity: f64,
+    /// Number of threads [default: one per core]
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "COUNT")]
+    pub(crate) threads: usize,
+    #[command(flatten)]
+    pub(crate) limits: ImageLimits,
+    /// File to write
+    #[arg(long, short, value_name = "FILE.safetensors")]
+    pub(crate) output: PathBuf,
+}
+
+/// Methods of quantisation.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum QuantiseMethod {
+    /// Ranges of the float network, weights rounded to the nearest integer
+    Minmax,
+    /// Least squares towards the float network, rounding with error feedback
+    ClosedForm,
+}
+
+impl From<QuantiseMethod> for picodet::quantise::Method {
+    fn from(method: QuantiseMethod) -> Self {
+        match method {
+            QuantiseMethod::Minmax => Self::MinMax,
+            QuantiseMethod::ClosedForm => Self::ClosedForm,
+        }
+    }
+}

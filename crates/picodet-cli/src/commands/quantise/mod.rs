@@ -1,0 +1,187 @@
+//! `picodet quantise`: writes a model in 8 bits and judges it.
+
+mod pictures;
+
+use std::fmt::Write;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use picodet::crates::graph::Tensor4;
+use picodet::evaluate::{GroundTruths, match_classes};
+use picodet::quantise::{
+    FEW_IMAGES, FIDELITY_SCORE, Judge, Options, StepReport, Verdict, network_input, quantise, sha256,
+};
+use picodet::{Detector, Model, Storage};
+
+use self::pictures::Pictures;
+use crate::ExitCode;
+use crate::args::{ModelArguments, Quantise};
+use crate::output::{one_line, print_result, status, write_file};
+use crate::{host, images, model};
+
+/// Exit code for a model that loses more than it may.
+const LOST: u8 = 3;
+/// Share of calibration images with a detection below which they are taken for images of another kind.
+const FEW_DETECTIONS: f64 = 0.2;
+/// Number of steps that are listed, those furthest from the float network first.
+const LISTED: usize = 12;
+
+pub(crate) fn run(command: &Quantise) -> Result<ExitCode> {
+    let opened = model::open_with_file(&ModelArguments::named(&command.model))?;
+    let float = opened.model;
+    if float.quantisation.is_some() {
+        bail!("{}: is quantised already; give the float model that it was made from", command.model);
+    }
+    let data = Pictures::open(&command.data, command.split.as_deref())?;
+    let (calibration, rest) = data.divide(command.images);
+    let judged = match &command.judge {
+        Some(path) => Pictures::open(path, None)?,
+        None if rest.files.len() >= FEW_IMAGES => rest,
+        None => {
+            status(&format!(
+                "{}: has no {FEW_IMAGES} images besides those of the calibration, which judge the result too; \
+                 give others with --judge",
+                command.data.display()
+            ));
+            calibration.clone()
+        }
+    };
+    let start = Instant::now();
+    let inputs = read(&float, &calibration, command)?;
+    let options = Options::default().with_method(command.method.into()).with_threads(command.threads);
+    let bar = images::progress(float.graph.nodes.len(), "quantising");
+    let report_progress = host::progress("quantising", float.graph.nodes.len());
+    let mut progress = |done: usize, total: usize| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+        report_progress(done)
+    };
+    let (mut quantised, steps) =
+        quantise(&float, &inputs, &options, &mut progress).with_context(|| command.model.clone())?;
+    bar.finish_and_clear();
+    status(&format!("{} images in {:.1} s", inputs.len(), start.elapsed().as_secs_f64()));
+    drop(inputs);
+
+    let truth = match &judged.dataset {
+        Some(dataset) if dataset.object_count() > 0 => {
+            Some((GroundTruths::of(dataset), match_classes(&float, dataset)?))
+        }
+        _ => None,
+    };
+    let truth = truth.as_ref().map(|(truth, categories)| (truth, categories.clone()));
+    let judge = Judge::new(&float, &judged.files, truth, command.limits.limits(), command.threads)?;
+    judge.failures().iter().for_each(|(path, problem)| {
+        status(&format!("picodet: {}: {problem}", path.display()));
+    });
+    write_file(&command.output, &quantised.to_bytes(Storage::Int8Rows))?;
+    // What is judged is what was written.
+    let written = std::fs::read(&command.output).with_context(|| command.output.display().to_string())?;
+    quantised = Model::from_bytes(&written)?;
+    let verdict = judge.verdict(&quantised)?;
+    if let Some(record) = &mut quantised.metadata.quantisation {
+        record.fidelity = Some(rounded(verdict.fidelity));
+        record.ap_float = verdict.ap_float.map(rounded);
+        record.ap_quantised = verdict.ap.map(rounded);
+        record.source_sha256 = opened.file.as_deref().map(sha256).unwrap_or_default();
+    }
+    let bytes = quantised.to_bytes(Storage::Int8Rows);
+    write_file(&command.output, &bytes)?;
+    print_result(&report(&steps, &verdict, judged.files.len(), bytes.len()))?;
+    Ok(gate(command, &verdict, &steps))
+}
+
+/// Reads the images that the scales are computed from, and warns if they give poor ones. Files that cannot be read are reported
+/// and left out.
+fn read(model: &Model, pictures: &Pictures, command: &Quantise) -> Result<Vec<Tensor4>> {
+    let options = picodet::Options::new().with_score_threshold(FIDELITY_SCORE as f32);
+    let detector = Detector::new(model, &options)?;
+    let results = picodet_parallel::map(&pictures.files, command.threads, |path| {
+        let image = images::read(path, &command.limits.limits())?;
+        let is_empty = detector.detect(&image)?.is_empty();
+        Ok::<_, anyhow::Error>((network_input(model, &image), is_empty))
+    });
+    let (mut inputs, mut empty) = (Vec::new(), 0);
+    for (path, result) in pictures.files.iter().zip(results) {
+        match result {
+            Ok((input, is_empty)) => {
+                inputs.push(input);
+                empty += usize::from(is_empty);
+            }
+            Err(error) => status(&format!("picodet: {}: {}", path.display(), one_line(&error))),
+        }
+    }
+    if inputs.is_empty() {
+        bail!("{}: none of the {} images can be read", command.data.display(), pictures.files.len());
+    }
+    if inputs.len() < FEW_IMAGES {
+        status(&format!(
+            "warning: scales from {} image{}; values of other images will be cut off, {FEW_IMAGES} or more are better",
+            inputs.len(),
+            if inputs.len() == 1 { "" } else { "s" }
+        ));
+    }
+    let share = 1.0 - empty as f64 / inputs.len() as f64;
+    if share < FEW_DETECTIONS {
+        status(&format!(
+            "warning: the model detects objects in {:.0} % of the images of {}; scales are good for images of the kind \
+             that they come from",
+            100.0 * share,
+            command.data.display()
+        ));
+    }
+    Ok(inputs)
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}
+
+fn report(steps: &[StepReport], verdict: &Verdict, images: usize, bytes: usize) -> String {
+    let mut text = String::new();
+    let mut sorted: Vec<&StepReport> = steps.iter().collect();
+    sorted.sort_by(|a, b| a.decibels.total_cmp(&b.decibels));
+    let _ = writeln!(text, "signal to noise of the {} steps; the lowest:", steps.len());
+    for step in sorted.iter().take(LISTED) {
+        let kind = if step.is_bytes { "u8 " } else { "f32" };
+        let _ = writeln!(text, "  {:5.1} dB  {kind}  {}", step.decibels, step.scope);
+    }
+    let _ = writeln!(
+        text,
+        "fidelity    {:.2} on {images} images (AP with the float model's detections as the truth)",
+        verdict.fidelity
+    );
+    if let (Some(float), Some(ap)) = (verdict.ap_float, verdict.ap) {
+        let _ = writeln!(text, "AP          {float:.2} float, {ap:.2} quantised ({:+.2})", ap - float);
+    }
+    let _ = writeln!(text, "file        {bytes} bytes");
+    text
+}
+
+/// Compares the losses with their limits.
+fn gate(command: &Quantise, verdict: &Verdict, steps: &[StepReport]) -> ExitCode {
+    let mut reasons = Vec::new();
+    // A fidelity that is not a number is too small as well.
+    if verdict.fidelity.is_nan() || verdict.fidelity < command.min_fidelity {
+        reasons.push(format!("fidelity {:.2} is below {}", verdict.fidelity, command.min_fidelity));
+    }
+    if let (Some(float), Some(ap)) = (verdict.ap_float, verdict.ap)
+        && float - ap > command.max_drop
+    {
+        reasons.push(format!("AP falls by {:.2}, more than {}", float - ap, command.max_drop));
+    }
+    if reasons.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    let worst = steps.iter().min_by(|a, b| a.decibels.total_cmp(&b.decibels));
+    let worst = worst.map(|step| format!("; the noisiest step is {}", step.scope)).unwrap_or_default();
+    let advice = match command.method {
+        crate::args::QuantiseMethod::Minmax => "try --method closed-form",
+        crate::args::QuantiseMethod::ClosedForm => "try more images of the kind that the model is for",
+    };
+    status(&format!(
+        "picodet: {}: {}{worst}; {advice}. The file is kept",
+        command.output.display(),
+        reasons.join(", ")
+    ));
+    ExitCode::from(LOST)
+}

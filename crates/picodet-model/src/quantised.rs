@@ -1,0 +1,81 @@
+//! Quantised models between memory and file.
+
+use picodet_graph::quantised::{image_scales, is_quantisable, maps_of};
+use picodet_graph::{CheckError, Graph, NodeId, Op, Quantisation, QuantisedConvolution, Weights, pass};
+use picodet_weights::{IntegerRows, Metadata, StoredQuantisation};
+
+/// Returns the quantisation of a file, and divides the weights of quantised convolutions by the scales of their input, so that
+/// `weights` holds the numbers that the integers stand for.
+pub(crate) fn restore(
+    graph: &Graph,
+    mut stored: StoredQuantisation,
+    metadata: &Metadata,
+    weights: &mut Weights,
+) -> Result<Quantisation, CheckError> {
+    let mut quantisation =
+        Quantisation { mean: metadata.mean, std: metadata.std, maps: stored.maps, ..Quantisation::default() };
+    let mut problems = Vec::new();
+    for (index, node) in graph.nodes.iter().enumerate().filter(|(i, _)| is_quantisable(graph, NodeId(*i))) {
+        let [weight, bias] = [0, 1].map(|p| node.params.get(p).map(|&id| &graph.params[id.0].name));
+        let rows = weight.and_then(|name| stored.rows.remove(name));
+        let Some(IntegerRows { integers, scales }) = rows else {
+            problems.push(format!("{}: has no 8-bit weights", graph.nodes[index].scope));
+            continue;
+        };
+        let bias = match bias.and_then(|name| weights.get(name)) {
+            Some(bias) => bias.data.clone(),
+            None => vec![0.0; scales.len()],
+        };
+        let convolution = QuantisedConvolution { weight: integers, scale: scales, bias };
+        quantisation.convolutions.insert(node.scope.clone(), convolution);
+    }
+    if !problems.is_empty() {
+        return Err(CheckError { problems });
+    }
+    quantisation.check(graph)?;
+    divide(graph, &quantisation, weights);
+    Ok(quantisation)
+}
+
+/// Sets the weights of quantised convolutions to the numbers that their integers stand for. The quantisation fits the graph.
+pub(crate) fn divide(graph: &Graph, quantisation: &Quantisation, weights: &mut Weights) {
+    let maps = maps_of(graph, &pass::fuse(graph), quantisation);
+    for node in &graph.nodes {
+        let (Op::Convolution(op), Some(convolution)) = (node.op, quantisation.convolutions.get(&node.scope))
+        else {
+            continue;
+        };
+        let input = node.inputs[0];
+        let scales = match &maps[input.0] {
+            Some(map) => map.scale.clone(),
+            None => image_scales(quantisation.std).to_vec(),
+        };
+        let Some(tensor) = weights.get_mut(&graph.params[node.params[0].0].name) else { continue };
+        let window = op.kernel * op.kernel;
+        let inputs = graph.node(input).shape.channels / op.groups;
+        let outputs = op.out_channels / op.groups;
+        for (index, value) in tensor.data.iter_mut().enumerate() {
+            let o = index / (inputs * window);
+            let channel = o / outputs * inputs + index / window % inputs;
+            *value = f32::from(convolution.weight[index]) * convolution.scale[o] / scales[channel];
+        }
+    }
+}
+
+/// Returns the integers to store. The biases of quantised convolutions replace those of `weights`.
+pub(crate) fn store(graph: &Graph, quantisation: &Quantisation, weights: &mut Weights) -> StoredQuantisation {
+    let mut stored = StoredQuantisation { maps: quantisation.maps.clone(), ..StoredQuantisation::default() };
+    for node in &graph.nodes {
+        let Some(convolution) = quantisation.convolutions.get(&node.scope) else { continue };
+        let [weight, bias] = [0, 1].map(|p| node.params.get(p).map(|&id| &graph.params[id.0].name));
+        if let Some(weight) = weight {
+            let rows =
+                IntegerRows { integers: convolution.weight.clone(), scales: convolution.scale.clone() };
+            stored.rows.insert(weight.clone(), rows);
+        }
+        if let Some(tensor) = bias.and_then(|bias| weights.get_mut(bias)) {
+            tensor.data.clone_from(&convolution.bias);
+        }
+    }
+    stored
+}

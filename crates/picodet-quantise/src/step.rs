@@ -1,0 +1,68 @@
+//! Ranges of maps, and how far the quantised network is from the float one.
+
+use picodet_graph::MapQuantisation;
+
+use crate::stream::Values;
+
+/// The smallest and the largest value of each channel.
+#[derive(Clone, Debug)]
+pub(crate) struct Ranges {
+    lowest: Vec<f32>,
+    highest: Vec<f32>,
+}
+
+impl Ranges {
+    pub(crate) fn new(channels: usize) -> Self {
+        Self { lowest: vec![0.0; channels], highest: vec![0.0; channels] }
+    }
+
+    pub(crate) fn add(&mut self, values: &Values) {
+        for pixel in values.data.chunks_exact(values.channels) {
+            self.lowest.iter_mut().zip(pixel).for_each(|(lowest, &value)| *lowest = lowest.min(value));
+            self.highest.iter_mut().zip(pixel).for_each(|(highest, &value)| *highest = highest.max(value));
+        }
+    }
+
+    pub(crate) fn merge(channels: usize, parts: &[Self]) -> Self {
+        let mut all = Self::new(channels);
+        for part in parts {
+            all.lowest.iter_mut().zip(&part.lowest).for_each(|(to, &from)| *to = to.min(from));
+            all.highest.iter_mut().zip(&part.highest).for_each(|(to, &from)| *to = to.max(from));
+        }
+        all
+    }
+
+    pub(crate) fn map(&self) -> MapQuantisation {
+        MapQuantisation::of_ranges(&self.lowest, &self.highest)
+    }
+}
+
+/// Energy of the float values and of the difference.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Decibels {
+    signal: f64,
+    noise: f64,
+}
+
+impl Decibels {
+    pub(crate) fn add(&mut self, float: &Values, quantised: &Values, map: Option<&MapQuantisation>) {
+        for (float, quantised) in
+            float.data.chunks_exact(float.channels).zip(quantised.data.chunks_exact(float.channels))
+        {
+            for (c, (&float, &value)) in float.iter().zip(quantised).enumerate() {
+                let value = map.map_or(value, |map| (value - f32::from(map.zero[c])) * map.scale[c]);
+                self.signal += f64::from(float).powi(2);
+                self.noise += f64::from(float - value).powi(2);
+            }
+        }
+    }
+
+    /// The ratio of signal to noise in decibels.
+    pub(crate) fn value(self) -> f64 {
+        10.0 * (self.signal / self.noise.max(f64::MIN_POSITIVE)).log10()
+    }
+
+    pub(crate) fn is_finite(self) -> bool {
+        self.signal.is_finite()
+    }
+}

@@ -1,0 +1,148 @@
+//! A real network in 8 bits: from an image to a file and back, judged by its detections.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use picodet::crates::graph::{Tensor4, Weights};
+use picodet::quantise::{Judge, JudgeError, Method, Options, network_input, quantise};
+use picodet::{Limits, Model, Storage};
+
+fn page() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/page.png"))
+}
+
+/// The model for pages at half of its resolution.
+fn model() -> Model {
+    let mut model = picodet::layout_model().expect("the embedded model");
+    model.metadata.input_size = (416, 320);
+    model
+}
+
+/// The page, and the page in mirror image.
+fn inputs(model: &Model) -> Vec<Tensor4> {
+    let input = network_input(model, &picodet::open_image(page()).expect("the page"));
+    let width = input.shape[3];
+    let mut mirrored = input.clone();
+    mirrored.data.chunks_exact_mut(width).for_each(<[f32]>::reverse);
+    vec![input, mirrored]
+}
+
+fn run(model: &Model, inputs: &[Tensor4], options: &Options) -> Model {
+    let quantised = quantise(model, inputs, options, &mut |_, _| ControlFlow::Continue(()));
+    quantised.expect("a network that can be quantised").0
+}
+
+fn quantised() -> &'static Model {
+    static MODEL: OnceLock<Model> = OnceLock::new();
+    MODEL.get_or_init(|| {
+        let model = model();
+        run(&model, &inputs(&model), &Options::default())
+    })
+}
+
+fn fidelity(of: &Model) -> f64 {
+    let files = [page()];
+    let judge = Judge::new(&model(), &files, None, Limits::default(), 2).expect("objects on the page");
+    judge.verdict(of).expect("detections").fidelity
+}
+
+#[test]
+fn detections_are_those_of_the_float_model_and_a_planted_fault_is_found() {
+    let sound = fidelity(quantised());
+    assert!(sound > 85.0, "{sound}");
+    let mut faulty = quantised().clone();
+    let quantisation = faulty.quantisation.as_mut().expect("a quantised model");
+    let stem = |(name, _): &(&String, &mut _)| name.starts_with("backbone.stem");
+    let (name, map) = quantisation.maps.iter_mut().find(stem).expect("the map of the stem");
+    let largest = map.scale.iter_mut().max_by(|a, b| a.total_cmp(b)).expect("channels");
+    *largest *= 8.0;
+    let name = name.clone();
+    let faulty = fidelity(&faulty);
+    assert!(faulty < sound - 5.0, "the scale of {name} times 8: {faulty} after {sound}");
+}
+
+#[test]
+fn files_keep_every_integer() {
+    let model = quantised();
+    let bytes = model.to_bytes(Storage::F32);
+    let read = Model::from_bytes(&bytes).expect("its own file");
+    assert!(read.quantisation == model.quantisation, "integers, scales or zero points differ");
+    assert_eq!(read.metadata, model.metadata);
+    let near = |name: &String| {
+        let pairs = read.weights[name].data.iter().zip(&model.weights[name].data);
+        pairs.into_iter().all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs().max(1e-3))
+    };
+    assert!(model.weights.keys().all(near), "weights differ");
+    let float = float_size(&model.weights);
+    assert!(bytes.len() * 10 < float * 4, "{} of {float} bytes", bytes.len());
+}
+
+fn float_size(weights: &Weights) -> usize {
+    weights.values().map(|tensor| 4 * tensor.data.len()).sum()
+}
+
+#[test]
+fn results_do_not_depend_on_threads() {
+    let model = model();
+    let inputs = &inputs(&model)[..1];
+    let quantised = |threads| run(&model, inputs, &Options::default().with_threads(threads)).quantisation;
+    assert_eq!(quantised(1), quantised(3));
+}
+
+#[test]
+fn unfit_models_and_images_are_refused() {
+    let refused = |model: &Model, inputs: &[Tensor4]| {
+        let method = Options::default().with_method(Method::MinMax);
+        let result = quantise(model, inputs, &method, &mut |_, _| ControlFlow::Continue(()));
+        result.map_or_else(|error| error.to_string(), |_| "nothing".to_owned())
+    };
+    let inputs = inputs(&model());
+    assert!(refused(quantised(), &inputs).contains("quantised already"));
+    assert!(refused(&model(), &[]).contains("no images"));
+    let other = Tensor4::zeros([1, 3, 32, 32]);
+    assert!(refused(&model(), &[inputs[0].clone(), other]).contains("[1, 3, 32, 32]"));
+    let mut damaged = model();
+    let (name, tensor) = damaged.weights.iter_mut().next().expect("weights");
+    tensor.data[0] = f32::NAN;
+    let name = name.clone();
+    let error = refused(&damaged, &inputs);
+    assert!(error.contains("NaN") && error.contains(&name), "{error}");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let grey = picodet::Image::filled(64, 64, [128; 3]);
+    let nothing = [folder.path().join("grey.png")];
+    std::fs::write(&nothing[0], picodet::crates::image::encode_png(&grey)).expect("a file");
+    let judge = Judge::new(&model(), &nothing, None, Limits::default(), 1);
+    assert!(matches!(judge, Err(JudgeError::NoObjects { images: 1 })), "{judge:?}");
+}
+
+#[test]
+fn hostile_files_are_refused_by_name() {
+    let bytes = quantised().to_bytes(Storage::F32);
+    let refused = |change: &dyn Fn(&mut Model)| {
+        let mut model = quantised().clone();
+        change(&mut model);
+        let read = Model::from_bytes(&model.to_bytes(Storage::F32));
+        read.map_or_else(|error| error.to_string(), |_| "nothing".to_owned())
+    };
+    let missing = refused(&|model| {
+        model.quantisation.as_mut().expect("quantised").maps.pop_first();
+    });
+    assert!(missing.contains("which has no scales"), "{missing}");
+    let negative = refused(&|model| {
+        let maps = &mut model.quantisation.as_mut().expect("quantised").maps;
+        maps.values_mut().next().expect("maps").scale[0] = -1.0;
+    });
+    assert!(negative.contains("not positive"), "{negative}");
+    let short = refused(&|model| {
+        let maps = &mut model.quantisation.as_mut().expect("quantised").maps;
+        maps.values_mut().next().expect("maps").zero.pop();
+    });
+    assert!(short.contains("zero points U8 of one shape"), "{short}");
+    let unfolded = refused(&|model| model.metadata.folded = false);
+    assert!(unfolded.contains("is missing"), "{unfolded}");
+    for length in [bytes.len() - 1, bytes.len() / 2, 100, 0] {
+        assert!(Model::from_bytes(&bytes[..length]).is_err(), "{length} bytes");
+    }
+}
