@@ -3,7 +3,7 @@
 //!
 //! A [`Space`] maps a [`Genome`] to an architecture of the zoo. [`Supernet`] trains the largest of them together with others,
 //! which are slices of it; [`Inheritance`] takes a candidate out and measures its batch norms on [`Calibration`] images.
-//! [`Evolution`] proposes the genomes of each round from the evaluated ones, and [`search`] judges them with an [`Archive`] in
+//! [`Evolution`] proposes the genomes of each round from the evaluated ones, and [`search()`] judges them with an [`Archive`] in
 //! a file, so that a search continues after an interruption.
 
 #![forbid(unsafe_code)]
