@@ -39,6 +39,7 @@ cargo xtask TASK
   asan       the engine's tests under the address sanitizer (minutes; a nightly toolchain)
   train      the tests of the network in training, which build burn first (minutes)
   train-kill kill -9 a training run 50 times and compare the result with an uninterrupted one (minutes)
+  search-kill  the same for an architecture search: supernet, judged candidates and front are equal (minutes)
   mpi        train as several processes and compare with one; kill one of them (minutes; an MPI and libclang)
   train-disk train on a full and on a read-only disk, mounted in memory (needs Linux and root)
   gpu NAME   a training step on vulkan, wgpu, metal, cuda, rocm or flex equals the processor's (builds burn: half an hour)
@@ -65,7 +66,8 @@ fn main() -> Result<()> {
         Some("train") => {
             build::cargo(&["test", "--release", "--package", "picodet-train", "--features", "burn"])
         }
-        Some("train-kill") => kill::run(),
+        Some("train-kill") => kill::training(),
+        Some("search-kill") => kill::search(),
         Some("mpi") => mpi::run(),
         Some("train-disk") => disk::run(),
         Some("gpu") => build::gpu(std::env::args().nth(2).as_deref().unwrap_or("wgpu")),

@@ -1,8 +1,10 @@
-//! The one-shot architecture search of the paper: spaces of candidate networks and the evolution that chooses among
-//! them under a latency constraint.
+//! The one-shot architecture search of the paper: spaces of candidate networks, training of the supernet that contains them,
+//! and the evolution that chooses among them under a latency constraint.
 //!
-//! A [`Space`] maps a [`Genome`] to an architecture of the zoo. [`Evolution`] proposes the genomes of each round from an
-//! archive of the evaluated ones, so that a search continues from its archive after an interruption.
+//! A [`Space`] maps a [`Genome`] to an architecture of the zoo. [`Supernet`] trains the largest of them together with others,
+//! which are slices of it; [`Inheritance`] takes a candidate out and measures its batch norms on [`Calibration`] images.
+//! [`Evolution`] proposes the genomes of each round from the evaluated ones, and [`search()`] judges them with an [`Archive`] in
+//! a file, so that a search continues after an interruption.
 
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,9 @@
 //! The supernet in training: each step adds up the gradients of several of its networks.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use picodet_graph::pass::slice_map;
+use picodet_graph::pass::{SliceMap, slice_map};
 use picodet_graph::{Graph, TensorView, Weights};
 use picodet_train::group::ProcessGroup;
 use picodet_train::state::Progress;
@@ -24,10 +25,19 @@ pub struct Supernet {
     seed: u64,
     network: CpuNetwork,
     graph: Graph,
+    /// The corners of the space, which many steps train.
+    corners: HashMap<Genome, Option<Arc<Part>>>,
     /// The network of the last pass.
     selected: Genome,
     statistics: Vec<(String, Vec<f32>)>,
     head: HeadGradients,
+}
+
+/// A network of the space with its part of the supernet's parameters.
+#[derive(Debug)]
+struct Part {
+    graph: Graph,
+    map: SliceMap,
 }
 
 impl Supernet {
@@ -47,12 +57,26 @@ impl Supernet {
             .map_err(BackendError::from)?;
         let head = HeadGradients::default();
         let (seed, statistics) = (progress.seed, Vec::new());
-        Ok(Self { space, sandwich, classes, seed, network, graph, selected, statistics, head })
+        let corners = space.corners().into_iter().map(|corner| (corner, None)).collect();
+        Ok(Self { space, sandwich, classes, seed, network, graph, corners, selected, statistics, head })
     }
 
     /// Joins a process group, see [`CpuNetwork::join`].
     pub fn join(&mut self, group: Arc<dyn ProcessGroup>, batch: usize) {
         self.network.join(group, batch);
+    }
+
+    /// Returns a network of the space; keeps corners.
+    fn part(&mut self, genome: &Genome) -> Result<Arc<Part>, BackendError> {
+        if let Some(Some(part)) = self.corners.get(genome) {
+            return Ok(Arc::clone(part));
+        }
+        let graph = training_graph(&self.space, genome, self.classes).ok_or(BackendError::NoForward)?;
+        let part = Arc::new(Part { map: slice_map(&self.graph, &graph)?, graph });
+        if let Some(place) = self.corners.get_mut(genome) {
+            *place = Some(Arc::clone(&part));
+        }
+        Ok(part)
     }
 
     /// Computes loss and gradients of one network of the space, and adds the gradients to `sums`.
@@ -63,10 +87,10 @@ impl Supernet {
         step: &StepInput<'_>,
         sums: &mut Weights,
     ) -> Result<(), BackendError> {
-        let graph = training_graph(&self.space, genome, self.classes).ok_or(BackendError::NoForward)?;
-        let map = slice_map(&self.graph, &graph)?;
+        let part = self.part(genome)?;
+        let Part { graph, map } = &*part;
         let own = map.gather(weights)?;
-        self.network.select(&graph)?;
+        self.network.select(graph)?;
         self.selected.clone_from(genome);
         let found = learn(&mut self.network, &own, step, &mut self.head)?;
         for param in &map.params {

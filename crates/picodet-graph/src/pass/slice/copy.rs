@@ -27,20 +27,22 @@ pub struct ParamSlice {
 
 impl ParamSlice {
     pub(super) fn new(name: &str, source: &str, source_shape: &[usize], axes: &[Vec<usize>]) -> Self {
+        // From the innermost axis outwards: the runs of one value of the axis, and its number of values.
         let mut runs: Vec<(usize, usize)> = vec![(0, 1)];
-        // From the outermost axis inwards, each run of one value becomes the runs of the next axis.
-        for (axis, &extent) in axes.iter().zip(source_shape) {
-            let mut inner: Vec<(usize, usize)> = Vec::new();
-            for start in runs.iter().flat_map(|&(start, len)| start..start + len) {
-                for &index in axis {
-                    let at = start * extent + index;
-                    match inner.last_mut() {
-                        Some((start, len)) if *start + *len == at => *len += 1,
-                        _ => inner.push((at, 1)),
+        let mut size = 1;
+        for (axis, &extent) in axes.iter().zip(source_shape).rev() {
+            let mut outer: Vec<(usize, usize)> = Vec::with_capacity(runs.len());
+            for &index in axis {
+                for &(start, len) in &runs {
+                    let at = index * size + start;
+                    match outer.last_mut() {
+                        Some((start, total)) if *start + *total == at => *total += len,
+                        _ => outer.push((at, len)),
                     }
                 }
             }
-            runs = inner;
+            runs = outer;
+            size *= extent;
         }
         Self {
             name: name.to_owned(),
