@@ -10,5 +10,6 @@ pub(crate) mod export;
 pub(crate) mod forward;
 pub(crate) mod info;
 pub(crate) mod models;
+pub(crate) mod search;
 pub(crate) mod train;
 pub(crate) mod verify;
