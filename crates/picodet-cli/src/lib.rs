@@ -82,6 +82,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Export(command) => commands::export::run(command),
         Command::Verify(command) => commands::verify::run(command),
         Command::Train(command) => commands::train::run(command),
+        Command::Search(command) => commands::search::run(command),
         Command::Check(command) => commands::check::run(command),
         Command::Data(command) => commands::data::run(command),
     }

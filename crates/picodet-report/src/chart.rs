@@ -117,6 +117,19 @@ impl Chart {
         Self::with_top(size, TOP, x, y, title)
     }
 
+    /// A chart with names of colours above it; entries are (colour, name).
+    #[must_use]
+    pub fn named(size: (f64, f64), x: Axis, y: Axis, title: &str, entries: &[(&str, &str)]) -> Self {
+        let top = if entries.is_empty() { TOP } else { TOP + LEGEND_ROW + 4.0 };
+        let mut chart = Self::with_top(size, top, x, y, title);
+        let mut left = LEFT;
+        for (colour, name) in entries {
+            chart.legend_entry(left, TOP + 4.0, colour, name);
+            left += 40.0 + 6.2 * name.chars().count() as f64;
+        }
+        chart
+    }
+
     fn with_top((width, height): (f64, f64), top: f64, x: Axis, y: Axis, title: &str) -> Self {
         let svg = format!(
             "<svg class=\"chart\" viewBox=\"0 0 {width} {height}\" style=\"max-width:{:.0}px\" role=\"img\" aria-label=\"{}\">",
@@ -222,6 +235,32 @@ impl Chart {
         );
     }
 
+    /// Draws a circle of a radius in pixels; `title` shows under the mouse.
+    pub fn circle(&mut self, (x, y): (f64, f64), radius: f64, colour: &str, title: &str) {
+        let (x, y) = (self.x(x), self.y(y));
+        let _ = write!(
+            self.svg,
+            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\" fill=\"{colour}\" stroke=\"#fff\"><title>{}</title></circle>",
+            escape(title)
+        );
+    }
+
+    /// Writes a text below and to the right of a point, to the left where there is no room.
+    pub fn label(&mut self, (x, y): (f64, f64), text: &str) {
+        let (x, y) = (self.x(x), self.y(y));
+        let room = self.width - RIGHT - x;
+        let (x, anchor) = match room > 6.5 * text.chars().count() as f64 {
+            true => (x + 9.0, "start"),
+            false => (x - 9.0, "end"),
+        };
+        let _ = write!(
+            self.svg,
+            "<text class=\"axis\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{}</text>",
+            y + 15.0,
+            escape(text)
+        );
+    }
+
     /// Names colours in the top right corner; entries are (colour, name).
     pub fn legend(&mut self, entries: &[(String, String)]) {
         for (index, (colour, name)) in entries.iter().enumerate() {
@@ -264,17 +303,14 @@ pub fn line_chart(title: &str, x_name: &str, curves: &[(&str, Vec<(f64, f64)>)])
     }
     let x = Axis::over(x_name, points().map(|point| point.0));
     let y = Axis::from_zero("", points().map(|point| point.1));
-    let named = curves.len() > 1;
-    let top = if named { TOP + LEGEND_ROW + 4.0 } else { TOP };
-    let mut chart = Chart::with_top(LINE_CHART, top, x, y, title);
-    let mut left = LEFT;
-    for ((name, points), colour) in curves.iter().zip(PALETTE.iter().cycle()) {
+    let colours = PALETTE.iter().cycle();
+    let names: Vec<(&str, &str)> =
+        colours.clone().zip(curves).map(|(colour, curve)| (*colour, curve.0)).collect();
+    let names = if curves.len() > 1 { &names[..] } else { &[] };
+    let mut chart = Chart::named(LINE_CHART, x, y, title, names);
+    for ((name, points), colour) in curves.iter().zip(colours) {
         let label = Some((*name).to_owned());
         chart.line(&Line { points: points.clone(), colour: (*colour).to_owned(), width: 1.6, label });
-        if named {
-            chart.legend_entry(left, TOP + 4.0, colour, name);
-            left += 40.0 + 6.2 * name.chars().count() as f64;
-        }
     }
     chart.finish()
 }

@@ -17,6 +17,7 @@ mod genome;
 mod judge;
 mod latency;
 mod rank;
+mod report;
 mod sandwich;
 mod search;
 mod space;
@@ -33,9 +34,10 @@ pub use genome::Genome;
 pub use judge::{Accuracy, Inheritance, Measure};
 pub use latency::{
     LatencyCheck, LatencyError, LatencyOptions, LatencyTable, Machine, Predictor, WholeRuns, check_latency,
-    measure_latency,
+    measure_candidates, measure_latency,
 };
 pub use rank::kendall;
+pub use report::{Entry, SearchReport};
 pub use sandwich::Sandwich;
 pub use search::{Judged, LEAST_AGREEMENT, SearchEnding, SearchResult, recommend, search};
 pub use space::{Candidate, Gene, Space};

@@ -180,7 +180,8 @@ fn peak_memory() -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-fn processor() -> Option<String> {
+/// Returns the name of the processor, if it is known.
+pub fn processor() -> Option<String> {
     system_value("/proc/cpuinfo", "model name")
 }
 

@@ -7,6 +7,7 @@ mod eval;
 mod export;
 mod inspect;
 mod quantise;
+mod search;
 mod shared;
 mod train;
 
@@ -19,6 +20,7 @@ pub(crate) use self::eval::{Eval, Verify};
 pub(crate) use self::export::{Export, ExportFormat, ExportHead};
 pub(crate) use self::inspect::{Bench, Info};
 pub(crate) use self::quantise::{Quantise, QuantiseMethod};
+pub(crate) use self::search::{FindOptions, Latency, Limit, Search, SearchCommand};
 pub(crate) use self::shared::{Detection, ImageLimits, ModelArguments, ReportFormat};
 pub(crate) use self::train::{Batch, OnNan, Train};
 
@@ -56,6 +58,8 @@ pub(crate) enum Command {
     Bench(Bench),
     /// Train a network on your data, or resume a run
     Train(Box<Train>),
+    /// Search the architecture with the best accuracy for a latency on this CPU
+    Search(Box<Search>),
     /// Evaluate a model or a file of detections on a dataset with the COCO metrics
     Eval(Eval),
     /// Compare the detections of two models, or of a model and a results file, box by box

@@ -125,7 +125,7 @@ fn batch(text: &str) -> Result<Batch, String> {
     }
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub(super) fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(share) if share > 0.0 && share < 1.0 => Ok(share),
         _ => Err("expected a fraction between 0 and 1, such as 0.2".to_owned()),

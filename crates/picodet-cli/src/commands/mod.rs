@@ -11,5 +11,6 @@ pub(crate) mod forward;
 pub(crate) mod info;
 pub(crate) mod models;
 pub(crate) mod quantise;
+pub(crate) mod search;
 pub(crate) mod train;
 pub(crate) mod verify;

@@ -166,6 +166,22 @@ pub fn check_latency(
     Ok(checked.collect())
 }
 
+/// Measures whole inferences of candidates and of the network nearest to the published one side by side; returns their
+/// milliseconds, that of the reference last.
+///
+/// # Errors
+/// If a candidate is not of the space or cannot be prepared for this CPU.
+pub fn measure_candidates(
+    space: &Space,
+    genomes: &[Genome],
+    options: &LatencyOptions,
+) -> Result<Vec<f64>, LatencyError> {
+    let genomes = [genomes, &[space.published_genome()]].concat();
+    let mut networks = prepare_all(space, &genomes, &options.engine()?, options.classes)?;
+    measure(&mut networks, options.seconds, true)?;
+    Ok(networks.iter().map(|network| percentile(&network.whole)).collect())
+}
+
 /// The number of input sizes.
 fn sizes(space: &Space) -> usize {
     space.genes().iter().find(|(gene, _)| *gene == Gene::Input).map_or(1, |(_, values)| values.len())

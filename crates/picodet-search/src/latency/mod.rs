@@ -8,7 +8,7 @@ mod repair;
 mod table;
 
 pub use error::LatencyError;
-pub use measure::{LatencyCheck, LatencyOptions, check_latency, measure_latency};
+pub use measure::{LatencyCheck, LatencyOptions, check_latency, measure_candidates, measure_latency};
 pub use predictor::Predictor;
 pub(crate) use repair::{Predict, fastest, repair};
 pub use table::{LatencyTable, Machine, WholeRuns};

@@ -17,7 +17,7 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 /// Weight of the last step in the smoothed throughput.
 const SMOOTHING: f64 = 0.05;
 
-pub(super) struct Display {
+pub(in super::super) struct Display {
     bar: ProgressBar,
     terminal: bool,
     last_line: Instant,
@@ -28,7 +28,7 @@ pub(super) struct Display {
 }
 
 impl Display {
-    pub(super) fn new(evaluates_training_images: bool) -> Self {
+    pub(in super::super) fn new(evaluates_training_images: bool) -> Self {
         let terminal = std::io::stderr().is_terminal() && host::current().is_none();
         let bar = if terminal { ProgressBar::new(0) } else { ProgressBar::hidden() };
         let template = "{bar:24} {pos}/{len} {wide_msg}";
@@ -42,7 +42,7 @@ impl Display {
         }
     }
 
-    pub(super) fn show(&mut self, event: &Event<'_>) {
+    pub(in super::super) fn show(&mut self, event: &Event<'_>) {
         if host::send_training(event) {
             return;
         }
@@ -56,7 +56,7 @@ impl Display {
     }
 
     /// Removes the bar.
-    pub(super) fn finish(&self) {
+    pub(in super::super) fn finish(&self) {
         self.bar.finish_and_clear();
     }
 

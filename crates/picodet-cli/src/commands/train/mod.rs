@@ -1,8 +1,8 @@
 //! `picodet train`: trains a network on a dataset, or resumes a run.
 
 mod describe;
-mod display;
-mod prepare;
+pub(super) mod display;
+pub(super) mod prepare;
 
 use crate::ExitCode;
 use std::path::Path;
@@ -48,7 +48,7 @@ pub(crate) fn run(command: &Train) -> Result<ExitCode> {
 ///
 /// By default each such block is mapped from the system and returned to it, which costs page faults: 11 % of a step of S-320
 /// with batch 8. The allocator keeps blocks up to the size of the largest one that was freed, at most 32 MiB.
-fn keep_freed_blocks() {
+pub(super) fn keep_freed_blocks() {
     const LARGEST: usize = (32 << 20) - (64 << 10);
     drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGEST)));
 }
@@ -84,7 +84,7 @@ fn train(command: &Train, group: &Arc<dyn ProcessGroup>) -> Result<ExitCode> {
 
 /// Registers the signals that stop a run, unless a host does; the run polls the returned number of the last one after each
 /// step.
-fn watch_signals(processes: usize) -> Result<Arc<AtomicUsize>> {
+pub(super) fn watch_signals(processes: usize) -> Result<Arc<AtomicUsize>> {
     if let Some(host) = host::current() {
         return Ok(host.stop);
     }
@@ -163,7 +163,7 @@ fn report_ending(ending: Ending, trainer: &Trainer, folder: &Path) -> Result<Exi
     Ok(exit_code(ending))
 }
 
-fn exit_code(ending: Ending) -> ExitCode {
+pub(super) fn exit_code(ending: Ending) -> ExitCode {
     match ending {
         Ending::Signal(signal) => ExitCode::from(SIGNAL.saturating_add(signal as u8)),
         _ => ExitCode::SUCCESS,

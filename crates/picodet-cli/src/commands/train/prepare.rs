@@ -186,7 +186,7 @@ fn check_images(paths: &DatasetPaths) -> Result<()> {
 
 /// Checks the datasets to train and to evaluate on. Errors end the run, except for boxes without area, which
 /// training skips.
-fn check_data(paths: &DatasetPaths) -> Result<()> {
+pub(in super::super) fn check_data(paths: &DatasetPaths) -> Result<()> {
     check_dataset(&paths.data, paths)?;
     match &paths.validation {
         Some(validation) if *validation != paths.data => check_dataset(validation, paths),
