@@ -24,7 +24,7 @@ const TARGET_API: &str = "35";
 pub(super) fn test(work: &Path, aar: &Path, stubs: &Path) -> Result<()> {
     let package = work.join("classes");
     let demo = work.join("demo");
-    archive::compile(&["demo"], &[stubs, &package], &demo)?;
+    archive::compile(&[Path::new("bindings/android/demo")], &[stubs, &package], &demo)?;
     println!("the demo compiles");
     let tools = ["aapt", "zipalign", "apksigner", "keytool"].map(|tool| cross::program(&[tool]));
     let [Some(aapt), Some(zipalign), Some(apksigner), Some(keytool)] = tools else {
