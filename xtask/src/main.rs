@@ -5,12 +5,15 @@
 
 mod android;
 mod arm;
+mod blocks;
 mod build;
 mod c;
 mod check;
+mod conformance;
 mod cross;
 mod cycles;
 mod disk;
+mod dist;
 mod kill;
 mod memory;
 mod mpi;
@@ -47,6 +50,9 @@ cargo xtask TASK
   c-dist DIR install the C library, its headers, pkg-config and CMake files into a folder
   c-test     the C library as programs use it: headers, demos under valgrind and sanitizers, docs/c.md (gcc, valgrind, cmake,
              pkg-config)
+  dist       the files of a release in target/dist (tens of minutes; `cargo xtask dist sbom` and other parts alone)
+  dist-test  open and use each file of target/dist
+  conformance  what each interface finds in twenty pictures, beside what the command finds (after the tests that build them)
   start      time from the release program's start to its first detection
   page       draw examples/page.png, the document page of the README's second command";
 
@@ -73,6 +79,9 @@ fn main() -> Result<()> {
         Some("gpu") => build::gpu(std::env::args().nth(2).as_deref().unwrap_or("wgpu")),
         Some("c-dist") => c::dist(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("c-test") => c::test(),
+        Some("dist") => dist::build(&std::env::args().skip(2).collect::<Vec<_>>()),
+        Some("dist-test") => dist::test(),
+        Some("conformance") => conformance::run(),
         Some("page") => page::draw(),
         Some("python-test") => python::test(std::env::args().nth(2).as_deref() == Some("--all")),
         Some("start") => start::run(),

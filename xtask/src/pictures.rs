@@ -70,24 +70,18 @@ pub(crate) fn collect(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Returns the detections of the command in the pictures of a folder; those that it refuses are left out.
+/// Returns the detections of the command in the pictures of a folder; those that it refuses are left out. `emulator` is the
+/// program and its arguments that run the command, if any.
 ///
 /// # Errors
 /// When the command does not run, or finds nothing in any picture.
-pub(crate) fn of_command(pictures: &Path, arguments: &[&str]) -> Result<Results> {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args([
-        "run",
-        "--quiet",
-        "--locked",
-        "--package",
-        "picodet-cli",
-        "--",
-        "detect",
-        "--format",
-        "json",
-    ]);
-    let output = cargo.arg(pictures).args(arguments).output()?;
+pub(crate) fn of_command(pictures: &Path, emulator: &[String]) -> Result<Results> {
+    crate::build::cargo(&["build", "--quiet", "--locked", "--package", "picodet-cli"])?;
+    let program = crate::build::target_folder()?.join("debug/picodet").display().to_string();
+    let mut words = emulator.iter().chain([&program]);
+    let mut command = Command::new(words.next().unwrap_or(&program));
+    command.args(words).args(["detect", "--format", "json"]).arg(pictures);
+    let output = command.output().with_context(|| format!("{command:?}"))?;
     let mut results = Results::new();
     for line in String::from_utf8(output.stdout)?.lines() {
         let image: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;

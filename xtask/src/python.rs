@@ -48,14 +48,14 @@ pub(crate) fn test(all: bool) -> Result<()> {
 }
 
 /// A virtual environment.
-struct Environment {
+pub(crate) struct Environment {
     folder: PathBuf,
     python: PathBuf,
 }
 
 impl Environment {
     /// Creates the environment with the Python of `PICODET_PYTHON`, by default `python3`, or opens an earlier one.
-    fn create(folder: &Path) -> Result<Self> {
+    pub(crate) fn create(folder: &Path) -> Result<Self> {
         let python = folder.join(if cfg!(windows) { "venv/Scripts/python.exe" } else { "venv/bin/python" });
         if !python.exists() {
             let system = std::env::var_os("PICODET_PYTHON").unwrap_or_else(|| "python3".into());
@@ -64,15 +64,30 @@ impl Environment {
         Ok(Self { folder: folder.to_owned(), python })
     }
 
+    /// Returns a command that runs Python.
+    pub(crate) fn command(&self) -> Command {
+        Command::new(&self.python)
+    }
+
     /// Returns a command that runs a module.
-    fn module(&self, name: &str) -> Command {
-        let mut command = Command::new(&self.python);
+    pub(crate) fn module(&self, name: &str) -> Command {
+        let mut command = self.command();
         command.args(["-m", name]);
         command
     }
 
+    /// Returns a command that runs an installed program, which finds the environment's Python.
+    pub(crate) fn program(&self, name: &str) -> Command {
+        let folder = self.python.parent().unwrap_or(&self.folder);
+        let mut command = Command::new(folder.join(name));
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path));
+        command.env("PATH", std::env::join_paths(folders).unwrap_or_default());
+        command
+    }
+
     /// Installs packages of PyPI that are not there.
-    fn install(&self, packages: &[&str]) -> Result<()> {
+    pub(crate) fn install(&self, packages: &[&str]) -> Result<()> {
         run(self.module("pip").args(["install", "--quiet", "--disable-pip-version-check"]).args(packages))
     }
 

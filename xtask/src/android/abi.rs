@@ -15,6 +15,8 @@ pub(super) const MIN_API: u32 = 24;
 const PROFILE: &str = "web";
 /// Headers of the C library, for any processor: only declarations are used.
 const HEADERS: &str = "/usr/aarch64-linux-gnu/include";
+/// Segments for devices with pages of 16 KB; no undefined symbols but those of the stubs; a table that is there since API 23.
+const LINKER_OPTIONS: [&str; 3] = ["-zmax-page-size=16384", "-zdefs", "--hash-style=gnu"];
 
 /// A kind of processor.
 pub(super) struct Abi {
@@ -53,23 +55,17 @@ impl Abi {
         self.build_stubs(&libraries)?;
 
         let variable = self.target.to_uppercase().replace('-', "_");
-        let options = [
-            "-zmax-page-size=16384",
-            // Every undefined symbol is in the list of symbols.
-            "-zdefs",
-            // Formats that Android knows since API 23.
-            "--hash-style=gnu",
-            "--pack-dyn-relocs=android",
-        ];
-        let options: String = options.iter().map(|option| format!(" -C link-arg={option}")).collect();
-        let (folder, flags) = (libraries.display(), self.flags);
-        let flags = format!("-C linker-flavor=ld.lld -L native={folder}{options} {flags}");
         let build = work.join("build");
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["rustc", "--locked", "--package", "picodet-android", "--lib", "--crate-type", "cdylib"]);
         cargo.args(["--profile", PROFILE, "--target", self.target, "--target-dir"]).arg(&build);
+        cargo.env(format!("CARGO_TARGET_{variable}_RUSTFLAGS"), self.flags);
         cargo.env(format!("CARGO_TARGET_{variable}_LINKER"), "rust-lld");
-        cross::run(cargo.env(format!("CARGO_TARGET_{variable}_RUSTFLAGS"), flags))?;
+        cargo.args(["--", "-C", "linker-flavor=ld.lld", "-L"]).arg(format!("native={}", libraries.display()));
+        for option in LINKER_OPTIONS {
+            cargo.arg("-C").arg(format!("link-arg={option}"));
+        }
+        cross::run(&mut cargo)?;
         Ok(build.join(self.target).join(PROFILE).join("libpicodet_android.so"))
     }
 

@@ -18,15 +18,16 @@ const MAX_LIBRARY: u64 = 2_200_000;
 /// The date of all entries, so that the same input gives the same bytes.
 const DATE: &str = "--date=2020-01-01T00:00:00+00:00";
 
-/// Compiles the Java sources of these folders of the bindings into a folder of classes; `path` holds classes that they use.
-pub(super) fn compile(sources: &[&str], path: &[&Path], classes: &Path) -> Result<()> {
+/// Compiles the Java sources of these folders into a folder of classes; `path` holds classes that they use.
+pub(super) fn compile(sources: &[&Path], path: &[&Path], classes: &Path) -> Result<()> {
     if classes.exists() {
         std::fs::remove_dir_all(classes)?;
     }
     std::fs::create_dir_all(classes)?;
     let mut files = Vec::new();
     for source in sources {
-        collect(&Path::new("bindings/android").join(source), "java", &mut files)?;
+        let is_java = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "java");
+        files.extend(cross::files(source)?.into_iter().filter(is_java));
     }
     let javac = cross::program(&["javac"]).context("javac is not installed")?;
     let mut command = Command::new(javac);
@@ -36,28 +37,11 @@ pub(super) fn compile(sources: &[&str], path: &[&Path], classes: &Path) -> Resul
     cross::run(command.args(files))
 }
 
-/// Lists the files of a kind in a folder and the folders in it.
-fn collect(folder: &Path, kind: &str, files: &mut Vec<PathBuf>) -> Result<()> {
-    let mut entries: Vec<PathBuf> = Vec::new();
-    for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
-        entries.push(entry?.path());
-    }
-    entries.sort();
-    for entry in entries {
-        if entry.is_dir() {
-            collect(&entry, kind, files)?;
-        } else if entry.extension().is_some_and(|extension| extension == kind) {
-            files.push(entry);
-        }
-    }
-    Ok(())
-}
-
 /// Compiles the stubs of Android's classes and the package, and returns the folders of both.
 pub(super) fn classes(work: &Path) -> Result<(PathBuf, PathBuf)> {
     let (stubs, package) = (work.join("stubs"), work.join("classes"));
-    compile(&["stubs"], &[], &stubs)?;
-    compile(&["java"], &[&stubs], &package)?;
+    compile(&[Path::new("bindings/android/stubs")], &[], &stubs)?;
+    compile(&[Path::new("bindings/android/java")], &[&stubs], &package)?;
     Ok((stubs, package))
 }
 

@@ -10,6 +10,8 @@ use crate::pictures::{Results, parse_lines};
 
 /// Debian's packages of a Java for 64-bit ARM.
 const PACKAGES: [&str; 4] = ["openjdk-17-jre-headless", "libc6", "libgcc-s1", "zlib1g"];
+/// The program in them.
+const ARM_JAVA: &str = "usr/lib/jvm/java-17-openjdk-arm64/bin/java";
 /// What Android's C library has and glibc has not.
 const SHIM: &str = "bindings/android/test/shim.c";
 
@@ -26,19 +28,24 @@ pub(super) struct Machine {
 impl Machine {
     /// Returns the virtual machine of this machine, with this library.
     pub(super) fn native(work: &Path, library: &Path) -> Result<Self> {
-        let java = cross::program(&["java"]).context("java is not installed")?;
+        place(library, &work.join("native"))?;
+        Self::built(work).context("java is not installed")
+    }
+
+    /// Returns the virtual machine of this machine, if a library has been placed.
+    pub(super) fn built(work: &Path) -> Option<Self> {
+        let java = cross::program(&["java"])?;
         let libraries = work.join("native");
-        place(library, &libraries)?;
-        Ok(Self { program: vec![java.display().to_string()], libraries, search_path: None })
+        let machine = Self { program: vec![java.display().to_string()], libraries, search_path: None };
+        machine.libraries.join("libpicodet.so").is_file().then_some(machine)
     }
 
     /// Returns a virtual machine for 64-bit ARM with a library for Android; `None` where the tools cannot be had.
     pub(super) fn arm(work: &Path, library: &Path) -> Result<Option<Self>> {
-        let emulator = cross::program(&["qemu-aarch64-static", "qemu-aarch64"]);
-        let compiler = cross::program(&["aarch64-linux-gnu-gcc"]);
-        let (Some(emulator), Some(compiler)) = (emulator, compiler) else { return Ok(None) };
-        let root = work.join("arm");
-        let Some(java) = arm_java(&root)? else { return Ok(None) };
+        let Some(compiler) = cross::program(&["aarch64-linux-gnu-gcc"]) else { return Ok(None) };
+        if !fetch_arm_java(&work.join("arm"))? {
+            return Ok(None);
+        }
         let libraries = work.join("emulated");
         place(library, &libraries)?;
         for name in ["libc.so", "libm.so", "libdl.so"] {
@@ -48,9 +55,20 @@ impl Machine {
             command.arg(format!("-Wl,-soname,{name}")).arg("-o").arg(libraries.join(name)).arg("-lm");
             cross::run(&mut command)?;
         }
+        Ok(Self::built_arm(work))
+    }
+
+    /// Returns the virtual machine for 64-bit ARM, if it and a library are there.
+    pub(super) fn built_arm(work: &Path) -> Option<Self> {
+        let emulator = cross::program(&["qemu-aarch64-static", "qemu-aarch64"])?;
+        let (root, libraries) = (work.join("arm"), work.join("emulated"));
+        let java = root.join(ARM_JAVA);
+        if !java.is_file() || !libraries.join("libpicodet.so").is_file() {
+            return None;
+        }
         let [emulator, root, java] = [&emulator, &root, &java].map(|path| path.display().to_string());
         let program = [emulator, "-L".to_owned(), root, java, "-XX:TieredStopAtLevel=1".to_owned()];
-        Ok(Some(Self { program: program.to_vec(), search_path: Some(libraries.clone()), libraries }))
+        Some(Self { program: program.to_vec(), search_path: Some(libraries.clone()), libraries })
     }
 
     /// Returns a command that runs a class of the tests.
@@ -87,21 +105,21 @@ fn place(library: &Path, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Unpacks a Java for 64-bit ARM into a folder, with Debian's tools, and returns the program.
-fn arm_java(root: &Path) -> Result<Option<PathBuf>> {
-    let java = root.join("usr/lib/jvm/java-17-openjdk-arm64/bin/java");
-    if java.is_file() {
-        return Ok(Some(java));
+/// Unpacks a Java for 64-bit ARM into a folder, with Debian's tools; false where they cannot.
+fn fetch_arm_java(root: &Path) -> Result<bool> {
+    if root.join(ARM_JAVA).is_file() {
+        return Ok(true);
     }
     let packages = root.join("packages");
     std::fs::create_dir_all(&packages)?;
     let mut download = Command::new("apt-get");
     download.args(["download", "-qq"]).args(PACKAGES.map(|package| format!("{package}:arm64")));
     if !download.current_dir(&packages).status().is_ok_and(|status| status.success()) {
-        return Ok(None);
+        return Ok(false);
     }
     for package in std::fs::read_dir(&packages)? {
         cross::run(Command::new("dpkg").arg("-x").arg(package?.path()).arg(root))?;
     }
-    Ok(java.is_file().then_some(java))
+    std::fs::remove_dir_all(&packages)?;
+    Ok(root.join(ARM_JAVA).is_file())
 }

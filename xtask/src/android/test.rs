@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::archive::{self, ASSET, MODEL};
 use super::run::{Machine, detections};
+use crate::blocks::{Block, blocks, named_file};
 use crate::cross;
 use crate::pictures::{self, Difference};
 
@@ -25,6 +26,7 @@ pub(super) fn run() -> Result<()> {
         Some(machine) => tests.run("Java on ARM", &machine, 160, Difference::ROUNDING)?,
         None => println!("SKIPPED: this machine cannot get Java for ARM, qemu and a compiler for ARM"),
     }
+    pages(&work, &tests)?;
     super::application::test(&work, &aar, &tests.stubs)?;
     println!("the Android package passes");
     Ok(())
@@ -46,7 +48,7 @@ impl Tests {
     pub(super) fn new(work: &Path) -> Result<Self> {
         let (stubs, package) = archive::classes(work)?;
         let classes = work.join("tests");
-        archive::compile(&["test"], &[&stubs, &package], &classes)?;
+        archive::compile(&[Path::new("bindings/android/test")], &[&stubs, &package], &classes)?;
         let assets = work.join("assets");
         let asset = assets.join(ASSET);
         std::fs::create_dir_all(asset.parent().unwrap_or(&assets))?;
@@ -57,6 +59,19 @@ impl Tests {
         let photo = work.join("photo.ppm");
         write_ppm(&pictures.join(pictures::SMALL), &photo)?;
         Ok(Self { stubs, package, classes, assets, pictures, photo })
+    }
+
+    /// Returns what [`Tests::new`] has compiled, with other pictures.
+    pub(super) fn built(work: &Path, pictures: &Path) -> Option<Self> {
+        let tests = Self {
+            stubs: work.join("stubs"),
+            package: work.join("classes"),
+            classes: work.join("tests"),
+            assets: work.join("assets"),
+            pictures: pictures.to_owned(),
+            photo: work.join("photo.ppm"),
+        };
+        tests.classes.is_dir().then_some(tests)
     }
 
     /// Returns the detections of the package in the pictures.
@@ -80,6 +95,29 @@ impl Tests {
     fn command(&self, machine: &Machine, class: &str) -> Result<Command> {
         machine.command(&[&self.stubs, &self.package, &self.classes], &self.assets, class)
     }
+}
+
+/// Compiles the Java programs of the pages, which are the same in both languages.
+fn pages(work: &Path, tests: &Tests) -> Result<()> {
+    let page = |name: &str| -> Result<Vec<Block>> {
+        Ok(blocks(&std::fs::read_to_string(name).with_context(|| name.to_owned())?))
+    };
+    let english = page("docs/android.md")?;
+    if english != page("docs/android.zh-CN.md")? {
+        bail!("the code blocks of docs/android.md and docs/android.zh-CN.md differ");
+    }
+    let folder = work.join("page");
+    std::fs::create_dir_all(&folder)?;
+    let mut count = 0;
+    for block in &english {
+        if let Some(file) = named_file(&block.text).filter(|_| block.language == "java") {
+            std::fs::write(folder.join(file), &block.text)?;
+            count += 1;
+        }
+    }
+    archive::compile(&[&folder], &[&tests.stubs, &tests.package], &work.join("page-classes"))?;
+    println!("{count} programs of docs/android.md compile");
+    Ok(())
 }
 
 /// Builds the library for this machine.

@@ -7,6 +7,8 @@ mod pages;
 mod place;
 mod test;
 
+use std::path::Path;
+
 use anyhow::Result;
 
 /// Installs the C library into a folder.
@@ -15,6 +17,14 @@ use anyhow::Result;
 /// If the build fails or a file cannot be written.
 pub(crate) fn dist(arguments: &[String]) -> Result<()> {
     dist::run(arguments)
+}
+
+/// Installs the C library of a profile into a folder.
+///
+/// # Errors
+/// As [`dist`].
+pub(crate) fn install(folder: &Path, profile: &str) -> Result<()> {
+    dist::install(folder, profile)
 }
 
 /// Tests the installed C library.
