@@ -46,9 +46,10 @@ macro_rules! load {
     };
 }
 
-/// Defines the loop of a tile size, for the instruction, its operands and the bytes of a unit.
+/// Defines the loop of a tile size, for the instruction, its operands, the bytes of a unit and the assembler's name of the
+/// instructions' extension.
 macro_rules! tile {
-    ($name:ident, 12, 2, $t:tt, $step:literal) => {
+    ($name:ident, 12, 2, $t:tt, $step:literal, $extension:literal) => {
         /// As [`crate::Dot::tile`], of 12 rows by 2 vectors.
         ///
         /// # Safety
@@ -65,6 +66,7 @@ macro_rules! tile {
             // values of the next step are loaded only where there is one.
             unsafe {
                 asm!(
+                    $extension,
                     "ldr q0, [{b}]",
                     "ldr q1, [{b}, #16]",
                     load!($t; "p0" "p1" "p2" "p3"),
@@ -135,7 +137,7 @@ macro_rules! tile {
             }
         }
     };
-    ($name:ident, 8, 3, $t:tt, $step:literal) => {
+    ($name:ident, 8, 3, $t:tt, $step:literal, $extension:literal) => {
         /// As [`crate::Dot::tile`], of 8 rows by 3 vectors.
         ///
         /// # Safety
@@ -152,6 +154,7 @@ macro_rules! tile {
             // values of the next step are loaded only where there is one.
             unsafe {
                 asm!(
+                    $extension,
                     "ldr q0, [{b}]",
                     "ldr q1, [{b}, #16]",
                     "ldr q2, [{b}, #32]",
@@ -220,7 +223,7 @@ macro_rules! tile {
             }
         }
     };
-    ($name:ident, 8, 2, $t:tt, $step:literal) => {
+    ($name:ident, 8, 2, $t:tt, $step:literal, $extension:literal) => {
         /// As [`crate::Dot::tile`], of 8 rows by 2 vectors.
         ///
         /// # Safety
@@ -237,6 +240,7 @@ macro_rules! tile {
             // values of the next step are loaded only where there is one.
             unsafe {
                 asm!(
+                    $extension,
                     "ldr q0, [{b}]",
                     "ldr q1, [{b}, #16]",
                     load!($t; "p0" "p1" "p2" "p3"),
@@ -291,7 +295,7 @@ macro_rules! tile {
             }
         }
     };
-    ($name:ident, 4, 3, $t:tt, $step:literal) => {
+    ($name:ident, 4, 3, $t:tt, $step:literal, $extension:literal) => {
         /// As [`crate::Dot::tile`], of 4 rows by 3 vectors.
         ///
         /// # Safety
@@ -308,6 +312,7 @@ macro_rules! tile {
             // values of the next step are loaded only where there is one.
             unsafe {
                 asm!(
+                    $extension,
                     "ldr q0, [{b}]",
                     "ldr q1, [{b}, #16]",
                     "ldr q2, [{b}, #32]",
@@ -354,7 +359,7 @@ macro_rules! tile {
             }
         }
     };
-    ($name:ident, 4, 2, $t:tt, $step:literal) => {
+    ($name:ident, 4, 2, $t:tt, $step:literal, $extension:literal) => {
         /// As [`crate::Dot::tile`], of 4 rows by 2 vectors.
         ///
         /// # Safety
@@ -371,6 +376,7 @@ macro_rules! tile {
             // values of the next step are loaded only where there is one.
             unsafe {
                 asm!(
+                    $extension,
                     "ldr q0, [{b}]",
                     "ldr q1, [{b}, #16]",
                     load!($t; "p0" "p1" "p2" "p3"),
@@ -413,14 +419,14 @@ macro_rules! tile {
 
 /// Defines the loops of a type, and the choice between them.
 macro_rules! tiles {
-    ($type:ident, $Vector:ty, $Unit:ty, $t:tt, $step:literal) => {
+    ($type:ident, $Vector:ty, $Unit:ty, $t:tt, $step:literal, $extension:literal) => {
         pub(crate) mod $type {
             use super::*;
-            tile!(tile_12x2, 12, 2, $t, $step);
-            tile!(tile_8x3, 8, 3, $t, $step);
-            tile!(tile_8x2, 8, 2, $t, $step);
-            tile!(tile_4x3, 4, 3, $t, $step);
-            tile!(tile_4x2, 4, 2, $t, $step);
+            tile!(tile_12x2, 12, 2, $t, $step, $extension);
+            tile!(tile_8x3, 8, 3, $t, $step, $extension);
+            tile!(tile_8x2, 8, 2, $t, $step, $extension);
+            tile!(tile_4x3, 4, 3, $t, $step, $extension);
+            tile!(tile_4x2, 4, 2, $t, $step, $extension);
 
             /// As [`crate::Dot::tile`].
             ///
@@ -456,5 +462,5 @@ macro_rules! tiles {
     };
 }
 
-tiles!(float, crate::neon::F32x4, f32, ["fmla" "4s" "4s" "s[0]" "s"], 4);
-tiles!(half, crate::neon_f16::F16x8, u16, ["fmla" "8h" "8h" "h[0]" "h"], 2);
+tiles!(float, crate::neon::F32x4, f32, ["fmla" "4s" "4s" "s[0]" "s"], 4, "");
+tiles!(half, crate::neon_f16::F16x8, u16, ["fmla" "8h" "8h" "h[0]" "h"], 2, ".arch_extension fp16");

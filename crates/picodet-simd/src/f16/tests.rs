@@ -1,7 +1,7 @@
 //! Conversions and operations of f16 against their definitions, on every instruction set of this processor.
 
 use super::*;
-use crate::{Portable, Vector};
+use crate::Portable;
 
 /// Bits of values with both signs, zeros, subnormal ones, the largest, infinities and NaN.
 const BITS: [u16; 19] = [
