@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::time::Instant;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use picodet_graph::pass::slice_map;
 use picodet_graph::{Graph, Weights};
@@ -57,15 +57,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (mut together, mut alone) = (Vec::new(), Vec::new());
     for number in 0..=steps {
         let input = StepInput { number, ..input };
-        let start = Instant::now();
+        let start = Time::now();
         supernet.learn(&weights, &input)?;
-        let supernet_time = start.elapsed().as_secs_f64();
+        let supernet_time = start.elapsed();
         if only.is_some() {
             continue;
         }
-        let mut sum = 0.0;
+        let mut sum = Time::default();
         for genome in sandwich.genomes(&own.space.clone(), progress.seed, number) {
-            sum += own.pass(&genome, &input)?;
+            let pass = own.pass(&genome, &input)?;
+            sum = Time { wall: sum.wall + pass.wall, processor: sum.processor + pass.processor };
         }
         // The first step reserves memory.
         if number > 0 {
@@ -78,16 +79,51 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!(r#"{{"peak_kib": {}}}"#, peak_memory().map_or("null".to_owned(), |kib| kib.to_string()))
         }
         None => {
-            let mut ratios: Vec<f64> = together.iter().zip(&alone).map(|(a, b)| a / b).collect();
-            println!(
-                r#"{{"supernet_ms": {:.1}, "networks_ms": {:.1}, "ratio": {:.4}}}"#,
-                1e3 * median(&mut together),
-                1e3 * median(&mut alone),
-                median(&mut ratios)
-            );
+            let of = |part: fn(&Time) -> f64| {
+                let [mut together, mut alone] =
+                    [&together, &alone].map(|times| times.iter().map(part).collect::<Vec<f64>>());
+                let mut ratios: Vec<f64> = together.iter().zip(&alone).map(|(a, b)| a / b).collect();
+                [median(&mut together), median(&mut alone), median(&mut ratios)]
+            };
+            for (name, [together, alone, ratio]) in
+                [("wall", of(|time| time.wall)), ("processor", of(|time| time.processor))]
+            {
+                println!(
+                    r#"{{"time": "{name}", "supernet_ms": {together:.1}, "networks_ms": {alone:.1}, "ratio": {ratio:.4}}}"#
+                );
+            }
         }
     }
     Ok(())
+}
+
+/// Milliseconds of the clock and of all threads; other programs count in the first only.
+#[derive(Clone, Copy, Default)]
+struct Time {
+    wall: f64,
+    processor: f64,
+}
+
+impl Time {
+    fn now() -> Self {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| 1e3 * time.as_secs_f64());
+        Self { wall, processor: processor_time() }
+    }
+
+    fn elapsed(self) -> Self {
+        let now = Self::now();
+        Self { wall: now.wall - self.wall, processor: now.processor - self.processor }
+    }
+}
+
+/// Processor time of all threads in milliseconds, NaN where the system does not report it.
+fn processor_time() -> f64 {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return f64::NAN };
+    let times = tasks.flatten().filter_map(|task| {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<f64>().ok()
+    });
+    times.sum::<f64>() / 1e6
 }
 
 /// Networks of the space, each on a tape of its own.
@@ -99,8 +135,8 @@ struct Own {
 }
 
 impl Own {
-    /// Returns the seconds of one pass. A network that is new is prepared and run once before.
-    fn pass(&mut self, genome: &Genome, input: &StepInput<'_>) -> Result<f64, Box<dyn Error>> {
+    /// Returns the time of one pass. A network that is new is prepared and run once before.
+    fn pass(&mut self, genome: &Genome, input: &StepInput<'_>) -> Result<Time, Box<dyn Error>> {
         let mut head = HeadGradients::default();
         if !self.known.contains_key(genome) {
             // Few networks at a time: each holds the memory of a step.
@@ -118,10 +154,10 @@ impl Own {
             learn(&mut network, &weights, input, &mut head)?;
             self.known.insert(genome.clone(), (network, weights));
         }
-        let Some((network, weights)) = self.known.get_mut(genome) else { return Ok(0.0) };
-        let start = Instant::now();
+        let Some((network, weights)) = self.known.get_mut(genome) else { return Ok(Time::default()) };
+        let start = Time::now();
         learn(network, weights, input, &mut head)?;
-        Ok(start.elapsed().as_secs_f64())
+        Ok(start.elapsed())
     }
 }
 

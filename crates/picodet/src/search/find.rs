@@ -15,6 +15,7 @@ use picodet_train::recipes::recipe;
 use picodet_train::{Experiment, InputSize};
 use picodet_weights::Storage;
 
+use super::images::paired_error;
 use super::{SearchImages, SearchRunError, Searcher, write};
 use crate::train::TrainError;
 
@@ -101,9 +102,10 @@ impl Searcher {
         let result = search(&evolution, find.evaluations, &mut archive, predict, &mut judge, listen)?;
         let front = result.front();
         let (models, detections) = take(&front, &mut inheritance, &mut images)?;
-        let Some(best) = detections.last() else { return Err(SearchError::Genome.into()) };
-        let mut errors = detections.iter().map(|own| images.paired_error(best, own));
-        let errors: Vec<f64> = errors.by_ref().collect::<Result<_, _>>()?;
+        let samples = detections.iter().map(|own| images.sampled(own));
+        let samples: Vec<Vec<f64>> = samples.collect::<Result<_, _>>()?;
+        let Some(best) = samples.last() else { return Err(SearchError::Genome.into()) };
+        let errors: Vec<f64> = samples.iter().map(|own| paired_error(best, own)).collect();
         let mut places = 0..errors.len();
         let recommended = recommend(&front, |_, _| Ok(errors[places.next().unwrap_or_default()]))
             .unwrap_or_else(|never: std::convert::Infallible| match never {})

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use picodet_data::Dataset;
 use picodet_detect::{Detector, Model, Options};
 use picodet_engine::Precision;
-use picodet_eval::{Detection, EvaluationError, Evaluator, Parameters};
+use picodet_eval::{Detection, EvaluationError, Evaluator, GroundTruth, Parameters};
 use picodet_image::{Image, Interpolation, Limits, decode};
 use picodet_search::{Accuracy, Measure};
 use picodet_train::EvaluatorError;
@@ -13,7 +13,7 @@ use picodet_train::random::{Purpose, Stream};
 
 use crate::evaluate::{EvaluateError, GroundTruths, converted, match_classes};
 
-/// Samples of the images from which the standard error is computed.
+/// Samples of the images from which standard errors are computed.
 const SAMPLES: usize = 200;
 /// Second position of the stream of these samples; training and the evolution use smaller ones.
 const BOOTSTRAP: u64 = 1 << 32;
@@ -73,63 +73,39 @@ impl SearchImages {
         images.into_iter().collect()
     }
 
-    /// Returns the standard error of the difference between the accuracies of two models, by their detections: that over samples
-    /// of the images with replacement, the same ones for both.
+    /// Returns the accuracy of a model, by its detections, on each of several samples of the images with replacement; the same
+    /// samples for all models.
     ///
     /// # Errors
     /// [`EvaluationError`], which detections of this type rule out.
-    pub fn paired_error(&self, first: &[Detection], second: &[Detection]) -> Result<f64, EvaluationError> {
-        let by_image = |detections: &[Detection]| {
-            let mut images: BTreeMap<i64, Vec<Detection>> = BTreeMap::new();
-            for found in detections {
-                images.entry(found.image_id).or_default().push(*found);
-            }
-            images
-        };
-        let [first, second] = [first, second].map(by_image);
-        let count = self.truths.image_ids.len();
-        let difference = |sample: usize| {
-            let mut stream = Stream::new(0, Purpose::Search, sample as u64, BOOTSTRAP);
-            let drawn: Vec<i64> = (0..count).map(|_| self.truths.image_ids[stream.index(count)]).collect();
-            let [first, second] =
-                [&first, &second].map(|detections| self.accuracy_of_sample(&drawn, detections));
-            Ok(first? - second?)
-        };
-        let differences = picodet_parallel::map(0..SAMPLES, self.threads, difference);
-        let differences: Vec<f64> = differences.into_iter().collect::<Result<_, EvaluationError>>()?;
-        let mean = differences.iter().sum::<f64>() / SAMPLES as f64;
-        let squares = differences.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
-        Ok((squares / (SAMPLES - 1) as f64).sqrt())
-    }
-
-    /// The accuracy on images that were drawn, some of them several times.
-    fn accuracy_of_sample(
-        &self,
-        drawn: &[i64],
-        detections: &BTreeMap<i64, Vec<Detection>>,
-    ) -> Result<f64, EvaluationError> {
-        let mut objects = Vec::new();
-        let mut found = Vec::new();
-        for (place, image) in (0i64..).zip(drawn) {
-            for object in self.truths.objects.iter().filter(|object| object.image_id == *image) {
-                objects.push(picodet_eval::GroundTruth {
-                    id: objects.len() as i64 + 1,
-                    image_id: place,
-                    ..*object
-                });
-            }
-            let own = detections.get(image).into_iter().flatten();
-            found.extend(own.map(|detection| Detection { image_id: place, ..*detection }));
+    pub fn sampled(&self, detections: &[Detection]) -> Result<Vec<f64>, EvaluationError> {
+        let mut images: BTreeMap<i64, (Vec<GroundTruth>, Vec<Detection>)> = BTreeMap::new();
+        for object in &self.truths.objects {
+            images.entry(object.image_id).or_default().0.push(*object);
         }
-        let ids: Vec<i64> = (0i64..).take(drawn.len()).collect();
-        let evaluator = Evaluator::new(
-            &ids,
-            &self.truths.categories,
-            &objects,
-            &found,
-            Parameters { threads: 1, ..Parameters::default() },
-        )?;
-        Ok(evaluator.evaluate().summary().ap)
+        for found in detections {
+            images.entry(found.image_id).or_default().1.push(*found);
+        }
+        let count = self.truths.image_ids.len();
+        let ids: Vec<i64> = (0i64..).take(count).collect();
+        let accuracy = |sample: usize| {
+            let mut stream = Stream::new(0, Purpose::Search, sample as u64, BOOTSTRAP);
+            let (mut objects, mut found) = (Vec::new(), Vec::new());
+            for &place in &ids {
+                let Some((own, detections)) = images.get(&self.truths.image_ids[stream.index(count)]) else {
+                    continue;
+                };
+                for object in own {
+                    let id = objects.len() as i64 + 1;
+                    objects.push(GroundTruth { id, image_id: place, ..*object });
+                }
+                found.extend(detections.iter().map(|found| Detection { image_id: place, ..*found }));
+            }
+            let parameters = Parameters { threads: 1, ..Parameters::default() };
+            let evaluator = Evaluator::new(&ids, &self.truths.categories, &objects, &found, parameters)?;
+            Ok(evaluator.evaluate().summary().ap)
+        };
+        picodet_parallel::map(0..SAMPLES, self.threads, accuracy).into_iter().collect()
     }
 
     /// Returns the accuracy on all images and on both halves of them.
@@ -156,5 +132,30 @@ impl Measure for SearchImages {
     fn measure(&mut self, model: &Model) -> Result<Accuracy, EvaluatorError> {
         let detections = self.detect(model).map_err(EvaluatorError::new)?;
         self.accuracy(&detections).map_err(EvaluatorError::new)
+    }
+}
+
+/// Returns the standard error of the difference between the accuracies of two models, by their accuracies on the same samples.
+#[must_use]
+pub fn paired_error(first: &[f64], second: &[f64]) -> f64 {
+    let differences: Vec<f64> = first.iter().zip(second).map(|(first, second)| first - second).collect();
+    let count = differences.len() as f64;
+    let mean = differences.iter().sum::<f64>() / count.max(1.0);
+    let squares = differences.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+    (squares / (count - 1.0).max(1.0)).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_models_share_is_no_error_of_their_difference() {
+        let samples = [0.5, 0.7, 0.6, 0.4];
+        let shifted = samples.map(|value| value - 0.1);
+        assert!(paired_error(&samples, &shifted) < 1e-12);
+        // Differences 0.1, -0.1, 0.1, -0.1.
+        let other = [0.4, 0.8, 0.5, 0.5];
+        assert!((paired_error(&samples, &other) - (0.04f64 / 3.0).sqrt()).abs() < 1e-12);
     }
 }
