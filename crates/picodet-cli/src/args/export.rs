@@ -7,13 +7,12 @@ use clap::{Args, ValueEnum};
 use super::ModelArguments;
 use super::shared::{at_least_one, size};
 
-/// Export a model to ONNX
-///
-/// A quantised model (`picodet quantise`) is written with QuantizeLinear and DequantizeLinear, opset 13 or later, for engines
-/// that have 8-bit convolutions. They keep about its accuracy, which their own quantisation of the float model
-/// does not. Its hard-swish and scaling run as floats there, so that it need not be faster than the float model:
-/// measure both.
 #[derive(Args)]
+#[command(
+    after_help = "A quantised model (picodet quantise) is written with QuantizeLinear and DequantizeLinear, opset 13 or later, \
+                  for engines with 8-bit convolutions. Hard-swish and scaling run as floats there: measure whether it is \
+                  faster than the float model."
+)]
 pub(crate) struct Export {
     #[command(flatten)]
     pub(crate) model: ModelArguments,
