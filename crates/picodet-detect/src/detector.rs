@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use picodet_engine::{BufferPool, CpuEngine, Engine, Plan};
-use picodet_graph::{Graph, Tensor4, Weights, pass};
+use picodet_engine::{BufferPool, CpuEngine, Engine, Plan, PlanError, Precision};
+use picodet_graph::{Graph, Quantisation, Tensor4, Weights, pass};
 use picodet_image::{Interpolation, Limits, Pixels};
 use picodet_zoo::Head;
 
@@ -50,12 +50,19 @@ impl Detector {
         Self::new(&Model::from_bytes(&bytes)?, &Options::default())
     }
 
-    /// Prepares a model.
+    /// Prepares a model. A quantised model is computed in bytes; with a precision other than f32 the numbers that its integers
+    /// stand for are computed with that precision.
     ///
     /// # Errors
     /// When an option is invalid or the engine refuses the model.
     pub fn new(model: &Model, options: &Options) -> Result<Self, Error> {
-        Self::with_engine(model, options, &engine(options)?)
+        let engine = engine(options)?;
+        match &model.quantisation {
+            Some(quantisation) if options.precision == Precision::default() => {
+                Self::with_engine(model, options, &QuantisedEngine { engine, quantisation })
+            }
+            _ => Self::with_engine(model, options, &engine),
+        }
     }
 
     /// Prepares a model on the given engine, whose own settings replace `threads` and `precision` of `options`.
@@ -187,6 +194,23 @@ fn suppress(levels: &[HeadLevel<'_>], nms: &Nms, scale: ScaleFactor) -> Vec<Scor
     let candidates = candidates(levels, 0, nms.score_threshold);
     let to_image = |anchor| InputBox(box_of(levels, 0, anchor).unwrap_or_default()).to_image(scale);
     nms.run_candidates(&candidates, to_image)
+}
+
+/// Runs a quantised model in bytes.
+struct QuantisedEngine<'a> {
+    engine: CpuEngine,
+    quantisation: &'a Quantisation,
+}
+
+impl Engine for QuantisedEngine<'_> {
+    fn plan(
+        &self,
+        graph: &Graph,
+        weights: &Weights,
+        input_size: (usize, usize),
+    ) -> Result<Arc<dyn Plan>, PlanError> {
+        Ok(Arc::new(self.engine.prepare_quantised(graph, weights, self.quantisation, input_size)?))
+    }
 }
 
 /// Returns the engine for the given options.
