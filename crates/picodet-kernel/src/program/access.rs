@@ -196,6 +196,8 @@ impl<'a> Accesses<'a> {
             }
             Operation::SumCells { from, ranges, to } => {
                 self.require(step.out_size == step.size, "sums over rows of another size");
+                let dtype = self.buffer(*from).dtype;
+                self.require(dtype != DType::U8, "sums of bytes as floats");
                 self.ranges(*from, ranges, source, Pixels::Own);
                 let channels: usize = ranges.iter().map(|range| range.len).sum();
                 let inside =
