@@ -190,7 +190,8 @@ impl Band<'_> {
             let constants = &product.constants[set..set + len];
             let out = out.wrapping_add(first * out_stride * self.dtype(product.to).size());
             // A strip has room for whole vectors, as the constants have.
-            let columns = if is_strip { row_of(product.columns) } else { product.columns };
+            let lanes = self.schedule.int8.lanes();
+            let columns = product.columns.next_multiple_of(if is_strip { lanes } else { 1 });
             let epilogue = Requantise { columns, constants, out, out_stride, ..self.requantise(product, 0) };
             let args = GemmInt8 {
                 a: a.wrapping_add(2 * first),
