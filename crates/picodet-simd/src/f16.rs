@@ -1,4 +1,4 @@
-//! Half precision (IEEE 754 binary16): vectors of f16 in all of their arithmetic, detection and dispatch.
+//! Half precision (IEEE 754 binary16): conversions, vectors of f16 and the sets that have them.
 
 #[cfg(test)]
 mod tests;
@@ -10,8 +10,6 @@ use crate::dot::Dot;
 use crate::isa::Isa;
 #[cfg(any(target_arch = "aarch64", feature = "portable-f16", test))]
 use crate::isa::IsaKind;
-#[cfg(any(target_arch = "aarch64", feature = "portable-f16", test))]
-use crate::simd::Outlined;
 use crate::simd::Simd;
 use crate::vector::Sealed;
 
@@ -182,7 +180,7 @@ pub struct F16Isa {
     isa: Isa,
     /// Only 64-bit ARM has such a set, but for tests.
     #[cfg(not(any(target_arch = "aarch64", feature = "portable-f16", test)))]
-    absent: std::convert::Infallible,
+    pub(crate) absent: std::convert::Infallible,
 }
 
 impl F16Isa {
@@ -217,48 +215,5 @@ impl Isa {
         }
         #[cfg(not(any(target_arch = "aarch64", feature = "portable-f16", test)))]
         None
-    }
-}
-
-/// A [`crate::Kernel`] that computes in f16.
-pub trait KernelF16 {
-    /// The result.
-    type Output;
-    /// Computes with the vectors of `s`.
-    fn run<S: SimdF16>(self, s: S) -> Self::Output;
-}
-
-/// A kernel and its token.
-#[cfg(any(target_arch = "aarch64", feature = "portable-f16", test))]
-struct Run<S, K>(S, K);
-
-#[cfg(any(target_arch = "aarch64", feature = "portable-f16", test))]
-impl<S: SimdF16, K: KernelF16> Outlined for Run<S, K> {
-    type Output = K::Output;
-    #[inline(always)]
-    fn run(self) -> K::Output {
-        self.1.run(self.0)
-    }
-}
-
-/// Runs a kernel with the f16 arithmetic of `isa`.
-#[inline]
-pub fn dispatch_f16<K: KernelF16>(isa: F16Isa, kernel: K) -> K::Output {
-    #[cfg(not(any(target_arch = "aarch64", feature = "portable-f16", test)))]
-    {
-        let _ = kernel;
-        match isa.absent {}
-    }
-    #[cfg(any(target_arch = "aarch64", feature = "portable-f16", test))]
-    match isa.isa.kind() {
-        #[cfg(target_arch = "aarch64")]
-        IsaKind::Neon => {
-            let token = crate::neon_f16::NeonF16(());
-            token.outlined(Run(token, kernel))
-        }
-        _ => {
-            let token = crate::portable::Portable;
-            token.outlined(Run(token, kernel))
-        }
     }
 }

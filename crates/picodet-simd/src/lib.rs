@@ -54,6 +54,7 @@
 
 mod bf16;
 mod dispatch;
+mod dispatch_f16;
 mod dot;
 mod f16;
 mod isa;
@@ -78,8 +79,9 @@ mod x86;
 
 pub use bf16::{from_bf16, round_bf16, to_bf16};
 pub use dispatch::{Kernel, KernelBf16, KernelInt8, dispatch, dispatch_bf16, dispatch_int8};
+pub use dispatch_f16::{KernelF16, dispatch_f16};
 pub use dot::{Dot, DotBf16, DotF32, DotInt8};
-pub use f16::{DotF16, F16Isa, HalfVector, KernelF16, SimdF16, dispatch_f16, from_f16, to_f16};
+pub use f16::{DotF16, F16Isa, HalfVector, SimdF16, from_f16, to_f16};
 pub use isa::{Bf16Isa, Int8Isa, Int8Kind, Isa, IsaKind};
 pub use math::{exp, sigmoid};
 #[cfg(target_arch = "aarch64")]

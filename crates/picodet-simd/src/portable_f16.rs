@@ -60,11 +60,12 @@ impl HalfVector for PortableF16 {
     }
     #[inline(always)]
     fn maximum(self, other: Self) -> Self {
-        self.zip(other, |a, b| if a > b || a.is_nan() { a } else { b })
+        // Zeros differ: -0 is less than 0.
+        self.zip(other, |a, b| if a > b || a.is_nan() || (a == b && a.is_sign_positive()) { a } else { b })
     }
     #[inline(always)]
     fn minimum(self, other: Self) -> Self {
-        self.zip(other, |a, b| if a < b || a.is_nan() { a } else { b })
+        self.zip(other, |a, b| if a < b || a.is_nan() || (a == b && a.is_sign_negative()) { a } else { b })
     }
     #[inline(always)]
     unsafe fn store(self, to: *mut u16) {

@@ -3,6 +3,7 @@
 
 mod assembly;
 mod predict;
+mod rate;
 mod simulate;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::cross;
 use assembly::{Assembly, Loop};
+use rate::{Precision, Rate, Role};
 use simulate::{Core, Simulator};
 
 const TARGET: &str = "aarch64-unknown-linux-gnu";
@@ -24,22 +26,6 @@ struct Kernel {
     function: &'static [&'static str],
     /// The use of it in a prediction.
     role: Option<(Precision, Role)>,
-}
-
-/// Type of the products.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Precision {
-    F32,
-    F16,
-}
-
-/// Convolutions that a loop computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    Pointwise,
-    /// Side and stride of the window.
-    Depthwise(usize, usize),
-    Stem,
 }
 
 const fn kernel(name: &'static str, function: &'static [&'static str]) -> Kernel {
@@ -129,15 +115,6 @@ const KERNELS: [Kernel; 15] = [
         &["depthwise::f16::Tile", "NeonF16", "5, 2, 8,"],
     ),
 ];
-
-/// Products a cycle of a kernel on a core.
-struct Rate {
-    role: Option<(Precision, Role)>,
-    core: Core,
-    per_cycle: f64,
-    /// Of what the core can do at most.
-    of_limit: f64,
-}
 
 /// Builds, simulates and prints.
 ///

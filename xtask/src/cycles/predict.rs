@@ -3,8 +3,8 @@
 use anyhow::{Context, Result};
 use picodet_graph::Op;
 
+use super::rate::{Precision, Rate, Role};
 use super::simulate::Core;
-use super::{Precision, Rate, Role};
 
 /// Multiply-accumulates of a network by convolution.
 struct Work {

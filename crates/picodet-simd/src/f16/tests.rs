@@ -1,7 +1,8 @@
 //! Conversions and operations of f16 against their definitions, on every instruction set of this processor.
 
 use super::*;
-use crate::Portable;
+use crate::dispatch_f16::{KernelF16, Run, dispatch_f16};
+use crate::{Portable, Simd};
 
 /// Bits of values with both signs, zeros, subnormal ones, the largest, infinities and NaN.
 const BITS: [u16; 19] = [
