@@ -19,6 +19,8 @@ use crate::{Candidate, Gene, Genome, Space};
 const RUNS: usize = 7;
 /// Bursts of each network, of which the fastest counts; slow networks get the first number only.
 const BURSTS: std::ops::RangeInclusive<usize> = 5..=12;
+/// Most bursts of whole inferences.
+const MOST_WHOLE: usize = 60;
 /// Candidates whose whole inferences are measured.
 const WHOLE: usize = 8;
 /// The share of runs that are faster than the reported time of a whole inference.
@@ -242,8 +244,8 @@ fn prepare(candidate: Candidate, engine: &CpuEngine, classes: usize) -> Result<P
 fn measure(networks: &mut [Prepared], seconds: f64, whole: bool) -> Result<(), LatencyError> {
     let start = Instant::now();
     let mut bursts = 0;
-    let enough = |bursts| bursts >= *BURSTS.end() && !whole;
-    while bursts < *BURSTS.start() || (!enough(bursts) && start.elapsed().as_secs_f64() < seconds) {
+    let most = if whole { MOST_WHOLE } else { *BURSTS.end() };
+    while bursts < *BURSTS.start() || (bursts < most && start.elapsed().as_secs_f64() < seconds) {
         for network in &mut *networks {
             let found = network.plan.profile(&network.image, RUNS)?;
             if network.steps.is_empty() {
