@@ -156,9 +156,12 @@ impl SearchReport<'_> {
         let mut chart = Chart::named(SIZE, x, y, "accuracy against latency", &names);
         if let Some(limit) = self.constraint {
             let ends = accuracies().fold((1.0f64, 0.0f64), |(low, high), y| (low.min(y), high.max(y)));
-            let label = Some(format!("at most {limit:.2} ms"));
+            let label = None;
             let points = vec![(limit, ends.0), (limit, ends.1)];
+            let place = points[0];
+            let text = format!("at most {limit:.2} ms");
             chart.line(&Line { points, colour: "#8b93a1".to_owned(), width: 1.2, label });
+            chart.label(place, &text);
         }
         let parameters = |genome: &Genome| {
             let candidate = self.space.candidate(genome);
@@ -347,7 +350,7 @@ fn ratio_bars(ratios: &[f64]) -> String {
         return "as published".to_owned();
     }
     let width = WIDTH * ratios.len() as f64;
-    let mut svg = format!("<svg class=\"small\" width=\"{width}\" height=\"{HEIGHT}\">");
+    let mut svg = format!("<svg width=\"{width}\" height=\"{HEIGHT}\">");
     for (index, ratio) in ratios.iter().enumerate() {
         let height = ratio * HEIGHT;
         let _ = write!(
