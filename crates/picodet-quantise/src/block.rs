@@ -6,10 +6,10 @@ use picodet_graph::{Activation, Convolution, MapQuantisation, QuantisedConvoluti
 use picodet_kernel::training::Executor;
 
 use crate::moments::{Importance, Moments};
+use crate::options::{Method, Options};
 use crate::rounding::{Feedback, Row, fit, nearest};
 use crate::step::{Decibels, Ranges};
 use crate::stream::{Packed, Values, activate, add, convolve, max_pool};
-use crate::walk::{Method, Options};
 
 /// What a block reads and how it is computed.
 pub(crate) struct Site<'a> {

@@ -12,10 +12,12 @@ mod block;
 mod error;
 mod linear;
 mod moments;
+mod options;
 mod rounding;
 mod step;
 mod stream;
 mod walk;
 
 pub use error::QuantiseError;
-pub use walk::{Method, Options, Sample, StepReport, quantise};
+pub use options::{Method, Options};
+pub use walk::{Sample, StepReport, quantise};

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod align;
+mod bytes;
 mod error;
 mod foreign;
 mod int8_rows;

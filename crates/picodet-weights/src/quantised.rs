@@ -10,8 +10,8 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::ReadError;
+use crate::bytes::{floats, not_safetensors};
 use crate::int8_rows::SCALE_SUFFIX;
-use crate::tensors::{floats, not_safetensors};
 
 /// Suffix of the scales of a map.
 pub(crate) const MAP_SCALE_SUFFIX: &str = ".map.scale";

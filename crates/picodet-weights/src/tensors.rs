@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use picodet_graph::{Tensor, Weights};
-use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView, serialize};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use crate::ReadError;
+use crate::bytes::{floats, not_safetensors};
 use crate::int8_rows::{SCALE_SUFFIX, dequantise, quantise};
 use crate::quantised::{MAP_SCALE_SUFFIX, MAP_ZERO_SUFFIX, StoredQuantisation};
 
@@ -112,10 +113,6 @@ pub fn write_tensors(weights: &Weights, entries: &BTreeMap<String, String>) -> V
     write_stored(weights, entries, Storage::F32, &BTreeSet::new(), None)
 }
 
-pub(crate) fn not_safetensors(error: SafeTensorError) -> ReadError {
-    ReadError::Format { format: "a safetensors file", problem: error.to_string() }
-}
-
 /// Returns the values of a tensor of 8-bit rows.
 fn expand_rows(view: &TensorView<'_>, scale: Option<&TensorView<'_>>) -> Result<Vec<f32>, String> {
     let Some(scale) = scale else {
@@ -133,10 +130,6 @@ fn expand_rows(view: &TensorView<'_>, scale: Option<&TensorView<'_>>) -> Result<
     let scales: Vec<f32> = floats(scale.data());
     dequantise(view.data(), &scales, view.shape())
         .ok_or_else(|| "a scale of 8-bit rows is not positive, NaN, or too large".to_owned())
-}
-
-pub(crate) fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes.as_chunks::<4>().0.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect()
 }
 
 fn widen(view: &TensorView<'_>) -> Option<Vec<f32>> {

@@ -29,7 +29,7 @@ pub(crate) fn test() -> Result<()> {
     test::run()
 }
 
-/// Returns how Java of this machine, or of ARM, detects in the pictures of a folder; `None` before [`test`] has built it.
+/// Returns how Java of this machine, or of ARM, detects in the pictures of a folder; `None` before [`test()`] has built it.
 pub(crate) fn detections<'a>(
     target: &Path,
     pictures: &'a Path,

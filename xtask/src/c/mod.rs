@@ -22,7 +22,7 @@ pub(crate) fn dist(arguments: &[String]) -> Result<()> {
 /// Installs the C library of a profile into a folder.
 ///
 /// # Errors
-/// As [`dist`].
+/// As [`dist()`].
 pub(crate) fn install(folder: &Path, profile: &str) -> Result<()> {
     dist::install(folder, profile)
 }

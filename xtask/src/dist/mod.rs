@@ -48,7 +48,7 @@ pub(crate) fn build(arguments: &[String]) -> Result<()> {
     archive::write_checksums(&folder()?)
 }
 
-/// Tests the files that [`build`] has written.
+/// Tests the files that [`build()`] has written.
 ///
 /// # Errors
 /// When a file is damaged or does not work.

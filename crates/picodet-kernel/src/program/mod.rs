@@ -9,6 +9,7 @@
 mod access;
 mod arena;
 mod band;
+mod buffer_id;
 mod dense;
 mod execute;
 pub mod int8;

@@ -2,11 +2,9 @@
 
 use picodet_graph::{Activation, DType};
 
+pub use super::buffer_id::BufferId;
 use super::int8::{Int8, Window};
 use crate::map::ChannelRange;
-
-/// Index of a [`Buffer`].
-pub type BufferId = usize;
 
 /// Bytes of a word, the unit in which the arena is addressed.
 pub const WORD: usize = DType::F32.size();

@@ -137,7 +137,7 @@ impl Measure for SearchImages {
 
 /// Returns the standard error of the difference between the accuracies of two models, by their accuracies on the same samples.
 #[must_use]
-pub fn paired_error(first: &[f64], second: &[f64]) -> f64 {
+pub(crate) fn paired_error(first: &[f64], second: &[f64]) -> f64 {
     let differences: Vec<f64> = first.iter().zip(second).map(|(first, second)| first - second).collect();
     let count = differences.len() as f64;
     let mean = differences.iter().sum::<f64>() / count.max(1.0);

@@ -16,7 +16,8 @@ use picodet::crates::train::report::duration;
 use picodet::search::{Find, Finding, Searcher};
 use serde_json::json;
 
-use super::{Limits, latency};
+use super::latency;
+use super::shared::Limits;
 use crate::ExitCode;
 use crate::args::{FindOptions, Limit, ReportFormat};
 use crate::host;

@@ -9,7 +9,7 @@ use picodet::crates::search::{
     LatencyCheck, LatencyOptions, LatencyTable, Predictor, Space, check_latency, measure_latency,
 };
 
-use super::read_space;
+use super::shared::read_space;
 use crate::ExitCode;
 use crate::args::{FindOptions, Latency};
 use crate::output::{print_result, status, write_file};

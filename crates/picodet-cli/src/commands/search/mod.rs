@@ -2,22 +2,22 @@
 
 mod find;
 mod latency;
+mod shared;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use picodet::crates::data::{find_split, splits};
-use picodet::crates::search::Space;
 use picodet::crates::train::report::duration;
 use picodet::crates::train::{Ending, RunOptions};
 use picodet::search::{SearchFolder, SearchRequest, Searcher};
 use picodet::train::DatasetPaths;
 
+use self::shared::{Limits, read_space};
 use super::train::display::Display;
-use super::train::{exit_code, keep_freed_blocks, prepare, watch_signals};
+use super::train::{exit_code, keep_freed_blocks, prepare};
 use crate::ExitCode;
 use crate::args::{ModelArguments, Search, SearchCommand};
 use crate::model;
@@ -25,21 +25,6 @@ use crate::output::status;
 
 /// The share of the time limit in which the supernet is trained.
 const TRAINING_SHARE: f64 = 2.0 / 3.0;
-
-/// What ends a search early.
-struct Limits {
-    /// The number of a signal, 0 without one.
-    stop: Arc<AtomicUsize>,
-    start: Instant,
-    time: Option<Duration>,
-}
-
-impl Limits {
-    fn start(minutes: Option<f64>) -> Result<Self> {
-        let time = minutes.map(|minutes| Duration::from_secs_f64(60.0 * minutes.clamp(0.0, 1e6)));
-        Ok(Self { stop: watch_signals(1)?, start: Instant::now(), time })
-    }
-}
 
 pub(crate) fn run(command: &Search) -> Result<ExitCode> {
     match &command.command {
@@ -52,16 +37,6 @@ pub(crate) fn run(command: &Search) -> Result<ExitCode> {
         }
         None => search(command),
     }
-}
-
-/// Reads a space file, or returns the space of the paper around a network.
-fn read_space(name: &str) -> Result<Space> {
-    let path = Path::new(name);
-    if !path.exists() && path.extension().is_none_or(|extension| extension != "toml") {
-        return Ok(Space::published(name)?);
-    }
-    let text = std::fs::read_to_string(path).with_context(|| name.to_owned())?;
-    Space::parse(&text).with_context(|| name.to_owned())
 }
 
 /// Trains the supernet and searches among its networks.

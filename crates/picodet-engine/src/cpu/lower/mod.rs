@@ -6,6 +6,7 @@
 
 mod convolution;
 mod elementwise;
+mod integers;
 mod quantised;
 #[cfg(test)]
 mod tests;
@@ -18,7 +19,7 @@ use picodet_simd::Int8Isa;
 use super::schedule::{Buffer, BufferId, Operation, Schedule, Step, View, place};
 use super::{Isa, Precision, dtype, separable};
 use crate::PlanError;
-use quantised::Integers;
+use integers::Integers;
 
 struct Lowering<'a> {
     graph: &'a Graph,

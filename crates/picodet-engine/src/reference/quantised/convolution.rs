@@ -3,7 +3,7 @@
 use picodet_graph::{Convolution, Graph, NodeId, Op, Quantisation, Tensor4};
 
 use super::super::convolution::convolution;
-use super::{LARGEST, per_channel};
+use super::channels::{LARGEST, per_channel};
 use crate::convert;
 
 /// Most products of `255 · 127` whose sum, in any order, is exact in f32.

@@ -1,5 +1,6 @@
 //! Quantised networks by the definition of each step, one after the other: the bytes that every engine computes.
 
+mod channels;
 mod convolution;
 mod steps;
 #[cfg(test)]
@@ -9,11 +10,9 @@ use picodet_graph::pass::{Fusion, fuse};
 use picodet_graph::quantised::{ByteStore, maps_of, to_byte};
 use picodet_graph::{Graph, MapQuantisation, NodeId, Op, Quantisation, Tensor4, Weights};
 
+use self::channels::{LARGEST, per_channel};
 use self::convolution::{Prepared, prepare};
 use crate::{Plan, PlanError, RunError, check_plan};
-
-/// Largest byte.
-const LARGEST: f32 = 255.0;
 
 /// A quantised network prepared for one input size.
 ///
@@ -169,16 +168,6 @@ impl QuantisedReference {
         let Quantisation { mean, std, .. } = &self.quantisation;
         per_channel(image, |c, x| f32::from(to_byte(x.mul_add(LARGEST * std[c], LARGEST * mean[c]))))
     }
-}
-
-/// Applies a function of channel and value.
-fn per_channel(x: &Tensor4, function: impl Fn(usize, f32) -> f32) -> Tensor4 {
-    let mut out = x.clone();
-    let channels = x.shape[1];
-    for (index, plane) in out.data.chunks_mut(x.plane().max(1)).enumerate() {
-        plane.iter_mut().for_each(|value| *value = function(index % channels, *value));
-    }
-    out
 }
 
 impl Plan for QuantisedReference {

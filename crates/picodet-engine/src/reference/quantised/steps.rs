@@ -6,8 +6,9 @@ use picodet_graph::{Activation, MapQuantisation, NodeId, Op, ResizeFactor, Tenso
 use picodet_simd::{Portable, Simd, Vector, sigmoid};
 
 use super::super::{convolution as float, elementwise, resample};
+use super::channels::per_channel;
 use super::convolution::Prepared;
-use super::{QuantisedReference, Values, per_channel};
+use super::{QuantisedReference, Values};
 
 impl QuantisedReference {
     /// Computes a block with a quantised convolution.

@@ -3,7 +3,7 @@
 use picodet_graph::Activation;
 use picodet_simd::{IntVector, Outlined, SimdInt8, Vector};
 
-use super::{DepthwiseInt8, quads, variants};
+use super::arguments::{DepthwiseInt8, quads, variants};
 use crate::gemm::{MOST, unrolled};
 use crate::quantised::{Columns, byte};
 use crate::tuning;
@@ -28,7 +28,7 @@ impl Tile<'_> {
     /// Sums, activates, requantises and stores.
     ///
     /// # Safety
-    /// As [`super::Rows`]; the tile is inside the strip, and its window's rows are in the scratch memory.
+    /// As `Rows::run`; the tile is inside the strip, and its window's rows are in the scratch memory.
     #[inline(always)]
     pub(super) unsafe fn run<S: SimdInt8, const K: usize, const STRIDE: usize, const P: usize>(
         &self,
@@ -82,7 +82,7 @@ impl Tile<'_> {
     /// Activates, requantises and stores the sums of the pixels from `pixel` on.
     ///
     /// # Safety
-    /// As [`super::depthwise_int8`]; the pixels and channels exist.
+    /// As `depthwise_int8`; the pixels and channels exist.
     #[inline(always)]
     unsafe fn finish<S: SimdInt8, const P: usize>(
         &self,

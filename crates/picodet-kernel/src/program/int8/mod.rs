@@ -5,7 +5,7 @@ mod execute;
 
 use picodet_graph::Activation;
 
-use super::operation::BufferId;
+use super::buffer_id::BufferId;
 use crate::map::ChannelRange;
 
 /// A step that reads or writes maps of bytes.
