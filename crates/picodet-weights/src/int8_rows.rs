@@ -63,6 +63,9 @@ pub(crate) fn dequantise(integers: &[u8], scales: &[f32], shape: &[usize]) -> Op
     Some(values)
 }
 
+/// Largest distance from an integer, in steps, of values that have been multiplied in f32.
+const GRID: f64 = 1e-4;
+
 /// Whether a scale is positive and no integer times the scale is infinite.
 fn is_valid_scale(scale: f32) -> bool {
     scale > 0.0 && (scale * 128.0).is_finite()
@@ -74,6 +77,9 @@ fn best_scale(row: &[f32]) -> Option<f32> {
     let largest = row.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
     if !row.iter().all(|value| value.is_finite()) {
         return None;
+    }
+    if let Some(scale) = scale_of_grid(row, largest) {
+        return Some(scale);
     }
     let mut best = (f64::INFINITY, 1.0);
     for percent in CLIPPING.rev() {
@@ -93,6 +99,20 @@ fn best_scale(row: &[f32]) -> Option<f32> {
     is_valid_scale((f64::from(largest) / LARGEST) as f32)
         .then_some(best.1)
         .or((largest < f32::MIN_POSITIVE).then_some(1.0))
+}
+
+/// Returns the scale of a row whose values are integers times a scale, so that a file that is read and written again keeps
+/// its integers, also where the largest of them is below 127.
+fn scale_of_grid(row: &[f32], largest: f32) -> Option<f32> {
+    let on_grid = |scale: f32| {
+        row.iter().all(|&value| (f64::from(value) / f64::from(scale) - nearest(value, scale)).abs() < GRID)
+    };
+    let exact = |scale: &f32| row.iter().all(|&value| nearest(value, *scale) as f32 * scale == value);
+    let scale = (1..=127u8)
+        .rev()
+        .map(|steps| largest / f32::from(steps))
+        .find(|&scale| is_valid_scale(scale) && on_grid(scale))?;
+    Some([scale, scale.next_up(), scale.next_down()].into_iter().find(exact).unwrap_or(scale))
 }
 
 /// Returns the integer whose product with the scale is nearest to the value.
@@ -147,6 +167,14 @@ mod tests {
         let tensor = tensor(&[&row]);
         let stored = quantise(&tensor).expect("rows");
         assert_eq!(expand(&tensor, &stored), tensor.data);
+        // Clipped rows have no integer of 127.
+        for largest in [3i8, 64, 101, 126] {
+            let row: Vec<f32> = (-largest..=largest).map(|integer| f32::from(integer) * 0.0173).collect();
+            let row = row.repeat(usize::from(largest < 50) * 20 + 1);
+            let tensor = self::tensor(&[&row]);
+            let stored = quantise(&tensor).expect("rows");
+            assert_eq!(expand(&tensor, &stored), tensor.data, "{largest}");
+        }
     }
 
     #[test]

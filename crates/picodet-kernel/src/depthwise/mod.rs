@@ -1,7 +1,7 @@
 //! Depthwise convolution with bias and activation, channels last.
 //!
 //! `direct` reads the map in place, for every instruction set; where vectors are long and registers many,
-//! `strips` copies strips of columns first. [`bf16`] multiplies pairs of rows, [`int8`] quads of rows; [`f16`] reads the map
+//! `strips` copies strips of columns first. [`bf16`] multiplies pairs of rows, [`int8`] quads of rows; [`mod@f16`] reads the map
 //! in place.
 
 mod arguments;

@@ -1,4 +1,4 @@
 //! The name of a buffer.
 
-/// Index of a [`Buffer`].
+/// Index of a [`super::operation::Buffer`].
 pub type BufferId = usize;
