@@ -26,7 +26,7 @@ use crate::output::status;
 /// The share of the time limit in which the supernet is trained.
 const TRAINING_SHARE: f64 = 2.0 / 3.0;
 
-/// What ends a search early.
+/// The limits that end a search early.
 struct Limits {
     /// The number of a signal, 0 without one.
     stop: Arc<AtomicUsize>,
