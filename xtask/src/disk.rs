@@ -38,8 +38,8 @@ impl Drop for Mounted {
     }
 }
 
-/// Trains until there is a checkpoint, then fills the disk, then makes it read-only: each time the run must report it, keep the
-/// checkpoint, and resume when there is space again.
+/// Trains until there is a checkpoint, then fills the disk, then remounts it read-only: each time the run must report it, keep
+/// the checkpoint, and resume when there is space again.
 pub(crate) fn run() -> Result<()> {
     let Some(data) = shared_path("data/bccd") else { bail!("there is no data/bccd in the reference data") };
     super::kill::build()?;

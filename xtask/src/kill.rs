@@ -24,7 +24,7 @@ struct Task {
     begin: fn(&Path, &Path) -> Command,
     /// Goes on with the run of a folder.
     resume: fn(&Path) -> Command,
-    /// The file without which a run begins anew.
+    /// The file without which a run restarts from the beginning.
     checkpoint: &'static str,
     /// Compares the folders of two runs that have ended.
     compare: fn(&Path, &Path) -> Result<()>,

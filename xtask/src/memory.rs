@@ -41,7 +41,7 @@ const HOST: &str =
 fn nightly() -> Command {
     let mut command = Command::new("rustup");
     command.args(["run", "nightly", "cargo"]);
-    // Left by the cargo that runs this program; they would name its compiler.
+    // Left by the cargo that runs this program; they would select its compiler.
     command.env_remove("CARGO").env_remove("RUSTC").env_remove("RUSTUP_TOOLCHAIN");
     command
 }

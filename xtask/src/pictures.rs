@@ -50,7 +50,7 @@ impl Difference {
     pub(crate) const ROUNDING: Self = Self { pixels: 1e-3, score: 1e-4 };
 }
 
-/// Copies the examples, and the pictures of the reference data where it is, into one folder and returns their names.
+/// Copies the examples, and the pictures of the reference data if it exists, into one folder and returns their names.
 ///
 /// # Errors
 /// When a file cannot be copied.
@@ -74,7 +74,7 @@ pub(crate) fn collect(folder: &Path) -> Result<Vec<String>> {
 /// program and its arguments that run the command, if any.
 ///
 /// # Errors
-/// When the command does not run, or finds nothing in any picture.
+/// When the command does not run, or finds no object in any picture.
 pub(crate) fn of_command(pictures: &Path, emulator: &[String]) -> Result<Results> {
     crate::build::cargo(&["build", "--quiet", "--locked", "--package", "picodet-cli"])?;
     let program = crate::build::target_folder()?.join("debug/picodet").display().to_string();

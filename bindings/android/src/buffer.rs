@@ -30,7 +30,7 @@ pub(crate) unsafe fn bytes<'a>(
     Ok(unsafe { std::slice::from_raw_parts(address, capacity) })
 }
 
-/// Returns a copy of an array, or an error where there is no memory for it.
+/// Returns a copy of an array, or an error if there is no memory for it.
 pub(crate) fn copy(env: &Env<'_>, array: &JByteArray<'_>, name: &'static str) -> Result<Vec<u8>, Failure> {
     if array.is_null() {
         return Err(Failure::argument(name, "null", "an array"));

@@ -16,7 +16,7 @@ use crate::options::options;
 /// `handle` is a result of `create` that `free` has not got, and does not get while the reference is in use: the class
 /// `Detector` calls under the read lock, and frees under the write lock.
 unsafe fn detector<'a>(handle: jlong) -> &'a Detector {
-    // SAFETY: `create` has made the pointer with `Box::into_raw`, and it is alive by this function's contract.
+    // SAFETY: the pointer comes from `Box::into_raw` in `create`, and it is alive by this function's contract.
     unsafe { &*(handle as *const Detector) }
 }
 
@@ -72,7 +72,7 @@ pub extern "system" fn Java_dev_picodet_Native_free<'local>(
     handle: jlong,
 ) {
     guarded(env, |_| {
-        // SAFETY: `create` has made the pointer; the class `Detector` frees once, under the write lock.
+        // SAFETY: the pointer comes from `Box::into_raw` in `create`; the class `Detector` frees once, under the write lock.
         drop(unsafe { Box::from_raw(handle as *mut Detector) });
         Ok(())
     });
@@ -94,7 +94,7 @@ pub extern "system" fn Java_dev_picodet_Native_classes<'local>(
         for (index, class) in classes.iter().enumerate() {
             let name = JString::new(env, class)?;
             names.set_element(env, index, &name)?;
-            // The table of local references is small where there are many classes.
+            // The table of local references is too small for many classes.
             env.delete_local_ref(name);
         }
         Ok(names)

@@ -35,7 +35,7 @@ pub(crate) fn image_ids(sources: &[PathBuf], annotations: Option<&Path>) -> Resu
     Ok(ids)
 }
 
-/// Refuses two images with one id, whose detections could not be told apart.
+/// Refuses two images with one id, whose detections could not be distinguished.
 ///
 /// # Errors
 /// When two images have the same id.

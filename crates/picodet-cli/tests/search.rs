@@ -57,7 +57,7 @@ fn a_search_ends_with_a_network_and_finds_another_under_another_constraint() {
         ),
     );
 
-    // A second run goes on from its folder; another constraint trains nothing.
+    // A second run must resume from its folder; another constraint needs no training.
     let (succeeded, _, errors) = run(folder, search);
     assert!(!succeeded && errors.contains("picodet search --resume found"), "{errors}");
     let find = "search find found --latency-table table.toml --evaluations 4 --format json --latency";

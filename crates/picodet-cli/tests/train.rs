@@ -62,7 +62,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Expects exit code 74 and one line of error that names the file.
+/// Expects exit code 74 and one line of error that contains the name of the file.
 fn assert_cannot_write(output: &Output, file: &str) {
     let text = stderr(output);
     assert_eq!(code(output), Some(74), "{text}");

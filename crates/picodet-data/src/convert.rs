@@ -182,7 +182,7 @@ pub fn write(
     Ok(report)
 }
 
-/// Refuses to write nothing, or to leave out objects without permission.
+/// Refuses to write an empty dataset, or to leave out objects without permission.
 fn refuse_loss(
     parts: &[Part<'_>],
     format: Format,

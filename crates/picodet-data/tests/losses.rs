@@ -1,4 +1,4 @@
-//! Nothing is lost in silence: copies in the same format keep all fields, other formats count what they leave
+//! All losses are reported: copies in the same format keep all fields, other formats count what they leave
 //! out, and objects are lost only with permission.
 
 mod common;

@@ -124,7 +124,7 @@ impl Detector {
         })
     }
 
-    /// Detects the objects in several images, in their order, with as many images at a time as the options have threads.
+    /// Detects the objects in several images, in their order, one image per thread of the options at a time.
     ///
     /// # Errors
     /// The first image that cannot be read or decoded.

@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Idle buffers of one kind. There are at most as many as were leased at the same time.
+/// Idle buffers of one kind. Their number is at most the number that were leased at the same time.
 #[derive(Debug)]
 pub struct BufferPool<T> {
     idle: Mutex<Vec<T>>,

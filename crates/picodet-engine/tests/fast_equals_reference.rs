@@ -127,7 +127,7 @@ fn likeness(name: &str, precision: Precision, wrong: &mut Vec<String>) {
 fn sixteen_bits_follow_the_reference() {
     let mut wrong = Vec::new();
     for name in ["legacy_s_320", "legacy_m_416", "v2_xs_320"] {
-        // Of bf16, plain Rust alone is left under emulation.
+        // Under emulation only the plain Rust code of bf16 is available.
         if !emulated() || name == "v2_xs_320" {
             likeness(name, Precision::Bf16, &mut wrong);
         }

@@ -114,7 +114,7 @@ pub struct Diagnostics {
 }
 
 impl Evaluator<'_> {
-    /// Analyses the errors at one IoU threshold over all areas.
+    /// Analyses the errors for one IoU threshold over all areas.
     ///
     /// # Errors
     /// [`EvaluationError::Parameter`] for options out of range.

@@ -253,7 +253,7 @@ impl Evaluation {
         self.categories.iter().enumerate().map(one).collect()
     }
 
-    /// Precision at each recall threshold, mean over the classes that have objects, at one IoU threshold or
+    /// Precision at each recall threshold, mean over the classes that have objects, for one IoU threshold or
     /// over all; -1 without such classes.
     #[must_use]
     pub fn mean_precision(&self, iou: Option<f64>) -> Vec<f64> {

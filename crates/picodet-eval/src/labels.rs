@@ -1,5 +1,5 @@
 //! Labels each detection as correct or with a type of error, and finds the missed objects: the error types of
-//! TIDE (Bolya et al., 2020) at one IoU threshold, all areas.
+//! TIDE (Bolya et al., 2020) for one IoU threshold, all areas.
 
 use crate::evaluation::Evaluator;
 use crate::matching::{BoxMatcher, Match, MatchKind};
@@ -68,7 +68,7 @@ struct ImageTruths {
     objects: Vec<(usize, usize)>,
 }
 
-/// Labels all detections at one IoU threshold.
+/// Labels all detections for one IoU threshold.
 pub(crate) fn classify_errors(evaluator: &Evaluator<'_>, threshold: f64) -> Classification {
     let Evaluator { index, truths, detections, parameters } = evaluator;
     // The treatment of id 0 by pycocotools matters for its metrics only, not for error analysis.

@@ -38,7 +38,7 @@ fn scene() -> (Vec<GroundTruth>, Vec<Detection>) {
         detection(1, 1, 101.0, 0.7),  // 2 with the wrong class
         detection(1, 1, 230.0, 0.6),  // 3, overlap 0.25
         detection(1, 1, 330.0, 0.55), // 4, overlap 0.25 and the wrong class
-        detection(1, 2, 500.0, 0.5),  // nothing
+        detection(1, 2, 500.0, 0.5),  // finds no object
         detection(1, 1, 600.0, 0.45), // the crowd
         detection(2, 2, 402.0, 0.4),  // finds 7
         detection(2, 9, 0.0, 0.3),    // unknown class

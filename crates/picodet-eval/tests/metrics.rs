@@ -37,7 +37,7 @@ const N: f64 = -1.0;
 const ONE: f64 = 1.0 - 2e-16;
 const HALF: f64 = 51.0 / 101.0;
 
-/// Few objects: what is matched, ignored and sorted.
+/// Few objects: rules of matching, ignoring and sorting.
 fn cases_of_few_objects() -> Vec<Case> {
     let found = |ap: f64, ar1: f64, ar: f64| [ap, ap, ap, N, ap, N, ar1, ar, ar, N, ar, N];
     vec![

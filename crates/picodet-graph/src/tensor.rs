@@ -184,7 +184,7 @@ impl<'a, T> TensorView<'a, T> {
         index.iter().zip(&self.strides).map(|(index, stride)| index * stride).sum()
     }
 
-    /// Returns the channels of position (`y`, `x`) of image `n` as one slice; `None` where they are not adjacent in
+    /// Returns the channels of position (`y`, `x`) of image `n` as one slice; `None` if they are not adjacent in
     /// memory, or outside the shape.
     pub fn pixel(&self, n: usize, y: usize, x: usize) -> Option<&'a [T]> {
         let [batch, channels, height, width] = self.shape;

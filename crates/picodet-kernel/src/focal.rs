@@ -291,7 +291,7 @@ fn aligned_varifocal<V: Vector>(x: V, align: Sigmoid<V>) -> (V, V, V) {
     (loss, slope * half * class.complement, slope * half * align.complement)
 }
 
-/// Returns `-ln(1 - s)` given `s` and `d = 1 - s`, both positive: by `s` where it is small, by `d` where that is.
+/// Returns `-ln(1 - s)` given `s` and `d = 1 - s`, both positive: from `s` if `s` is small, from `d` if `d` is.
 #[inline(always)]
 fn negative_logarithm<V: Vector>(s: V, d: V) -> V {
     let zero = s.splat(0.0);

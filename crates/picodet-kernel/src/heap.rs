@@ -34,6 +34,6 @@ pub fn use_large_pages() {
     }
 }
 
-/// Does nothing: the settings are those of GNU's allocator.
+/// Has no effect: the settings are those of GNU's allocator.
 #[cfg(not(all(target_os = "linux", target_env = "gnu", not(miri))))]
 pub fn use_large_pages() {}

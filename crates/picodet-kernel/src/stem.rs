@@ -94,8 +94,8 @@ impl Kernel for &Stem<'_> {
     }
 }
 
-/// Computes all panels, in tiles of as many pixels as there are registers for panels of one, two and three
-/// vectors; half vectors are compiled with the instructions, and so the registers, of the `outer` set.
+/// Computes all panels, in tiles of `P1`, `P2` and `P3` pixels for panels of one, two and three vectors, which fit the
+/// registers; half vectors are compiled with the instructions, and so the registers, of the `outer` set.
 #[inline(always)]
 fn panels_of<O: Simd, S: Simd, const P1: usize, const P2: usize, const P3: usize>(
     outer: O,

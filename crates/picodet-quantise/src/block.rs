@@ -11,7 +11,7 @@ use crate::rounding::{Feedback, Row, fit, nearest};
 use crate::step::{Decibels, Ranges};
 use crate::stream::{Packed, Values, activate, add, convolve, max_pool};
 
-/// What a block reads and how it is computed.
+/// The inputs, weights and operations of a block.
 pub(crate) struct Site<'a> {
     pub(crate) op: Convolution,
     pub(crate) in_channels: usize,
@@ -48,7 +48,7 @@ pub(crate) struct Quantised {
     pub(crate) decibels: f64,
 }
 
-/// Number of sums that are kept apart, whatever the number of threads.
+/// Number of separate sums, which does not depend on the number of threads.
 const PARTS: usize = 8;
 
 impl Site<'_> {

@@ -89,7 +89,7 @@ impl Moments {
     }
 
     /// Adds the windows of one image: `x` the inputs, zero where padding is, and `y` the float result.
-    /// Each output counts as often as `importance` says.
+    /// `importance` gives the weight of each output.
     pub(crate) fn add(
         &mut self,
         executor: &Executor,

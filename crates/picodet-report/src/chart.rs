@@ -245,7 +245,7 @@ impl Chart {
         );
     }
 
-    /// Writes a text below and to the right of a point, to the left where there is no room.
+    /// Writes a text below and to the right of a point, to the left if there is no room.
     pub fn label(&mut self, (x, y): (f64, f64), text: &str) {
         let (x, y) = (self.x(x), self.y(y));
         let room = self.width - RIGHT - x;

@@ -3,7 +3,7 @@
 //! steps.
 //!
 //! Each step of the supernet is followed by the passes of the same networks, each prepared beforehand as ordinary training
-//! prepares one: on a tape of its own, with weights of its own.
+//! prepares one: with its own tape and its own weights.
 #![allow(clippy::print_stdout)]
 
 use std::collections::HashMap;
@@ -126,7 +126,7 @@ fn processor_time() -> f64 {
     times.sum::<f64>() / 1e6
 }
 
-/// Networks of the space, each on a tape of its own.
+/// Networks of the space, each with its own tape.
 struct Own {
     space: Space,
     weights: Weights,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Accuracy, Genome, SearchError};
 
-/// The first line: what the accuracies depend on.
+/// The first line: all inputs that the accuracies depend on.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {

@@ -83,7 +83,7 @@ impl Evolution {
         }
     }
 
-    /// Whether the slowest candidate keeps the constraint, so that it excludes nothing.
+    /// Whether the slowest candidate keeps the constraint, so that it excludes no candidate.
     pub fn is_slack(&self, predict: &dyn Fn(&Genome) -> f64) -> bool {
         let slowest = |genome: &Genome| -predict(genome);
         self.options.constraint.is_none_or(|limit| -fastest(&self.counts, &slowest).1 <= limit)

@@ -71,7 +71,7 @@ impl<'a> Inheritance<'a> {
         format!("{:016x}", digest.finalize())
     }
 
-    /// Returns a candidate with its part of the weights and batch norms of its own.
+    /// Returns a candidate with its part of the weights and its own batch norms.
     ///
     /// # Errors
     /// [`SearchError::Genome`] if the genome is not of the space; if an image of the calibration cannot be read.

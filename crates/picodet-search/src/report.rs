@@ -33,7 +33,7 @@ pub struct Entry {
     pub measured: Option<f64>,
 }
 
-/// What a report shows.
+/// The contents of a report.
 #[derive(Clone, Debug)]
 pub struct SearchReport<'a> {
     /// The networks.

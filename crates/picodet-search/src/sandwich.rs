@@ -29,7 +29,7 @@ impl Default for Sandwich {
 }
 
 impl Sandwich {
-    /// The largest network alone, as in ordinary training.
+    /// Only the largest network, as in ordinary training.
     pub const LARGEST: Self = Self { smallest: false, corner: false, random: 0 };
 
     /// Returns the number of networks that each step trains.
@@ -41,7 +41,7 @@ impl Sandwich {
         }
     }
 
-    /// Returns the networks of a step, the largest first. They depend on the seed and the step alone; genes of the input
+    /// Returns the networks of a step, the largest first. They depend only on the seed and the step; genes of the input
     /// have their largest value.
     #[must_use]
     pub fn genomes(&self, space: &Space, seed: u64, step: usize) -> Vec<Genome> {
@@ -77,7 +77,7 @@ fn corner(mut corners: Vec<Genome>, seed: u64, step: usize) -> Genome {
     corners.swap_remove(1 + stream.index(corners.len() - 2))
 }
 
-/// Random network `number`: among as many consecutive ones as a gene has values, each value occurs once.
+/// Random network `number`: if a gene has `n` values, each occurs once among `n` consecutive networks.
 fn stratified(space: &Space, seed: u64, number: usize) -> Genome {
     let value = |(index, (_, values)): (usize, &(Gene, Vec<f64>))| {
         let (round, place) = (number / values.len(), number % values.len());

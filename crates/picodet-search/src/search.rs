@@ -6,7 +6,7 @@ use crate::judge::Accuracy;
 use crate::rank::kendall;
 use crate::{Archive, Evaluated, Evolution, Genome, SearchError, front};
 
-/// Below this rank correlation between the halves of the images, the images cannot tell the candidates apart.
+/// Below this rank correlation between the halves of the images, the images cannot distinguish the candidates.
 pub const LEAST_AGREEMENT: f64 = 0.3;
 
 /// The reason why a search ended.

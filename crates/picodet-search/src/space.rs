@@ -27,7 +27,7 @@ struct File {
     input: Vec<usize>,
 }
 
-/// What a gene sets.
+/// The property that a gene sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Gene {
@@ -102,7 +102,7 @@ impl Space {
     }
 
     /// Returns the space of a network with everything that changes its latency: the channel ratios of ESNet's blocks,
-    /// widths of the neck from half of its own, kernels, convolutions of the towers, and input sizes.
+    /// widths of the neck from half of the network's width, kernels, convolutions of the towers, and input sizes.
     ///
     /// # Errors
     /// [`SearchError::UnknownNetwork`].
@@ -215,8 +215,8 @@ impl Space {
         seeds
     }
 
-    /// The genomes whose genes of each kind are all at one end: the ratios, the width of the neck, and so on. Genes of the
-    /// input have their largest value.
+    /// The genomes whose genes of each kind all have their smallest, or all their largest, value: the ratios, the width of
+    /// the neck, and so on. Genes of the input have their largest value.
     #[must_use]
     pub fn corners(&self) -> Vec<Genome> {
         let mut kinds: Vec<std::mem::Discriminant<Gene>> = Vec::new();

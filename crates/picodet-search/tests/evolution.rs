@@ -174,7 +174,7 @@ fn impossible_slack_and_exhausted_spaces_are_named() {
     options.constraint = Some(1e6);
     assert!(evolution(options).is_slack(&|genome| landscape.latency(genome)));
 
-    // Nine candidates: all are evaluated once, then there is nothing left.
+    // Nine candidates: all are evaluated once, then no candidate is left.
     let small = Evolution::new(vec![3, 3], vec![], Options::default());
     let predicted = Cell::new(0);
     let predict = |genome: &Genome| {

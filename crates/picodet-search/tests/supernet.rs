@@ -82,7 +82,7 @@ fn step_of(
     learner.learn(weights, &input).expect("a step")
 }
 
-/// A network alone, as in ordinary training.
+/// A single network, as in ordinary training.
 struct Alone(CpuNetwork, HeadGradients);
 
 impl Alone {

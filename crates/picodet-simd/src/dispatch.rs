@@ -32,7 +32,7 @@ pub trait KernelInt8 {
     fn run<S: SimdInt8>(self, s: S) -> Self::Output;
 }
 
-/// Runs `$kernel` with `$token` in a function of its own. The caller has detected the token's features.
+/// Runs `$kernel` with `$token` in a separate function. The caller has detected the token's features.
 macro_rules! run {
     ($Trait:ident, $Simd:ident, $token:expr, $kernel:expr) => {{
         struct Run<S, K>(S, K);

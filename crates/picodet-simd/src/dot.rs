@@ -11,7 +11,7 @@ use crate::vector::Vector;
 pub trait Dot: Copy + Debug {
     /// The instruction set of the sums.
     type Simd: Simd;
-    /// A unit of 32 bits, or 16 of an f16.
+    /// A unit: 32 bits, or one f16.
     type Unit: Copy + Debug + Default;
     /// A vector of units.
     type Units: Copy + Debug;
@@ -65,8 +65,8 @@ pub trait Dot: Copy + Debug {
     unsafe fn load_sum(self, from: *const u32) -> Self::Sum;
     /// Returns `sum` plus the products of each lane.
     fn dot(self, sum: Self::Sum, lhs: Self::Units, rhs: Self::Units) -> Self::Sum;
-    /// Adds the products of `ROWS` left rows, `stride` units apart, and a packed panel of `VECTORS` vectors over `units`
-    /// units to the sums; returns false, and does nothing, where there is no code for a tile of this size.
+    /// Adds the products of `ROWS` left rows, with a stride of `stride` units, and a packed panel of `VECTORS` vectors over
+    /// `units` units to the sums; returns false, and leaves the sums unchanged, if no code exists for a tile of this size.
     ///
     /// # Safety
     /// `lhs` is valid for reads of `units` units of each row, `rhs` of `units · VECTORS` vectors.

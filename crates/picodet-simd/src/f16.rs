@@ -56,7 +56,7 @@ pub trait HalfVector:
     #[inline(always)]
     unsafe fn store_part(self, to: *mut u16, count: usize) {
         let mut lanes = [0u16; LANES];
-        // SAFETY: the array has eight values, of which `count` are copied to where `to` is valid for as many.
+        // SAFETY: the array has eight values, of which `count` are copied to `to`, which is valid for `count`.
         unsafe {
             if count == LANES {
                 return self.store(to);
@@ -71,7 +71,7 @@ pub trait HalfVector:
 pub trait SimdF16: Simd {
     /// The vector of eight f16.
     type F16: HalfVector;
-    /// Lanes of a vector of f16: as many as two vectors of f32 have.
+    /// Lanes of a vector of f16: twice those of a vector of f32.
     const HALF_LEN: usize = LANES;
 
     /// Returns a vector with all lanes the f16 of these bits.
@@ -153,7 +153,7 @@ impl<S: SimdF16> Dot for DotF16<S> {
     }
     #[inline(always)]
     unsafe fn load_sum(self, from: *const u32) -> S::F16 {
-        // SAFETY: `from` is valid for as many values.
+        // SAFETY: `from` is valid for `HALF_LEN` values.
         unsafe { self.0.load_half(from.cast()) }
     }
     #[inline(always)]

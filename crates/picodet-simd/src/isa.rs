@@ -198,7 +198,7 @@ pub struct Bf16Isa {
 }
 
 impl Bf16Isa {
-    /// Returns the proof that there is no such set.
+    /// Returns the proof that no such set exists.
     #[cfg(picodet_simd128_only)]
     pub(crate) fn absent(self) -> std::convert::Infallible {
         self.absent

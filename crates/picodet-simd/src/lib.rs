@@ -47,7 +47,7 @@
 //!   branch.
 //!
 //! Products of bf16 pairs ([`SimdBf16`], [`dispatch_bf16`]), of f16 ([`SimdF16`], [`dispatch_f16`]) and of bytes ([`SimdInt8`], [`dispatch_int8`])
-//! have tokens of their own, because not every processor with the vectors has those products. [`Dot`] is
+//! have their own tokens, because not every processor with the vectors has those products. [`Dot`] is
 //! their common interface for matrix products: f32, bf16 and u8 · s8 differ in the number of products per
 //! lane only.
 #![allow(unsafe_code)]

@@ -1,7 +1,7 @@
 //! The innermost loops of matrix products on 64-bit ARM.
 //!
 //! A tile is up to 12 rows of four-row groups by two or three vectors, whose sums fill registers v8 to v31. Each value of
-//! a left row is loaded alone (`ldr`) and multiplied by element: a load that repeats it in all lanes (`ld1r`) would take
+//! a left row is loaded as a scalar (`ldr`) and multiplied by element: a load that repeats it in all lanes (`ld1r`) would take
 //! one of the two vector pipes of a Cortex-A76 for each of them. Values are loaded right after the last use of those
 //! before them, one load after each product, so that cores that execute in order issue both together.
 
@@ -62,8 +62,8 @@ macro_rules! tile {
             rhs: *const u8,
             units: usize,
         ) {
-            // SAFETY: each step reads a unit of each row and 2 vectors of the panel, for as many steps as units; the
-            // values of the next step are loaded only where there is one.
+            // SAFETY: each step reads a unit of each row and 2 vectors of the panel, for `units` steps; the values
+            // of the next step are loaded only if it exists.
             unsafe {
                 asm!(
                     $extension,
@@ -150,8 +150,8 @@ macro_rules! tile {
             rhs: *const u8,
             units: usize,
         ) {
-            // SAFETY: each step reads a unit of each row and 3 vectors of the panel, for as many steps as units; the
-            // values of the next step are loaded only where there is one.
+            // SAFETY: each step reads a unit of each row and 3 vectors of the panel, for `units` steps; the values
+            // of the next step are loaded only if it exists.
             unsafe {
                 asm!(
                     $extension,
@@ -236,8 +236,8 @@ macro_rules! tile {
             rhs: *const u8,
             units: usize,
         ) {
-            // SAFETY: each step reads a unit of each row and 2 vectors of the panel, for as many steps as units; the
-            // values of the next step are loaded only where there is one.
+            // SAFETY: each step reads a unit of each row and 2 vectors of the panel, for `units` steps; the values
+            // of the next step are loaded only if it exists.
             unsafe {
                 asm!(
                     $extension,
@@ -308,8 +308,8 @@ macro_rules! tile {
             rhs: *const u8,
             units: usize,
         ) {
-            // SAFETY: each step reads a unit of each row and 3 vectors of the panel, for as many steps as units; the
-            // values of the next step are loaded only where there is one.
+            // SAFETY: each step reads a unit of each row and 3 vectors of the panel, for `units` steps; the values
+            // of the next step are loaded only if it exists.
             unsafe {
                 asm!(
                     $extension,
@@ -372,8 +372,8 @@ macro_rules! tile {
             rhs: *const u8,
             units: usize,
         ) {
-            // SAFETY: each step reads a unit of each row and 2 vectors of the panel, for as many steps as units; the
-            // values of the next step are loaded only where there is one.
+            // SAFETY: each step reads a unit of each row and 2 vectors of the panel, for `units` steps; the values
+            // of the next step are loaded only if it exists.
             unsafe {
                 asm!(
                     $extension,
@@ -445,7 +445,7 @@ macro_rules! tiles {
                 }
                 let (to, stride) = (sums.as_mut_ptr(), stride * size_of::<$Unit>());
                 let (lhs, rhs) = (lhs.cast(), rhs.cast());
-                // SAFETY: the sums are as many vectors of 16 bytes as the tile has; the caller vouches for the rest.
+                // SAFETY: the sums are the `ROWS · VECTORS` vectors of 16 bytes of the tile; the caller vouches for the rest.
                 unsafe {
                     match (ROWS, VECTORS) {
                         (12, 2) => tile_12x2(&mut *to.cast(), lhs, stride, rhs, units),

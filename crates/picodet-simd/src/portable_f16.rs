@@ -40,7 +40,7 @@ impl Mul for PortableF16 {
 /// Rounds to the nearest f16.
 fn round(value: f64) -> u16 {
     let near = value as f32;
-    // To odd, where f32 cannot hold the value: the second rounding then gives what one alone would.
+    // To odd, if f32 cannot hold the value: the second rounding then gives the result of a single rounding.
     if f64::from(near) == value || !near.is_finite() || near.to_bits() & 1 == 1 {
         return to_f16(near);
     }

@@ -231,7 +231,7 @@ pub trait SimdInt8: Simd {
         unsafe { self.load_quads(quads.as_ptr()) }
     }
     /// Stores four vectors of values below 2^31, each rounded to the nearest integer (ties to even), clamped to
-    /// 0..=255 and at an address of its own.
+    /// 0..=255 and at its own address.
     ///
     /// # Safety
     /// Each of `to` is valid for writes of `LEN` bytes.

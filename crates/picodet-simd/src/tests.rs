@@ -145,7 +145,7 @@ impl Kernel for Memory {
     fn run<S: Simd>(self, s: S) {
         const MARK: f32 = -77.0;
         for count in 0..=S::LEN {
-            // Exactly as many values as are read, so that Miri and sanitizers see any other access.
+            // Exactly the values that are read, so that Miri and sanitizers see any other access.
             let from: Vec<f32> = VALUES[2..2 + count].to_vec();
             // SAFETY: `from` has `count` values.
             let loaded = unsafe { s.load_part(from.as_ptr(), count) };

@@ -93,7 +93,7 @@ pub trait Vector:
     /// `to` is valid for writes of `count` values, `count <= LEN`.
     unsafe fn store_u8_part(self, to: *mut u8, count: usize);
 
-    /// Stores as many lanes as `to` has room for.
+    /// Stores the first lanes, at most `to.len()`.
     #[inline(always)]
     fn store_slice(self, to: &mut [f32]) {
         // SAFETY: the count is at most the length of the slice and at most `LEN`.
@@ -125,7 +125,7 @@ pub trait IntVector: Copy + Debug + Send + Sync + 'static + Sealed + Add<Output 
     /// Stores all lanes.
     ///
     /// # Safety
-    /// `to` is valid for writes of as many values as there are lanes.
+    /// `to` is valid for writes of `Self::F32::LEN` values.
     unsafe fn store(self, to: *mut i32);
 }
 

@@ -1,4 +1,4 @@
-//! The parts of a training step on generated images with as many objects as COCO has: forward, loss with assignment, and
+//! The parts of a training step on generated images with COCO's number of objects: forward, loss with assignment, and
 //! backward. Items are images.
 //!
 //! The example `whole_step` measures the same on other batches and sizes, against PyTorch in `bench/train`.

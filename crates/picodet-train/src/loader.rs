@@ -1,4 +1,4 @@
-//! Prepares batches on threads of their own: decode, augment, resize, normalise.
+//! Prepares batches on separate threads: decode, augment, resize, normalise.
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -226,7 +226,7 @@ fn shard_batches(
     Ok(batches.with_limits(options.limits).with_shard(options.group.rank(), options.group.size()))
 }
 
-/// What follows from the length of a run.
+/// The values that follow from the length of a run.
 #[derive(Clone, Copy, Debug)]
 struct Course {
     /// The number of steps.

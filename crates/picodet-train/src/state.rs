@@ -1,7 +1,7 @@
 //! The state of a run: weights, optimiser, moving average and counters, and its checkpoint file.
 //!
-//! A run that is resumed from a checkpoint continues bitwise as if it had not been stopped; random numbers depend on the
-//! step alone.
+//! A run that is resumed from a checkpoint continues bitwise as if it had not been stopped; random numbers depend only on
+//! the step.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -10,7 +10,7 @@ use crate::group::ProcessGroup;
 use crate::loader::Batch;
 use crate::{HeadGradients, LossOutput, Objective};
 
-/// What the loss and the gradients of a step depend on.
+/// The inputs that the loss and the gradients of a step depend on.
 #[derive(Clone, Copy, Debug)]
 pub struct StepInput<'a> {
     /// The step, counted from 0.

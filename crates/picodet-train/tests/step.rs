@@ -169,7 +169,7 @@ fn whole_step_on(
             objective.compute_loss(output, &strides, &truths, 100, by, &mut head);
         let gradients = network.backward(&head.outputs()).expect("a backward");
         let expected = log["log"][index]["losses"]["loss"].as_f64()?;
-        // The network is chaotic in f32: later steps drift apart.
+        // The network is chaotic in f32: later steps diverge.
         let allowed = [1e-4, 1e-2, 3e-2][index] * expected;
         if (loss.total() - expected).abs() > allowed {
             wrong.push(format!("step {index}: loss {}, not {expected}", loss.total()));

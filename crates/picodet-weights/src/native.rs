@@ -14,7 +14,7 @@ use crate::tensors::{PACKED, Storage, read_tensors, write_stored};
 const FORMAT: &str = "1";
 /// Prefix of every metadata key.
 const PREFIX: &str = "picodet.";
-/// Key of the architecture, which only networks without a name of their own have.
+/// Key of the architecture, which only unnamed networks have.
 const ARCHITECTURE: &str = "picodet.architecture";
 /// Metadata key of quantised models.
 const QUANTISATION: &str = "picodet.quantisation";
@@ -46,7 +46,7 @@ pub struct Metadata {
     pub origin: String,
     /// The licence of the weights.
     pub licence: String,
-    /// How a quantised model was made; `None` for float models.
+    /// How a quantised model was produced; `None` for float models.
     pub quantisation: Option<QuantisationRecord>,
     /// Other metadata of the file, with its own keys.
     pub extra: BTreeMap<String, String>,

@@ -20,7 +20,7 @@ pub(crate) const MAP_ZERO_SUFFIX: &str = ".map.zero";
 /// Version of the tensors of quantised files.
 const VERSION: u32 = 1;
 
-/// How a quantised model was made and how near it is to the float model.
+/// How a quantised model was produced and how near it is to the float model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct QuantisationRecord {

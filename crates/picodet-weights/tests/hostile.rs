@@ -67,7 +67,7 @@ fn malformed_8_bit_rows_are_refused_by_name() {
         read_tensors(&[&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat())
     };
     let (weights, _) = rows("I8", "[2,2]", Some(("F32", "[2]", &[0.5, 2.0]))).expect("sound rows");
-    assert_eq!(weights.len(), 1, "the scales are not a tensor of their own");
+    assert_eq!(weights.len(), 1, "the scales are not a separate tensor");
     assert_eq!(weights["w"].data, [0.5, -0.5, 254.0, -256.0]);
     // Without 8-bit integers, `.scale` is a name like any other.
     let (weights, _) = rows("F32", "[1]", Some(("F32", "[1]", &[2.0]))).expect("floats");

@@ -61,7 +61,7 @@ impl ArchitectureOverrides {
         }
     }
 
-    /// Whether nothing differs.
+    /// Whether there are no differences.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -1,4 +1,5 @@
-//! Compares the ranking of a supernet with stand-alone training: for the networks whose genes of each kind are all at one end.
+//! Compares the ranking of a supernet with separate training of each network: for the networks whose genes of each kind all
+//! have their smallest, or all their largest, value.
 //!
 //! ```sh
 //! cargo run --release -p picodet --features train --example ranking -- SPACE.toml DATASET OUTPUT SUPERNET_EPOCHS EPOCHS SEEDS

@@ -14,7 +14,7 @@ pub const LAYOUT_MODEL: &str = "layout_cdla";
 pub struct EmbeddedModel {
     /// The name under which `--model` and [`embedded_model`] find it.
     pub name: &'static str,
-    /// What the model detects, in one line.
+    /// Summary of the objects that the model detects, in one line.
     pub summary: &'static str,
     /// The native model file.
     pub bytes: &'static [u8],

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::Model;
 
-/// Returns the options to export a model for one image of its own input size, with opset 14, in which hard-swish is one
+/// Returns the options to export a model for one image of the model's input size, with opset 14, in which hard-swish is one
 /// operator. The metadata of the file holds the classes, category ids, normalisation, resize, origin and licence.
 #[must_use]
 pub fn options(model: &Model, head: HeadOutput) -> ExportOptions {

@@ -100,7 +100,7 @@ impl SearchRequest {
     }
 }
 
-/// What a search keeps besides the run of its supernet.
+/// The settings that a search keeps besides the run of its supernet.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Settings {

@@ -126,7 +126,7 @@ fn faults_in_the_weights_are_named() {
         match Model::from_bytes(&model.to_bytes(picodet::Storage::F32)) {
             Ok(_) => wrong.push(format!("accepted, where `{word}` is wrong")),
             Err(error) if error.to_string().contains(word) => {}
-            Err(error) => wrong.push(format!("`{error}` does not say `{word}`")),
+            Err(error) => wrong.push(format!("`{error}` does not contain `{word}`")),
         }
     };
     expect(

@@ -155,7 +155,7 @@ fn any_number_of_processes_trains_the_network_of_one() {
     }
 }
 
-/// A backend with a NaN at one step.
+/// A backend with a NaN in one step.
 struct Faulty {
     inner: CpuNetwork,
     forwards: usize,
@@ -210,7 +210,7 @@ fn no_evaluation(_: &picodet::Model) -> Result<ModelMetrics, EvaluatorError> {
     Ok(ModelMetrics::default())
 }
 
-/// The comparison of this file fails if each process uses the batch norm statistics of its own shard.
+/// The comparison of this file fails if each process uses the batch norm statistics of only its shard.
 #[test]
 fn the_comparison_detects_separate_batch_norms() {
     let folder = tempfile::tempdir().expect("a folder");

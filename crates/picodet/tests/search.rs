@@ -102,7 +102,7 @@ fn an_interrupted_search_ends_as_an_undisturbed_one() {
     assert_eq!(found.result, expected.result);
     assert!(files(&named("parts")) == files(&named("whole")), "the files differ");
 
-    // Every network of the front is a model, from which training goes on.
+    // Every network of the front is a model, from which training continues.
     for entry in &found.front {
         let model = Model::from_bytes(&bytes(&entry.model)).expect("a model");
         assert!(entry.candidate.latency <= 12.0);

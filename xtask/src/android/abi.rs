@@ -11,7 +11,7 @@ use crate::cross;
 
 /// The oldest supported API level.
 pub(super) const MIN_API: u32 = 24;
-/// Profile of downloads: only what computes is made fast.
+/// Profile of downloads: only the crates that compute are optimised for speed.
 const PROFILE: &str = "web";
 /// Headers of the C library, for any processor: only declarations are used.
 const HEADERS: &str = "/usr/aarch64-linux-gnu/include";
@@ -102,7 +102,7 @@ impl Abi {
         cross::run(Command::new("ar").arg("crs").arg(archive).args(objects))
     }
 
-    /// Links libraries that have the names and symbols of Android's and nothing else.
+    /// Links libraries that have only the names and symbols of Android's.
     fn build_stubs(&self, folder: &Path) -> Result<()> {
         let symbols = symbols::list()?;
         let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);

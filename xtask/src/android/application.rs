@@ -86,7 +86,7 @@ fn dalvik(content: &Path, demo: &Path) -> Result<()> {
     cross::run(&mut command)
 }
 
-/// Signs with a key that is made for it.
+/// Signs with a key that is created for it.
 fn sign(work: &Path, keytool: &Path, apksigner: &Path, file: &Path) -> Result<()> {
     let keys = work.join("test.jks");
     let _ = std::fs::remove_file(&keys);

@@ -97,7 +97,7 @@ impl<'ast> Visit<'ast> for Uses<'_> {
         }
         match item {
             Item::Use(item) => {
-                // Re-exports are followed where they are used.
+                // Re-exports are followed at their uses.
                 if matches!(item.vis, Visibility::Inherited) {
                     imports(&item.tree).iter().for_each(|import| self.add(&import.path));
                 }

@@ -17,7 +17,7 @@ type Run<'a> = Box<dyn FnOnce() -> Result<Results> + 'a>;
 /// An interface.
 pub(super) struct Interface<'a> {
     pub(super) name: String,
-    /// The instructions, where they are not those of the command.
+    /// The instructions, if they differ from those of the command.
     pub(super) instructions: Option<String>,
     /// How to run it, if it has been built.
     pub(super) found: Option<Run<'a>>,

@@ -1,4 +1,4 @@
-//! `cargo xtask conformance`: what each interface finds in the same pictures, beside what the command finds.
+//! `cargo xtask conformance`: compares the results of each interface with those of the command on the same pictures.
 //!
 //! It runs what the tests of the interfaces have built: `c-test`, `python-test`, `web-test`, `android-test`.
 

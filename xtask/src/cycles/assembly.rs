@@ -12,11 +12,11 @@ pub(super) struct Assembly<'a> {
 /// The body of a loop.
 pub(super) struct Loop<'a> {
     pub(super) instructions: Vec<&'a str>,
-    /// Multiply-add instructions on vectors of 128 bits.
+    /// Multiply-add instructions on 128-bit vectors.
     pub(super) products: usize,
     /// Multiply-accumulates in them.
     pub(super) macs: usize,
-    /// Loads of 128 bits; a pair counts twice.
+    /// 128-bit loads; a pair counts twice.
     pub(super) wide_loads: usize,
 }
 
@@ -41,7 +41,7 @@ impl<'a> Assembly<'a> {
     pub(super) fn inner_loop(&self, parts: &[&str]) -> Option<Loop<'a>> {
         let named = self.functions.iter().filter(|(name, _)| parts.iter().all(|part| name.contains(part)));
         let loops = named.flat_map(|(_, body)| inner_loops(body));
-        // Of several with as many products the one with the fewest other instructions: the usual case of the code.
+        // Of several loops with equal products the one with the fewest other instructions: the usual case of the code.
         loops.max_by_key(|inner| (inner.macs, usize::MAX - inner.instructions.len()))
     }
 }

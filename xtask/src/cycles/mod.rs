@@ -19,7 +19,7 @@ use simulate::{Core, Simulator};
 
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 
-/// A loop to look at.
+/// A loop to analyse.
 struct Kernel {
     name: &'static str,
     /// Parts of the demangled name of its function, all of which occur.
@@ -172,7 +172,7 @@ fn row(simulator: &Simulator, kernel: &Kernel, inner: &Loop<'_>) -> Result<Vec<R
     Ok(rates)
 }
 
-/// Compiles the kernels to assembly; `None` where there is no standard library for the target.
+/// Compiles the kernels to assembly; `None` if there is no standard library for the target.
 fn build() -> Result<Option<PathBuf>> {
     let arguments = [
         "rustc",

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use super::assembly::Loop;
 use crate::cross;
 
-/// What a reader of the figures must know.
+/// Notes for readers of the figures.
 pub(super) const NOTES: &str = "\
 Limit: multiply-adds of 128 bits a cycle, two on Neoverse N1 and one on Cortex-A55. Neoverse N1 is the server form of
 Cortex-A76; LLVM has no model of Cortex-A76 itself (it takes Cortex-A57's). LLVM's model of Cortex-A55 issues two 128-bit

@@ -52,7 +52,7 @@ pub(super) fn run(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Runs the program, under emulation where it is for another processor, and reads its pages.
+/// Runs the program, under emulation if it is for another processor, and reads its pages.
 fn program(content: &Path, name: &str) -> Result<()> {
     let program = content.join("picodet");
     let mut command = if name.contains(std::env::consts::ARCH) {

@@ -25,7 +25,7 @@ struct Subject {
     classes: Vec<String>,
     origin: String,
     licence: String,
-    /// How a quantised model was made.
+    /// How a quantised model was produced.
     quantisation: Option<QuantisationRecord>,
     /// `None` for a network of the zoo, which has no weights.
     weights: Option<Weights>,

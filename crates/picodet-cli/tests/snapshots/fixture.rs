@@ -26,7 +26,7 @@ fn write(folder: &Path, name: &str, bytes: impl AsRef<[u8]>) {
     std::fs::write(path, bytes).expect("a file");
 }
 
-/// A BMP file of 24 bits per pixel with a bright square on grey.
+/// A 24-bit BMP file with a bright square on grey.
 fn bmp(width: u32, height: u32, square: (u32, u32)) -> Vec<u8> {
     let row = (width * 3).next_multiple_of(4);
     let mut bytes = bmp_header(width, height, row * height);

@@ -44,7 +44,7 @@ fn rows_a_little_outside_are_kept_and_pixels_are_one_error() {
     let text = findings.list()[0].to_string();
     assert!(text.contains("a.txt:1") && text.contains("4 of 6 rows"), "{text}");
     assert_eq!(dataset.object_count(), 2);
-    // A single row among good ones is a finding of its own.
+    // A single row among good ones is a separate finding.
     for name in ["a", "b"] {
         put(
             root.join(format!("labels/{name}.txt")),
@@ -71,7 +71,7 @@ fn class_indices_from_one_are_shifted_in_all_splits() {
         let names: Vec<String> = objects.map(|object| dataset.classes[object.class].name.clone()).collect();
         (names.join(" "), kinds(&findings))
     };
-    // `val` alone does not tell.
+    // The rows of `val` are not sufficient to detect that classes are counted from 1.
     assert_eq!(names(Some("val")), ("cat".to_string(), vec!["yolo-from-one"]));
     assert_eq!(names(None), ("cat dog cat".to_string(), vec!["yolo-from-one"]));
     // One row of class 0 anywhere, or an index beyond, is another fault.
@@ -216,7 +216,7 @@ fn voc_flags_and_shapes_are_read() {
         assert_eq!(object, (bbox, expected, vec![]), "{flag}");
     }
     assert_eq!(voc_object(&format!("<difficult>maybe</difficult>{corners}")), (bbox, true, vec!["bad-flag"]));
-    // A part has a box of its own.
+    // A part has its own box.
     let part = "<part><name>head</name><bndbox><xmin>3</xmin><ymin>3</ymin><xmax>4</xmax><ymax>4</ymax></bndbox></part>";
     assert_eq!(voc_object(&format!("{part}{corners}")), (bbox, false, vec![]));
     let rotated = "<robndbox><cx>50</cx><cy>40</cy><w>20</w><h>10</h><angle>0</angle></robndbox>";

@@ -143,7 +143,7 @@ fn the_repaired_copy_is_clean_and_the_original_untouched() {
         );
         let report = fix(&checked, &out, options_of_fix).unwrap();
         assert!(!report.written.losses.is_empty(), "{name}: losses are counted");
-        assert!(!report.actions.is_empty() || name == "labelme", "{name}: nothing done");
+        assert!(!report.actions.is_empty() || name == "labelme", "{name}: no action");
         assert!(fix(&checked, &out, options_of_fix).is_err(), "{name}: an existing output must be refused");
         assert_eq!(before, snapshot(&source), "{name}: the original changed");
         let again = check(&out, None, &options).unwrap();

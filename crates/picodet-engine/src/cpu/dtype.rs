@@ -33,8 +33,8 @@ pub fn fastest_precision() -> DType {
     [DType::F16, DType::Bf16].into_iter().find(has).unwrap_or_default()
 }
 
-/// Makes buffers bf16 or f16 where the steps allow it; without weights of that type every buffer stays f32, since nothing is
-/// gained.
+/// Makes buffers bf16 or f16 where the steps allow it; without weights of that type every buffer stays f32, because a
+/// conversion would have no benefit.
 pub(crate) fn assign_dtypes(buffers: &mut [Buffer], steps: &mut [Step]) {
     // Per-channel vectors (squeeze-excite factors, sums, weights) stay f32.
     let mut fits: Vec<bool> = buffers.iter().map(|buffer| buffer.cells > 1).collect();

@@ -12,7 +12,7 @@ use crate::{BufferPool, Lease, Plan, RunError};
 
 /// A network prepared by [`CpuEngine`](super::CpuEngine): a checked program with its packed weights, which never change.
 ///
-/// Clones share all of it; each running inference leases an arena of its own.
+/// Clones share all of it; each running inference leases its own arena.
 #[derive(Clone, Debug)]
 pub struct CpuPlan {
     pub(super) program: Arc<Program>,
@@ -72,8 +72,8 @@ impl CpuPlan {
         self.program.schedule().to_string()
     }
 
-    /// Returns the size in bytes of an arena, which holds all maps of one inference. There are as many arenas as there
-    /// have been inferences at the same time; [`Plan::run`] of a batch uses one per thread.
+    /// Returns the size in bytes of an arena, which holds all maps of one inference. The number of arenas is
+    /// the largest number of inferences at the same time; [`Plan::run`] of a batch uses one per thread.
     pub fn arena_bytes(&self) -> usize {
         self.program.schedule().arena * size_of::<f32>()
     }

@@ -11,7 +11,7 @@ use picodet_graph::{
 pub(crate) const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 pub(crate) const STD: [f32; 3] = [0.229, 0.224, 0.225];
 
-/// The byte nodes that have values of their own: the last ones of their blocks.
+/// The byte nodes that have their own values: the last ones of their blocks.
 fn stored(graph: &Graph) -> Vec<NodeId> {
     let (bytes, fusion) = (byte_nodes(graph), fuse(graph));
     let is_inside = |id: NodeId| fusion.block(id).is_some_and(|block| block.last != id);

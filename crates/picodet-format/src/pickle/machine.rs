@@ -374,8 +374,8 @@ impl<'a> Machine<'a> {
 
     /// Protocol 2 stores bytes as text whose code points are the bytes.
     fn latin1(&mut self, text: &str, at: usize) -> Result<Value<'a>, PickleError> {
-        // The memo can repeat a text without end: a well-formed file decodes at most as many bytes as it
-        // holds.
+        // The memo can repeat a text without end: a well-formed file decodes no more bytes than
+        // it holds.
         self.decoded_bytes += text.len();
         if self.decoded_bytes > self.bytes.len() {
             return Err(PickleError::Limit { limit: "more decoded bytes than the file holds", offset: at });

@@ -57,8 +57,8 @@ pub enum Global {
     OrderedDict,
     /// `tuple`.
     Tuple,
-    /// `eval`, which Paddle writes to store a tensor as `eval('data', {'data': array})`; nothing else is
-    /// accepted, and nothing is evaluated.
+    /// `eval`, which Paddle writes to store a tensor as `eval('data', {'data': array})`; other
+    /// expressions are rejected, and this one is parsed without evaluation.
     Eval,
 }
 

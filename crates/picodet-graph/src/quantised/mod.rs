@@ -55,7 +55,7 @@ pub struct Quantisation {
 }
 
 impl MapQuantisation {
-    /// Returns scales and zero points for channels whose values lie in `lowest[c] ..= highest[c]`.
+    /// Returns scales and zero points for channels whose values are in `lowest[c] ..= highest[c]`.
     ///
     /// Ranges are extended to contain zero. Values that are not finite count as zero.
     #[must_use]

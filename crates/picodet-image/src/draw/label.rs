@@ -1,4 +1,4 @@
-//! What is drawn: a box and its caption.
+//! The items of a drawing: a box and its caption.
 
 /// A box with a caption.
 #[derive(Clone, Debug, PartialEq)]

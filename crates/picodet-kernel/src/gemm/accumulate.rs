@@ -132,7 +132,7 @@ impl<const ALONG: bool> Layout for Strided<ALONG> {
 }
 
 impl Product {
-    /// All rows and columns, in strips of as many rows as a tile has.
+    /// All rows and columns, in strips with the number of rows of a tile.
     #[inline(always)]
     fn strips<S: Simd, const ALONG: bool>(&self, s: S) {
         let [rows, columns, _] = self.extents;

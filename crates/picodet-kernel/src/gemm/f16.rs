@@ -139,7 +139,7 @@ impl GemmF16<'_> {
                     ended,
                 };
                 // SAFETY: the caller vouches for the rows and the panel, of which `len` rows are read here; the sums
-                // hold twelve rows of three vectors, and no more rows are computed where they are used.
+                // hold twelve rows of three vectors, and at most twelve rows are computed when they are used.
                 unsafe {
                     let lhs = Lhs { start, ranges, ..lhs };
                     panel::<_, _, NV>(DotF16(s), lhs, rhs, first, (row + done, count), &epilogue);
@@ -168,7 +168,7 @@ impl GemmF16<'_> {
                 for done in (0..len).step_by(S::HALF_LEN) {
                     let count = (len - done).min(S::HALF_LEN);
                     // SAFETY: `row` is below `block_rows`, for which there is scratch memory; `count` columns of the range
-                    // remain, and as many factors.
+                    // and `count` factors remain.
                     unsafe {
                         let [low, high] = if self.a_dtype == DType::F16 {
                             let from = self.a.cast::<u16>().add(at + done);

@@ -172,7 +172,7 @@ pub(super) struct Operands<'a, D: Dot, E, L> {
 /// Multiplies `MR` rows by `NV` vectors of columns.
 ///
 /// # Safety
-/// `lhs` is valid for `MR` rows, `rhs` for as many rows of `NV` vectors as `lhs.ranges` have units (the last
+/// `lhs` is valid for `MR` rows, `rhs` for one row of `NV` vectors per unit of `lhs.ranges` (the last
 /// vector for `layout.last()` columns unless packed), and `epilogue` for the tile.
 #[inline(always)]
 pub(super) unsafe fn tile<D: Dot, E: Epilogue<D>, L: Layout, const MR: usize, const NV: usize>(

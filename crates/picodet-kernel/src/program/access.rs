@@ -373,7 +373,7 @@ impl<'a> Accesses<'a> {
             DType::F32 => (false, true),
             DType::Bf16 => (true, isa.bf16().is_some()),
             DType::F16 => (true, isa.f16().is_some()),
-            // Quantised convolutions are steps of their own.
+            // Quantised convolutions have their own steps.
             DType::U8 => (false, false),
         };
         self.require(supported, "a map of a type without products of it");

@@ -85,7 +85,7 @@ impl Band<'_> {
 
     fn gather(self, from: BufferId, columns: &[usize], to: BufferId) {
         for (i, &column) in columns.iter().enumerate() {
-            // SAFETY: the source has this column, and the destination as many words as columns are gathered.
+            // SAFETY: the source has this column, and the destination one word per gathered column.
             unsafe { *self.at(to).add(i) = *self.at(from).add(column) };
         }
     }
@@ -150,7 +150,7 @@ impl Band<'_> {
         };
         let part_of = |scratch: BufferId, len: usize| self.at(scratch).wrapping_add(self.worker * len);
         // SAFETY: source, residual and result have these rows and columns; there are `k` factors, and the scratch
-        // memory has as many words for each worker as the kernel demands.
+        // memory has the number of words per worker that the kernel requires.
         unsafe {
             match (weights, isa.bf16(), isa.f16()) {
                 (Weights::Pairs { packed: b, factors, scratch }, Some(bf16), _) => {
@@ -217,8 +217,7 @@ impl Band<'_> {
         let (factors, out) = (self.at(factors), self.at(to));
         let mut done = 0;
         for &(column, len) in groups {
-            // SAFETY: the factors have this column, and the destination as many words as the groups have
-            // weights.
+            // SAFETY: the factors have this column, and the destination has one word per weight of the groups.
             unsafe {
                 let factor = *factors.add(column);
                 for (i, weight) in weights[done..done + len].iter().enumerate() {

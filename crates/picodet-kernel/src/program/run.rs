@@ -90,7 +90,7 @@ impl Program {
     /// Runs `images`, a multiple of the number of workers, one per worker at a time, each on another arena.
     ///
     /// # Panics
-    /// As [`Program::run_in_bands`]; also if there are not as many arenas as workers.
+    /// As [`Program::run_in_bands`]; also if the number of arenas is not the number of workers.
     pub fn run_side_by_side(
         self: &Arc<Self>,
         arenas: &mut [Arena],

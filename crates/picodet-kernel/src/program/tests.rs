@@ -80,7 +80,7 @@ fn expected(image: &[f32]) -> Vec<f32> {
     (0..4 * plane).map(|pixel| sum(pixel / width / 2 * SIZE.1 + pixel % width / 2)).collect()
 }
 
-/// Calls the job on as many threads as workers.
+/// Calls the job on one thread per worker.
 fn threads(job: &Job, workers: usize) {
     std::thread::scope(|scope| {
         for worker in 1..workers {

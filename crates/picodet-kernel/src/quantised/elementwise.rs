@@ -134,7 +134,7 @@ impl Bytes<'_> {
     #[inline(always)]
     unsafe fn vector<S: Simd>(&self, s: S, pixel: usize, range: &ChannelRange, done: usize, count: usize) {
         let column = range.destination + done;
-        // SAFETY: `bytes` has checked that there are constants of these columns.
+        // SAFETY: `bytes` has checked that the constants have these columns.
         unsafe {
             // Not a closure: it would not be compiled for the instruction set.
             macro_rules! constant {

@@ -25,7 +25,7 @@ pub struct Gate<'a> {
 /// Computes `out = act(bias + Σ source · weights)`, with the products added in the order of the inputs.
 ///
 /// # Safety
-/// * `source` is valid for reads of as many values as `weights` has rows, `out` for writes of `columns` values,
+/// * `source` is valid for reads of one value per row of `weights`, `out` for writes of `columns` values,
 /// * no other thread writes what is read or accesses what is written.
 ///
 /// # Panics

@@ -5,7 +5,7 @@ use picodet_simd::{IntVector, Isa, Kernel, Simd, Vector, dispatch};
 /// Arguments of [`import_bytes`].
 #[derive(Clone, Copy, Debug)]
 pub struct ImportBytes {
-    /// First value of the first row; the planes of the channels are `plane` values apart.
+    /// First value of the first row; the next channel begins `plane` values after it.
     pub image: *const f32,
     /// Values of a plane.
     pub plane: usize,

@@ -108,7 +108,7 @@ struct Image<'a, 'o> {
 /// An operation as a type.
 trait Operation: Copy {
     /// # Safety
-    /// Each pointer that the operation uses is valid for reads of as many elements as `n` moves.
+    /// Each pointer that the operation uses is valid for reads of the number of elements that `n` moves.
     unsafe fn value<S: Simd, N: Lanes>(
         self,
         s: S,

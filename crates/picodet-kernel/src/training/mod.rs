@@ -64,10 +64,10 @@ impl Scratch {
 #[allow(unsafe_code)]
 trait Lanes: Copy {
     /// # Safety
-    /// `from` is valid for reads of as many elements.
+    /// `from` is valid for reads of `count` elements.
     unsafe fn load<S: Simd>(self, s: S, from: *const f32) -> S::F32;
     /// # Safety
-    /// `to` is valid for writes of as many elements.
+    /// `to` is valid for writes of `count` elements.
     unsafe fn store<V: Vector>(self, value: V, to: *mut f32);
     /// The number of elements.
     fn count<S: Simd>(self) -> usize;

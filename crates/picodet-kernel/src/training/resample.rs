@@ -71,8 +71,8 @@ impl Kernel for MaxPool<'_, '_> {
                 let positions =
                     argmax.as_mut().map(|argmax| argmax[pixel * channels..][..channels].as_mut_ptr());
                 for_each_vector!(S, channels, |c, n| {
-                    // SAFETY: the window holds pixels of `x`, `out` is a pixel of the result, and there are as many
-                    // positions as channels; `c` and the lanes from it are channels of all of them.
+                    // SAFETY: the window holds pixels of `x`, `out` is a pixel of the result, and there is one
+                    // position per channel; `c` and the lanes from it are channels of all of them.
                     unsafe {
                         let lowest = s.splat(f32::NEG_INFINITY);
                         let (mut largest, mut at, mut any_nan) = (lowest, s.splat(0.0), lowest);
@@ -83,7 +83,7 @@ impl Kernel for MaxPool<'_, '_> {
                             at = Vector::select(keep, at, s.splat(position));
                             any_nan = any_nan.maximum(value);
                         }
-                        // A NaN is greater than nothing, and nothing is greater than it.
+                        // A comparison with a NaN is false.
                         let number = any_nan.select_greater(lowest, largest, any_nan);
                         n.store(number, out.add(c));
                         if let Some(positions) = positions {
@@ -146,8 +146,8 @@ impl Kernel for MaxPoolGradient<'_, '_> {
                 }
                 let windows = &windows[..count];
                 for_each_vector!(S, channels, |c, n| {
-                    // SAFETY: `to` is a pixel of `dx`, the windows are pixels of `dy`, and there are as many positions
-                    // as channels; `c` and the lanes from it are channels of all of them.
+                    // SAFETY: `to` is a pixel of `dx`, the windows are pixels of `dy`, and there is one position
+                    // per channel; `c` and the lanes from it are channels of all of them.
                     unsafe {
                         let zero = s.splat(0.0);
                         let mut sum = if accumulate { n.load(s, to.add(c)) } else { zero };

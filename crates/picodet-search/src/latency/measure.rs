@@ -240,7 +240,7 @@ fn prepare(candidate: Candidate, engine: &CpuEngine, classes: usize) -> Result<P
 }
 
 /// Measures the steps of networks in bursts, one network after the other, so that a disturbance meets few of its bursts; with
-/// `whole` also whole inferences beside them, which are disturbed alike.
+/// `whole` also whole inferences after each burst, which are disturbed alike.
 fn measure(networks: &mut [Prepared], seconds: f64, whole: bool) -> Result<(), LatencyError> {
     let start = Instant::now();
     let mut bursts = 0;

@@ -76,7 +76,7 @@ impl KernelF16 for Operations {
 #[test]
 fn operations_equal_their_definition() {
     let expected = Portable.outlined(Run(Portable, Operations));
-    // The definition itself, where it is plain.
+    // The definition itself, for simple values.
     let (one, half) = (to_f16(1.0), to_f16(0.5));
     assert!(expected.iter().any(|(name, lanes)| *name == "sum" && lanes.contains(&to_f16(-0.5))));
     assert_eq!((from_f16(one), from_f16(half)), (1.0, 0.5));
@@ -100,7 +100,7 @@ impl KernelF16 for Memory {
     #[inline(always)]
     fn run<S: SimdF16>(self, s: S) {
         for count in 0..=S::HALF_LEN {
-            // Exactly as many values as are read, so that Miri and sanitizers see any other access.
+            // Exactly the values that are read, so that Miri and sanitizers see any other access.
             let from: Vec<u16> = (0..count as u16).map(|i| 0x3c00 + i).collect();
             let mut to = vec![0xaaaa; count + 1];
             // SAFETY: both have `count` values.
@@ -117,7 +117,7 @@ fn memory_is_touched_where_it_should_be() {
     }
 }
 
-/// A tile of products by [`Dot::tile`], where there is code for it, and by one [`Dot::dot`] after the other.
+/// A tile of products by [`Dot::tile`], if there is code for it, and by one [`Dot::dot`] after the other.
 fn tile<D: Dot, const ROWS: usize, const VECTORS: usize>(
     dot: D,
     units: impl Fn(usize) -> D::Unit,
@@ -129,7 +129,7 @@ fn tile<D: Dot, const ROWS: usize, const VECTORS: usize>(
         let rhs: Vec<D::Unit> = (0..depth * VECTORS * D::LEN).map(|i| units(i + 1000)).collect();
         let mut sums = [[dot.zero(); VECTORS]; ROWS];
         compared.1 += 1;
-        // SAFETY: the operands have `depth` units of each row and as many vectors.
+        // SAFETY: the operands have `depth` units of each row and `depth · VECTORS` vectors.
         unsafe {
             if !dot.tile(&mut sums, lhs.as_ptr(), stride, rhs.as_ptr(), depth) {
                 continue;

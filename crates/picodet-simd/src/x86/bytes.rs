@@ -139,7 +139,7 @@ impl Avx512Vbmi {
         }
     }
 
-    /// Stores as many lanes as `to` has room for.
+    /// Stores the first lanes, at most `to.len()`.
     #[inline(always)]
     pub fn store_slice(self, values: F32x16, to: &mut [f32]) {
         // SAFETY: the mask selects at most `to.len()` lanes.

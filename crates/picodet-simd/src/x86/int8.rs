@@ -111,7 +111,7 @@ unsafe fn rows16(rows: [*const u8; 4], count: usize) -> __m512i {
         let quads = _mm512_inserti32x4::<1>(_mm512_castsi128_si512(a), b);
         let quads = _mm512_inserti32x4::<3>(_mm512_inserti32x4::<2>(quads, c), d);
         // Part `i` gets channels 4i to 4i + 3 of each row, which a shuffle inside of it interleaves. Two shuffles of a known
-        // order would be merged to a sequence of twice as many.
+        // order would be merged to a sequence twice as long.
         let order = std::ptr::from_ref(&TRANSPOSED.0).cast::<__m512i>().read_volatile();
         let parts = _mm512_permutexvar_epi32(order, quads);
         let bytes = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);

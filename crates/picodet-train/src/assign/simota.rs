@@ -1,4 +1,4 @@
-//! SimOTA (SPEC §5.1): each object takes as many of the cheapest cells as its overlaps add up to.
+//! SimOTA (SPEC §5.1): each object takes its cheapest cells, and the sum of its overlaps is their number.
 
 use picodet_kernel::focal::{Focal, background_sum};
 use picodet_simd::Isa;

@@ -1,6 +1,6 @@
 //! A process group over MPI.
 //!
-//! One thread, started here, initialises MPI, makes every call and finalises it (`MPI_THREAD_FUNNELED`). Other threads send
+//! One thread, started here, initialises MPI, runs every call and finalises it (`MPI_THREAD_FUNNELED`). Other threads send
 //! it operations and wait, because operations come from any thread of the computation.
 
 use std::sync::mpsc::{Receiver, Sender, channel};

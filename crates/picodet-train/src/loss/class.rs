@@ -76,7 +76,7 @@ pub(super) fn aligned_terms(
     sum / normaliser
 }
 
-/// The second generation's class probability at one anchor (SPEC §3.3) and its derivatives.
+/// The second generation's class probability of an anchor (SPEC §3.3) and its derivatives.
 pub(crate) struct Score {
     /// The probability.
     pub(crate) value: f64,

@@ -21,7 +21,7 @@ const LOWEST_SCORE: f32 = 0.025;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JudgeError {
-    /// The float model detects nothing in any image.
+    /// The float model detects no object in any image.
     #[error(
         "the float model detects nothing with a score of {FIDELITY_SCORE} in the {images} images for judging; \
          give images that contain its classes"
@@ -58,9 +58,9 @@ pub struct Judge<'a> {
 pub struct Verdict {
     /// AP (IoU 0.50 to 0.95) in percent, where the float model's detections of [`FIDELITY_SCORE`] and more are the truth.
     pub fidelity: f64,
-    /// AP of the float model in percent, where there are labels.
+    /// AP of the float model in percent, if the images have labels.
     pub ap_float: Option<f64>,
-    /// AP of the judged model in percent, where there are labels.
+    /// AP of the judged model in percent, if the images have labels.
     pub ap: Option<f64>,
 }
 
@@ -84,7 +84,7 @@ impl<'a> Judge<'a> {
     /// of each class of the model. An image that cannot be read counts as one without detections.
     ///
     /// # Errors
-    /// [`JudgeError`] when the model detects nothing or cannot be prepared.
+    /// [`JudgeError`] when the model detects no object or cannot be prepared.
     pub fn new(
         model: &Model,
         images: &'a [PathBuf],

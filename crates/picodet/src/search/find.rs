@@ -49,7 +49,7 @@ pub struct FrontEntry {
     pub error: f64,
     /// Number of parameters.
     pub parameters: usize,
-    /// Its experiment, from which `picodet train` goes on.
+    /// Its experiment, from which `picodet train` continues.
     pub experiment: PathBuf,
     /// The model with the weights of the supernet.
     pub model: PathBuf,
@@ -66,7 +66,7 @@ pub struct Finding {
     /// Index of the recommended one in the front: the fastest within one standard error of the best.
     pub recommended: usize,
     /// Rank correlation between the accuracies on two halves of the images; below [`picodet_search::LEAST_AGREEMENT`], the images
-    /// cannot tell the candidates apart.
+    /// cannot distinguish the candidates.
     pub agreement: f64,
     /// Whether the slowest network keeps the constraint as well.
     pub is_slack: bool,
@@ -178,7 +178,7 @@ impl Searcher {
         Ok(FrontEntry { candidate: candidate.clone(), error, parameters, experiment, model: file })
     }
 
-    /// Returns the experiment that goes on from a network with inherited weights.
+    /// Returns the experiment that continues from a network with inherited weights.
     fn experiment(&self, model: &Model) -> Result<Experiment, TrainError> {
         let mut experiment = recipe(model.variant.name)?;
         experiment.architecture = model.variant.overrides();

@@ -74,7 +74,7 @@ pub(crate) fn run(command: &Quantise) -> Result<ExitCode> {
         status(&format!("picodet: {}: {problem}", path.display()));
     });
     write_file(&command.output, &quantised.to_bytes(Storage::Int8Rows))?;
-    // What is judged is what was written.
+    // The model is read back, so that the written file is judged.
     let written = std::fs::read(&command.output).with_context(|| command.output.display().to_string())?;
     quantised = Model::from_bytes(&written)?;
     let verdict = judge.verdict(&quantised)?;

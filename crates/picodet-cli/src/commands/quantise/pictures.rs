@@ -38,7 +38,7 @@ impl Pictures {
         Ok(pictures)
     }
 
-    /// Takes `count` images evenly spread over all, and as many of the rest.
+    /// Takes `count` images evenly spread over all, and up to `count` of the rest, spread in the same way.
     pub(super) fn divide(self, count: usize) -> (Self, Self) {
         let total = self.files.len();
         let spread = |total: usize| -> Vec<usize> {

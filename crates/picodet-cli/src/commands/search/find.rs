@@ -34,7 +34,7 @@ const BUSY: f64 = 0.05;
 /// A measured latency may exceed the constraint by this fraction, which a repeated measurement may differ by.
 const TOLERANCE: f64 = 0.02;
 
-/// What a search aims at.
+/// The target of a search.
 pub(super) struct Target {
     table: LatencyTable,
     /// Whether the table was measured on this machine.

@@ -146,7 +146,7 @@ impl Lowering<'_> {
         self.scale_weights(index, factors.buffer, packed, groups)
     }
 
-    /// Packed weights of 16 bits; squeeze-excite factors are multiplied into the source while it is rounded.
+    /// Packed bf16 or f16 weights; squeeze-excite factors are multiplied into the source while it is rounded.
     fn short(
         &mut self,
         index: usize,

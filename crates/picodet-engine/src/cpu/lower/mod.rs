@@ -2,7 +2,7 @@
 //!
 //! Each block that [`pass::fuse()`] finds becomes one step. Values that a concat, a slice or a channel shuffle connects
 //! share one buffer, so that those operations only select columns of it and need no step. Squeeze-excite factors are
-//! multiplied into the weights of the convolution that reads the scaled map, where it is the only reader.
+//! multiplied into the weights of the convolution that reads the scaled map, if no other step reads that map.
 
 mod convolution;
 mod elementwise;
@@ -150,7 +150,7 @@ impl Lowering<'_> {
     }
 
     /// Where the channels of a node come from if it is an alias; see [`Fusion::channel_sources`]. The scale of a quantised
-    /// network is a map of its own.
+    /// network has its own map.
     fn channel_sources(&self, id: NodeId) -> Option<Vec<ChannelSource>> {
         let is_alias = self.graph.node(id).op != Op::Scale || self.folds_scale(id);
         is_alias.then(|| self.fusion.channel_sources(self.graph, id))?

@@ -157,7 +157,7 @@ fn maps_between_bf16_kernels_are_bf16_and_others_are_not() {
     }
     let schedule = schedule_of(&graph, Precision::F32);
     assert!(schedule.buffers.iter().all(|buffer| buffer.dtype == DType::F32), "{schedule}");
-    // Without any bf16 product the pass changes nothing.
+    // Without any bf16 product the pass leaves the buffers unchanged.
     let mut buffers = vec![Buffer::new(16, 9)];
     dtype::assign_dtypes(&mut buffers, &mut []);
     assert_eq!((buffers[0].dtype, buffers[0].stride), (DType::F32, 16));

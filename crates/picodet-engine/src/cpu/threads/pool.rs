@@ -1,9 +1,8 @@
 //! The helper threads of inferences: one pool per process, asleep between inferences.
 //!
-//! An inference requests as many helpers as it has threads besides its own. It gets as many as there are free cores,
-//! counting those that other inferences of the process use, so that two detectors do not compete for cores; without
-//! helpers it runs on its own thread. Helpers live as long as the process; a process that was forked from it starts a pool of
-//! its own.
+//! An inference requests one helper for each of its threads besides its own. It gets helpers only for free cores; cores that
+//! other inferences of the process use are not free, so that two detectors do not compete for them. Without helpers it runs
+//! on its own thread. Helpers live as long as the process; a process that was forked from it starts its own pool.
 
 use std::collections::VecDeque;
 use std::num::NonZero;

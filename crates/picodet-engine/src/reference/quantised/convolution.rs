@@ -74,7 +74,7 @@ impl Prepared {
     pub(super) fn run(&self, x: &Tensor4, zero: Option<&[u8]>) -> Tensor4 {
         let centred;
         let x = match zero {
-            // Padding reads the zero point, which adds nothing.
+            // Padding reads the zero point, which adds zero to the sum.
             Some(zero) => {
                 centred = per_channel(x, |c, q| q - f32::from(zero[c]));
                 &centred

@@ -54,7 +54,7 @@ pub enum QuantisedValue {
 type Values = Vec<Option<Tensor4>>;
 
 impl QuantisedReference {
-    /// Prepares a network whose batch norms are folded. `weights` are used where nothing is quantised.
+    /// Prepares a network whose batch norms are folded. `weights` are used for the operations that are not quantised.
     ///
     /// # Errors
     /// [`PlanError`] as [`crate::Engine::plan`], and when the quantisation does not match the graph.
@@ -151,7 +151,7 @@ impl QuantisedReference {
         })
     }
 
-    /// Stores numbers as the bytes of a node, or as they are.
+    /// Stores values as the bytes of a node, or unchanged if the node is not quantised.
     fn store(&self, id: NodeId, value: Tensor4) -> Tensor4 {
         let Some(map) = &self.maps[id.0] else { return value };
         let stores: Vec<ByteStore> = map

@@ -42,7 +42,7 @@ fn network(channels: usize, kernel: usize, stride: usize, groups: usize) -> Netw
     Network { graph, quantisation, size: SIZE }
 }
 
-/// Weights that nothing reads.
+/// Weights that are not read.
 fn unused(graph: &Graph) -> Weights {
     let tensor = |shape: &[usize]| picodet_graph::Tensor::full(shape, 0.0);
     graph.params.iter().map(|param| (param.name.clone(), tensor(&param.shape))).collect()

@@ -28,7 +28,7 @@ pub enum SliceRule {
         /// The sub-network's operation.
         found: Op,
     },
-    /// The sub-network has at most as many channels, or as large a kernel.
+    /// The sub-network's number of channels, or size of a kernel, is at most the supernet's.
     Larger {
         /// The supernet's extent.
         available: usize,
@@ -39,7 +39,7 @@ pub enum SliceRule {
     InsidePart,
     /// Both operands keep the same channels.
     EqualChannels,
-    /// A weight has as many values as the channels that it belongs to.
+    /// The number of values of a weight matches the channels that it belongs to.
     Parameter {
         /// Name of the parameter.
         name: String,

@@ -63,7 +63,7 @@ impl Band<'_> {
                     act: *act,
                     out: self.at(*to).wrapping_add(*column),
                 };
-                // SAFETY: the source has as many columns as `weights` has rows, and the result these columns.
+                // SAFETY: the source has one column per row of `weights`, and the result has these columns.
                 unsafe { gate(self.schedule.isa, &args) }
             }
         }
