@@ -86,7 +86,7 @@ const QUANTISATION: &[Case] = &[
     ("error-quantise-count", "quantise layout_cdla --data page.png --images 0 --output out.safetensors"),
     (
         "error-quantise-objects",
-        "quantise layout_cdla --data coffee.jpg --method minmax --output out.safetensors",
+        "quantise layout_cdla --data grey.bmp --method minmax --output out.safetensors",
     ),
 ];
 

@@ -64,6 +64,8 @@ fn images(at: &Path) {
     write(at, "text.jpg", b"not an image");
     write(at, "broken.png", b"\x89PNG\r\n\x1a\nbroken");
     write(at, "huge.bmp", bmp_header(60_000, 60_000, 0));
+    let grey = vec![128u8; 64 * 64 * 3];
+    write(at, "grey.bmp", [bmp_header(64, 64, 64 * 64 * 3), grey].concat());
     write(at, "no_images/notes.txt", b"notes");
     write(at, "names.txt", b"one\ntwo\n");
 }

@@ -39,7 +39,7 @@ pub(crate) fn run(command: &Quantise) -> Result<ExitCode> {
         None if rest.files.len() >= FEW_IMAGES => rest,
         None => {
             status(&format!(
-                "{}: has no {FEW_IMAGES} images besides those of the calibration, which judge the result too; \
+                "{}: fewer than {FEW_IMAGES} images besides those of the calibration, which judge the result too; \
                  give others with --judge",
                 command.data.display()
             ));
