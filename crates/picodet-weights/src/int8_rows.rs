@@ -78,7 +78,10 @@ fn best_scale(row: &[f32]) -> Option<f32> {
     if !row.iter().all(|value| value.is_finite()) {
         return None;
     }
-    if let Some(scale) = scale_of_grid(row, largest) {
+    // Subnormal scales would lose the precision of the values.
+    if largest >= 128.0 * f32::MIN_POSITIVE
+        && let Some(scale) = scale_of_grid(row, largest)
+    {
         return Some(scale);
     }
     let mut best = (f64::INFINITY, 1.0);
