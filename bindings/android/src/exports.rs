@@ -3,7 +3,7 @@
 use jni::EnvUnowned;
 use jni::objects::{JByteArray, JByteBuffer, JClass, JFloatArray, JObjectArray, JString};
 use jni::sys::{jboolean, jfloat, jint, jlong};
-use picodet::{Detections, Detector, Input, Model};
+use picodet::{Detector, Image, Input, Model};
 
 use crate::buffer::{bytes, copy};
 use crate::failure::{Failure, guarded};
@@ -20,10 +20,20 @@ unsafe fn detector<'a>(handle: jlong) -> &'a Detector {
     unsafe { &*(handle as *const Detector) }
 }
 
-/// Returns six numbers per object: left, top, right and bottom in pixels of the upright image, score, class.
-fn numbers<'local>(env: &mut jni::Env<'local>, found: &Detections) -> Result<JFloatArray<'local>, Failure> {
+/// Detects in an image and returns six numbers per object: left, top, right and bottom in pixels of the upright image, score,
+/// class.
+///
+/// # Safety
+/// As [`detector`].
+unsafe fn detect<'local>(
+    env: &mut jni::Env<'local>,
+    handle: jlong,
+    image: &Image,
+) -> Result<JFloatArray<'local>, Failure> {
+    // SAFETY: as the caller's.
+    let found = unsafe { detector(handle) }.detect(image)?;
     let mut numbers = Vec::with_capacity(found.len() * 6);
-    for found in found {
+    for found in &found {
         numbers.extend(found.bbox.xyxy());
         numbers.extend([found.score, found.class as f32]);
     }
@@ -129,8 +139,7 @@ pub extern "system" fn Java_dev_picodet_Native_detectFile<'local>(
         let file = copy(env, &file, "file")?;
         let image = Input::from(file.as_slice()).read()?;
         // SAFETY: the class `Detector` passes its open handle.
-        let found = unsafe { detector(handle) }.detect(&*image)?;
-        numbers(env, &found)
+        unsafe { detect(env, handle, &image) }
     })
 }
 
@@ -152,8 +161,7 @@ pub extern "system" fn Java_dev_picodet_Native_detectRgba<'local>(
         let data = unsafe { bytes(env, &pixels, "pixels") }?;
         let image = Layout { width, height, rotation }.rgba(data, row_stride)?.to_image()?;
         // SAFETY: the class `Detector` passes its open handle.
-        let found = unsafe { detector(handle) }.detect(&image)?;
-        numbers(env, &found)
+        unsafe { detect(env, handle, &image) }
     })
 }
 
@@ -182,8 +190,7 @@ pub extern "system" fn Java_dev_picodet_Native_detectYuv<'local>(
         let (stride, step) = (chroma_row_stride, chroma_pixel_stride);
         let image = layout.yuv(planes, y_row_stride, stride, step, is_full_range)?.to_image()?;
         // SAFETY: the class `Detector` passes its open handle.
-        let found = unsafe { detector(handle) }.detect(&image)?;
-        numbers(env, &found)
+        unsafe { detect(env, handle, &image) }
     })
 }
 

@@ -165,16 +165,22 @@ pub(crate) fn read(source: &Path, limits: &Limits) -> Result<Image> {
     Ok(picodet::crates::image::decode(&bytes, limits)?)
 }
 
-/// Returns a progress bar, which is visible only in a terminal, without a host, and for more than one image.
+/// Returns a progress bar over images, as [`progress_of`].
 pub(crate) fn progress(count: usize, activity: &str) -> ProgressBar {
+    progress_of(count, activity, "images")
+}
+
+/// Returns a progress bar, which is visible only in a terminal, without a host, and for more than one item; `unit` is the name
+/// of the items.
+pub(crate) fn progress_of(count: usize, activity: &str, unit: &str) -> ProgressBar {
     let target = if count > 1 && host::current().is_none() {
         ProgressDrawTarget::stderr()
     } else {
         ProgressDrawTarget::hidden()
     };
     let bar = ProgressBar::with_draw_target(Some(count as u64), target);
-    let template = "{msg} {bar:30} {pos}/{len} images, {per_sec}, {eta} left";
-    ProgressStyle::with_template(template).map(|style| bar.set_style(style)).ok();
+    let template = format!("{{msg}} {{bar:30}} {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left");
+    ProgressStyle::with_template(&template).map(|style| bar.set_style(style)).ok();
     bar.set_message(activity.to_owned());
     bar
 }

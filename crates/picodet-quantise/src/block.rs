@@ -1,7 +1,6 @@
 //! Quantises one convolution with what its block computes after it.
 
 use picodet_graph::pass::Block;
-use picodet_graph::quantised::ByteStore;
 use picodet_graph::{Activation, Convolution, MapQuantisation, QuantisedConvolution};
 use picodet_kernel::training::Executor;
 
@@ -71,12 +70,11 @@ impl Site<'_> {
             ranges
         });
         let map = self.stores.then(|| Ranges::merge(channels, &ranges).map());
+        let stores = map.as_ref().map(|map| map.stores(self.activation));
         let results =
             picodet_parallel::map(floats.into_iter().zip(sums), options.threads, |(float, sums)| {
-                let result = match &map {
-                    Some(map) => {
-                        let store = |c: usize| ByteStore::new(self.activation, map.scale[c], map.zero[c]);
-                        let stores: Vec<ByteStore> = (0..channels).map(store).collect();
+                let result = match &stores {
+                    Some(stores) => {
                         let bytes = sums.map_channels(|c, x| f32::from(stores[c].byte(x)));
                         if self.pools { max_pool(executor, &bytes) } else { bytes }
                     }

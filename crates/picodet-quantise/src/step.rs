@@ -1,6 +1,7 @@
 //! Ranges of maps, and how far the quantised network is from the float one.
 
 use picodet_graph::MapQuantisation;
+use picodet_graph::quantised::to_byte;
 
 use crate::stream::Values;
 
@@ -50,7 +51,7 @@ impl Decibels {
             float.data.chunks_exact(float.channels).zip(quantised.data.chunks_exact(float.channels))
         {
             for (c, (&float, &value)) in float.iter().zip(quantised).enumerate() {
-                let value = map.map_or(value, |map| (value - f32::from(map.zero[c])) * map.scale[c]);
+                let value = map.map_or(value, |map| map.dequantise(to_byte(value), c));
                 self.signal += f64::from(float).powi(2);
                 self.noise += f64::from(float - value).powi(2);
             }

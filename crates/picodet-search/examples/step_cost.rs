@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use picodet_graph::pass::slice_map;
 use picodet_graph::{Graph, Weights};
 use picodet_search::{Genome, Sandwich, Space, Supernet, random_weights};
-use picodet_testing::Noise;
+use picodet_testing::{Noise, peak_memory, processor_time};
 use picodet_train::clock::SystemClock;
 use picodet_train::group::SingleProcess;
 use picodet_train::loader::Batch;
@@ -116,16 +116,6 @@ impl Time {
     }
 }
 
-/// Processor time of all threads in milliseconds, NaN where the system does not report it.
-fn processor_time() -> f64 {
-    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return f64::NAN };
-    let times = tasks.flatten().filter_map(|task| {
-        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-        text.split_whitespace().next()?.parse::<f64>().ok()
-    });
-    times.sum::<f64>() / 1e6
-}
-
 /// Networks of the space, each with its own tape.
 struct Own {
     space: Space,
@@ -182,12 +172,4 @@ fn images_and_objects(images: usize, size: usize) -> Batch {
 fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-/// The largest resident memory of this process in KiB, on Linux.
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse().ok())
 }

@@ -34,7 +34,7 @@ pub use genome::Genome;
 pub use judge::{Accuracy, Inheritance, Measure};
 pub use latency::{
     LatencyCheck, LatencyError, LatencyOptions, LatencyTable, Machine, Predictor, WholeRuns, check_latency,
-    measure_candidates, measure_latency,
+    measure_candidates, measure_latency, median_and_worst,
 };
 pub use rank::kendall;
 pub use report::{Entry, SearchReport};

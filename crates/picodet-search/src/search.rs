@@ -115,19 +115,11 @@ pub fn search(
 }
 
 /// Returns the index of the recommended candidate of a front, by latency: the fastest whose accuracy is within one standard
-/// error of the best. `error` is the standard error of the difference between the accuracies of two candidates.
-///
-/// # Errors
-/// Those of `error`.
-pub fn recommend<E>(
-    front: &[&Evaluated],
-    mut error: impl FnMut(&Evaluated, &Evaluated) -> Result<f64, E>,
-) -> Result<Option<usize>, E> {
-    let Some(best) = front.last() else { return Ok(None) };
-    for (index, candidate) in front.iter().enumerate() {
-        if best.accuracy - candidate.accuracy <= error(best, candidate)? {
-            return Ok(Some(index));
-        }
-    }
-    Ok(Some(front.len() - 1))
+/// error of the best. `errors` are the standard errors of the differences between the accuracy of each candidate and that of
+/// the best.
+#[must_use]
+pub fn recommend(front: &[&Evaluated], errors: &[f64]) -> Option<usize> {
+    let best = front.last()?.accuracy;
+    let is_near = |(candidate, error): (&&Evaluated, &f64)| best - candidate.accuracy <= *error;
+    Some(front.iter().zip(errors).position(is_near).unwrap_or(front.len() - 1))
 }

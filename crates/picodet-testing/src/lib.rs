@@ -5,9 +5,11 @@
 mod cases;
 mod jpeg;
 mod noise;
+mod process;
 mod shared;
 
 pub use cases::Cases;
 pub use jpeg::without_huffman_tables;
 pub use noise::{Noise, noise};
+pub use process::{peak_memory, processor_time};
 pub use shared::{emulated, shared, shared_folder, shared_path};

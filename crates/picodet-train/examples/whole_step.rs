@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use picodet_graph::{Activation, Graph, Op, Tensor, TensorView, Weights};
+use picodet_testing::{peak_memory, processor_time};
 use picodet_train::group::SingleProcess;
 use picodet_train::random::{Purpose, Stream};
 use picodet_train::recipes::recipe;
@@ -235,21 +236,4 @@ fn network(
         #[cfg(not(feature = "burn"))]
         Some(name) => Err(BackendError::UnknownDevice(name.to_owned())),
     }
-}
-
-/// CPU time of all threads in milliseconds, NaN where the system does not report it; other programs are not counted.
-fn processor_time() -> f64 {
-    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return f64::NAN };
-    let times = tasks.flatten().filter_map(|task| {
-        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-        text.split_whitespace().next()?.parse::<f64>().ok()
-    });
-    times.sum::<f64>() / 1e6
-}
-
-/// Peak memory of the process in KiB, where the system reports it.
-fn peak_memory() -> Option<usize> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
-    line.split_whitespace().nth(1)?.parse().ok()
 }

@@ -81,6 +81,8 @@
 #[cfg(feature = "detect")]
 pub mod bench;
 pub mod crates;
+#[cfg(any(feature = "download", feature = "quantise"))]
+mod digest;
 #[cfg(feature = "download")]
 pub mod download;
 #[cfg(feature = "detect")]

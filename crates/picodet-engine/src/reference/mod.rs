@@ -5,11 +5,14 @@ mod elementwise;
 mod matrix;
 mod quantised;
 mod resample;
+mod step;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use picodet_graph::{Graph, Node, Op, ResizeFactor, Tensor4, Weights};
+use picodet_graph::{Graph, Tensor4, Weights};
+
+use step::{remaining_readers, step};
 
 pub use quantised::{QuantisedReference, QuantisedValue};
 
@@ -88,15 +91,14 @@ impl<T: Real> ReferencePlan<T> {
         if channels != 3 || (height, width) != self.input_size {
             return Err(RunError::Shape { found: image.shape, size: self.input_size });
         }
-        let mut remaining: Vec<usize> = self.graph.readers().iter().map(Vec::len).collect();
-        self.graph.outputs.iter().for_each(|output| remaining[output.node.0] += 1);
-
+        let mut remaining = remaining_readers(&self.graph);
         let mut features: Vec<Option<Tensor4<T>>> = Vec::with_capacity(self.graph.nodes.len());
         for node in &self.graph.nodes {
             // A checked graph has inputs before their readers, and `remaining` keeps them until the last one.
             let inputs: Vec<&Tensor4<T>> =
                 node.inputs.iter().filter_map(|input| features[input.0].as_ref()).collect();
-            let feature = self.compute(node, &inputs, image);
+            let params: Vec<&[T]> = node.params.iter().map(|param| self.params[param.0].as_slice()).collect();
+            let feature = step(node.op, &params, &inputs).unwrap_or_else(|| image.clone());
             features.push(Some(feature));
             for input in &node.inputs {
                 remaining[input.0] -= 1;
@@ -107,34 +109,5 @@ impl<T: Real> ReferencePlan<T> {
         }
         let outputs = self.graph.outputs.iter();
         Ok(outputs.filter_map(|out| Some((out.name.clone(), features[out.node.0].clone()?))).collect())
-    }
-
-    fn compute(&self, node: &Node, inputs: &[&Tensor4<T>], image: &Tensor4<T>) -> Tensor4<T> {
-        let param = |index: usize| self.params[node.params[index].0].as_slice();
-        match node.op {
-            Op::Input => image.clone(),
-            Op::Convolution(op) => {
-                let bias = op.bias.then(|| param(1));
-                convolution::convolution(inputs[0], param(0), bias, &op)
-            }
-            Op::BatchNorm => elementwise::batch_norm(inputs[0], [param(0), param(1), param(2), param(3)]),
-            Op::Activation(activation) => elementwise::activation(inputs[0], activation),
-            Op::MaxPool => resample::max_pool(inputs[0]),
-            Op::AveragePool => resample::average_pool(inputs[0]),
-            Op::GlobalAveragePool => resample::global_average_pool(inputs[0]),
-            Op::Add => elementwise::add(inputs[0], inputs[1]),
-            Op::Scale => elementwise::scale(inputs[0], inputs[1]),
-            Op::Concat => elementwise::concat(inputs),
-            Op::Slice { start, len } => elementwise::slice(inputs[0], start, len),
-            Op::ChannelShuffle => elementwise::channel_shuffle(inputs[0]),
-            Op::UpsampleNearest => resample::upsample_nearest(inputs[0]),
-            Op::ResizeBilinear(ResizeFactor::Double) => {
-                resample::resize_bilinear(inputs[0], |extent| extent * 2)
-            }
-            Op::ResizeBilinear(ResizeFactor::Half) => resample::resize_bilinear(inputs[0], |e| e.div_ceil(2)),
-            Op::Linear { out_features } => convolution::linear(inputs[0], param(0), param(1), out_features),
-            Op::Dropout { rate } => elementwise::map(inputs[0], |x| x * T::from_f64(1.0 - f64::from(rate))),
-            Op::GeometricMean { epsilon } => elementwise::geometric_mean(inputs[0], inputs[1], epsilon),
-        }
     }
 }

@@ -1,7 +1,13 @@
 //! The arithmetic between an integer sum and the byte that is stored, in the order of operations of every engine.
 
-use super::to_byte;
 use crate::Activation;
+
+/// Rounds to the nearest byte, ties to even; NaN becomes 0.
+#[must_use]
+pub fn to_byte(value: f32) -> u8 {
+    // The conversion of floats to integers saturates; after rounding it is exact.
+    value.round_ties_even() as u8
+}
 
 /// Applies an activation to one value.
 ///
@@ -29,7 +35,6 @@ pub fn activate(x: f32, activation: Option<Activation>) -> f32 {
 #[derive(Clone, Copy, Debug)]
 pub struct ByteStore {
     activation: Option<Activation>,
-    /// The reciprocal of the scale, for hard-swish of six times the scale.
     factor: f32,
     zero: f32,
 }
@@ -40,6 +45,12 @@ impl ByteStore {
     pub fn new(activation: Option<Activation>, scale: f32, zero: u8) -> Self {
         let divisor = if activation == Some(Activation::HardSwish) { 6.0 * scale } else { scale };
         Self { activation, factor: 1.0 / divisor, zero: f32::from(zero) }
+    }
+
+    /// Returns the factor of the activated value: the reciprocal of the scale, for hard-swish of six times the scale.
+    #[must_use]
+    pub fn factor(&self) -> f32 {
+        self.factor
     }
 
     /// Returns the byte of `activation(x)`.

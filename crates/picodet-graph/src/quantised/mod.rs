@@ -6,7 +6,9 @@ mod maps;
 
 use std::collections::BTreeMap;
 
-pub use arithmetic::{ByteStore, activate};
+use crate::Activation;
+
+pub use arithmetic::{ByteStore, activate, to_byte};
 pub use maps::{byte_nodes, is_quantisable, maps_of, moved_map};
 
 /// Smallest scale of a channel as a share of the largest scale of its map.
@@ -82,6 +84,13 @@ impl MapQuantisation {
         self.scale.len()
     }
 
+    /// Returns the activation and rounding of each channel.
+    #[must_use]
+    pub fn stores(&self, activation: Option<Activation>) -> Vec<ByteStore> {
+        let channels = self.scale.iter().zip(&self.zero);
+        channels.map(|(&scale, &zero)| ByteStore::new(activation, scale, zero)).collect()
+    }
+
     /// Returns the byte nearest to `value` in channel `c`.
     ///
     /// # Panics
@@ -99,13 +108,6 @@ impl MapQuantisation {
     pub fn dequantise(&self, q: u8, c: usize) -> f32 {
         f32::from(i16::from(q) - i16::from(self.zero[c])) * self.scale[c]
     }
-}
-
-/// Rounds to the nearest byte, ties to even; NaN becomes 0.
-#[must_use]
-pub fn to_byte(value: f32) -> u8 {
-    // The conversion of floats to integers saturates; after rounding it is exact.
-    value.round_ties_even() as u8
 }
 
 /// Returns the values of the image's bytes per step, `1 / (255 std)`: the scales of the input of the first convolution.

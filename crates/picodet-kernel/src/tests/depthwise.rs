@@ -1,6 +1,6 @@
 //! Depthwise convolutions in both precisions.
 
-use super::{ACTIVATIONS, MARK, check, check_within, exact, extents, report, values};
+use super::{ACTIVATIONS, MARK, check, check_within, exact, extents, report, taps, values};
 use crate::depthwise::bf16::{depthwise_bf16, fits, pack_depthwise_bf16};
 use crate::depthwise::{Depthwise, DepthwiseBf16, depthwise};
 use crate::{ChannelRange, DType};
@@ -61,17 +61,12 @@ fn depthwise_convolutions_equal_their_definition() {
                 unsafe { depthwise(isa, &args(rows / 2..rows, pointer)) };
                 // In bf16 the definition is that of rounded values.
                 let expected = |round: fn(f32) -> f32, pixel: usize, c: usize| {
-                    let (y, x) = (pixel / out_width, pixel % out_width);
+                    let channel = if c < half { c + 1 } else { c + 4 };
                     let mut sum = f64::from(bias[c]);
-                    for (ky, kx) in (0..kernel).flat_map(|ky| (0..kernel).map(move |kx| (ky, kx))) {
-                        let row = (y * stride + ky).wrapping_sub(kernel / 2);
-                        let column = (x * stride + kx).wrapping_sub(kernel / 2);
-                        if row < height && column < width {
-                            let from = if c < half { c + 1 } else { c + 4 };
-                            let value = round(source[(row * width + column) * source_stride + from]);
-                            sum += f64::from(value)
-                                * f64::from(round(weights[(ky * kernel + kx) * channels + c]));
-                        }
+                    for (tap, from) in taps(pixel, out_width, (height, width), kernel, stride) {
+                        let Some(from) = from else { continue };
+                        let value = round(source[from * source_stride + channel]);
+                        sum += f64::from(value) * f64::from(round(weights[tap * channels + c]));
                     }
                     exact(sum, act)
                 };

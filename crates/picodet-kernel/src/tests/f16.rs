@@ -1,6 +1,6 @@
 //! Kernels of f16 against their definition in f64, and every instruction set against plain Rust.
 
-use super::{ACTIVATIONS, MARK, check_within, exact, extents, report, values};
+use super::{ACTIVATIONS, MARK, check_within, exact, extents, report, taps, values};
 use crate::depthwise::f16::{depthwise_f16, pack_depthwise_f16};
 use crate::depthwise::{Depthwise, DepthwiseF16};
 use crate::gemm::{Activate, GemmF16, f16_scratch_len, gemm_f16, pack_f16};
@@ -193,17 +193,12 @@ fn f16_depthwise_convolutions_equal_their_definition() {
                     out = half_out.iter().map(|&half| from_f16(half)).collect();
                 }
                 let expected = |pixel: usize, c: usize| {
-                    let (y, x) = (pixel / out_width, pixel % out_width);
+                    let channel = if c < half { c + 1 } else { c + 4 };
                     let mut sum = f64::from(bias[c]);
-                    for (ky, kx) in (0..kernel).flat_map(|ky| (0..kernel).map(move |kx| (ky, kx))) {
-                        let row = (y * stride + ky).wrapping_sub(kernel / 2);
-                        let column = (x * stride + kx).wrapping_sub(kernel / 2);
-                        if row < height && column < width {
-                            let from = if c < half { c + 1 } else { c + 4 };
-                            let value = rounded(source[(row * width + column) * source_stride + from]);
-                            sum += f64::from(value)
-                                * f64::from(rounded(weights[(ky * kernel + kx) * channels + c]));
-                        }
+                    for (tap, from) in taps(pixel, out_width, (height, width), kernel, stride) {
+                        let Some(from) = from else { continue };
+                        let value = rounded(source[from * source_stride + channel]);
+                        sum += f64::from(value) * f64::from(rounded(weights[tap * channels + c]));
                     }
                     exact(sum, act)
                 };

@@ -1,6 +1,6 @@
 //! Matrix products in f32 and bf16, col2im, and stems.
 
-use super::{ACTIVATIONS, MARK, check, check_within, exact, extents, report, values};
+use super::{ACTIVATIONS, MARK, check, check_within, exact, extents, report, taps, values};
 use crate::DType;
 use crate::col2im::{Col2Im, col2im};
 use crate::gemm::{
@@ -97,13 +97,8 @@ fn sums_of_windows_equal_their_definition() {
             unsafe { col2im(isa, &args(height / 2..height, pointer)) };
             let expected = |pixel: usize, _: usize| {
                 let mut sum = 0.25;
-                for (ky, kx) in (0..kernel).flat_map(|ky| (0..kernel).map(move |kx| (ky, kx))) {
-                    let row = (pixel / width + ky).wrapping_sub(kernel / 2);
-                    let column = (pixel % width + kx).wrapping_sub(kernel / 2);
-                    if row < height && column < width {
-                        let position = ky * kernel + kx;
-                        sum += f64::from(source[(row * width + column) * source_stride + position]);
-                    }
+                for (tap, from) in taps(pixel, width, (height, width), kernel, 1) {
+                    sum += from.map_or(0.0, |from| f64::from(source[from * source_stride + tap]));
                 }
                 exact(sum, act)
             };

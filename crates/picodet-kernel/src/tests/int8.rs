@@ -4,7 +4,7 @@ use picodet_graph::{Activation, DType};
 use picodet_simd::{Int8Isa, Isa, Portable, Simd, Vector, sigmoid};
 use picodet_testing::Noise;
 
-use super::{ACTIVATIONS, extents, report};
+use super::{ACTIVATIONS, extents, report, taps};
 use crate::ChannelRange;
 use crate::depthwise::int8::{DepthwiseInt8, depthwise_int8, pack_depthwise_columns, pack_depthwise_int8};
 use crate::gemm::{GemmInt8, Requantise, gemm_int8, pack_int8};
@@ -178,7 +178,7 @@ fn depthwise_of_bytes_equals_its_definition() {
                 let channels = ranges[1].destination + 5;
                 let source_stride = 52;
                 let map = random_bytes(height * width * source_stride, case as u32);
-                let taps = weights(channels * kernel * kernel, 5);
+                let weights = weights(channels * kernel * kernel, 5);
                 let zeros = random_bytes(channels, 6);
                 let constants = random_columns(channels, kernel * kernel, act);
                 let (out_height, out_width) = (height.div_ceil(stride), width.div_ceil(stride));
@@ -197,24 +197,19 @@ fn depthwise_of_bytes_equals_its_definition() {
                     kernel,
                     stride,
                     ranges: &ranges,
-                    weights: &pack_depthwise_int8(&ranges, kernel, stride, &taps, lanes),
+                    weights: &pack_depthwise_int8(&ranges, kernel, stride, &weights, lanes),
                     constants: &pack_depthwise_columns(&ranges, &constants, lanes),
                     zeros: &zeros,
                     act,
                 };
                 unsafe { depthwise_int8(int8, &args) };
-                let expected = |y: usize, x: usize, channel: usize| {
+                let expected = |pixel: usize, channel: usize| {
                     let range = &ranges[usize::from(channel >= ranges[1].destination)];
                     let column = range.source + channel - range.destination;
                     let mut sum = 0;
-                    for (ky, kx) in (0..kernel).flat_map(|ky| (0..kernel).map(move |kx| (ky, kx))) {
-                        let row = (y * stride + ky).checked_sub(kernel / 2).filter(|&row| row < height);
-                        let col = (x * stride + kx).checked_sub(kernel / 2).filter(|&col| col < width);
-                        let value = match row.zip(col) {
-                            Some((row, col)) => map[(row * width + col) * source_stride + column],
-                            None => zeros[channel],
-                        };
-                        sum += i32::from(value) * i32::from(taps[(channel * kernel + ky) * kernel + kx]);
+                    for (tap, from) in taps(pixel, out_width, (height, width), kernel, stride) {
+                        let value = from.map_or(zeros[channel], |from| map[from * source_stride + column]);
+                        sum += i32::from(value) * i32::from(weights[channel * kernel * kernel + tap]);
                     }
                     let constants = &constants[channel];
                     requantised(real(sum, constants), act, constants.factor, constants.zero)
@@ -223,7 +218,7 @@ fn depthwise_of_bytes_equals_its_definition() {
                     let (pixel, channel) = (index / out_stride, (index % out_stride).wrapping_sub(1));
                     let (y, x) = (pixel / out_width, pixel % out_width);
                     let is_result = channel < channels && rows.contains(&y);
-                    let expected = if is_result { expected(y, x, channel) } else { MARK };
+                    let expected = if is_result { expected(pixel, channel) } else { MARK };
                     if found != expected {
                         wrong.push(format!(
                             "{int8:?} {kernel}/{stride} {height}x{width} {act:?} at {y},{x},{channel}: {found} not {expected}"

@@ -44,6 +44,25 @@ fn exact(x: f64, act: Option<Activation>) -> f64 {
     }
 }
 
+/// The taps of a window at a pixel of a result of `out_width` columns: the index of each, and the pixel of a source of `size`
+/// that it reads, `None` outside.
+fn taps(
+    pixel: usize,
+    out_width: usize,
+    size: (usize, usize),
+    kernel: usize,
+    stride: usize,
+) -> impl Iterator<Item = (usize, Option<usize>)> {
+    let inside = move |place: usize, offset: usize, extent: usize| {
+        (place * stride + offset).checked_sub(kernel / 2).filter(|&place| place < extent)
+    };
+    (0..kernel * kernel).map(move |tap| {
+        let row = inside(pixel / out_width, tap / kernel, size.0);
+        let column = inside(pixel % out_width, tap % kernel, size.1);
+        (tap, row.zip(column).map(|(row, column)| row * size.1 + column))
+    })
+}
+
 fn values(len: usize, seed: u32) -> Vec<f32> {
     let mut noise = Noise::new(seed.into());
     (0..len).map(|_| noise.uniform(-2.0, 2.0)).collect()

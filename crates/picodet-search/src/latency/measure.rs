@@ -293,6 +293,15 @@ fn percentile(times: &[f64]) -> f64 {
     times.get((PERCENTILE * times.len() as f64) as usize).copied().unwrap_or_default()
 }
 
+/// Returns the median and the largest absolute value of relative errors; zeros without any.
+#[must_use]
+pub fn median_and_worst(errors: impl Iterator<Item = f64>) -> [f64; 2] {
+    let mut errors: Vec<f64> = errors.map(f64::abs).collect();
+    errors.sort_by(f64::total_cmp);
+    let places = [errors.len() / 2, errors.len().saturating_sub(1)];
+    places.map(|place| errors.get(place).copied().unwrap_or_default())
+}
+
 /// Fits whole inferences to sums of steps; the first pair is that of the reference. Several threads wait for each other between
 /// steps, so that only with them a constant time is added.
 fn fit(pairs: &[[f64; 2]], has_offset: bool) -> WholeRuns {
@@ -305,11 +314,8 @@ fn fit(pairs: &[[f64; 2]], has_offset: bool) -> WholeRuns {
         true => (covariance / variance, y - covariance / variance * x),
         false => (y / x, 0.0),
     };
-    let mut errors: Vec<f64> =
-        pairs.iter().map(|[steps, whole]| ((scale * steps + offset) / whole - 1.0).abs()).collect();
-    errors.sort_by(f64::total_cmp);
-    let [median_error, worst_error] = [errors.len() / 2, errors.len().saturating_sub(1)]
-        .map(|at| errors.get(at).copied().unwrap_or_default());
+    let errors = pairs.iter().map(|[steps, whole]| (scale * steps + offset) / whole - 1.0);
+    let [median_error, worst_error] = median_and_worst(errors);
     WholeRuns {
         scale,
         offset,

@@ -8,7 +8,9 @@ mod repair;
 mod table;
 
 pub use error::LatencyError;
-pub use measure::{LatencyCheck, LatencyOptions, check_latency, measure_candidates, measure_latency};
+pub use measure::{
+    LatencyCheck, LatencyOptions, check_latency, measure_candidates, measure_latency, median_and_worst,
+};
 pub use predictor::Predictor;
 pub(crate) use repair::{Predict, fastest, repair};
 pub use table::{LatencyTable, Machine, WholeRuns};

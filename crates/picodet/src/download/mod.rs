@@ -15,6 +15,8 @@ use sha2::{Digest, Sha256};
 pub use error::DownloadError;
 use transfer::transfer;
 
+use crate::digest::{hex, sha256};
+
 /// The environment variable with the base URL of a mirror of the published models.
 pub const MIRROR: &str = "PICODET_MIRROR";
 
@@ -108,7 +110,7 @@ fn fetch_from(
 
 /// Returns a file name that is unique to the URL and readable.
 fn cache_name(url: &str) -> String {
-    let digest = hex(&Sha256::digest(url.as_bytes()));
+    let digest = sha256(url.as_bytes());
     let name = url.rsplit('/').next().unwrap_or_default();
     let safe: String =
         name.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).take(80).collect();
@@ -128,7 +130,7 @@ struct Expected<'a> {
 impl Expected<'_> {
     /// Returns the sha256 of a file after comparing it.
     fn check(&self, path: &Path, url: &str) -> Result<String, DownloadError> {
-        let found = sha256(path)
+        let found = sha256_of_file(path)
             .map_err(|source| DownloadError::Write { path: path.display().to_string(), source })?;
         if let Some(pinned) = self.pinned.filter(|pinned| !pinned.eq_ignore_ascii_case(&found)) {
             let path = path.display().to_string();
@@ -147,7 +149,7 @@ impl Expected<'_> {
 }
 
 /// Returns the sha256 of a file.
-fn sha256(path: &Path) -> std::io::Result<String> {
+fn sha256_of_file(path: &Path) -> std::io::Result<String> {
     let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
@@ -158,10 +160,6 @@ fn sha256(path: &Path) -> std::io::Result<String> {
         }
         hasher.update(&buffer[..count]);
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -1,16 +1,13 @@
 //! Judges a model by its detections: against those of another model, and against labels.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use picodet_detect::{Detector, Error, Options};
-use picodet_engine::{Engine, Plan, PlanError, QuantisedReference};
 use picodet_eval::{Category, Detection, EvaluationError, Evaluator, GroundTruth, Parameters};
-use picodet_graph::{Graph, Quantisation, Weights};
 use picodet_image::Limits;
 use picodet_model::Model;
 
-use crate::evaluate::GroundTruths;
+use crate::evaluate::{GroundTruths, converted};
 
 /// Score from which on a detection of the float model counts as an object.
 pub const FIDELITY_SCORE: f64 = 0.3;
@@ -64,21 +61,6 @@ pub struct Verdict {
     pub ap: Option<f64>,
 }
 
-/// Runs quantised networks step by step in exact integers; other engines give the same bytes.
-#[derive(Clone, Copy, Debug)]
-pub struct QuantisedEngine<'a>(pub &'a Quantisation);
-
-impl Engine for QuantisedEngine<'_> {
-    fn plan(
-        &self,
-        graph: &Graph,
-        weights: &Weights,
-        input_size: (usize, usize),
-    ) -> Result<Arc<dyn Plan>, PlanError> {
-        Ok(Arc::new(QuantisedReference::new(graph, weights, self.0, input_size)?))
-    }
-}
-
 impl<'a> Judge<'a> {
     /// Runs the float model on the images. `truth` has one entry per image, in their order; `categories` gives the category
     /// of each class of the model. An image that cannot be read counts as one without detections.
@@ -124,21 +106,8 @@ impl<'a> Judge<'a> {
     /// # Errors
     /// [`JudgeError`] when the model cannot be prepared.
     pub fn verdict(&self, model: &Model) -> Result<Verdict, JudgeError> {
-        let detector = match &model.quantisation {
-            Some(quantisation) => {
-                Detector::with_engine(model, &options(self.limits), &QuantisedEngine(quantisation))?
-            }
-            None => Detector::new(model, &options(self.limits))?,
-        };
-        self.verdict_of(&detector)
-    }
-
-    /// Judges a detector by its detections in the same images; its score threshold must be low.
-    ///
-    /// # Errors
-    /// [`JudgeError`] when the detector fails.
-    pub fn verdict_of(&self, detector: &Detector) -> Result<Verdict, JudgeError> {
-        let (found, _) = detect(detector, self.images, self.threads);
+        let detector = Detector::new(model, &options(self.limits))?;
+        let (found, _) = detect(&detector, self.images, self.threads);
         let ids: Vec<i64> = (0..self.images.len() as i64).collect();
         let objects: Vec<GroundTruth> = self
             .float
@@ -199,18 +168,10 @@ fn detect<'a>(
     images: &'a [PathBuf],
     threads: usize,
 ) -> (Vec<Detection>, Vec<(&'a Path, String)>) {
+    let categories: Vec<Option<i64>> = (0i64..).take(detector.classes().len()).map(Some).collect();
     let results = picodet_parallel::map(images.iter().enumerate(), threads, |(index, path)| {
         let found = detector.detect(path.as_path()).map_err(|error| (path.as_path(), error.to_string()))?;
-        let convert = |found: picodet_detect::Detection| {
-            let [x1, y1, x2, y2] = found.bbox.xyxy().map(f64::from);
-            Detection {
-                image_id: index as i64,
-                category_id: found.class as i64,
-                bbox: [x1, y1, x2 - x1, y2 - y1],
-                score: f64::from(found.score),
-            }
-        };
-        Ok(found.into_iter().map(convert).collect::<Vec<_>>())
+        Ok(converted(found, index as i64, &categories).collect::<Vec<_>>())
     });
     let (mut all, mut failures) = (Vec::new(), Vec::new());
     for result in results {

@@ -13,9 +13,8 @@ use picodet_graph::{NodeId, Op, Tensor4, Weights, pass};
 use picodet_image::{Image, Interpolation};
 use picodet_model::{Model, ModelError};
 use picodet_weights::{Metadata, ModelFile, QuantisationRecord, ReadError, Storage};
-use sha2::{Digest, Sha256};
 
-pub use self::judge::{FIDELITY_SCORE, Judge, JudgeError, QuantisedEngine, Verdict};
+pub use self::judge::{FIDELITY_SCORE, Judge, JudgeError, Verdict};
 use picodet_quantise::Sample;
 pub use picodet_quantise::{Method, Options, StepReport};
 
@@ -127,11 +126,5 @@ fn rounded_floats(graph: &picodet_graph::Graph, weights: &Weights) -> Result<Wei
 /// Returns the SHA-256 of the bytes of a file in hexadecimal digits.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-
-    let mut text = String::new();
-    for byte in Sha256::digest(bytes) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    crate::digest::sha256(bytes)
 }

@@ -106,10 +106,7 @@ impl Searcher {
         let samples: Vec<Vec<f64>> = samples.collect::<Result<_, _>>()?;
         let Some(best) = samples.last() else { return Err(SearchError::Genome.into()) };
         let errors: Vec<f64> = samples.iter().map(|own| paired_error(best, own)).collect();
-        let mut places = 0..errors.len();
-        let recommended = recommend(&front, |_, _| Ok(errors[places.next().unwrap_or_default()]))
-            .unwrap_or_else(|never: std::convert::Infallible| match never {})
-            .unwrap_or_default();
+        let recommended = recommend(&front, &errors).unwrap_or_default();
         let folder = find.front.clone().unwrap_or_else(|| self.folder.front());
         let entries = front.iter().zip(&models).zip(errors).enumerate();
         let front = entries

@@ -49,14 +49,14 @@ pub(crate) fn run(command: &Quantise) -> Result<ExitCode> {
     let start = Instant::now();
     let inputs = read(&float, &calibration, command)?;
     let options = Options::default().with_method(command.method.into()).with_threads(command.threads);
-    let bar = images::progress(float.graph.nodes.len(), "quantising");
+    let bar = images::progress_of(float.graph.nodes.len(), "quantising", "operations");
     let report_progress = host::progress("quantising", float.graph.nodes.len());
     let mut progress = |done: usize, total: usize| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
         report_progress(done)
     };
-    let (mut quantised, steps) =
+    let (quantised, steps) =
         quantise(&float, &inputs, &options, &mut progress).with_context(|| command.model.clone())?;
     bar.finish_and_clear();
     status(&format!("{} images in {:.1} s", inputs.len(), start.elapsed().as_secs_f64()));
@@ -73,10 +73,8 @@ pub(crate) fn run(command: &Quantise) -> Result<ExitCode> {
     judge.failures().iter().for_each(|(path, problem)| {
         status(&format!("picodet: {}: {problem}", path.display()));
     });
-    write_file(&command.output, &quantised.to_bytes(Storage::Int8Rows))?;
-    // The model is read back, so that the written file is judged.
-    let written = std::fs::read(&command.output).with_context(|| command.output.display().to_string())?;
-    quantised = Model::from_bytes(&written)?;
+    // The model is read back, so that the integers and weights of the file are judged.
+    let mut quantised = Model::from_bytes(&quantised.to_bytes(Storage::Int8Rows))?;
     let verdict = judge.verdict(&quantised)?;
     if let Some(record) = &mut quantised.metadata.quantisation {
         record.fidelity = Some(rounded(verdict.fidelity));

@@ -50,7 +50,7 @@ impl Target {
     pub(super) fn new(searcher: &Searcher, command: &FindOptions) -> Result<Self> {
         let start = Instant::now();
         let (space, classes) = (&searcher.space, searcher.trainer.state.progress.classes.len());
-        let (table, is_own) = latency::of_search(space, classes, command, searcher.folder().path())?;
+        let (table, is_own) = latency::of_search(space, classes, command, searcher.folder())?;
         let predictor = Predictor::new(&table, space, classes)?;
         let mut options = Options::default();
         options.seed = command.seed;

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use picodet::crates::search::{
     LatencyCheck, LatencyOptions, LatencyTable, Predictor, Space, check_latency, measure_latency,
+    median_and_worst,
 };
+use picodet::search::SearchFolder;
 
 use super::shared::read_space;
 use crate::ExitCode;
@@ -16,7 +17,6 @@ use crate::output::{print_result, status, write_file};
 
 /// Seed of the networks of a check.
 const CHECK_SEED: u64 = 7;
-const SECONDS_PER_DAY: u64 = 86_400;
 
 pub(super) fn run(command: &Latency) -> Result<ExitCode> {
     let space = read_space(&command.space)?;
@@ -49,12 +49,8 @@ fn check_text(checked: &[LatencyCheck]) -> String {
     let mut text = format!("errors of the predictions of {} other networks:\n", checked.len());
     let steps = checked.iter().map(|check| check.predicted_steps / check.steps - 1.0);
     let whole = checked.iter().map(|check| check.predicted_whole / check.whole - 1.0);
-    for (name, errors) in
-        [("sum of steps", steps.collect::<Vec<f64>>()), ("whole inference", whole.collect())]
-    {
-        let mut errors: Vec<f64> = errors.into_iter().map(|error| 100.0 * error.abs()).collect();
-        errors.sort_by(f64::total_cmp);
-        let [median, worst] = [errors.len() / 2, errors.len() - 1].map(|at| errors[at]);
+    let errors = [("sum of steps", median_and_worst(steps)), ("whole inference", median_and_worst(whole))];
+    for (name, [median, worst]) in errors.map(|(name, errors)| (name, errors.map(|error| 100.0 * error))) {
         let _ = writeln!(text, "{name:<16} median {median:.1} %, worst {worst:.1} %");
     }
     text
@@ -67,7 +63,7 @@ pub(super) fn options(classes: usize, threads: usize, precision: picodet::Precis
     options.threads = threads;
     options.precision = precision;
     options.processor = picodet::bench::processor();
-    options.date = today();
+    options.date = time::OffsetDateTime::now_utc().date().to_string();
     options
 }
 
@@ -82,7 +78,7 @@ pub(super) fn of_search(
     space: &Space,
     classes: usize,
     command: &FindOptions,
-    folder: &Path,
+    folder: &SearchFolder,
 ) -> Result<(LatencyTable, bool)> {
     let options = options(classes, command.threads, command.precision.into());
     let read = |path: &Path| -> Result<LatencyTable> {
@@ -101,7 +97,7 @@ pub(super) fn of_search(
         }
         return Ok((table, is_own));
     }
-    let path = folder.join("latency.toml");
+    let path = folder.latency();
     if let Some(table) = read(&path).ok().filter(|table| table.machine == options.machine())
         && Predictor::new(&table, space, classes).is_ok()
     {
@@ -110,27 +106,4 @@ pub(super) fn of_search(
     let table = measure(space, &options)?;
     write_file(&path, table.to_toml().as_bytes())?;
     Ok((table, true))
-}
-
-/// Returns the day of today in the Gregorian calendar, as in `2026-01-31`.
-fn today() -> String {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    let mut left = seconds / SECONDS_PER_DAY;
-    let is_leap =
-        |year: u64| (year.is_multiple_of(4) && !year.is_multiple_of(100)) || year.is_multiple_of(400);
-    let mut year = 1970;
-    while left >= 365 + u64::from(is_leap(year)) {
-        left -= 365 + u64::from(is_leap(year));
-        year += 1;
-    }
-    let february = 28 + u64::from(is_leap(year));
-    let mut month = 1;
-    for days in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if left < days {
-            break;
-        }
-        left -= days;
-        month += 1;
-    }
-    format!("{year}-{month:02}-{:02}", left + 1)
 }

@@ -7,11 +7,12 @@ mod steps;
 mod tests;
 
 use picodet_graph::pass::{Fusion, fuse};
-use picodet_graph::quantised::{ByteStore, maps_of, to_byte};
+use picodet_graph::quantised::{maps_of, to_byte};
 use picodet_graph::{Graph, MapQuantisation, NodeId, Op, Quantisation, Tensor4, Weights};
 
 use self::channels::{LARGEST, per_channel};
 use self::convolution::{Prepared, prepare};
+use super::step::remaining_readers;
 use crate::{Plan, PlanError, RunError, check_plan};
 
 /// A quantised network prepared for one input size.
@@ -108,7 +109,7 @@ impl QuantisedReference {
         if channels != 3 || (height, width) != self.input_size {
             return Err(RunError::Shape { found: image.shape, size: self.input_size });
         }
-        let mut remaining = self.remaining_readers();
+        let mut remaining = remaining_readers(&self.graph);
         let mut values: Values = vec![None; self.graph.nodes.len()];
         for index in 0..self.graph.nodes.len() {
             let id = NodeId(index);
@@ -135,18 +136,11 @@ impl QuantisedReference {
         Ok(values)
     }
 
-    /// The number of readers of each node; outputs have one more.
-    fn remaining_readers(&self) -> Vec<usize> {
-        let mut remaining: Vec<usize> = self.graph.readers().iter().map(Vec::len).collect();
-        self.graph.outputs.iter().for_each(|output| remaining[output.node.0] += 1);
-        remaining
-    }
-
     /// The value of a node in numbers.
     fn real(&self, id: NodeId, values: &Values) -> Option<Tensor4> {
         let value = values[id.0].as_ref()?;
         Some(match &self.maps[id.0] {
-            Some(map) => per_channel(value, |c, q| (q - f32::from(map.zero[c])) * map.scale[c]),
+            Some(map) => per_channel(value, |c, q| map.dequantise(to_byte(q), c)),
             None => value.clone(),
         })
     }
@@ -154,12 +148,7 @@ impl QuantisedReference {
     /// Stores values as the bytes of a node, or unchanged if the node is not quantised.
     fn store(&self, id: NodeId, value: Tensor4) -> Tensor4 {
         let Some(map) = &self.maps[id.0] else { return value };
-        let stores: Vec<ByteStore> = map
-            .scale
-            .iter()
-            .zip(&map.zero)
-            .map(|(&scale, &zero)| ByteStore::new(None, scale, zero))
-            .collect();
+        let stores = map.stores(None);
         per_channel(&value, |c, x| f32::from(stores[c].byte(x)))
     }
 

@@ -1,11 +1,12 @@
 //! The steps of a quantised network.
 
 use picodet_graph::pass::Block;
-use picodet_graph::quantised::{ByteStore, activate, to_byte};
-use picodet_graph::{Activation, MapQuantisation, NodeId, Op, ResizeFactor, Tensor4};
+use picodet_graph::quantised::{activate, to_byte};
+use picodet_graph::{Activation, MapQuantisation, NodeId, Op, Tensor4};
 use picodet_simd::{Portable, Simd, Vector, sigmoid};
 
-use super::super::{convolution as float, elementwise, resample};
+use super::super::step::step;
+use super::super::{elementwise, resample};
 use super::channels::per_channel;
 use super::convolution::Prepared;
 use super::{QuantisedReference, Values};
@@ -31,8 +32,7 @@ impl QuantisedReference {
             let x = activated(&x, function);
             return Some(if block.pool.is_some() { resample::max_pool(&x) } else { x });
         };
-        let store = |c: usize| ByteStore::new(function, map.scale[c], map.zero[c]);
-        let stores: Vec<ByteStore> = (0..map.channels()).map(store).collect();
+        let stores = map.stores(function);
         let bytes = per_channel(&x, |c, x| f32::from(stores[c].byte(x)));
         Some(if block.pool.is_some() { resample::max_pool(&bytes) } else { bytes })
     }
@@ -52,10 +52,9 @@ impl QuantisedReference {
             }
             Op::Add => {
                 if let (Some(a), Some(b), Some(to)) = (map(0), map(1), &self.maps[id.0]) {
-                    let store = |c: usize| ByteStore::new(None, to.scale[c], to.zero[c]);
-                    let stores: Vec<ByteStore> = (0..to.channels()).map(store).collect();
+                    let stores = to.stores(None);
                     return Some(combine(value(0)?, value(1)?, |c, q1, q2| {
-                        let first = (q1 - f32::from(a.zero[c])) * a.scale[c];
+                        let first = a.dequantise(to_byte(q1), c);
                         let sum = (q2 - f32::from(b.zero[c])).mul_add(b.scale[c], first);
                         f32::from(stores[c].byte(sum))
                     }));
@@ -82,33 +81,17 @@ impl QuantisedReference {
         Some(if is_moved { result } else { self.store(id, result) })
     }
 
-    /// Computes a node in f32.
+    /// Computes a node in f32, gates with the roundings of the engines.
     fn float_step(&self, id: NodeId, inputs: &[&Tensor4]) -> Option<Tensor4> {
         let node = self.graph.node(id);
-        let param = |index: usize| self.params[node.params[index].0].as_slice();
-        Some(match node.op {
-            Op::Input => return None,
+        let params: Vec<&[f32]> = node.params.iter().map(|param| self.params[param.0].as_slice()).collect();
+        match node.op {
             Op::Convolution(op) if op.is_pointwise() => {
-                pointwise(inputs[0], param(0), op.bias.then(|| param(1)), op.out_channels)
+                Some(pointwise(inputs[0], params[0], op.bias.then(|| params[1]), op.out_channels))
             }
-            Op::Convolution(op) => float::convolution(inputs[0], param(0), op.bias.then(|| param(1)), &op),
-            Op::BatchNorm => elementwise::batch_norm(inputs[0], [param(0), param(1), param(2), param(3)]),
-            Op::Activation(function) => activated(inputs[0], Some(function)),
-            Op::MaxPool => resample::max_pool(inputs[0]),
-            Op::AveragePool => resample::average_pool(inputs[0]),
-            Op::GlobalAveragePool => resample::global_average_pool(inputs[0]),
-            Op::Add => elementwise::add(inputs[0], inputs[1]),
-            Op::Scale => elementwise::scale(inputs[0], inputs[1]),
-            Op::Concat => elementwise::concat(inputs),
-            Op::Slice { start, len } => elementwise::slice(inputs[0], start, len),
-            Op::ChannelShuffle => elementwise::channel_shuffle(inputs[0]),
-            Op::UpsampleNearest => resample::upsample_nearest(inputs[0]),
-            Op::ResizeBilinear(ResizeFactor::Double) => resample::resize_bilinear(inputs[0], |e| e * 2),
-            Op::ResizeBilinear(ResizeFactor::Half) => resample::resize_bilinear(inputs[0], |e| e.div_ceil(2)),
-            Op::Linear { out_features } => float::linear(inputs[0], param(0), param(1), out_features),
-            Op::Dropout { rate } => elementwise::map(inputs[0], |x| x * (1.0 - rate)),
-            Op::GeometricMean { epsilon } => elementwise::geometric_mean(inputs[0], inputs[1], epsilon),
-        })
+            Op::Activation(function) => Some(activated(inputs[0], Some(function))),
+            op => step(op, &params, inputs),
+        }
     }
 }
 

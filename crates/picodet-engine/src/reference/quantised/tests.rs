@@ -1,3 +1,4 @@
+use picodet_graph::quantised::ByteStore;
 use picodet_graph::{Activation, Builder, MapQuantisation, QuantisedConvolution};
 use picodet_testing::Noise;
 

@@ -1,6 +1,7 @@
 //! Lowers convolutions of bytes.
 
 use picodet_graph::pass::{Block, reads_image};
+use picodet_graph::quantised::ByteStore;
 use picodet_graph::{Activation, Convolution, MapQuantisation, NodeId, Op, QuantisedConvolution};
 use picodet_kernel::program::int8::{Depthwise, Int8, Product, Window};
 use picodet_kernel::quantised::{Column, pack_columns};
@@ -14,11 +15,6 @@ const STEM: (usize, usize) = (3, 2);
 /// Bytes of a quad.
 const QUAD: usize = 4;
 
-/// The factor of an activated value: see [`Column::factor`].
-pub(super) fn factor(scale: f32, act: Option<Activation>) -> f32 {
-    if act == Some(Activation::HardSwish) { 1.0 / (6.0 * scale) } else { 1.0 / scale }
-}
-
 /// The constants of output channel `n`; `start` is minus the weights times the zero points of the source.
 fn column(
     quantised: &QuantisedConvolution,
@@ -31,7 +27,7 @@ fn column(
         start,
         scale: quantised.scale[n],
         bias: quantised.bias[n],
-        factor: out.map_or(0.0, |out| factor(out.scale[n], act)),
+        factor: out.map_or(0.0, |out| ByteStore::new(act, out.scale[n], out.zero[n]).factor()),
         zero: out.map_or(0.0, |out| f32::from(out.zero[n])),
     }
 }

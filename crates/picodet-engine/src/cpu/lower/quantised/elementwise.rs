@@ -1,12 +1,12 @@
 //! Lowers operations on bytes that are not convolutions, and the borders between bytes and f32.
 
 use picodet_graph::pass::{Block, reads_image};
+use picodet_graph::quantised::ByteStore;
 use picodet_graph::{NodeId, Op};
 use picodet_kernel::ChannelRange;
 use picodet_kernel::program::int8::{Elementwise, ElementwiseKind, Int8};
 
 use super::super::{Lowering, channel_ranges};
-use super::convolution::factor;
 use super::{ordered, zeros_of};
 use crate::cpu::schedule::{Operation, View};
 
@@ -61,7 +61,7 @@ impl Lowering<'_> {
                 ElementwiseKind::Scale { factors: factors.buffer }
             }
             (Op::Add, Some(second), Some(_)) if self.map_of(second).is_some() => {
-                let factors: Vec<f32> = out.scale.iter().map(|&scale| factor(scale, None)).collect();
+                let factors: Vec<f32> = out.stores(None).iter().map(ByteStore::factor).collect();
                 let other = self.byte_map(second, &order, 0);
                 ElementwiseKind::Add { other, act: None, factor: ordered(&factors, &order) }
             }
