@@ -110,9 +110,10 @@ impl Options {
             return wrong("options.reserved", self.reserved.to_string(), "0");
         }
         let precision = match self.precision {
-            PICODET_PRECISION_F32 => Precision::F32,
-            PICODET_PRECISION_BF16 => Precision::Bf16,
-            PICODET_PRECISION_F16 => Precision::F16,
+            // The model's own, which is int8 for a quantised one.
+            PICODET_PRECISION_F32 => None,
+            PICODET_PRECISION_BF16 => Some(Precision::Bf16),
+            PICODET_PRECISION_F16 => Some(Precision::F16),
             other => return wrong("options.precision", other.to_string(), "one of PICODET_PRECISION_"),
         };
         let input_size = match (self.input_height as usize, self.input_width as usize) {

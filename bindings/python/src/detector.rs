@@ -41,9 +41,10 @@ impl Detector {
         max_pixels: Option<u64>,
     ) -> PyResult<Self> {
         let precision = match precision {
-            "f32" => Precision::F32,
-            "bf16" => Precision::Bf16,
-            "f16" => Precision::F16,
+            // The model's own, which is int8 for a quantised one.
+            "f32" => None,
+            "bf16" => Some(Precision::Bf16),
+            "f16" => Some(Precision::F16),
             other => {
                 let problem = format!("unknown precision `{other}`; expected one of: f32, bf16, f16");
                 return Err(PyValueError::new_err(problem));

@@ -1,16 +1,15 @@
 //! The detection pipeline: preprocess → backbone → neck → head → decode → suppress → scale to the image.
 
-use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use picodet_engine::{BufferPool, CpuEngine, Engine, Plan, PlanError, Precision};
-use picodet_graph::{Graph, Quantisation, Tensor4, Weights, pass};
+use picodet_engine::{BufferPool, Engine, Plan};
+use picodet_graph::Tensor4;
 use picodet_image::{Interpolation, Limits, Pixels};
-use picodet_zoo::Head;
 
 use crate::decode::{HeadLevel, box_of, candidates, head_levels, head_levels_in_place};
+use crate::prepare::{network, prepare};
 use crate::{Detection, Detections, Error, Input, InputBox, Model, Nms, Options, ScaleFactor, ScoredBox};
 
 /// A model prepared for detection.
@@ -50,26 +49,31 @@ impl Detector {
         Self::new(&Model::from_bytes(&bytes)?, &Options::default())
     }
 
-    /// Prepares a model. A quantised model is computed in bytes; with a precision other than f32 the numbers that its integers
-    /// stand for are computed with that precision.
+    /// Prepares a model, a quantised one in bytes unless the options say otherwise.
     ///
     /// # Errors
     /// When an option is invalid or the engine refuses the model.
     pub fn new(model: &Model, options: &Options) -> Result<Self, Error> {
-        let engine = engine(options)?;
-        match &model.quantisation {
-            Some(quantisation) if options.precision == Precision::default() => {
-                Self::with_engine(model, options, &QuantisedEngine { engine, quantisation })
-            }
-            _ => Self::with_engine(model, options, &engine),
-        }
+        Self::with_plan(model, options, &|| Ok(Arc::new(prepare(model, options)?)))
     }
 
-    /// Prepares a model on the given engine, whose own settings replace `threads` and `precision` of `options`.
+    /// Prepares a model in floats on the given engine, whose own settings replace `threads`, `precision` and `instructions` of
+    /// `options`.
     ///
     /// # Errors
     /// As [`Detector::new`].
     pub fn with_engine(model: &Model, options: &Options, engine: &dyn Engine) -> Result<Self, Error> {
+        Self::with_plan(model, options, &|| {
+            let (graph, weights) = network(model);
+            Ok(engine.plan(&graph, &weights, options.input_size.unwrap_or(model.metadata.input_size))?)
+        })
+    }
+
+    fn with_plan(
+        model: &Model,
+        options: &Options,
+        plan: &dyn Fn() -> Result<Arc<dyn Plan>, Error>,
+    ) -> Result<Self, Error> {
         let metadata = &model.metadata;
         let resize = match options.resize {
             Some(resize) => resize,
@@ -79,10 +83,8 @@ impl Detector {
                 .map_err(|_| Error::Metadata(format!("the unknown interpolation `{}`", metadata.resize)))?,
         };
         options.check()?;
-        let (graph, weights) = network(model);
-        let plan = engine.plan(&graph, &weights, options.input_size.unwrap_or(metadata.input_size))?;
         let shared = Shared {
-            plan,
+            plan: plan()?,
             classes: metadata.classes.iter().map(|class| class.as_str().into()).collect(),
             category_ids: metadata.category_ids.clone(),
             strides: model.variant.architecture.strides(),
@@ -194,47 +196,6 @@ fn suppress(levels: &[HeadLevel<'_>], nms: &Nms, scale: ScaleFactor) -> Vec<Scor
     let candidates = candidates(levels, 0, nms.score_threshold);
     let to_image = |anchor| InputBox(box_of(levels, 0, anchor).unwrap_or_default()).to_image(scale);
     nms.run_candidates(&candidates, to_image)
-}
-
-/// Runs a quantised model in bytes.
-struct QuantisedEngine<'a> {
-    engine: CpuEngine,
-    quantisation: &'a Quantisation,
-}
-
-impl Engine for QuantisedEngine<'_> {
-    fn plan(
-        &self,
-        graph: &Graph,
-        weights: &Weights,
-        input_size: (usize, usize),
-    ) -> Result<Arc<dyn Plan>, PlanError> {
-        Ok(Arc::new(self.engine.prepare_quantised(graph, weights, self.quantisation, input_size)?))
-    }
-}
-
-/// Returns the engine for the given options.
-///
-/// # Errors
-/// When this processor has no instructions for the precision.
-pub fn engine(options: &Options) -> Result<CpuEngine, Error> {
-    let engine = CpuEngine::new().with_threads(options.threads);
-    engine.with_precision(options.precision).ok_or_else(|| {
-        let precision = options.precision;
-        Error::Option(format!("this processor has no instructions for {precision} products; use f32"))
-    })
-}
-
-/// Returns the part of a model that detection needs.
-pub fn network(model: &Model) -> (Graph, Cow<'_, Weights>) {
-    let graph = pass::keep_outputs(&model.graph, Head::is_detection_output);
-    // Usually every weight is needed; then megabytes of them are not copied.
-    let weights = if graph.params.len() == model.graph.params.len() {
-        Cow::Borrowed(&model.weights)
-    } else {
-        Cow::Owned(pass::keep_weights(&graph, &model.weights))
-    };
-    (graph, weights)
 }
 
 /// Returns the time; `None` on WebAssembly without a system, where reading a clock aborts.

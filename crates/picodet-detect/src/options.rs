@@ -3,9 +3,9 @@
 use picodet_engine::Precision;
 use picodet_image::{Interpolation, Limits};
 
-use crate::{Error, Nms};
+use crate::{Error, Instructions, Nms};
 
-/// The settings of a detector; the default is the model's own input size and interpolation, one thread and f32.
+/// The settings of a detector; the default is the model's own input size, interpolation and precision, and one thread.
 ///
 /// ```
 /// let options = picodet_detect::Options::new().with_score_threshold(0.4).with_threads(2);
@@ -21,8 +21,10 @@ pub struct Options {
     pub resize: Option<Interpolation>,
     /// Threads of each inference; 0 is the same as 1.
     pub threads: usize,
-    /// Precision of the convolutions.
-    pub precision: Precision,
+    /// Precision of the convolutions; by default f32, and bytes for a quantised model.
+    pub precision: Option<Precision>,
+    /// Instruction set instead of the best one of the processor.
+    pub instructions: Option<Instructions>,
     /// Limits on the images that the detector decodes.
     pub limits: Limits,
 }
@@ -64,10 +66,17 @@ impl Options {
         Self { threads, ..self }
     }
 
-    /// Sets the precision of the convolutions.
+    /// Sets the precision of the convolutions; `None` is the model's own. A quantised model has [`Precision::U8`], and f32, in
+    /// which the numbers that its integers stand for are computed.
     #[must_use]
-    pub fn with_precision(self, precision: Precision) -> Self {
-        Self { precision, ..self }
+    pub fn with_precision(self, precision: impl Into<Option<Precision>>) -> Self {
+        Self { precision: precision.into(), ..self }
+    }
+
+    /// Sets the instruction set; `None` is the best one of the processor.
+    #[must_use]
+    pub fn with_instructions(self, instructions: impl Into<Option<Instructions>>) -> Self {
+        Self { instructions: instructions.into(), ..self }
     }
 
     /// Sets the limits on the images that the detector decodes. Boxes are in pixels of the whole picture, also where a larger

@@ -42,6 +42,12 @@ pub struct QuantisationRecord {
     /// COCO AP of the quantised model in percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ap_quantised: Option<f64>,
+    /// Milliseconds of the network for one image on one thread, by the name of the precision; `int8` is this file's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub milliseconds: BTreeMap<String, f64>,
+    /// Name of the processor on which they were measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processor: Option<String>,
 }
 
 impl QuantisationRecord {
@@ -56,6 +62,8 @@ impl QuantisationRecord {
             fidelity: None,
             ap_float: None,
             ap_quantised: None,
+            milliseconds: BTreeMap::new(),
+            processor: None,
         }
     }
 

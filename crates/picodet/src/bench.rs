@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use picodet_detect::{Detector, Error, Model, Options, engine, network};
+use picodet_detect::{Detector, Error, Instructions, Model, Options, engine, precision_of, prepare};
 use picodet_engine::{Isa, Plan, Precision, StepTime};
 use picodet_graph::Tensor4;
 
@@ -13,7 +13,7 @@ use crate::{Limits, StageTimes};
 pub struct Times(Vec<Duration>);
 
 impl Times {
-    fn of(mut times: Vec<Duration>) -> Self {
+    pub(crate) fn of(mut times: Vec<Duration>) -> Self {
         times.sort_unstable();
         Self(times)
     }
@@ -32,6 +32,8 @@ pub struct Measured {
     pub threads: usize,
     /// Precision of the convolutions.
     pub precision: Precision,
+    /// Name of the instruction set.
+    pub instructions: &'static str,
     /// Images per second, from bytes to boxes, one after the other.
     pub images_per_second: f64,
     /// Time to prepare a detector from the model in memory.
@@ -88,7 +90,8 @@ pub fn measure(
     ];
     Ok(Measured {
         threads: options.threads.max(1),
-        precision: options.precision,
+        precision: precision_of(model, options)?,
+        instructions: instructions(options),
         images_per_second,
         load,
         stages,
@@ -98,16 +101,20 @@ pub fn measure(
     })
 }
 
+/// Returns the name of the instruction set of the options.
+fn instructions(options: &Options) -> &'static str {
+    let best = || Instructions::available().into_iter().next();
+    options.instructions.or_else(best).map_or("", Instructions::name)
+}
+
 /// Measures a model's network on an image of noise, with every output copied, channels first, as other engines return
 /// them: `runs` times, after `warmup` unmeasured ones.
 ///
 /// # Errors
 /// When the model cannot be prepared.
 pub fn all_outputs(model: &Model, options: &Options, warmup: usize, runs: usize) -> Result<Times, Error> {
-    let (graph, weights) = network(model);
-    let size = options.input_size.unwrap_or(model.metadata.input_size);
-    let plan = engine(options)?.prepare(&graph, &weights, size)?;
-    let image = noise(size);
+    let plan = prepare(model, options)?;
+    let image = noise(plan.input_size());
     let mut times = Vec::with_capacity(runs);
     for run in 0..warmup + runs {
         let start = Instant::now();
@@ -120,7 +127,7 @@ pub fn all_outputs(model: &Model, options: &Options, warmup: usize, runs: usize)
 }
 
 /// Returns an image `[1, 3, h, w]` of values from -2 to 2.
-fn noise((height, width): (usize, usize)) -> Tensor4 {
+pub(crate) fn noise((height, width): (usize, usize)) -> Tensor4 {
     let data = (0..3 * height * width).map(|i| ((i * 37 % 255) as f32 / 255.0 - 0.5) * 4.0).collect();
     Tensor4 { shape: [1, 3, height, width], data }
 }
@@ -141,7 +148,7 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Returns the fraction of the f32 peak at which `macs` in `seconds` run; with bf16 it can exceed 1.
+    /// Returns the fraction of the f32 peak at which `macs` in `seconds` run; with bf16 and int8 it can exceed 1.
     pub fn share(&self, macs: u64, seconds: f64) -> f64 {
         macs as f64 / (seconds * self.peak).max(1.0)
     }
@@ -152,11 +159,9 @@ impl Profile {
 /// # Errors
 /// When the model cannot be prepared.
 pub fn profile(model: &Model, options: &Options, runs: usize) -> Result<Profile, Error> {
-    let engine = engine(&options.clone().with_threads(1))?;
-    let (graph, weights) = network(model);
-    let size = options.input_size.unwrap_or(model.metadata.input_size);
-    let plan = engine.prepare(&graph, &weights, size)?;
-    let image = noise(size);
+    let options = options.clone().with_threads(1);
+    let (engine, plan) = (engine(&options)?, prepare(model, &options)?);
+    let image = noise(plan.input_size());
     let mut times = Vec::with_capacity(runs);
     for _ in 0..runs.max(1) {
         let start = Instant::now();

@@ -113,7 +113,8 @@ pub use embedded::{
 };
 #[cfg(feature = "detect")]
 pub use picodet_detect::{
-    Detection, Detections, Detector, Drawing, Error, ImageBox, Input, Nms, Options, ScoredBox, StageTimes,
+    Detection, Detections, Detector, Drawing, Error, ImageBox, Input, Instructions, Nms, Options, ScoredBox,
+    StageTimes, UnknownInstructions,
 };
 #[cfg(feature = "detect")]
 pub use picodet_engine::Precision;

@@ -3,9 +3,12 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use picodet::crates::graph::{Tensor4, Weights};
-use picodet::quantise::{Judge, JudgeError, Method, Options, network_input, quantise};
+use picodet::quantise::{
+    Gate, Judge, JudgeError, Latencies, Method, Miss, Options, Verdict, network_input, quantise,
+};
 use picodet::{Limits, Model, Storage};
 
 fn page() -> PathBuf {
@@ -41,16 +44,21 @@ fn quantised() -> &'static Model {
     })
 }
 
-fn fidelity(of: &Model) -> f64 {
+fn verdict(of: &Model) -> Verdict {
     let files = [page()];
     let judge = Judge::new(&model(), &files, None, Limits::default(), 2).expect("objects on the page");
-    judge.verdict(of).expect("detections").fidelity
+    judge.verdict(of).expect("detections")
 }
 
 #[test]
 fn detections_are_those_of_the_float_model_and_a_planted_fault_is_found() {
-    let sound = fidelity(quantised());
-    assert!(sound > 85.0, "{sound}");
+    let sound = verdict(quantised());
+    let latencies = Latencies::measure(&model(), quantised(), Duration::ZERO).expect("both models run");
+    // One image gives a coarse fidelity, and a test no speed.
+    let gate = Gate::default().with_min_fidelity(85.0).with_min_gain(None);
+    assert_eq!(gate.misses(&sound, &latencies), []);
+    let names: Vec<&str> = latencies.milliseconds().iter().map(|(name, _)| *name).collect();
+    assert!(names.first() == Some(&"f32") && names.last() == Some(&"int8"), "{names:?}");
     let mut faulty = quantised().clone();
     let quantisation = faulty.quantisation.as_mut().expect("a quantised model");
     let stem = |(name, _): &(&String, &mut _)| name.starts_with("backbone.stem");
@@ -58,8 +66,12 @@ fn detections_are_those_of_the_float_model_and_a_planted_fault_is_found() {
     let largest = map.scale.iter_mut().max_by(|a, b| a.total_cmp(b)).expect("channels");
     *largest *= 8.0;
     let name = name.clone();
-    let faulty = fidelity(&faulty);
-    assert!(faulty < sound - 3.0, "the scale of {name} times 8: {faulty} after {sound}");
+    let faulty = verdict(&faulty);
+    let misses = gate.misses(&faulty, &latencies);
+    assert!(
+        matches!(misses[..], [Miss::Fidelity { .. }]),
+        "the scale of {name} times 8: {faulty:?} after {sound:?}"
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::shared::INTERPOLATIONS;
-use super::{Detection, ImageLimits, ReportFormat};
+use super::{Computing, Detection, ImageLimits, ReportFormat};
 
 #[derive(Args)]
 pub(crate) struct Eval {
@@ -66,6 +66,8 @@ pub(crate) struct Verify {
     /// Interpolation of the resize to the network input [default: each model's]
     #[arg(long, value_name = INTERPOLATIONS)]
     pub(crate) resize: Option<picodet::Interpolation>,
+    #[command(flatten)]
+    pub(crate) computing: Computing,
     /// Clip all boxes to the image before the comparison, as some engines do
     #[arg(long)]
     pub(crate) clip: bool,

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::shared::{Precision, size};
-use super::{ModelArguments, ReportFormat};
+use super::shared::size;
+use super::{Computing, ModelArguments, ReportFormat};
 
 #[derive(Args)]
 pub(crate) struct Info {
@@ -42,9 +42,8 @@ pub(crate) struct Bench {
     /// Number of threads per inference
     #[arg(long, default_value_t = 1, value_name = "COUNT")]
     pub(crate) threads: usize,
-    /// Element type of convolution products; bf16 and f16 are faster on CPUs that have them
-    #[arg(long, value_enum, default_value_t = Precision::F32)]
-    pub(crate) precision: Precision,
+    #[command(flatten)]
+    pub(crate) computing: Computing,
     /// Measure the network with all scores and distances written out, as other engines do
     #[arg(long)]
     pub(crate) all_outputs: bool,

@@ -21,7 +21,7 @@ pub(crate) use self::export::{Export, ExportFormat, ExportHead};
 pub(crate) use self::inspect::{Bench, Info};
 pub(crate) use self::quantise::{Quantise, QuantiseMethod};
 pub(crate) use self::search::{FindOptions, Latency, Limit, Search, SearchCommand};
-pub(crate) use self::shared::{Detection, ImageLimits, ModelArguments, ReportFormat};
+pub(crate) use self::shared::{Computing, Detection, ImageLimits, ModelArguments, ReportFormat};
 pub(crate) use self::train::{Batch, OnNan, Train};
 
 /// PP-PicoDet object detection: detect, train, evaluate and export ultra-light detectors on the CPU

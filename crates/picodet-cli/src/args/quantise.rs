@@ -33,6 +33,10 @@ pub(crate) struct Quantise {
     /// Smallest fidelity: AP of the detections, in percent, with those of the float model as the truth
     #[arg(long, default_value_t = 90.0, value_name = "0..100")]
     pub(crate) min_fidelity: f64,
+    /// Accept a model that is slower than the float model in its fastest precision on this CPU; otherwise it has to be 1.1 times
+    /// as fast
+    #[arg(long)]
+    pub(crate) any_speed: bool,
     /// Number of threads [default: one per core]
     #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "COUNT")]
     pub(crate) threads: usize,

@@ -60,29 +60,76 @@ pub(crate) struct Detection {
     /// Network input size [default: the model's]
     #[arg(long, value_parser = size, value_name = "HxW")]
     pub(crate) input_size: Option<(usize, usize)>,
-    /// Element type of convolution products; bf16 and f16 are faster on CPUs that have them
-    #[arg(long, value_enum, default_value_t = Precision::F32)]
-    pub(crate) precision: Precision,
+    #[command(flatten)]
+    pub(crate) computing: Computing,
+}
+
+/// With which numbers and instructions a network is computed.
+#[derive(Args)]
+pub(crate) struct Computing {
+    /// Element type of convolution products; bf16 and f16 are faster on CPUs that have them [default: int8 for a quantised model,
+    /// else f32]
+    #[arg(long, value_enum)]
+    pub(crate) precision: Option<ModelPrecision>,
+    /// Instruction set instead of this CPU's best, for comparisons: avx512, avx-vnni, avx2, neon-dotprod, neon, simd128 or
+    /// portable; bytes of quantised models are multiplied with it too
+    #[arg(long, value_name = "NAME")]
+    pub(crate) isa: Option<picodet::Instructions>,
+}
+
+impl Computing {
+    /// Sets the precision and the instructions of the options for a model.
+    pub(crate) fn set(&self, options: picodet::Options, model: &picodet::Model) -> picodet::Options {
+        let precision = self.precision.and_then(|precision| precision.of(model));
+        options.with_precision(precision).with_instructions(self.isa)
+    }
 }
 
 impl Detection {
-    /// The detector's options for a score threshold.
-    pub(crate) fn options(&self, score: f32) -> picodet::Options {
+    /// The detector's options for a model and a score threshold.
+    pub(crate) fn options(&self, model: &picodet::Model, score: f32) -> picodet::Options {
         let nms = picodet::Nms {
             score_threshold: score,
             iou_threshold: self.nms_iou,
             max_detections: self.max_detections,
             ..picodet::Nms::default()
         };
-        picodet::Options::new()
-            .with_nms(nms)
-            .with_input_size(self.input_size)
-            .with_resize(self.resize)
-            .with_precision(self.precision.into())
+        let options =
+            picodet::Options::new().with_nms(nms).with_input_size(self.input_size).with_resize(self.resize);
+        self.computing.set(options, model)
     }
 }
 
-/// Precision of the convolutions.
+/// Precision of the convolutions of a model.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModelPrecision {
+    /// 32-bit floats; for a quantised model those that its integers stand for
+    F32,
+    /// 8-bit integers, of quantised models only
+    Int8,
+    /// bf16 products with f32 sums; needs a CPU with bf16 dot products
+    Bf16,
+    /// f16 products and sums; needs a 64-bit ARM CPU with FEAT_FP16
+    F16,
+    /// int8 for a quantised model, else the fastest of the others on this CPU
+    Auto,
+}
+
+impl ModelPrecision {
+    /// The precision for a model; `None` for the model's own.
+    pub(crate) fn of(self, model: &picodet::Model) -> Option<picodet::Precision> {
+        match self {
+            Self::F32 => Some(picodet::Precision::F32),
+            Self::Int8 => Some(picodet::Precision::U8),
+            Self::Bf16 => Some(picodet::Precision::Bf16),
+            Self::F16 => Some(picodet::Precision::F16),
+            Self::Auto if model.quantisation.is_some() => None,
+            Self::Auto => Some(picodet::crates::engine::fastest_precision()),
+        }
+    }
+}
+
+/// Precision of the convolutions of a float network.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Precision {
     /// 32-bit floats

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Error, Result};
 use picodet::bench::{Measured, Profile, all_outputs, measure, profile};
-use picodet::crates::engine::{Isa, StepTime};
+use picodet::crates::detect::precision_name;
+use picodet::crates::engine::StepTime;
 use picodet::{Image, Options};
 use serde_json::json;
 
@@ -20,10 +21,8 @@ pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
         Some(path) => std::fs::read(path).with_context(|| path.display().to_string())?,
         None => noise(),
     };
-    let options = Options::new()
-        .with_input_size(command.input_size)
-        .with_threads(command.threads)
-        .with_precision(command.precision.into());
+    let options = Options::new().with_input_size(command.input_size).with_threads(command.threads);
+    let options = command.computing.set(options, &model);
     let (warmup, runs) = (command.warmup, command.runs.max(1));
     let timed = if command.all_outputs { 1 } else { runs };
     let measured = measure(&model, &options, &bytes, warmup, timed);
@@ -69,8 +68,8 @@ fn text(name: &str, measured: &Measured) -> String {
     if let Some(bytes) = measured.peak_memory {
         let _ = writeln!(text, "memory     {:.1} MB peak", bytes as f64 / 1e6);
     }
-    let instructions = Isa::best();
-    let (threads, precision) = (measured.threads, measured.precision);
+    let (threads, instructions) = (measured.threads, measured.instructions);
+    let precision = precision_name(measured.precision);
     let _ = writeln!(
         text,
         "engine     {instructions}, {precision}, {threads} {}",
@@ -142,8 +141,8 @@ fn as_json(name: &str, measured: &Measured, profile: Option<&Profile>) -> String
     });
     let value = json!({
         "model": name,
-        "instruction_set": Isa::best().to_string(),
-        "precision": measured.precision.to_string(),
+        "instruction_set": measured.instructions,
+        "precision": precision_name(measured.precision),
         "threads": measured.threads,
         "images_per_second": measured.images_per_second,
         "profile": profile,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use picodet::crates::engine::CpuEngine;
-use picodet::crates::graph::{Graph, Weights, pass};
+use picodet::crates::graph::{Graph, Quantisation, Weights, pass};
 use picodet::crates::weights::{QuantisationRecord, StoredType, stored_types};
 use picodet::crates::zoo::{Head, classifiers, variant};
 use serde_json::json;
@@ -27,6 +27,8 @@ struct Subject {
     licence: String,
     /// How a quantised model was produced.
     quantisation: Option<QuantisationRecord>,
+    /// The integers of a quantised model.
+    integers: Option<Quantisation>,
     /// `None` for a network of the zoo, which has no weights.
     weights: Option<Weights>,
     /// Size and element types of the native file, if there is one.
@@ -70,6 +72,7 @@ fn find(name: &str) -> Result<Subject> {
             origin: "network definition, no weights".to_owned(),
             licence: "-".to_owned(),
             quantisation: None,
+            integers: None,
             weights: None,
             file: None,
         });
@@ -84,6 +87,7 @@ fn find(name: &str) -> Result<Subject> {
             origin: "network definition, no weights".to_owned(),
             licence: "-".to_owned(),
             quantisation: None,
+            integers: None,
             weights: None,
             file: None,
         });
@@ -101,6 +105,7 @@ fn find(name: &str) -> Result<Subject> {
         origin: model.metadata.origin,
         licence: model.metadata.licence,
         quantisation: model.metadata.quantisation,
+        integers: model.quantisation,
         weights: Some(model.weights),
         file: file.as_deref().map(stored).transpose()?,
     })
@@ -113,7 +118,12 @@ fn plan(subject: &Subject) -> Result<String> {
     };
     let graph = pass::keep_outputs(&subject.graph, Head::is_detection_output);
     let weights = pass::keep_weights(&graph, weights);
-    Ok(CpuEngine::new().prepare(&graph, &weights, subject.input_size)?.describe())
+    let (engine, size) = (CpuEngine::new(), subject.input_size);
+    let plan = match &subject.integers {
+        Some(integers) => engine.prepare_quantised(&graph, &weights, integers, size)?,
+        None => engine.prepare(&graph, &weights, size)?,
+    };
+    Ok(plan.describe())
 }
 
 fn summary(subject: &Subject) -> String {
@@ -156,6 +166,11 @@ fn describe(record: &QuantisationRecord) -> String {
     }
     if let (Some(float), Some(quantised)) = (record.ap_float, record.ap_quantised) {
         let _ = write!(text, ", AP {float:.2} before and {quantised:.2} after");
+    }
+    if !record.milliseconds.is_empty() {
+        let times = record.milliseconds.iter().map(|(name, time)| format!("{name} {time:.2} ms"));
+        let processor = record.processor.as_deref().unwrap_or("an unknown CPU");
+        let _ = write!(text, ", {} on {processor}", times.collect::<Vec<_>>().join(", "));
     }
     text
 }

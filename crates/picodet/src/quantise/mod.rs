@@ -1,8 +1,11 @@
 //! Quantises models to 8 bits after training, and judges the result by the detections of the float model.
 //!
-//! [`quantise`] turns a float model and some images into a quantised model; [`Judge`] compares the detections of two models.
+//! [`quantise`] turns a float model and some images into a quantised model; [`Judge`] compares the detections of two models,
+//! [`Latencies`] their speed, and a [`Gate`] has limits for both.
 
+mod gate;
 mod judge;
+mod latency;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -14,7 +17,9 @@ use picodet_image::{Image, Interpolation};
 use picodet_model::{Model, ModelError};
 use picodet_weights::{Metadata, ModelFile, QuantisationRecord, ReadError, Storage};
 
+pub use self::gate::{Gate, Miss};
 pub use self::judge::{FIDELITY_SCORE, Judge, JudgeError, Verdict};
+pub use self::latency::Latencies;
 use picodet_quantise::Sample;
 pub use picodet_quantise::{Method, Options, StepReport};
 

@@ -31,8 +31,10 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
     picodet_kernel::heap::use_large_pages();
     let limits = command.limits.limits();
     let mut first_image = read_in_background(&sources[0], limits);
-    let options = command.detection.options(command.score).with_threads(command.threads);
-    let detector = Detector::new(&model::open(&command.model)?, &options)?;
+    let model = model::open(&command.model)?;
+    let options = command.detection.options(&model, command.score).with_threads(command.threads);
+    let detector = Detector::new(&model, &options)?;
+    drop(model);
     let drawings = |folder: &PathBuf| Drawings::new(folder, command.font.as_deref(), detector.classes());
     let mut drawings = command.output.as_ref().map(drawings).transpose()?;
     let mut writer = Writer::new(command.format)?;

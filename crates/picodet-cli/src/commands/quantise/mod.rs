@@ -1,30 +1,34 @@
 //! `picodet quantise`: writes a model in 8 bits and judges it.
 
 mod pictures;
+mod summary;
 
-use std::fmt::Write;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use picodet::bench::processor;
 use picodet::crates::graph::Tensor4;
 use picodet::evaluate::{GroundTruths, match_classes};
 use picodet::quantise::{
-    FEW_IMAGES, FIDELITY_SCORE, Judge, Options, StepReport, Verdict, network_input, quantise, sha256,
+    FEW_IMAGES, FIDELITY_SCORE, Gate, Judge, Latencies, Options, network_input, quantise, sha256,
 };
 use picodet::{Detector, Model, Storage};
 
 use self::pictures::Pictures;
+use self::summary::{Summary, rounded};
 use crate::ExitCode;
 use crate::args::{ModelArguments, Quantise};
 use crate::output::{one_line, print_result, status, write_file};
 use crate::{host, images, model};
 
-/// Exit code for a model that loses more than it may.
-const LOST: u8 = 3;
+/// Exit code for a model that loses more than it may, or is not faster.
+const MISSED: u8 = 3;
+/// How many times faster than the float model's fastest precision a quantised model has to be.
+const MIN_GAIN: f64 = 1.1;
+/// How long the speed is measured.
+const MEASURING: Duration = Duration::from_secs(2);
 /// Share of calibration images with a detection below which they are taken for images of another kind.
 const FEW_DETECTIONS: f64 = 0.2;
-/// Number of steps that are listed, those furthest from the float network first.
-const LISTED: usize = 12;
 
 pub(crate) fn run(command: &Quantise) -> Result<ExitCode> {
     let opened = model::open_with_file(&ModelArguments::named(&command.model))?;
@@ -76,16 +80,30 @@ pub(crate) fn run(command: &Quantise) -> Result<ExitCode> {
     // The model is read back, so that the integers and weights of the file are judged.
     let mut quantised = Model::from_bytes(&quantised.to_bytes(Storage::Int8Rows))?;
     let verdict = judge.verdict(&quantised)?;
+    let latencies = Latencies::measure(&float, &quantised, MEASURING)?;
     if let Some(record) = &mut quantised.metadata.quantisation {
         record.fidelity = Some(rounded(verdict.fidelity));
         record.ap_float = verdict.ap_float.map(rounded);
         record.ap_quantised = verdict.ap.map(rounded);
         record.source_sha256 = opened.file.as_deref().map(sha256).unwrap_or_default();
+        let milliseconds = latencies.milliseconds().into_iter();
+        record.milliseconds = milliseconds.map(|(name, time)| (name.to_owned(), rounded(time))).collect();
+        record.processor = processor();
     }
     let bytes = quantised.to_bytes(Storage::Int8Rows);
     write_file(&command.output, &bytes)?;
-    print_result(&report(&steps, &verdict, judged.files.len(), bytes.len()))?;
-    Ok(gate(command, &verdict, &steps))
+    let gate = Gate::default()
+        .with_min_fidelity(command.min_fidelity)
+        .with_max_drop(command.max_drop)
+        .with_min_gain((!command.any_speed).then_some(MIN_GAIN));
+    let misses = gate.misses(&verdict, &latencies);
+    let summary = Summary { steps: &steps, verdict, latencies: &latencies, images: judged.files.len() };
+    print_result(&summary.text(bytes.len()))?;
+    if misses.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    status(&format!("picodet: {}: {}", command.output.display(), summary.refusal(&misses, command.method)));
+    Ok(ExitCode::from(MISSED))
 }
 
 /// Reads the images that the scales are computed from, and warns if they give poor ones. Files that cannot be read are reported
@@ -128,58 +146,4 @@ fn read(model: &Model, pictures: &Pictures, command: &Quantise) -> Result<Vec<Te
         ));
     }
     Ok(inputs)
-}
-
-fn rounded(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
-}
-
-fn report(steps: &[StepReport], verdict: &Verdict, images: usize, bytes: usize) -> String {
-    let mut text = String::new();
-    let mut sorted: Vec<&StepReport> = steps.iter().collect();
-    sorted.sort_by(|a, b| a.decibels.total_cmp(&b.decibels));
-    let _ = writeln!(text, "signal to noise of the {} steps; the lowest:", steps.len());
-    for step in sorted.iter().take(LISTED) {
-        let kind = if step.is_bytes { "u8 " } else { "f32" };
-        let _ = writeln!(text, "  {:5.1} dB  {kind}  {}", step.decibels, step.scope);
-    }
-    let _ = writeln!(
-        text,
-        "fidelity    {:.2} on {images} images (AP with the float model's detections as the truth)",
-        verdict.fidelity
-    );
-    if let (Some(float), Some(ap)) = (verdict.ap_float, verdict.ap) {
-        let _ = writeln!(text, "AP          {float:.2} float, {ap:.2} quantised ({:+.2})", ap - float);
-    }
-    let _ = writeln!(text, "file        {bytes} bytes");
-    text
-}
-
-/// Compares the losses with their limits.
-fn gate(command: &Quantise, verdict: &Verdict, steps: &[StepReport]) -> ExitCode {
-    let mut reasons = Vec::new();
-    // A fidelity that is not a number is too small as well.
-    if verdict.fidelity.is_nan() || verdict.fidelity < command.min_fidelity {
-        reasons.push(format!("fidelity {:.2} is below {}", verdict.fidelity, command.min_fidelity));
-    }
-    if let (Some(float), Some(ap)) = (verdict.ap_float, verdict.ap)
-        && float - ap > command.max_drop
-    {
-        reasons.push(format!("AP falls by {:.2}, more than {}", float - ap, command.max_drop));
-    }
-    if reasons.is_empty() {
-        return ExitCode::SUCCESS;
-    }
-    let worst = steps.iter().min_by(|a, b| a.decibels.total_cmp(&b.decibels));
-    let worst = worst.map(|step| format!("; the noisiest step is {}", step.scope)).unwrap_or_default();
-    let advice = match command.method {
-        crate::args::QuantiseMethod::Minmax => "try --method closed-form",
-        crate::args::QuantiseMethod::ClosedForm => "try more images of the kind that the model is for",
-    };
-    status(&format!(
-        "picodet: {}: {}{worst}; {advice}. The file is kept",
-        command.output.display(),
-        reasons.join(", ")
-    ));
-    ExitCode::from(LOST)
 }

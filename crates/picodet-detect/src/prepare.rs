@@ -1,0 +1,84 @@
+//! Plans a model's network with the settings of a detector.
+
+use std::borrow::Cow;
+
+use picodet_engine::{CpuEngine, CpuPlan, Precision};
+use picodet_graph::{Graph, Weights, pass};
+use picodet_zoo::Head;
+
+use crate::{Error, Model, Options};
+
+/// Prepares the part of a model's network that detection needs, on the processor, in the precision of
+/// [`precision_of`].
+///
+/// # Errors
+/// [`Error::Option`] for a precision that the model or this processor does not have, [`Error::Plan`] when the engine refuses
+/// the network or the input size.
+pub fn prepare(model: &Model, options: &Options) -> Result<CpuPlan, Error> {
+    let precision = precision_of(model, options)?;
+    // What a quantised network does not compute in bytes it computes in f32.
+    let floats = if precision == Precision::U8 { Precision::F32 } else { precision };
+    let engine = engine_of(floats, options)?;
+    let (graph, weights) = network(model);
+    let size = options.input_size.unwrap_or(model.metadata.input_size);
+    Ok(match &model.quantisation {
+        Some(quantisation) if precision == Precision::U8 => {
+            engine.prepare_quantised(&graph, &weights, quantisation, size)?
+        }
+        _ => engine.prepare(&graph, &weights, size)?,
+    })
+}
+
+/// Returns the precision in which a model is computed: that of the options, else bytes ([`Precision::U8`]) for a quantised model
+/// and f32 for others.
+///
+/// # Errors
+/// [`Error::Option`] for bytes of a model that is not quantised, and for 16-bit floats of one that is.
+pub fn precision_of(model: &Model, options: &Options) -> Result<Precision, Error> {
+    let refused = |problem: String| Err(Error::Option(problem));
+    match (options.precision, model.quantisation.is_some()) {
+        (None, true) => Ok(Precision::U8),
+        (None, false) => Ok(Precision::F32),
+        (Some(Precision::U8), false) => {
+            refused("the model is not quantised; `picodet quantise` writes one for int8".to_owned())
+        }
+        (Some(precision @ (Precision::Bf16 | Precision::F16)), true) => refused(format!(
+            "the model is quantised: it is computed in int8, or in f32 for comparison, not in {precision}"
+        )),
+        (Some(precision), _) => Ok(precision),
+    }
+}
+
+/// Returns the name of a precision in arguments and reports: `int8` for bytes.
+#[must_use]
+pub fn precision_name(precision: Precision) -> &'static str {
+    if precision == Precision::U8 { "int8" } else { precision.name() }
+}
+
+/// Returns the engine for the given options.
+///
+/// # Errors
+/// When this processor has no instructions for the precision.
+pub fn engine(options: &Options) -> Result<CpuEngine, Error> {
+    engine_of(options.precision.unwrap_or_default(), options)
+}
+
+fn engine_of(precision: Precision, options: &Options) -> Result<CpuEngine, Error> {
+    let engine = options.instructions.map_or_else(CpuEngine::new, crate::Instructions::engine);
+    engine.with_threads(options.threads).with_precision(precision).ok_or_else(|| {
+        let set = engine.isa();
+        Error::Option(format!("there are no instructions for {precision} products in {set}; use f32"))
+    })
+}
+
+/// Returns the part of a model that detection needs.
+pub fn network(model: &Model) -> (Graph, Cow<'_, Weights>) {
+    let graph = pass::keep_outputs(&model.graph, Head::is_detection_output);
+    // Usually every weight is needed; then megabytes of them are not copied.
+    let weights = if graph.params.len() == model.graph.params.len() {
+        Cow::Borrowed(&model.weights)
+    } else {
+        Cow::Owned(pass::keep_weights(&graph, &model.weights))
+    };
+    (graph, weights)
+}
