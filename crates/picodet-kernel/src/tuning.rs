@@ -13,12 +13,26 @@ pub(crate) const fn tile_rows<S: Simd>() -> [usize; 3] {
     }
 }
 
-/// The height of the next tile of at most `most` rows, where `rows` remain: heights are nearly equal, but on NEON the
-/// largest that [`picodet_simd::Dot::tile`] has code for.
-#[inline(always)]
-pub(crate) fn height<S: Simd>(rows: usize, most: usize) -> usize {
+/// Whether there is code for tiles of this height, one, two or three vectors wide. WebAssembly, which is downloaded, has
+/// few heights; they divide the blocks that a map is cut into.
+pub(crate) const fn has_height<S: Simd>(vectors: usize, height: usize) -> bool {
+    let most = tile_rows::<S>()[vectors - 1];
     match S::KIND {
-        IsaKind::Neon => [12, 8, 4].into_iter().find(|&height| height <= rows.min(most)).unwrap_or(rows),
+        IsaKind::Neon => height <= 4 || height == 8 || height == most,
+        IsaKind::Simd128 => height == 1 || height == 4 && vectors == 1 || height == most,
+        _ => height <= most,
+    }
+}
+
+/// The height of the next tile, one, two or three vectors wide, where `rows` remain: heights are nearly equal, but on NEON
+/// and in WebAssembly the largest that there is code for.
+#[inline(always)]
+pub(crate) fn height<S: Simd>(rows: usize, vectors: usize) -> usize {
+    let most = tile_rows::<S>()[vectors - 1];
+    match S::KIND {
+        IsaKind::Neon | IsaKind::Simd128 => {
+            (1..=rows.min(most)).rfind(|&height| has_height::<S>(vectors, height)).unwrap_or(1)
+        }
         _ => rows.div_ceil(rows.div_ceil(most)),
     }
 }
@@ -52,6 +66,8 @@ pub(crate) const fn depthwise_widths<S: Simd>() -> &'static [usize] {
     match S::KIND {
         IsaKind::Avx512 => &[8, 5],
         IsaKind::Portable => &[5],
+        // The module for browsers is downloaded: one width, which wastes least on maps of 10 to 104 columns.
+        IsaKind::Simd128 => &[7],
         _ => &[8, 7, 5],
     }
 }

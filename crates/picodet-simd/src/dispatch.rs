@@ -68,10 +68,15 @@ pub fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
 
 /// Runs a kernel with the bf16 products of `isa`.
 #[inline]
+#[cfg(picodet_simd128_only)]
+pub fn dispatch_bf16<K: KernelBf16>(isa: Bf16Isa, _: K) -> K::Output {
+    match isa.absent() {}
+}
+
+/// Runs a kernel with the bf16 products of `isa`.
+#[inline]
+#[cfg(not(picodet_simd128_only))]
 pub fn dispatch_bf16<K: KernelBf16>(isa: Bf16Isa, kernel: K) -> K::Output {
-    #[cfg(picodet_simd128_only)]
-    return match isa.absent() {};
-    #[cfg(not(picodet_simd128_only))]
     match isa.isa().kind() {
         #[cfg(target_arch = "x86_64")]
         IsaKind::Avx512 => run!(KernelBf16, SimdBf16, crate::x86::Avx512Bf16(()), kernel),

@@ -8,6 +8,8 @@ pub enum FileKind {
     Heic,
     /// AVIF.
     Avif,
+    /// WebP, BMP or GIF, where they are not read: in the module for browsers.
+    LeftToTheBrowser,
     /// TIFF.
     Tiff,
     /// A raw file of a camera: DNG, NEF, CR2, CR3, ARW, ORF, RW2, RAF.
@@ -51,6 +53,8 @@ impl FileKind {
         let starts = |magic: &[&[u8]]| magic.iter().any(|magic| bytes.starts_with(magic));
         Some(match bytes {
             _ if bytes.get(4..8) == Some(b"ftyp") => media_brand(bytes),
+            _ if starts(&[b"GIF8", b"BM"]) => Self::LeftToTheBrowser,
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Self::LeftToTheBrowser,
             _ if starts(&[b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"]) => tiff_based(bytes),
             _ if starts(&[b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJIFILMCCD-RAW", b"FOVb"]) => {
                 Self::CameraRaw
@@ -88,6 +92,7 @@ impl FileKind {
         match self {
             Self::Heic => "a HEIC picture",
             Self::Avif => "an AVIF picture",
+            Self::LeftToTheBrowser => "a WebP, BMP or GIF picture",
             Self::Tiff => "a TIFF picture",
             Self::CameraRaw => "a raw file of a camera",
             Self::Jpeg2000 => "a JPEG 2000 picture",

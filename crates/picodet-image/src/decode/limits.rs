@@ -1,6 +1,6 @@
 //! Limits on the size of images.
 
-use super::DecodeError;
+use super::{DecodeError, IN_BROWSER};
 
 /// Maximum number of bytes per pixel while decoding: four 16-bit channels.
 const BYTES_PER_PIXEL: u64 = 8;
@@ -41,7 +41,7 @@ impl Limits {
     /// Returns the divisor of the sides with which a picture is within the limits; 1 decodes it whole.
     pub(super) fn divisor(&self, width: u32, height: u32, is_jpeg: bool) -> Result<u64, DecodeError> {
         let pixels = |by: u64| u64::from(width).div_ceil(by) * u64::from(height).div_ceil(by);
-        let is_jpeg = is_jpeg && height <= MAX_REDUCED_HEIGHT;
+        let is_jpeg = is_jpeg && !IN_BROWSER && height <= MAX_REDUCED_HEIGHT;
         let divisors = if is_jpeg { &JPEG_DIVISORS[..] } else { &JPEG_DIVISORS[..1] };
         let found = divisors.iter().copied().find(|&by| pixels(by) <= self.pixels);
         found.ok_or(DecodeError::TooLarge { width, height, limit: self.pixels })

@@ -14,7 +14,7 @@ use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageRea
 
 pub use self::error::{DecodeError, Missing};
 pub use self::file_kind::FileKind;
-use self::jpeg::{Outline, shrunk, with_tables};
+use self::jpeg::{Outline, with_tables};
 pub use self::limits::Limits;
 use crate::Image;
 
@@ -36,6 +36,10 @@ pub struct Header {
 /// Memory of decoders that does not depend on the number of pixels, in bytes.
 const METADATA: u64 = 64 << 20;
 
+/// Whether this is the module for browsers, which lacks what a browser decodes itself: all but JPEG and PNG, and
+/// JPEG at a reduced size.
+const IN_BROWSER: bool = cfg!(all(target_family = "wasm", target_os = "unknown"));
+
 /// Detects the format and its name in errors.
 fn format_of(bytes: &[u8]) -> Result<(ImageFormat, &'static str), DecodeError> {
     if bytes.is_empty() {
@@ -44,9 +48,9 @@ fn format_of(bytes: &[u8]) -> Result<(ImageFormat, &'static str), DecodeError> {
     match image::guess_format(bytes) {
         Ok(ImageFormat::Jpeg) => Ok((ImageFormat::Jpeg, "JPEG")),
         Ok(ImageFormat::Png) => Ok((ImageFormat::Png, "PNG")),
-        Ok(ImageFormat::WebP) => Ok((ImageFormat::WebP, "WebP")),
-        Ok(ImageFormat::Bmp) => Ok((ImageFormat::Bmp, "BMP")),
-        Ok(ImageFormat::Gif) => Ok((ImageFormat::Gif, "GIF")),
+        Ok(ImageFormat::WebP) if !IN_BROWSER => Ok((ImageFormat::WebP, "WebP")),
+        Ok(ImageFormat::Bmp) if !IN_BROWSER => Ok((ImageFormat::Bmp, "BMP")),
+        Ok(ImageFormat::Gif) if !IN_BROWSER => Ok((ImageFormat::Gif, "GIF")),
         _ => Err(FileKind::of(bytes).map_or(DecodeError::UnknownFormat, DecodeError::Unsupported)),
     }
 }
@@ -163,7 +167,9 @@ impl<D: ImageDecoder> Opened<'_, D> {
         } else {
             self.bytes
         };
+        #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
         if divisor > 1 {
+            use self::jpeg::shrunk;
             let size = self.decoder.dimensions();
             return shrunk::decode(bytes, size, divisor).map_err(|problem| self.broken(problem));
         }

@@ -35,7 +35,9 @@ pub(super) unsafe fn rows<S: Simd, const K: usize, const STRIDE: usize, const IN
                 7 if const { tuning::has_width::<S>(7) } => {
                     s.outlined(Tile::<_, K, STRIDE, 7, IN> { s, args, y, x })
                 }
-                5 => s.outlined(Tile::<_, K, STRIDE, 5, IN> { s, args, y, x }),
+                5 if const { tuning::has_width::<S>(5) } => {
+                    s.outlined(Tile::<_, K, STRIDE, 5, IN> { s, args, y, x })
+                }
                 _ => s.outlined(Tile::<_, K, STRIDE, 1, IN> { s, args, y, x }),
             }
         }

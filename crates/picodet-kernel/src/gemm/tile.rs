@@ -65,37 +65,37 @@ impl Layout for Packed {
 macro_rules! of_height {
     ($height:expr, $tile:ident::<$D:ident, $E:ident, _, $NV:ident>($tiles:expr)) => {
         match $height {
-            12 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 12 } => {
+            12 if const { tuning::has_height::<<$D as Dot>::Simd>($NV, 12) } => {
                 $tile::<$D, $E, _, 12, $NV>($tiles)
             }
-            11 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 11 } => {
+            11 if const { tuning::has_height::<<$D as Dot>::Simd>($NV, 11) } => {
                 $tile::<$D, $E, _, 11, $NV>($tiles)
             }
-            10 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 10 } => {
+            10 if const { tuning::has_height::<<$D as Dot>::Simd>($NV, 10) } => {
                 $tile::<$D, $E, _, 10, $NV>($tiles)
             }
-            9 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 9 } => {
+            9 if const { tuning::has_height::<<$D as Dot>::Simd>($NV, 9) } => {
                 $tile::<$D, $E, _, 9, $NV>($tiles)
             }
-            8 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 8 } => {
+            8 if const { tuning::has_height::<<$D as Dot>::Simd>($NV, 8) } => {
                 $tile::<$D, $E, _, 8, $NV>($tiles)
             }
-            7 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 7 } => {
+            7 if const { tuning::has_height::<<$D as Dot>::Simd>($NV, 7) } => {
                 $tile::<$D, $E, _, 7, $NV>($tiles)
             }
-            6 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 6 } => {
+            6 if const { tuning::has_height::<<$D as Dot>::Simd>($NV, 6) } => {
                 $tile::<$D, $E, _, 6, $NV>($tiles)
             }
-            5 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 5 } => {
+            5 if const { tuning::has_height::<<$D as Dot>::Simd>($NV, 5) } => {
                 $tile::<$D, $E, _, 5, $NV>($tiles)
             }
-            4 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 4 } => {
+            4 if const { tuning::has_height::<<$D as Dot>::Simd>($NV, 4) } => {
                 $tile::<$D, $E, _, 4, $NV>($tiles)
             }
-            3 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 3 } => {
+            3 if const { tuning::has_height::<<$D as Dot>::Simd>($NV, 3) } => {
                 $tile::<$D, $E, _, 3, $NV>($tiles)
             }
-            2 if const { tuning::tile_rows::<<$D as Dot>::Simd>()[$NV - 1] >= 2 } => {
+            2 if const { tuning::has_height::<<$D as Dot>::Simd>($NV, 2) } => {
                 $tile::<$D, $E, _, 2, $NV>($tiles)
             }
             _ => $tile::<$D, $E, _, 1, $NV>($tiles),
@@ -144,10 +144,9 @@ pub(super) unsafe fn panel<D: Dot, E: Epilogue<D>, const NV: usize>(
     (row, rows): (usize, usize),
     epilogue: &E,
 ) {
-    let most = tuning::tile_rows::<D::Simd>()[NV - 1];
     let mut done = 0;
     while done < rows {
-        let height = tuning::height::<D::Simd>(rows - done, most);
+        let height = tuning::height::<D::Simd>(rows - done, NV);
         // SAFETY: rows `done..done + height` are below `rows`, and `height` is at most `most`.
         unsafe {
             let lhs = Lhs { start: lhs.start.add(done * lhs.stride), ..lhs };

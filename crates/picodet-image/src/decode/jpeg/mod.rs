@@ -4,6 +4,7 @@ mod bits;
 mod completeness;
 mod frame;
 mod segments;
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 pub(super) mod shrunk;
 mod standard_tables;
 

@@ -12,7 +12,7 @@ mod tile;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use picodet_simd::{Int8Isa, KernelInt8, Outlined, SimdInt8, dispatch_int8, prefetch};
+use picodet_simd::{Int8Isa, IsaKind, KernelInt8, Outlined, SimdInt8, dispatch_int8, prefetch};
 
 use super::arguments::tile_width;
 use crate::map::ChannelRange;
@@ -103,6 +103,8 @@ pub unsafe fn depthwise_int8(isa: Int8Isa, args: &DepthwiseInt8<'_>) {
 fn widths<S: SimdInt8>() -> &'static [usize] {
     match S::REGISTERS {
         32 => &[13, 10, 7, 5, 1],
+        // Short code, as in `tuning::depthwise_widths`.
+        _ if matches!(S::KIND, IsaKind::Simd128) => &[4, 1],
         _ => &[5, 4, 1],
     }
 }
@@ -197,7 +199,7 @@ unsafe fn channels<S: SimdInt8, const K: usize, const STRIDE: usize, const QUADS
                     7 if const { S::REGISTERS == 32 } => {
                         s.outlined(Rows::<_, K, STRIDE, QUADS, 7> { s, args, strip, scratch });
                     }
-                    5 if const { !tuning::compact::<S>() } => {
+                    5 if const { !tuning::compact::<S>() && !matches!(S::KIND, IsaKind::Simd128) } => {
                         s.outlined(Rows::<_, K, STRIDE, QUADS, 5> { s, args, strip, scratch });
                     }
                     4 if const { !tuning::compact::<S>() && S::REGISTERS != 32 } => {
