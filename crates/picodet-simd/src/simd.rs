@@ -230,8 +230,8 @@ pub trait SimdInt8: Simd {
         // SAFETY: no vector has more than sixteen lanes.
         unsafe { self.load_quads(quads.as_ptr()) }
     }
-    /// Stores four vectors of values below 2^31, each rounded to the nearest integer (ties to even), clamped to
-    /// 0..=255 and at its own address.
+    /// Stores four vectors of values, each rounded to the nearest integer (ties to even), clamped to 0..=255 and at its
+    /// own address; NaN gives any byte.
     ///
     /// # Safety
     /// Each of `to` is valid for writes of `LEN` bytes.
@@ -240,6 +240,19 @@ pub trait SimdInt8: Simd {
         for i in 0..4 {
             // SAFETY: each address is valid for a vector.
             unsafe { values[i].store_u8_part(to[i], Self::LEN) }
+        }
+    }
+    /// Stores two vectors, one after the other, at each of two addresses, as [`SimdInt8::store_bytes`] does.
+    ///
+    /// # Safety
+    /// Each of `to` is valid for writes of `2 · LEN` bytes.
+    #[inline(always)]
+    unsafe fn store_byte_pairs(self, values: [[Self::F32; 2]; 2], to: [*mut u8; 2]) {
+        let ([[a, b], [c, d]], [first, second]) = (values, to);
+        // SAFETY: each address is valid for two vectors.
+        unsafe {
+            let to = [first, first.add(Self::LEN), second, second.add(Self::LEN)];
+            self.store_bytes([a, b, c, d], to);
         }
     }
     /// Adds the four products of each lane to `sum`, `lhs` unsigned and `rhs` signed, without saturation; the

@@ -44,6 +44,11 @@ pub trait Vector:
     fn max(self, other: Self) -> Self;
     /// Returns the smaller value per lane; `other` where either is NaN.
     fn min(self, other: Self) -> Self;
+    /// Clamps each lane to `-most..=most`; `most` is positive.
+    #[inline(always)]
+    fn clamp_magnitude(self, most: f32) -> Self {
+        self.splat(most).min(self.splat(-most).max(self))
+    }
     /// Returns the larger value per lane; NaN where either is NaN (IEEE 754-2019 `maximum`).
     fn maximum(self, other: Self) -> Self;
     /// Returns the square root per lane.

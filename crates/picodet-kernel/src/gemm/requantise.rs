@@ -62,6 +62,10 @@ impl<S: SimdInt8> Epilogue<DotInt8<S>> for Requantise<'_> {
         // SAFETY: the tile's rows exist and, in the first case, all of its columns; `stored` holds the largest
         // tile.
         unsafe {
+            if whole && self.act.is_none() && self.out_dtype == DType::F32 {
+                let to = self.out.cast::<f32>().add(row * self.out_stride + first);
+                return self.store_floats::<S, MR, NV>(s, to, first, sums);
+            }
             if whole && usual && self.out_dtype != DType::F32 {
                 let to = self.out.add(row * self.out_stride + first);
                 if self.act.is_none() {
@@ -96,6 +100,27 @@ impl Requantise<'_> {
         sums: &[[S::I32; NV]; MR],
         act: Option<Activation>,
     ) {
+        if NV == 2 {
+            // SAFETY: the constants are packed in whole vectors; rows and columns of the tile exist.
+            unsafe {
+                let columns = Columns::new::<S>(self.constants.as_ptr(), first / S::LEN).rest(s);
+                let next = Columns::new::<S>(self.constants.as_ptr(), first / S::LEN + 1).rest(s);
+                let at = |i: usize| to.wrapping_add(i * self.out_stride);
+                unrolled!(pair < (MR / 2), {
+                    let i = 2 * pair;
+                    let values = [
+                        [byte(sums[i][0], columns, act), byte(sums[i][1], next, act)],
+                        [byte(sums[i + 1][0], columns, act), byte(sums[i + 1][1], next, act)],
+                    ];
+                    s.store_byte_pairs(values, [at(i), at(i + 1)]);
+                });
+                if MR % 2 == 1 {
+                    byte(sums[MR - 1][0], columns, act).store_u8_part(at(MR - 1), S::LEN);
+                    byte(sums[MR - 1][1], next, act).store_u8_part(at(MR - 1).add(S::LEN), S::LEN);
+                }
+            }
+            return;
+        }
         for j in 0..NV {
             // SAFETY: the constants are packed in whole vectors; rows and columns of the tile exist.
             unsafe {
@@ -116,6 +141,32 @@ impl Requantise<'_> {
                     if i >= MR / 4 * 4 {
                         byte(sums[i][j], columns, act).store_u8_part(at(i), S::LEN);
                     }
+                });
+            }
+        }
+    }
+}
+
+impl Requantise<'_> {
+    /// Stores a tile of f32 straight from the registers.
+    ///
+    /// # Safety
+    /// As [`Requantise::store_whole`].
+    #[inline(always)]
+    unsafe fn store_floats<S: SimdInt8, const MR: usize, const NV: usize>(
+        &self,
+        s: S,
+        to: *mut f32,
+        first: usize,
+        sums: &[[S::I32; NV]; MR],
+    ) {
+        for j in 0..NV {
+            // SAFETY: the constants are packed in whole vectors; rows and columns of the tile exist.
+            unsafe {
+                let columns = Columns::new::<S>(self.constants.as_ptr(), first / S::LEN + j);
+                let [scale, bias, ..] = columns.rest(s);
+                unrolled!(i < MR, {
+                    real(sums[i][j], scale, bias).store(to.wrapping_add(i * self.out_stride + j * S::LEN));
                 });
             }
         }

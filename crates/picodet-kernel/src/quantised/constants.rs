@@ -88,19 +88,18 @@ pub(crate) fn real<I: IntVector>(sum: I, scale: I::F32, bias: I::F32) -> I::F32 
 pub(crate) fn to_map<V: Vector>(x: V, act: Option<Activation>, factor: V, zero: V) -> V {
     if act == Some(Activation::HardSwish) {
         // x · clamp(x + 3, 0, 6) / 6 = x · (clamp(x, -3, 3) + 3) / 6.
-        let clamped = x.splat(3.0).min(x.splat(-3.0).max(x));
-        let gate = clamped.fused_mul_add(factor, factor * x.splat(3.0));
+        let gate = x.clamp_magnitude(3.0).fused_mul_add(factor, factor * x.splat(3.0));
         return x.fused_mul_add(gate, zero);
     }
     activate(x, act).fused_mul_add(factor, zero)
 }
 
-/// Returns the byte of a sum before rounding, at most 255. `columns` are the constants that [`Columns::rest`] loads.
+/// Returns the byte of a sum before it is rounded and clamped. `columns` are the constants that [`Columns::rest`] loads.
 // Not a closure: it would not be compiled for the instruction set.
 #[inline(always)]
 pub(crate) fn byte<I: IntVector>(sum: I, columns: [I::F32; 4], act: Option<Activation>) -> I::F32 {
     let [scale, bias, factor, zero] = columns;
-    zero.splat(255.0).min(to_map(real(sum, scale, bias), act, factor, zero))
+    to_map(real(sum, scale, bias), act, factor, zero)
 }
 
 /// Returns `act(x)`, the same on every instruction set.
@@ -108,10 +107,7 @@ pub(crate) fn byte<I: IntVector>(sum: I, columns: [I::F32; 4], act: Option<Activ
 pub(crate) fn activate<V: Vector>(x: V, act: Option<Activation>) -> V {
     let (zero, one) = (x.splat(0.0), x.splat(1.0));
     match act {
-        Some(Activation::HardSwish) => {
-            let clamped = x.splat(3.0).min(x.splat(-3.0).max(x));
-            x * (clamped + x.splat(3.0)) / x.splat(6.0)
-        }
+        Some(Activation::HardSwish) => x * (x.clamp_magnitude(3.0) + x.splat(3.0)) / x.splat(6.0),
         Some(Activation::HardSigmoid { slope }) => {
             one.min(zero.max(x.fused_mul_add(x.splat(slope), x.splat(0.5))))
         }

@@ -1,7 +1,9 @@
 //! Operations on one pixel of bytes after the other: sums, factors, conversion to f32.
 
+use std::ops::Range;
+
 use picodet_graph::Activation;
-use picodet_simd::{Isa, Kernel, Simd, Vector, dispatch};
+use picodet_simd::{Int8Isa, KernelInt8, Simd, SimdInt8, Vector, dispatch_int8};
 
 use super::constants::to_map;
 use crate::map::ChannelRange;
@@ -98,7 +100,7 @@ pub struct Bytes<'a> {
 ///
 /// # Panics
 /// If a column has no constants.
-pub unsafe fn bytes(isa: Isa, args: &Bytes<'_>) {
+pub unsafe fn bytes(isa: Int8Isa, args: &Bytes<'_>) {
     let columns = args.ranges.iter().map(|range| range.destination + range.len).max().unwrap_or(0);
     let complete = match args.kind {
         ByteKind::Dequantise => true,
@@ -108,13 +110,23 @@ pub unsafe fn bytes(isa: Isa, args: &Bytes<'_>) {
         }
     };
     assert!(complete && args.source.covers(columns), "constants of every column");
-    dispatch(isa, args);
+    dispatch_int8(isa, args);
 }
 
-impl Kernel for &Bytes<'_> {
+/// Pixels of which all channels are computed before the next ones: a part of a level-1 cache.
+const PART: usize = 64;
+
+impl KernelInt8 for &Bytes<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: SimdInt8>(self, s: S) {
+        if let ByteKind::Scale { factors } = self.kind {
+            for first in (0..self.pixels).step_by(PART) {
+                // SAFETY: the pixels exist.
+                unsafe { self.scale(s, factors, first..(first + PART).min(self.pixels)) };
+            }
+            return;
+        }
         for pixel in 0..self.pixels {
             for range in self.ranges {
                 for done in (0..range.len).step_by(S::LEN) {
@@ -127,6 +139,49 @@ impl Kernel for &Bytes<'_> {
 }
 
 impl Bytes<'_> {
+    /// Multiplies some pixels by factors.
+    ///
+    /// # Safety
+    /// As [`bytes`]; the pixels exist.
+    #[inline(always)]
+    unsafe fn scale<S: SimdInt8>(&self, s: S, factors: *const f32, pixels: Range<usize>) {
+        for range in self.ranges {
+            for done in (0..range.len).step_by(S::LEN) {
+                let (column, count) = (range.destination + done, (range.len - done).min(S::LEN));
+                // SAFETY: `bytes` has checked that the constants have these columns; the pixels have them too.
+                unsafe {
+                    let zero = s.load_part(self.source.zero.as_ptr().add(column), count);
+                    let out_zero = s.load_part(self.out_zero.as_ptr().add(column), count);
+                    let factor = s.load_part(factors.add(range.other + done), count)
+                        * s.load_part(self.source.scale.as_ptr().add(column), count);
+                    // Not closures: they would not be compiled for the instruction set.
+                    macro_rules! to {
+                        ($pixel:expr) => {
+                            self.out.wrapping_add($pixel * self.out_stride + column)
+                        };
+                    }
+                    macro_rules! value {
+                        ($pixel:expr) => {{
+                            let at = $pixel * self.source.stride + range.source + done;
+                            let source = s.load_u8_part(self.source.map.wrapping_add(at), count) - zero;
+                            source.fused_mul_add(factor, out_zero)
+                        }};
+                    }
+                    let mut pixel = pixels.start;
+                    while count == S::LEN && pixels.end - pixel >= 4 {
+                        let values = [value!(pixel), value!(pixel + 1), value!(pixel + 2), value!(pixel + 3)];
+                        let to = [to!(pixel), to!(pixel + 1), to!(pixel + 2), to!(pixel + 3)];
+                        s.store_bytes(values, to);
+                        pixel += 4;
+                    }
+                    for pixel in pixel..pixels.end {
+                        value!(pixel).store_u8_part(to!(pixel), count);
+                    }
+                }
+            }
+        }
+    }
+
     /// Computes `count` columns of a range from `done` on.
     ///
     /// # Safety
@@ -151,10 +206,8 @@ impl Bytes<'_> {
                     let value = source * constant!(self.source.scale);
                     return value.store_part(self.out.cast::<f32>().wrapping_add(to), count);
                 }
-                ByteKind::Scale { factors } => {
-                    let factor = s.load_part(factors.add(range.other + done), count);
-                    source.fused_mul_add(factor * constant!(self.source.scale), constant!(self.out_zero))
-                }
+                // Computed by `scale`.
+                ByteKind::Scale { .. } => return,
                 ByteKind::Add { other, act, factor } => {
                     let at = pixel * other.stride + range.other + done;
                     let second = s.load_u8_part(other.map.wrapping_add(at), count) - constant!(other.zero);

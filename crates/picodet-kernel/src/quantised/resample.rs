@@ -34,36 +34,60 @@ impl Kernel for &PoolRow<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        // Bytes in a register of the widest set; the compiler vectorises the loops over them.
-        const PART: usize = 64;
         for x in 0..self.width.div_ceil(2) {
             let columns = [(2 * x).saturating_sub(1), 2 * x, (2 * x + 1).min(self.width - 1)];
             for range in self.ranges {
-                for done in (0..range.len).step_by(PART) {
-                    let count = (range.len - done).min(PART);
-                    let mut most = [0u8; PART];
-                    for row in self.rows {
-                        for column in columns {
-                            // SAFETY: the column is in the row, and `count` channels of the range remain.
-                            let from = unsafe {
-                                let pixel = row.add(column * self.stride + range.source + done);
-                                std::slice::from_raw_parts(pixel, count)
-                            };
-                            if let Ok(whole) = <&[u8; PART]>::try_from(from) {
-                                most.iter_mut().zip(whole).for_each(|(most, &byte)| *most = byte.max(*most));
-                            } else {
-                                most.iter_mut().zip(from).for_each(|(most, &byte)| *most = byte.max(*most));
-                            }
-                        }
+                let mut done = 0;
+                // SAFETY: the columns are in the rows, the pixel is in the row of the result, and `PART` channels of
+                // the range remain.
+                unsafe {
+                    while range.len - done >= 32 {
+                        self.most::<32>(columns, x, (range.source + done, range.destination + done));
+                        done += 32;
                     }
-                    // SAFETY: the pixel is in the row of the result, and `count` channels of the range remain.
-                    unsafe {
-                        let to = self.out.add(x * self.out_stride + range.destination + done);
-                        std::ptr::copy_nonoverlapping(most.as_ptr(), to, count);
+                    while range.len - done >= 16 {
+                        self.most::<16>(columns, x, (range.source + done, range.destination + done));
+                        done += 16;
+                    }
+                    while range.len - done >= 8 {
+                        self.most::<8>(columns, x, (range.source + done, range.destination + done));
+                        done += 8;
+                    }
+                    while done < range.len {
+                        self.most::<1>(columns, x, (range.source + done, range.destination + done));
+                        done += 1;
                     }
                 }
             }
         }
+    }
+}
+
+impl PoolRow<'_> {
+    /// Stores the maxima of `PART` channels of a window's columns at pixel `x`; the compiler vectorises the loop over them.
+    ///
+    /// # Safety
+    /// The columns and channels exist in the rows and in the result.
+    #[inline(always)]
+    unsafe fn most<const PART: usize>(
+        &self,
+        columns: [usize; 3],
+        x: usize,
+        (source, destination): (usize, usize),
+    ) {
+        let mut most = [0u8; PART];
+        for row in self.rows {
+            for column in columns {
+                // SAFETY: the pixel has these channels.
+                let pixel: [u8; PART] =
+                    unsafe { row.add(column * self.stride + source).cast::<[u8; PART]>().read() };
+                for i in 0..PART {
+                    most[i] = most[i].max(pixel[i]);
+                }
+            }
+        }
+        // SAFETY: the pixel of the result has these channels.
+        unsafe { self.out.add(x * self.out_stride + destination).cast::<[u8; PART]>().write(most) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sums of the bytes of each channel over pixels.
 
-use picodet_simd::{Isa, Kernel, Simd, dispatch};
+use picodet_simd::{IntVector, Isa, Kernel, Simd, Vector, dispatch};
 
 use crate::map::ChannelRange;
 
@@ -28,36 +28,44 @@ pub unsafe fn sum_bytes(isa: Isa, args: &SumBytes<'_>) {
     dispatch(isa, args);
 }
 
+/// Pixels whose sums are exact in f32: 65,536 · 255 is below 2^24.
+const EXACT: usize = 1 << 16;
+
 impl Kernel for &SumBytes<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        // A vector of the widest set; the compiler vectorises the loops over it.
-        const PART: usize = 16;
+    fn run<S: Simd>(self, s: S) {
+        // Several sums at once hide the latency of the additions.
+        const SUMS: usize = 4;
         for range in self.ranges {
-            for done in (0..range.len).step_by(PART) {
-                let count = (range.len - done).min(PART);
-                let mut sums = [0u32; PART];
-                for pixel in 0..self.pixels {
-                    // SAFETY: the pixel exists, and `count` channels of the range remain.
-                    let from = unsafe {
-                        let from = self.source.add(pixel * self.stride + range.source + done);
-                        std::slice::from_raw_parts(from, count)
-                    };
-                    if let Ok(whole) = <&[u8; PART]>::try_from(from) {
-                        sums.iter_mut()
-                            .zip(whole)
-                            .for_each(|(sum, &byte)| *sum = sum.wrapping_add(byte.into()));
-                    } else {
-                        sums.iter_mut()
-                            .zip(from)
-                            .for_each(|(sum, &byte)| *sum = sum.wrapping_add(byte.into()));
+            for done in (0..range.len).step_by(S::LEN) {
+                let count = (range.len - done).min(S::LEN);
+                let mut total = [0u32; 16];
+                for first in (0..self.pixels).step_by(EXACT) {
+                    let pixels = EXACT.min(self.pixels - first);
+                    // SAFETY: the pixels exist, and `count` channels of the range remain.
+                    unsafe {
+                        let from = self.source.add(first * self.stride + range.source + done);
+                        let mut sums = [s.splat(0.0); SUMS];
+                        for pixel in (0..pixels / SUMS * SUMS).step_by(SUMS) {
+                            for (i, sum) in sums.iter_mut().enumerate() {
+                                *sum = *sum + s.load_u8_part(from.add((pixel + i) * self.stride), count);
+                            }
+                        }
+                        for pixel in pixels / SUMS * SUMS..pixels {
+                            sums[0] = sums[0] + s.load_u8_part(from.add(pixel * self.stride), count);
+                        }
+                        let mut lanes = [0i32; 16];
+                        ((sums[0] + sums[1]) + (sums[2] + sums[3])).round().store(lanes.as_mut_ptr());
+                        for (total, lane) in total.iter_mut().zip(lanes) {
+                            *total = total.wrapping_add(lane.cast_unsigned());
+                        }
                     }
                 }
                 // SAFETY: `count` sums of the range remain.
                 unsafe {
                     let to = self.out.add(range.destination + done);
-                    std::ptr::copy_nonoverlapping(sums.as_ptr(), to, count);
+                    std::ptr::copy_nonoverlapping(total.as_ptr(), to, count);
                 }
             }
         }

@@ -235,7 +235,7 @@ fn depthwise_of_bytes_equals_its_definition() {
 #[test]
 fn elementwise_functions_of_bytes_equal_their_definition() {
     let mut wrong = Vec::new();
-    let (pixels, channels) = (3, 37);
+    let (pixels, channels) = (9, 37);
     let constant = |seed: f32| -> Vec<f32> { (0..channels).map(|c| seed + c as f32 * 0.01).collect() };
     let (scale, factor, factors) = (constant(0.02), constant(3.0), constant(0.4));
     let zeros = |first: usize| -> Vec<f32> { (first..first + channels).map(|zero| zero as f32).collect() };
@@ -246,7 +246,7 @@ fn elementwise_functions_of_bytes_equal_their_definition() {
         ChannelRange { source: 1, other: 0, destination: 0, len: 20 },
         ChannelRange { source: 30, other: 20, destination: 20, len: 17 },
     ];
-    for isa in Isa::available() {
+    for isa in sets() {
         for act in ACTIVATIONS {
             let kinds = [
                 ByteKind::Dequantise,
@@ -283,8 +283,9 @@ fn elementwise_functions_of_bytes_equal_their_definition() {
                         }
                     };
                     if found != expected {
-                        wrong
-                            .push(format!("{isa} {kind:?} pixel {pixel} column {c}: {found} not {expected}"));
+                        wrong.push(format!(
+                            "{isa:?} {kind:?} pixel {pixel} column {c}: {found} not {expected}"
+                        ));
                     }
                 }
             }

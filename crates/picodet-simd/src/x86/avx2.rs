@@ -190,6 +190,19 @@ macro_rules! simd256 {
                 $crate::x86::F32x8(unsafe { _mm256_maskload_ps(from, $crate::x86::avx2::first8(count)) })
             }
             #[inline(always)]
+            unsafe fn load_u8_part(self, from: *const u8, count: usize) -> Self::F32 {
+                let mut bytes = [0u8; 8];
+                let whole = if count >= 8 { from } else { bytes.as_mut_ptr().cast_const() };
+                // SAFETY: `from` is valid for `count` bytes; fewer than eight go through the array.
+                unsafe {
+                    if count < 8 {
+                        std::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), count);
+                    }
+                    let whole = _mm256_cvtepu8_epi32(_mm_loadl_epi64(whole.cast()));
+                    $crate::x86::F32x8(_mm256_cvtepi32_ps(whole))
+                }
+            }
+            #[inline(always)]
             unsafe fn load_i32(self, from: *const i32) -> Self::I32 {
                 // SAFETY: `from` is valid for eight values.
                 $crate::x86::I32x8(unsafe { _mm256_loadu_si256(from.cast()) })

@@ -66,6 +66,11 @@ impl Vector for F32x16 {
         Self(unsafe { _mm512_min_ps(self.0, other.0) })
     }
     #[inline(always)]
+    fn clamp_magnitude(self, most: f32) -> Self {
+        // The smaller magnitude, with the sign of the lane.
+        Self(unsafe { _mm512_range_ps::<2>(self.0, _mm512_set1_ps(most)) })
+    }
+    #[inline(always)]
     fn maximum(self, other: Self) -> Self {
         unsafe {
             let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self.0, self.0);
@@ -133,7 +138,12 @@ impl Vector for F32x16 {
             // `max` returns its second operand for NaN, and clamping first keeps the conversion in range.
             let clamped = _mm512_min_ps(_mm512_max_ps(self.0, _mm512_setzero_ps()), _mm512_set1_ps(255.0));
             let bytes = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(clamped));
-            _mm_mask_storeu_epi8(to.cast(), first16(count), bytes);
+            // Masked stores of bytes are slow.
+            if count >= 16 {
+                _mm_storeu_si128(to.cast(), bytes);
+            } else {
+                _mm_mask_storeu_epi8(to.cast(), first16(count), bytes);
+            }
         }
     }
 }

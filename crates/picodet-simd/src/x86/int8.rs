@@ -23,7 +23,7 @@ super::avx2::simd256!(AvxVnni, "avxvnni,avx2,fma");
 
 /// Implements [`SimdInt8`] by a vector type and an expression for the sum of products.
 macro_rules! int8 {
-    ($Token:ty, $Int:ident, $splat:ident, $load:ident, $rows:path, $bytes:path, |$sum:ident, $lhs:ident, $rhs:ident| $dot:expr) => {
+    ($Token:ty, $Int:ident, $splat:ident, $load:ident, $rows:path, $bytes:path, $pairs:path, |$sum:ident, $lhs:ident, $rhs:ident| $dot:expr) => {
         // SAFETY of the blocks without memory accesses: the token is proof of the instruction set.
         #[allow(clippy::undocumented_unsafe_blocks)]
         impl SimdInt8 for $Token {
@@ -53,6 +53,11 @@ macro_rules! int8 {
                 unsafe { $bytes(values, to) }
             }
             #[inline(always)]
+            unsafe fn store_byte_pairs(self, values: [[<Self as Simd>::F32; 2]; 2], to: [*mut u8; 2]) {
+                // SAFETY: the token is proof of the instruction set, and each address is valid for two vectors.
+                unsafe { $pairs(values, to) }
+            }
+            #[inline(always)]
             fn dot4(self, sum: $Int, lhs: $Int, rhs: $Int) -> $Int {
                 let ($sum, $lhs, $rhs) = (sum.0, lhs.0, rhs.0);
                 $Int(unsafe { $dot })
@@ -61,15 +66,22 @@ macro_rules! int8 {
     };
 }
 
-int8!(Avx512Vnni, I32x16, _mm512_set1_epi32, _mm512_loadu_si512, rows16, bytes16, |sum, lhs, rhs| {
-    _mm512_dpbusd_epi32(sum, lhs, rhs)
-});
-int8!(AvxVnni, I32x8, _mm256_set1_epi32, _mm256_loadu_si256, rows8, bytes8, |sum, lhs, rhs| {
+int8!(
+    Avx512Vnni,
+    I32x16,
+    _mm512_set1_epi32,
+    _mm512_loadu_si512,
+    rows16,
+    bytes16,
+    pairs16,
+    |sum, lhs, rhs| { _mm512_dpbusd_epi32(sum, lhs, rhs) }
+);
+int8!(AvxVnni, I32x8, _mm256_set1_epi32, _mm256_loadu_si256, rows8, bytes8, pairs8, |sum, lhs, rhs| {
     _mm256_dpbusd_avx_epi32(sum, lhs, rhs)
 });
 // VPMADDUBSW would saturate: 2 · 255 · 127 does not fit 16 bits. Even and odd bytes, widened to 16 bits, give
 // exact products and, added in pairs, exact 32-bit sums.
-int8!(Avx2, I32x8, _mm256_set1_epi32, _mm256_loadu_si256, rows8, bytes8, |sum, lhs, rhs| {
+int8!(Avx2, I32x8, _mm256_set1_epi32, _mm256_loadu_si256, rows8, bytes8, pairs8, |sum, lhs, rhs| {
     let even = _mm256_madd_epi16(
         _mm256_and_si256(lhs, _mm256_set1_epi16(0xff)),
         _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(rhs)),
@@ -142,6 +154,35 @@ unsafe fn rows8(mut rows: [*const u8; 4], count: usize) -> __m256i {
     }
 }
 
+/// 255 as the bits of an f32: as integers, values above it are larger and negative values smaller.
+const MOST: i32 = 255.0f32.to_bits().cast_signed();
+
+/// Rounds four vectors and clamps them to bytes, one vector in each quarter of the result.
+///
+/// # Safety
+/// The processor has AVX-512 F and BW.
+#[inline(always)]
+unsafe fn narrow16(values: [F32x16; 4]) -> __m512i {
+    // SAFETY: the processor has the instructions.
+    unsafe {
+        // Not a closure: it would not be compiled for the instruction set.
+        macro_rules! round {
+            ($value:expr) => {{
+                // Without the limit values of 2^31 and more would become the smallest integer. Integers are compared on
+                // other ports than those that multiply.
+                let limited = _mm512_min_epi32(_mm512_castps_si512($value.0), _mm512_set1_epi32(MOST));
+                _mm512_cvtps_epi32(_mm512_castsi512_ps(limited))
+            }};
+        }
+        let [a, b, c, d] = values;
+        // The narrowing saturates.
+        let first = _mm512_packs_epi32(round!(a), round!(b));
+        let last = _mm512_packs_epi32(round!(c), round!(d));
+        let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        _mm512_permutexvar_epi32(order, _mm512_packus_epi16(first, last))
+    }
+}
+
 /// Rounds and stores four vectors of sixteen bytes.
 ///
 /// # Safety
@@ -150,16 +191,49 @@ unsafe fn rows8(mut rows: [*const u8; 4], count: usize) -> __m256i {
 unsafe fn bytes16(values: [F32x16; 4], to: [*mut u8; 4]) {
     // SAFETY: each address is valid for sixteen bytes.
     unsafe {
-        let [a, b, c, d] = values;
-        // The narrowing saturates, so that values below 2^31 need no clamp.
-        let first = _mm512_packs_epi32(_mm512_cvtps_epi32(a.0), _mm512_cvtps_epi32(b.0));
-        let last = _mm512_packs_epi32(_mm512_cvtps_epi32(c.0), _mm512_cvtps_epi32(d.0));
-        let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-        let bytes = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(first, last));
+        let bytes = narrow16(values);
         _mm_storeu_si128(to[0].cast(), _mm512_castsi512_si128(bytes));
         _mm_storeu_si128(to[1].cast(), _mm512_extracti32x4_epi32::<1>(bytes));
         _mm_storeu_si128(to[2].cast(), _mm512_extracti32x4_epi32::<2>(bytes));
         _mm_storeu_si128(to[3].cast(), _mm512_extracti32x4_epi32::<3>(bytes));
+    }
+}
+
+/// Rounds and stores two times two vectors of sixteen bytes.
+///
+/// # Safety
+/// The processor has AVX-512 F, VL and BW; each address is valid for 32 bytes.
+#[inline(always)]
+unsafe fn pairs16([[a, b], [c, d]]: [[F32x16; 2]; 2], to: [*mut u8; 2]) {
+    // SAFETY: each address is valid for 32 bytes.
+    unsafe {
+        let bytes = narrow16([a, b, c, d]);
+        _mm256_storeu_si256(to[0].cast(), _mm512_castsi512_si256(bytes));
+        _mm256_storeu_si256(to[1].cast(), _mm512_extracti64x4_epi64::<1>(bytes));
+    }
+}
+
+/// Rounds four vectors and clamps them to bytes, one vector in each quarter of the result.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn narrow8(values: [F32x8; 4]) -> __m256i {
+    // SAFETY: the processor has the instructions.
+    unsafe {
+        // Not a closure: it would not be compiled for the instruction set.
+        macro_rules! round {
+            ($value:expr) => {{
+                // As in `narrow16`.
+                let limited = _mm256_min_epi32(_mm256_castps_si256($value.0), _mm256_set1_epi32(MOST));
+                _mm256_cvtps_epi32(_mm256_castsi256_ps(limited))
+            }};
+        }
+        let [a, b, c, d] = values;
+        let first = _mm256_packs_epi32(round!(a), round!(b));
+        let last = _mm256_packs_epi32(round!(c), round!(d));
+        let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+        _mm256_permutevar8x32_epi32(_mm256_packus_epi16(first, last), order)
     }
 }
 
@@ -171,15 +245,25 @@ unsafe fn bytes16(values: [F32x16; 4], to: [*mut u8; 4]) {
 unsafe fn bytes8(values: [F32x8; 4], to: [*mut u8; 4]) {
     // SAFETY: each address is valid for eight bytes.
     unsafe {
-        let [a, b, c, d] = values;
-        let first = _mm256_packs_epi32(_mm256_cvtps_epi32(a.0), _mm256_cvtps_epi32(b.0));
-        let last = _mm256_packs_epi32(_mm256_cvtps_epi32(c.0), _mm256_cvtps_epi32(d.0));
-        let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-        let bytes = _mm256_permutevar8x32_epi32(_mm256_packus_epi16(first, last), order);
+        let bytes = narrow8(values);
         let (low, high) = (_mm256_castsi256_si128(bytes), _mm256_extracti128_si256::<1>(bytes));
         _mm_storel_epi64(to[0].cast(), low);
         _mm_storeh_pd(to[1].cast(), _mm_castsi128_pd(low));
         _mm_storel_epi64(to[2].cast(), high);
         _mm_storeh_pd(to[3].cast(), _mm_castsi128_pd(high));
+    }
+}
+
+/// Rounds and stores two times two vectors of eight bytes.
+///
+/// # Safety
+/// The processor has AVX2; each address is valid for sixteen bytes.
+#[inline(always)]
+unsafe fn pairs8([[a, b], [c, d]]: [[F32x8; 2]; 2], to: [*mut u8; 2]) {
+    // SAFETY: each address is valid for sixteen bytes.
+    unsafe {
+        let bytes = narrow8([a, b, c, d]);
+        _mm_storeu_si128(to[0].cast(), _mm256_castsi256_si128(bytes));
+        _mm_storeu_si128(to[1].cast(), _mm256_extracti128_si256::<1>(bytes));
     }
 }

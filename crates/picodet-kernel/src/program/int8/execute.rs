@@ -138,7 +138,7 @@ impl Band<'_> {
             for y in rows {
                 let to = self.byte(product.to, y * full.1, product.column);
                 // SAFETY: the result has row `y`.
-                unsafe { self.stem_row(step, product, y, (to, self.stride(product.to)), false) };
+                unsafe { self.stem_row(step, product, y, (to, self.stride(product.to))) };
             }
             return;
         };
@@ -155,7 +155,7 @@ impl Band<'_> {
             let first = (2 * y).saturating_sub(1);
             for row in if done == 0 { first } else { 2 * y }..=last {
                 // SAFETY: the strip has three rows of the convolution.
-                unsafe { self.stem_row(step, product, row, (strip_row(row), stride), true) };
+                unsafe { self.stem_row(step, product, row, (strip_row(row), stride)) };
             }
             let args = PoolRow {
                 rows: [first, 2 * y, last].map(|row| strip_row(row).cast_const()),
@@ -173,15 +173,8 @@ impl Band<'_> {
     /// Computes row `y` of a stem at `out`.
     ///
     /// # Safety
-    /// The row exists, and `out` is valid for writes of it, of whole vectors if `is_strip`.
-    unsafe fn stem_row(
-        self,
-        step: &Step,
-        product: &Product,
-        y: usize,
-        (out, out_stride): (*mut u8, usize),
-        is_strip: bool,
-    ) {
+    /// The row exists, and `out` is valid for writes of it.
+    unsafe fn stem_row(self, step: &Step, product: &Product, y: usize, (out, out_stride): (*mut u8, usize)) {
         let (width, len) = (step.size.1, product.constants.len() / 4);
         let a = self.at(product.from).cast_const().cast::<u32>().wrapping_add(2 * y * (width + 1));
         let top = if y == 0 { 2 * len } else { 0 };
@@ -189,10 +182,7 @@ impl Band<'_> {
         for (first, rows, set) in [(0, 1, top + len), (1, width / 2 - 1, top)] {
             let constants = &product.constants[set..set + len];
             let out = out.wrapping_add(first * out_stride * self.dtype(product.to).size());
-            // A strip has room for whole vectors, as the constants have.
-            let lanes = self.schedule.int8.lanes();
-            let columns = product.columns.next_multiple_of(if is_strip { lanes } else { 1 });
-            let epilogue = Requantise { columns, constants, out, out_stride, ..self.requantise(product, 0) };
+            let epilogue = Requantise { constants, out, out_stride, ..self.requantise(product, 0) };
             let args = GemmInt8 {
                 a: a.wrapping_add(2 * first),
                 a_stride: 2,
@@ -293,7 +283,7 @@ impl Band<'_> {
             out_zero: &elementwise.out_zero,
         };
         // SAFETY: the maps have these pixels and ranges, and the factors these columns.
-        unsafe { bytes(self.schedule.isa, &args) }
+        unsafe { bytes(self.schedule.int8, &args) }
     }
 
     fn resample(

@@ -266,7 +266,8 @@ impl Lowering<'_> {
             ranges: (0..kernel).map(|ky| (ky * row, kernel)).collect(),
             weights: gemm::pack_int8(QUAD * kernel * kernel, channels, lanes, at),
             constants,
-            columns: channels,
+            // As for other products, columns after the last channel may be written.
+            columns: channels.next_multiple_of(lanes),
             residual: None,
             act,
             to: self.buffer_of[index],
