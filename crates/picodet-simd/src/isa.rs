@@ -262,6 +262,13 @@ impl Int8Isa {
     pub fn lanes(self) -> usize {
         self.isa.lanes()
     }
+
+    /// Returns the number of weights in a 32-bit unit of a packed matrix: [`crate::Dot::DEPTH`] of
+    /// [`crate::SimdInt8::Product`].
+    #[must_use]
+    pub fn depth(self) -> usize {
+        if self.kind == Int8Kind::Avx2 { 2 } else { 4 }
+    }
 }
 
 impl fmt::Debug for Int8Isa {

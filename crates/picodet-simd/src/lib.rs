@@ -83,7 +83,7 @@ pub use dispatch_f16::{KernelF16, dispatch_f16};
 pub use dot::{Dot, DotBf16, DotF32, DotInt8};
 pub use f16::{DotF16, F16Isa, HalfVector, SimdF16, from_f16, to_f16};
 pub use isa::{Bf16Isa, Int8Isa, Int8Kind, Isa, IsaKind};
-pub use math::{exp, sigmoid};
+pub use math::{exp, sigmoid, sigmoid_unfused};
 #[cfg(target_arch = "aarch64")]
 pub use neon::{Neon, NeonDotProd};
 #[cfg(target_arch = "aarch64")]

@@ -2,6 +2,7 @@
 
 use std::arch::aarch64::*;
 
+use crate::dot::DotInt8;
 use crate::isa::IsaKind;
 use crate::simd::{Simd, SimdInt8};
 use crate::vector::{IntVector, Sealed, Vector, operators};
@@ -230,6 +231,11 @@ simd_neon!(NeonDotProd, "dotprod");
 #[allow(unused_unsafe, reason = "NEON is part of the target")]
 impl SimdInt8 for Neon {
     type Quads = I32x4;
+    type Product = DotInt8<Self>;
+    #[inline(always)]
+    fn product(self) -> DotInt8<Self> {
+        DotInt8(self)
+    }
     #[inline(always)]
     fn splat_quad(self, quad: u32) -> I32x4 {
         self.splat_i32(quad.cast_signed())
@@ -263,6 +269,11 @@ impl SimdInt8 for Neon {
 #[allow(unused_unsafe, reason = "NEON is part of the target")]
 impl SimdInt8 for NeonDotProd {
     type Quads = I32x4;
+    type Product = DotInt8<Self>;
+    #[inline(always)]
+    fn product(self) -> DotInt8<Self> {
+        DotInt8(self)
+    }
     #[inline(always)]
     fn splat_quad(self, quad: u32) -> I32x4 {
         self.splat_i32(quad.cast_signed())

@@ -4,6 +4,7 @@
 use std::ops::{Add, Div, Mul, Sub};
 
 use crate::bf16::{from_bf16, to_bf16};
+use crate::dot::DotInt8;
 use crate::isa::IsaKind;
 use crate::simd::{Simd, SimdBf16, SimdInt8};
 use crate::vector::{IntVector, Sealed, Vector};
@@ -243,6 +244,11 @@ impl SimdBf16 for Portable {
 
 impl SimdInt8 for Portable {
     type Quads = [u32; 4];
+    type Product = DotInt8<Self>;
+    #[inline(always)]
+    fn product(self) -> DotInt8<Self> {
+        DotInt8(self)
+    }
     #[inline(always)]
     fn splat_quad(self, quad: u32) -> [u32; 4] {
         [quad; 4]

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use crate::bf16::from_bf16;
+use crate::dot::Dot;
 use crate::isa::IsaKind;
 use crate::vector::{IntVector, Sealed, Vector};
 
@@ -202,6 +203,12 @@ pub trait SimdBf16: Simd {
 pub trait SimdInt8: Simd {
     /// A vector of [`Simd::LEN`] quads of bytes; the first byte of a quad is its lowest.
     type Quads: Copy + Debug;
+    /// The products that matrix products of bytes are made of: of quads of bytes, or of pairs of i16 where left rows
+    /// are widened first.
+    type Product: Dot<Simd = Self, Unit = u32, Sum = Self::I32>;
+
+    /// Returns the products.
+    fn product(self) -> Self::Product;
 
     /// Returns a vector with all lanes `quad`.
     fn splat_quad(self, quad: u32) -> Self::Quads;

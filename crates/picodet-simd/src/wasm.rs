@@ -3,6 +3,7 @@
 
 use std::arch::wasm32::*;
 
+use crate::dot::DotInt8;
 use crate::isa::IsaKind;
 use crate::simd::{Simd, SimdInt8};
 use crate::vector::{IntVector, Sealed, Vector, operators};
@@ -203,6 +204,11 @@ impl Simd for Simd128 {
 
 impl SimdInt8 for Simd128 {
     type Quads = I32x4;
+    type Product = DotInt8<Self>;
+    #[inline(always)]
+    fn product(self) -> DotInt8<Self> {
+        DotInt8(self)
+    }
     #[inline(always)]
     fn splat_quad(self, quad: u32) -> I32x4 {
         self.splat_i32(quad.cast_signed())

@@ -1,6 +1,8 @@
 //! Matrix products of u8 by s8, summed in i32 and requantised.
 
-use picodet_simd::{DotInt8, Int8Isa, KernelInt8, SimdInt8, dispatch_int8};
+use std::mem::MaybeUninit;
+
+use picodet_simd::{Dot, Int8Isa, KernelInt8, SimdInt8, dispatch_int8};
 
 use super::requantise::Requantise;
 use super::tile::{Lhs, block};
@@ -25,6 +27,13 @@ pub struct GemmInt8<'a> {
     pub epilogue: Requantise<'a>,
 }
 
+impl GemmInt8<'_> {
+    /// The number of quads that take part.
+    fn quads(&self) -> usize {
+        self.ranges.iter().map(|range| range.1).sum()
+    }
+}
+
 /// Multiplies matrices of bytes.
 ///
 /// # Safety
@@ -36,9 +45,9 @@ pub struct GemmInt8<'a> {
 /// # Panics
 /// If weights or constants are not packed in whole vectors.
 pub unsafe fn gemm_int8(isa: Int8Isa, args: &GemmInt8<'_>) {
-    let quads: usize = args.ranges.iter().map(|range| range.1).sum();
     let lanes = isa.lanes();
-    let complete = args.b.len() >= quads * args.epilogue.columns.next_multiple_of(lanes);
+    let units = args.quads() * (4 / isa.depth());
+    let complete = args.b.len() >= units * args.epilogue.columns.next_multiple_of(lanes);
     assert!(complete && args.epilogue.is_packed(lanes), "weights are packed in whole vectors");
     dispatch_int8(isa, args);
 }
@@ -47,8 +56,10 @@ impl KernelInt8 for &GemmInt8<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: SimdInt8>(self, s: S) {
-        let quads: usize = self.ranges.iter().map(|range| range.1).sum();
-        let count = (BLOCK_BYTES / (4 * quads.max(1))).max(12) / 12 * 12;
+        if S::Product::DEPTH == 2 {
+            return self.widened(s);
+        }
+        let count = (BLOCK_BYTES / (4 * self.quads().max(1))).max(12) / 12 * 12;
         for start in (0..self.rows).step_by(count) {
             let rows = count.min(self.rows - start);
             // SAFETY: rows `start..start + rows` are below `self.rows`, for which the caller of `gemm_int8`
@@ -56,7 +67,49 @@ impl KernelInt8 for &GemmInt8<'_> {
             unsafe {
                 let first = self.a.add(start * self.a_stride);
                 let lhs = Lhs { start: first, stride: self.a_stride, ranges: self.ranges, prefetched: true };
-                block(DotInt8(s), lhs, self.b, self.epilogue.columns, (start, rows), &self.epilogue);
+                block(s.product(), lhs, self.b, self.epilogue.columns, (start, rows), &self.epilogue);
+            }
+        }
+    }
+}
+
+impl GemmInt8<'_> {
+    /// Multiplies copies of the left rows whose bytes are widened to i16.
+    #[inline(always)]
+    fn widened<S: SimdInt8>(&self, s: S) {
+        /// A multiple of the heights of tiles of 16 registers.
+        const ROWS: usize = 24;
+        let units = 2 * self.quads();
+        let mut near = [const { MaybeUninit::<u32>::uninit() }; BLOCK_BYTES / 4];
+        let count = near.len() / units.max(1);
+        let count = if count >= ROWS { count / ROWS * ROWS } else { count };
+        let mut far = Vec::new();
+        let copies = if count > 0 {
+            near.as_mut_ptr().cast()
+        } else {
+            // Rows that are longer than the memory for them.
+            far.resize(units, 0);
+            far.as_mut_ptr()
+        };
+        let count = count.max(1);
+        let ranges = [(0, units)];
+        for start in (0..self.rows).step_by(count) {
+            let rows = count.min(self.rows - start);
+            // SAFETY: the copies have room for `count` rows of two units for each quad; the rest is as in `run`.
+            unsafe {
+                let mut to = copies.cast::<u16>();
+                for row in start..start + rows {
+                    for &(first, quads) in self.ranges {
+                        let from = self.a.add(row * self.a_stride + first).cast::<u8>();
+                        for i in 0..4 * quads {
+                            to.add(i).write(u16::from(*from.add(i)));
+                        }
+                        to = to.add(4 * quads);
+                    }
+                }
+                let lhs =
+                    Lhs { start: copies.cast_const(), stride: units, ranges: &ranges, prefetched: false };
+                block(s.product(), lhs, self.b, self.epilogue.columns, (start, rows), &self.epilogue);
             }
         }
     }

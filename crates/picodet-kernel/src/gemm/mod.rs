@@ -10,6 +10,7 @@ mod bf16;
 mod epilogue;
 mod f16;
 mod int8;
+mod int8_column;
 mod pack;
 mod requantise;
 mod tile;
@@ -22,7 +23,8 @@ pub use epilogue::Activate;
 pub(crate) use epilogue::{MOST, unrolled};
 pub use f16::{GemmF16, f16_scratch_len, gemm_f16};
 pub use int8::{GemmInt8, gemm_int8};
-pub use pack::{pack, pack_bf16, pack_f16, pack_int8, panels};
+pub use int8_column::gemm_column_int8;
+pub use pack::{pack, pack_bf16, pack_column_int8, pack_f16, pack_int8, panels};
 pub use requantise::Requantise;
 use tile::{Lhs, block};
 

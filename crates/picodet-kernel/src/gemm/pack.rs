@@ -3,7 +3,7 @@
 //! Columns are cut into panels of one to three vectors. A panel is `[depth][vectors · lanes]`, in units:
 //! one f32, two bf16 or four bytes of neighbouring rows, one f16. Columns after the last one are zero.
 
-use picodet_simd::{to_bf16, to_f16};
+use picodet_simd::{Int8Isa, to_bf16, to_f16};
 
 /// Returns the panels of `columns`: first column and number of vectors of each.
 pub fn panels(columns: usize, lanes: usize) -> impl Iterator<Item = (usize, usize)> {
@@ -61,11 +61,35 @@ pub fn pack_f16(k: usize, columns: usize, lanes: usize, at: impl Fn(usize, usize
     pack_units(k, 1, columns, lanes, |row, column| to_f16(at(row, column)))
 }
 
-/// Packs `[k][columns]`, given by `at(k, column)`, as quads of bytes for vectors of `lanes`.
+/// Packs `[k][columns]`, given by `at(k, column)`, for the products of `isa`: quads of bytes, or pairs of i16.
 #[must_use]
-pub fn pack_int8(k: usize, columns: usize, lanes: usize, at: impl Fn(usize, usize) -> i8) -> Vec<u32> {
-    pack_units(k, 4, columns, lanes, |row, column| {
-        let byte = |i: usize| if row + i < k { at(row + i, column).cast_unsigned() } else { 0 };
-        u32::from_le_bytes([byte(0), byte(1), byte(2), byte(3)])
-    })
+pub fn pack_int8(isa: Int8Isa, k: usize, columns: usize, at: impl Fn(usize, usize) -> i8) -> Vec<u32> {
+    let at = |row: usize, column: usize| if row < k { at(row, column) } else { 0 };
+    let quads = |row: usize, column: usize| {
+        u32::from_le_bytes([0, 1, 2, 3].map(|i| at(row + i, column).cast_unsigned()))
+    };
+    let pairs = |row: usize, column: usize| {
+        let [low, high] = [0, 1].map(|i| u32::from(i16::from(at(row + i, column)).cast_unsigned()));
+        low | high << 16
+    };
+    let k = k.next_multiple_of(4);
+    match isa.depth() {
+        4 => pack_units(k, 4, columns, isa.lanes(), quads),
+        _ => pack_units(k, 2, columns, isa.lanes(), pairs),
+    }
+}
+
+/// Packs the only column of a matrix for [`super::gemm_column_int8`]: for each range of quads of a left row its weights,
+/// given by their number, and zeros up to a whole vector.
+#[must_use]
+pub fn pack_column_int8(isa: Int8Isa, ranges: &[(usize, usize)], at: impl Fn(usize) -> i8) -> Vec<u32> {
+    let mut packed = Vec::new();
+    let mut done = 0;
+    for &(_, len) in ranges {
+        let quad = |i: usize| u32::from_le_bytes([0, 1, 2, 3].map(|b| at(4 * i + b).cast_unsigned()));
+        packed.extend((done..done + len).map(quad));
+        packed.resize(packed.len().next_multiple_of(isa.lanes()), 0);
+        done += len;
+    }
+    packed
 }

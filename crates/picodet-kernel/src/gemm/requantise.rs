@@ -1,7 +1,7 @@
 //! The end of a product of bytes: scale, bias, residual, activation, and the bytes of the result.
 
 use picodet_graph::{Activation, DType};
-use picodet_simd::{DotInt8, IntVector, Outlined, SimdInt8, Vector, prefetch};
+use picodet_simd::{Dot, IntVector, Outlined, SimdInt8, Vector, prefetch};
 
 use super::epilogue::{Epilogue, MOST, unrolled};
 use crate::quantised::{Columns, FIELDS, Operand, activate, byte, real, to_map};
@@ -35,11 +35,11 @@ impl Requantise<'_> {
     }
 }
 
-impl<S: SimdInt8> Epilogue<DotInt8<S>> for Requantise<'_> {
+impl<S: SimdInt8, D: Dot<Simd = S, Sum = S::I32>> Epilogue<D> for Requantise<'_> {
     #[inline(always)]
-    unsafe fn start(&self, dot: DotInt8<S>, column: usize) -> S::I32 {
+    unsafe fn start(&self, dot: D, column: usize) -> S::I32 {
         // SAFETY: the constants are packed in whole vectors.
-        unsafe { Columns::new::<S>(self.constants.as_ptr(), column / S::LEN).start(dot.0) }
+        unsafe { Columns::new::<S>(self.constants.as_ptr(), column / S::LEN).start(dot.simd()) }
     }
 
     #[inline(always)]
@@ -52,11 +52,11 @@ impl<S: SimdInt8> Epilogue<DotInt8<S>> for Requantise<'_> {
     #[inline(always)]
     unsafe fn store<const MR: usize, const NV: usize>(
         &self,
-        dot: DotInt8<S>,
+        dot: D,
         (row, first): (usize, usize),
         sums: &[[S::I32; NV]; MR],
     ) {
-        let s = dot.0;
+        let s = dot.simd();
         let whole = !tuning::compact::<S>() && self.residual.is_none() && self.columns - first >= NV * S::LEN;
         let usual = self.act.is_none() || self.act == Some(Activation::HardSwish);
         // SAFETY: the tile's rows exist and, in the first case, all of its columns; `stored` holds the largest
@@ -174,12 +174,12 @@ impl Requantise<'_> {
 }
 
 /// Stores a tile of (first row, rows) by (first column, vectors), which exist in the result and in the residual.
-struct Finish<'a, S> {
-    to: &'a Requantise<'a>,
-    s: S,
-    rows: (usize, usize),
-    columns: (usize, usize),
-    sums: &'a [i32; MOST],
+pub(super) struct Finish<'a, S> {
+    pub(super) to: &'a Requantise<'a>,
+    pub(super) s: S,
+    pub(super) rows: (usize, usize),
+    pub(super) columns: (usize, usize),
+    pub(super) sums: &'a [i32; MOST],
 }
 
 impl<S: SimdInt8> Outlined for Finish<'_, S> {

@@ -1,7 +1,7 @@
 //! The constants of a convolution's columns, and the activation and requantisation of its sums.
 
 use picodet_graph::Activation;
-use picodet_simd::{IntVector, Portable, Simd, Vector, sigmoid};
+use picodet_simd::{IntVector, Simd, Vector, sigmoid_unfused};
 
 /// Vectors of constants per vector of columns: those of [`Column`].
 pub const FIELDS: usize = 5;
@@ -112,7 +112,7 @@ pub(crate) fn activate<V: Vector>(x: V, act: Option<Activation>) -> V {
             one.min(zero.max(x.fused_mul_add(x.splat(slope), x.splat(0.5))))
         }
         Some(Activation::LeakyRelu { slope }) => x.select_greater(zero, x, x * x.splat(slope)),
-        Some(Activation::Sigmoid) => x.map(|x| sigmoid(Portable.splat(x)).to_array()[0]),
+        Some(Activation::Sigmoid) => sigmoid_unfused(x),
         act => crate::activation::activate(x, act),
     }
 }

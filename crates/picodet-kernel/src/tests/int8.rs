@@ -7,7 +7,7 @@ use picodet_testing::Noise;
 use super::{ACTIVATIONS, extents, report, taps};
 use crate::ChannelRange;
 use crate::depthwise::int8::{DepthwiseInt8, depthwise_int8, pack_depthwise_columns, pack_depthwise_int8};
-use crate::gemm::{GemmInt8, Requantise, gemm_int8, pack_int8};
+use crate::gemm::{GemmInt8, Requantise, gemm_column_int8, gemm_int8, pack_column_int8, pack_int8};
 use crate::quantised::{ByteKind, Bytes, Column, Gate, Operand, bytes, gate, pack_columns};
 
 /// A byte that no kernel writes between the columns of the result.
@@ -98,7 +98,7 @@ fn byte_products_equal_their_definition() {
                 let at = |row: usize, i: usize| i32::from(a[4 * row * a_stride + quad(i)]);
                 let k = 4 * quads;
                 let weights = weights(k * columns, 2);
-                let b = pack_int8(k, columns, int8.lanes(), |i, n| weights[i * columns + n]);
+                let b = pack_int8(int8, k, columns, |i, n| weights[i * columns + n]);
                 let constants = random_columns(columns, k, act);
                 let packed = pack_columns(&constants, int8.lanes());
                 let (out_stride, padded) = (columns + 3, columns.next_multiple_of(16));
@@ -159,6 +159,46 @@ fn byte_products_equal_their_definition() {
         }
     }
     report(&wrong);
+}
+
+#[test]
+fn byte_products_of_one_column_equal_those_of_a_panel() {
+    for int8 in sets() {
+        for (case, rows) in extents().into_iter().enumerate() {
+            let quads = [1, 3, 16, 29, 120][case % 5];
+            let ranges = [(0, quads), (quads + 2, 2 * quads)];
+            let a_stride = 3 * quads + 2;
+            let a_len = rows * a_stride + 16;
+            let a: Vec<u32> = random_bytes(4 * a_len, 4)
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&quad| u32::from_le_bytes(quad))
+                .collect();
+            let k = 12 * quads;
+            let weights = weights(k, 9);
+            let constants = pack_columns(&random_columns(1, k, None), int8.lanes());
+            let columns =
+                [pack_int8(int8, k, 1, |i, _| weights[i]), pack_column_int8(int8, &ranges, |i| weights[i])];
+            let results = [0, 1].map(|column| {
+                let mut out = vec![0.0f32; rows];
+                let epilogue = Requantise {
+                    columns: 1,
+                    constants: &constants,
+                    residual: None,
+                    act: None,
+                    out: out.as_mut_ptr().cast(),
+                    out_stride: 1,
+                    out_dtype: DType::F32,
+                };
+                let b = &columns[column];
+                let args = GemmInt8 { a: a.as_ptr(), a_stride, ranges: &ranges, rows, b, epilogue };
+                unsafe { if column == 0 { gemm_int8(int8, &args) } else { gemm_column_int8(int8, &args) } }
+                out
+            });
+            assert_eq!(results[0], results[1], "{int8:?} {rows} rows of {quads} and {} quads", 2 * quads);
+        }
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::arch::x86_64::*;
 
 use super::avx512::first16;
 use super::{Avx2, F32x8, F32x16, I32x8, I32x16};
+use crate::dot::{Dot, DotInt8};
 use crate::simd::{Simd, SimdInt8};
 use crate::vector::{IntVector, Sealed};
 
@@ -23,11 +24,16 @@ super::avx2::simd256!(AvxVnni, "avxvnni,avx2,fma");
 
 /// Implements [`SimdInt8`] by a vector type and an expression for the sum of products.
 macro_rules! int8 {
-    ($Token:ty, $Int:ident, $splat:ident, $load:ident, $rows:path, $bytes:path, $pairs:path, |$sum:ident, $lhs:ident, $rhs:ident| $dot:expr) => {
+    ($Token:ty, $Product:ident, $Int:ident, $splat:ident, $load:ident, $rows:path, $bytes:path, $pairs:path, |$sum:ident, $lhs:ident, $rhs:ident| $dot:expr) => {
         // SAFETY of the blocks without memory accesses: the token is proof of the instruction set.
         #[allow(clippy::undocumented_unsafe_blocks)]
         impl SimdInt8 for $Token {
             type Quads = $Int;
+            type Product = $Product<Self>;
+            #[inline(always)]
+            fn product(self) -> $Product<Self> {
+                $Product(self)
+            }
             #[inline(always)]
             fn splat_quad(self, quad: u32) -> $Int {
                 $Int(unsafe { $splat(quad.cast_signed()) })
@@ -60,6 +66,7 @@ macro_rules! int8 {
             #[inline(always)]
             fn dot4(self, sum: $Int, lhs: $Int, rhs: $Int) -> $Int {
                 let ($sum, $lhs, $rhs) = (sum.0, lhs.0, rhs.0);
+                #[allow(unused_braces, reason = "not every expression is a block")]
                 $Int(unsafe { $dot })
             }
         }
@@ -68,6 +75,7 @@ macro_rules! int8 {
 
 int8!(
     Avx512Vnni,
+    DotInt8,
     I32x16,
     _mm512_set1_epi32,
     _mm512_loadu_si512,
@@ -76,19 +84,81 @@ int8!(
     pairs16,
     |sum, lhs, rhs| { _mm512_dpbusd_epi32(sum, lhs, rhs) }
 );
-int8!(AvxVnni, I32x8, _mm256_set1_epi32, _mm256_loadu_si256, rows8, bytes8, pairs8, |sum, lhs, rhs| {
-    _mm256_dpbusd_avx_epi32(sum, lhs, rhs)
-});
+int8!(
+    AvxVnni,
+    DotInt8,
+    I32x8,
+    _mm256_set1_epi32,
+    _mm256_loadu_si256,
+    rows8,
+    bytes8,
+    pairs8,
+    |sum, lhs, rhs| { _mm256_dpbusd_avx_epi32(sum, lhs, rhs) }
+);
 // VPMADDUBSW would saturate: 2 · 255 · 127 does not fit 16 bits. Even and odd bytes, widened to 16 bits, give
 // exact products and, added in pairs, exact 32-bit sums.
-int8!(Avx2, I32x8, _mm256_set1_epi32, _mm256_loadu_si256, rows8, bytes8, pairs8, |sum, lhs, rhs| {
-    let even = _mm256_madd_epi16(
-        _mm256_and_si256(lhs, _mm256_set1_epi16(0xff)),
-        _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(rhs)),
-    );
-    let odd = _mm256_madd_epi16(_mm256_srli_epi16::<8>(lhs), _mm256_srai_epi16::<8>(rhs));
-    _mm256_add_epi32(sum, _mm256_add_epi32(even, odd))
-});
+int8!(
+    Avx2,
+    DotInt16,
+    I32x8,
+    _mm256_set1_epi32,
+    _mm256_loadu_si256,
+    rows8,
+    bytes8,
+    pairs8,
+    |sum, lhs, rhs| {
+        let even = _mm256_madd_epi16(
+            _mm256_and_si256(lhs, _mm256_set1_epi16(0xff)),
+            _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(rhs)),
+        );
+        let odd = _mm256_madd_epi16(_mm256_srli_epi16::<8>(lhs), _mm256_srai_epi16::<8>(rhs));
+        _mm256_add_epi32(sum, _mm256_add_epi32(even, odd))
+    }
+);
+
+/// i16 · i16: two products per lane, summed in i32.
+#[derive(Clone, Copy, Debug)]
+pub struct DotInt16<S>(pub S);
+
+// SAFETY of the blocks without memory accesses: the token is proof of AVX2.
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Dot for DotInt16<Avx2> {
+    type Simd = Avx2;
+    type Unit = u32;
+    type Units = I32x8;
+    type Sum = I32x8;
+    const DEPTH: usize = 2;
+    #[inline(always)]
+    fn simd(self) -> Avx2 {
+        self.0
+    }
+    #[inline(always)]
+    fn splat(self, unit: u32) -> I32x8 {
+        self.0.splat_i32(unit.cast_signed())
+    }
+    #[inline(always)]
+    fn zero_units(self) -> I32x8 {
+        self.0.splat_i32(0)
+    }
+    #[inline(always)]
+    fn zero(self) -> I32x8 {
+        self.0.splat_i32(0)
+    }
+    #[inline(always)]
+    unsafe fn load_units(self, from: *const u32) -> I32x8 {
+        // SAFETY: `from` is valid for a vector.
+        unsafe { self.0.load_i32(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn load_sum(self, from: *const u32) -> I32x8 {
+        // SAFETY: `from` is valid for a vector.
+        unsafe { self.0.load_i32(from.cast()) }
+    }
+    #[inline(always)]
+    fn dot(self, sum: I32x8, lhs: I32x8, rhs: I32x8) -> I32x8 {
+        sum + I32x8(unsafe { _mm256_madd_epi16(lhs.0, rhs.0) })
+    }
+}
 
 /// The order of the values of a transposed matrix of four by four.
 #[repr(align(64))]

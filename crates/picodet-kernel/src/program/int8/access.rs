@@ -2,7 +2,7 @@
 
 use picodet_graph::DType;
 
-use super::{Depthwise, Elementwise, ElementwiseKind, Int8, Product, Window};
+use super::{Depthwise, Elementwise, ElementwiseKind, Int8, Product, Window, windows_len};
 use crate::map::ChannelRange;
 use crate::program::access::{Accesses, Pixels, row_of};
 use crate::program::operation::{BufferId, Step, WORD};
@@ -127,7 +127,8 @@ impl Accesses<'_> {
                     && windows.fold(0, |end, range| end.max(range.0.saturating_add(range.1)))
                         <= padded.saturating_sub(last);
                 self.require(inside, "a window outside of the padded rows");
-                self.words(*scratch, padded.saturating_mul(self.workers()), Pixels::Part, true);
+                let words = windows_len(padded).saturating_mul(self.workers());
+                self.words(*scratch, words, Pixels::Part, true);
             }
         }
         if let Some(residual) = &product.residual {

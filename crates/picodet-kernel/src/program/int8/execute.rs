@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use picodet_graph::DType;
 
-use super::{ByteMap, Depthwise, Elementwise, ElementwiseKind, Int8, Product, Window};
+use super::{ByteMap, Depthwise, Elementwise, ElementwiseKind, Int8, Product, Window, windows_len};
 use crate::depthwise::int8::{DepthwiseInt8, depthwise_int8};
-use crate::gemm::{GemmInt8, Requantise, gemm_int8};
+use crate::gemm::{GemmInt8, Requantise, gemm_column_int8, gemm_int8};
 use crate::map::ChannelRange;
 use crate::program::access::row_of;
 use crate::program::band::Band;
@@ -201,7 +201,7 @@ impl Band<'_> {
         let Window::Map { kernel, stride, channels, zeros, scratch } = &product.window else { return };
         let (height, width) = step.size;
         let (pad, row_len) = (kernel / 2, (width + kernel - 1) * zeros.len());
-        let scratch = self.at(*scratch).wrapping_add(self.worker * (kernel * row_len / WORD));
+        let scratch = self.at(*scratch).wrapping_add(self.worker * windows_len(kernel * row_len / WORD));
         for y in rows {
             for ky in 0..*kernel {
                 let row = (y * stride + ky).checked_sub(pad).filter(|&row| row < height);
@@ -229,8 +229,14 @@ impl Band<'_> {
                 b: &product.weights,
                 epilogue: self.requantise(product, y * step.out_size.1),
             };
-            // SAFETY: windows are inside the copy; residual and result have row `y`.
-            unsafe { gemm_int8(self.schedule.int8, &args) }
+            // SAFETY: windows, and a vector after each, are inside the copy; residual and result have row `y`.
+            unsafe {
+                if product.columns == 1 {
+                    gemm_column_int8(self.schedule.int8, &args);
+                } else {
+                    gemm_int8(self.schedule.int8, &args);
+                }
+            }
         }
     }
 

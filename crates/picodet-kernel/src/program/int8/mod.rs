@@ -104,6 +104,12 @@ pub enum Window {
     },
 }
 
+/// The words of a worker's copy of rows ([`Window::Map`]): they and a vector after the last window.
+#[must_use]
+pub fn windows_len(words: usize) -> usize {
+    words.saturating_add(16)
+}
+
 /// A convolution over all channels of a map of bytes.
 #[derive(Clone, Debug)]
 pub struct Product {
@@ -113,7 +119,8 @@ pub struct Product {
     pub window: Window,
     /// First and number of the quads of a left row.
     pub ranges: Vec<(usize, usize)>,
-    /// Packed by [`crate::gemm::pack_int8`].
+    /// Packed by [`crate::gemm::pack_int8`]; if the windows of a map have one column, by
+    /// [`crate::gemm::pack_column_int8`].
     pub weights: Vec<u32>,
     /// Packed by [`crate::quantised::pack_columns`].
     pub constants: Vec<u32>,

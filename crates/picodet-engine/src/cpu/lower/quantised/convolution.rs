@@ -3,9 +3,10 @@
 use picodet_graph::pass::{Block, reads_image};
 use picodet_graph::quantised::ByteStore;
 use picodet_graph::{Activation, Convolution, MapQuantisation, NodeId, Op, QuantisedConvolution};
-use picodet_kernel::program::int8::{Depthwise, Int8, Product, Window};
+use picodet_kernel::program::int8::{Depthwise, Int8, Product, Window, windows_len};
 use picodet_kernel::quantised::{Column, pack_columns};
 use picodet_kernel::{depthwise, gemm};
+use picodet_simd::{Int8Isa, Isa};
 
 use super::super::{Lowering, channel_ranges};
 use crate::cpu::schedule::{Operation, View};
@@ -103,13 +104,14 @@ impl Lowering<'_> {
             let (window, ranges, weights) = if op.is_pointwise() {
                 let (ranges, bytes) = quads_of(&part);
                 let at = |row: usize, n: usize| bytes[row].map_or(0, |channel: usize| weight(n, channel));
-                let weights = gemm::pack_int8(bytes.len(), out_group, self.int8_lanes(), at);
+                let weights = gemm::pack_int8(self.int8(), bytes.len(), out_group, at);
                 (Window::Pixel, ranges, weights)
             } else {
                 self.windows(&part, zeros, &op, out_group, &weight)
             };
             // Columns between maps may be written, and whole vectors are faster.
-            let whole = op.groups == 1 && residual.is_none();
+            let single = out_group == 1 && !op.is_pointwise();
+            let whole = op.groups == 1 && residual.is_none() && !single;
             let lanes = self.int8_lanes();
             let product = Product {
                 from: part.buffer,
@@ -130,8 +132,12 @@ impl Lowering<'_> {
         View { buffer: self.buffer_of[index], columns: (first..first + channels).collect(), height, width }
     }
 
+    fn int8(&self) -> Int8Isa {
+        self.integers.as_ref().map_or(Isa::PORTABLE.int8(), |integers| integers.isa)
+    }
+
     fn int8_lanes(&self) -> usize {
-        self.integers.as_ref().map_or(4, |integers| integers.isa.lanes())
+        self.int8().lanes()
     }
 
     /// Windows of a dense convolution over a copy of the rows: the window, its ranges and the packed weights.
@@ -150,11 +156,15 @@ impl Lowering<'_> {
             let (position, i) = (k / padded, k % padded);
             order.get(i).map_or(0, |channel| weight(n, channel * kernel * kernel + position))
         };
-        let weights = gemm::pack_int8(kernel * kernel * padded, columns, self.int8_lanes(), at);
-        let ranges = (0..kernel).map(|ky| (ky * row, kernel * padded / QUAD)).collect();
+        let ranges: Vec<(usize, usize)> = (0..kernel).map(|ky| (ky * row, kernel * padded / QUAD)).collect();
+        let weights = if columns == 1 {
+            gemm::pack_column_int8(self.int8(), &ranges, |k| at(k, 0))
+        } else {
+            gemm::pack_int8(self.int8(), kernel * kernel * padded, columns, at)
+        };
         let mut zeros: Vec<u8> = order.iter().map(|&channel| zeros[channel]).collect();
         zeros.resize(padded, 0);
-        let scratch = self.scratch(self.workers * kernel * row);
+        let scratch = self.scratch(self.workers * windows_len(kernel * row));
         let channels = channel_ranges(&order, &from.columns, None, 0);
         (Window::Map { kernel, stride: op.stride, channels, zeros, scratch }, ranges, weights)
     }
@@ -264,7 +274,7 @@ impl Lowering<'_> {
             from: image,
             window: Window::Image { pool, scratch },
             ranges: (0..kernel).map(|ky| (ky * row, kernel)).collect(),
-            weights: gemm::pack_int8(QUAD * kernel * kernel, channels, lanes, at),
+            weights: gemm::pack_int8(self.int8(), QUAD * kernel * kernel, channels, at),
             constants,
             // As for other products, columns after the last channel may be written.
             columns: channels.next_multiple_of(lanes),
