@@ -18,7 +18,7 @@ import onnx_pipeline
 import picodet
 
 SCORE, IOU, KEPT = 0.4, 0.6, 100
-THREADS = 8
+THREADS = (2, 8)
 PAGE = "examples/page.png"
 
 
@@ -47,9 +47,9 @@ def overhead(model, image, rounds):
     print(f"Python over Rust, 1080p array: {statistics.median(extra):.3f} ms of {statistics.median(whole):.2f} ms")
 
 
-def together(work):
-    """Calls `work(index)` in eight threads; returns seconds and the cores that were in use."""
-    workers = [threading.Thread(target=work, args=(index,)) for index in range(THREADS)]
+def together(work, count):
+    """Calls `work(index)` in `count` threads; returns seconds and the cores that were in use."""
+    workers = [threading.Thread(target=work, args=(index,)) for index in range(count)]
     start, processor = time.perf_counter(), time.process_time()
     for worker in workers:
         worker.start()
@@ -59,9 +59,9 @@ def together(work):
     return wall, (time.process_time() - processor) / wall
 
 
-def threads(model, image, rounds):
-    """Eight threads on one object, in turns with eight that hash, which use the cores that the machine has free."""
-    images = [np.roll(image, 80 * index, axis=1).copy() for index in range(THREADS)]
+def threads(model, image, rounds, count):
+    """Threads on one object, in turns with as many that hash, which use the cores that the machine has free."""
+    images = [np.roll(image, 80 * index, axis=1).copy() for index in range(count)]
     expected = [model(one).boxes.data for one in images]
     each = max(rounds // 4, 5)
     data = bytes(20_000_000)
@@ -78,31 +78,34 @@ def threads(model, image, rounds):
 
     for _ in range(5):
         alone = statistics.median(milliseconds(model, images[0]) for _ in range(2 * each))
-        wall, cores = together(detect)
+        wall, cores = together(detect, count)
         used.append(cores)
-        ratios.append(THREADS * each / wall * alone / 1e3)
-        hashing.append(together(digest)[1])
+        ratios.append(count * each / wall * alone / 1e3)
+        hashing.append(together(digest, count)[1])
     assert not wrong, f"wrong boxes in threads {wrong}"
     print(
-        f"{THREADS} threads on one object: right results, {statistics.median(used):.2f} cores in use (threads that hash: "
+        f"{count} threads on one object: right results, {statistics.median(used):.2f} cores in use (threads that hash: "
         f"{statistics.median(hashing):.2f} of {len(os.sched_getaffinity(0))}), {statistics.median(ratios):.2f} times the "
         "throughput of one thread"
     )
 
 
 def start(path, rounds):
-    """From before `import picodet` to the first boxes, in new processes, without and with numpy imported before."""
-    script = (
-        "{before}import time; start = time.perf_counter(); import picodet; "
-        "found = picodet.Model({path!r})({page!r}); count = len(found); print(time.perf_counter() - start)"
-    )
-    times = {"": [], "import numpy; ": []}
+    """The import alone, and up to the first boxes, in new processes, without and with numpy imported before."""
+    detect = f"found = picodet.Model({path!r})({PAGE!r}); count = len(found)"
+    cases = {
+        "import picodet": ("", ""),
+        "import picodet + first detection": ("", detect),
+        "import picodet + first detection, after `import numpy`": ("import numpy", detect),
+    }
+    times = {case: [] for case in cases}
     for _ in range(max(rounds // 2, 5)):
-        for before, list_ in times.items():
-            code = script.format(before=before, path=path, page=PAGE)
-            list_.append(float(subprocess.check_output([sys.executable, "-c", code])) * 1e3)
-    plain, with_numpy = (statistics.median(list_) for list_ in times.values())
-    print(f"import picodet + first detection: {plain:.1f} ms; after `import numpy`: {with_numpy:.1f} ms")
+        for case, (before, after) in cases.items():
+            lines = [before, "import time", "start = time.perf_counter()", "import picodet", after]
+            code = "\n".join([*lines, "print(time.perf_counter() - start)"])
+            times[case].append(float(subprocess.check_output([sys.executable, "-c", code])) * 1e3)
+    for case, list_ in times.items():
+        print(f"{case}: {statistics.median(list_):.1f} ms")
 
 
 def against_onnx(path, image, rounds):
@@ -136,7 +139,8 @@ def main():
     model = picodet.Model(path, threads=1)
     model(image)
     overhead(model, image, rounds)
-    threads(model, image, rounds)
+    for count in THREADS:
+        threads(model, image, rounds, count)
     start(path, rounds)
     against_onnx(path, image, rounds)
 

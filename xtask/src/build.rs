@@ -2,18 +2,30 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 /// Thin LTO for release tests: each links all of burn, and its size does not matter.
 const TEST_LTO: (&str, &str) = ("CARGO_PROFILE_RELEASE_LTO", "thin");
 
-/// Returns cargo's target folder.
+/// Returns the folder of the repository from which cargo has started this program.
+///
+/// # Errors
+/// When it does not exist.
+pub(crate) fn root() -> Result<PathBuf> {
+    // Cargo sets the variable for programs that it runs; the program may have been compiled in another copy.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let root = Path::new(&package).join("..");
+    root.canonicalize().with_context(|| root.display().to_string())
+}
+
+/// Returns cargo's target folder, as an absolute path.
 ///
 /// # Errors
 /// When the repository cannot be found.
 pub(crate) fn target_folder() -> Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
-    Ok(std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from))
+    let root = root()?;
+    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    Ok(root.join(folder))
 }
 
 /// Tests a training step on a device.

@@ -52,11 +52,14 @@ cargo xtask TASK
              pkg-config)
   dist       the files of a release in target/dist (tens of minutes; `cargo xtask dist sbom` and other parts alone)
   dist-test  open and use each file of target/dist
+  first      seconds from the files of target/dist to the first detection: terminal, Python, C, web page, Java
   conformance  what each interface finds in twenty pictures, beside what the command finds (after the tests that build them)
   start      time from the release program's start to its first detection
   page       draw examples/page.png, the document page of the README's second command";
 
 fn main() -> Result<()> {
+    // Paths of the tasks are relative to the repository.
+    std::env::set_current_dir(build::root()?)?;
     match std::env::args().nth(1).as_deref() {
         Some("check") => check::run(),
         Some("words") => words::run(),
@@ -81,6 +84,7 @@ fn main() -> Result<()> {
         Some("c-test") => c::test(),
         Some("dist") => dist::build(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("dist-test") => dist::test(),
+        Some("first") => dist::first(),
         Some("conformance") => conformance::run(),
         Some("page") => page::draw(),
         Some("python-test") => python::test(std::env::args().nth(2).as_deref() == Some("--all")),

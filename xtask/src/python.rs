@@ -20,9 +20,7 @@ const PACKAGE: &str = "bindings/python";
 /// # Errors
 /// When a program is missing, or a check or a test fails.
 pub(crate) fn test(all: bool) -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let environment = Environment::create(&target.join("python"))?;
+    let environment = Environment::create(&crate::build::target_folder()?.join("python"))?;
     environment.install(&PACKAGES)?;
     if all {
         for package in LARGE_PACKAGES {
@@ -32,7 +30,7 @@ pub(crate) fn test(all: bool) -> Result<()> {
             }
         }
     }
-    let package = root.join(PACKAGE);
+    let package = crate::build::root()?.join(PACKAGE);
     environment.install_wheel(&package)?;
     let at = |command: &mut Command| run(command.current_dir(&package));
     at(environment.module("mypy").args(["--package", "picodet"]))?;

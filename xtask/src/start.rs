@@ -16,13 +16,12 @@ const RUNS: usize = 40;
 /// When the program does not build, does not run, or finds no objects.
 pub(crate) fn run() -> Result<()> {
     build::cargo(&["build", "--release", "--package", "picodet-cli"])?;
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+    let program = build::target_folder()?.join("release/picodet");
     let mut times = [Vec::new(), Vec::new()];
     for _ in 0..RUNS {
         for (threads, times) in ["1", "2"].iter().zip(&mut times) {
-            let mut command = Command::new(target.join("release/picodet"));
-            command.current_dir(&root).args(["detect", "examples/coffee.jpg", "--threads", threads]);
+            let mut command = Command::new(&program);
+            command.args(["detect", "examples/coffee.jpg", "--threads", threads]);
             let start = Instant::now();
             let mut child = command.stdout(Stdio::piped()).spawn().context("the program does not start")?;
             let mut out = BufReader::new(child.stdout.take().context("no output")?);

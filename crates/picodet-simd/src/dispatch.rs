@@ -1,8 +1,10 @@
 //! Runs a kernel compiled for the instruction set of this processor.
 
-#[cfg(not(picodet_simd128_only))]
+#[cfg(not(any(picodet_simd128_only, all(target_arch = "aarch64", target_os = "android"))))]
 use crate::Portable;
-use crate::isa::{Bf16Isa, Int8Isa, Int8Kind, Isa, IsaKind};
+use crate::isa::{Bf16Isa, Int8Isa, Isa};
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "wasm32"))]
+use crate::isa::{Int8Kind, IsaKind};
 use crate::simd::{Outlined, Simd, SimdBf16, SimdInt8};
 
 /// A computation written once for all instruction sets.
@@ -51,7 +53,7 @@ macro_rules! run {
 #[inline]
 pub fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
     match isa.kind() {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", not(target_os = "android")))]
         IsaKind::Avx512 => run!(Kernel, Simd, crate::x86::Avx512(()), kernel),
         #[cfg(target_arch = "x86_64")]
         IsaKind::Avx2 => run!(Kernel, Simd, crate::x86::Avx2(()), kernel),
@@ -61,21 +63,24 @@ pub fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
         IsaKind::Simd128 => run!(Kernel, Simd, crate::wasm::Simd128(()), kernel),
         #[cfg(picodet_simd128_only)]
         _ => run!(Kernel, Simd, crate::wasm::Simd128(()), kernel),
-        #[cfg(not(picodet_simd128_only))]
+        // All processors of Android's 64-bit ARM have NEON.
+        #[cfg(all(target_arch = "aarch64", target_os = "android"))]
+        _ => run!(Kernel, Simd, crate::neon::Neon(()), kernel),
+        #[cfg(not(any(picodet_simd128_only, all(target_arch = "aarch64", target_os = "android"))))]
         _ => run!(Kernel, Simd, Portable, kernel),
     }
 }
 
 /// Runs a kernel with the bf16 products of `isa`.
 #[inline]
-#[cfg(picodet_simd128_only)]
+#[cfg(any(picodet_simd128_only, target_os = "android"))]
 pub fn dispatch_bf16<K: KernelBf16>(isa: Bf16Isa, _: K) -> K::Output {
-    match isa.absent() {}
+    match isa.absent {}
 }
 
 /// Runs a kernel with the bf16 products of `isa`.
 #[inline]
-#[cfg(not(picodet_simd128_only))]
+#[cfg(not(any(picodet_simd128_only, target_os = "android")))]
 pub fn dispatch_bf16<K: KernelBf16>(isa: Bf16Isa, kernel: K) -> K::Output {
     match isa.isa().kind() {
         #[cfg(target_arch = "x86_64")]
@@ -88,9 +93,9 @@ pub fn dispatch_bf16<K: KernelBf16>(isa: Bf16Isa, kernel: K) -> K::Output {
 #[inline]
 pub fn dispatch_int8<K: KernelInt8>(isa: Int8Isa, kernel: K) -> K::Output {
     match isa.kind() {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", not(target_os = "android")))]
         Int8Kind::Avx512Vnni => run!(KernelInt8, SimdInt8, crate::x86::Avx512Vnni(()), kernel),
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", not(target_os = "android")))]
         Int8Kind::AvxVnni => run!(KernelInt8, SimdInt8, crate::x86::AvxVnni(()), kernel),
         #[cfg(target_arch = "x86_64")]
         Int8Kind::Avx2 => run!(KernelInt8, SimdInt8, crate::x86::Avx2(()), kernel),
@@ -102,7 +107,9 @@ pub fn dispatch_int8<K: KernelInt8>(isa: Int8Isa, kernel: K) -> K::Output {
         Int8Kind::Simd128 => run!(KernelInt8, SimdInt8, crate::wasm::Simd128(()), kernel),
         #[cfg(picodet_simd128_only)]
         _ => run!(KernelInt8, SimdInt8, crate::wasm::Simd128(()), kernel),
-        #[cfg(not(picodet_simd128_only))]
+        #[cfg(all(target_arch = "aarch64", target_os = "android"))]
+        _ => run!(KernelInt8, SimdInt8, crate::neon::Neon(()), kernel),
+        #[cfg(not(any(picodet_simd128_only, all(target_arch = "aarch64", target_os = "android"))))]
         _ => run!(KernelInt8, SimdInt8, Portable, kernel),
     }
 }

@@ -8,7 +8,7 @@ use std::ops::{Add, Mul};
 
 use crate::dot::Dot;
 use crate::isa::Isa;
-#[cfg(any(target_arch = "aarch64", feature = "portable-f16", test))]
+#[cfg(any(all(target_arch = "aarch64", not(target_os = "android")), feature = "portable-f16", test))]
 use crate::isa::IsaKind;
 use crate::simd::Simd;
 use crate::vector::Sealed;
@@ -178,8 +178,12 @@ impl<S: SimdF16> Dot for DotF16<S> {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct F16Isa {
     isa: Isa,
-    /// Only 64-bit ARM has such a set, but for tests.
-    #[cfg(not(any(target_arch = "aarch64", feature = "portable-f16", test)))]
+    /// Only 64-bit ARM has such a set, but for tests; Android's library has none, as its interface has no precision.
+    #[cfg(not(any(
+        all(target_arch = "aarch64", not(target_os = "android")),
+        feature = "portable-f16",
+        test
+    )))]
     pub(crate) absent: std::convert::Infallible,
 }
 
@@ -203,7 +207,7 @@ impl Isa {
     #[inline]
     #[must_use]
     pub fn f16(self) -> Option<F16Isa> {
-        #[cfg(any(target_arch = "aarch64", feature = "portable-f16", test))]
+        #[cfg(any(all(target_arch = "aarch64", not(target_os = "android")), feature = "portable-f16", test))]
         {
             let found = match self.kind() {
                 #[cfg(target_arch = "aarch64")]
@@ -213,7 +217,11 @@ impl Isa {
             };
             found.then_some(F16Isa { isa: self })
         }
-        #[cfg(not(any(target_arch = "aarch64", feature = "portable-f16", test)))]
+        #[cfg(not(any(
+            all(target_arch = "aarch64", not(target_os = "android")),
+            feature = "portable-f16",
+            test
+        )))]
         None
     }
 }

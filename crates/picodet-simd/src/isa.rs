@@ -37,7 +37,8 @@ pub struct Isa {
 }
 
 impl Isa {
-    /// Plain Rust, which every processor runs; the same as [`IsaKind::Simd128`] where only that is compiled.
+    /// Plain Rust, which every processor runs; the same as [`IsaKind::Simd128`] where only that is compiled, and as
+    /// [`IsaKind::Neon`] on 64-bit ARM with Android.
     pub const PORTABLE: Self = Self { kind: IsaKind::Portable };
 
     /// Returns the sets of this processor, fastest first; the last one is [`Isa::PORTABLE`].
@@ -81,9 +82,9 @@ impl Isa {
     /// as a reference for tests; they are slow.
     #[must_use]
     pub fn bf16(self) -> Option<Bf16Isa> {
-        #[cfg(picodet_simd128_only)]
+        #[cfg(any(picodet_simd128_only, target_os = "android"))]
         return None;
-        #[cfg(not(picodet_simd128_only))]
+        #[cfg(not(any(picodet_simd128_only, target_os = "android")))]
         {
             let found = match self.kind {
                 #[cfg(target_arch = "x86_64")]
@@ -99,7 +100,7 @@ impl Isa {
     #[must_use]
     pub fn int8_available(self) -> Vec<Int8Isa> {
         let mut kinds = Vec::new();
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", not(target_os = "android")))]
         {
             if self.kind == IsaKind::Avx512 && is_x86_feature_detected!("avx512vnni") {
                 kinds.push(Int8Kind::Avx512Vnni);
@@ -157,7 +158,8 @@ impl fmt::Debug for Isa {
 /// Whether this processor has the instructions of a set.
 fn detected(kind: IsaKind) -> bool {
     match kind {
-        #[cfg(target_arch = "x86_64")]
+        // Android's library is part of every application's download: it has no code for processors of servers.
+        #[cfg(all(target_arch = "x86_64", not(target_os = "android")))]
         IsaKind::Avx512 => {
             // Without VL the compiler may use half of the registers only, so a processor without it counts as
             // AVX2.
@@ -172,7 +174,7 @@ fn detected(kind: IsaKind) -> bool {
         IsaKind::Neon => cfg!(target_arch = "aarch64"),
         IsaKind::Simd128 => cfg!(all(target_arch = "wasm32", target_feature = "simd128")),
         IsaKind::Portable => true,
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(any(not(target_arch = "x86_64"), target_os = "android"))]
         _ => false,
     }
 }
@@ -192,18 +194,12 @@ fn is_amd_until_family_19h() -> bool {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Bf16Isa {
     isa: Isa,
-    /// No such set exists where only [`IsaKind::Simd128`] is compiled.
-    #[cfg(picodet_simd128_only)]
-    absent: std::convert::Infallible,
+    /// No such set exists where only [`IsaKind::Simd128`] is compiled, and on Android.
+    #[cfg(any(picodet_simd128_only, target_os = "android"))]
+    pub(crate) absent: std::convert::Infallible,
 }
 
 impl Bf16Isa {
-    /// Returns the proof that no such set exists.
-    #[cfg(picodet_simd128_only)]
-    pub(crate) fn absent(self) -> std::convert::Infallible {
-        self.absent
-    }
-
     /// Returns the instruction set.
     #[must_use]
     pub fn isa(self) -> Isa {

@@ -28,19 +28,35 @@ pub(super) struct Abi {
     clang: &'static str,
     /// Flags of rustc.
     flags: &'static str,
+    /// Largest size of the library in bytes.
+    pub(super) max_size: u64,
 }
 
 /// The kinds of processors of an AAR.
 pub(super) const ABIS: [Abi; 3] = [
-    Abi { name: "arm64-v8a", target: "aarch64-linux-android", clang: "aarch64-linux-android", flags: "" },
+    Abi {
+        name: "arm64-v8a",
+        target: "aarch64-linux-android",
+        clang: "aarch64-linux-android",
+        flags: "",
+        max_size: 2_200_000,
+    },
     Abi {
         name: "armeabi-v7a",
         target: "armv7-linux-androideabi",
         clang: "armv7a-linux-androideabi",
         // All devices of this API level that have this ABI have it, and compilers of the NDK use it.
         flags: "-C target-feature=+neon",
+        max_size: 2_200_000,
     },
-    Abi { name: "x86_64", target: "x86_64-linux-android", clang: "x86_64-linux-android", flags: "" },
+    Abi {
+        name: "x86_64",
+        target: "x86_64-linux-android",
+        clang: "x86_64-linux-android",
+        flags: "",
+        // Kernels with and without AVX2.
+        max_size: 2_600_000,
+    },
 ];
 
 impl Abi {

@@ -13,8 +13,6 @@ use crate::cross;
 pub(super) const MODEL: &str = "crates/picodet/models/coco_s_416.safetensors";
 /// The path of the model among the assets.
 pub(super) const ASSET: &str = "picodet/coco_s_416.safetensors";
-/// Largest size of a native library in bytes.
-const MAX_LIBRARY: u64 = 2_200_000;
 /// The date of all entries, so that the same input gives the same bytes.
 const DATE: &str = "--date=2020-01-01T00:00:00+00:00";
 
@@ -71,8 +69,8 @@ fn pack(work: &Path, classes: &Path, libraries: &[PathBuf]) -> Result<PathBuf> {
     for (abi, library) in ABIS.iter().zip(libraries) {
         let bytes = std::fs::read(library).with_context(|| library.display().to_string())?;
         println!("{}: {} bytes", abi.name, bytes.len());
-        if bytes.len() as u64 > MAX_LIBRARY {
-            bail!("the library has more than {MAX_LIBRARY} bytes");
+        if bytes.len() as u64 > abi.max_size {
+            bail!("the library for {} has more than {} bytes", abi.name, abi.max_size);
         }
         put(&format!("jni/{}/libpicodet.so", abi.name), &bytes)?;
     }

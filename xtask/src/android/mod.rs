@@ -8,6 +8,7 @@ mod symbols;
 mod test;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Result;
 
@@ -27,6 +28,47 @@ pub(crate) fn build() -> Result<PathBuf> {
 /// As [`build`], or when a test fails.
 pub(crate) fn test() -> Result<()> {
     test::run()
+}
+
+/// An application that uses the AAR, on this machine.
+pub(crate) struct Application {
+    work: PathBuf,
+    machine: run::Machine,
+    tests: test::Tests,
+}
+
+impl Application {
+    /// Unpacks the AAR and compiles the tests into a folder; `None` where its library cannot run.
+    ///
+    /// # Errors
+    /// When a tool is missing or something does not compile.
+    pub(crate) fn new(work: &Path, aar: &Path) -> Result<Option<Self>> {
+        std::fs::create_dir_all(work)?;
+        let libraries = work.join("unpacked");
+        archive::unpack(aar, &libraries)?;
+        let library = libraries.join("jni/x86_64/libpicodet.so");
+        let Some(machine) = run::Machine::x86_64(work, &library)? else { return Ok(None) };
+        Ok(Some(Self { work: work.to_owned(), machine, tests: test::Tests::new(work)? }))
+    }
+
+    /// Compiles the sources in a folder.
+    ///
+    /// # Errors
+    /// When they do not compile.
+    pub(crate) fn compile(&self, sources: &Path) -> Result<()> {
+        self.tests.compile(sources, &self.work.join("application"))
+    }
+
+    /// Returns a command that prints the detections in a picture.
+    ///
+    /// # Errors
+    /// When the picture cannot be copied.
+    pub(crate) fn detect(&self, picture: &Path) -> Result<Command> {
+        let folder = self.work.join("photos");
+        std::fs::create_dir_all(&folder)?;
+        std::fs::copy(picture, folder.join(picture.file_name().unwrap_or_default()))?;
+        self.tests.detect(&self.machine, &folder)
+    }
 }
 
 /// Returns how Java of this machine, or of ARM, detects in the pictures of a folder; `None` before [`test()`] has built it.

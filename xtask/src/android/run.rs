@@ -46,16 +46,21 @@ impl Machine {
         if !fetch_arm_java(&work.join("arm"))? {
             return Ok(None);
         }
-        let libraries = work.join("emulated");
-        place(library, &libraries)?;
-        for name in ["libc.so", "libm.so", "libdl.so"] {
-            // The shim has all three names, and brings the libraries of glibc.
-            let mut command = Command::new(&compiler);
-            command.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-Wl,--no-as-needed", SHIM]);
-            command.arg(format!("-Wl,-soname,{name}")).arg("-o").arg(libraries.join(name)).arg("-lm");
-            cross::run(&mut command)?;
-        }
+        place_with_shim(library, &work.join("emulated"), &compiler)?;
         Ok(Self::built_arm(work))
+    }
+
+    /// Returns the virtual machine of this machine with a library for Android; `None` where the processor is another one.
+    pub(super) fn x86_64(work: &Path, library: &Path) -> Result<Option<Self>> {
+        let (java, compiler) = (cross::program(&["java"]), cross::program(&["cc"]));
+        let (Some(java), Some(compiler)) = (java, compiler) else { return Ok(None) };
+        if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
+            return Ok(None);
+        }
+        let libraries = work.join("android-x86_64");
+        place_with_shim(library, &libraries, &compiler)?;
+        let program = vec![java.display().to_string()];
+        Ok(Some(Self { program, search_path: Some(libraries.clone()), libraries }))
     }
 
     /// Returns the virtual machine for 64-bit ARM, if it and a library are there.
@@ -78,17 +83,23 @@ impl Machine {
         command.arg(format!("-Djava.library.path={}", self.libraries.display()));
         command.arg(format!("-Dpicodet.assets={}", assets.display()));
         command.arg("-cp").arg(std::env::join_paths(classes)?).arg(class);
-        if let Some(folder) = &self.search_path {
+        match &self.search_path {
             // For the emulated program only: the emulator itself is of this machine.
-            command.env("QEMU_SET_ENV", format!("LD_LIBRARY_PATH={}", folder.display()));
+            Some(folder) if self.program.len() > 1 => {
+                command.env("QEMU_SET_ENV", format!("LD_LIBRARY_PATH={}", folder.display()));
+            }
+            Some(folder) => {
+                command.env("LD_LIBRARY_PATH", folder);
+            }
+            None => {}
         }
         Ok(command)
     }
 }
 
 /// Runs the program that prints the detections in a folder of pictures.
-pub(super) fn detections(command: &mut Command, model: &Path, pictures: &Path) -> Result<Results> {
-    let output = command.arg(model).arg(pictures).output()?;
+pub(super) fn detections(command: &mut Command) -> Result<Results> {
+    let output = command.output()?;
     let text = String::from_utf8(output.stdout)?;
     if !output.status.success() {
         bail!("{command:?} failed\n{text}{}", String::from_utf8_lossy(&output.stderr));
@@ -102,6 +113,19 @@ fn place(library: &Path, folder: &Path) -> Result<()> {
     // A library that a running program has mapped must not be overwritten in place.
     let _ = std::fs::remove_file(&file);
     std::fs::copy(library, &file).with_context(|| library.display().to_string())?;
+    Ok(())
+}
+
+/// Copies a library for Android into a folder, beside libraries of glibc under the names of Android's.
+fn place_with_shim(library: &Path, folder: &Path, compiler: &Path) -> Result<()> {
+    place(library, folder)?;
+    for name in ["libc.so", "libm.so", "libdl.so"] {
+        // The shim has all three names, and brings the libraries of glibc.
+        let mut command = Command::new(compiler);
+        command.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-Wl,--no-as-needed", SHIM]);
+        command.arg(format!("-Wl,-soname,{name}")).arg("-o").arg(folder.join(name)).arg("-lm");
+        cross::run(&mut command)?;
+    }
     Ok(())
 }
 

@@ -21,6 +21,9 @@ pub(super) fn run() -> Result<()> {
     let aar = archive::build(&work)?;
     let libraries = work.join("unpacked");
     archive::unpack(&aar, &libraries)?;
+    if let Some(machine) = Machine::x86_64(&work, &libraries.join("jni/x86_64/libpicodet.so"))? {
+        tests.run("Java with the library for Android on x86_64", &machine, 416, Difference::ROUNDING)?;
+    }
     match Machine::arm(&work, &libraries.join("jni/arm64-v8a/libpicodet.so"))? {
         // A smaller network: emulation is slow.
         Some(machine) => tests.run("Java on ARM", &machine, 160, Difference::ROUNDING)?,
@@ -76,8 +79,19 @@ impl Tests {
 
     /// Returns the detections of the package in the pictures.
     pub(super) fn detections(&self, machine: &Machine) -> Result<pictures::Results> {
+        detections(&mut self.detect(machine, &self.pictures)?)
+    }
+
+    /// Returns a command that prints the detections in the pictures of a folder.
+    pub(super) fn detect(&self, machine: &Machine, pictures: &Path) -> Result<Command> {
         let mut command = self.command(machine, "dev.picodet.Pictures")?;
-        detections(&mut command, Path::new(MODEL), &self.pictures)
+        command.arg(MODEL).arg(pictures);
+        Ok(command)
+    }
+
+    /// Compiles sources that use the package.
+    pub(super) fn compile(&self, sources: &Path, classes: &Path) -> Result<()> {
+        archive::compile(&[sources], &[&self.stubs, &self.package], classes)
     }
 
     /// Runs the tests, with a network input of this side, and compares the detections with the command's.
@@ -115,7 +129,7 @@ fn pages(work: &Path, tests: &Tests) -> Result<()> {
             count += 1;
         }
     }
-    archive::compile(&[&folder], &[&tests.stubs, &tests.package], &work.join("page-classes"))?;
+    tests.compile(&folder, &work.join("page-classes"))?;
     println!("{count} programs of docs/android.md compile");
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask c-test`: headers, exported symbols, demo programs and the pages' examples.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -13,11 +13,9 @@ use super::place::{Place, check};
 
 /// Runs all tests.
 pub(super) fn run() -> Result<()> {
-    let repository = std::env::current_dir()?;
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository.join("target"), PathBuf::from);
-    let folder = target.join("c-test");
-    let place = Place { repository, prefix: folder.join("prefix"), work: folder.join("work") };
+    let folder = crate::build::target_folder()?.join("c-test");
+    let place =
+        Place { repository: crate::build::root()?, prefix: folder.join("prefix"), work: folder.join("work") };
     if place.work.exists() {
         std::fs::remove_dir_all(&place.work)?;
     }

@@ -81,7 +81,8 @@ impl Release {
             if !cross::has_target(&target) {
                 bail!("the target is not installed; run `rustup target add {target}`");
             }
-            let mut command = tools.module("maturin");
+            // A program, not a module: with the PATH of the environment it finds zig.
+            let mut command = tools.program("maturin");
             command.args(["build", "--zig", "--compatibility", "manylinux2014", "--locked"]);
             command.args(["--profile", &self.profile, "--target", &target, "--target-dir"]).arg(&self.work);
             command.arg("--out").arg(&self.folder).current_dir("bindings/python");

@@ -2,6 +2,7 @@
 
 mod archive;
 mod build;
+mod first;
 mod sbom;
 mod test;
 
@@ -54,6 +55,14 @@ pub(crate) fn build(arguments: &[String]) -> Result<()> {
 /// When a file is damaged or does not work.
 pub(crate) fn test() -> Result<()> {
     test::run(&folder()?)
+}
+
+/// Prints the time from the files that [`build()`] has written to the first detection of several kinds of users.
+///
+/// # Errors
+/// When a file is missing or does not work.
+pub(crate) fn first() -> Result<()> {
+    first::run(&folder()?)
 }
 
 fn folder() -> Result<PathBuf> {

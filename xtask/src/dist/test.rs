@@ -13,8 +13,8 @@ use crate::python::Environment;
 
 /// The picture of all tests, and what is found in it.
 const PICTURE: &str = "examples/coffee.jpg";
-const OBJECT: &str = "cup";
-const MODEL: &str = "crates/picodet/models/coco_s_416.safetensors";
+const OBJECT: &str = "\"cup\"";
+pub(super) const MODEL: &str = "crates/picodet/models/coco_s_416.safetensors";
 
 /// Tests all files.
 pub(super) fn run(folder: &Path) -> Result<()> {
@@ -66,7 +66,7 @@ fn program(content: &Path, name: &str) -> Result<()> {
         command.arg(&program);
         command
     };
-    found(command.args(["detect", PICTURE, "--format", "json"]))?;
+    found(command.args(["detect", PICTURE, "--format", "json"]), OBJECT)?;
     let headers = text(Command::new("readelf").args(["-l", "-W"]).arg(&program))?;
     if headers.contains("INTERP") {
         bail!("{} is not static", program.display());
@@ -102,8 +102,8 @@ fn wheel(file: &Path, work: &Path) -> Result<()> {
     let environment = Environment::create(&folder)?;
     environment.install(&[&file.display().to_string()])?;
     let program = "import json, picodet, sys; print(picodet.Model()(sys.argv[1]).to_json())";
-    found(environment.command().args(["-c", program, PICTURE]))?;
-    found(environment.program("picodet").args(["detect", PICTURE, "--format", "json"]))
+    found(environment.command().args(["-c", program, PICTURE]), OBJECT)?;
+    found(environment.program("picodet").args(["detect", PICTURE, "--format", "json"]), OBJECT)
 }
 
 /// Detects with the npm package in Node.
@@ -116,7 +116,7 @@ fn npm(package: &Path, work: &Path) -> Result<()> {
     std::fs::create_dir_all(&pictures)?;
     std::fs::copy(PICTURE, pictures.join("coffee.jpg"))?;
     let script = "xtask/src/conformance/pictures.mjs";
-    found(Command::new(node).arg(script).arg(package).arg(MODEL).arg(pictures))
+    found(Command::new(node).arg(script).arg(package).arg(MODEL).arg(pictures), OBJECT)
 }
 
 /// Lists the content of the AAR; `cargo xtask android-test` runs it.
@@ -135,18 +135,23 @@ fn aar(file: &Path) -> Result<()> {
 
 /// Compiles the demo of the archive with the archive's pkg-config file, and runs it.
 fn c_library(prefix: &Path, work: &Path) -> Result<()> {
-    let Some(pkg_config) = cross::program(&["pkg-config"]) else {
+    let Some(flags) = pkg_config_flags(prefix)? else {
         println!("SKIPPED: pkg-config is not installed");
         return Ok(());
     };
-    let mut command = Command::new(pkg_config);
-    command.args(["--cflags", "--libs", "picodet"]).env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
-    let flags = text(&mut command)?;
     let demo = work.join("detect_file");
     let mut command = Command::new("cc");
-    command.arg(prefix.join("share/doc/picodet/examples/detect_file.c")).args(flags.split_whitespace());
+    command.arg(prefix.join("share/doc/picodet/examples/detect_file.c")).args(flags);
     cross::run(command.arg("-o").arg(&demo))?;
-    found(Command::new(demo).args([PICTURE, "--json"]).env("LD_LIBRARY_PATH", prefix.join("lib")))
+    found(Command::new(demo).args([PICTURE, "--json"]).env("LD_LIBRARY_PATH", prefix.join("lib")), OBJECT)
+}
+
+/// Returns the compiler's arguments for the library of an archive; `None` without pkg-config.
+pub(super) fn pkg_config_flags(prefix: &Path) -> Result<Option<Vec<String>>> {
+    let Some(pkg_config) = cross::program(&["pkg-config"]) else { return Ok(None) };
+    let mut command = Command::new(pkg_config);
+    command.args(["--cflags", "--libs", "picodet"]).env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
+    Ok(Some(text(&mut command)?.split_whitespace().map(str::to_owned).collect()))
 }
 
 /// Reads the bill of materials.
@@ -164,16 +169,17 @@ fn bill(file: &Path) -> Result<()> {
     }
 }
 
-/// Checks that a command finds the object.
-fn found(command: &mut Command) -> Result<()> {
+/// Checks that a command finds an object.
+pub(super) fn found(command: &mut Command, object: &str) -> Result<()> {
     let output = text(command)?;
-    if !output.contains(&format!("\"{OBJECT}\"")) {
-        bail!("{command:?} finds no {OBJECT}:\n{output}");
+    if !output.contains(object) {
+        bail!("{command:?} finds no {object}:\n{output}");
     }
     Ok(())
 }
 
-fn text(command: &mut Command) -> Result<String> {
+/// Returns what a command prints.
+pub(super) fn text(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("{command:?}"))?;
     if !output.status.success() {
         bail!("{command:?} failed\n{}", String::from_utf8_lossy(&output.stderr));

@@ -1,0 +1,164 @@
+//! `cargo xtask first`: the seconds from the files of a release to the first detection for five kinds of users, each in an empty
+//! folder with the program of their page in `docs/`.
+
+mod web;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use super::archive::{files, unpack};
+use super::test::{found, pkg_config_flags};
+use crate::blocks::{blocks, named_file};
+use crate::python::Environment;
+use crate::{android, cross};
+
+/// The photo of all users, and what is found in it.
+const PHOTO: &str = "examples/coffee.jpg";
+pub(super) const OBJECT: &str = "cup";
+
+/// What a user does, and how long it takes here.
+struct Step {
+    action: String,
+    seconds: f64,
+}
+
+/// Runs `work` and records its time.
+fn step(action: &str, work: impl FnOnce() -> Result<()>) -> Result<Step> {
+    let start = Instant::now();
+    work().with_context(|| action.to_owned())?;
+    Ok(Step { action: action.to_owned(), seconds: start.elapsed().as_secs_f64() })
+}
+
+/// Measures all users and prints a table.
+pub(super) fn run(release: &Path) -> Result<()> {
+    let work = release.with_file_name("first");
+    if work.exists() {
+        std::fs::remove_dir_all(&work)?;
+    }
+    std::fs::create_dir_all(&work)?;
+    let folder = |name: &str| -> Result<PathBuf> {
+        let folder = work.join(name);
+        std::fs::create_dir_all(&folder)?;
+        std::fs::copy(PHOTO, folder.join("photo.jpg")).context(PHOTO)?;
+        Ok(folder)
+    };
+    println!("| user | steps | seconds |");
+    println!("| --- | --- | --- |");
+    let architecture = std::env::consts::ARCH;
+    let program = format!("-{architecture}-linux.tar.gz");
+    let is_program = |name: &str| name.starts_with("picodet-") && name.ends_with(&program);
+    print("terminal", &terminal(&one(release, is_program)?, &folder("terminal")?)?);
+    let is_wheel = |name: &str| name.ends_with(&format!("_{architecture}.whl"));
+    print("Python", &python(&one(release, is_wheel)?, &folder("python")?)?);
+    let is_library = |name: &str| name.starts_with("libpicodet-");
+    print("C", &c(&one(release, is_library)?, &folder("c")?)?);
+    match web::steps(&one(release, |name| name.ends_with(".tgz"))?, &folder("web")?)? {
+        Some(steps) => print("web page", &steps),
+        None => println!("| web page | SKIPPED: Chromium, npm and `cargo xtask web-test` are needed | |"),
+    }
+    match java(&one(release, |name| name.ends_with(".aar"))?, &folder("android")?)? {
+        Some(steps) => print("Android", &steps),
+        None => println!("| Android | SKIPPED: an x86-64 machine and a JDK are needed | |"),
+    }
+    Ok(())
+}
+
+/// Prints a row of the table.
+fn print(user: &str, steps: &[Step]) {
+    let actions: Vec<String> =
+        steps.iter().map(|step| format!("{} ({:.2})", step.action, step.seconds)).collect();
+    println!(
+        "| {user} | {} | {:.2} |",
+        actions.join("; "),
+        steps.iter().map(|step| step.seconds).sum::<f64>()
+    );
+}
+
+/// Returns the file of a release whose name a condition accepts.
+fn one(release: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<PathBuf> {
+    let name = |file: &Path| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let found = files(release)?.into_iter().find(|file| is_wanted(&name(file)));
+    found.with_context(|| format!("{}: a file is missing; run `cargo xtask dist`", release.display()))
+}
+
+fn terminal(archive: &Path, folder: &Path) -> Result<Vec<Step>> {
+    let mut program = PathBuf::new();
+    Ok(vec![
+        step("unpack", || {
+            program = unpack(archive, &folder.join("unpacked"))?.join("picodet");
+            Ok(())
+        })?,
+        step("`picodet detect photo.jpg`", || {
+            found(Command::new(&program).args(["detect", "photo.jpg"]).current_dir(folder), OBJECT)
+        })?,
+    ])
+}
+
+fn python(wheel: &Path, folder: &Path) -> Result<Vec<Step>> {
+    let program =
+        block("docs/python.md", |language, text| language == "python" && text.contains("street.jpg"))?;
+    std::fs::write(folder.join("first.py"), program.replace("street.jpg", "photo.jpg"))?;
+    let mut environment = None;
+    let mut steps = vec![step("`python3 -m venv`", || {
+        environment = Some(Environment::create(folder)?);
+        Ok(())
+    })?];
+    let environment = environment.context("no environment")?;
+    let wheel = wheel.display().to_string();
+    steps.push(step("`pip install picodet` with numpy from PyPI", || environment.install(&[&wheel]))?);
+    steps.push(step("`python first.py`", || {
+        found(environment.command().arg("first.py").current_dir(folder), OBJECT)
+    })?);
+    Ok(steps)
+}
+
+fn c(archive: &Path, folder: &Path) -> Result<Vec<Step>> {
+    let program = block("docs/c.md", |_, text| named_file(text) == Some("first.c"))?;
+    std::fs::write(folder.join("first.c"), program)?;
+    let mut prefix = PathBuf::new();
+    Ok(vec![
+        step("unpack", || {
+            prefix = unpack(archive, &folder.join("unpacked"))?;
+            Ok(())
+        })?,
+        step("`cc first.c`", || {
+            let flags = pkg_config_flags(&prefix)?.context("pkg-config is not installed")?;
+            let mut command = Command::new("cc");
+            command.arg("first.c").args(flags).args(["-o", "first"]).current_dir(folder);
+            cross::run(&mut command)
+        })?,
+        step("`./first photo.jpg`", || {
+            let mut command = Command::new(folder.join("first"));
+            command.arg("photo.jpg").current_dir(folder).env("LD_LIBRARY_PATH", prefix.join("lib"));
+            found(&mut command, OBJECT)
+        })?,
+    ])
+}
+
+/// The program of the page is compiled; a test program detects with the library of the AAR for x86_64.
+fn java(aar: &Path, folder: &Path) -> Result<Option<Vec<Step>>> {
+    let program = block("docs/android.md", |_, text| named_file(text) == Some("FirstDetection.java"))?;
+    let source = folder.join("source");
+    std::fs::create_dir_all(&source)?;
+    std::fs::write(source.join("FirstDetection.java"), program)?;
+    let Some(application) = android::Application::new(&folder.join("work"), aar)? else { return Ok(None) };
+    Ok(Some(vec![
+        step("`javac FirstDetection.java`", || application.compile(&source))?,
+        step("Java on this machine, without a device", || {
+            found(&mut application.detect(Path::new(PHOTO))?, OBJECT)
+        })?,
+    ]))
+}
+
+/// Returns the first code block of a page that a condition on language and text accepts.
+fn block(page: &str, is_wanted: impl Fn(&str, &str) -> bool) -> Result<String> {
+    let text = std::fs::read_to_string(page).with_context(|| page.to_owned())?;
+    let block = blocks(&text).into_iter().find(|block| is_wanted(&block.language, &block.text));
+    match block {
+        Some(block) => Ok(block.text),
+        None => bail!("{page} has no such program"),
+    }
+}
