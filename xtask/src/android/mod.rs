@@ -71,14 +71,29 @@ impl Application {
     }
 }
 
-/// Returns how Java of this machine, or of ARM, detects in the pictures of a folder; `None` before [`test()`] has built it.
+/// A native library, and the Java that loads it.
+#[derive(Clone, Copy)]
+pub(crate) enum Java {
+    /// The library for this machine.
+    Native,
+    /// The AAR's library for x86-64.
+    X86,
+    /// The AAR's library for 64-bit ARM, in an emulated Java.
+    Arm,
+}
+
+/// Returns how Java detects in the pictures of a folder; `None` before [`test()`] has built it.
 pub(crate) fn detections<'a>(
     target: &Path,
     pictures: &'a Path,
-    is_arm: bool,
+    java: Java,
 ) -> Option<Box<dyn FnOnce() -> Result<Results> + 'a>> {
     let work = target.join("android");
-    let machine = if is_arm { run::Machine::built_arm(&work) } else { run::Machine::built(&work) }?;
+    let machine = match java {
+        Java::Native => run::Machine::built(&work),
+        Java::X86 => run::Machine::built_x86_64(&work),
+        Java::Arm => run::Machine::built_arm(&work),
+    }?;
     let tests = test::Tests::built(&work, pictures)?;
     Some(Box::new(move || tests.detections(&machine)))
 }

@@ -52,15 +52,21 @@ impl Machine {
 
     /// Returns the virtual machine of this machine with a library for Android; `None` where the processor is another one.
     pub(super) fn x86_64(work: &Path, library: &Path) -> Result<Option<Self>> {
-        let (java, compiler) = (cross::program(&["java"]), cross::program(&["cc"]));
-        let (Some(java), Some(compiler)) = (java, compiler) else { return Ok(None) };
+        let Some(compiler) = cross::program(&["cc"]) else { return Ok(None) };
         if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
             return Ok(None);
         }
+        place_with_shim(library, &work.join("android-x86_64"), &compiler)?;
+        Ok(Self::built_x86_64(work))
+    }
+
+    /// Returns the virtual machine of this machine, if a library for Android has been placed.
+    pub(super) fn built_x86_64(work: &Path) -> Option<Self> {
+        let java = cross::program(&["java"])?;
         let libraries = work.join("android-x86_64");
-        place_with_shim(library, &libraries, &compiler)?;
         let program = vec![java.display().to_string()];
-        Ok(Some(Self { program, search_path: Some(libraries.clone()), libraries }))
+        let machine = Self { program, search_path: Some(libraries.clone()), libraries };
+        machine.libraries.join("libpicodet.so").is_file().then_some(machine)
     }
 
     /// Returns the virtual machine for 64-bit ARM, if it and a library are there.
@@ -83,6 +89,8 @@ impl Machine {
         command.arg(format!("-Djava.library.path={}", self.libraries.display()));
         command.arg(format!("-Dpicodet.assets={}", assets.display()));
         command.arg("-cp").arg(std::env::join_paths(classes)?).arg(class);
+        // A test panics in the library on purpose.
+        command.env("RUST_BACKTRACE", "0");
         match &self.search_path {
             // For the emulated program only: the emulator itself is of this machine.
             Some(folder) if self.program.len() > 1 => {

@@ -5,8 +5,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use super::instructions;
+use crate::android::{self, Java};
+use crate::cross;
 use crate::pictures::{Results, of_command, parse_lines};
-use crate::{android, cross};
 
 /// The model of all interfaces that do not contain it.
 const MODEL: &str = "crates/picodet/models/coco_s_416.safetensors";
@@ -53,7 +55,13 @@ pub(super) fn all<'a>(target: &'a Path, pictures: &'a Path) -> Vec<Interface<'a>
                 Box::new(move || lines(Command::new(python).arg(script).arg(pictures))) as Run<'a>
             }),
         ),
-        interface("Java", None, android::detections(target, pictures, false)),
+        interface("Java", None, android::detections(target, pictures, Java::Native)),
+        interface(
+            "Java, Android's library",
+            // It has no AVX-512.
+            Some(if instructions() == "AVX-512" { "AVX2" } else { instructions() }),
+            android::detections(target, pictures, Java::X86),
+        ),
         interface(
             "WebAssembly",
             Some("SIMD128"),
@@ -63,7 +71,7 @@ pub(super) fn all<'a>(target: &'a Path, pictures: &'a Path) -> Vec<Interface<'a>
                     as Run<'a>
             }),
         ),
-        interface("Java on ARM, emulated", Some("NEON"), android::detections(target, pictures, true)),
+        interface("Java on ARM, emulated", Some("NEON"), android::detections(target, pictures, Java::Arm)),
         interface(
             "command, emulated",
             Some("AVX2"),
