@@ -3,6 +3,7 @@
 use picodet_graph::Activation;
 use picodet_kernel::training::resample::{self, Interpolation};
 use picodet_kernel::training::{
+    fake_quantise,
     Elementwise, Factors, Map, MapMut, Region, bias_gradient, deinterleave, dense, depthwise, elementwise,
     for_each_pixel, normalise, pointwise, sum_images,
 };
@@ -37,6 +38,7 @@ pub(crate) fn run(
                 elementwise(ctx.executor, &operation, dx, accumulate);
             }
         }
+        Kind::Quantise(activation) => quantise(ctx, step, activation, dy, state),
         Kind::Add | Kind::Copy => {
             for number in 0..step.inputs.len() {
                 if let Some((dx, accumulate)) = state.target(ctx, step, number) {
@@ -145,6 +147,30 @@ fn norm(
         let ([x, dy], [dx]) = state.arena.claim([x, dy], [dx]);
         normalise::input_gradient(executor, x, Some(dy), &norm, [&p, &q], dx, accumulate);
     }
+}
+
+/// The rounding of a map to bytes, after an activation: the gradients of the scales and of the input.
+fn quantise(
+    ctx: &Context<'_>,
+    step: &Step,
+    activation: Option<Activation>,
+    dy: Region,
+    state: &mut State<'_>,
+) {
+    let target = state.target(ctx, step, 0);
+    let x = ctx.value(step.inputs[0]);
+    let Some(rounding) = state.parameters.rounding_mut(step.node) else { return };
+    let mut gradient = std::mem::take(&mut rounding.gradient);
+    let quantise = rounding.quantise(activation);
+    {
+        let ([x, dy], []) = state.arena.claim([x, dy], []);
+        fake_quantise::scale_gradient(ctx.executor, x, dy, &quantise, state.scratch, &mut gradient);
+    }
+    if let Some((dx, accumulate)) = target {
+        let ([x, dy], [dx]) = state.arena.claim([x, dy], [dx]);
+        fake_quantise::input_gradient(ctx.executor, x, dy, &quantise, dx, accumulate);
+    }
+    (rounding.gradient, rounding.is_reached) = (gradient, true);
 }
 
 /// A map times one factor per image and channel.

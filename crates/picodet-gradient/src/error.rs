@@ -51,6 +51,9 @@ pub enum GradientError {
     /// A parameter to freeze that the graph does not have.
     #[error("the graph has no parameter `{0}`")]
     Parameter(String),
+    /// Scales of a map that the graph does not compute, or of another number of channels.
+    #[error("the graph computes no map `{0}` with as many channels as there are scales")]
+    Map(String),
     /// A backward pass without a forward pass before it.
     #[error("call forward before each backward")]
     NoForward,

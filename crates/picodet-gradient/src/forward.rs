@@ -4,6 +4,7 @@ use picodet_graph::{Activation, BATCH_NORM_EPSILON};
 use picodet_kernel::training::normalise::{self, BatchNorm};
 use picodet_kernel::training::resample::{self, Interpolation};
 use picodet_kernel::training::{
+    fake_quantise,
     Arena, Elementwise, Factors, Map, Scratch, dense, depthwise, elementwise, for_each_pixel, interleave,
     pointwise, sum_images,
 };
@@ -90,6 +91,10 @@ pub(crate) fn run(
                 _ => Elementwise::Copy(x),
             };
             elementwise(executor, &operation, out, false);
+        }
+        Kind::Quantise(activation) => {
+            let ([x], [out]) = arena.claim([input(0)], [output]);
+            fake_quantise::forward(executor, x, &parameters.rounding(step.node).quantise(activation), out);
         }
         Kind::Add | Kind::Scale => {
             let ([a, b], [out]) = arena.claim([input(0), input(1)], [output]);

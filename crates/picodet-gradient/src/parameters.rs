@@ -1,7 +1,10 @@
 //! Parameters and their gradients in the layouts of the kernels.
 
-use picodet_graph::{Graph, Op, Tensor, Weights};
+use std::collections::BTreeMap;
+
+use picodet_graph::{Activation, Graph, MapQuantisation, Op, Tensor, Weights};
 use picodet_kernel::training::depthwise;
+use picodet_kernel::training::fake_quantise::FakeQuantise;
 
 /// The memory layout of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,9 +55,32 @@ struct Parameter {
     reached: bool,
 }
 
+/// The rounding of a map to bytes.
+pub(crate) struct Rounding {
+    /// The scope of the node.
+    pub(crate) scope: String,
+    scale: Vec<f32>,
+    inverse: Vec<f32>,
+    zero: Vec<f32>,
+    /// The gradient of the logarithm of each scale.
+    pub(crate) gradient: Vec<f32>,
+    /// Whether the last backward pass computed the gradient.
+    pub(crate) is_reached: bool,
+}
+
+impl Rounding {
+    /// Returns the rounding after an activation.
+    pub(crate) fn quantise(&self, activation: Option<Activation>) -> FakeQuantise<'_> {
+        let Self { scale, inverse, zero, .. } = self;
+        FakeQuantise { scale, inverse, zero, activation }
+    }
+}
+
 /// All parameters of a graph, by its indices.
 pub(crate) struct Parameters {
     all: Vec<Parameter>,
+    /// The roundings by node.
+    roundings: BTreeMap<usize, Rounding>,
 }
 
 impl Parameters {
@@ -82,7 +108,8 @@ impl Parameters {
             gradient: if param.role.is_learned() { vec![0.0; param.len()] } else { Vec::new() },
             reached: false,
         };
-        Self { all: graph.params.iter().zip(orders).map(parameter).collect() }
+        let all = graph.params.iter().zip(orders).map(parameter).collect();
+        Self { all, roundings: BTreeMap::new() }
     }
 
     /// Copies the values of `weights`, which match the graph.
@@ -103,6 +130,45 @@ impl Parameters {
                 }
             }
         }
+    }
+
+    /// Replaces the rounding of maps, given by node.
+    pub(crate) fn set_roundings<'a>(
+        &mut self,
+        maps: impl Iterator<Item = (usize, &'a String, &'a MapQuantisation)>,
+    ) {
+        let rounding = |(node, scope, map): (usize, &String, &MapQuantisation)| {
+            let rounding = Rounding {
+                scope: scope.clone(),
+                scale: map.scale.clone(),
+                inverse: map.scale.iter().map(|scale| 1.0 / scale).collect(),
+                zero: map.zero.iter().map(|&zero| f32::from(zero)).collect(),
+                gradient: vec![0.0; map.scale.len()],
+                is_reached: false,
+            };
+            (node, rounding)
+        };
+        self.roundings = maps.map(rounding).collect();
+    }
+
+    /// Returns whether the map of a node is rounded.
+    pub(crate) fn is_rounded(&self, node: usize) -> bool {
+        self.roundings.contains_key(&node)
+    }
+
+    /// Returns the rounding of a node, which has one.
+    pub(crate) fn rounding(&self, node: usize) -> &Rounding {
+        &self.roundings[&node]
+    }
+
+    /// Returns the rounding of a node.
+    pub(crate) fn rounding_mut(&mut self, node: usize) -> Option<&mut Rounding> {
+        self.roundings.get_mut(&node)
+    }
+
+    /// Returns the gradients of the scales that the last backward pass computed.
+    pub(crate) fn roundings(&self) -> impl Iterator<Item = &Rounding> {
+        self.roundings.values().filter(|rounding| rounding.is_reached)
     }
 
     /// Returns the values of a parameter.
@@ -129,6 +195,7 @@ impl Parameters {
     /// Marks all gradients as not computed.
     pub(crate) fn clear(&mut self) {
         self.all.iter_mut().for_each(|parameter| parameter.reached = false);
+        self.roundings.values_mut().for_each(|rounding| rounding.is_reached = false);
     }
 
     /// Returns the computed gradients in the layout of the weights.

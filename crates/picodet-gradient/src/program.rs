@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     /// Batch norm with the activation of its block.
     Norm(Option<Activation>),
     Activate(Activation),
+    /// Rounding to bytes and back, after an activation.
+    Quantise(Option<Activation>),
     MaxPool,
     AveragePool,
     GlobalAveragePool,
@@ -61,6 +63,7 @@ impl Kind {
             Self::Dense(_) => "dense",
             Self::Norm(_) => "batch norm",
             Self::Activate(_) => "activation",
+            Self::Quantise(_) => "fake quantisation",
             Self::MaxPool => "max pool",
             Self::AveragePool => "average pool",
             Self::GlobalAveragePool => "global average pool",
@@ -103,7 +106,8 @@ impl Step {
     pub(crate) fn kept_inputs(&self) -> impl Iterator<Item = ChannelSlot> + '_ {
         let keeps = match self.kind {
             Kind::Pointwise | Kind::Depthwise(_) | Kind::Dense(_) | Kind::Linear => self.learns[0],
-            Kind::Norm(_) | Kind::Activate(_) | Kind::Scale | Kind::GeometricMean(_) => true,
+            Kind::Norm(_) | Kind::Activate(_) | Kind::Quantise(_) => true,
+            Kind::Scale | Kind::GeometricMean(_) => true,
             _ => false,
         };
         self.inputs.iter().copied().filter(move |_| keeps && self.differentiates())
@@ -120,15 +124,19 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Lowers a checked graph; `learns` is whether the gradient of each parameter is computed.
-    pub(crate) fn new(graph: &Graph, learns: &[bool]) -> Self {
-        Lowering::new(graph, learns).lower()
+    /// Lowers a checked graph; `learns` is whether the gradient of each parameter is computed, `rounds` whether the value
+    /// of a node is rounded to bytes.
+    pub(crate) fn new(graph: &Graph, learns: &[bool], rounds: impl Fn(usize) -> bool) -> Self {
+        let rounds = (0..graph.nodes.len()).map(rounds).collect();
+        Lowering::new(graph, learns, rounds).lower()
     }
 }
 
 struct Lowering<'a> {
     graph: &'a Graph,
     learns: &'a [bool],
+    /// Whether the value of each node is rounded to bytes.
+    rounds: Vec<bool>,
     fusion: Fusion,
     slots: Vec<Option<ChannelSlot>>,
     buffers: Vec<Buffer>,
@@ -140,7 +148,7 @@ struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    fn new(graph: &'a Graph, learns: &'a [bool]) -> Self {
+    fn new(graph: &'a Graph, learns: &'a [bool], rounds: Vec<bool>) -> Self {
         let count = graph.nodes.len();
         let mut needs = vec![false; count];
         for (index, node) in graph.nodes.iter().enumerate() {
@@ -150,6 +158,7 @@ impl<'a> Lowering<'a> {
         Self {
             graph,
             learns,
+            rounds,
             fusion: pass::fuse(graph),
             slots: vec![None; count],
             buffers: Vec::new(),
@@ -321,7 +330,26 @@ impl<'a> Lowering<'a> {
         self.slots[index] = Some(output);
         let learns = params.iter().map(|param| self.learns[param.0]).collect();
         let params = params.iter().map(|param| param.0).collect();
-        self.steps.push(Step { kind, inputs, output, params, learns, needs, node: index });
+        let step = Step { kind, inputs, output, params, learns, needs, node: index };
+        match (self.rounds[index], kind) {
+            (false, _) => self.steps.push(step),
+            (true, Kind::Activate(function)) => {
+                self.steps.push(Step { kind: Kind::Quantise(Some(function)), ..step });
+            }
+            (true, _) => {
+                let exact = self.buffer(self.graph.nodes[index].shape);
+                self.steps.push(Step { output: exact, ..step });
+                self.steps.push(Step {
+                    kind: Kind::Quantise(None),
+                    inputs: vec![exact],
+                    output,
+                    params: Vec::new(),
+                    learns: Vec::new(),
+                    needs: vec![self.needs[index]],
+                    node: index,
+                });
+            }
+        }
     }
 
     /// Lets the gradient of the input of a batch norm share the memory of the gradient of its result where it can:
@@ -366,7 +394,7 @@ mod tests {
     fn every_block_of_every_network_is_lowered_to_its_parts() {
         for variant in picodet_zoo::variants() {
             let graph = variant.architecture.graph(variant.classes.len());
-            let program = Program::new(&graph, &vec![true; graph.params.len()]);
+            let program = Program::new(&graph, &vec![true; graph.params.len()], |_| false);
             for block in pass::fuse(&graph).blocks() {
                 let nodes: Vec<usize> = block.nodes().map(|id| id.0).collect();
                 let steps = program.steps.iter().filter(|step| nodes.contains(&step.node));

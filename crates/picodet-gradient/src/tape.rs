@@ -1,9 +1,9 @@
 //! The tape: forward, backward and the outputs between them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use picodet_graph::{Graph, TensorView, Weights};
+use picodet_graph::{Graph, MapQuantisation, Op, TensorView, Weights};
 use picodet_kernel::training::{Arena, Executor, Scratch, ThreadPool, copy_tensor};
 use picodet_simd::Isa;
 
@@ -54,6 +54,8 @@ pub struct Tape {
     program: Program,
     executor: Executor,
     parameters: Parameters,
+    /// Whether the gradient of each parameter is computed.
+    learns: Vec<bool>,
     layouts: HashMap<[usize; 3], Layout>,
     arena: Arena,
     statistics: Vec<Statistics>,
@@ -88,9 +90,10 @@ impl Tape {
         let learns: Vec<bool> = graph.params.iter().map(|param| param.role.is_learned()).collect();
         let mut tape = Self {
             graph: graph.clone(),
-            program: Program::new(graph, &learns),
+            program: Program::new(graph, &learns, |_| false),
             executor: Executor { pool: ThreadPool::new(threads), isa },
             parameters: Parameters::new(graph),
+            learns: Vec::new(),
             layouts: HashMap::new(),
             arena: Arena::default(),
             statistics: Vec::new(),
@@ -106,7 +109,8 @@ impl Tape {
 
     /// Lowers the graph for the parameters whose gradients are computed.
     fn adopt(&mut self, learns: Vec<bool>) {
-        self.program = Program::new(&self.graph, &learns);
+        self.program = Program::new(&self.graph, &learns, |node| self.parameters.is_rounded(node));
+        self.learns = learns;
         self.layouts.clear();
         self.stage = Stage::Empty;
         let time = |step: &Step| StepTime { kind: step.kind.name(), ..StepTime::default() };
@@ -142,6 +146,41 @@ impl Tape {
             |param: &picodet_graph::Param| param.role.is_learned() && !frozen.contains(param.name.as_str());
         self.adopt(self.graph.params.iter().map(learns).collect());
         Ok(())
+    }
+
+    /// Rounds maps to bytes and back, by the scopes of the nodes that compute them, with the scales and zero points of
+    /// `maps`; replaces those of the last call. The next call must be a forward.
+    ///
+    /// The gradients of the scales are those of [`Tape::scale_gradients`]. Fold batch norms first.
+    ///
+    /// # Errors
+    /// [`GradientError::Map`] for a scope that no operation of the graph has, or one that only moves channels, and for
+    /// another number of channels.
+    pub fn set_maps(&mut self, maps: &BTreeMap<String, MapQuantisation>) -> Result<(), GradientError> {
+        let mut found = Vec::with_capacity(maps.len());
+        for (scope, map) in maps {
+            let fits = |node: &picodet_graph::Node| {
+                let moves =
+                    matches!(node.op, Op::Input | Op::BatchNorm | Op::Slice { .. } | Op::Concat | Op::ChannelShuffle);
+                node.scope == *scope && !moves && node.shape.channels == map.channels()
+            };
+            let node = self.graph.nodes.iter().position(fits);
+            found.push((node.ok_or_else(|| GradientError::Map(scope.clone()))?, scope, map));
+        }
+        let before: Vec<bool> = (0..self.graph.nodes.len()).map(|n| self.parameters.is_rounded(n)).collect();
+        self.parameters.set_roundings(found.into_iter());
+        self.stage = Stage::Empty;
+        if before.iter().enumerate().any(|(node, &before)| self.parameters.is_rounded(node) != before) {
+            let learns = std::mem::take(&mut self.learns);
+            self.adopt(learns);
+        }
+        Ok(())
+    }
+
+    /// Returns the gradient by the logarithm of each scale of [`Tape::set_maps`] from the last backward, by the scope of the
+    /// node. Maps that no given output depends on have no entry.
+    pub fn scale_gradients(&self) -> impl Iterator<Item = (&str, &[f32])> {
+        self.parameters.roundings().map(|rounding| (rounding.scope.as_str(), rounding.gradient.as_slice()))
     }
 
     /// Seeds dropout: the same seed drops the same elements. Each forward adds one to the seed.

@@ -42,6 +42,7 @@ pub mod options;
 pub mod picture;
 pub mod plan;
 mod predictions;
+pub mod quantised;
 pub mod random;
 pub mod recipes;
 pub mod report;

@@ -1,4 +1,4 @@
-//! Stochastic gradient descent with momentum and weight decay (SPEC §7.1).
+//! Stochastic gradient descent with momentum and weight decay (SPEC §7.1), and its adaptive form (Adam).
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,21 @@ pub struct Momentum {
     pub momentum: f32,
     /// Weight decay of the parameters that have one; 4e-5.
     pub weight_decay: f32,
+    /// Decay of the mean square of each gradient, by the root of which steps are divided (Adam); `None` for plain steps.
+    pub square_decay: Option<f32>,
     pub(crate) velocity: BTreeMap<String, Vec<f32>>,
+    pub(crate) squares: BTreeMap<String, Vec<f32>>,
 }
 
 impl Default for Momentum {
     fn default() -> Self {
-        Self { momentum: 0.9, weight_decay: 4e-5, velocity: BTreeMap::new() }
+        Self {
+            momentum: 0.9,
+            weight_decay: 4e-5,
+            square_decay: None,
+            velocity: BTreeMap::new(),
+            squares: BTreeMap::new(),
+        }
     }
 }
 
@@ -28,6 +37,12 @@ impl Momentum {
             else {
                 continue;
             };
+            if let Some(square_decay) = self.square_decay {
+                let state = [&mut self.velocity, &mut self.squares];
+                let [mean, square] = state.map(|state| state.entry(param.name.clone()).or_default());
+                adapt(&mut weight.data, &gradient.data, rate, [self.momentum, square_decay], mean, square);
+                continue;
+            }
             let decay = if param.decays { self.weight_decay } else { 0.0 };
             let velocity =
                 self.velocity.entry(param.name.clone()).or_insert_with(|| vec![0.0; gradient.data.len()]);
@@ -36,6 +51,27 @@ impl Momentum {
                 *value -= rate * *velocity;
             }
         }
+    }
+}
+
+/// Moves values by `rate` times the mean of their gradients over the root of the mean square of these. Both means begin with
+/// the first gradient, so that they need no correction.
+fn adapt(
+    values: &mut [f32],
+    gradient: &[f32],
+    rate: f32,
+    [decay, square_decay]: [f32; 2],
+    mean: &mut Vec<f32>,
+    square: &mut Vec<f32>,
+) {
+    if mean.is_empty() {
+        mean.extend(gradient);
+        square.extend(gradient.iter().map(|gradient| gradient * gradient));
+    }
+    for (((value, gradient), mean), square) in values.iter_mut().zip(gradient).zip(mean).zip(square) {
+        *mean += (1.0 - decay) * (gradient - *mean);
+        *square += (1.0 - square_decay) * (gradient * gradient - *square);
+        *value -= rate * *mean / (square.sqrt() + f32::MIN_POSITIVE.sqrt());
     }
 }
 

@@ -93,17 +93,7 @@ impl Objective {
         (group, threads): (&dyn ProcessGroup, usize),
         gradients: &mut HeadGradients,
     ) -> LossOutput {
-        let required = |map: HeadMap, level: usize| {
-            let name = map.name(level);
-            output(&name).unwrap_or_else(|| panic!("the network has no output `{name}`"))
-        };
-        let level = |(level, &stride): (usize, &usize)| LevelMaps {
-            cls: required(HeadMap::ClassLogit, level),
-            reg: required(HeadMap::Box, level),
-            align: output(&HeadMap::AlignLogit.name(level)),
-            stride,
-        };
-        let levels: Vec<LevelMaps<'_>> = strides.iter().enumerate().map(level).collect();
+        let levels = level_maps(output, strides);
         let predictions = Predictions::new(&levels);
         gradients.reset(&predictions);
         let assignments = self.assign(&predictions, truths, epoch, threads);
@@ -135,6 +125,27 @@ impl Objective {
         };
         picodet_parallel::map(truths.iter().enumerate(), threads.max(1), assign)
     }
+}
+
+/// Returns the head's training outputs of all levels, by the names of a graph.
+///
+/// # Panics
+/// When a level lacks an output.
+pub(crate) fn level_maps<'a>(
+    output: impl Fn(&str) -> Option<TensorView<'a>>,
+    strides: &[usize],
+) -> Vec<LevelMaps<'a>> {
+    let required = |map: HeadMap, level: usize| {
+        let name = map.name(level);
+        output(&name).unwrap_or_else(|| panic!("the network has no output `{name}`"))
+    };
+    let level = |(level, &stride): (usize, &usize)| LevelMaps {
+        cls: required(HeadMap::ClassLogit, level),
+        reg: required(HeadMap::Box, level),
+        align: output(&HeadMap::AlignLogit.name(level)),
+        stride,
+    };
+    strides.iter().enumerate().map(level).collect()
 }
 
 #[cfg(test)]

@@ -194,6 +194,13 @@ pub(crate) struct LevelGradients {
     pub(crate) align: Vec<f32>,
 }
 
+impl LevelGradients {
+    /// The number of positions of an image.
+    pub(crate) fn plane(&self) -> usize {
+        self.size.0 * self.size.1
+    }
+}
+
 /// The gradients of a loss by the head's training outputs. Keeps its memory from step to step.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HeadGradients {
@@ -224,6 +231,20 @@ impl HeadGradients {
             gradients.reg.clear();
             gradients.reg.resize(positions * REG_CHANNELS, 0.0);
             gradients.align.resize(if level.align.is_some() { positions } else { 0 }, 0.0);
+        }
+    }
+
+    /// Adds the gradients of another loss of the same predictions, times `factor`.
+    pub(crate) fn add(&mut self, other: &Self, factor: f32) {
+        for (level, other) in self.levels.iter_mut().zip(&other.levels) {
+            let maps = [
+                (&mut level.cls, &other.cls),
+                (&mut level.reg, &other.reg),
+                (&mut level.align, &other.align),
+            ];
+            for (sum, values) in maps {
+                sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += factor * value);
+            }
         }
     }
 

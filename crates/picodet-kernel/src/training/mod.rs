@@ -11,6 +11,7 @@ mod activation;
 pub mod dense;
 pub mod depthwise;
 mod elementwise;
+pub mod fake_quantise;
 mod map;
 mod matrix;
 mod memory;

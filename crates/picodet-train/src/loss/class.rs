@@ -81,12 +81,18 @@ pub(crate) struct Score {
     /// The probability.
     pub(crate) value: f64,
     /// Derivative by the class logit.
-    by_class: f64,
+    pub(crate) by_class: f64,
     /// Derivative by the alignment logit.
-    by_align: f64,
+    pub(crate) by_align: f64,
 }
 
 impl Score {
+    /// Computes the probability of a class logit in a network without alignment output.
+    pub(crate) fn plain(logit: f64) -> Self {
+        let value = sigmoid(logit);
+        Self { value, by_class: value * (1.0 - value), by_align: 0.0 }
+    }
+
     /// Computes the score of a class logit and an alignment from 0 to 1.
     pub(crate) fn new(logit: f64, align: f64) -> Self {
         let class = sigmoid(logit);

@@ -1,0 +1,282 @@
+//! The quantised network as a function of what training changes: integers, scales and biases as differences from the start.
+
+use picodet_graph::pass::{self, fuse};
+use picodet_graph::quantised::{image_scales, maps_of};
+use picodet_graph::{
+    CheckError, Graph, Initialiser, MapQuantisation, Op, Param, Quantisation, QuantisedConvolution, Role,
+    Tensor, Weights,
+};
+
+use crate::Objective;
+
+/// Change of the logarithm of a scale for a difference of 1.
+const SCALE_UNIT: f32 = 0.01;
+/// Change of the bias of a prediction for a difference of 1.
+const PREDICTION_UNIT: f32 = 0.05;
+/// Largest integer of a weight.
+const LARGEST: f32 = 127.0;
+
+/// The scale of an input channel of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Source {
+    /// A constant: the image.
+    Constant(f32),
+    /// A channel of a stored map, by indices.
+    Map { map: usize, channel: usize },
+}
+
+/// A quantised convolution.
+#[derive(Clone, Debug, PartialEq)]
+struct Site {
+    scope: String,
+    weight: String,
+    bias: String,
+    /// Input channels of a group, output channels of a group, elements of a window.
+    extents: [usize; 3],
+    /// The scale of each input channel.
+    sources: Vec<Source>,
+    /// Change of each bias for a difference of 1: a step of the map that the convolution ends in.
+    bias_units: Vec<f32>,
+    start: QuantisedConvolution,
+}
+
+impl Site {
+    /// The output and the input channel of a weight.
+    fn channels(&self, index: usize) -> (usize, usize) {
+        let [inputs, outputs, window] = self.extents;
+        let (o, i) = (index / (inputs * window), index / window % inputs);
+        (o, o / outputs * inputs + i)
+    }
+}
+
+/// A network to train with quantisation: the float network, whose results are the aim, and the quantised network that
+/// training starts from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuantisedNetwork {
+    /// The folded graph up to the training outputs of the head.
+    pub(crate) graph: Graph,
+    /// The float weights.
+    pub(crate) float: Weights,
+    /// The quantised network before training.
+    pub(crate) start: Quantisation,
+    sites: Vec<Site>,
+    /// Scopes of the maps, in order.
+    maps: Vec<String>,
+}
+
+impl QuantisedNetwork {
+    /// Prepares the training of `start`, the quantisation of a folded network; `weights` are those of the float network,
+    /// with which the convolutions outside of `start` are computed.
+    ///
+    /// # Errors
+    /// [`CheckError`] when weights or quantisation do not belong to the graph.
+    pub fn new(graph: &Graph, weights: &Weights, start: &Quantisation) -> Result<Self, CheckError> {
+        start.check(graph)?;
+        // Blocks depend on the outputs, so that maps are those of the whole graph.
+        let fusion = fuse(graph);
+        let maps: Vec<String> = start.maps.keys().cloned().collect();
+        let mut numbered = start.clone();
+        let mut first = 0;
+        let mut firsts = Vec::new();
+        for map in numbered.maps.values_mut() {
+            firsts.push(first);
+            // Numbers up to 2^24 are exact.
+            map.scale.iter_mut().enumerate().for_each(|(c, scale)| *scale = (first + c) as f32);
+            first += map.channels();
+        }
+        let numbers = maps_of(graph, &fusion, &numbered);
+        let source = |number: f32| {
+            let map = firsts.partition_point(|&first| first <= number as usize) - 1;
+            Source::Map { map, channel: number as usize - firsts[map] }
+        };
+        let mut sites = Vec::new();
+        for (index, node) in graph.nodes.iter().enumerate() {
+            let (Op::Convolution(op), Some(convolution)) = (node.op, start.convolutions.get(&node.scope)) else {
+                continue;
+            };
+            let in_channels = graph.node(node.inputs[0]).shape.channels;
+            let block = fusion.block(picodet_graph::NodeId(index));
+            let last = block.and_then(|block| start.maps.get(&graph.node(block.last).scope));
+            let param = |number: usize| graph.params_of(node).nth(number).map(|param| param.name.clone());
+            let (Some(weight), Some(bias)) = (param(0), param(1)) else {
+                return Err(CheckError { problems: vec![format!("{}: has no bias", node.scope)] });
+            };
+            sites.push(Site {
+                scope: node.scope.clone(),
+                weight,
+                bias,
+                extents: [in_channels / op.groups, op.out_channels / op.groups, op.kernel * op.kernel],
+                sources: match &numbers[node.inputs[0].0] {
+                    Some(map) => map.scale.iter().map(|&number| source(number)).collect(),
+                    None => image_scales(start.std).map(Source::Constant).to_vec(),
+                },
+                bias_units: last.map_or_else(
+                    || vec![PREDICTION_UNIT; op.out_channels],
+                    |map: &MapQuantisation| map.scale.clone(),
+                ),
+                start: convolution.clone(),
+            });
+        }
+        let graph = Objective::graph(graph);
+        let float = pass::keep_weights(&graph, weights);
+        graph.check_weights(&float)?;
+        // Convolutions and maps behind the training outputs do not exist.
+        sites.retain(|site| float.contains_key(&site.weight));
+        Ok(Self { graph, float, start: start.clone(), sites, maps })
+    }
+
+    /// Returns a graph without operations whose parameters are what training changes, and whose outputs are those of the
+    /// head.
+    #[must_use]
+    pub fn parameter_graph(&self) -> Graph {
+        let mut params = Vec::new();
+        let mut add = |name: String, shape: Vec<usize>, role: Role| {
+            params.push(Param { name, shape, role, initialiser: Initialiser::Constant(0.0), decays: false });
+        };
+        for site in &self.sites {
+            let rows = vec![site.start.scale.len()];
+            add(site.weight.clone(), self.float[&site.weight].shape.clone(), Role::Weight);
+            add(site.bias.clone(), rows.clone(), Role::Bias);
+            add(format!("{}.row_scale", site.scope), rows, Role::Gamma);
+        }
+        for (scope, map) in &self.start.maps {
+            add(format!("{scope}.map_scale"), vec![map.channels()], Role::Gamma);
+        }
+        Graph { params, outputs: self.graph.outputs.clone(), ..Graph::default() }
+    }
+
+    /// Returns the names of the parameters of the float network that training does not change.
+    pub(crate) fn fixed(&self) -> impl Iterator<Item = &str> {
+        let changes = |name: &&String| self.sites.iter().any(|site| site.weight == **name || site.bias == **name);
+        self.float.keys().filter(move |name| !changes(name)).map(String::as_str)
+    }
+
+    /// Returns the name of each quantised weight with its integers before training.
+    pub(crate) fn integers(&self) -> impl Iterator<Item = (&str, &[i8])> {
+        self.sites.iter().map(|site| (site.weight.as_str(), site.start.weight.as_slice()))
+    }
+
+    /// Returns the parameters before training: differences of 0.
+    #[must_use]
+    pub fn parameters(&self) -> Weights {
+        let params = self.parameter_graph().params;
+        params.into_iter().map(|param| (param.name, Tensor::full(&param.shape, 0.0))).collect()
+    }
+
+    /// Returns the quantised network of parameters: the integers, scales and biases with which it is trained and run.
+    #[must_use]
+    pub fn quantisation(&self, parameters: &Weights) -> Quantisation {
+        let mut quantisation = self.start.clone();
+        let scaled = |scales: &[f32], name: String| -> Vec<f32> {
+            let differences = &parameters[&name].data;
+            scales.iter().zip(differences).map(|(scale, d)| scale * (SCALE_UNIT * d).exp()).collect()
+        };
+        for (scope, map) in &mut quantisation.maps {
+            map.scale = scaled(&map.scale, format!("{scope}.map_scale"));
+        }
+        for site in &self.sites {
+            let (weights, biases) = (&parameters[&site.weight].data, &parameters[&site.bias].data);
+            let integer = |(&q, d): (&i8, &f32)| integer(q, *d) as i8;
+            let bias = |((b, d), unit): ((&f32, &f32), &f32)| d.mul_add(*unit, *b);
+            let convolution = QuantisedConvolution {
+                weight: site.start.weight.iter().zip(weights).map(integer).collect(),
+                scale: scaled(&site.start.scale, format!("{}.row_scale", site.scope)),
+                bias: site.start.bias.iter().zip(biases).zip(&site.bias_units).map(bias).collect(),
+            };
+            quantisation.convolutions.insert(site.scope.clone(), convolution);
+        }
+        quantisation
+    }
+
+    /// Returns the numbers that the integers of a quantisation stand for, as weights of the graph.
+    pub(crate) fn weights(&self, quantisation: &Quantisation) -> Weights {
+        let mut weights = self.float.clone();
+        for site in &self.sites {
+            let convolution = &quantisation.convolutions[&site.scope];
+            let inverse: Vec<f32> = self.input_scales(site, quantisation).map(|scale| 1.0 / scale).collect();
+            if let Some(tensor) = weights.get_mut(&site.weight) {
+                for (index, (value, &q)) in tensor.data.iter_mut().zip(&convolution.weight).enumerate() {
+                    let (o, i) = site.channels(index);
+                    *value = f32::from(q) * convolution.scale[o] * inverse[i];
+                }
+            }
+            if let Some(tensor) = weights.get_mut(&site.bias) {
+                tensor.data.clone_from(&convolution.bias);
+            }
+        }
+        weights
+    }
+
+    fn input_scales<'a>(
+        &'a self,
+        site: &'a Site,
+        quantisation: &'a Quantisation,
+    ) -> impl Iterator<Item = f32> + 'a {
+        site.sources.iter().map(|source| match *source {
+            Source::Constant(scale) => scale,
+            Source::Map { map, channel } => quantisation.maps[&self.maps[map]].scale[channel],
+        })
+    }
+
+    /// Returns the gradients of the parameters. `by_weight` are the gradients of [`QuantisedNetwork::weights`], `by_scale`
+    /// those of the logarithms of the scales of maps where the maps are rounded.
+    ///
+    /// Rounding passes gradients unchanged. A scale also divides the columns of the weights that read its map.
+    pub(crate) fn gradients<'a>(
+        &self,
+        parameters: &Weights,
+        quantisation: &Quantisation,
+        by_weight: &Weights,
+        by_scale: impl Iterator<Item = (&'a str, &'a [f32])>,
+    ) -> Weights {
+        let mut gradients = Weights::new();
+        let vector = |data: Vec<f32>| Tensor { shape: vec![data.len()], data };
+        let mut maps: Vec<Vec<f32>> =
+            self.start.maps.values().map(|map| vec![0.0; map.channels()]).collect();
+        for (scope, values) in by_scale {
+            if let Ok(index) = self.maps.binary_search_by(|map| map.as_str().cmp(scope)) {
+                maps[index].iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+            }
+        }
+        for site in &self.sites {
+            if let (Some(gradient), Some(unit)) = (by_weight.get(&site.bias), Some(&site.bias_units)) {
+                let data = gradient.data.iter().zip(unit).map(|(gradient, unit)| gradient * unit).collect();
+                gradients.insert(site.bias.clone(), vector(data));
+            }
+            let Some(gradient) = by_weight.get(&site.weight) else { continue };
+            let convolution = &quantisation.convolutions[&site.scope];
+            let scales: Vec<f32> = self.input_scales(site, quantisation).collect();
+            let differences = &parameters[&site.weight].data;
+            let mut rows = vec![0.0f32; convolution.scale.len()];
+            let mut columns = vec![0.0f32; scales.len()];
+            let mut data = Vec::with_capacity(gradient.data.len());
+            for (index, gradient) in gradient.data.iter().enumerate() {
+                let (o, i) = site.channels(index);
+                let by_integer = gradient * convolution.scale[o] / scales[i];
+                let product = by_integer * f32::from(convolution.weight[index]);
+                rows[o] += product;
+                columns[i] += product;
+                let latent = f32::from(site.start.weight[index]) + differences[index];
+                data.push(if latent.abs() <= LARGEST { by_integer } else { 0.0 });
+            }
+            gradients.insert(site.weight.clone(), Tensor { shape: gradient.shape.clone(), data });
+            rows.iter_mut().for_each(|row| *row *= SCALE_UNIT);
+            gradients.insert(format!("{}.row_scale", site.scope), vector(rows));
+            for (column, source) in columns.iter().zip(&site.sources) {
+                if let Source::Map { map, channel } = *source {
+                    maps[map][channel] -= column;
+                }
+            }
+        }
+        for (scope, mut data) in self.maps.iter().zip(maps) {
+            data.iter_mut().for_each(|value| *value *= SCALE_UNIT);
+            gradients.insert(format!("{scope}.map_scale"), vector(data));
+        }
+        gradients
+    }
+}
+
+/// The integer of a weight with a difference.
+pub(crate) fn integer(start: i8, difference: f32) -> f32 {
+    (f32::from(start) + difference).round_ties_even().clamp(-LARGEST, LARGEST)
+}
