@@ -1,6 +1,6 @@
 //! Adapts a published recipe to fine-tuning on few images.
 
-use crate::{AverageConfig, Experiment, RateConfig, ScheduleKind};
+use crate::{AverageConfig, Experiment, InputSize, OptimiserConfig, RateConfig, ScheduleKind};
 
 /// Images per batch.
 pub const FINE_TUNING_BATCH: usize = 8;
@@ -14,6 +14,10 @@ const EPOCHS: [usize; 2] = [12, 100];
 const RATE_NEW: f64 = 0.02;
 /// Learning rate if the model knows all classes.
 const RATE_KNOWN: f64 = 0.003;
+/// Images that pass through the network in training with quantisation.
+const QUANTISED_PASSES: usize = 8_000;
+/// Learning rate of training with quantisation: how far a weight moves in a step, in integers.
+const QUANTISED_RATE: f64 = 0.01;
 
 impl Experiment {
     /// Replaces the schedule by that for fine-tuning a trained model on `images` images. `knows_all` states whether the model
@@ -39,6 +43,28 @@ impl Experiment {
             ..self.rate.clone()
         };
         true
+    }
+
+    /// Replaces schedule and augmentation by those of training with quantisation, of a trained model with an input of `size` that
+    /// `resize` scales images to, on `images` images.
+    ///
+    /// Colours are not changed: maps keep the ranges that their scales were chosen for.
+    pub fn quantise(&mut self, images: usize, size: (usize, usize), resize: &str) {
+        let epochs = (QUANTISED_PASSES / images.max(1)).max(1);
+        self.scale_phases(epochs as f64 / self.epochs.max(1) as f64);
+        self.batch.images = FINE_TUNING_BATCH;
+        self.batch.sizes = vec![InputSize::Rectangle(size.0, size.1)];
+        self.batch.interpolations = vec![resize.to_owned()];
+        self.batch.augmentation = ["crop", "flip 0.5"].map(str::to_owned).to_vec();
+        self.batch.mosaic_until = None;
+        self.average = AverageConfig::default();
+        self.optimiser = OptimiserConfig::default();
+        self.set_epochs(epochs);
+        self.rate = RateConfig {
+            base: QUANTISED_RATE,
+            schedule: ScheduleKind::Cosine,
+            ..self.rate.clone()
+        };
     }
 
     /// Sets the epochs of the run and of its schedule.

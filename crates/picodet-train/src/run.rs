@@ -100,6 +100,12 @@ pub fn run_learner(
         let step = state.progress.step;
         let (epoch, _) = sampler.place(step);
 
+        // Quantisation.
+        let settings = state.progress.quantised;
+        if let (Some(settings), Some(network)) = (&settings, &state.quantised) {
+            settings.settle(network, &mut state.weights, &state.average, (step, course.last_step));
+        }
+
         // Batch.
         let wait = options.clock.now();
         let batch = loader.next().ok_or(RunError::Batches { step })??;
@@ -120,6 +126,9 @@ pub fn run_learner(
         let StepOutput { loss, loss_time, mut gradients } =
             found.map_err(|source| RunError::Backend { step, source })?;
         gradients.retain(|name, _| !is_frozen(&state.progress.frozen, name));
+        if let Some(settings) = &settings {
+            settings.freeze(&graph, &mut gradients, (step, course.last_step));
+        }
 
         // Reduce over the processes.
         let metrics = BatchMetrics::reduce(&loss, &batch.truths, group);

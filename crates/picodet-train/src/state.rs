@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use picodet_format::write_atomically;
 use picodet_graph::{CheckError, Graph, Tensor, Weights, pass};
 use picodet_model::{Model, graph_of, metadata};
-use picodet_weights::{ReadError, read_tensors, write_tensors};
+use picodet_weights::{QuantisationRecord, ReadError, read_tensors, write_tensors};
 use picodet_zoo::Variant;
 use serde::{Deserialize, Serialize};
 
 use crate::evaluation::Evaluation;
 use crate::loader::BatchRecipe;
 use crate::plan::TimePlan;
+use crate::quantised::{QuantisedNetwork, QuantisedTraining};
 use crate::sampler::Sampler;
 use crate::{Experiment, ExperimentError, Momentum, MovingAverage, Objective, Schedule};
 
@@ -25,6 +26,11 @@ const FORMAT: u32 = 3;
 const WEIGHT: &str = "weight/";
 const AVERAGE: &str = "average/";
 const VELOCITY: &str = "velocity/";
+const SQUARE: &str = "square/";
+/// Decay of the mean squares of gradients in training with quantisation.
+const SQUARE_DECAY: f32 = 0.999;
+/// The method of quantisation in the files of trained models.
+const QUANTISED_METHOD: &str = "train";
 /// Metadata key of the progress.
 const KEY: &str = "picodet.checkpoint";
 /// Metadata key of the counters of the moving average.
@@ -73,6 +79,9 @@ pub struct Progress {
     pub licence: String,
     /// Threads that compute the gradients; another number may round differently.
     pub threads: usize,
+    /// Settings of training with quantisation; `None` for float training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantised: Option<QuantisedTraining>,
 }
 
 impl Progress {
@@ -99,6 +108,7 @@ impl Progress {
             origin: String::new(),
             licence: String::new(),
             threads: 1,
+            quantised: None,
         }
     }
 }
@@ -108,12 +118,14 @@ impl Progress {
 pub struct State {
     /// The part that is not in tensors.
     pub progress: Progress,
-    /// Parameters and running statistics of the network.
+    /// Parameters and running statistics of the network; with quantisation, the parameters of [`State::quantised`].
     pub weights: Weights,
     /// The optimiser with its velocities.
     pub momentum: Momentum,
     /// The moving average of the weights.
     pub average: MovingAverage,
+    /// The network that is trained with quantisation; `None` for float training.
+    pub quantised: Option<QuantisedNetwork>,
 }
 
 /// An error in reading or writing a checkpoint.
@@ -176,12 +188,28 @@ impl State {
     #[must_use]
     pub fn new(progress: Progress, weights: Weights) -> Self {
         let (momentum, average) = (progress.experiment.momentum(), progress.experiment.moving_average());
-        Self { progress, weights, momentum, average }
+        Self { progress, weights, momentum, average, quantised: None }
     }
 
-    /// Returns the graph of the network in training.
+    /// Returns the state before the first step of training with quantisation.
+    #[must_use]
+    pub fn with_quantisation(
+        mut progress: Progress,
+        network: QuantisedNetwork,
+        settings: QuantisedTraining,
+    ) -> Self {
+        progress.quantised = Some(settings);
+        let state = Self::new(progress, network.parameters());
+        let momentum = Momentum { square_decay: Some(SQUARE_DECAY), ..state.momentum };
+        Self { momentum, quantised: Some(network), ..state }
+    }
+
+    /// Returns the graph of the network in training; with quantisation, only its parameters and outputs.
     #[must_use]
     pub fn training_graph(&self, variant: &Variant) -> Graph {
+        if let Some(network) = &self.quantised {
+            return network.parameter_graph();
+        }
         Objective::graph(&graph_of(&variant.architecture, self.progress.classes.len(), false))
     }
 
@@ -219,13 +247,15 @@ impl State {
     #[must_use]
     pub fn batch_recipe(&self, variant: &Variant) -> BatchRecipe {
         let experiment = &self.progress.experiment;
+        let start = self.quantised.as_ref().map(|network| &network.start);
+        let [mean, std] = start.map_or([variant.mean, variant.std], |start| [start.mean, start.std]);
         BatchRecipe {
             augmentation: experiment.augmentation().unwrap_or_default(),
             mosaic_until: experiment.batch.mosaic_until,
             sizes: experiment.batch.sizes.iter().map(|size| size.pair()).collect(),
             interpolations: experiment.interpolations().unwrap_or_default(),
-            mean: variant.mean,
-            std: variant.std,
+            mean,
+            std,
         }
     }
 
@@ -235,10 +265,19 @@ impl State {
     #[must_use]
     pub fn model(&self, variant: &Variant, weights: Weights, epochs: usize) -> Model {
         let Progress { classes, experiment, origin, licence, .. } = &self.progress;
-        let graph = graph_of(&variant.architecture, classes.len(), false);
+        let graph = graph_of(&variant.architecture, classes.len(), self.quantised.is_some());
         let sizes = &experiment.batch.sizes;
         let input_size = sizes.get(sizes.len() / 2).map_or(variant.input_size, |size| size.pair());
-        let metadata = metadata::for_training(variant, classes.clone(), input_size, epochs, origin, licence);
+        let mut metadata = metadata::for_training(variant, classes.clone(), input_size, epochs, origin, licence);
+        if let Some(network) = &self.quantised {
+            metadata.resize = experiment.batch.interpolations.first().cloned().unwrap_or(metadata.resize);
+            (metadata.mean, metadata.std) = (network.start.mean, network.start.std);
+            metadata.folded = true;
+            metadata.quantisation = Some(QuantisationRecord::new(QUANTISED_METHOD, self.progress.images));
+            let quantisation = Some(network.quantisation(&weights));
+            let weights = network.float.clone();
+            return Model { variant: *variant, graph, weights, metadata, quantisation };
+        }
         let weights = pass::keep_weights(&graph, &weights);
         Model { variant: *variant, graph, weights, metadata, quantisation: None }
     }
@@ -254,6 +293,8 @@ impl State {
         self.weights.iter().for_each(|(name, tensor)| add(WEIGHT, name, &tensor.data));
         self.average.values.iter().for_each(|(name, data)| add(AVERAGE, name, data));
         self.momentum.velocity.iter().for_each(|(name, data)| add(VELOCITY, name, data));
+        self.momentum.squares.iter().for_each(|(name, data)| add(SQUARE, name, data));
+        tensors.extend(self.quantised.iter().flat_map(QuantisedNetwork::to_tensors));
         let progress = serde_json::to_string(&self.progress).unwrap_or_default();
         let average = serde_json::to_string(&self.average.counters).unwrap_or_default();
         write_tensors(
@@ -283,15 +324,21 @@ impl State {
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
-        let (tensors, entries) = read_tensors(bytes)?;
+        let (mut tensors, entries) = read_tensors(bytes)?;
         let progress: Progress = serde_json::from_str(entries.get(KEY).ok_or(FormatError::NotACheckpoint)?)?;
         if progress.format != FORMAT {
             return Err(FormatError::Version(progress.format));
         }
         progress.experiment.check()?;
         let variant = progress.experiment.variant()?;
-        let graph: Graph = variant.architecture.graph(progress.classes.len());
+        let folded = graph_of(&variant.architecture, progress.classes.len(), true);
+        let quantised = QuantisedNetwork::take(&folded, &mut tensors)?;
+        let graph = match &quantised {
+            Some(network) => network.parameter_graph(),
+            None => variant.architecture.graph(progress.classes.len()),
+        };
         let mut momentum = progress.experiment.momentum();
+        momentum.square_decay = quantised.as_ref().map(|_| SQUARE_DECAY);
         let mut average = progress.experiment.moving_average();
         average.counters = serde_json::from_str(entries.get(AVERAGE_KEY).ok_or(FormatError::NoAverage)?)?;
         let mut weights = Weights::new();
@@ -300,6 +347,8 @@ impl State {
                 average.values.insert(name.to_owned(), tensor.data);
             } else if let Some(name) = name.strip_prefix(VELOCITY) {
                 momentum.velocity.insert(name.to_owned(), tensor.data);
+            } else if let Some(name) = name.strip_prefix(SQUARE) {
+                momentum.squares.insert(name.to_owned(), tensor.data);
             } else if let Some(name) = name.strip_prefix(WEIGHT) {
                 let param = graph.params.iter().find(|param| param.name == name);
                 let shape = param.map_or_else(|| tensor.shape.clone(), |param| param.shape.clone());
@@ -310,14 +359,14 @@ impl State {
         let fits = |name: &String, data: &Vec<f32>| {
             weights.get(name).is_some_and(|weight| weight.data.len() == data.len())
         };
-        let mut states = average.values.iter().chain(&momentum.velocity);
+        let mut states = average.values.iter().chain(&momentum.velocity).chain(&momentum.squares);
         if let Some((name, _)) = states.find(|(name, data)| !fits(name, data)) {
             return Err(FormatError::Length(name.clone()));
         }
         if average.counters.steps > 0 && average.values.len() != weights.len() {
             return Err(FormatError::IncompleteAverage);
         }
-        Ok(Self { progress, weights, momentum, average })
+        Ok(Self { progress, weights, momentum, average, quantised })
     }
 }
 

@@ -82,7 +82,8 @@ impl RunWriter {
         if self.journal.is_none() {
             return Ok(());
         }
-        let bytes = model.to_bytes(Storage::F32);
+        let storage = if model.quantisation.is_some() { Storage::Int8Rows } else { Storage::F32 };
+        let bytes = model.to_bytes(storage);
         for path in [Some(self.folder.last_model()), is_best.then(|| self.folder.best_model())] {
             let Some(path) = path else { continue };
             write_atomically(&path, &bytes).map_err(|source| RunError::File { path, source })?;

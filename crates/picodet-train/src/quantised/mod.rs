@@ -7,6 +7,7 @@ mod distillation;
 mod learner;
 mod network;
 mod settings;
+mod stored;
 
 pub use distillation::distil;
 pub use learner::QuantisedLearner;
