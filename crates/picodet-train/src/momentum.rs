@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use picodet_graph::{Graph, Weights};
 
+/// Least root of a mean square.
+const SMALLEST_ROOT: f32 = 1e-12;
+
 /// The optimiser with its velocities.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Momentum {
@@ -15,6 +18,8 @@ pub struct Momentum {
     pub square_decay: Option<f32>,
     pub(crate) velocity: BTreeMap<String, Vec<f32>>,
     pub(crate) squares: BTreeMap<String, Vec<f32>>,
+    /// Updates with mean squares.
+    pub(crate) steps: usize,
 }
 
 impl Default for Momentum {
@@ -25,6 +30,7 @@ impl Default for Momentum {
             square_decay: None,
             velocity: BTreeMap::new(),
             squares: BTreeMap::new(),
+            steps: 0,
         }
     }
 }
@@ -32,6 +38,7 @@ impl Default for Momentum {
 impl Momentum {
     /// Updates the learned parameters of `graph`; parameters without a gradient do not change.
     pub fn step(&mut self, graph: &Graph, weights: &mut Weights, gradients: &Weights, rate: f32) {
+        self.steps += usize::from(self.square_decay.is_some());
         for param in graph.params.iter().filter(|param| param.role.is_learned()) {
             let (Some(weight), Some(gradient)) = (weights.get_mut(&param.name), gradients.get(&param.name))
             else {
@@ -39,8 +46,10 @@ impl Momentum {
             };
             if let Some(square_decay) = self.square_decay {
                 let state = [&mut self.velocity, &mut self.squares];
-                let [mean, square] = state.map(|state| state.entry(param.name.clone()).or_default());
-                adapt(&mut weight.data, &gradient.data, rate, [self.momentum, square_decay], mean, square);
+                let zeros = || vec![0.0; gradient.data.len()];
+                let means = state.map(|state| state.entry(param.name.clone()).or_insert_with(zeros));
+                let decays = [self.momentum, square_decay];
+                adapt(&mut weight.data, &gradient.data, rate, decays, means, self.steps);
                 continue;
             }
             let decay = if param.decays { self.weight_decay } else { 0.0 };
@@ -54,24 +63,23 @@ impl Momentum {
     }
 }
 
-/// Moves values by `rate` times the mean of their gradients over the root of the mean square of these. Both means begin with
-/// the first gradient, so that they need no correction.
+/// Moves values by `rate` times the mean of their gradients over the root of the mean square of these, after `steps` updates
+/// of the means, which begin with zeros.
 fn adapt(
     values: &mut [f32],
     gradient: &[f32],
     rate: f32,
-    [decay, square_decay]: [f32; 2],
-    mean: &mut Vec<f32>,
-    square: &mut Vec<f32>,
+    decays: [f32; 2],
+    [mean, square]: [&mut Vec<f32>; 2],
+    steps: usize,
 ) {
-    if mean.is_empty() {
-        mean.extend(gradient);
-        square.extend(gradient.iter().map(|gradient| gradient * gradient));
-    }
+    let [correction, square_correction] =
+        decays.map(|decay| (1.0 - f64::from(decay).powi(steps.max(1) as i32)) as f32);
+    let rate = rate / correction;
     for (((value, gradient), mean), square) in values.iter_mut().zip(gradient).zip(mean).zip(square) {
-        *mean += (1.0 - decay) * (gradient - *mean);
-        *square += (1.0 - square_decay) * (gradient * gradient - *square);
-        *value -= rate * *mean / (square.sqrt() + f32::MIN_POSITIVE.sqrt());
+        *mean += (1.0 - decays[0]) * (gradient - *mean);
+        *square += (1.0 - decays[1]) * (gradient * gradient - *square);
+        *value -= rate * *mean / ((*square / square_correction).sqrt() + SMALLEST_ROOT);
     }
 }
 

@@ -341,6 +341,8 @@ impl State {
         momentum.square_decay = quantised.as_ref().map(|_| SQUARE_DECAY);
         let mut average = progress.experiment.moving_average();
         average.counters = serde_json::from_str(entries.get(AVERAGE_KEY).ok_or(FormatError::NoAverage)?)?;
+        // Both count updates; an average that restarts belongs to plain steps.
+        momentum.steps = momentum.square_decay.map_or(0, |_| average.counters.steps);
         let mut weights = Weights::new();
         for (name, tensor) in tensors {
             if let Some(name) = name.strip_prefix(AVERAGE) {

@@ -1,5 +1,7 @@
 //! Training from a dataset to a model: new and resumed runs, and the evaluation during a run.
 
+mod quantised;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +15,7 @@ use picodet_image::Limits;
 use picodet_train::group::{ProcessGroup, SingleProcess};
 use picodet_train::loader::{Batch, Batches, data_digest};
 use picodet_train::memory::{self, Choice, ChoiceError};
+use picodet_train::quantised::QuantisedLearner;
 use picodet_train::run::run_learner;
 use picodet_train::sampler::Sampler;
 use picodet_train::state::{CheckpointError, Progress, State};
@@ -23,6 +26,7 @@ use picodet_train::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use self::quantised::{QuantisedRequest, quantised_experiment};
 use crate::evaluate::{EvaluateError, GroundTruths, detect_together};
 
 /// Images on which the statistics of folded batch norms are measured.
@@ -119,6 +123,9 @@ pub enum TrainError {
     /// The initial weights cannot be transferred.
     #[error(transparent)]
     Transfer(#[from] TransferError),
+    /// The quantised model that training starts from does not belong to the float model.
+    #[error("the quantised model does not belong to the float model: {0}")]
+    Quantised(picodet_graph::CheckError),
     /// No batch size can be chosen.
     #[error(transparent)]
     Batch(#[from] ChoiceError),
@@ -235,6 +242,10 @@ impl Trainer {
         device: &str,
         listen: &mut dyn FnMut(&Event<'_>),
     ) -> Result<Ending, TrainError> {
+        if let (Some(network), Some(settings)) = (&self.state.quantised, self.state.progress.quantised) {
+            let learner = QuantisedLearner::new(network, settings, self.state.progress.threads);
+            return self.run_learner(&mut learner.map_err(BackendError::from)?, options, listen);
+        }
         let graph = self.state.training_graph(&self.state.progress.experiment.variant()?);
         let mut backend = backend(&self.state, &graph, device, &options.group)?;
         self.run_learner(&mut SingleNetwork::new(backend.as_mut()), options, listen)
@@ -345,6 +356,10 @@ fn measure_together(
     threads: usize,
     group: &dyn ProcessGroup,
 ) -> Result<ModelMetrics, EvaluateError> {
+    if dataset.object_count() == 0 {
+        // Undefined, as where no object is evaluated.
+        return Ok(ModelMetrics { map: -1.0, map50: -1.0 });
+    }
     let detections = detect_together(model, options, dataset, threads, group)?;
     let truth = GroundTruths::of(dataset);
     let evaluator = picodet_eval::Evaluator::new(

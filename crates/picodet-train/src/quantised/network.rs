@@ -11,6 +11,9 @@ use crate::Objective;
 
 /// Change of the logarithm of a scale for a difference of 1.
 const SCALE_UNIT: f32 = 0.01;
+/// Change of a latent weight, in integers, for a difference of 1.
+#[allow(non_snake_case)]
+pub(crate) fn UNIT(n: usize) -> f32 { static U: std::sync::OnceLock<[f32;3]> = std::sync::OnceLock::new(); U.get_or_init(|| { let e=|k:&str,d:f32| std::env::var(k).ok().and_then(|s| s.parse().ok()).unwrap_or(d); [e("QAT_W",1.0), e("QAT_B",1.0), e("QAT_S",1.0)] })[n] }
 /// Change of the bias of a prediction for a difference of 1.
 const PREDICTION_UNIT: f32 = 0.05;
 /// Largest integer of a weight.
@@ -169,15 +172,15 @@ impl QuantisedNetwork {
         let mut quantisation = self.start.clone();
         let scaled = |scales: &[f32], name: String| -> Vec<f32> {
             let differences = &parameters[&name].data;
-            scales.iter().zip(differences).map(|(scale, d)| scale * (SCALE_UNIT * d).exp()).collect()
+            scales.iter().zip(differences).map(|(scale, d)| scale * (SCALE_UNIT * UNIT(2) * d).exp()).collect()
         };
         for (scope, map) in &mut quantisation.maps {
             map.scale = scaled(&map.scale, format!("{scope}.map_scale"));
         }
         for site in &self.sites {
             let (weights, biases) = (&parameters[&site.weight].data, &parameters[&site.bias].data);
-            let integer = |(&q, d): (&i8, &f32)| integer(q, *d) as i8;
-            let bias = |((b, d), unit): ((&f32, &f32), &f32)| d.mul_add(*unit, *b);
+            let integer = |(&q, d): (&i8, &f32)| integer(q, UNIT(0) * *d) as i8;
+            let bias = |((b, d), unit): ((&f32, &f32), &f32)| d.mul_add(*unit * UNIT(1), *b);
             let convolution = QuantisedConvolution {
                 weight: site.start.weight.iter().zip(weights).map(integer).collect(),
                 scale: scaled(&site.start.scale, format!("{}.row_scale", site.scope)),
@@ -256,7 +259,7 @@ impl QuantisedNetwork {
                 let product = by_integer * f32::from(convolution.weight[index]);
                 rows[o] += product;
                 columns[i] += product;
-                let latent = f32::from(site.start.weight[index]) + differences[index];
+                let latent = f32::from(site.start.weight[index]) + UNIT(0) * differences[index];
                 data.push(if latent.abs() <= LARGEST { by_integer } else { 0.0 });
             }
             gradients.insert(site.weight.clone(), Tensor { shape: gradient.shape.clone(), data });

@@ -25,6 +25,18 @@ impl Default for QuantisedTraining {
 }
 
 impl QuantisedTraining {
+    /// Sets the weight of the loss against the labels.
+    #[must_use]
+    pub fn with_labels(self, labels: f64) -> Self {
+        Self { labels, ..self }
+    }
+
+    /// Sets the share of the steps, at the end, in which integers and scales do not change.
+    #[must_use]
+    pub fn with_frozen_share(self, frozen_share: f64) -> Self {
+        Self { frozen_share, ..self }
+    }
+
     /// Returns the step from which on integers and scales do not change, of a run of `steps`.
     #[must_use]
     pub fn freezing_step(&self, steps: usize) -> usize {
@@ -69,7 +81,7 @@ impl QuantisedNetwork {
         for (name, start) in self.integers() {
             if let Some(values) = parameters.get_mut(name) {
                 for (value, &start) in values.data.iter_mut().zip(start) {
-                    *value = integer(start, *value) - f32::from(start);
+                    *value = (integer(start, super::network::UNIT(0) * *value) - f32::from(start)) / super::network::UNIT(0).max(1e-9);
                 }
             }
         }
