@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use picodet_graph::{Graph, Weights};
+use picodet_graph::{Graph, Role, Weights};
 
 /// Least root of a mean square.
 const SMALLEST_ROOT: f32 = 1e-12;
@@ -16,6 +16,8 @@ pub struct Momentum {
     pub weight_decay: f32,
     /// Decay of the mean square of each gradient, by the root of which steps are divided (Adam); `None` for plain steps.
     pub square_decay: Option<f32>,
+    /// Factors of the learning rate: of weights, of biases, and of scales.
+    pub factors: [f32; 3],
     pub(crate) velocity: BTreeMap<String, Vec<f32>>,
     pub(crate) squares: BTreeMap<String, Vec<f32>>,
     /// Updates with mean squares.
@@ -28,6 +30,7 @@ impl Default for Momentum {
             momentum: 0.9,
             weight_decay: 4e-5,
             square_decay: None,
+            factors: [1.0; 3],
             velocity: BTreeMap::new(),
             squares: BTreeMap::new(),
             steps: 0,
@@ -44,6 +47,7 @@ impl Momentum {
             else {
                 continue;
             };
+            let rate = rate * factor(self.factors, param.role);
             if let Some(square_decay) = self.square_decay {
                 let state = [&mut self.velocity, &mut self.squares];
                 let zeros = || vec![0.0; gradient.data.len()];
@@ -60,6 +64,15 @@ impl Momentum {
                 *value -= rate * *velocity;
             }
         }
+    }
+}
+
+/// The factor of the learning rate of a parameter.
+fn factor([weights, biases, scales]: [f32; 3], role: Role) -> f32 {
+    match role {
+        Role::Weight => weights,
+        Role::Bias | Role::Beta => biases,
+        Role::Gamma | Role::RunningMean | Role::RunningVariance => scales,
     }
 }
 

@@ -27,8 +27,6 @@ const WEIGHT: &str = "weight/";
 const AVERAGE: &str = "average/";
 const VELOCITY: &str = "velocity/";
 const SQUARE: &str = "square/";
-/// Decay of the mean squares of gradients in training with quantisation.
-const SQUARE_DECAY: f32 = 0.999;
 /// The method of quantisation in the files of trained models.
 const QUANTISED_METHOD: &str = "train";
 /// Metadata key of the progress.
@@ -200,7 +198,7 @@ impl State {
     ) -> Self {
         progress.quantised = Some(settings);
         let state = Self::new(progress, network.parameters());
-        let momentum = Momentum { square_decay: Some(SQUARE_DECAY), ..state.momentum };
+        let momentum = settings.momentum(state.momentum);
         Self { momentum, quantised: Some(network), ..state }
     }
 
@@ -338,7 +336,9 @@ impl State {
             None => variant.architecture.graph(progress.classes.len()),
         };
         let mut momentum = progress.experiment.momentum();
-        momentum.square_decay = quantised.as_ref().map(|_| SQUARE_DECAY);
+        if let Some(settings) = progress.quantised {
+            momentum = settings.momentum(momentum);
+        }
         let mut average = progress.experiment.moving_average();
         average.counters = serde_json::from_str(entries.get(AVERAGE_KEY).ok_or(FormatError::NoAverage)?)?;
         // Both count updates; an average that restarts belongs to plain steps.

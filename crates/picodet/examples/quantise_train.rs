@@ -1,5 +1,6 @@
 //! Trains a model with quantisation and compares it with the closed form:
-//! `quantise_train MODEL TRAIN VALIDATION OUTPUT [RATE] [EPOCHS] [LABELS] [START]`, where TRAIN and VALIDATION are datasets; LABELS is the
+//! `quantise_train MODEL TRAIN VALIDATION OUTPUT [RATE] [EPOCHS] [LABELS] [START]
+//! [WEIGHTS BIASES SCALES]`, where TRAIN and VALIDATION are datasets; LABELS is the
 //! weight of the loss against the labels of TRAIN, 0 for none.
 #![allow(clippy::print_stdout)]
 
@@ -42,12 +43,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut experiment = quantised_experiment(&float, dataset.images.len())?;
     experiment.rate.base = number(0)?.unwrap_or(experiment.rate.base);
     experiment.set_epochs(number(1)?.map_or(experiment.epochs, |epochs| epochs as usize));
+    let mut settings = QuantisedTraining::default().with_labels(number(2)?.unwrap_or(0.0));
+    if let [Some(weights), Some(biases), Some(scales)] = [number(4)?, number(5)?, number(6)?] {
+        settings = settings.with_rates([weights, biases, scales].map(|rate| rate as f32));
+    }
     let batch = experiment.batch.images;
     let mut trainer = Trainer::quantised(QuantisedRequest {
         float: &float,
         start: &start,
         experiment,
-        settings: number(2)?.map(|labels| QuantisedTraining::default().with_labels(labels)),
+        settings: Some(settings),
         dataset,
         validation: Dataset { images: Vec::new(), ..validation_data.clone() },
         paths: DatasetPaths { data: train.into(), validation: Some(validation.into()), ..DatasetPaths::default() },

@@ -27,7 +27,7 @@ use picodet_train::{
 use serde::{Deserialize, Serialize};
 
 pub use self::quantised::{QuantisedRequest, quantised_experiment};
-use crate::evaluate::{EvaluateError, GroundTruths, detect_together};
+use crate::evaluate::{EvaluateError, GroundTruths, detect_together, match_classes};
 
 /// Images on which the statistics of folded batch norms are measured.
 const MEASURED_IMAGES: usize = 16;
@@ -356,7 +356,7 @@ fn measure_together(
     threads: usize,
     group: &dyn ProcessGroup,
 ) -> Result<ModelMetrics, EvaluateError> {
-    if dataset.object_count() == 0 {
+    if dataset.object_count() == 0 || match_classes(model, dataset).is_err() {
         // Undefined, as where no object is evaluated.
         return Ok(ModelMetrics { map: -1.0, map50: -1.0 });
     }

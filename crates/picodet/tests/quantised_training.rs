@@ -158,7 +158,7 @@ fn gradients_behind_the_last_rounding_are_central_differences() {
 fn training_lowers_the_loss_and_its_file_is_the_network() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = shapes(folder.path(), 2);
-    let mut trainer = trainer(&data, 2, 0.05, 30);
+    let mut trainer = trainer(&data, 2, 0.02, 30);
     trainer.state.progress.experiment.batch.augmentation.clear();
     let out = folder.path().join("run");
     trainer.make_folder(&out).expect("a folder");

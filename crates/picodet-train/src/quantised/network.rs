@@ -11,11 +11,10 @@ use crate::Objective;
 
 /// Change of the logarithm of a scale for a difference of 1.
 const SCALE_UNIT: f32 = 0.01;
-/// Change of a latent weight, in integers, for a difference of 1.
-#[allow(non_snake_case)]
-pub(crate) fn UNIT(n: usize) -> f32 { static U: std::sync::OnceLock<[f32;3]> = std::sync::OnceLock::new(); U.get_or_init(|| { let e=|k:&str,d:f32| std::env::var(k).ok().and_then(|s| s.parse().ok()).unwrap_or(d); [e("QAT_W",1.0), e("QAT_B",1.0), e("QAT_S",1.0)] })[n] }
 /// Change of the bias of a prediction for a difference of 1.
 const PREDICTION_UNIT: f32 = 0.05;
+/// Largest difference of a weight and its integer before training.
+const LARGEST_OFFSET: f32 = 0.49;
 /// Largest integer of a weight.
 const LARGEST: f32 = 127.0;
 
@@ -40,6 +39,8 @@ struct Site {
     sources: Vec<Source>,
     /// Change of each bias for a difference of 1: a step of the map that the convolution ends in.
     bias_units: Vec<f32>,
+    /// The float weights less the integers, in integers, within the interval that is rounded to the integer.
+    offsets: Vec<f32>,
     start: QuantisedConvolution,
 }
 
@@ -117,6 +118,7 @@ impl QuantisedNetwork {
                     || vec![PREDICTION_UNIT; op.out_channels],
                     |map: &MapQuantisation| map.scale.clone(),
                 ),
+                offsets: Vec::new(),
                 start: convolution.clone(),
             });
         }
@@ -125,7 +127,23 @@ impl QuantisedNetwork {
         graph.check_weights(&float)?;
         // Convolutions and maps behind the training outputs do not exist.
         sites.retain(|site| float.contains_key(&site.weight));
-        Ok(Self { graph, float, start: start.clone(), sites, maps })
+        let mut network = Self { graph, float, start: start.clone(), sites, maps };
+        let offsets: Vec<Vec<f32>> = network.sites.iter().map(|site| network.offsets(site)).collect();
+        network.sites.iter_mut().zip(offsets).for_each(|(site, offsets)| site.offsets = offsets);
+        Ok(network)
+    }
+
+    /// The place of each float weight in the interval that is rounded to its integer.
+    ///
+    /// Weights that all begin in the middle would reach the next integers in the same steps.
+    fn offsets(&self, site: &Site) -> Vec<f32> {
+        let scales: Vec<f32> = self.input_scales(site, &self.start).collect();
+        let weights = self.float[&site.weight].data.iter().zip(&site.start.weight).enumerate();
+        let offset = |(index, (&weight, &q)): (usize, (&f32, &i8))| {
+            let (o, i) = site.channels(index);
+            (weight * scales[i] / site.start.scale[o] - f32::from(q)).clamp(-LARGEST_OFFSET, LARGEST_OFFSET)
+        };
+        weights.map(offset).collect()
     }
 
     /// Returns a graph without operations whose parameters are what training changes, and whose outputs are those of the
@@ -154,9 +172,15 @@ impl QuantisedNetwork {
         self.float.keys().filter(move |name| !changes(name)).map(String::as_str)
     }
 
-    /// Returns the name of each quantised weight with its integers before training.
-    pub(crate) fn integers(&self) -> impl Iterator<Item = (&str, &[i8])> {
-        self.sites.iter().map(|site| (site.weight.as_str(), site.start.weight.as_slice()))
+    /// Moves the weights to the middle of the intervals that are rounded to their integers.
+    pub(crate) fn centre(&self, parameters: &mut Weights) {
+        for site in &self.sites {
+            let Some(values) = parameters.get_mut(&site.weight) else { continue };
+            let start = site.start.weight.iter().zip(&site.offsets);
+            for (value, (&q, offset)) in values.data.iter_mut().zip(start) {
+                *value = integer(q, offset + *value) - f32::from(q) - offset;
+            }
+        }
     }
 
     /// Returns the parameters before training: differences of 0.
@@ -172,17 +196,17 @@ impl QuantisedNetwork {
         let mut quantisation = self.start.clone();
         let scaled = |scales: &[f32], name: String| -> Vec<f32> {
             let differences = &parameters[&name].data;
-            scales.iter().zip(differences).map(|(scale, d)| scale * (SCALE_UNIT * UNIT(2) * d).exp()).collect()
+            scales.iter().zip(differences).map(|(scale, d)| scale * (SCALE_UNIT * d).exp()).collect()
         };
         for (scope, map) in &mut quantisation.maps {
             map.scale = scaled(&map.scale, format!("{scope}.map_scale"));
         }
         for site in &self.sites {
             let (weights, biases) = (&parameters[&site.weight].data, &parameters[&site.bias].data);
-            let integer = |(&q, d): (&i8, &f32)| integer(q, UNIT(0) * *d) as i8;
-            let bias = |((b, d), unit): ((&f32, &f32), &f32)| d.mul_add(*unit * UNIT(1), *b);
+            let integer = |((&q, offset), d): ((&i8, &f32), &f32)| integer(q, offset + d) as i8;
+            let bias = |((b, d), unit): ((&f32, &f32), &f32)| d.mul_add(*unit, *b);
             let convolution = QuantisedConvolution {
-                weight: site.start.weight.iter().zip(weights).map(integer).collect(),
+                weight: site.start.weight.iter().zip(&site.offsets).zip(weights).map(integer).collect(),
                 scale: scaled(&site.start.scale, format!("{}.row_scale", site.scope)),
                 bias: site.start.bias.iter().zip(biases).zip(&site.bias_units).map(bias).collect(),
             };
@@ -259,7 +283,7 @@ impl QuantisedNetwork {
                 let product = by_integer * f32::from(convolution.weight[index]);
                 rows[o] += product;
                 columns[i] += product;
-                let latent = f32::from(site.start.weight[index]) + UNIT(0) * differences[index];
+                let latent = f32::from(site.start.weight[index]) + site.offsets[index] + differences[index];
                 data.push(if latent.abs() <= LARGEST { by_integer } else { 0.0 });
             }
             gradients.insert(site.weight.clone(), Tensor { shape: gradient.shape.clone(), data });
@@ -280,6 +304,6 @@ impl QuantisedNetwork {
 }
 
 /// The integer of a weight with a difference.
-pub(crate) fn integer(start: i8, difference: f32) -> f32 {
+fn integer(start: i8, difference: f32) -> f32 {
     (f32::from(start) + difference).round_ties_even().clamp(-LARGEST, LARGEST)
 }

@@ -3,9 +3,13 @@
 use picodet_graph::{Graph, Role, Weights};
 use serde::{Deserialize, Serialize};
 
-use super::network::integer;
 use super::QuantisedNetwork;
-use crate::MovingAverage;
+use crate::{Momentum, MovingAverage};
+
+/// Decay of the mean squares of gradients.
+const SQUARE_DECAY: f32 = 0.999;
+/// Factors of the learning rate of weights, biases and scales.
+const RATES: [f32; 3] = [0.1, 1.0, 1.0];
 
 /// Settings of training with quantisation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,13 +18,16 @@ use crate::MovingAverage;
 pub struct QuantisedTraining {
     /// Weight of the loss against the labels, beside that against the float network; 0 without labels.
     pub labels: f64,
+    /// Factors of the learning rate: of weights, in integers; of biases, in steps of the map that they are part of; and of scales,
+    /// in hundredths of their logarithm.
+    pub rates: [f32; 3],
     /// Share of the steps, at the end, in which integers and scales do not change any more.
     pub frozen_share: f64,
 }
 
 impl Default for QuantisedTraining {
     fn default() -> Self {
-        Self { labels: 0.0, frozen_share: 0.1 }
+        Self { labels: 0.0, rates: RATES, frozen_share: 0.1 }
     }
 }
 
@@ -29,6 +36,12 @@ impl QuantisedTraining {
     #[must_use]
     pub fn with_labels(self, labels: f64) -> Self {
         Self { labels, ..self }
+    }
+
+    /// Sets the factors of the learning rate of weights, biases and scales.
+    #[must_use]
+    pub fn with_rates(self, rates: [f32; 3]) -> Self {
+        Self { rates, ..self }
     }
 
     /// Sets the share of the steps, at the end, in which integers and scales do not change.
@@ -41,6 +54,11 @@ impl QuantisedTraining {
     #[must_use]
     pub fn freezing_step(&self, steps: usize) -> usize {
         steps - ((steps as f64 * self.frozen_share) as usize).min(steps)
+    }
+
+    /// Returns the optimiser: `momentum` with adaptive steps.
+    pub(crate) fn momentum(&self, momentum: Momentum) -> Momentum {
+        Momentum { square_decay: Some(SQUARE_DECAY), factors: self.rates, ..momentum }
     }
 
     /// Prepares the parameters for step `step` of `steps`: at [`QuantisedTraining::freezing_step`] integers and scales become
@@ -62,7 +80,7 @@ impl QuantisedTraining {
                 values.data.clone_from(&averaged.data);
             }
         }
-        network.round(parameters);
+        network.centre(parameters);
     }
 
     /// Removes the gradients of what does not change any more in step `step` of `steps`.
@@ -71,19 +89,6 @@ impl QuantisedTraining {
             let biases = graph.params.iter().filter(|param| param.role == Role::Bias);
             let biases: Vec<&String> = biases.map(|param| &param.name).collect();
             gradients.retain(|name, _| biases.contains(&name));
-        }
-    }
-}
-
-impl QuantisedNetwork {
-    /// Moves the weights to their integers.
-    fn round(&self, parameters: &mut Weights) {
-        for (name, start) in self.integers() {
-            if let Some(values) = parameters.get_mut(name) {
-                for (value, &start) in values.data.iter_mut().zip(start) {
-                    *value = (integer(start, super::network::UNIT(0) * *value) - f32::from(start)) / super::network::UNIT(0).max(1e-9);
-                }
-            }
         }
     }
 }
