@@ -168,7 +168,7 @@ impl Trainer {
     pub fn new(request: Request) -> Result<Self, TrainError> {
         let Request { experiment, paths, weights: from, batch, seed, frozen, threads } = request;
         experiment.check()?;
-        let (dataset, validation) = open(&paths)?;
+        let (dataset, validation) = open_datasets(&paths)?;
         let classes: Vec<String> = dataset.classes.iter().map(|class| class.name.clone()).collect();
         let variant = experiment.variant()?;
         let progress = Progress {
@@ -209,7 +209,7 @@ impl Trainer {
         let text = std::fs::read(&path).map_err(|source| TrainError::File { path: path.clone(), source })?;
         let paths: DatasetPaths = serde_json::from_slice(&text)
             .map_err(|source| TrainError::File { path: path.clone(), source: source.into() })?;
-        let (dataset, validation) = open(&paths)?;
+        let (dataset, validation) = open_datasets(&paths)?;
         if data_digest(&dataset) != state.progress.data {
             return Err(TrainError::OtherData { data: paths.data, model: files.last_model() });
         }
@@ -302,7 +302,7 @@ pub fn fine_tune(
     paths: &DatasetPaths,
     model: &Model,
 ) -> Result<Option<[usize; 3]>, TrainError> {
-    let (dataset, _) = open(paths)?;
+    let (dataset, _) = open_datasets(paths)?;
     let classes: Vec<String> = dataset.classes.iter().map(|class| class.name.clone()).collect();
     let known = known_classes(&classes, model);
     let images = dataset.images.len();
@@ -373,7 +373,11 @@ fn measure_together(
     Ok(ModelMetrics { map: summary.ap, map50: summary.ap50 })
 }
 
-fn open(paths: &DatasetPaths) -> Result<(Dataset, Dataset), TrainError> {
+/// Opens the training and the validation dataset.
+///
+/// # Errors
+/// If a dataset cannot be read.
+pub fn open_datasets(paths: &DatasetPaths) -> Result<(Dataset, Dataset), TrainError> {
     let mut dataset = Dataset::open(&paths.data, paths.split.as_deref())?;
     if paths.crowds_as_objects {
         dataset.crowds_as_objects();

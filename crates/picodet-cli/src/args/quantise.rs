@@ -27,6 +27,10 @@ pub(crate) struct Quantise {
     /// How weights are rounded and scales are found
     #[arg(long, value_enum, default_value_t = QuantiseMethod::ClosedForm)]
     pub(crate) method: QuantiseMethod,
+    /// With --method train: train for at most this time. The run is in the folder that is named as the output, with the extension
+    /// `run`; the same command goes on with a run that was stopped
+    #[arg(long, value_name = "MINUTES")]
+    pub(crate) time_limit: Option<f64>,
     /// Largest loss of AP, in percent points, where there are labels
     #[arg(long, default_value_t = 0.5, value_name = "POINTS")]
     pub(crate) max_drop: f64,
@@ -54,13 +58,16 @@ pub(crate) enum QuantiseMethod {
     Minmax,
     /// Least squares towards the float network, rounding with error feedback
     ClosedForm,
+    /// Closed form, then training against the float network, with the labels if there are any: on all images of --data, or on
+    /// those of the scales without --judge
+    Train,
 }
 
 impl From<QuantiseMethod> for picodet::quantise::Method {
     fn from(method: QuantiseMethod) -> Self {
         match method {
             QuantiseMethod::Minmax => Self::MinMax,
-            QuantiseMethod::ClosedForm => Self::ClosedForm,
+            QuantiseMethod::ClosedForm | QuantiseMethod::Train => Self::ClosedForm,
         }
     }
 }

@@ -37,13 +37,19 @@ pub(crate) struct Train {
     /// at most 5000 images
     #[arg(long, requires = "weights")]
     pub(crate) as_published: bool,
+    /// Train the network in 8 bits: from the closed form of --weights, against the predictions of --weights and the labels. The
+    /// models are those of `picodet quantise`
+    #[arg(long, requires = "weights", conflicts_with_all = [
+        "as_published", "sizes", "augment", "freeze_backbone", "overfit_first",
+    ])]
+    pub(crate) quantise: bool,
     /// Folder for checkpoints, models, metrics and the report
     #[arg(long, short, value_name = "FOLDER", default_value = "run", conflicts_with = "resume")]
     pub(crate) output: PathBuf,
     /// Resume the run in this folder; the result is bitwise identical to an uninterrupted run
     #[arg(long, value_name = "FOLDER", conflicts_with_all = [
         "recipe", "data", "split", "validation", "validation_split", "weights", "batch", "rate", "epochs", "sizes", "seed",
-        "as_published", "freeze_backbone", "threads", "augment", "validation_share", "crowds_as_objects",
+        "as_published", "quantise", "freeze_backbone", "threads", "augment", "validation_share", "crowds_as_objects",
     ])]
     pub(crate) resume: Option<PathBuf>,
     /// Images per batch, summed over all processes; `auto` uses half of the free memory, at most the recipe's batch. The

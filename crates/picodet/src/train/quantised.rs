@@ -47,6 +47,7 @@ pub struct QuantisedRequest<'a> {
 /// If the network of the model has no recipe.
 pub fn quantised_experiment(model: &Model, images: usize) -> Result<Experiment, TrainError> {
     let mut experiment = recipe(model.variant.name)?;
+    experiment.architecture = model.variant.overrides();
     experiment.quantise(images, model.metadata.input_size, &model.metadata.resize);
     Ok(experiment)
 }

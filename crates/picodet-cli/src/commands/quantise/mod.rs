@@ -2,6 +2,7 @@
 
 mod pictures;
 mod summary;
+mod training;
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use picodet::{Detector, Model, Storage};
 use self::pictures::Pictures;
 use self::summary::{Summary, rounded};
 use crate::ExitCode;
-use crate::args::{ModelArguments, Quantise};
+use crate::args::{ModelArguments, Quantise, QuantiseMethod};
 use crate::output::{one_line, print_result, status, write_file};
 use crate::{host, images, model};
 
@@ -37,7 +38,7 @@ pub(crate) fn run(command: &Quantise) -> Result<ExitCode> {
         bail!("{}: is quantised already; give the float model that it was made from", command.model);
     }
     let data = Pictures::open(&command.data, command.split.as_deref())?;
-    let (calibration, rest) = data.divide(command.images);
+    let (calibration, rest) = data.clone().divide(command.images);
     let judged = match &command.judge {
         Some(path) => Pictures::open(path, None)?,
         None if rest.files.len() >= FEW_IMAGES => rest,
@@ -65,6 +66,14 @@ pub(crate) fn run(command: &Quantise) -> Result<ExitCode> {
     bar.finish_and_clear();
     status(&format!("{} images in {:.1} s", inputs.len(), start.elapsed().as_secs_f64()));
     drop(inputs);
+    let quantised = match command.method {
+        // Without other images for judging, only those of the scales are not judged.
+        QuantiseMethod::Train if command.judge.is_none() => {
+            training::train(&float, &quantised, &calibration, command)?
+        }
+        QuantiseMethod::Train => training::train(&float, &quantised, &data, command)?,
+        _ => quantised,
+    };
 
     let truth = match &judged.dataset {
         Some(dataset) if dataset.object_count() > 0 => {

@@ -3,6 +3,7 @@
 mod describe;
 pub(super) mod display;
 pub(super) mod prepare;
+mod quantised;
 
 use crate::ExitCode;
 use std::path::Path;

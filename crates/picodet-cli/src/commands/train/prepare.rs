@@ -12,6 +12,7 @@ use picodet::crates::train::{Evaluation, Experiment, InputSize};
 use picodet::train::{DatasetPaths, Request, Trainer, automatic_batch, fine_tune, overfit};
 
 use super::describe::describe;
+use super::quantised;
 use crate::args::{Batch, ModelArguments, Train};
 use crate::model;
 use crate::output::status;
@@ -51,6 +52,13 @@ pub(super) fn prepare(command: &Train, group: &dyn ProcessGroup) -> Result<(Trai
         Some(name) => Some(model::open(&ModelArguments::named(name))?),
         None => None,
     };
+    if let Some(float) = weights.as_ref().filter(|_| command.quantise) {
+        if float.metadata.variant != experiment.model {
+            bail!("the weights are those of {}, not of {}", float.metadata.variant, experiment.model);
+        }
+        let trainer = quantised::prepare(command, paths, float, group)?;
+        return Ok((trainer, command.output.clone()));
+    }
     if let Some(model) = weights.as_ref().filter(|_| is_published)
         && model.metadata.variant == experiment.model
         && let Some(architecture) = &model.metadata.architecture
