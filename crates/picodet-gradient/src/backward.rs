@@ -3,9 +3,8 @@
 use picodet_graph::Activation;
 use picodet_kernel::training::resample::{self, Interpolation};
 use picodet_kernel::training::{
-    fake_quantise,
     Elementwise, Factors, Map, MapMut, Region, bias_gradient, deinterleave, dense, depthwise, elementwise,
-    for_each_pixel, normalise, pointwise, sum_images,
+    fake_quantise, for_each_pixel, normalise, pointwise, sum_images,
 };
 
 use crate::context::{Context, uniform};

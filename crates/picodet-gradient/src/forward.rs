@@ -4,9 +4,8 @@ use picodet_graph::{Activation, BATCH_NORM_EPSILON};
 use picodet_kernel::training::normalise::{self, BatchNorm};
 use picodet_kernel::training::resample::{self, Interpolation};
 use picodet_kernel::training::{
-    fake_quantise,
-    Arena, Elementwise, Factors, Map, Scratch, dense, depthwise, elementwise, for_each_pixel, interleave,
-    pointwise, sum_images,
+    Arena, Elementwise, Factors, Map, Scratch, dense, depthwise, elementwise, fake_quantise, for_each_pixel,
+    interleave, pointwise, sum_images,
 };
 
 use crate::context::{Context, uniform};

@@ -160,8 +160,10 @@ impl Tape {
         let mut found = Vec::with_capacity(maps.len());
         for (scope, map) in maps {
             let fits = |node: &picodet_graph::Node| {
-                let moves =
-                    matches!(node.op, Op::Input | Op::BatchNorm | Op::Slice { .. } | Op::Concat | Op::ChannelShuffle);
+                let moves = matches!(
+                    node.op,
+                    Op::Input | Op::BatchNorm | Op::Slice { .. } | Op::Concat | Op::ChannelShuffle
+                );
                 node.scope == *scope && !moves && node.shape.channels == map.channels()
             };
             let node = self.graph.nodes.iter().position(fits);

@@ -9,12 +9,8 @@ use picodet_testing::noise;
 const CHANNELS: usize = 21;
 const SHAPE: [usize; 4] = [2, 3, 6, 8];
 const ROUNDED: &str = "act";
-const ACTIVATIONS: [Option<Activation>; 4] = [
-    None,
-    Some(Activation::HardSwish),
-    Some(Activation::Relu6),
-    Some(Activation::LeakyRelu { slope: 0.01 }),
-];
+const ACTIVATIONS: [Option<Activation>; 4] =
+    [None, Some(Activation::HardSwish), Some(Activation::Relu6), Some(Activation::LeakyRelu { slope: 0.01 })];
 
 /// image → 1×1 → activation or sum, the map that is rounded → 1×1.
 fn network(activation: Option<Activation>) -> Graph {
@@ -90,9 +86,16 @@ fn values_and_gradients_are_those_of_rounded_bytes() {
                 let scale = f64::from(map.scale[c]);
                 let expected = (whole.clamp(0.0, 255.0) - f64::from(map.zero[c])) * scale;
                 let tolerance = if distance < 1e-3 { 1.01 * scale } else { 1e-5 * expected.abs() };
-                assert!((found - expected).abs() <= tolerance + 1e-7, "{activation:?} {isa} {value}: {found}");
+                assert!(
+                    (found - expected).abs() <= tolerance + 1e-7,
+                    "{activation:?} {isa} {value}: {found}"
+                );
                 let is_inside = (0.0..=255.0).contains(&whole);
-                if is_inside { inside += 1 } else { cut += 1 }
+                if is_inside {
+                    inside += 1
+                } else {
+                    cut += 1
+                }
                 let slope = if is_inside { found - f64::from(value) } else { found };
                 by_scale[c] += slope * f64::from(gradient[index]);
                 if !is_inside {
@@ -150,7 +153,11 @@ fn scales_of_values_that_are_cut_off_have_the_slope_of_central_differences() {
         let (above, below) = (moved(1.01), moved(1.0 / 1.01));
         map.scale[c] = scale;
         let slope = (above - below) / (2.0 * 1.01f64.ln());
-        assert!((slope - f64::from(found[c])).abs() < 1e-3 * slope.abs() + 1e-12, "{c}: {slope} {}", found[c]);
+        assert!(
+            (slope - f64::from(found[c])).abs() < 1e-3 * slope.abs() + 1e-12,
+            "{c}: {slope} {}",
+            found[c]
+        );
     }
 }
 

@@ -60,11 +60,7 @@ impl Experiment {
         self.average = AverageConfig::default();
         self.optimiser = OptimiserConfig::default();
         self.set_epochs(epochs);
-        self.rate = RateConfig {
-            base: QUANTISED_RATE,
-            schedule: ScheduleKind::Cosine,
-            ..self.rate.clone()
-        };
+        self.rate = RateConfig { base: QUANTISED_RATE, schedule: ScheduleKind::Cosine, ..self.rate.clone() };
     }
 
     /// Sets the epochs of the run and of its schedule.

@@ -24,7 +24,7 @@ use crate::metrics::BatchMetrics;
 use crate::non_finite::{first_non_finite, save_non_finite};
 use crate::options::{Ending, Event, OnNonFinite, RunOptions};
 use crate::state::State;
-use crate::statistics::{is_frozen, update_running_statistics};
+use crate::statistics::update_running_statistics;
 use crate::step::{Learner, SingleNetwork, StepInput, StepOutput};
 use crate::stop::{StopRequest, agree_on_stop};
 use crate::time_limit::TimeLimit;
@@ -100,13 +100,8 @@ pub fn run_learner(
         let step = state.progress.step;
         let (epoch, _) = sampler.place(step);
 
-        // Quantisation.
-        let settings = state.progress.quantised;
-        if let (Some(settings), Some(network)) = (&settings, &state.quantised) {
-            settings.settle(network, &mut state.weights, &state.average, (step, course.last_step));
-        }
-
         // Batch.
+        state.settle(course.last_step);
         let wait = options.clock.now();
         let batch = loader.next().ok_or(RunError::Batches { step })??;
         let wait = options.clock.now() - wait;
@@ -125,10 +120,7 @@ pub fn run_learner(
         let found = learner.learn(&state.weights, &input);
         let StepOutput { loss, loss_time, mut gradients } =
             found.map_err(|source| RunError::Backend { step, source })?;
-        gradients.retain(|name, _| !is_frozen(&state.progress.frozen, name));
-        if let Some(settings) = &settings {
-            settings.freeze(&graph, &mut gradients, (step, course.last_step));
-        }
+        state.select_gradients(&graph, &mut gradients, course.last_step);
 
         // Reduce over the processes.
         let metrics = BatchMetrics::reduce(&loss, &batch.truths, group);

@@ -18,6 +18,7 @@ use crate::loader::BatchRecipe;
 use crate::plan::TimePlan;
 use crate::quantised::{QuantisedNetwork, QuantisedTraining};
 use crate::sampler::Sampler;
+use crate::statistics::is_frozen;
 use crate::{Experiment, ExperimentError, Momentum, MovingAverage, Objective, Schedule};
 
 /// Version of the checkpoint format.
@@ -235,6 +236,21 @@ impl State {
         experiment.schedule(self.progress.batch, steps, steps_per_epoch)
     }
 
+    /// Prepares the parameters for the next step of `steps`; with quantisation, integers and scales are fixed towards the end.
+    pub(crate) fn settle(&mut self, steps: usize) {
+        if let (Some(settings), Some(network)) = (self.progress.quantised, &self.quantised) {
+            settings.settle(network, &mut self.weights, &self.average, (self.progress.step, steps));
+        }
+    }
+
+    /// Removes the gradients of parameters that do not change in the next step of `steps`; `graph` is that of training.
+    pub(crate) fn select_gradients(&self, graph: &Graph, gradients: &mut Weights, steps: usize) {
+        gradients.retain(|name, _| !is_frozen(&self.progress.frozen, name));
+        if let Some(settings) = self.progress.quantised {
+            settings.freeze(graph, gradients, (self.progress.step, steps));
+        }
+    }
+
     /// Shortens the run to the length of a plan.
     pub(crate) fn follow(&mut self, plan: TimePlan) {
         self.progress.experiment.scale_phases(plan.steps as f64 / plan.of_steps.max(1) as f64);
@@ -266,7 +282,8 @@ impl State {
         let graph = graph_of(&variant.architecture, classes.len(), self.quantised.is_some());
         let sizes = &experiment.batch.sizes;
         let input_size = sizes.get(sizes.len() / 2).map_or(variant.input_size, |size| size.pair());
-        let mut metadata = metadata::for_training(variant, classes.clone(), input_size, epochs, origin, licence);
+        let mut metadata =
+            metadata::for_training(variant, classes.clone(), input_size, epochs, origin, licence);
         if let Some(network) = &self.quantised {
             metadata.resize = experiment.batch.interpolations.first().cloned().unwrap_or(metadata.resize);
             (metadata.mean, metadata.std) = (network.start.mean, network.start.std);

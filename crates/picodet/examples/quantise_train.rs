@@ -19,7 +19,9 @@ use picodet::train::{DatasetPaths, QuantisedRequest, Trainer, quantised_experime
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [model, train, validation, output, rest @ ..] = &arguments[..] else { return Err("four paths".into()) };
+    let [model, train, validation, output, rest @ ..] = &arguments[..] else {
+        return Err("four paths".into());
+    };
     let number = |index: usize| rest.get(index).map(|text| text.parse::<f64>()).transpose();
     let float = Model::from_bytes(&std::fs::read(model)?)?;
     let [dataset, validation_data] =
@@ -55,7 +57,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         settings: Some(settings),
         dataset,
         validation: Dataset { images: Vec::new(), ..validation_data.clone() },
-        paths: DatasetPaths { data: train.into(), validation: Some(validation.into()), ..DatasetPaths::default() },
+        paths: DatasetPaths {
+            data: train.into(),
+            validation: Some(validation.into()),
+            ..DatasetPaths::default()
+        },
         batch,
         seed: 0,
         threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -67,12 +73,20 @@ fn main() -> Result<(), Box<dyn Error>> {
         Event::Step(step) if (step.step + 1) % 10 == 0 => {
             println!(
                 "step {} of {}: loss {:.4} class {:.4} box {:.4} bins {:.4}, {:.2} s a step",
-                step.step + 1, step.of_steps, step.loss, step.loss_cls, step.loss_box, step.loss_dfl, step.step_seconds
+                step.step + 1,
+                step.of_steps,
+                step.loss,
+                step.loss_cls,
+                step.loss_box,
+                step.loss_dfl,
+                step.step_seconds
             );
         }
         Event::Epoch(epoch) => {
             let path = Path::new(output).join("last.safetensors");
-            if let Ok(bytes) = std::fs::read(path) && epoch.epoch % 5 == 0 {
+            if let Ok(bytes) = std::fs::read(path)
+                && epoch.epoch % 5 == 0
+            {
                 let verdict = Model::from_bytes(&bytes).map(|model| judge.verdict(&model));
                 println!("epoch {}: {verdict:?}", epoch.epoch);
             }

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use picodet::Model;
 use picodet::crates::data::Dataset;
 use picodet::crates::engine::{Plan, QuantisedReference};
 use picodet::crates::graph::{Tensor4, Weights, pass};
@@ -19,7 +20,6 @@ use picodet::crates::train::state::State;
 use picodet::crates::train::{Ending, Event, InputSize, Learner, RunFolder, RunOptions, StepInput, Truth};
 use picodet::quantise::{Method, Options, network_input, quantise};
 use picodet::train::{DatasetPaths, QuantisedRequest, Trainer, quantised_experiment};
-use picodet::Model;
 use shapes::shapes;
 
 const SIZE: (usize, usize) = (192, 160);
@@ -97,7 +97,8 @@ fn the_network_in_training_computes_what_the_engine_computes() {
     let mut learner = learner(network);
     learn(&mut learner, &trainer, &trainer.state.weights);
     let model = &models()[1];
-    let graph = pass::keep_outputs(&model.graph, |name| name.starts_with("cls_logit") || name.starts_with("reg"));
+    let graph =
+        pass::keep_outputs(&model.graph, |name| name.starts_with("cls_logit") || name.starts_with("reg"));
     let quantisation = network.quantisation(&trainer.state.weights);
     assert!(Some(&quantisation) == model.quantisation.as_ref(), "training starts from the given integers");
     let weights = pass::keep_weights(&graph, &model.weights);
@@ -171,7 +172,8 @@ fn training_lowers_the_loss_and_its_file_is_the_network() {
     });
     assert_eq!(ending.expect("a run to the end"), Ending::Finished);
     assert!(losses[29] < 0.7 * losses[0], "{losses:?}");
-    let model = Model::from_bytes(&std::fs::read(out.join(RunFolder::FINAL)).expect("a model")).expect("valid");
+    let model =
+        Model::from_bytes(&std::fs::read(out.join(RunFolder::FINAL)).expect("a model")).expect("valid");
     let network = trainer.state.quantised.as_ref().expect("a network");
     let averaged = trainer.state.average.clone().apply(&trainer.state.weights);
     assert!(model.quantisation == Some(network.quantisation(&averaged)), "the file has other integers");
@@ -216,7 +218,8 @@ fn a_run_with_quantisation_stopped_anywhere_resumes_bitwise() {
         assert_eq!(trainer.state.progress.step, stop_after);
     }
     let state = |options: &RunOptions| {
-        let mut state = State::read(&options.folder.path().join(RunFolder::CHECKPOINT)).expect("a checkpoint");
+        let mut state =
+            State::read(&options.folder.path().join(RunFolder::CHECKPOINT)).expect("a checkpoint");
         state.progress.seconds = 0.0;
         state.to_bytes()
     };

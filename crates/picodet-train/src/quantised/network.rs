@@ -95,7 +95,8 @@ impl QuantisedNetwork {
         };
         let mut sites = Vec::new();
         for (index, node) in graph.nodes.iter().enumerate() {
-            let (Op::Convolution(op), Some(convolution)) = (node.op, start.convolutions.get(&node.scope)) else {
+            let (Op::Convolution(op), Some(convolution)) = (node.op, start.convolutions.get(&node.scope))
+            else {
                 continue;
             };
             let in_channels = graph.node(node.inputs[0]).shape.channels;
@@ -168,7 +169,8 @@ impl QuantisedNetwork {
 
     /// Returns the names of the parameters of the float network that training does not change.
     pub(crate) fn fixed(&self) -> impl Iterator<Item = &str> {
-        let changes = |name: &&String| self.sites.iter().any(|site| site.weight == **name || site.bias == **name);
+        let changes =
+            |name: &&String| self.sites.iter().any(|site| site.weight == **name || site.bias == **name);
         self.float.keys().filter(move |name| !changes(name)).map(String::as_str)
     }
 
@@ -258,8 +260,7 @@ impl QuantisedNetwork {
     ) -> Weights {
         let mut gradients = Weights::new();
         let vector = |data: Vec<f32>| Tensor { shape: vec![data.len()], data };
-        let mut maps: Vec<Vec<f32>> =
-            self.start.maps.values().map(|map| vec![0.0; map.channels()]).collect();
+        let mut maps: Vec<Vec<f32>> = self.start.maps.values().map(|map| vec![0.0; map.channels()]).collect();
         for (scope, values) in by_scale {
             if let Ok(index) = self.maps.binary_search_by(|map| map.as_str().cmp(scope)) {
                 maps[index].iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
@@ -306,4 +307,148 @@ impl QuantisedNetwork {
 /// The integer of a weight with a difference.
 fn integer(start: i8, difference: f32) -> f32 {
     (f32::from(start) + difference).round_ties_even().clamp(-LARGEST, LARGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use picodet_graph::{Activation, Builder, Initialiser as Init};
+    use picodet_testing::noise;
+
+    use super::*;
+    use crate::quantised::QuantisedTraining;
+    use crate::{Momentum, MovingAverage};
+
+    /// image → stem → depthwise and pointwise → join → prediction, with integers and scales that are not trained yet.
+    fn network() -> QuantisedNetwork {
+        let mut g = Builder::new();
+        let image = g.input();
+        let x = g.scope("stem", |g| g.pointwise_with_bias(image, 6, 0.0));
+        let x = g.activation(x, Activation::HardSwish);
+        let y = g.scope("side", |g| g.pointwise_with_bias(x, 4, 0.0));
+        let joined = g.scope("join", |g| g.concat(&[x, y]));
+        let z = g.scope("last", |g| g.pointwise_with_bias(joined, 5, 0.0));
+        g.output("cls_logit.0", z);
+        let graph = g.finish();
+        let tensor = |(index, param): (usize, &Param)| {
+            assert!(param.initialiser != Init::Normal { std: 0.0 });
+            (
+                param.name.clone(),
+                Tensor { shape: param.shape.clone(), data: noise(param.len(), index as u64) },
+            )
+        };
+        let weights: Weights = graph.params.iter().enumerate().map(tensor).collect();
+        let mut start = Quantisation { mean: [0.5; 3], std: [0.2; 3], ..Quantisation::default() };
+        for (seed, (scope, inputs, outputs)) in
+            [("stem", 3, 6), ("side", 6, 4), ("last", 10, 5)].into_iter().enumerate()
+        {
+            let convolution = QuantisedConvolution {
+                weight: noise(inputs * outputs, seed as u64).iter().map(|x| (100.0 * x) as i8).collect(),
+                scale: noise(outputs, 7).iter().map(|x| 0.02 + 0.01 * x).collect(),
+                bias: noise(outputs, 8),
+            };
+            start.convolutions.insert(scope.to_owned(), convolution);
+        }
+        let map = |channels: usize, seed: u64| MapQuantisation {
+            scale: noise(channels, seed).iter().map(|x| 0.05 + 0.02 * x).collect(),
+            zero: vec![20; channels],
+        };
+        let activated = graph.nodes.iter().find(|node| matches!(node.op, Op::Activation(_)));
+        start.maps.insert(activated.expect("an activation").scope.clone(), map(6, 5));
+        start.maps.insert("side".to_owned(), map(4, 6));
+        QuantisedNetwork::new(&graph, &weights, &start).expect("a network")
+    }
+
+    #[test]
+    fn training_starts_from_the_given_integers() {
+        let network = network();
+        assert_eq!(network.quantisation(&network.parameters()), network.start);
+        let mut centred = network.parameters();
+        network.centre(&mut centred);
+        assert_eq!(network.quantisation(&centred), network.start);
+    }
+
+    /// The weights are smooth functions of biases and scales, and steps of integers.
+    #[test]
+    fn gradients_of_the_weights_are_central_differences() {
+        let network = network();
+        let mut parameters = network.parameters();
+        let quantisation = network.quantisation(&parameters);
+        let weights = network.weights(&quantisation);
+        let slopes: Weights = weights
+            .iter()
+            .enumerate()
+            .map(|(index, (name, tensor))| {
+                let data = noise(tensor.data.len(), 40 + index as u64);
+                (name.clone(), Tensor { shape: tensor.shape.clone(), data })
+            })
+            .collect();
+        let loss = |parameters: &Weights| -> f64 {
+            let weights = network.weights(&network.quantisation(parameters));
+            let terms = weights.iter().flat_map(|(name, tensor)| tensor.data.iter().zip(&slopes[name].data));
+            terms.map(|(value, slope)| f64::from(*value) * f64::from(*slope)).sum()
+        };
+        let found = network.gradients(&parameters, &quantisation, &slopes, std::iter::empty());
+        let mut compared = 0;
+        for param in network.parameter_graph().params {
+            // From the middle of its interval a weight moves by one integer for a difference of 1.
+            let by = if param.role == Role::Weight { 1.0 } else { 0.5 };
+            let mut centred = network.parameters();
+            network.centre(&mut centred);
+            for index in 0..param.len() {
+                let mut moved = |by: f32| {
+                    let from =
+                        if param.role == Role::Weight { centred[&param.name].data[index] } else { 0.0 };
+                    parameters.get_mut(&param.name).expect("a parameter").data[index] = from + by;
+                    let loss = loss(&parameters);
+                    parameters.get_mut(&param.name).expect("a parameter").data[index] = 0.0;
+                    loss
+                };
+                let slope = (moved(by) - moved(-by)) / f64::from(2.0 * by);
+                let expected = f64::from(found[&param.name].data[index]);
+                let off = (slope - expected).abs();
+                assert!(off < 1e-3 * expected.abs() + 1e-4, "{} {index}: {slope} {expected}", param.name);
+                compared += 1;
+            }
+        }
+        assert_eq!(compared, 18 + 24 + 50 + 15 + 15 + 10);
+    }
+
+    #[test]
+    fn at_the_end_only_biases_change() {
+        let network = network();
+        let settings = QuantisedTraining::default().with_frozen_share(0.25);
+        let graph = network.parameter_graph();
+        let mut parameters = network.parameters();
+        let mut average = MovingAverage::default();
+        let gradients: Weights = parameters
+            .iter()
+            .map(|(name, tensor)| {
+                let data = noise(tensor.data.len(), 3);
+                (name.clone(), Tensor { shape: tensor.shape.clone(), data })
+            })
+            .collect();
+        let mut momentum = settings.with_rates([1.0; 3]).momentum(Momentum::default());
+        let mut seen = Vec::new();
+        for step in 0..8 {
+            settings.settle(&network, &mut parameters, &average, (step, 8));
+            let mut gradients = gradients.clone();
+            settings.freeze(&graph, &mut gradients, (step, 8));
+            momentum.step(&graph, &mut parameters, &gradients, 0.4);
+            average.update(&parameters);
+            seen.push((
+                network.quantisation(&parameters),
+                network.quantisation(&average.clone().apply(&parameters)),
+            ));
+        }
+        let integers = |found: &Quantisation| {
+            found.convolutions.values().flat_map(|convolution| convolution.weight.clone()).collect::<Vec<_>>()
+        };
+        assert_ne!(integers(&seen[4].0), integers(&seen[5].0), "integers change before");
+        for step in [6, 7] {
+            assert_eq!(integers(&seen[step].0), integers(&seen[5].1), "those of the average at the freezing");
+            assert_eq!(integers(&seen[step].1), integers(&seen[5].1), "and of the average after it");
+            assert_eq!(seen[step].0.maps, seen[6].0.maps);
+        }
+        assert_ne!(seen[6].0, seen[7].0, "biases change");
+    }
 }

@@ -38,10 +38,14 @@ impl QuantisedNetwork {
 
     /// Takes the tensors of [`QuantisedNetwork::to_tensors`] out of `tensors`; `graph` is the folded graph. `None` where
     /// there are none.
-    pub(crate) fn take(graph: &Graph, tensors: &mut BTreeMap<String, Tensor>) -> Result<Option<Self>, CheckError> {
+    pub(crate) fn take(
+        graph: &Graph,
+        tensors: &mut BTreeMap<String, Tensor>,
+    ) -> Result<Option<Self>, CheckError> {
         let Some(image) = tensors.remove(IMAGE) else { return Ok(None) };
         let mut taken = |prefix: &str| -> Vec<(String, Vec<f32>)> {
-            let names: Vec<String> = tensors.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
+            let names: Vec<String> =
+                tensors.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
             let tensor = |name: String| Some((name[prefix.len()..].to_owned(), tensors.remove(&name)?.data));
             names.into_iter().filter_map(tensor).collect()
         };
@@ -68,7 +72,8 @@ impl QuantisedNetwork {
             graph.params.iter().find(|param| param.name == name).map(|param| param.shape.clone())
         };
         let float = taken(FLOAT).into_iter().filter_map(|(name, data)| {
-            let tensor = Tensor { shape: shape(&name).filter(|s| s.iter().product::<usize>() == data.len())?, data };
+            let tensor =
+                Tensor { shape: shape(&name).filter(|s| s.iter().product::<usize>() == data.len())?, data };
             Some((name, tensor))
         });
         let float: Weights = float.collect();

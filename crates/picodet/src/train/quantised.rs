@@ -62,8 +62,8 @@ impl Trainer {
         experiment.check()?;
         let network = training_network(float, start).map_err(TrainError::Quantised)?;
         let classes = float.metadata.classes.clone();
-        let has_labels = dataset.object_count() > 0
-            && dataset.classes.iter().map(|class| &class.name).eq(&classes);
+        let has_labels =
+            dataset.object_count() > 0 && dataset.classes.iter().map(|class| &class.name).eq(&classes);
         let settings = settings.unwrap_or_else(|| {
             QuantisedTraining::default().with_labels(if has_labels { LABELS } else { 0.0 })
         });

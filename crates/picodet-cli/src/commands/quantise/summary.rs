@@ -63,7 +63,9 @@ impl Summary<'_> {
             }
             advice.push(match method {
                 QuantiseMethod::Minmax => "try --method closed-form".to_owned(),
-                QuantiseMethod::ClosedForm | QuantiseMethod::Train => "try more images of the kind that the model is for".to_owned(),
+                QuantiseMethod::ClosedForm | QuantiseMethod::Train => {
+                    "try more images of the kind that the model is for".to_owned()
+                }
             });
         }
         if misses.iter().any(is_speed) {
