@@ -26,7 +26,7 @@ const VERSION: u32 = 1;
 pub struct QuantisationRecord {
     /// Version of the stored tensors.
     pub version: u32,
-    /// The method: `minmax` or `closed-form`.
+    /// The method: `minmax`, `closed-form` or `train`.
     pub method: String,
     /// Number of images that the scales come from.
     pub images: usize,
