@@ -15,9 +15,9 @@ const RATE_NEW: f64 = 0.02;
 /// Learning rate if the model knows all classes.
 const RATE_KNOWN: f64 = 0.003;
 /// Images that pass through the network in training with quantisation.
-const QUANTISED_PASSES: usize = 8_000;
+const QUANTISED_PASSES: usize = 5_000;
 /// Learning rate of training with quantisation: how far a weight moves in a step, in integers.
-const QUANTISED_RATE: f64 = 0.01;
+const QUANTISED_RATE: f64 = 0.003;
 
 impl Experiment {
     /// Replaces the schedule by that for fine-tuning a trained model on `images` images. `knows_all` states whether the model
