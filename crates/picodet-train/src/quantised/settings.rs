@@ -74,9 +74,10 @@ impl QuantisedTraining {
             return;
         }
         let averaged = average.clone().apply(parameters);
-        let changing = |name: &str| averaged.get(name);
         for param in network.parameter_graph().params.iter().filter(|param| param.role != Role::Bias) {
-            if let (Some(values), Some(averaged)) = (parameters.get_mut(&param.name), changing(&param.name)) {
+            if let (Some(values), Some(averaged)) =
+                (parameters.get_mut(&param.name), averaged.get(&param.name))
+            {
                 values.data.clone_from(&averaged.data);
             }
         }
