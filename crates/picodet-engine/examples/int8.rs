@@ -1,6 +1,7 @@
 //! Times of a network with random weights in f32, bf16 and int8, in turns on one machine, and the steps of the int8 plan.
 //!
-//! `cargo run --release -p picodet-engine --example int8 -- [VARIANT] [SECONDS]`
+//! `cargo run --release -p picodet-engine --example int8 -- [VARIANT] [SECONDS] [SET]`; SET names the plan whose steps are
+//! listed, as the first table does.
 #![allow(clippy::print_stdout)]
 
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ fn main() {
     let name = arguments.next().unwrap_or_else(|| "legacy_s_416".to_owned());
     let seconds: f64 = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(5.0);
     let variant = picodet_zoo::variant(&name).expect("a published network");
+    let set = arguments.next().unwrap_or_else(|| "int8".to_owned());
     let graph = variant.architecture.graph(variant.classes.len());
     let graph = pass::keep_outputs(&graph, Head::is_detection_output);
     let (graph, weights) = pass::fold_batch_norm(&graph, &random_weights(&graph, 7));
@@ -70,10 +72,14 @@ fn main() {
             plan.arena_bytes() as f64 / 1e6
         );
     }
-    let Some((_, plan)) = plans.iter().find(|(label, _)| label.starts_with("int8")) else { return };
+    let Some((label, plan)) =
+        plans.iter().find(|(label, _)| label.starts_with("int8") && label.contains(&set))
+    else {
+        return;
+    };
     let mut steps = plan.profile(&image, 100).expect("an image of this size");
     let total: f64 = steps.iter().map(|step| step.seconds).sum();
-    println!("\nsteps of the first int8 plan, {:.3} ms", 1e3 * total);
+    println!("\nsteps of {label}, {:.3} ms", 1e3 * total);
     steps.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
     for step in steps.iter().take(70) {
         println!(

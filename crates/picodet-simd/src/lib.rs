@@ -95,8 +95,8 @@ pub use vector::{IntVector, Vector};
 pub use wasm::Simd128;
 #[cfg(target_arch = "x86_64")]
 pub use x86::{
-    Avx2, Avx512, Avx512Bf16, Avx512Vbmi, Avx512Vnni, AvxVnni, F32x8, F32x16, I32x8, I32x16, KernelVbmi,
-    Table256,
+    Avx2, Avx512, Avx512Bf16, Avx512Vbmi, Avx512Vnni, AvxVnni, DotInt16, F32x8, F32x16, I32x8, I32x16,
+    KernelVbmi, Table256,
 };
 
 /// Prefetches the cache line at `address`, which need not be valid, into the first-level cache.

@@ -222,6 +222,16 @@ pub trait SimdInt8: Simd {
     /// # Safety
     /// `to` is valid for writes of `LEN` values.
     unsafe fn store_quads(self, quads: Self::Quads, to: *mut u32);
+    /// Stores [`Simd::LEN`] quads as the units of [`SimdInt8::Product`]: as they are, or a vector of the pairs of their even
+    /// bytes and one of the odd ones.
+    ///
+    /// # Safety
+    /// `to` is valid for writes of `4 / DEPTH` vectors.
+    #[inline(always)]
+    unsafe fn store_units(self, quads: Self::Quads, to: *mut u32) {
+        // SAFETY: `to` is valid for a vector.
+        unsafe { self.store_quads(quads, to) }
+    }
     /// Loads `count` bytes at each of four addresses and returns quads of the bytes at equal positions, zeros after
     /// them; memory after them is not touched.
     ///

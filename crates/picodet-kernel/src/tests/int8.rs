@@ -207,16 +207,19 @@ fn depthwise_of_bytes_equals_its_definition() {
     let mut case = 0;
     for int8 in sets() {
         for (kernel, stride) in [(3, 1), (3, 2), (5, 1), (5, 2)] {
-            for width in extents() {
+            for width in extents().into_iter().chain([93]) {
                 case += 1;
                 let height = [1, 2, 7, 12, 5][case % 5];
                 let act = ACTIVATIONS[[0, 1, 1, case % 8][case % 4]];
+                // Whole vectors and parts of them.
+                let lengths = [(16, 5), (3, 5), (33, 5), (40, 5), (64, 16), (16, 16), (32, 0)];
+                let (len, last) = lengths[case % lengths.len()];
                 let ranges = [
-                    ChannelRange { source: 2, other: 0, destination: 0, len: [16, 3, 33, 40][case % 4] },
-                    ChannelRange { source: 45, other: 0, destination: [16, 3, 33, 40][case % 4], len: 5 },
+                    ChannelRange { source: 2, other: 0, destination: 0, len },
+                    ChannelRange { source: 69, other: 0, destination: len, len: last },
                 ];
-                let channels = ranges[1].destination + 5;
-                let source_stride = 52;
+                let channels = len + last;
+                let source_stride = 87;
                 let map = random_bytes(height * width * source_stride, case as u32);
                 let weights = weights(channels * kernel * kernel, 5);
                 let zeros = random_bytes(channels, 6);
@@ -225,7 +228,6 @@ fn depthwise_of_bytes_equals_its_definition() {
                 let rows = if out_height > 3 { 1..out_height - 1 } else { 0..out_height };
                 let out_stride = channels + 3;
                 let mut out = vec![MARK; out_height * out_width * out_stride];
-                let lanes = int8.lanes();
                 let args = DepthwiseInt8 {
                     source: map.as_ptr(),
                     source_stride,
@@ -237,8 +239,8 @@ fn depthwise_of_bytes_equals_its_definition() {
                     kernel,
                     stride,
                     ranges: &ranges,
-                    weights: &pack_depthwise_int8(&ranges, kernel, stride, &weights, lanes),
-                    constants: &pack_depthwise_columns(&ranges, &constants, lanes),
+                    weights: &pack_depthwise_int8(int8, &ranges, kernel, stride, &weights),
+                    constants: &pack_depthwise_columns(int8, &ranges, &constants),
                     zeros: &zeros,
                     act,
                 };

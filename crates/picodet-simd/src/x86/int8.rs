@@ -24,7 +24,7 @@ super::avx2::simd256!(AvxVnni, "avxvnni,avx2,fma");
 
 /// Implements [`SimdInt8`] by a vector type and an expression for the sum of products.
 macro_rules! int8 {
-    ($Token:ty, $Product:ident, $Int:ident, $splat:ident, $load:ident, $rows:path, $bytes:path, $pairs:path, |$sum:ident, $lhs:ident, $rhs:ident| $dot:expr) => {
+    ($Token:ty, $Product:ident $(with $units:path)?, $Int:ident, $splat:ident, $load:ident, $rows:path, $bytes:path, $pairs:path, |$sum:ident, $lhs:ident, $rhs:ident| $dot:expr) => {
         // SAFETY of the blocks without memory accesses: the token is proof of the instruction set.
         #[allow(clippy::undocumented_unsafe_blocks)]
         impl SimdInt8 for $Token {
@@ -48,6 +48,13 @@ macro_rules! int8 {
                 // SAFETY: `to` is valid for a vector of values.
                 unsafe { quads.store(to.cast()) }
             }
+            $(
+                #[inline(always)]
+                unsafe fn store_units(self, quads: $Int, to: *mut u32) {
+                    // SAFETY: the token is proof of the instruction set, and `to` is valid for two vectors.
+                    unsafe { $units(quads, to) }
+                }
+            )?
             #[inline(always)]
             unsafe fn interleave_rows(self, rows: [*const u8; 4], count: usize) -> $Int {
                 // SAFETY: the token is proof of the instruction set, and the rows are valid for `count` bytes.
@@ -99,7 +106,7 @@ int8!(
 // exact products and, added in pairs, exact 32-bit sums.
 int8!(
     Avx2,
-    DotInt16,
+    DotInt16 with pairs_of_quads,
     I32x8,
     _mm256_set1_epi32,
     _mm256_loadu_si256,
@@ -157,6 +164,19 @@ impl Dot for DotInt16<Avx2> {
     #[inline(always)]
     fn dot(self, sum: I32x8, lhs: I32x8, rhs: I32x8) -> I32x8 {
         sum + I32x8(unsafe { _mm256_madd_epi16(lhs.0, rhs.0) })
+    }
+}
+
+/// Stores the pairs of the even bytes of quads, and those of the odd ones.
+///
+/// # Safety
+/// The processor has AVX2; `to` is valid for writes of two vectors.
+#[inline(always)]
+unsafe fn pairs_of_quads(quads: I32x8, to: *mut u32) {
+    // SAFETY: `to` is valid for two vectors.
+    unsafe {
+        I32x8(_mm256_and_si256(quads.0, _mm256_set1_epi16(0xff))).store(to.cast());
+        I32x8(_mm256_srli_epi16::<8>(quads.0)).store(to.add(8).cast());
     }
 }
 

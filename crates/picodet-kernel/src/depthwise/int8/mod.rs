@@ -7,74 +7,27 @@
 //! columns outside of the map are the zero points of the channels.
 
 mod arguments;
+mod pack;
 mod tile;
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use picodet_simd::{Int8Isa, IsaKind, KernelInt8, Outlined, SimdInt8, dispatch_int8, prefetch};
+use picodet_simd::{Dot, Int8Isa, IsaKind, KernelInt8, Outlined, SimdInt8, dispatch_int8, prefetch};
 
 use super::arguments::tile_width;
-use crate::map::ChannelRange;
 use crate::quantised::FIELDS;
 use crate::tuning;
 pub use arguments::DepthwiseInt8;
 use arguments::{quads, variants};
+use pack::vectors;
+pub use pack::{pack_depthwise_columns, pack_depthwise_int8};
 use tile::Tile;
 
 /// Returns whether [`depthwise_int8`] supports a window.
 #[must_use]
 pub fn fits(kernel: usize, stride: usize) -> bool {
     (kernel == 3 || kernel == 5) && (stride == 1 || stride == 2)
-}
-
-/// Returns the number of vectors of channels of these ranges.
-fn vectors(ranges: &[ChannelRange], lanes: usize) -> usize {
-    ranges.iter().map(|range| range.len.div_ceil(lanes)).sum()
-}
-
-/// Packs weights `[channels][kernel²]`: for each vector of channels of each range the quads of the window, and at stride 1
-/// those of the row below as well.
-#[must_use]
-pub fn pack_depthwise_int8(
-    ranges: &[ChannelRange],
-    kernel: usize,
-    stride: usize,
-    weights: &[i8],
-    lanes: usize,
-) -> Vec<u32> {
-    let at = |row: Option<usize>, column: usize, channel: Option<usize>| match (row, channel) {
-        (Some(row), Some(channel)) if row < kernel => {
-            weights[channel * kernel * kernel + row * kernel + column].cast_unsigned()
-        }
-        _ => 0,
-    };
-    let mut packed = Vec::new();
-    for range in ranges {
-        for first in (0..range.len).step_by(lanes) {
-            for below in 0..variants(stride) {
-                for (quad, column) in (0..quads(kernel)).flat_map(|q| (0..kernel).map(move |c| (q, c))) {
-                    for lane in first..first + lanes {
-                        let channel = (lane < range.len).then_some(range.destination + lane);
-                        let byte = |i: usize| at((4 * quad + i).checked_sub(below), column, channel);
-                        packed.push(u32::from_le_bytes([byte(0), byte(1), byte(2), byte(3)]));
-                    }
-                }
-            }
-        }
-    }
-    packed
-}
-
-/// Packs the constants of the channels as [`crate::quantised::pack_columns`] does, for vectors of channels of ranges.
-#[must_use]
-pub fn pack_depthwise_columns(
-    ranges: &[ChannelRange],
-    columns: &[crate::quantised::Column],
-    lanes: usize,
-) -> Vec<u32> {
-    let parts = ranges.iter().map(|range| &columns[range.destination..range.destination + range.len]);
-    parts.flat_map(|part| crate::quantised::pack_columns(part, lanes)).collect()
 }
 
 /// Convolves each channel of a map of bytes.
@@ -88,8 +41,9 @@ pub fn pack_depthwise_columns(
 /// If the convolution does not [`fits`], or weights, constants or sizes do not agree.
 pub unsafe fn depthwise_int8(isa: Int8Isa, args: &DepthwiseInt8<'_>) {
     let lanes = isa.lanes();
-    let vectors = vectors(args.ranges, lanes);
-    let weights = vectors * variants(args.stride) * quads(args.kernel) * args.kernel * lanes;
+    let vectors = vectors(isa, args.ranges).count();
+    let units = 4 / isa.depth() * lanes;
+    let weights = vectors * variants(args.stride) * quads(args.kernel) * args.kernel * units;
     let inside = args.ranges.iter().all(|range| range.destination + range.len <= args.zeros.len());
     let sizes = args.rows.end <= args.size.0.div_ceil(args.stride)
         && (1..=args.size.1.div_ceil(args.stride)).contains(&args.out_width);
@@ -102,11 +56,21 @@ pub unsafe fn depthwise_int8(isa: Int8Isa, args: &DepthwiseInt8<'_>) {
 /// Widths of tiles.
 fn widths<S: SimdInt8>() -> &'static [usize] {
     match S::REGISTERS {
-        32 => &[13, 10, 7, 5, 1],
+        32 => &[13, 10, 7, 5],
         // Short code, as in `tuning::depthwise_widths`.
-        _ if matches!(S::KIND, IsaKind::Simd128) => &[4, 1],
-        _ => &[5, 4, 1],
+        _ if matches!(S::KIND, IsaKind::Simd128) => &[4],
+        _ => &[4, 3],
     }
+}
+
+/// The units of a vector of quads, see [`SimdInt8::store_units`].
+const fn units<S: SimdInt8>() -> usize {
+    4 / <S::Product as Dot>::DEPTH * S::LEN
+}
+
+/// Whether a width of three columns is compiled.
+const fn has_three<S: SimdInt8>() -> bool {
+    S::REGISTERS != 32 && !tuning::compact::<S>() && !matches!(S::KIND, IsaKind::Simd128)
 }
 
 /// Bytes of a strip's source: half of a level-1 cache.
@@ -173,7 +137,7 @@ unsafe fn channels<S: SimdInt8, const K: usize, const STRIDE: usize, const QUADS
     let width = args.out_width;
     let tile = tile_width(widths::<S>(), width).unwrap_or(1);
     // The largest number of whole tiles that fits into the scratch memory.
-    let most = ((SCRATCH / 4 / (STRIP_VECTORS * QUADS * S::LEN) - K) / STRIDE + 1) / tile * tile;
+    let most = ((SCRATCH / 4 / (STRIP_VECTORS * QUADS * units::<S>()) - K) / STRIDE + 1) / tile * tile;
     let mut scratch =
         Scratch { pixels: [const { MaybeUninit::uninit() }; SCRATCH / 4], zeros: [0; 16 * STRIP_VECTORS] };
     let mut vector = 0;
@@ -199,11 +163,14 @@ unsafe fn channels<S: SimdInt8, const K: usize, const STRIDE: usize, const QUADS
                     7 if const { S::REGISTERS == 32 } => {
                         s.outlined(Rows::<_, K, STRIDE, QUADS, 7> { s, args, strip, scratch });
                     }
-                    5 if const { !tuning::compact::<S>() && !matches!(S::KIND, IsaKind::Simd128) } => {
+                    5 if const { S::REGISTERS == 32 } => {
                         s.outlined(Rows::<_, K, STRIDE, QUADS, 5> { s, args, strip, scratch });
                     }
                     4 if const { !tuning::compact::<S>() && S::REGISTERS != 32 } => {
                         s.outlined(Rows::<_, K, STRIDE, QUADS, 4> { s, args, strip, scratch });
+                    }
+                    3 if const { has_three::<S>() } => {
+                        s.outlined(Rows::<_, K, STRIDE, QUADS, 3> { s, args, strip, scratch });
                     }
                     _ => s.outlined(Rows::<_, K, STRIDE, QUADS, 1> { s, args, strip, scratch }),
                 }
@@ -232,7 +199,7 @@ impl<S: SimdInt8, const K: usize, const STRIDE: usize, const QUADS: usize, const
         let Self { s, args, strip, scratch } = self;
         let Range { start, end } = args.rows;
         // Quads of a strip's row.
-        let row_len = SCRATCH / 4 / (STRIP_VECTORS * QUADS) / S::LEN * S::LEN;
+        let row_len = SCRATCH / 4 / (STRIP_VECTORS * QUADS) / units::<S>() * units::<S>();
         let mut copied = 0;
         // Pairs of rows start at even rows.
         for y in (start / 2 * 2..end).step_by(2) {
@@ -259,7 +226,7 @@ impl<S: SimdInt8, const K: usize, const STRIDE: usize, const QUADS: usize, const
                         let x = x.min(strip.columns.end - P);
                         let tile = Tile {
                             rows: &rows,
-                            column: (x - strip.columns.start) * STRIDE * S::LEN,
+                            column: (x - strip.columns.start) * STRIDE * units::<S>(),
                             vector: strip.vector + vector,
                             pixel: (y, x),
                             computed,
@@ -308,11 +275,11 @@ unsafe fn copy_quad<S: SimdInt8, const K: usize, const STRIDE: usize>(
             let skipped = vector * S::LEN;
             let outside = s.interleave_rows([zeros.add(skipped); 4], count);
             for column in (0..left).chain(right..columns) {
-                s.store_quads(outside, to.add(column * S::LEN));
+                s.store_units(outside, to.add(column * units::<S>()));
             }
             let mut at = rows.map(|(row, _)| row.wrapping_add(skipped));
             for column in left..right {
-                s.store_quads(s.interleave_rows(at, count), to.add(column * S::LEN));
+                s.store_units(s.interleave_rows(at, count), to.add(column * units::<S>()));
                 prefetch(at[2].wrapping_add(ahead));
                 prefetch(at[3].wrapping_add(ahead));
                 for (at, row) in at.iter_mut().zip(&rows) {

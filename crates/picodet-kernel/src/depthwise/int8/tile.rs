@@ -1,9 +1,10 @@
 //! A tile of the result, summed in registers.
 
 use picodet_graph::Activation;
-use picodet_simd::{IntVector, Outlined, SimdInt8, Vector};
+use picodet_simd::{Dot, IntVector, Outlined, SimdInt8, Vector};
 
 use super::arguments::{DepthwiseInt8, quads, variants};
+use super::units;
 use crate::gemm::{MOST, unrolled};
 use crate::quantised::{Columns, byte};
 use crate::tuning;
@@ -35,7 +36,9 @@ impl Tile<'_> {
         s: S,
         args: &DepthwiseInt8<'_>,
     ) {
-        let len = const { quads(K) } * K * S::LEN;
+        let units = const { units::<S>() };
+        let len = const { quads(K) } * K * units;
+        let dot = s.product();
         // SAFETY: weights and constants are packed for each vector; `self.rows` are valid for the strip's columns.
         unsafe {
             let columns = Columns::new::<S>(args.constants.as_ptr(), self.vector);
@@ -43,28 +46,19 @@ impl Tile<'_> {
             let lower = if STRIDE == 1 { upper.add(len) } else { upper };
             let mut sums = [[columns.start(s); P]; 2];
             for quad in 0..quads(K) {
-                if STRIDE == 1 {
-                    // Both rows read the same quads.
-                    let source = self.rows[2 * quad].add(self.column);
-                    for column in 0..K {
-                        let at = (quad * K + column) * S::LEN;
-                        let (above, below) = (s.load_quads(upper.add(at)), s.load_quads(lower.add(at)));
-                        for p in 0..P {
-                            let value = s.load_quads(source.add((p + column) * S::LEN));
-                            sums[0][p] = s.dot4(sums[0][p], value, above);
-                            sums[1][p] = s.dot4(sums[1][p], value, below);
-                        }
-                    }
-                } else {
-                    let above = self.rows[2 * quad].add(self.column);
-                    let below = self.rows[2 * quad + 1].add(self.column);
-                    for column in 0..K {
-                        let weight = s.load_quads(upper.add((quad * K + column) * S::LEN));
-                        for p in 0..P {
-                            let at = (p * STRIDE + column) * S::LEN;
-                            sums[0][p] = s.dot4(sums[0][p], s.load_quads(above.add(at)), weight);
-                            sums[1][p] = s.dot4(sums[1][p], s.load_quads(below.add(at)), weight);
-                        }
+                // At stride 1 both rows read the same quads.
+                let above = self.rows[2 * quad].add(self.column);
+                let below = self.rows[2 * quad + STRIDE - 1].add(self.column);
+                // A number that the compiler does not know: it would unroll the loop and spill what it reorders.
+                for at in (0..args.kernel * units).step_by(S::LEN) {
+                    let tap = quad * K * units + at;
+                    let (first, second) = (dot.load_units(upper.add(tap)), dot.load_units(lower.add(tap)));
+                    for p in 0..P {
+                        let at = p * STRIDE * units + at;
+                        let value = dot.load_units(above.add(at));
+                        sums[0][p] = dot.dot(sums[0][p], value, first);
+                        let value = if STRIDE == 1 { value } else { dot.load_units(below.add(at)) };
+                        sums[1][p] = dot.dot(sums[1][p], value, second);
                     }
                 }
             }

@@ -199,13 +199,13 @@ impl Lowering<'_> {
             })
             .collect();
         let ranges = channel_ranges(&order, &from.columns, None, 0);
-        let lanes = self.int8_lanes();
+        let int8 = self.int8();
         let step = Depthwise {
             from: from.buffer,
             kernel: op.kernel,
             stride: op.stride,
-            weights: depthwise::int8::pack_depthwise_int8(&ranges, op.kernel, op.stride, &weights, lanes),
-            constants: depthwise::int8::pack_depthwise_columns(&ranges, &constants, lanes),
+            weights: depthwise::int8::pack_depthwise_int8(int8, &ranges, op.kernel, op.stride, &weights),
+            constants: depthwise::int8::pack_depthwise_columns(int8, &ranges, &constants),
             zeros: order.iter().map(|&channel| map.zero[channel]).collect(),
             ranges,
             act,
