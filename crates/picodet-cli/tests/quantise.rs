@@ -113,3 +113,12 @@ fn a_model_that_loses_too_much_is_kept_with_exit_code_3() {
     assert!(err.contains("try --method closed-form. The file is kept"), "{err}");
     assert!(picodet::Model::from_bytes(&std::fs::read(file).expect("a file")).is_ok());
 }
+
+#[test]
+fn the_time_for_steps_in_f32_is_milliseconds() {
+    for wrong in ["much", "-1", "NaN"] {
+        let (code, _, err) = quantise(Path::new("none.safetensors"), &[&format!("--mixed={wrong}")]);
+        assert_eq!(code, 2, "{wrong}");
+        assert!(err.contains("expected auto or milliseconds such as 0.5"), "{wrong}: {err}");
+    }
+}

@@ -7,7 +7,7 @@ use picodet_weights::{Metadata, ModelFile, QuantisationRecord, Storage};
 use picodet_zoo::{Architecture, ArchitectureOverrides, Head, Variant, variant};
 
 use crate::check::check_metadata;
-use crate::quantised::{restore, store};
+use crate::quantised::{float_weights, restore, store};
 use crate::{ArchitectureError, ModelError};
 
 /// A network with its weights and metadata.
@@ -63,7 +63,8 @@ impl Model {
         };
         file.metadata.quantisation.get_or_insert_with(|| QuantisationRecord::new("unknown", 0));
         file.quantisation = Some(store(&self.graph, quantisation, &mut file.weights));
-        picodet_weights::write(&file, Storage::Int8Rows)
+        let kept = float_weights(&self.graph, quantisation);
+        picodet_weights::write_keeping(&file, Storage::Int8Rows, &kept)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Quantised models between memory and file.
 
+use std::collections::BTreeSet;
+
 use picodet_graph::quantised::{image_scales, is_quantisable, maps_of};
-use picodet_graph::{CheckError, Graph, NodeId, Op, Quantisation, QuantisedConvolution, Weights, pass};
+use picodet_graph::{CheckError, Graph, Node, NodeId, Op, Quantisation, QuantisedConvolution, Weights, pass};
 use picodet_weights::{IntegerRows, Metadata, StoredQuantisation};
 
 /// Returns the quantisation of a file, and divides the weights of quantised convolutions by the scales of their input, so that
@@ -18,7 +20,12 @@ pub(crate) fn restore(
     for (index, node) in graph.nodes.iter().enumerate().filter(|(i, _)| is_quantisable(graph, NodeId(*i))) {
         let [weight, bias] = [0, 1].map(|p| node.params.get(p).map(|&id| &graph.params[id.0].name));
         let rows = weight.and_then(|name| stored.rows.remove(name));
+        let is_float =
+            || metadata.quantisation.as_ref().is_some_and(|record| record.floats.contains(&node.scope));
         let Some(IntegerRows { integers, scales }) = rows else {
+            if is_float() {
+                continue;
+            }
             problems.push(format!("{}: has no 8-bit weights", graph.nodes[index].scope));
             continue;
         };
@@ -60,6 +67,15 @@ pub(crate) fn divide(graph: &Graph, quantisation: &Quantisation, weights: &mut W
             *value = f32::from(convolution.weight[index]) * convolution.scale[o] / scales[channel];
         }
     }
+}
+
+/// Returns the names of the weights that are not stored in 8 bits: those of the convolutions that a mixed model computes in f32.
+pub(crate) fn float_weights(graph: &Graph, quantisation: &Quantisation) -> BTreeSet<String> {
+    let is_float = |(index, node): &(usize, &Node)| {
+        is_quantisable(graph, NodeId(*index)) && !quantisation.convolutions.contains_key(&node.scope)
+    };
+    let floats = graph.nodes.iter().enumerate().filter(is_float);
+    floats.filter_map(|(_, node)| Some(graph.params[node.params.first()?.0].name.clone())).collect()
 }
 
 /// Returns the integers to store. The biases of quantised convolutions replace those of `weights`.

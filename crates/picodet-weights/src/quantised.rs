@@ -3,7 +3,7 @@
 //! A quantised convolution is stored as 8-bit rows, whose columns contain the scales of its input; a map `M` as the scales
 //! `M.map.scale` and the zero points `M.map.zero`. The metadata entry `picodet.quantisation` marks such a file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use picodet_graph::MapQuantisation;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -42,6 +42,9 @@ pub struct QuantisationRecord {
     /// COCO AP of the quantised model in percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ap_quantised: Option<f64>,
+    /// Scopes of the convolutions that are computed in f32.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub floats: BTreeSet<String>,
     /// Milliseconds of the network for one image on one thread, by the name of the precision; `int8` is this file's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub milliseconds: BTreeMap<String, f64>,
@@ -62,6 +65,7 @@ impl QuantisationRecord {
             fidelity: None,
             ap_float: None,
             ap_quantised: None,
+            floats: BTreeSet::new(),
             milliseconds: BTreeMap::new(),
             processor: None,
         }

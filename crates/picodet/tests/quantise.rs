@@ -1,5 +1,6 @@
 //! A real network in 8 bits: from an image to a file and back, judged by its detections.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -7,7 +8,8 @@ use std::time::Duration;
 
 use picodet::crates::graph::{Tensor4, Weights};
 use picodet::quantise::{
-    Gate, Judge, JudgeError, Latencies, Method, Miss, Options, Verdict, network_input, quantise,
+    Gate, Judge, JudgeError, Latencies, Method, Miss, MixedError, Options, Verdict, mixed, network_input,
+    quantise, sensitivity, with_floats,
 };
 use picodet::{Limits, Model, Storage};
 
@@ -72,6 +74,42 @@ fn detections_are_those_of_the_float_model_and_a_planted_fault_is_found() {
         matches!(misses[..], [Miss::Fidelity { .. }]),
         "the scale of {name} times 8: {faulty:?} after {sound:?}"
     );
+}
+
+#[test]
+fn steps_in_f32_lose_nothing_and_files_keep_them() {
+    let (float, bytes, files) = (model(), quantised(), [page()]);
+    let judge = Judge::new(&float, &files, None, Limits::default(), 2).expect("objects on the page");
+    let fidelity = |model: &Model| judge.verdict(model).expect("detections").fidelity;
+    let steps = sensitivity(&judge, &float, bytes, &mut |_, _| ControlFlow::Continue(())).expect("steps");
+    let all: BTreeSet<String> = steps.iter().flat_map(|step| step.convolutions.clone()).collect();
+    let convolutions = &bytes.quantisation.as_ref().expect("a quantised model").convolutions;
+    assert!(all.iter().eq(convolutions.keys()), "each convolution is in one step");
+    assert!(steps.iter().any(|step| step.convolutions.len() == 2), "depthwise and pointwise are one step");
+    let floats = with_floats(&float, bytes, &all).expect("a quantised model");
+    let (all_floats, all_bytes) = (fidelity(&floats), fidelity(bytes));
+    assert!(all_floats > 97.0 && all_floats > all_bytes, "{all_floats} in f32, {all_bytes} in bytes");
+
+    // With this much time every step that does damage is in f32.
+    let some = mixed(&float, bytes, &steps, Duration::from_secs(1)).expect("a quantised model");
+    let damaging = steps.iter().filter(|step| step.damage > 0.02);
+    let damaging: BTreeSet<String> = damaging.flat_map(|step| step.convolutions.clone()).collect();
+    let record = some.metadata.quantisation.as_ref().expect("a record");
+    assert!(!damaging.is_empty() && record.floats == damaging, "{:?} are not {damaging:?}", record.floats);
+    let read = Model::from_bytes(&some.to_bytes(Storage::F32)).expect("its own file");
+    assert_eq!(read.metadata, some.metadata);
+    assert!(read.quantisation == some.quantisation, "integers, scales or zero points differ");
+    let damaged = refused_without_floats(&some);
+    assert!(damaged.contains("has no 8-bit weights"), "{damaged}");
+    assert!(matches!(with_floats(&float, &float, &all), Err(MixedError::NotQuantised)));
+}
+
+/// The error of a mixed model whose record does not name the steps in f32.
+fn refused_without_floats(model: &Model) -> String {
+    let mut faulty = model.clone();
+    faulty.metadata.quantisation.as_mut().expect("a record").floats.clear();
+    let read = Model::from_bytes(&faulty.to_bytes(Storage::F32));
+    read.map_or_else(|error| error.to_string(), |_| "nothing".to_owned())
 }
 
 #[test]

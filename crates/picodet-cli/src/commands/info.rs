@@ -161,6 +161,9 @@ fn summary(subject: &Subject) -> String {
 fn describe(record: &QuantisationRecord) -> String {
     let mut text =
         format!("8 bits (weights and maps), {}, scales from {} images", record.method, record.images);
+    if !record.floats.is_empty() {
+        let _ = write!(text, ", {} convolutions in f32", record.floats.len());
+    }
     if let Some(fidelity) = record.fidelity {
         let _ = write!(text, ", fidelity {fidelity:.2}");
     }

@@ -3,6 +3,7 @@
 mod arithmetic;
 mod check;
 mod maps;
+mod restrict;
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Operations on one pixel of bytes after the other: sums, factors, conversion to f32.
+//! Operations on one pixel of bytes after the other: sums, factors, conversion to f32 and from it.
 
 use std::ops::Range;
 
@@ -11,9 +11,9 @@ use crate::map::ChannelRange;
 /// A map of bytes whose real values are `(q - zero) · scale`, by column.
 #[derive(Clone, Copy, Debug)]
 pub struct Operand<'a> {
-    /// First byte of the first pixel, or of the column that constants begin with.
+    /// First byte of the first pixel, or of the column that constants begin with. The source of [`ByteKind::Quantise`] is f32.
     pub map: *const u8,
-    /// Bytes from one pixel to the next.
+    /// Elements from one pixel to the next.
     pub stride: usize,
     /// One scale per column, padded to whole vectors.
     pub scale: &'a [f32],
@@ -56,6 +56,8 @@ impl Operand<'_> {
 pub enum ByteKind<'a> {
     /// `(q - zero) · scale`, stored as f32.
     Dequantise,
+    /// `x · scale + out_zero` of an f32 source.
+    Quantise,
     /// `(q - zero) · (factors · scale) + out_zero`.
     Scale {
         /// One factor per column, by the ranges' `other`.
@@ -104,7 +106,7 @@ pub unsafe fn bytes(isa: Int8Isa, args: &Bytes<'_>) {
     let columns = args.ranges.iter().map(|range| range.destination + range.len).max().unwrap_or(0);
     let complete = match args.kind {
         ByteKind::Dequantise => true,
-        ByteKind::Scale { .. } => args.out_zero.len() >= columns,
+        ByteKind::Quantise | ByteKind::Scale { .. } => args.out_zero.len() >= columns,
         ByteKind::Add { other, factor, .. } => {
             other.covers(columns) && factor.len() >= columns && args.out_zero.len() >= columns
         }
@@ -198,16 +200,21 @@ impl Bytes<'_> {
                 };
             }
             let at = pixel * self.source.stride + range.source + done;
+            let to = pixel * self.out_stride + column;
+            if let ByteKind::Quantise = self.kind {
+                let source = s.load_part(self.source.map.cast::<f32>().wrapping_add(at), count);
+                let value = source.fused_mul_add(constant!(self.source.scale), constant!(self.out_zero));
+                return value.store_u8_part(self.out.wrapping_add(to), count);
+            }
             let source =
                 s.load_u8_part(self.source.map.wrapping_add(at), count) - constant!(self.source.zero);
-            let to = pixel * self.out_stride + column;
             let value = match self.kind {
                 ByteKind::Dequantise => {
                     let value = source * constant!(self.source.scale);
                     return value.store_part(self.out.cast::<f32>().wrapping_add(to), count);
                 }
-                // Computed by `scale`.
-                ByteKind::Scale { .. } => return,
+                // Computed by `scale` and above.
+                ByteKind::Scale { .. } | ByteKind::Quantise => return,
                 ByteKind::Add { other, act, factor } => {
                     let at = pixel * other.stride + range.other + done;
                     let second = s.load_u8_part(other.map.wrapping_add(at), count) - constant!(other.zero);

@@ -6,6 +6,7 @@
 mod gate;
 mod judge;
 mod latency;
+mod mixed;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -20,6 +21,7 @@ use picodet_weights::{Metadata, ModelFile, QuantisationRecord, ReadError, Storag
 pub use self::gate::{Gate, Miss};
 pub use self::judge::{FIDELITY_SCORE, Judge, JudgeError, Verdict};
 pub use self::latency::Latencies;
+pub use self::mixed::{MixedError, Sensitivity, mixed, sensitivity, with_floats};
 use picodet_quantise::Sample;
 pub use picodet_quantise::{Method, Options, StepReport};
 

@@ -1,5 +1,6 @@
 //! `picodet quantise`: writes a model in 8 bits and judges it.
 
+mod mixed;
 mod pictures;
 mod summary;
 mod training;
@@ -74,6 +75,11 @@ pub(crate) fn run(command: &Quantise) -> Result<ExitCode> {
         QuantiseMethod::Train => training::train(&float, &quantised, &data, command)?,
         _ => quantised,
     };
+    let mixed = command.mixed.map(|budget| mixed::choose(command, budget, &float, &quantised, &calibration));
+    let (quantised, sensitivities) = match mixed.transpose()? {
+        Some(mixed) => (mixed.model, mixed.steps),
+        None => (quantised, Vec::new()),
+    };
 
     let truth = match &judged.dataset {
         Some(dataset) if dataset.object_count() > 0 => {
@@ -106,7 +112,13 @@ pub(crate) fn run(command: &Quantise) -> Result<ExitCode> {
         .with_max_drop(command.max_drop)
         .with_min_gain((!command.any_speed).then_some(MIN_GAIN));
     let misses = gate.misses(&verdict, &latencies);
-    let summary = Summary { steps: &steps, verdict, latencies: &latencies, images: judged.files.len() };
+    let summary = Summary {
+        steps: &steps,
+        sensitivities: &sensitivities,
+        verdict,
+        latencies: &latencies,
+        images: judged.files.len(),
+    };
     print_result(&summary.text(bytes.len()))?;
     if misses.is_empty() {
         return Ok(ExitCode::SUCCESS);

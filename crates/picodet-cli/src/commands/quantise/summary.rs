@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use picodet::quantise::{Latencies, Miss, StepReport, Verdict};
+use picodet::quantise::{Latencies, Miss, Sensitivity, StepReport, Verdict};
 
 use crate::args::QuantiseMethod;
 
@@ -12,6 +12,8 @@ const LISTED: usize = 12;
 /// The measured properties of a written model.
 pub(super) struct Summary<'a> {
     pub(super) steps: &'a [StepReport],
+    /// Of `--mixed`.
+    pub(super) sensitivities: &'a [Sensitivity],
     pub(super) verdict: Verdict,
     pub(super) latencies: &'a Latencies,
     /// Number of images that it was judged on.
@@ -28,6 +30,7 @@ impl Summary<'_> {
             let kind = if step.is_bytes { "u8 " } else { "f32" };
             let _ = writeln!(text, "  {:5.1} dB  {kind}  {}", step.decibels, step.scope);
         }
+        self.write_sensitivities(&mut text);
         let (fidelity, images) = (self.verdict.fidelity, self.images);
         let _ = writeln!(
             text,
@@ -43,6 +46,29 @@ impl Summary<'_> {
         let _ = writeln!(text, "latency     {times} on one thread (int8 {gain:.2} times as fast as {best})");
         let _ = writeln!(text, "file        {bytes} bytes");
         text
+    }
+
+    /// Lists the steps that lose most fidelity when they alone are computed in bytes.
+    fn write_sensitivities(&self, text: &mut String) {
+        if self.sensitivities.is_empty() {
+            return;
+        }
+        let mut steps: Vec<&Sensitivity> = self.sensitivities.iter().collect();
+        steps.sort_by(|a, b| b.damage.total_cmp(&a.damage));
+        let _ = writeln!(
+            text,
+            "loss of fidelity by one step in int8, and time of that step in f32, of {} steps; the largest:",
+            steps.len()
+        );
+        for step in steps.iter().take(LISTED) {
+            let _ = writeln!(
+                text,
+                "  {:6.2}  {:+7.3} ms  {}",
+                step.damage,
+                step.milliseconds,
+                step.convolutions.join(" + ")
+            );
+        }
     }
 
     /// The steps by rising signal-to-noise ratio.

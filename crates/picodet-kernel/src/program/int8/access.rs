@@ -154,11 +154,16 @@ impl Accesses<'_> {
         let cells = step.size.0.saturating_mul(step.size.1);
         self.require(step.size == step.out_size, "an elementwise step of another size");
         for range in &elementwise.ranges {
-            self.bytes(elementwise.from.buffer, range.source, range.len, cells, Pixels::Own, false);
+            let (from, columns) =
+                (elementwise.from.buffer, range.source..range.source.saturating_add(range.len));
+            match elementwise.kind {
+                ElementwiseKind::Quantise => self.floats(from, columns, cells, Pixels::Own, false),
+                _ => self.bytes(from, range.source, range.len, cells, Pixels::Own, false),
+            }
         }
         let others = elementwise.ranges.iter().map(|range| range.other.saturating_add(range.len)).max();
         match &elementwise.kind {
-            ElementwiseKind::Dequantise => {}
+            ElementwiseKind::Dequantise | ElementwiseKind::Quantise => {}
             ElementwiseKind::Scale { factors } => {
                 self.words(*factors, others.unwrap_or(0), Pixels::All, false);
             }

@@ -272,6 +272,7 @@ impl Band<'_> {
         let (to, first) = (elementwise.to, rows.start * step.size.1);
         let kind = match &elementwise.kind {
             ElementwiseKind::Dequantise => ByteKind::Dequantise,
+            ElementwiseKind::Quantise => ByteKind::Quantise,
             ElementwiseKind::Scale { factors } => ByteKind::Scale { factors: self.at(*factors) },
             ElementwiseKind::Add { other, act, factor } => {
                 ByteKind::Add { other: self.operand(other, first), act: *act, factor }

@@ -179,6 +179,8 @@ pub struct ByteMap {
 pub enum ElementwiseKind {
     /// The real values, in f32.
     Dequantise,
+    /// The bytes of an f32 source, whose scales are the reciprocals of those of the result.
+    Quantise,
     /// One factor per channel, from a buffer of one pixel.
     Scale {
         /// The factors.
@@ -200,7 +202,7 @@ pub enum ElementwiseKind {
 pub struct Elementwise {
     /// The computation.
     pub kind: ElementwiseKind,
-    /// The source; ranges count from its column 0.
+    /// The source, f32 for [`ElementwiseKind::Quantise`]; ranges count from its column 0.
     pub from: ByteMap,
     /// The channels; destinations, and all constants, count from `column`.
     pub ranges: Vec<ChannelRange>,
@@ -228,7 +230,7 @@ impl Int8 {
             Self::Depthwise(depthwise) => vec![depthwise.from, depthwise.to],
             Self::Elementwise(step) => {
                 let other = match &step.kind {
-                    ElementwiseKind::Dequantise => None,
+                    ElementwiseKind::Dequantise | ElementwiseKind::Quantise => None,
                     ElementwiseKind::Scale { factors } => Some(*factors),
                     ElementwiseKind::Add { other, .. } => Some(other.buffer),
                 };
@@ -252,6 +254,7 @@ impl Int8 {
             Self::Depthwise(step) => format!("depthwise {0}x{0}/{1} int8", step.kernel, step.stride),
             Self::Elementwise(step) => match step.kind {
                 ElementwiseKind::Dequantise => "dequantise",
+                ElementwiseKind::Quantise => "quantise",
                 ElementwiseKind::Scale { .. } => "scale int8",
                 ElementwiseKind::Add { .. } => "add int8",
             }

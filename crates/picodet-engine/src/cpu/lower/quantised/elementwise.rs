@@ -4,7 +4,7 @@ use picodet_graph::pass::{Block, reads_image};
 use picodet_graph::quantised::ByteStore;
 use picodet_graph::{NodeId, Op};
 use picodet_kernel::ChannelRange;
-use picodet_kernel::program::int8::{Elementwise, ElementwiseKind, Int8};
+use picodet_kernel::program::int8::{ByteMap, Elementwise, ElementwiseKind, Int8};
 
 use super::super::{Lowering, channel_ranges};
 use super::{ordered, zeros_of};
@@ -38,6 +38,11 @@ impl Lowering<'_> {
         let (Some(from), Some(out)) = (self.values[input.0].clone(), self.map_of(NodeId(index))) else {
             return self.unsupported(index);
         };
+        let is_float = |id: &NodeId| self.map_of(*id).is_none();
+        let second = node.inputs.get(1);
+        if is_float(&input) || node.op == Op::Add && second.is_some_and(is_float) {
+            return self.quantised_floats(index);
+        }
         let Some(map) = self.map_of(input) else { return self.unsupported(index) };
         let order = from.by_column();
         let second = node.inputs.get(1).copied();
@@ -73,6 +78,40 @@ impl Lowering<'_> {
             Elementwise { kind, from: source, ranges, out_zero: ordered(&zeros, &order), to, column: first };
         let operation = Operation::Int8(Int8::Elementwise(Box::new(elementwise)));
         self.push(index, operation, size, (height, width), 0);
+        self.in_order(index, &order, first)
+    }
+
+    /// Computes a node in f32 and stores the result as bytes.
+    pub(super) fn quantised_floats(&mut self, index: usize) -> View {
+        let Some(map) = self.map_of(NodeId(index)) else { return self.unsupported(index) };
+        self.dequantise_inputs(index);
+        let [channels, height, width] = self.graph.nodes[index].shape.resolve(self.input_size);
+        let bytes = self.buffer_of[index];
+        self.buffer_of[index] = self.map(0, height * width);
+        let from = match self.block(index) {
+            Some(block) => self.convolution(index, &block),
+            None => self.elementwise(index),
+        };
+        self.buffer_of[index] = bytes;
+        let order = from.by_column();
+        let first = self.append_columns(index, channels);
+        let factors: Vec<f32> = map.stores(None).iter().map(ByteStore::factor).collect();
+        let zeros: Vec<f32> = zeros_of(&map).collect();
+        let elementwise = Elementwise {
+            kind: ElementwiseKind::Quantise,
+            from: ByteMap {
+                buffer: from.buffer,
+                column: 0,
+                scale: ordered(&factors, &order),
+                zero: ordered(&zeros, &order),
+            },
+            ranges: channel_ranges(&order, &from.columns, None, 0),
+            out_zero: ordered(&zeros, &order),
+            to: bytes,
+            column: first,
+        };
+        let operation = Operation::Int8(Int8::Elementwise(Box::new(elementwise)));
+        self.push(index, operation, (height, width), (height, width), 0);
         self.in_order(index, &order, first)
     }
 

@@ -62,7 +62,7 @@ impl<'a> Lowering<'a> {
                 return Some(self.quantised_convolution(index, &block, quantised));
             }
             if is_bytes {
-                return Some(self.unsupported(index));
+                return Some(self.quantised_floats(index));
             }
             if let Some(gate) = self.gate(index, &block) {
                 return Some(gate);
