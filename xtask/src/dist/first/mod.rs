@@ -49,22 +49,27 @@ pub(super) fn run(release: &Path) -> Result<()> {
     println!("| --- | --- | --- |");
     let architecture = std::env::consts::ARCH;
     let program = format!("-{architecture}-linux.tar.gz");
-    let is_program = |name: &str| name.starts_with("picodet-") && name.ends_with(&program);
-    print("terminal", &terminal(&one(release, is_program)?, &folder("terminal")?)?);
-    let is_wheel = |name: &str| name.ends_with(&format!("_{architecture}.whl"));
-    print("Python", &python(&one(release, is_wheel)?, &folder("python")?)?);
-    let is_library = |name: &str| name.starts_with("libpicodet-");
-    print("C", &c(&one(release, is_library)?, &folder("c")?)?);
-    match web::steps(&one(release, |name| name.ends_with(".tgz"))?, &folder("web")?)? {
-        Some(steps) => print("web page", &steps),
-        None => println!("| web page | SKIPPED: Chromium, npm and `cargo xtask web-test` are needed | |"),
-    }
-    match java(&one(release, |name| name.ends_with(".aar"))?, &folder("android")?)? {
-        Some(steps) => print("Android", &steps),
-        None => println!("| Android | SKIPPED: an x86-64 machine and a JDK are needed | |"),
-    }
-    Ok(())
+    let wheel = format!("_{architecture}.whl");
+    let row = |user: &str, name: &str, starts: &str, ends: &str, steps: Steps| -> Result<()> {
+        let is_wanted = |file: &str| file.starts_with(starts) && file.ends_with(ends);
+        match one(release, is_wanted)? {
+            Some(file) => match steps(&file, &folder(name)?)? {
+                Some(steps) => print(user, &steps),
+                None => println!("| {user} | tools are missing | |"),
+            },
+            None => println!("| {user} | not built | |"),
+        }
+        Ok(())
+    };
+    row("terminal", "terminal", "picodet-", &program, terminal)?;
+    row("Python", "python", "picodet-", &wheel, python)?;
+    row("C", "c", "libpicodet-", ".tar.gz", c)?;
+    row("web page", "web", "picodet-", ".tgz", web::steps)?;
+    row("Android", "android", "picodet-", ".aar", java)
 }
+
+/// Performs the steps of a user with a file of the release in an empty folder; `None` where tools are missing.
+type Steps = fn(&Path, &Path) -> Result<Option<Vec<Step>>>;
 
 /// Prints a row of the table.
 fn print(user: &str, steps: &[Step]) {
@@ -77,16 +82,15 @@ fn print(user: &str, steps: &[Step]) {
     );
 }
 
-/// Returns the file of a release whose name a condition accepts.
-fn one(release: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<PathBuf> {
+/// Returns the file of a release whose name a condition accepts, if it has been built.
+fn one(release: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<Option<PathBuf>> {
     let name = |file: &Path| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let found = files(release)?.into_iter().find(|file| is_wanted(&name(file)));
-    found.with_context(|| format!("{}: a file is missing; run `cargo xtask dist`", release.display()))
+    Ok(files(release)?.into_iter().find(|file| is_wanted(&name(file))))
 }
 
-fn terminal(archive: &Path, folder: &Path) -> Result<Vec<Step>> {
+fn terminal(archive: &Path, folder: &Path) -> Result<Option<Vec<Step>>> {
     let mut program = PathBuf::new();
-    Ok(vec![
+    Ok(Some(vec![
         step("unpack", || {
             program = unpack(archive, &folder.join("unpacked"))?.join("picodet");
             Ok(())
@@ -94,10 +98,10 @@ fn terminal(archive: &Path, folder: &Path) -> Result<Vec<Step>> {
         step("`picodet detect photo.jpg`", || {
             found(Command::new(&program).args(["detect", "photo.jpg"]).current_dir(folder), OBJECT)
         })?,
-    ])
+    ]))
 }
 
-fn python(wheel: &Path, folder: &Path) -> Result<Vec<Step>> {
+fn python(wheel: &Path, folder: &Path) -> Result<Option<Vec<Step>>> {
     let program =
         block("docs/python.md", |language, text| language == "python" && text.contains("street.jpg"))?;
     std::fs::write(folder.join("first.py"), program.replace("street.jpg", "photo.jpg"))?;
@@ -112,14 +116,17 @@ fn python(wheel: &Path, folder: &Path) -> Result<Vec<Step>> {
     steps.push(step("`python first.py`", || {
         found(environment.command().arg("first.py").current_dir(folder), OBJECT)
     })?);
-    Ok(steps)
+    Ok(Some(steps))
 }
 
-fn c(archive: &Path, folder: &Path) -> Result<Vec<Step>> {
+fn c(archive: &Path, folder: &Path) -> Result<Option<Vec<Step>>> {
+    if cross::program(&["pkg-config"]).is_none() {
+        return Ok(None);
+    }
     let program = block("docs/c.md", |_, text| named_file(text) == Some("first.c"))?;
     std::fs::write(folder.join("first.c"), program)?;
     let mut prefix = PathBuf::new();
-    Ok(vec![
+    Ok(Some(vec![
         step("unpack", || {
             prefix = unpack(archive, &folder.join("unpacked"))?;
             Ok(())
@@ -135,7 +142,7 @@ fn c(archive: &Path, folder: &Path) -> Result<Vec<Step>> {
             command.arg("photo.jpg").current_dir(folder).env("LD_LIBRARY_PATH", prefix.join("lib"));
             found(&mut command, OBJECT)
         })?,
-    ])
+    ]))
 }
 
 /// The program of the page is compiled; a test program detects with the library of the AAR for x86_64.
