@@ -63,7 +63,7 @@ def threads(model, image, rounds, count):
     """Threads on one object, in turns with as many that hash, which use the cores that the machine has free."""
     images = [np.roll(image, 80 * index, axis=1).copy() for index in range(count)]
     expected = [model(one).boxes.data for one in images]
-    each = max(rounds // 4, 5)
+    each = max(rounds, 20)
     data = bytes(20_000_000)
     wrong, used, hashing, ratios = [], [], [], []
 
@@ -118,12 +118,11 @@ def against_onnx(path, image, rounds):
             agree = len(ours) == len(theirs) and np.allclose(
                 np.sort(ours.boxes.conf), np.sort(theirs[:, 4]), atol=2e-2
             )
+            # In turns of several calls: the threads of ONNX Runtime keep a core busy for a while after a call.
             times = ([], [])
-            for index in range(rounds + 5):
-                pair = milliseconds(model, image), milliseconds(other, image)
-                if index >= 5:
-                    for list_, value in zip(times, pair):
-                        list_.append(value)
+            for _ in range(max(rounds // 8, 3)):
+                for list_, function in zip(times, (model, other)):
+                    list_.extend([milliseconds(function, image) for _ in range(12)][4:])
             mine, onnxruntime = map(statistics.median, times)
             height, width = model.input_size
             print(
