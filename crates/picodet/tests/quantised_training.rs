@@ -1,5 +1,6 @@
 //! Training with quantisation, of the embedded model for pages: what is trained is what is run, gradients, and bitwise resume.
 
+#[allow(dead_code, reason = "other tests train without quantisation")]
 mod shapes;
 
 use std::ops::ControlFlow;
@@ -203,6 +204,7 @@ fn a_run_with_quantisation_stopped_anywhere_resumes_bitwise() {
     // Integers are frozen from step 4 on.
     let stopped = options("stopped");
     let mut trainer = start(&stopped);
+    let network = trainer.state.quantised.clone();
     for stop_after in [1, 2, 4, 5, 6] {
         let stop = std::sync::Arc::clone(&stopped.stop);
         stop.store(0, Ordering::Relaxed);
@@ -216,6 +218,7 @@ fn a_run_with_quantisation_stopped_anywhere_resumes_bitwise() {
         assert_eq!(ending.expect("an ending"), Ending::Signal(15), "after step {stop_after}");
         trainer = Trainer::resume(stopped.folder.path()).expect("a run to resume");
         assert_eq!(trainer.state.progress.step, stop_after);
+        assert!(trainer.state.quantised == network, "the checkpoint has another network");
     }
     let state = |options: &RunOptions| {
         let mut state =
