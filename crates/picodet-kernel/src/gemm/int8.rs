@@ -10,6 +10,17 @@ use super::tile::{Lhs, block};
 /// Bytes of left rows that all panels are applied to: a part of a level-1 cache.
 const BLOCK_BYTES: usize = 20 << 10;
 
+/// Quads that are fewer than a vector of widened bytes.
+const SHORT: usize = 4;
+
+/// Returns the bytes of a quad as four u16.
+#[inline(always)]
+fn widened(quad: u32) -> u64 {
+    let quad = u64::from(quad);
+    let halves = (quad | quad << 16) & 0x0000_ffff_0000_ffff;
+    (halves | halves << 8) & 0x00ff_00ff_00ff_00ff
+}
+
 /// Arguments of [`gemm_int8`].
 #[derive(Clone, Copy, Debug)]
 pub struct GemmInt8<'a> {
@@ -100,9 +111,17 @@ impl GemmInt8<'_> {
                 let mut to = copies.cast::<u16>();
                 for row in start..start + rows {
                     for &(first, quads) in self.ranges {
-                        let from = self.a.add(row * self.a_stride + first).cast::<u8>();
-                        for i in 0..4 * quads {
-                            to.add(i).write(u16::from(*from.add(i)));
+                        let from = self.a.add(row * self.a_stride + first);
+                        if quads < SHORT {
+                            for i in 0..quads {
+                                to.add(4 * i)
+                                    .cast::<u64>()
+                                    .write_unaligned(widened(from.add(i).read_unaligned()));
+                            }
+                        } else {
+                            for i in 0..4 * quads {
+                                to.add(i).write(u16::from(*from.cast::<u8>().add(i)));
+                            }
                         }
                         to = to.add(4 * quads);
                     }
