@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::instructions;
+use super::instructions::instructions;
 use crate::android::{self, Java};
 use crate::cross;
 use crate::pictures::{Results, of_command, parse_lines};

@@ -2,10 +2,12 @@
 //!
 //! It runs what the tests of the interfaces have built: `c-test`, `python-test`, `web-test`, `android-test`.
 
+mod instructions;
 mod interfaces;
 
 use anyhow::{Result, bail};
 
+use self::instructions::instructions;
 use self::interfaces::{Interface, all};
 use crate::pictures::{Difference, collect, compare, of_command};
 
@@ -49,18 +51,4 @@ pub(crate) fn run() -> Result<()> {
         bail!("no interface has been built");
     }
     Ok(())
-}
-
-/// Returns the name of the instructions that this processor's kernels use.
-fn instructions() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if std::arch::is_x86_feature_detected!("avx512f") {
-            return "AVX-512";
-        }
-        if std::arch::is_x86_feature_detected!("avx2") {
-            return "AVX2";
-        }
-    }
-    if cfg!(target_arch = "aarch64") { "NEON" } else { "scalar" }
 }

@@ -1,36 +1,23 @@
 //! `cargo xtask first`: the seconds from the files of a release to the first detection for five kinds of users, each in an empty
 //! folder with the program of their page in `docs/`.
 
+mod step;
 mod web;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
+use self::step::{OBJECT, Step, block, step};
 use super::archive::{files, unpack};
 use super::test::{found, pkg_config_flags};
-use crate::blocks::{blocks, named_file};
+use crate::blocks::named_file;
 use crate::python::Environment;
 use crate::{android, cross};
 
-/// The photo of all users, and what is found in it.
+/// The photo of all users.
 const PHOTO: &str = "examples/coffee.jpg";
-pub(super) const OBJECT: &str = "cup";
-
-/// What a user does, and how long it takes here.
-struct Step {
-    action: String,
-    seconds: f64,
-}
-
-/// Runs `work` and records its time.
-fn step(action: &str, work: impl FnOnce() -> Result<()>) -> Result<Step> {
-    let start = Instant::now();
-    work().with_context(|| action.to_owned())?;
-    Ok(Step { action: action.to_owned(), seconds: start.elapsed().as_secs_f64() })
-}
 
 /// Measures all users and prints a table.
 pub(super) fn run(release: &Path) -> Result<()> {
@@ -158,14 +145,4 @@ fn java(aar: &Path, folder: &Path) -> Result<Option<Vec<Step>>> {
             found(&mut application.detect(Path::new(PHOTO))?, OBJECT)
         })?,
     ]))
-}
-
-/// Returns the first code block of a page that a condition on language and text accepts.
-fn block(page: &str, is_wanted: impl Fn(&str, &str) -> bool) -> Result<String> {
-    let text = std::fs::read_to_string(page).with_context(|| page.to_owned())?;
-    let block = blocks(&text).into_iter().find(|block| is_wanted(&block.language, &block.text));
-    match block {
-        Some(block) => Ok(block.text),
-        None => bail!("{page} has no such program"),
-    }
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::{OBJECT, Step, block, step};
+use super::step::{OBJECT, Step, block, step};
 use crate::cross;
 use crate::dist::test::{MODEL, text};
 
