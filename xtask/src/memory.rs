@@ -29,7 +29,8 @@ pub(crate) fn asan() -> Result<()> {
     command.args(["test", "--config", "profile.dev.package.picodet-kernel.opt-level=1"]);
     command.args(["--target", HOST, "--target-dir", "target/asan", "--package", "picodet-kernel"]);
     command.args(["--package", "picodet-simd", "--package", "picodet-engine"]);
-    command.args(["--features", "picodet-kernel/training"]);
+    // Examples in the documentation are linked without the sanitizer's library.
+    command.args(["--features", "picodet-kernel/training", "--lib", "--tests"]);
     // Samples of the networks: the sanitizer costs several times the time.
     cross::run(command.env("RUSTFLAGS", "-Zsanitizer=address").env("PICODET_EMULATED", "1"))
 }

@@ -1,6 +1,10 @@
 //! Limits on the size of images.
 
-use super::{DecodeError, IN_BROWSER};
+use super::DecodeError;
+
+/// Whether this is the module for browsers, which lacks what a browser decodes itself: all but JPEG and PNG, and
+/// JPEG at a reduced size.
+pub(super) const IN_BROWSER: bool = cfg!(all(target_family = "wasm", target_os = "unknown"));
 
 /// Maximum number of bytes per pixel while decoding: four 16-bit channels.
 const BYTES_PER_PIXEL: u64 = 8;

@@ -15,6 +15,7 @@ use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageRea
 pub use self::error::{DecodeError, Missing};
 pub use self::file_kind::FileKind;
 use self::jpeg::{Outline, with_tables};
+use self::limits::IN_BROWSER;
 pub use self::limits::Limits;
 use crate::Image;
 
@@ -35,10 +36,6 @@ pub struct Header {
 
 /// Memory of decoders that does not depend on the number of pixels, in bytes.
 const METADATA: u64 = 64 << 20;
-
-/// Whether this is the module for browsers, which lacks what a browser decodes itself: all but JPEG and PNG, and
-/// JPEG at a reduced size.
-const IN_BROWSER: bool = cfg!(all(target_family = "wasm", target_os = "unknown"));
 
 /// Detects the format and its name in errors.
 fn format_of(bytes: &[u8]) -> Result<(ImageFormat, &'static str), DecodeError> {
