@@ -134,7 +134,7 @@ fn scales_of_values_that_are_cut_off_have_the_slope_of_central_differences() {
     // No value is inside: the largest byte stands for less than the smallest positive value.
     let mut map = MapQuantisation { scale: vec![1e-9; CHANNELS], zero: vec![0; CHANNELS] };
     let mut tape = Tape::new(&graph, 1).expect("a tape");
-    let mut loss = |map: &MapQuantisation, tape: &mut Tape| -> f64 {
+    let loss = |map: &MapQuantisation, tape: &mut Tape| -> f64 {
         tape.set_maps(&BTreeMap::from([(ROUNDED.to_owned(), map.clone())])).expect("a map of the graph");
         tape.forward(&weights, SHAPE, &image).expect("runs");
         output(tape, "map").data.iter().enumerate().map(|(i, &y)| f64::from(y) * (i % 5) as f64).sum()

@@ -2,10 +2,11 @@
 
 #[cfg(not(any(picodet_simd128_only, all(target_arch = "aarch64", target_os = "android"))))]
 use crate::Portable;
+use crate::dot::SimdInt8;
 use crate::isa::{Bf16Isa, Int8Isa, Isa};
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "wasm32"))]
 use crate::isa::{Int8Kind, IsaKind};
-use crate::simd::{Outlined, Simd, SimdBf16, SimdInt8};
+use crate::simd::{Outlined, Simd, SimdBf16};
 
 /// A computation written once for all instruction sets.
 ///

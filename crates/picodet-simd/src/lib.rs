@@ -80,7 +80,7 @@ mod x86;
 pub use bf16::{from_bf16, round_bf16, to_bf16};
 pub use dispatch::{Kernel, KernelBf16, KernelInt8, dispatch, dispatch_bf16, dispatch_int8};
 pub use dispatch_f16::{KernelF16, dispatch_f16};
-pub use dot::{Dot, DotBf16, DotF32, DotInt8};
+pub use dot::{Dot, DotBf16, DotF32, DotInt8, SimdInt8};
 pub use f16::{DotF16, F16Isa, HalfVector, SimdF16, from_f16, to_f16};
 pub use isa::{Bf16Isa, Int8Isa, Int8Kind, Isa, IsaKind};
 pub use math::{exp, sigmoid, sigmoid_unfused};
@@ -89,7 +89,7 @@ pub use neon::{Neon, NeonDotProd};
 #[cfg(target_arch = "aarch64")]
 pub use neon_f16::{F16x8, NeonF16};
 pub use portable::Portable;
-pub use simd::{Outlined, Simd, SimdBf16, SimdInt8};
+pub use simd::{Outlined, Simd, SimdBf16};
 pub use vector::{IntVector, Vector};
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub use wasm::Simd128;

@@ -2,9 +2,9 @@
 
 use std::arch::aarch64::*;
 
-use crate::dot::DotInt8;
+use crate::dot::{DotInt8, SimdInt8};
 use crate::isa::IsaKind;
-use crate::simd::{Simd, SimdInt8};
+use crate::simd::Simd;
 use crate::vector::{IntVector, Sealed, Vector, operators};
 
 /// The token of NEON.

@@ -4,9 +4,9 @@
 use std::ops::{Add, Div, Mul, Sub};
 
 use crate::bf16::{from_bf16, to_bf16};
-use crate::dot::DotInt8;
+use crate::dot::{DotInt8, SimdInt8};
 use crate::isa::IsaKind;
-use crate::simd::{Simd, SimdBf16, SimdInt8};
+use crate::simd::{Simd, SimdBf16};
 use crate::vector::{IntVector, Sealed, Vector};
 
 /// The token of plain Rust, which every processor runs.

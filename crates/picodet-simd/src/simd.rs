@@ -3,7 +3,6 @@
 use std::fmt::Debug;
 
 use crate::bf16::from_bf16;
-use crate::dot::Dot;
 use crate::isa::IsaKind;
 use crate::vector::{IntVector, Sealed, Vector};
 
@@ -197,82 +196,4 @@ pub trait SimdBf16: Simd {
     unsafe fn interleave(self, first: *const u16, second: *const u16, counts: (usize, usize)) -> Self::Pairs;
     /// Rounds both values of each lane to bf16 and pairs them.
     fn round_pairs(self, first: Self::F32, second: Self::F32) -> Self::Pairs;
-}
-
-/// Instruction sets with exact sums of four products u8 · s8 per i32 lane.
-pub trait SimdInt8: Simd {
-    /// A vector of [`Simd::LEN`] quads of bytes; the first byte of a quad is its lowest.
-    type Quads: Copy + Debug;
-    /// The products that matrix products of bytes are made of: of quads of bytes, or of pairs of i16 where left rows
-    /// are widened first.
-    type Product: Dot<Simd = Self, Unit = u32, Sum = Self::I32>;
-
-    /// Returns the products.
-    fn product(self) -> Self::Product;
-
-    /// Returns a vector with all lanes `quad`.
-    fn splat_quad(self, quad: u32) -> Self::Quads;
-    /// Loads [`Simd::LEN`] quads.
-    ///
-    /// # Safety
-    /// `from` is valid for reads of `LEN` values; any alignment of a u32 will do.
-    unsafe fn load_quads(self, from: *const u32) -> Self::Quads;
-    /// Stores [`Simd::LEN`] quads.
-    ///
-    /// # Safety
-    /// `to` is valid for writes of `LEN` values.
-    unsafe fn store_quads(self, quads: Self::Quads, to: *mut u32);
-    /// Stores [`Simd::LEN`] quads as the units of [`SimdInt8::Product`]: as they are, or a vector of the pairs of their even
-    /// bytes and one of the odd ones.
-    ///
-    /// # Safety
-    /// `to` is valid for writes of `4 / DEPTH` vectors.
-    #[inline(always)]
-    unsafe fn store_units(self, quads: Self::Quads, to: *mut u32) {
-        // SAFETY: `to` is valid for a vector.
-        unsafe { self.store_quads(quads, to) }
-    }
-    /// Loads `count` bytes at each of four addresses and returns quads of the bytes at equal positions, zeros after
-    /// them; memory after them is not touched.
-    ///
-    /// # Safety
-    /// Each of `rows` is valid for reads of `count` bytes, `count <= LEN`.
-    #[inline(always)]
-    unsafe fn interleave_rows(self, rows: [*const u8; 4], count: usize) -> Self::Quads {
-        let mut quads = [0u32; 16];
-        for (i, quad) in quads.iter_mut().enumerate().take(count) {
-            // SAFETY: `i < count`, for which the rows are valid.
-            *quad = unsafe { u32::from_le_bytes(rows.map(|row| *row.add(i))) };
-        }
-        // SAFETY: no vector has more than sixteen lanes.
-        unsafe { self.load_quads(quads.as_ptr()) }
-    }
-    /// Stores four vectors of values, each rounded to the nearest integer (ties to even), clamped to 0..=255 and at its
-    /// own address; NaN gives any byte.
-    ///
-    /// # Safety
-    /// Each of `to` is valid for writes of `LEN` bytes.
-    #[inline(always)]
-    unsafe fn store_bytes(self, values: [Self::F32; 4], to: [*mut u8; 4]) {
-        for i in 0..4 {
-            // SAFETY: each address is valid for a vector.
-            unsafe { values[i].store_u8_part(to[i], Self::LEN) }
-        }
-    }
-    /// Stores two vectors, one after the other, at each of two addresses, as [`SimdInt8::store_bytes`] does.
-    ///
-    /// # Safety
-    /// Each of `to` is valid for writes of `2 · LEN` bytes.
-    #[inline(always)]
-    unsafe fn store_byte_pairs(self, values: [[Self::F32; 2]; 2], to: [*mut u8; 2]) {
-        let ([[a, b], [c, d]], [first, second]) = (values, to);
-        // SAFETY: each address is valid for two vectors.
-        unsafe {
-            let to = [first, first.add(Self::LEN), second, second.add(Self::LEN)];
-            self.store_bytes([a, b, c, d], to);
-        }
-    }
-    /// Adds the four products of each lane to `sum`, `lhs` unsigned and `rhs` signed, without saturation; the
-    /// sum wraps.
-    fn dot4(self, sum: Self::I32, lhs: Self::Quads, rhs: Self::Quads) -> Self::I32;
 }

@@ -3,9 +3,9 @@
 
 use std::arch::wasm32::*;
 
-use crate::dot::DotInt8;
+use crate::dot::{DotInt8, SimdInt8};
 use crate::isa::IsaKind;
-use crate::simd::{Simd, SimdInt8};
+use crate::simd::Simd;
 use crate::vector::{IntVector, Sealed, Vector, operators};
 
 /// The token of WebAssembly's SIMD.

@@ -4,8 +4,8 @@ use std::arch::x86_64::*;
 
 use super::avx512::first16;
 use super::{Avx2, F32x8, F32x16, I32x8, I32x16};
-use crate::dot::{Dot, DotInt8};
-use crate::simd::{Simd, SimdInt8};
+use crate::dot::{Dot, DotInt8, SimdInt8};
+use crate::simd::Simd;
 use crate::vector::{IntVector, Sealed};
 
 /// The token of [`super::Avx512`] with AVX512-VNNI.

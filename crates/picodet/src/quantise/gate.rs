@@ -2,6 +2,9 @@
 
 use super::{Latencies, Verdict};
 
+/// How many times as fast as the float model's fastest precision a quantised model has to be, unless another ratio is given.
+pub const MIN_GAIN: f64 = 1.1;
+
 /// Limits of a quantised model against the float model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
@@ -16,7 +19,7 @@ pub struct Gate {
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { min_fidelity: 90.0, max_drop: 0.5, min_gain: Some(1.1) }
+        Self { min_fidelity: 90.0, max_drop: 0.5, min_gain: Some(MIN_GAIN) }
     }
 }
 

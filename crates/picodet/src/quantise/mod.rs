@@ -18,7 +18,7 @@ use picodet_image::{Image, Interpolation};
 use picodet_model::{Model, ModelError};
 use picodet_weights::{Metadata, ModelFile, QuantisationRecord, ReadError, Storage};
 
-pub use self::gate::{Gate, Miss};
+pub use self::gate::{Gate, MIN_GAIN, Miss};
 pub use self::judge::{FIDELITY_SCORE, Judge, JudgeError, Verdict};
 pub use self::latency::Latencies;
 pub use self::mixed::{MixedError, Sensitivity, mixed, sensitivity, with_floats};

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use picodet::Model;
-use picodet::quantise::{Judge, Latencies, Sensitivity, mixed, sensitivity};
+use picodet::quantise::{Judge, Latencies, MIN_GAIN, Sensitivity, mixed, sensitivity};
 
-use super::MIN_GAIN;
 use super::pictures::Pictures;
 use crate::args::{MixedBudget, Quantise};
 use crate::output::status;

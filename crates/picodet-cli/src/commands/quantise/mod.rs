@@ -12,7 +12,7 @@ use picodet::bench::processor;
 use picodet::crates::graph::Tensor4;
 use picodet::evaluate::{GroundTruths, match_classes};
 use picodet::quantise::{
-    FEW_IMAGES, FIDELITY_SCORE, Gate, Judge, Latencies, Options, network_input, quantise, sha256,
+    FEW_IMAGES, FIDELITY_SCORE, Gate, Judge, Latencies, MIN_GAIN, Options, network_input, quantise, sha256,
 };
 use picodet::{Detector, Model, Storage};
 
@@ -25,8 +25,6 @@ use crate::{host, images, model};
 
 /// Exit code for a model that loses more than it may, or is not faster.
 const MISSED: u8 = 3;
-/// How many times faster than the float model's fastest precision a quantised model has to be.
-const MIN_GAIN: f64 = 1.1;
 /// How long the speed is measured.
 const MEASURING: Duration = Duration::from_secs(2);
 /// Share of calibration images with a detection below which they are taken for images of another kind.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use picodet_graph::Activation;
+use picodet_simd::{Dot, SimdInt8};
 
 use crate::map::ChannelRange;
 
@@ -47,4 +48,9 @@ pub(super) fn variants(stride: usize) -> usize {
 /// Quads of a window's rows.
 pub(super) const fn quads(kernel: usize) -> usize {
     kernel.div_ceil(4)
+}
+
+/// The units of a vector of quads, see [`SimdInt8::store_units`].
+pub(super) const fn units<S: SimdInt8>() -> usize {
+    4 / <S::Product as Dot>::DEPTH * S::LEN
 }

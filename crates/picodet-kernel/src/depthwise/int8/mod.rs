@@ -13,13 +13,13 @@ mod tile;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use picodet_simd::{Dot, Int8Isa, IsaKind, KernelInt8, Outlined, SimdInt8, dispatch_int8, prefetch};
+use picodet_simd::{Int8Isa, IsaKind, KernelInt8, Outlined, SimdInt8, dispatch_int8, prefetch};
 
 use super::arguments::tile_width;
 use crate::quantised::FIELDS;
 use crate::tuning;
 pub use arguments::DepthwiseInt8;
-use arguments::{quads, variants};
+use arguments::{quads, units, variants};
 use pack::vectors;
 pub use pack::{pack_depthwise_columns, pack_depthwise_int8};
 use tile::Tile;
@@ -61,11 +61,6 @@ fn widths<S: SimdInt8>() -> &'static [usize] {
         _ if matches!(S::KIND, IsaKind::Simd128) => &[4],
         _ => &[4, 3],
     }
-}
-
-/// The units of a vector of quads, see [`SimdInt8::store_units`].
-const fn units<S: SimdInt8>() -> usize {
-    4 / <S::Product as Dot>::DEPTH * S::LEN
 }
 
 /// Whether a width of three columns is compiled.

@@ -3,8 +3,7 @@
 use picodet_graph::Activation;
 use picodet_simd::{Dot, IntVector, Outlined, SimdInt8, Vector};
 
-use super::arguments::{DepthwiseInt8, quads, variants};
-use super::units;
+use super::arguments::{DepthwiseInt8, quads, units, variants};
 use crate::gemm::{MOST, unrolled};
 use crate::quantised::{Columns, byte};
 use crate::tuning;
