@@ -41,14 +41,15 @@ pub(super) fn train(float: &Model, start: &Model, pictures: &Pictures, command: 
     let mut display = Display::new(false);
     let ending = trainer.run(&options, "cpu", &mut |event| display.show(event));
     display.finish();
-    let state = &trainer.state;
+    let state = &mut trainer.state;
     match ending? {
         Ending::Finished => {}
         // Steps may take longer than planned: the last ones are missing, and the average of those before is the result.
         Ending::TimeLimit => {
             status(&format!("stopped at the time limit after step {}", state.progress.step));
             let epochs = state.progress.step * state.progress.experiment.batch.images / pictures.files.len();
-            return Ok(state.model(&float.variant, state.average.apply(&state.weights), epochs));
+            let averaged = state.average.apply(&state.weights);
+            return Ok(state.model(&float.variant, averaged, epochs));
         }
         _ => bail!("stopped after step {}; the same command goes on", state.progress.step),
     }
