@@ -40,7 +40,7 @@ impl From<picodet_engine::RunError> for MixedError {
     }
 }
 
-/// What the bytes of a step cost in fidelity, and what f32 would cost in time.
+/// The fidelity that the bytes of a step cost, and the time that f32 would cost.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Sensitivity {

@@ -16,7 +16,7 @@ use crate::commands::train::display::Display;
 use crate::commands::train::watch_signals;
 use crate::output::status;
 
-/// Trains `start`, the quantised form of `float`, on `pictures`, and returns the trained model. A run that was stopped goes on.
+/// Trains `start`, the quantised form of `float`, on `pictures`, and returns the trained model. A stopped run is resumed.
 pub(super) fn train(float: &Model, start: &Model, pictures: &Pictures, command: &Quantise) -> Result<Model> {
     let folder = command.output.with_extension("run");
     let options = RunOptions {
@@ -34,7 +34,7 @@ pub(super) fn train(float: &Model, start: &Model, pictures: &Pictures, command: 
         if state.progress.data != trainer.state.progress.data || state.quantised != trainer.state.quantised {
             bail!("{}: is the run of another model or of other images; remove it", folder.display());
         }
-        status(&format!("{}: goes on after step {}", folder.display(), state.progress.step));
+        status(&format!("{}: resumed after step {}", folder.display(), state.progress.step));
         trainer.state = state;
     }
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
@@ -51,7 +51,7 @@ pub(super) fn train(float: &Model, start: &Model, pictures: &Pictures, command: 
             let averaged = state.average.apply(&state.weights);
             return Ok(state.model(&float.variant, averaged, epochs));
         }
-        _ => bail!("stopped after step {}; the same command goes on", state.progress.step),
+        _ => bail!("stopped after step {}; the same command resumes it", state.progress.step),
     }
     let path = folder.join(RunFolder::FINAL);
     let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;

@@ -250,7 +250,7 @@ fn text(searcher: &Searcher, target: &Target, finding: &Finding, report: &Search
     match finding.result.ending {
         SearchEnding::Exhausted => text += "all networks within the constraint are judged\n",
         SearchEnding::Stopped => {
-            text += "stopped before all networks were judged; the same command goes on\n"
+            text += "stopped before all networks were judged; the same command resumes it\n"
         }
         _ => {}
     }

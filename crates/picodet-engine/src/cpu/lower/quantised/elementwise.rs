@@ -156,7 +156,9 @@ impl Lowering<'_> {
         let convolution = block.convolution?;
         let node = self.graph.node(convolution);
         let Op::Convolution(op) = node.op else { return None };
-        let from = self.values[node.inputs[0].0].clone()?;
+        let input = node.inputs[0];
+        let floats = self.integers.as_ref().and_then(|integers| integers.float(input));
+        let from = floats.or(self.values[input.0].as_ref())?.clone();
         let is_plain = op.is_pointwise() && block.sum.is_none() && block.pool.is_none();
         let first = from.contiguous().filter(|_| is_plain && (from.height, from.width) == (1, 1))?;
         let (inputs, columns) = (from.columns.len(), op.out_channels);

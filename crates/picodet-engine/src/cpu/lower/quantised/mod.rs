@@ -64,6 +64,8 @@ impl<'a> Lowering<'a> {
             if is_bytes {
                 return Some(self.quantised_floats(index));
             }
+            // A convolution of one pixel may read bytes as well.
+            self.dequantise_inputs(index);
             if let Some(gate) = self.gate(index, &block) {
                 return Some(gate);
             }
