@@ -123,6 +123,7 @@ impl<D: ImageDecoder> Opened<'_, D> {
         Ok(divisor)
     }
 
+    #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
     fn broken(&self, problem: String) -> DecodeError {
         DecodeError::Broken { format: self.header.format, problem }
     }
