@@ -1,10 +1,14 @@
 //! Runs a kernel compiled for the instruction set of this processor.
 
-#[cfg(not(any(picodet_simd128_only, all(target_arch = "aarch64", target_os = "android"))))]
+#[cfg(has_portable)]
 use crate::Portable;
 use crate::dot::SimdInt8;
 use crate::isa::{Bf16Isa, Int8Isa, Isa};
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "wasm32"))]
+#[cfg(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    all(target_arch = "wasm32", target_feature = "simd128")
+))]
 use crate::isa::{Int8Kind, IsaKind};
 use crate::simd::{Outlined, Simd, SimdBf16};
 
@@ -54,7 +58,7 @@ macro_rules! run {
 #[inline]
 pub fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
     match isa.kind() {
-        #[cfg(all(target_arch = "x86_64", not(target_os = "android")))]
+        #[cfg(has_avx512)]
         IsaKind::Avx512 => run!(Kernel, Simd, crate::x86::Avx512(()), kernel),
         #[cfg(target_arch = "x86_64")]
         IsaKind::Avx2 => run!(Kernel, Simd, crate::x86::Avx2(()), kernel),
@@ -65,23 +69,23 @@ pub fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
         #[cfg(picodet_simd128_only)]
         _ => run!(Kernel, Simd, crate::wasm::Simd128(()), kernel),
         // All processors of Android's 64-bit ARM have NEON.
-        #[cfg(all(target_arch = "aarch64", target_os = "android"))]
+        #[cfg(all(target_arch = "aarch64", not(has_portable)))]
         _ => run!(Kernel, Simd, crate::neon::Neon(()), kernel),
-        #[cfg(not(any(picodet_simd128_only, all(target_arch = "aarch64", target_os = "android"))))]
+        #[cfg(has_portable)]
         _ => run!(Kernel, Simd, Portable, kernel),
     }
 }
 
 /// Runs a kernel with the bf16 products of `isa`.
 #[inline]
-#[cfg(any(picodet_simd128_only, target_os = "android"))]
+#[cfg(not(has_bf16))]
 pub fn dispatch_bf16<K: KernelBf16>(isa: Bf16Isa, _: K) -> K::Output {
     match isa.absent {}
 }
 
 /// Runs a kernel with the bf16 products of `isa`.
 #[inline]
-#[cfg(not(any(picodet_simd128_only, target_os = "android")))]
+#[cfg(has_bf16)]
 pub fn dispatch_bf16<K: KernelBf16>(isa: Bf16Isa, kernel: K) -> K::Output {
     match isa.isa().kind() {
         #[cfg(target_arch = "x86_64")]
@@ -94,9 +98,9 @@ pub fn dispatch_bf16<K: KernelBf16>(isa: Bf16Isa, kernel: K) -> K::Output {
 #[inline]
 pub fn dispatch_int8<K: KernelInt8>(isa: Int8Isa, kernel: K) -> K::Output {
     match isa.kind() {
-        #[cfg(all(target_arch = "x86_64", not(target_os = "android")))]
+        #[cfg(has_avx512)]
         Int8Kind::Avx512Vnni => run!(KernelInt8, SimdInt8, crate::x86::Avx512Vnni(()), kernel),
-        #[cfg(all(target_arch = "x86_64", not(target_os = "android")))]
+        #[cfg(has_avx512)]
         Int8Kind::AvxVnni => run!(KernelInt8, SimdInt8, crate::x86::AvxVnni(()), kernel),
         #[cfg(target_arch = "x86_64")]
         Int8Kind::Avx2 => run!(KernelInt8, SimdInt8, crate::x86::Avx2(()), kernel),
@@ -108,9 +112,9 @@ pub fn dispatch_int8<K: KernelInt8>(isa: Int8Isa, kernel: K) -> K::Output {
         Int8Kind::Simd128 => run!(KernelInt8, SimdInt8, crate::wasm::Simd128(()), kernel),
         #[cfg(picodet_simd128_only)]
         _ => run!(KernelInt8, SimdInt8, crate::wasm::Simd128(()), kernel),
-        #[cfg(all(target_arch = "aarch64", target_os = "android"))]
+        #[cfg(all(target_arch = "aarch64", not(has_portable)))]
         _ => run!(KernelInt8, SimdInt8, crate::neon::Neon(()), kernel),
-        #[cfg(not(any(picodet_simd128_only, all(target_arch = "aarch64", target_os = "android"))))]
+        #[cfg(has_portable)]
         _ => run!(KernelInt8, SimdInt8, Portable, kernel),
     }
 }

@@ -1,7 +1,7 @@
 //! Runs a kernel of f16 compiled for the instruction set of this processor.
 
 use crate::f16::{F16Isa, SimdF16};
-#[cfg(any(all(target_arch = "aarch64", not(target_os = "android")), feature = "portable-f16", test))]
+#[cfg(any(has_f16, test))]
 use crate::simd::{Outlined, Simd};
 
 /// A [`crate::Kernel`] that computes in f16.
@@ -13,10 +13,10 @@ pub trait KernelF16 {
 }
 
 /// A kernel and its token.
-#[cfg(any(all(target_arch = "aarch64", not(target_os = "android")), feature = "portable-f16", test))]
+#[cfg(any(has_f16, test))]
 pub(crate) struct Run<S, K>(pub(crate) S, pub(crate) K);
 
-#[cfg(any(all(target_arch = "aarch64", not(target_os = "android")), feature = "portable-f16", test))]
+#[cfg(any(has_f16, test))]
 impl<S: SimdF16, K: KernelF16> Outlined for Run<S, K> {
     type Output = K::Output;
     #[inline(always)]
@@ -28,16 +28,12 @@ impl<S: SimdF16, K: KernelF16> Outlined for Run<S, K> {
 /// Runs a kernel with the f16 arithmetic of `isa`.
 #[inline]
 pub fn dispatch_f16<K: KernelF16>(isa: F16Isa, kernel: K) -> K::Output {
-    #[cfg(not(any(
-        all(target_arch = "aarch64", not(target_os = "android")),
-        feature = "portable-f16",
-        test
-    )))]
+    #[cfg(not(any(has_f16, test)))]
     {
         let _ = kernel;
         match isa.absent {}
     }
-    #[cfg(any(all(target_arch = "aarch64", not(target_os = "android")), feature = "portable-f16", test))]
+    #[cfg(any(has_f16, test))]
     match isa.isa().kind() {
         #[cfg(target_arch = "aarch64")]
         crate::isa::IsaKind::Neon => {

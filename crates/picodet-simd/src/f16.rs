@@ -8,7 +8,7 @@ use std::ops::{Add, Mul};
 
 use crate::dot::Dot;
 use crate::isa::Isa;
-#[cfg(any(all(target_arch = "aarch64", not(target_os = "android")), feature = "portable-f16", test))]
+#[cfg(any(has_f16, test))]
 use crate::isa::IsaKind;
 use crate::simd::Simd;
 use crate::vector::Sealed;
@@ -179,11 +179,7 @@ impl<S: SimdF16> Dot for DotF16<S> {
 pub struct F16Isa {
     isa: Isa,
     /// Only 64-bit ARM has such a set, but for tests; Android's library has none, as its interface has no precision.
-    #[cfg(not(any(
-        all(target_arch = "aarch64", not(target_os = "android")),
-        feature = "portable-f16",
-        test
-    )))]
+    #[cfg(not(any(has_f16, test)))]
     pub(crate) absent: std::convert::Infallible,
 }
 
@@ -207,7 +203,7 @@ impl Isa {
     #[inline]
     #[must_use]
     pub fn f16(self) -> Option<F16Isa> {
-        #[cfg(any(all(target_arch = "aarch64", not(target_os = "android")), feature = "portable-f16", test))]
+        #[cfg(any(has_f16, test))]
         {
             let found = match self.kind() {
                 #[cfg(target_arch = "aarch64")]
@@ -217,11 +213,7 @@ impl Isa {
             };
             found.then_some(F16Isa { isa: self })
         }
-        #[cfg(not(any(
-            all(target_arch = "aarch64", not(target_os = "android")),
-            feature = "portable-f16",
-            test
-        )))]
+        #[cfg(not(any(has_f16, test)))]
         None
     }
 }

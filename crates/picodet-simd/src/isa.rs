@@ -82,9 +82,9 @@ impl Isa {
     /// as a reference for tests; they are slow.
     #[must_use]
     pub fn bf16(self) -> Option<Bf16Isa> {
-        #[cfg(any(picodet_simd128_only, target_os = "android"))]
+        #[cfg(not(has_bf16))]
         return None;
-        #[cfg(not(any(picodet_simd128_only, target_os = "android")))]
+        #[cfg(has_bf16)]
         {
             let found = match self.kind {
                 #[cfg(target_arch = "x86_64")]
@@ -100,7 +100,7 @@ impl Isa {
     #[must_use]
     pub fn int8_available(self) -> Vec<Int8Isa> {
         let mut kinds = Vec::new();
-        #[cfg(all(target_arch = "x86_64", not(target_os = "android")))]
+        #[cfg(has_avx512)]
         {
             if self.kind == IsaKind::Avx512 && is_x86_feature_detected!("avx512vnni") {
                 kinds.push(Int8Kind::Avx512Vnni);
@@ -158,8 +158,7 @@ impl fmt::Debug for Isa {
 /// Whether this processor has the instructions of a set.
 fn detected(kind: IsaKind) -> bool {
     match kind {
-        // Android's library is part of every application's download: it has no code for processors of servers.
-        #[cfg(all(target_arch = "x86_64", not(target_os = "android")))]
+        #[cfg(has_avx512)]
         IsaKind::Avx512 => {
             // Without VL the compiler may use half of the registers only, so a processor without it counts as
             // AVX2.
@@ -174,7 +173,7 @@ fn detected(kind: IsaKind) -> bool {
         IsaKind::Neon => cfg!(target_arch = "aarch64"),
         IsaKind::Simd128 => cfg!(all(target_arch = "wasm32", target_feature = "simd128")),
         IsaKind::Portable => true,
-        #[cfg(any(not(target_arch = "x86_64"), target_os = "android"))]
+        #[cfg(not(has_avx512))]
         _ => false,
     }
 }
@@ -195,7 +194,7 @@ fn is_amd_until_family_19h() -> bool {
 pub struct Bf16Isa {
     isa: Isa,
     /// No such set exists where only [`IsaKind::Simd128`] is compiled, and on Android.
-    #[cfg(any(picodet_simd128_only, target_os = "android"))]
+    #[cfg(not(has_bf16))]
     pub(crate) absent: std::convert::Infallible,
 }
 

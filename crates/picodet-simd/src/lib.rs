@@ -66,7 +66,7 @@ mod neon_f16;
 #[cfg(target_arch = "aarch64")]
 mod neon_tile;
 mod portable;
-#[cfg(any(all(target_arch = "aarch64", not(target_os = "android")), feature = "portable-f16", test))]
+#[cfg(any(has_f16, test))]
 mod portable_f16;
 mod simd;
 #[cfg(test)]
