@@ -50,7 +50,11 @@ pub(crate) const fn strips<S: Simd>() -> bool {
 
 /// Whether [`depthwise_widths`] has this one.
 pub(crate) const fn has_width<S: Simd>(width: usize) -> bool {
-    let widths = depthwise_widths::<S>();
+    contains(depthwise_widths::<S>(), width)
+}
+
+/// Whether `width` is one of `widths`.
+pub(crate) const fn contains(widths: &[usize], width: usize) -> bool {
     let mut index = 0;
     while index < widths.len() {
         if widths[index] == width {

@@ -10,17 +10,6 @@ use super::tile::{Lhs, block};
 /// Bytes of left rows that all panels are applied to: a part of a level-1 cache.
 const BLOCK_BYTES: usize = 20 << 10;
 
-/// Quads that are fewer than a vector of widened bytes.
-const SHORT: usize = 4;
-
-/// Returns the bytes of a quad as four u16.
-#[inline(always)]
-fn widened(quad: u32) -> u64 {
-    let quad = u64::from(quad);
-    let halves = (quad | quad << 16) & 0x0000_ffff_0000_ffff;
-    (halves | halves << 8) & 0x00ff_00ff_00ff_00ff
-}
-
 /// Arguments of [`gemm_int8`].
 #[derive(Clone, Copy, Debug)]
 pub struct GemmInt8<'a> {
@@ -42,6 +31,46 @@ impl GemmInt8<'_> {
     /// The number of quads that take part.
     fn quads(&self) -> usize {
         self.ranges.iter().map(|range| range.1).sum()
+    }
+
+    /// Multiplies copies of the left rows whose bytes are widened to i16.
+    #[inline(always)]
+    fn widened<S: SimdInt8>(&self, s: S) {
+        /// A multiple of the heights of tiles of 16 registers.
+        const ROWS: usize = 24;
+        let units = 2 * self.quads();
+        let mut near = [const { MaybeUninit::<u32>::uninit() }; BLOCK_BYTES / 4];
+        let count = near.len() / units.max(1);
+        let count = if count >= ROWS { count / ROWS * ROWS } else { count };
+        let mut far = Vec::new();
+        let copies = if count > 0 {
+            near.as_mut_ptr().cast()
+        } else {
+            // Rows that are longer than the memory for them.
+            far.resize(units, 0);
+            far.as_mut_ptr()
+        };
+        let count = count.max(1);
+        let ranges = [(0, units)];
+        for start in (0..self.rows).step_by(count) {
+            let rows = count.min(self.rows - start);
+            // SAFETY: the copies have room for `count` rows of two units for each quad; the rest is as in `run`.
+            unsafe {
+                let mut to = copies.cast::<u16>();
+                for row in start..start + rows {
+                    for &(first, quads) in self.ranges {
+                        let from = self.a.add(row * self.a_stride + first);
+                        for i in 0..4 * quads {
+                            to.add(i).write(u16::from(*from.cast::<u8>().add(i)));
+                        }
+                        to = to.add(4 * quads);
+                    }
+                }
+                let lhs =
+                    Lhs { start: copies.cast_const(), stride: units, ranges: &ranges, prefetched: false };
+                block(s.product(), lhs, self.b, self.epilogue.columns, (start, rows), &self.epilogue);
+            }
+        }
     }
 }
 
@@ -78,56 +107,6 @@ impl KernelInt8 for &GemmInt8<'_> {
             unsafe {
                 let first = self.a.add(start * self.a_stride);
                 let lhs = Lhs { start: first, stride: self.a_stride, ranges: self.ranges, prefetched: true };
-                block(s.product(), lhs, self.b, self.epilogue.columns, (start, rows), &self.epilogue);
-            }
-        }
-    }
-}
-
-impl GemmInt8<'_> {
-    /// Multiplies copies of the left rows whose bytes are widened to i16.
-    #[inline(always)]
-    fn widened<S: SimdInt8>(&self, s: S) {
-        /// A multiple of the heights of tiles of 16 registers.
-        const ROWS: usize = 24;
-        let units = 2 * self.quads();
-        let mut near = [const { MaybeUninit::<u32>::uninit() }; BLOCK_BYTES / 4];
-        let count = near.len() / units.max(1);
-        let count = if count >= ROWS { count / ROWS * ROWS } else { count };
-        let mut far = Vec::new();
-        let copies = if count > 0 {
-            near.as_mut_ptr().cast()
-        } else {
-            // Rows that are longer than the memory for them.
-            far.resize(units, 0);
-            far.as_mut_ptr()
-        };
-        let count = count.max(1);
-        let ranges = [(0, units)];
-        for start in (0..self.rows).step_by(count) {
-            let rows = count.min(self.rows - start);
-            // SAFETY: the copies have room for `count` rows of two units for each quad; the rest is as in `run`.
-            unsafe {
-                let mut to = copies.cast::<u16>();
-                for row in start..start + rows {
-                    for &(first, quads) in self.ranges {
-                        let from = self.a.add(row * self.a_stride + first);
-                        if quads < SHORT {
-                            for i in 0..quads {
-                                to.add(4 * i)
-                                    .cast::<u64>()
-                                    .write_unaligned(widened(from.add(i).read_unaligned()));
-                            }
-                        } else {
-                            for i in 0..4 * quads {
-                                to.add(i).write(u16::from(*from.cast::<u8>().add(i)));
-                            }
-                        }
-                        to = to.add(4 * quads);
-                    }
-                }
-                let lhs =
-                    Lhs { start: copies.cast_const(), stride: units, ranges: &ranges, prefetched: false };
                 block(s.product(), lhs, self.b, self.epilogue.columns, (start, rows), &self.epilogue);
             }
         }

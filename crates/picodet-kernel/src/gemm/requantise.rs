@@ -145,9 +145,7 @@ impl Requantise<'_> {
             }
         }
     }
-}
 
-impl Requantise<'_> {
     /// Stores a tile of f32 straight from the registers.
     ///
     /// # Safety

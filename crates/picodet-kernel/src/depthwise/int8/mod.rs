@@ -53,9 +53,10 @@ pub unsafe fn depthwise_int8(isa: Int8Isa, args: &DepthwiseInt8<'_>) {
     dispatch_int8(isa, args);
 }
 
-/// Widths of tiles.
-fn widths<S: SimdInt8>() -> &'static [usize] {
+/// Widths of tiles of several columns.
+const fn widths<S: SimdInt8>() -> &'static [usize] {
     match S::REGISTERS {
+        _ if tuning::compact::<S>() => &[],
         32 => &[13, 10, 7, 5],
         // Short code, as in `tuning::depthwise_widths`.
         _ if matches!(S::KIND, IsaKind::Simd128) => &[4],
@@ -63,9 +64,9 @@ fn widths<S: SimdInt8>() -> &'static [usize] {
     }
 }
 
-/// Whether a width of three columns is compiled.
-const fn has_three<S: SimdInt8>() -> bool {
-    S::REGISTERS != 32 && !tuning::compact::<S>() && !matches!(S::KIND, IsaKind::Simd128)
+/// Whether a width is compiled.
+const fn has_width<S: SimdInt8>(width: usize) -> bool {
+    tuning::contains(widths::<S>(), width)
 }
 
 /// Bytes of a strip's source: half of a level-1 cache.
@@ -149,22 +150,22 @@ unsafe fn channels<S: SimdInt8, const K: usize, const STRIDE: usize, const QUADS
                 strip.columns = first.min(last - tile)..last;
                 let (strip, scratch) = (&strip, &mut scratch);
                 match tile {
-                    13 if const { S::REGISTERS == 32 } => {
+                    13 if const { has_width::<S>(13) } => {
                         s.outlined(Rows::<_, K, STRIDE, QUADS, 13> { s, args, strip, scratch });
                     }
-                    10 if const { S::REGISTERS == 32 } => {
+                    10 if const { has_width::<S>(10) } => {
                         s.outlined(Rows::<_, K, STRIDE, QUADS, 10> { s, args, strip, scratch });
                     }
-                    7 if const { S::REGISTERS == 32 } => {
+                    7 if const { has_width::<S>(7) } => {
                         s.outlined(Rows::<_, K, STRIDE, QUADS, 7> { s, args, strip, scratch });
                     }
-                    5 if const { S::REGISTERS == 32 } => {
+                    5 if const { has_width::<S>(5) } => {
                         s.outlined(Rows::<_, K, STRIDE, QUADS, 5> { s, args, strip, scratch });
                     }
-                    4 if const { !tuning::compact::<S>() && S::REGISTERS != 32 } => {
+                    4 if const { has_width::<S>(4) } => {
                         s.outlined(Rows::<_, K, STRIDE, QUADS, 4> { s, args, strip, scratch });
                     }
-                    3 if const { has_three::<S>() } => {
+                    3 if const { has_width::<S>(3) } => {
                         s.outlined(Rows::<_, K, STRIDE, QUADS, 3> { s, args, strip, scratch });
                     }
                     _ => s.outlined(Rows::<_, K, STRIDE, QUADS, 1> { s, args, strip, scratch }),
