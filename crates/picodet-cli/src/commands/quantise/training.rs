@@ -61,7 +61,7 @@ pub(super) fn train(float: &Model, start: &Model, pictures: &Pictures, command: 
 fn trainer(float: &Model, start: &Model, dataset: Dataset, command: &Quantise) -> Result<Trainer> {
     let experiment = quantised_experiment(float, dataset.images.len())?;
     let threads = match command.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        0 => picodet_parallel::cores(),
         threads => threads,
     };
     let request = QuantisedRequest {

@@ -88,7 +88,7 @@ fn new_search(command: &Search) -> Result<Searcher> {
     request.batch = command.batch;
     request.sizes = (!command.sizes.is_empty()).then(|| command.sizes.clone());
     request.seed = command.find.seed;
-    request.threads = std::thread::available_parallelism().map_or(1, usize::from);
+    request.threads = picodet_parallel::cores();
     let searcher = Searcher::new(request, folder)?;
     let trainer = &searcher.trainer;
     status(&format!(

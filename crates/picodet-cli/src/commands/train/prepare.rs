@@ -77,7 +77,7 @@ pub(super) fn prepare(command: &Train, group: &dyn ProcessGroup) -> Result<(Trai
         }
     }
     let threads = match command.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        0 => picodet_parallel::cores(),
         threads => threads,
     };
     let frozen = if command.freeze_backbone { vec!["backbone.".to_owned()] } else { Vec::new() };

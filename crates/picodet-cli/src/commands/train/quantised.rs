@@ -39,7 +39,7 @@ pub(super) fn prepare(
         (experiment.rate.base, experiment.batch.images) = (rate, batch);
     }
     let threads = match command.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        0 => picodet_parallel::cores(),
         threads => threads,
     };
     let count = dataset.images.len().min(CALIBRATION);
