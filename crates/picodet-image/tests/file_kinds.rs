@@ -28,6 +28,15 @@ fn tiff(tags: &[u16]) -> Vec<u8> {
     bytes
 }
 
+/// The module for browsers names them; elsewhere they are read.
+#[test]
+fn pictures_that_browsers_decode_are_recognised() {
+    for bytes in [&b"GIF89a\x01\0"[..], b"BM\x46\0", b"RIFF\x24\0\0\0WEBPVP8 "] {
+        assert_eq!(FileKind::of(bytes), Some(FileKind::LeftToTheBrowser));
+        assert!(!matches!(decode(bytes, &Limits::default()), Err(DecodeError::Unsupported(_))));
+    }
+}
+
 #[test]
 fn foreign_files_are_named() {
     let html = "<!DOCTYPE html>\n<html><head><title>404</title></head></html>";

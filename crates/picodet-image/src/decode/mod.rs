@@ -123,11 +123,6 @@ impl<D: ImageDecoder> Opened<'_, D> {
         Ok(divisor)
     }
 
-    #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
-    fn broken(&self, problem: String) -> DecodeError {
-        DecodeError::Broken { format: self.header.format, problem }
-    }
-
     fn incomplete(&self, missing: Missing) -> DecodeError {
         DecodeError::Incomplete { format: self.header.format, missing }
     }
@@ -168,8 +163,9 @@ impl<D: ImageDecoder> Opened<'_, D> {
         #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
         if divisor > 1 {
             use self::jpeg::shrunk;
-            let size = self.decoder.dimensions();
-            return shrunk::decode(bytes, size, divisor).map_err(|problem| self.broken(problem));
+            let (size, format) = (self.decoder.dimensions(), self.header.format);
+            return shrunk::decode(bytes, size, divisor)
+                .map_err(|problem| DecodeError::Broken { format, problem });
         }
         let picture = if outline.is_unterminated() {
             let mut reader = ImageReader::with_format(Cursor::new(bytes), self.format);
