@@ -23,7 +23,7 @@ use crate::{Plan, PlanError, RunError, check_plan};
 ///   the image sums `weight q`, and its bias is `bias - scale Σ weight 255 mean`, computed in f64 over the taps inside the
 ///   image in the order channel, row, column, and rounded once.
 /// * A residual of bytes adds `fma(q - zero, scale, x)`.
-/// * [`ByteStore`] applies the activation and rounds.
+/// * `ByteStore` applies the activation and rounds.
 /// * The global mean is `(Σ q - n zero) (scale / n)`; squeeze-excite's convolutions start with the bias and add one
 ///   fused product after the other.
 /// * A scale of the factors `f` is `round(fma(q - zero, f (scale / scale'), zero'))`.

@@ -38,14 +38,13 @@ impl Lowering<'_> {
         let (Some(from), Some(out)) = (self.values[input.0].clone(), self.map_of(NodeId(index))) else {
             return self.unsupported(index);
         };
-        let is_float = |id: &NodeId| self.map_of(*id).is_none();
-        let second = node.inputs.get(1);
-        if is_float(&input) || node.op == Op::Add && second.is_some_and(is_float) {
+        let is_float = |id: NodeId| self.map_of(id).is_none();
+        let second = node.inputs.get(1).copied();
+        if is_float(input) || node.op == Op::Add && second.is_some_and(is_float) {
             return self.quantised_floats(index);
         }
         let Some(map) = self.map_of(input) else { return self.unsupported(index) };
         let order = from.by_column();
-        let second = node.inputs.get(1).copied();
         let to = self.buffer_of[index];
         let size = (from.height, from.width);
         let zeros: Vec<f32> = zeros_of(&out).collect();
