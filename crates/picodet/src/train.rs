@@ -264,7 +264,12 @@ impl Trainer {
         let threads = self.state.progress.threads;
         let validation = &self.validation;
         let detection = Options::default().with_limits(options.limits);
+        let is_quantised = self.state.quantised.is_some();
         let mut evaluate = |model: &Model| {
+            // A network that learns from another one may see images of other classes, or without labels.
+            if is_quantised && match_classes(model, validation).is_err() {
+                return Ok(ModelMetrics { map: -1.0, map50: -1.0 });
+            }
             measure_together(model, validation, &detection, threads, &*options.group)
                 .map_err(EvaluatorError::new)
         };
@@ -356,10 +361,6 @@ fn measure_together(
     threads: usize,
     group: &dyn ProcessGroup,
 ) -> Result<ModelMetrics, EvaluateError> {
-    if dataset.object_count() == 0 || match_classes(model, dataset).is_err() {
-        // Undefined, as where no object is evaluated.
-        return Ok(ModelMetrics { map: -1.0, map50: -1.0 });
-    }
     let detections = detect_together(model, options, dataset, threads, group)?;
     let truth = GroundTruths::of(dataset);
     let evaluator = picodet_eval::Evaluator::new(

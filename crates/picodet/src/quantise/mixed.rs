@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use picodet_detect::{Model, Options, prepare};
 use picodet_graph::pass::{self, fuse};
-use picodet_graph::{Graph, NodeId, Op};
+use picodet_graph::{Graph, NodeId, Op, Weights};
 
 use super::{Judge, JudgeError};
 use crate::bench::noise;
@@ -15,6 +15,8 @@ use crate::bench::noise;
 const RUNS: usize = 12;
 /// Smallest loss of fidelity that counts as one.
 const LEAST_DAMAGE: f64 = 0.02;
+/// Shortest time of a step in f32; shorter ones are noise.
+const LEAST_MILLISECONDS: f64 = 1e-3;
 
 /// Why the sensitivity cannot be measured.
 #[derive(Debug, thiserror::Error)]
@@ -62,12 +64,25 @@ pub fn with_floats(
     quantised: &Model,
     convolutions: &BTreeSet<String>,
 ) -> Result<Model, MixedError> {
+    with_weights(&folded(float), quantised, convolutions)
+}
+
+/// The weights of a float model whose batch norms are folded.
+fn folded(float: &Model) -> Weights {
+    pass::fold_batch_norm(&float.graph, &float.weights).1
+}
+
+/// As [`with_floats`], with the folded weights of the float model.
+fn with_weights(
+    weights: &Weights,
+    quantised: &Model,
+    convolutions: &BTreeSet<String>,
+) -> Result<Model, MixedError> {
     let mut mixed = quantised.clone();
     let Some(quantisation) = &mut mixed.quantisation else { return Err(MixedError::NotQuantised) };
     let is_bytes = |scope: &&String| !convolutions.contains(*scope);
     let bytes: BTreeSet<String> = quantisation.convolutions.keys().filter(is_bytes).cloned().collect();
     *quantisation = quantisation.restricted(&quantised.graph, &bytes);
-    let (_, weights) = pass::fold_batch_norm(&float.graph, &float.weights);
     let nodes = quantised.graph.nodes.iter().filter(|node| convolutions.contains(&node.scope));
     for param in nodes.flat_map(|node| quantised.graph.params_of(node)) {
         if let Some(tensor) = weights.get(&param.name) {
@@ -95,6 +110,7 @@ pub fn sensitivity(
     let all: BTreeSet<String> = quantisation.convolutions.keys().cloned().collect();
     let steps = steps(&quantised.graph, &all);
     let all_bytes = milliseconds(quantised)?;
+    let weights = folded(float);
     let mut measured = Vec::with_capacity(steps.len());
     for (index, convolutions) in steps.iter().enumerate() {
         if progress(index, steps.len()).is_break() {
@@ -102,11 +118,11 @@ pub fn sensitivity(
         }
         let step: BTreeSet<String> = convolutions.iter().cloned().collect();
         let others: BTreeSet<String> = all.difference(&step).cloned().collect();
-        let alone = judge.verdict(&with_floats(float, quantised, &others)?)?;
+        let alone = judge.verdict(&with_weights(&weights, quantised, &others)?)?;
         measured.push(Sensitivity {
             convolutions: convolutions.clone(),
             damage: 100.0 - alone.fidelity,
-            milliseconds: milliseconds(&with_floats(float, quantised, &step)?)? - all_bytes,
+            milliseconds: milliseconds(&with_weights(&weights, quantised, &step)?)? - all_bytes,
         });
     }
     Ok(measured)
@@ -124,8 +140,8 @@ pub fn mixed(
     budget: Duration,
 ) -> Result<Model, MixedError> {
     let limit = milliseconds(quantised)? + 1e3 * budget.as_secs_f64();
-    let least = 1e-3;
-    let value = |step: &Sensitivity| step.damage / step.milliseconds.max(least);
+    let weights = folded(float);
+    let value = |step: &Sensitivity| step.damage / step.milliseconds.max(LEAST_MILLISECONDS);
     let mut order: Vec<&Sensitivity> = steps.iter().filter(|step| step.damage > LEAST_DAMAGE).collect();
     order.sort_by(|a, b| value(b).total_cmp(&value(a)));
     let mut chosen = BTreeSet::new();
@@ -133,7 +149,7 @@ pub fn mixed(
     for step in order {
         let mut more = chosen.clone();
         more.extend(step.convolutions.iter().cloned());
-        let candidate = with_floats(float, quantised, &more)?;
+        let candidate = with_weights(&weights, quantised, &more)?;
         // Steps beside each other cost less than the sum of their times, so the whole network is measured.
         if milliseconds(&candidate)? <= limit {
             (chosen, best) = (more, candidate);
