@@ -143,9 +143,12 @@ fn gather(world: &SimpleCommunicator, bytes: &[u8]) -> Vec<Vec<u8>> {
         starts.push(total);
         total += count;
     }
-    let mut all = vec![0u8; total as usize];
-    let mut parts = PartitionMut::new(&mut all[..], &counts[..], &starts[..]);
-    world.all_gather_varcount_into(bytes, &mut parts);
+    // Open MPI's mark for "in place" is the address 1, which an empty `Vec<u8>` has too. Buffers here have another address.
+    let nothing = [0u8];
+    let own = if bytes.is_empty() { &nothing[..0] } else { bytes };
+    let mut all = vec![0u8; total as usize + 1];
+    let mut parts = PartitionMut::new(&mut all[..total as usize], &counts[..], &starts[..]);
+    world.all_gather_varcount_into(own, &mut parts);
     let part = |(start, count): (&Count, &Count)| all[*start as usize..][..*count as usize].to_vec();
     starts.iter().zip(&counts).map(part).collect()
 }
