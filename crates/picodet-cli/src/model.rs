@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use picodet::Model;
 use picodet::download::{DownloadOptions, fetch, published};
+use picodet::{Model, ModelError};
 
 use crate::args::ModelArguments;
 use crate::host::{self, HostEvent};
@@ -23,8 +23,17 @@ pub(crate) fn open(arguments: &ModelArguments) -> Result<Model> {
     Ok(open_with_file(arguments)?.model)
 }
 
+/// As [`open`], but a quantised model has no float weights where integers stand for them, which saves memory.
+pub(crate) fn open_integers(arguments: &ModelArguments) -> Result<Model> {
+    Ok(open_by(arguments, Model::integers_from_bytes)?.model)
+}
+
 /// As [`open`], with the contents of the file.
 pub(crate) fn open_with_file(arguments: &ModelArguments) -> Result<Opened> {
+    open_by(arguments, Model::from_bytes)
+}
+
+fn open_by(arguments: &ModelArguments, parse: fn(&[u8]) -> Result<Model, ModelError>) -> Result<Opened> {
     let name = arguments.model.as_str();
     if let Some(embedded) = picodet::embedded_model(name).filter(|_| !Path::new(name).exists()) {
         return Ok(Opened { model: embedded.open()?, file: Some(Cow::Borrowed(embedded.bytes)) });
@@ -36,11 +45,11 @@ pub(crate) fn open_with_file(arguments: &ModelArguments) -> Result<Opened> {
     };
     if name.contains("://") {
         let path = with_progress(name, |progress| fetch(name, &options, progress))??;
-        return read(&path);
+        return read(&path, parse);
     }
     let path = Path::new(name);
     if path.exists() {
-        return read(path);
+        return read(path, parse);
     }
     if picodet::crates::zoo::published(name).is_some() {
         let model = with_progress(name, |progress| published::open(name, &options, progress))??;
@@ -78,8 +87,8 @@ fn with_progress<T>(name: &str, download: impl FnOnce(&mut dyn FnMut(u64, Option
     Ok(result)
 }
 
-fn read(path: &Path) -> Result<Opened> {
+fn read(path: &Path, parse: fn(&[u8]) -> Result<Model, ModelError>) -> Result<Opened> {
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-    let model = Model::from_bytes(&bytes).with_context(|| path.display().to_string())?;
+    let model = parse(&bytes).with_context(|| path.display().to_string())?;
     Ok(Opened { model, file: Some(Cow::Owned(bytes)) })
 }

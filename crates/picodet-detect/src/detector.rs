@@ -46,7 +46,9 @@ impl Detector {
         let path = path.as_ref();
         let read = |source| Error::Read { path: path.display().to_string(), source };
         let bytes = std::fs::read(path).map_err(read)?;
-        Self::new(&Model::from_bytes(&bytes)?, &Options::default())
+        let model = Model::integers_from_bytes(&bytes)?;
+        drop(bytes);
+        Self::new(&model, &Options::default())
     }
 
     /// Prepares a model, a quantised one in bytes unless the options say otherwise.

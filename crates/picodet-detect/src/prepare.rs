@@ -19,13 +19,16 @@ pub fn prepare(model: &Model, options: &Options) -> Result<CpuPlan, Error> {
     // What a quantised network does not compute in bytes it computes in f32.
     let floats = if precision == Precision::U8 { Precision::F32 } else { precision };
     let engine = engine_of(floats, options)?;
-    let (graph, weights) = network(model);
     let size = options.input_size.unwrap_or(model.metadata.input_size);
     Ok(match &model.quantisation {
         Some(quantisation) if precision == Precision::U8 => {
+            let (graph, weights) = pruned(model, Cow::Borrowed(&model.weights));
             engine.prepare_quantised(&graph, &weights, quantisation, size)?
         }
-        _ => engine.prepare(&graph, &weights, size)?,
+        _ => {
+            let (graph, weights) = network(model);
+            engine.prepare(&graph, &weights, size)?
+        }
     })
 }
 
@@ -71,14 +74,18 @@ fn engine_of(precision: Precision, options: &Options) -> Result<CpuEngine, Error
     })
 }
 
-/// Returns the part of a model that detection needs.
+/// Returns the part of a model that detection in floats needs.
 pub fn network(model: &Model) -> (Graph, Cow<'_, Weights>) {
+    pruned(model, model.float_weights())
+}
+
+/// Returns the part of the graph that detection needs, and the parameters of that part.
+fn pruned<'a>(model: &Model, weights: Cow<'a, Weights>) -> (Graph, Cow<'a, Weights>) {
     let graph = pass::keep_outputs(&model.graph, Head::is_detection_output);
     // Usually every weight is needed; then megabytes of them are not copied.
-    let weights = if graph.params.len() == model.graph.params.len() {
-        Cow::Borrowed(&model.weights)
-    } else {
-        Cow::Owned(pass::keep_weights(&graph, &model.weights))
-    };
-    (graph, weights)
+    if graph.params.len() == model.graph.params.len() {
+        return (graph, weights);
+    }
+    let weights = pass::keep_weights(&graph, &weights);
+    (graph, Cow::Owned(weights))
 }

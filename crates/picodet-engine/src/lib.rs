@@ -104,10 +104,15 @@ pub enum RunError {
 /// # Errors
 /// The first error of [`PlanError`] that applies.
 pub fn check_plan(graph: &Graph, weights: &Weights, input_size: (usize, usize)) -> Result<(), PlanError> {
+    check_graph(graph, input_size)?;
+    graph.check_weights(weights).map_err(PlanError::Weights)
+}
+
+/// Checks what [`check_plan`] does but the weights.
+fn check_graph(graph: &Graph, input_size: (usize, usize)) -> Result<(), PlanError> {
     let fits = |extent: usize| extent > 0 && extent.is_multiple_of(INPUT_MULTIPLE);
     if !fits(input_size.0) || !fits(input_size.1) {
         return Err(PlanError::InputSize(input_size.0, input_size.1));
     }
-    graph.check().map_err(PlanError::Graph)?;
-    graph.check_weights(weights).map_err(PlanError::Weights)
+    graph.check().map_err(PlanError::Graph)
 }

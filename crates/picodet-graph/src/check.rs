@@ -1,6 +1,6 @@
 //! Checks the invariants of a graph and its weights.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::infer::infer;
@@ -106,23 +106,29 @@ impl Graph {
     /// # Errors
     /// [`CheckError`] with every missing, unexpected and mis-shaped tensor.
     pub fn check_weights(&self, weights: &Weights) -> Result<(), CheckError> {
+        self.check_shapes(weights.iter().map(|(name, tensor)| (name.as_str(), tensor.shape.as_slice())))
+    }
+
+    /// Checks that names and shapes are exactly those of the parameters of this graph.
+    ///
+    /// # Errors
+    /// As [`Graph::check_weights`].
+    pub fn check_shapes<'a>(
+        &self,
+        shapes: impl IntoIterator<Item = (&'a str, &'a [usize])>,
+    ) -> Result<(), CheckError> {
+        let mut shapes: BTreeMap<&str, &[usize]> = shapes.into_iter().collect();
         let mut problems = Vec::new();
-        let mut known = BTreeSet::new();
         for param in &self.params {
-            known.insert(param.name.as_str());
-            match weights.get(&param.name) {
+            match shapes.remove(param.name.as_str()) {
                 None => problems.push(format!("`{}` {:?} is missing", param.name, param.shape)),
-                Some(tensor) if tensor.shape != param.shape => {
-                    problems.push(format!(
-                        "`{}` has shape {:?}, not {:?}",
-                        param.name, tensor.shape, param.shape
-                    ));
+                Some(shape) if shape != param.shape => {
+                    problems.push(format!("`{}` has shape {shape:?}, not {:?}", param.name, param.shape));
                 }
                 Some(_) => {}
             }
         }
-        let extra = weights.keys().filter(|name| !known.contains(name.as_str()));
-        problems.extend(extra.map(|name| format!("unexpected tensor `{name}`")));
+        problems.extend(shapes.keys().map(|name| format!("unexpected tensor `{name}`")));
         into_result(problems)
     }
 }

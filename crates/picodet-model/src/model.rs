@@ -1,5 +1,6 @@
 //! A model in memory: the graph that its metadata names, and the weights of that graph.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use picodet_graph::{Graph, Op, Quantisation, Weights, pass};
@@ -7,7 +8,7 @@ use picodet_weights::{Metadata, ModelFile, QuantisationRecord, Storage};
 use picodet_zoo::{Architecture, ArchitectureOverrides, Head, Variant, variant};
 
 use crate::check::check_metadata;
-use crate::quantised::{float_weights, restore, store};
+use crate::quantised::{float_parameters, missing_weights, restore, store};
 use crate::{ArchitectureError, ModelError};
 
 /// A network with its weights and metadata.
@@ -17,7 +18,7 @@ pub struct Model {
     pub variant: Variant,
     /// The graph; its batch norms are folded if `metadata.folded` is set.
     pub graph: Graph,
-    /// The parameters by the names of the graph.
+    /// The parameters by the names of the graph; see [`Model::integers_from_bytes`] for those that can be missing.
     pub weights: Weights,
     /// Classes, input size, normalisation, origin, licence.
     pub metadata: Metadata,
@@ -32,14 +33,29 @@ impl Model {
     /// If the bytes are not a native model, name an unknown variant, hold invalid metadata, or lack a tensor
     /// of the variant; the error names each missing, unexpected or mis-shaped tensor.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ModelError> {
+        let mut model = Self::integers_from_bytes(bytes)?;
+        model.weights.extend(model.missing_weights());
+        Ok(model)
+    }
+
+    /// Reads a native model as [`Model::from_bytes`], but of a quantised one without the numbers that its integers stand for:
+    /// `weights` has only the other parameters. This takes a third of the memory, and is enough to detect and to write the
+    /// file; [`Model::float_weights`] computes the others.
+    ///
+    /// # Errors
+    /// As [`Model::from_bytes`].
+    pub fn integers_from_bytes(bytes: &[u8]) -> Result<Self, ModelError> {
         let ModelFile { mut weights, metadata, quantisation } = picodet_weights::read(bytes)?;
         let published =
             variant(&metadata.variant).ok_or_else(|| ModelError::Variant(metadata.variant.clone()))?;
         check_metadata(&metadata)?;
         let variant = with_architecture(published, metadata.architecture.as_deref())?;
         let graph = graph_of(&variant.architecture, metadata.classes.len(), metadata.folded);
+        let shapes = weights.iter().map(|(name, tensor)| (name, &tensor.shape));
+        let rows = quantisation.iter().flat_map(|stored| &stored.rows);
+        let shapes = shapes.chain(rows.map(|(name, rows)| (name, &rows.shape)));
         graph
-            .check_weights(&weights)
+            .check_shapes(shapes.map(|(name, shape)| (name.as_str(), shape.as_slice())))
             .map_err(|source| ModelError::Weights { variant: variant.name, source })?;
         let restore = |stored| {
             restore(&graph, stored, &metadata, &mut weights)
@@ -47,6 +63,24 @@ impl Model {
         };
         let quantisation = quantisation.map(restore).transpose()?;
         Ok(Self { variant, graph, weights, metadata, quantisation })
+    }
+
+    /// Returns all parameters by the names of the graph: `weights`, and the numbers that the integers of a quantised model
+    /// stand for where `weights` lacks them.
+    #[must_use]
+    pub fn float_weights(&self) -> Cow<'_, Weights> {
+        let missing = self.missing_weights();
+        if missing.is_empty() {
+            return Cow::Borrowed(&self.weights);
+        }
+        let mut weights = self.weights.clone();
+        weights.extend(missing);
+        Cow::Owned(weights)
+    }
+
+    fn missing_weights(&self) -> Weights {
+        let missing = |quantisation| missing_weights(&self.graph, quantisation, &self.weights);
+        self.quantisation.as_ref().map(missing).unwrap_or_default()
     }
 
     /// Returns the bytes of a native model file.
@@ -63,7 +97,7 @@ impl Model {
         };
         file.metadata.quantisation.get_or_insert_with(|| QuantisationRecord::new("unknown", 0));
         file.quantisation = Some(store(&self.graph, quantisation, &mut file.weights));
-        let kept = float_weights(&self.graph, quantisation);
+        let kept = float_parameters(&self.graph, quantisation);
         picodet_weights::write_keeping(&file, Storage::Int8Rows, &kept)
     }
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use picodet_graph::quantised::{image_scales, is_quantisable, maps_of};
-use picodet_graph::{CheckError, Graph, Node, NodeId, Op, Quantisation, QuantisedConvolution, Weights, pass};
+use picodet_graph::{
+    CheckError, Graph, Node, NodeId, Op, Quantisation, QuantisedConvolution, Tensor, Weights, pass,
+};
 use picodet_weights::{IntegerRows, Metadata, StoredQuantisation};
 
-/// Returns the quantisation of a file, and divides the weights of quantised convolutions by the scales of their input, so that
-/// `weights` holds the numbers that the integers stand for.
+/// Returns the quantisation of a file, whose tensors have the shapes of the graph, and adds to `weights` what is stored in 8
+/// bits but computed in floats.
 pub(crate) fn restore(
     graph: &Graph,
     mut stored: StoredQuantisation,
@@ -22,7 +24,7 @@ pub(crate) fn restore(
         let rows = weight.and_then(|name| stored.rows.remove(name));
         let is_float =
             || metadata.quantisation.as_ref().is_some_and(|record| record.floats.contains(&node.scope));
-        let Some(IntegerRows { integers, scales }) = rows else {
+        let Some(IntegerRows { integers, scales, .. }) = rows else {
             if is_float() {
                 continue;
             }
@@ -40,14 +42,22 @@ pub(crate) fn restore(
         return Err(CheckError { problems });
     }
     quantisation.check(graph)?;
-    divide(graph, &quantisation, weights);
+    let floats = stored.rows.into_iter().filter_map(|(name, rows)| Some((name, rows.dequantise()?)));
+    weights.extend(floats);
     Ok(quantisation)
 }
 
-/// Sets the weights of quantised convolutions to the numbers that their integers stand for. The quantisation fits the graph.
-pub(crate) fn divide(graph: &Graph, quantisation: &Quantisation, weights: &mut Weights) {
-    let maps = maps_of(graph, &pass::fuse(graph), quantisation);
-    for node in &graph.nodes {
+/// Returns the weights of quantised convolutions that are not in `weights`: the integers, times the scale of the row, divided by
+/// the scales of the input. The quantisation fits the graph.
+pub(crate) fn missing_weights(graph: &Graph, quantisation: &Quantisation, weights: &Weights) -> Weights {
+    let name = |node: &Node| node.params.first().map(|id| &graph.params[id.0].name);
+    let is_missing = |node: &&Node| name(node).is_some_and(|name| !weights.contains_key(name));
+    let mut missing = Weights::new();
+    let mut maps = Vec::new();
+    for node in graph.nodes.iter().filter(is_missing) {
+        if maps.is_empty() {
+            maps = maps_of(graph, &pass::fuse(graph), quantisation);
+        }
         let (Op::Convolution(op), Some(convolution)) = (node.op, quantisation.convolutions.get(&node.scope))
         else {
             continue;
@@ -57,20 +67,23 @@ pub(crate) fn divide(graph: &Graph, quantisation: &Quantisation, weights: &mut W
             Some(map) => map.scale.clone(),
             None => image_scales(quantisation.std).to_vec(),
         };
-        let Some(tensor) = weights.get_mut(&graph.params[node.params[0].0].name) else { continue };
         let window = op.kernel * op.kernel;
         let inputs = graph.node(input).shape.channels / op.groups;
         let outputs = op.out_channels / op.groups;
-        for (index, value) in tensor.data.iter_mut().enumerate() {
+        let value = |(index, &integer): (usize, &i8)| {
             let o = index / (inputs * window);
             let channel = o / outputs * inputs + index / window % inputs;
-            *value = f32::from(convolution.weight[index]) * convolution.scale[o] / scales[channel];
-        }
+            f32::from(integer) * convolution.scale[o] / scales[channel]
+        };
+        let data = convolution.weight.iter().enumerate().map(value).collect();
+        let param = &graph.params[node.params[0].0];
+        missing.insert(param.name.clone(), Tensor { shape: param.shape.clone(), data });
     }
+    missing
 }
 
 /// Returns the names of the weights that are not stored in 8 bits: those of the convolutions that a mixed model computes in f32.
-pub(crate) fn float_weights(graph: &Graph, quantisation: &Quantisation) -> BTreeSet<String> {
+pub(crate) fn float_parameters(graph: &Graph, quantisation: &Quantisation) -> BTreeSet<String> {
     let is_float = |(index, node): &(usize, &Node)| {
         is_quantisable(graph, NodeId(*index)) && !quantisation.convolutions.contains_key(&node.scope)
     };
@@ -85,8 +98,11 @@ pub(crate) fn store(graph: &Graph, quantisation: &Quantisation, weights: &mut We
         let Some(convolution) = quantisation.convolutions.get(&node.scope) else { continue };
         let [weight, bias] = [0, 1].map(|p| node.params.get(p).map(|&id| &graph.params[id.0].name));
         if let Some(weight) = weight {
-            let rows =
-                IntegerRows { integers: convolution.weight.clone(), scales: convolution.scale.clone() };
+            let rows = IntegerRows {
+                shape: graph.params[node.params[0].0].shape.clone(),
+                integers: convolution.weight.clone(),
+                scales: convolution.scale.clone(),
+            };
             stored.rows.insert(weight.clone(), rows);
         }
         if let Some(tensor) = bias.and_then(|bias| weights.get_mut(bias)) {

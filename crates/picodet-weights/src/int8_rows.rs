@@ -47,9 +47,9 @@ pub(crate) fn quantise(tensor: &Tensor) -> Option<Int8Rows> {
 /// Returns the values of 8-bit rows: each integer times the scale of its row.
 ///
 /// `None` unless there is one valid scale per row of `shape`.
-pub(crate) fn dequantise(integers: &[u8], scales: &[f32], shape: &[usize]) -> Option<Vec<f32>> {
+pub(crate) fn dequantise(integers: &[i8], scales: &[f32], shape: &[usize]) -> Option<Vec<f32>> {
     let rows = *shape.first()?;
-    if scales.len() != rows || !scales.iter().copied().all(is_valid_scale) {
+    if !are_scales(scales, rows) {
         return None;
     }
     let length = integers.len().checked_div(rows).unwrap_or(0);
@@ -58,13 +58,18 @@ pub(crate) fn dequantise(integers: &[u8], scales: &[f32], shape: &[usize]) -> Op
     }
     let mut values = Vec::with_capacity(integers.len());
     for (row, &scale) in integers.chunks_exact(length).zip(scales) {
-        values.extend(row.iter().map(|&byte| f32::from(byte.cast_signed()) * scale));
+        values.extend(row.iter().map(|&integer| f32::from(integer) * scale));
     }
     Some(values)
 }
 
 /// Largest distance from an integer, in steps, of values that have been multiplied in f32.
 const GRID: f64 = 1e-4;
+
+/// Whether there is one valid scale per row.
+pub(crate) fn are_scales(scales: &[f32], rows: usize) -> bool {
+    scales.len() == rows && scales.iter().copied().all(is_valid_scale)
+}
 
 /// Whether a scale is positive and no integer times the scale is infinite.
 fn is_valid_scale(scale: f32) -> bool {
@@ -147,8 +152,7 @@ mod tests {
     }
 
     fn expand(tensor: &Tensor, stored: &Int8Rows) -> Vec<f32> {
-        let bytes: Vec<u8> = stored.integers.iter().map(|integer| integer.cast_unsigned()).collect();
-        dequantise(&bytes, &stored.scales, &tensor.shape).expect("valid scales")
+        dequantise(&stored.integers, &stored.scales, &tensor.shape).expect("valid scales")
     }
 
     #[test]
@@ -199,7 +203,7 @@ mod tests {
 
     #[test]
     fn every_row_needs_a_positive_finite_scale() {
-        assert_eq!(dequantise(&[1, 255, 128, 2], &[0.5, 2.0], &[2, 2]), Some(vec![0.5, -0.5, -256.0, 4.0]));
+        assert_eq!(dequantise(&[1, -1, -128, 2], &[0.5, 2.0], &[2, 2]), Some(vec![0.5, -0.5, -256.0, 4.0]));
         for scales in [&[0.5][..], &[0.5; 3], &[0.5, 0.0], &[0.5, -1.0], &[0.5, f32::NAN], &[0.5, 1e38]] {
             assert_eq!(dequantise(&[0; 4], scales, &[2, 2]), None, "{scales:?}");
         }

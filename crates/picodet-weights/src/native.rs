@@ -6,9 +6,9 @@ use picodet_graph::Weights;
 
 use crate::ReadError;
 use crate::quantised::{
-    MAP_SCALE_SUFFIX, MAP_ZERO_SUFFIX, QuantisationRecord, StoredQuantisation, read_quantisation,
+    MAP_SCALE_SUFFIX, MAP_ZERO_SUFFIX, QuantisationRecord, StoredQuantisation, read_maps,
 };
-use crate::tensors::{PACKED, Storage, read_tensors, write_stored};
+use crate::tensors::{PACKED, Storage, open, values, write_stored};
 
 /// Version of the metadata.
 const FORMAT: &str = "1";
@@ -55,11 +55,11 @@ pub struct Metadata {
 /// The contents of a native model file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelFile {
-    /// The tensors by parameter name.
+    /// The tensors by parameter name; of a quantised model those that are not in `quantisation`.
     pub weights: Weights,
     /// Description of the network.
     pub metadata: Metadata,
-    /// The integers and scales of a quantised model, whose tensors of 8-bit rows are in `weights` as well.
+    /// The integers and scales of a quantised model.
     pub quantisation: Option<StoredQuantisation>,
 }
 
@@ -69,11 +69,14 @@ pub struct ModelFile {
 /// [`ReadError`] when the bytes are not safetensors, a tensor has an unsupported element type, or metadata is
 /// missing.
 pub fn read(bytes: &[u8]) -> Result<ModelFile, ReadError> {
-    let (mut weights, mut entries) = read_tensors(bytes)?;
+    let (tensors, mut entries) = open(bytes)?;
+    let mut rows = BTreeMap::new();
+    let mut weights = values(&tensors, entries.contains_key(QUANTISATION).then_some(&mut rows))?;
     let metadata = Metadata::from_entries(&mut entries)?;
-    let quantisation = metadata.quantisation.as_ref().map(|_| read_quantisation(bytes)).transpose()?;
-    if quantisation.is_some() {
+    let mut quantisation = None;
+    if metadata.quantisation.is_some() {
         weights.retain(|name, _| !name.ends_with(MAP_SCALE_SUFFIX) && !name.ends_with(MAP_ZERO_SUFFIX));
+        quantisation = Some(StoredQuantisation { rows, maps: read_maps(&tensors)? });
     }
     Ok(ModelFile { weights, metadata, quantisation })
 }

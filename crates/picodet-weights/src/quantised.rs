@@ -5,13 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use picodet_graph::MapQuantisation;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use picodet_graph::{MapQuantisation, Tensor};
+use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::ReadError;
-use crate::bytes::{floats, not_safetensors};
-use crate::int8_rows::SCALE_SUFFIX;
+use crate::bytes::floats;
+use crate::int8_rows::dequantise;
+use crate::tensors::Views;
 
 /// Suffix of the scales of a map.
 pub(crate) const MAP_SCALE_SUFFIX: &str = ".map.scale";
@@ -86,51 +87,56 @@ impl QuantisationRecord {
     }
 }
 
-/// 8-bit integers with one scale per row.
+/// A tensor of 8-bit integers with one scale per row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct IntegerRows {
+    /// The shape of the tensor.
+    pub shape: Vec<usize>,
     /// The integers in the order of the tensor.
     pub integers: Vec<i8>,
     /// One scale per row.
     pub scales: Vec<f32>,
 }
 
+impl IntegerRows {
+    /// Returns the integers times the scales of their rows; `None` unless there is one positive scale per row.
+    #[must_use]
+    pub fn dequantise(&self) -> Option<Tensor> {
+        let data = dequantise(&self.integers, &self.scales, &self.shape)?;
+        Some(Tensor { shape: self.shape.clone(), data })
+    }
+}
+
 /// The integers and scales of a quantised model file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StoredQuantisation {
-    /// The tensors of 8-bit rows by name.
+    /// The tensors of 8-bit rows by name, which the float weights of the file do not contain.
     pub rows: BTreeMap<String, IntegerRows>,
     /// The maps by node.
     pub maps: BTreeMap<String, MapQuantisation>,
 }
 
-/// Reads the integers of a file that [`read_tensors`](crate::read_tensors) has read without error.
+/// Reads the scales and zero points of the maps.
 ///
 /// # Errors
 /// [`ReadError::Tensor`] for scales or zero points of another type, or without the other of the two.
-pub(crate) fn read_quantisation(bytes: &[u8]) -> Result<StoredQuantisation, ReadError> {
-    let tensors = SafeTensors::deserialize(bytes).map_err(not_safetensors)?;
-    let mut stored = StoredQuantisation::default();
-    for (name, view) in tensors.tensors() {
-        let find = |name: &str| tensors.tensor(name).ok();
-        if view.dtype() == Dtype::I8 {
-            let scales = find(&format!("{name}{SCALE_SUFFIX}"));
-            let scales = scales.map(|scales| floats(scales.data())).unwrap_or_default();
-            let integers = view.data().iter().map(|byte| byte.cast_signed()).collect();
-            stored.rows.insert(name, IntegerRows { integers, scales });
-        } else if let Some(node) = name.strip_suffix(MAP_SCALE_SUFFIX) {
+pub(crate) fn read_maps(tensors: &Views<'_>) -> Result<BTreeMap<String, MapQuantisation>, ReadError> {
+    let mut maps = BTreeMap::new();
+    for (name, view) in tensors.iter().filter(|(_, view)| view.dtype() != Dtype::I8) {
+        let find = |name: &str| tensors.get(name);
+        if let Some(node) = name.strip_suffix(MAP_SCALE_SUFFIX) {
             let zero = find(&format!("{node}{MAP_ZERO_SUFFIX}"));
-            let map = map(&view, zero.as_ref());
+            let map = map(view, zero);
             let map = map.map_err(|problem| ReadError::Tensor { name: name.clone(), problem })?;
-            stored.maps.insert(node.to_owned(), map);
+            maps.insert(node.to_owned(), map);
         } else if let Some(node) = name.strip_suffix(MAP_ZERO_SUFFIX)
             && find(&format!("{node}{MAP_SCALE_SUFFIX}")).is_none()
         {
             let problem = format!("zero points need a tensor `{node}{MAP_SCALE_SUFFIX}`");
-            return Err(ReadError::Tensor { name, problem });
+            return Err(ReadError::Tensor { name: name.clone(), problem });
         }
     }
-    Ok(stored)
+    Ok(maps)
 }
 
 fn map(scale: &TensorView<'_>, zero: Option<&TensorView<'_>>) -> Result<MapQuantisation, String> {

@@ -9,8 +9,8 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use crate::ReadError;
 use crate::bytes::{floats, not_safetensors};
-use crate::int8_rows::{SCALE_SUFFIX, dequantise, quantise};
-use crate::quantised::{MAP_SCALE_SUFFIX, MAP_ZERO_SUFFIX, StoredQuantisation};
+use crate::int8_rows::{SCALE_SUFFIX, are_scales, quantise};
+use crate::quantised::{IntegerRows, MAP_SCALE_SUFFIX, MAP_ZERO_SUFFIX, StoredQuantisation};
 
 /// Element type of stored tensors. The values are converted to `f32` when the file is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,12 +39,21 @@ pub struct StoredType {
 /// The metadata entry that holds all others as a JSON object.
 pub(crate) const PACKED: &str = "picodet";
 
+/// The tensors of a file by name.
+pub(crate) type Views<'a> = BTreeMap<String, TensorView<'a>>;
+
 /// Reads the tensors of any safetensors file, converted to `f32`, and its metadata.
 ///
 /// # Errors
 /// [`ReadError`] when the bytes are not safetensors, a tensor has an unsupported element type, or 8-bit rows have
 /// missing or invalid scales.
 pub fn read_tensors(bytes: &[u8]) -> Result<(Weights, BTreeMap<String, String>), ReadError> {
+    let (views, entries) = open(bytes)?;
+    Ok((values(&views, None)?, entries))
+}
+
+/// Returns the tensors and the metadata of a safetensors file.
+pub(crate) fn open(bytes: &[u8]) -> Result<(Views<'_>, BTreeMap<String, String>), ReadError> {
     let (length, header) = SafeTensors::read_metadata(bytes).map_err(not_safetensors)?;
     let mut entries: BTreeMap<String, String> =
         header.metadata().clone().unwrap_or_default().into_iter().collect();
@@ -64,25 +73,39 @@ pub fn read_tensors(bytes: &[u8]) -> Result<(Weights, BTreeMap<String, String>),
             Ok((name, view.map_err(not_safetensors)?))
         })
         .collect::<Result<BTreeMap<_, _>, ReadError>>()?;
+    Ok((views, entries))
+}
+
+/// Returns the tensors as `f32`. With `rows`, those of 8-bit rows are added to it as they are instead.
+pub(crate) fn values(
+    views: &Views<'_>,
+    mut rows: Option<&mut BTreeMap<String, IntegerRows>>,
+) -> Result<Weights, ReadError> {
     let scales: BTreeSet<String> = views
         .iter()
         .filter(|(_, view)| view.dtype() == Dtype::I8)
         .map(|(name, _)| format!("{name}{SCALE_SUFFIX}"))
         .collect();
     let mut weights = Weights::new();
-    for (name, view) in &views {
+    for (name, view) in views {
         let wrong = |problem: String| ReadError::Tensor { name: name.clone(), problem };
         if scales.contains(name) && view.dtype() != Dtype::I8 {
             continue;
         }
-        let data = match view.dtype() {
-            Dtype::I8 => expand_rows(view, views.get(&format!("{name}{SCALE_SUFFIX}"))).map_err(wrong)?,
-            dtype => widen(view).ok_or_else(|| wrong(format!("element type {dtype:?} is not supported")))?,
-        };
+        if view.dtype() == Dtype::I8 {
+            let integers = integer_rows(view, views.get(&format!("{name}{SCALE_SUFFIX}"))).map_err(wrong)?;
+            match &mut rows {
+                Some(rows) => drop(rows.insert(name.clone(), integers)),
+                None => weights.extend(integers.dequantise().map(|tensor| (name.clone(), tensor))),
+            }
+            continue;
+        }
+        let data =
+            widen(view).ok_or_else(|| wrong(format!("element type {:?} is not supported", view.dtype())))?;
         let tensor = Tensor::new(view.shape().to_vec(), data).map_err(|error| wrong(error.to_string()))?;
         weights.insert(name.clone(), tensor);
     }
-    Ok((weights, entries))
+    Ok(weights)
 }
 
 /// Returns the element types of a safetensors file, those of the most bytes first.
@@ -113,8 +136,8 @@ pub fn write_tensors(weights: &Weights, entries: &BTreeMap<String, String>) -> V
     write_stored(weights, entries, Storage::F32, &BTreeSet::new(), None)
 }
 
-/// Returns the values of a tensor of 8-bit rows.
-fn expand_rows(view: &TensorView<'_>, scale: Option<&TensorView<'_>>) -> Result<Vec<f32>, String> {
+/// Returns a tensor of 8-bit rows, with valid scales.
+fn integer_rows(view: &TensorView<'_>, scale: Option<&TensorView<'_>>) -> Result<IntegerRows, String> {
     let Some(scale) = scale else {
         return Err(format!("8-bit rows need a tensor of the same name with `{SCALE_SUFFIX}` appended"));
     };
@@ -128,8 +151,11 @@ fn expand_rows(view: &TensorView<'_>, scale: Option<&TensorView<'_>>) -> Result<
         ));
     }
     let scales: Vec<f32> = floats(scale.data());
-    dequantise(view.data(), &scales, view.shape())
-        .ok_or_else(|| "a scale of 8-bit rows is not positive, NaN, or too large".to_owned())
+    if !are_scales(&scales, scales.len()) {
+        return Err("a scale of 8-bit rows is not positive, NaN, or too large".to_owned());
+    }
+    let integers = view.data().iter().map(|byte| byte.cast_signed()).collect();
+    Ok(IntegerRows { shape: view.shape().to_vec(), integers, scales })
 }
 
 fn widen(view: &TensorView<'_>) -> Option<Vec<f32>> {
@@ -161,7 +187,7 @@ fn widen(view: &TensorView<'_>) -> Option<Vec<f32>> {
 }
 
 /// Returns the bytes of a safetensors file; equal arguments give equal bytes. The tensors of the names in `kept` are not
-/// stored as 8-bit rows; those of `quantisation` are stored as its integers.
+/// stored as 8-bit rows; those of `quantisation` are stored as its integers, also if they are in `weights` as well.
 ///
 /// # Panics
 /// When the shape of a tensor does not match its number of values, which [`Tensor::new`] rules out.
@@ -179,15 +205,14 @@ pub(crate) fn write_stored(
         stored.push((format!("{name}{MAP_SCALE_SUFFIX}"), shape, Dtype::F32, scales));
         stored.push((format!("{name}{MAP_ZERO_SUFFIX}"), vec![map.zero.len()], Dtype::U8, map.zero.clone()));
     }
-    for (name, tensor) in weights {
-        let given = quantisation.and_then(|quantisation| quantisation.rows.get(name));
-        if let Some(rows) = given {
-            let integers = rows.integers.iter().map(|integer| integer.cast_unsigned()).collect();
-            stored.push((name.clone(), tensor.shape.clone(), Dtype::I8, integers));
-            let scales = float_bytes(&rows.scales);
-            stored.push((format!("{name}{SCALE_SUFFIX}"), vec![rows.scales.len()], Dtype::F32, scales));
-            continue;
-        }
+    for (name, rows) in quantisation.iter().flat_map(|quantisation| &quantisation.rows) {
+        let integers = rows.integers.iter().map(|integer| integer.cast_unsigned()).collect();
+        stored.push((name.clone(), rows.shape.clone(), Dtype::I8, integers));
+        let scales = float_bytes(&rows.scales);
+        stored.push((format!("{name}{SCALE_SUFFIX}"), vec![rows.scales.len()], Dtype::F32, scales));
+    }
+    let is_stored = |name: &String| quantisation.is_some_and(|given| given.rows.contains_key(name));
+    for (name, tensor) in weights.iter().filter(|(name, _)| !is_stored(name)) {
         let scale_name = format!("{name}{SCALE_SUFFIX}");
         let is_free = !weights.contains_key(&scale_name);
         let as_rows = storage == Storage::Int8Rows && is_free && !kept.contains(name);

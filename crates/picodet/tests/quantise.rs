@@ -11,7 +11,7 @@ use picodet::quantise::{
     Gate, Judge, JudgeError, Latencies, Method, Miss, MixedError, Options, Verdict, mixed, network_input,
     quantise, sensitivity, with_floats,
 };
-use picodet::{Limits, Model, Storage};
+use picodet::{Detector, Limits, Model, Options as DetectorOptions, Precision, Storage};
 
 fn page() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/page.png"))
@@ -126,6 +126,25 @@ fn files_keep_every_integer() {
     assert!(model.weights.keys().all(near), "weights differ");
     let float = float_size(&model.weights);
     assert!(bytes.len() * 10 < float * 4, "{} of {float} bytes", bytes.len());
+}
+
+#[test]
+fn a_model_without_the_numbers_of_its_integers_detects_the_same() {
+    let bytes = quantised().to_bytes(Storage::F32);
+    let whole = Model::from_bytes(&bytes).expect("its own file");
+    let integers = Model::integers_from_bytes(&bytes).expect("its own file");
+    let (left, all) = (float_size(&integers.weights), float_size(&whole.weights));
+    assert!(left * 5 < all, "{left} of {all} bytes");
+    assert!(*integers.float_weights() == whole.weights, "computed weights differ");
+    assert!(integers.to_bytes(Storage::F32) == bytes, "files differ");
+    for precision in [Precision::U8, Precision::F32] {
+        let options = DetectorOptions::new().with_precision(Some(precision));
+        let [expected, found] = [&whole, &integers].map(|model| {
+            let detector = Detector::new(model, &options).expect("a sound model");
+            detector.detect(page()).expect("the page")
+        });
+        assert!(!expected.is_empty() && found == expected, "{precision:?}: {found:?}");
+    }
 }
 
 fn float_size(weights: &Weights) -> usize {

@@ -108,7 +108,7 @@ fn read(path: &Path, dataset: &Dataset) -> Result<(Vec<Detection>, usize)> {
 /// Returns the detections of a model and the number of images that failed.
 fn detect(command: &Eval, name: &str, dataset: &Dataset) -> Result<(Vec<Detection>, usize)> {
     let arguments = ModelArguments::named(name);
-    let model = model::open(&arguments)?;
+    let model = model::open_integers(&arguments)?;
     let options = command.detection.options(&model, command.score).with_limits(command.limits.limits());
     let bar = images::progress(dataset.images.len(), "detecting");
     let start = Instant::now();

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use picodet_graph::{Graph, Quantisation, Weights, pass};
 use picodet_kernel::program::Program;
 
-use crate::{Engine, Plan, PlanError, check_plan};
+use crate::{Engine, Plan, PlanError, check_graph, check_plan};
 pub use dtype::fastest_precision;
 pub use outputs::{OutputView, Outputs};
 pub use picodet_simd::{Int8Isa, Int8Kind, Isa, IsaKind};
@@ -105,8 +105,8 @@ impl CpuEngine {
 
     /// Prepares a quantised network: maps with scales are bytes, convolutions with 8-bit weights are computed in integers.
     ///
-    /// `graph` has no batch norms, and `weights` has the float weights of the other convolutions. The results are bitwise
-    /// identical on all instruction sets up to the predictions.
+    /// `graph` has no batch norms, and `weights` has the weights of the other convolutions; those of quantised convolutions are
+    /// not read and may be missing. The results are bitwise identical on all instruction sets up to the predictions.
     ///
     /// # Errors
     /// As [`Engine::plan`]; also if `quantisation` does not fit the graph, or quantises a node for which there is no kernel.
@@ -117,8 +117,13 @@ impl CpuEngine {
         quantisation: &Quantisation,
         input_size: (usize, usize),
     ) -> Result<CpuPlan, PlanError> {
-        check_plan(graph, weights, input_size)?;
+        check_graph(graph, input_size)?;
         quantisation.check(graph).map_err(PlanError::Quantisation)?;
+        let quantised = graph.nodes.iter().filter(|node| quantisation.convolutions.contains_key(&node.scope));
+        let weights_of = quantised.filter_map(|node| Some(&graph.params[node.params.first()?.0]));
+        let quantised = weights_of.map(|param| (param.name.as_str(), param.shape.as_slice()));
+        let floats = weights.iter().map(|(name, tensor)| (name.as_str(), tensor.shape.as_slice()));
+        graph.check_shapes(quantised.chain(floats)).map_err(PlanError::Weights)?;
         let graph = pass::keep_outputs(graph, |_| true);
         let Self { isa, int8, threads: workers, precision } = *self;
         let settings = lower::Settings { isa, int8, workers, precision };

@@ -31,7 +31,7 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
     picodet_kernel::heap::use_large_pages();
     let limits = command.limits.limits();
     let mut first_image = read_in_background(&sources[0], limits);
-    let model = model::open(&command.model)?;
+    let model = model::open_integers(&command.model)?;
     let options = command.detection.options(&model, command.score).with_threads(command.threads);
     let detector = Detector::new(&model, &options)?;
     drop(model);
