@@ -1,7 +1,6 @@
 //! Ranges of maps, and how far the quantised network is from the float one.
 
 use picodet_graph::MapQuantisation;
-use picodet_graph::quantised::to_byte;
 
 use crate::stream::Values;
 
@@ -38,6 +37,11 @@ impl Ranges {
     }
 }
 
+/// The number that a byte of a channel stands for, [`MapQuantisation::dequantise`] of an integer that is stored as f32.
+pub(crate) fn number_of(map: &MapQuantisation, c: usize, byte: f32) -> f32 {
+    (byte - f32::from(map.zero[c])) * map.scale[c]
+}
+
 /// Energy of the float values and of the difference.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Decibels {
@@ -51,7 +55,7 @@ impl Decibels {
             float.data.chunks_exact(float.channels).zip(quantised.data.chunks_exact(float.channels))
         {
             for (c, (&float, &value)) in float.iter().zip(quantised).enumerate() {
-                let value = map.map_or(value, |map| map.dequantise(to_byte(value), c));
+                let value = map.map_or(value, |map| number_of(map, c, value));
                 self.signal += f64::from(float).powi(2);
                 self.noise += f64::from(float - value).powi(2);
             }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use picodet_graph::pass::{Block, Fusion, fuse};
-use picodet_graph::quantised::{byte_nodes, image_scales, is_quantisable, moved_map, to_byte};
+use picodet_graph::quantised::{byte_nodes, image_scales, is_quantisable, moved_map};
 use picodet_graph::{Graph, MapQuantisation, NodeId, Op, Quantisation, Tensor4, Weights};
 use picodet_kernel::training::{Executor, ThreadPool};
 use picodet_simd::Isa;
@@ -12,7 +12,7 @@ use crate::QuantiseError;
 use crate::block::{Input, Site};
 use crate::moments::Importance;
 use crate::options::{Method, Options};
-use crate::step::{Decibels, Ranges};
+use crate::step::{Decibels, Ranges, number_of};
 use crate::stream::{Packed, Values, compute};
 
 /// An image to quantise with.
@@ -201,7 +201,7 @@ impl Walk<'_> {
     /// The value of the quantised network in numbers.
     fn real(&self, id: NodeId, values: &Values) -> Values {
         match &self.maps[id.0] {
-            Some(map) => values.clone().map_channels(|c, q| map.dequantise(to_byte(q), c)),
+            Some(map) => values.clone().map_channels(|c, q| number_of(map, c, q)),
             None => values.clone(),
         }
     }

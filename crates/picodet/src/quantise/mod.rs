@@ -27,6 +27,8 @@ pub use picodet_quantise::{Method, Options, StepReport};
 
 /// Fewest images for which scales are trusted.
 pub const FEW_IMAGES: usize = 16;
+/// Most images up to which mirror images are added.
+const MOST_WITH_MIRRORED: usize = 128;
 
 /// Why a model cannot be quantised.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +69,8 @@ pub fn network_input(model: &Model, image: &Image) -> Tensor4 {
     Tensor4 { shape: [1, 3, *height, *width], data }
 }
 
-/// Quantises a float model with network inputs of [`network_input`]. `progress` is called with the number of operations that
+/// Quantises a float model with network inputs of [`network_input`]; in closed form fewer than 128 images are completed by
+/// their mirror images. `progress` is called with the number of operations that
 /// are done and of all. The result is what [`Model::to_bytes`] and [`Model::from_bytes`] make of it.
 ///
 /// # Errors
@@ -88,9 +91,18 @@ pub fn quantise(
     let head_weights = pass::keep_weights(&heads, &weights);
     let plan = CpuEngine::new().prepare(&heads, &head_weights, model.metadata.input_size)?;
     let normalisation = (model.metadata.mean, model.metadata.std);
-    let scores = picodet_parallel::map(inputs, options.threads, |image| scores(&plan, image));
-    let samples: Vec<Sample<'_>> =
-        inputs.iter().zip(&scores).map(|(image, scores)| Sample { image, scores: scores.as_ref() }).collect();
+    let mirrored = match options.method {
+        Method::ClosedForm => MOST_WITH_MIRRORED.saturating_sub(inputs.len()),
+        _ => 0,
+    };
+    let mirrored: Vec<Tensor4> = inputs.iter().take(mirrored).map(mirror).collect();
+    let images: Vec<&Tensor4> = inputs.iter().chain(&mirrored).collect();
+    let scores = picodet_parallel::map(&images, options.threads, |image| scores(&plan, image));
+    let samples: Vec<Sample<'_>> = images
+        .into_iter()
+        .zip(&scores)
+        .map(|(image, scores)| Sample { image, scores: scores.as_ref() })
+        .collect();
     let (quantisation, report) =
         picodet_quantise::quantise(&graph, &weights, normalisation, &samples, options, progress)?;
     let record = QuantisationRecord::new(method_name(options.method), inputs.len());
@@ -98,6 +110,13 @@ pub fn quantise(
     let quantised =
         Model { variant: model.variant, graph, weights, metadata, quantisation: Some(quantisation) };
     Ok((Model::from_bytes(&quantised.to_bytes(Storage::F32))?, report))
+}
+
+/// Returns the mirror image, left and right exchanged.
+fn mirror(image: &Tensor4) -> Tensor4 {
+    let mut image = image.clone();
+    image.data.chunks_exact_mut(image.shape[3].max(1)).for_each(<[f32]>::reverse);
+    image
 }
 
 /// Returns the largest score of each place of an image, over all classes and levels, at the resolution of the finest level.
