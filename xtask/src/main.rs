@@ -14,6 +14,7 @@ mod cross;
 mod cycles;
 mod disk;
 mod dist;
+mod fuzz;
 mod kill;
 mod memory;
 mod mpi;
@@ -40,6 +41,7 @@ cargo xtask TASK
   web-test   tests of the npm package in Node and Chromium; `web-test --all` with bundlers
   miri       the kernels' tests on small sizes under Miri: undefined behaviour (minutes; a nightly toolchain)
   asan       the engine's tests under the address sanitizer (minutes; a nightly toolchain)
+  fuzz [TARGET…] [--seconds N]  run the fuzz targets of all parsers, 10 minutes each (cargo-fuzz; a nightly toolchain)
   train      the tests of the network in training, which build burn first (minutes)
   train-kill kill -9 a training run 50 times and compare the result with an uninterrupted one (minutes)
   search-kill  the same for an architecture search: supernet, judged candidates and front are equal (minutes)
@@ -72,6 +74,7 @@ fn main() -> Result<()> {
         Some("web-test") => web::test(std::env::args().nth(2).as_deref() == Some("--all")),
         Some("miri") => memory::miri(),
         Some("asan") => memory::asan(),
+        Some("fuzz") => fuzz::run(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("train") => {
             build::cargo(&["test", "--release", "--package", "picodet-train", "--features", "burn"])
         }

@@ -36,10 +36,11 @@ pub(crate) fn asan() -> Result<()> {
 }
 
 /// The sanitizer wants the target named, so that build scripts stay without it.
-const HOST: &str =
+pub(crate) const HOST: &str =
     if cfg!(target_arch = "aarch64") { "aarch64-unknown-linux-gnu" } else { "x86_64-unknown-linux-gnu" };
 
-fn nightly() -> Command {
+/// Returns cargo of the nightly toolchain.
+pub(crate) fn nightly() -> Command {
     let mut command = Command::new("rustup");
     command.args(["run", "nightly", "cargo"]);
     // Left by the cargo that runs this program; they would select its compiler.

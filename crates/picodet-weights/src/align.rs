@@ -8,6 +8,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
+use std::rc::Rc;
 
 use picodet_graph::{Graph, Op, Tensor, Weights, pass};
 
@@ -76,22 +77,24 @@ pub fn sites_of_graph(graph: &Graph) -> Vec<ConvolutionSite> {
 pub fn sites_of_foreign(network: &ForeignNetwork) -> Vec<ConvolutionSite> {
     let producers = network.producers();
     let mut sites = Vec::new();
-    let mut reached: Vec<BTreeSet<usize>> = Vec::with_capacity(network.nodes.len());
+    // Shared, since hostile files have many nodes of one input.
+    let mut reached: Vec<Rc<BTreeSet<usize>>> = Vec::with_capacity(network.nodes.len());
     for (index, node) in network.nodes.iter().enumerate() {
         // A hostile file may refer to later nodes; such inputs are ignored.
         let inputs = node.inputs.iter().filter_map(|input| producers.get(input.as_str()).copied());
-        let upstream: BTreeSet<usize> = inputs
-            .filter(|&producer| producer < index)
-            .flat_map(|producer| reached[producer].iter().copied())
-            .collect();
+        let inputs: BTreeSet<usize> = inputs.filter(|&producer| producer < index).collect();
+        let upstream = match (inputs.len(), inputs.first()) {
+            (1, Some(&only)) => Rc::clone(&reached[only]),
+            _ => Rc::new(inputs.iter().flat_map(|&producer| reached[producer].iter().copied()).collect()),
+        };
         if let Some(convolution) = &node.convolution {
-            reached.push(BTreeSet::from([sites.len()]));
+            reached.push(Rc::new(BTreeSet::from([sites.len()])));
             sites.push(ConvolutionSite {
                 key: node.name.clone(),
                 weight_shape: convolution.weight.shape.clone(),
                 stride: convolution.stride,
                 groups: convolution.groups,
-                upstream: upstream.into_iter().collect(),
+                upstream: upstream.iter().copied().collect(),
             });
         } else {
             reached.push(upstream);
@@ -168,6 +171,11 @@ fn colours(sites: &[ConvolutionSite]) -> Vec<u64> {
 pub fn import(graph: &Graph, network: &ForeignNetwork) -> Result<(Graph, Weights), AlignError> {
     let folded = pass::fold_batch_norm_structure(graph);
     let ours = sites_of_graph(&folded);
+    // Before the sites of the file, whose number of edges can be the square of its size.
+    let theirs = network.nodes.iter().filter(|node| node.convolution.is_some()).count();
+    if theirs != ours.len() {
+        return Err(AlignError::Count { ours: ours.len(), theirs });
+    }
     let matches = align(&ours, &sites_of_foreign(network))?;
     let convolutions: Vec<_> = network.nodes.iter().filter_map(|node| node.convolution.as_ref()).collect();
     let convolution_of: HashMap<&str, usize> =

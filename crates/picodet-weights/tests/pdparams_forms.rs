@@ -1,46 +1,11 @@
 //! Every form in which a `.pdparams` file stores the same arrays: protocols, element types, wrapping dicts.
 
+#[path = "forms/pdparams.rs"]
+mod forms;
+
+use forms::{VALUES, array, dict, f32_bytes, pickle, text};
 use picodet_testing::Cases;
 use picodet_weights::pdparams;
-
-const VALUES: [f32; 4] = [0.5, -2.0, 1.0, 0.25];
-
-fn text(text: &str) -> Vec<u8> {
-    [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat()
-}
-
-fn dtype(name: &str) -> Vec<u8> {
-    let state = [b"(K\x03", &text("<")[..], b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"].concat();
-    [b"cnumpy\ndtype\n", &text(name)[..], b"\x89\x88\x87R", &state].concat()
-}
-
-/// An array `[2, 2]` as protocols 2 to 4 store it.
-fn array(element: &str, bytes: &[u8]) -> Vec<u8> {
-    let head =
-        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R(K\x01K\x02K\x02\x86";
-    let data = [b"B", &(bytes.len() as u32).to_le_bytes()[..], bytes].concat();
-    [&head[..], &dtype(element), b"\x89", &data, b"tb"].concat()
-}
-
-/// An array `[2, 2]` as protocol 5 stores it; `order` is `C` or `F`.
-fn buffer(module: &str, element: &str, order: &str, bytes: &[u8]) -> Vec<u8> {
-    let data = [b"\x96", &(bytes.len() as u64).to_le_bytes()[..], bytes].concat();
-    let head = format!("c{module}\n_frombuffer\n(");
-    [head.as_bytes(), &data, &dtype(element), b"K\x02K\x02\x86", &text(order), b"tR"].concat()
-}
-
-fn dict(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let items = entries.iter().flat_map(|(name, value)| [text(name), value.clone()].concat());
-    [&b"}("[..], &items.collect::<Vec<u8>>(), b"u"].concat()
-}
-
-fn pickle(protocol: u8, value: &[u8]) -> Vec<u8> {
-    [&[0x80, protocol], value, b"."].concat()
-}
-
-fn f32_bytes() -> Vec<u8> {
-    VALUES.iter().flat_map(|value| value.to_le_bytes()).collect()
-}
 
 fn values_of(file: &[u8], name: &str) -> Option<Vec<f32>> {
     Some(pdparams::read(file).ok()?.get(name)?.data.clone())
@@ -48,62 +13,18 @@ fn values_of(file: &[u8], name: &str) -> Option<Vec<f32>> {
 
 #[test]
 fn every_protocol_and_element_type_has_the_same_values() {
-    let f16: Vec<u8> =
-        [0x3800u16, 0xc000, 0x3c00, 0x3400].iter().flat_map(|bits| bits.to_le_bytes()).collect();
-    let bf16: Vec<u8> =
-        VALUES.iter().flat_map(|value| ((value.to_bits() >> 16) as u16).to_le_bytes()).collect();
-    let f64: Vec<u8> = VALUES.iter().flat_map(|value| f64::from(*value).to_le_bytes()).collect();
-    let columns: Vec<u8> = [0, 2, 1, 3].iter().flat_map(|&at| VALUES[at as usize].to_le_bytes()).collect();
-    let f32 = f32_bytes();
-    let named = [b"(", &text("conv2d_0.w_0")[..], &array("f4", &f32), b"t"].concat();
-    let lod =
-        [b"cbuiltins\neval\n", &text("data")[..], &dict(&[("data", array("f4", &f32))]), b"\x86R"].concat();
-    let forms: Vec<(&str, u8, Vec<u8>)> = vec![
-        ("f32, protocol 2", 2, array("f4", &f32)),
-        ("f32, protocol 3", 3, array("f4", &f32)),
-        ("f32, protocol 4", 4, array("f4", &f32)),
-        ("f32, protocol 5 of NumPy 1", 5, buffer("numpy.core.numeric", "f4", "C", &f32)),
-        ("f32, protocol 5 of NumPy 2", 5, buffer("numpy._core.numeric", "f4", "C", &f32)),
-        ("column-major, protocol 5", 5, buffer("numpy._core.numeric", "f4", "F", &columns)),
-        ("f16", 4, array("f2", &f16)),
-        ("bf16 as u2", 4, array("u2", &bf16)),
-        ("bf16 as u2, protocol 5", 5, buffer("numpy._core.numeric", "u2", "C", &bf16)),
-        ("f64", 4, array("f8", &f64)),
-        ("with an internal name", 2, named),
-        ("eval of a tensor", 2, lod),
-    ];
     let mut cases = Cases::new();
-    for (name, protocol, value) in forms {
-        let found = values_of(&pickle(protocol, &dict(&[("w", value)])), "w");
-        cases.check(name, found.as_deref() == Some(&VALUES[..]));
+    for (name, file) in forms::forms() {
+        cases.check(name, values_of(&file, "w").as_deref() == Some(&VALUES[..]));
     }
     cases.finish();
 }
 
 #[test]
 fn wrapping_dicts_and_other_values_are_passed_over() {
-    let weights = || dict(&[("w", array("f4", &f32_bytes()))]);
-    let other = || dict(&[("w", array("f4", &[0; 16]))]);
-    let names = || dict(&[("w", text("conv2d_0.w_0"))]);
-    let number = || b"K\x03".to_vec();
-    let forms = [
-        (
-            "a table of names",
-            dict(&[("w", array("f4", &f32_bytes())), ("StructuredToParameterName@@", names())]),
-        ),
-        ("numbers next to it", dict(&[("w", array("f4", &f32_bytes())), ("epoch", number())])),
-        (
-            "model",
-            dict(&[("model", weights()), ("epoch", number()), ("LR_Scheduler", dict(&[("last", number())]))]),
-        ),
-        ("state_dict", dict(&[("state_dict", weights()), ("optimizer", other())])),
-        ("averaged", dict(&[("model", other()), ("ema", weights())])),
-        ("any single name", dict(&[("generator", weights())])),
-        ("two wrappers", dict(&[("checkpoint", dict(&[("model", weights())]))])),
-    ];
     let mut cases = Cases::new();
-    for (name, value) in forms {
-        cases.check(name, values_of(&pickle(4, &value), "w").as_deref() == Some(&VALUES[..]));
+    for (name, file) in forms::wrapped() {
+        cases.check(name, values_of(&file, "w").as_deref() == Some(&VALUES[..]));
     }
     cases.finish();
 }

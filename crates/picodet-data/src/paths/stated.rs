@@ -2,6 +2,11 @@
 
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
+/// The most components that are kept, from the end: no folder is as deep, and each suffix is looked up.
+const MAX_COMPONENTS: usize = 64;
+/// The longest suffix in bytes that can exist on a system (`PATH_MAX` of Linux).
+const MAX_SUFFIX: usize = 4096;
+
 /// A path in a label file, split into components; never absolute, never with `.` or `..`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stated {
@@ -30,6 +35,7 @@ impl Stated {
                 _ => components.push(part.to_string()),
             }
         }
+        components.drain(..components.len().saturating_sub(MAX_COMPONENTS));
         Self { components }
     }
 
@@ -43,9 +49,11 @@ impl Stated {
         percent_decoded(&self.joined()).map(|path| Self::new(&path))
     }
 
-    /// Suffixes joined by `/`, the longest first.
+    /// Suffixes joined by `/`, the longest first; none that is too long to exist.
     pub(crate) fn suffixes(&self) -> impl Iterator<Item = String> {
-        (0..self.components.len()).map(|start| self.components[start..].join("/"))
+        let suffixes = (0..self.components.len()).map(|start| &self.components[start..]);
+        let length = |suffix: &[String]| suffix.iter().map(|component| component.len() + 1).sum::<usize>();
+        suffixes.filter(move |suffix| length(suffix) <= MAX_SUFFIX).map(|suffix| suffix.join("/"))
     }
 }
 
@@ -92,6 +100,14 @@ fn percent_decoded(path: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_paths_have_few_and_short_suffixes() {
+        let deep = Stated::new(&format!("{}b.jpg", "a/".repeat(100_000)));
+        assert_eq!((deep.suffixes().count(), deep.suffixes().last().as_deref()), (64, Some("b.jpg")));
+        let wide = Stated::new(&format!("{}/a/b.jpg", "c".repeat(1 << 20)));
+        assert_eq!(wide.suffixes().collect::<Vec<_>>(), ["a/b.jpg", "b.jpg"]);
+    }
 
     #[test]
     fn paths_of_every_system_become_components() {

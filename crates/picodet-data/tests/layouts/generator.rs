@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use picodet_image::{Image, encode_png};
 use serde_json::{Value, json};
 
 /// Width and height of every image in pixels.
@@ -70,10 +71,11 @@ fn image(path: impl AsRef<Path>) {
     let path = path.as_ref();
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let seed = path.file_name().unwrap().to_string_lossy().bytes().fold(7u8, u8::wrapping_add);
-    let pixels = image::RgbImage::from_fn(SIZE.0, SIZE.1, |x, y| {
-        image::Rgb([(x as u8).wrapping_mul(3) ^ seed, y as u8, seed.wrapping_mul(37)])
+    let pixels = (0..SIZE.1).flat_map(|y| {
+        (0..SIZE.0).flat_map(move |x| [(x as u8).wrapping_mul(3) ^ seed, y as u8, seed.wrapping_mul(37)])
     });
-    pixels.save(path).unwrap();
+    let image = Image::new(SIZE.0 as usize, SIZE.1 as usize, pixels.collect()).unwrap();
+    fs::write(path, encode_png(&image)).unwrap();
 }
 
 /// Writes every image to the folder that `folder` returns for its split.

@@ -136,7 +136,10 @@ fn dequantised(x: &Constant, scale: &Constant, zero: Option<&Constant>, axis: i6
             if x.shape.get(axis) != Some(&count) {
                 return None;
             }
-            (x.data.len() / x.shape[..=axis].iter().product::<usize>().max(1), count)
+            // Next to an extent of 0 the others may have any product.
+            let outer =
+                x.shape[..=axis].iter().fold(1usize, |product, &extent| product.saturating_mul(extent));
+            (x.data.len() / outer.max(1), count)
         }
     };
     let value = |(at, &value): (usize, &f32)| {
