@@ -58,7 +58,7 @@ fn run(operation: u8, root: &Path, out: &Path) -> Result<(), picodet_data::DataE
             let checked = picodet_data::check(root, None, &CheckOptions::default())?;
             let _ = picodet_data::render_text(&checked.report);
             let _ = picodet_data::render_json(&checked.report);
-            let _ = picodet_data::render_html(&checked.report);
+            let _ = picodet_data::render_html(&checked);
             let _ = picodet_data::fix(&checked, out, options);
         }
         3 => {

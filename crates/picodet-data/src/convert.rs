@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::class_list::unified;
-use crate::dataset::{Dataset, Format, Object, Part};
+use crate::dataset::{Dataset, Format, ImageRecord, Object, Part};
 use crate::error::DataError;
 use crate::finding::Findings;
 use crate::format::handler::{SplitOutput, make_parent};
@@ -264,9 +264,9 @@ fn prepare(parts: &[Part<'_>], out: &Path) -> Result<(), DataError> {
 }
 
 /// Number of objects with a property in all splits.
-fn count(parts: &[Part<'_>], property: fn(&Object) -> bool) -> usize {
+fn count(parts: &[Part<'_>], property: fn(&ImageRecord, &Object) -> bool) -> usize {
     let images = parts.iter().flat_map(|part| &part.dataset.images);
-    images.flat_map(|image| &image.objects).filter(|object| property(object)).count()
+    images.map(|image| image.objects.iter().filter(|object| property(image, object)).count()).sum()
 }
 
 /// Properties of the data that the format cannot represent, with the number of objects or images.
@@ -286,10 +286,10 @@ fn losses(parts: &[Part<'_>], format: Format) -> Result<Vec<Loss>, DataError> {
         }
     };
     if !handler.conventions().single_file {
-        add("annotation ids", count(parts, |object| object.id.is_some()));
+        add("annotation ids", count(parts, |_, object| object.id.is_some()));
         add(
             "areas that differ from the area of the box",
-            count(parts, |object| {
+            count(parts, |_, object| {
                 let [_, _, width, height] = object.xywh();
                 object.stated_area.is_some_and(|area| (area - width * height).abs() > 1e-6 * area.abs())
             }),

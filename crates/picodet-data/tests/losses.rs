@@ -100,6 +100,30 @@ fn coco_copies_keep_every_field() {
 }
 
 #[test]
+fn boxes_that_yolo_would_read_as_pixels_are_lost_only_with_permission() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    let mut document = coco(&root);
+    // Twice the size of the image around it, and far outside.
+    document["annotations"][1]["bbox"] = json!([-100, -50, 400, 200]);
+    document["annotations"][2]["bbox"] = json!([500, 30, 100, 60]);
+    document["annotations"][3]["bbox"] = json!([0, 0, 401, 60]);
+    put(root.join("annotations/instances_all.json"), document.to_string());
+    let refused = convert(&root, None, Format::YOLO, folder.path().join("refused"), Images::Copy);
+    match refused {
+        Err(DataError::WouldLose { losses, .. }) => assert_eq!(losses[0].count, 2),
+        other => panic!("{other:?}"),
+    }
+    let out = folder.path().join("yolo");
+    let options = WriteOptions::from(Images::Copy).with_loss(true);
+    let report = convert(&root, None, Format::YOLO, &out, options).unwrap();
+    assert!(lost(&report).contains("boxes far outside of their images (left out) (2 times)"), "{report:?}");
+    let dataset = Dataset::open(&out, None).unwrap();
+    let read: usize = dataset.images.iter().map(|image| image.objects.len()).sum();
+    assert_eq!((report.objects, read), (2, 2));
+}
+
+#[test]
 fn other_formats_count_what_they_leave_out() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("d");

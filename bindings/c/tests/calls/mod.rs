@@ -4,7 +4,7 @@
 
 use std::ffi::{CStr, CString, c_char};
 use std::ptr::{null, null_mut, without_provenance_mut};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use picodet_c::*;
 
@@ -72,11 +72,11 @@ fn files() -> &'static (Vec<u8>, CString) {
     FILES.get_or_init(|| {
         // From the crate, or from the folder of fuzz targets.
         let paths = [
-            concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/page.png"),
-            concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/page.png"),
+            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/calls/small.png"),
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../bindings/c/tests/calls/small.png"),
         ];
-        let path = paths.into_iter().find(|path| std::path::Path::new(path).exists()).expect("the page");
-        (std::fs::read(path).expect("the page"), CString::new(path).expect("no zero byte"))
+        let path = paths.into_iter().find(|path| std::path::Path::new(path).exists()).expect("the picture");
+        (std::fs::read(path).expect("the picture"), CString::new(path).expect("no zero byte"))
     })
 }
 
@@ -174,29 +174,67 @@ impl State {
     }
 }
 
+/// A model and a detector that stay open between runs unless one closes them: opening them takes longer than all else.
+#[derive(Clone, Copy)]
+struct Kept {
+    model: usize,
+    detector: usize,
+}
+
+impl Kept {
+    /// Opens the default model and a detector with a small input, so that most calls have something to work with.
+    fn open() -> Self {
+        let (mut model, mut detector) = (null_mut(), null_mut());
+        // SAFETY: places and structs of this function.
+        unsafe {
+            assert_eq!(picodet_model_embedded(null(), &mut model), PICODET_OK);
+            let mut options: Options = std::mem::zeroed();
+            assert_eq!(picodet_options_init(&mut options, size_of::<Options>()), PICODET_OK);
+            (options.input_width, options.input_height, options.score_threshold) = (32, 32, 0.01);
+            assert_eq!(picodet_detector_new(model, &options, &mut detector), PICODET_OK);
+        }
+        Self { model: model.addr(), detector: detector.addr() }
+    }
+
+    fn model(self) -> *mut Model {
+        without_provenance_mut(self.model)
+    }
+
+    fn detector(self) -> *mut Detector {
+        without_provenance_mut(self.detector)
+    }
+
+    fn is_open(self) -> bool {
+        // SAFETY: both places may be NULL.
+        let status = unsafe { picodet_detector_input_size(self.detector(), null_mut(), null_mut()) };
+        status == PICODET_OK && picodet_model_class_count(self.model()) > 0
+    }
+}
+
 /// Runs the calls that the bytes describe, and checks what must hold after each.
 pub(crate) fn run(bytes: &[u8]) {
     // The number of open handles is that of the process.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _alone = ONE_AT_A_TIME.lock();
+    static ONE_AT_A_TIME: Mutex<Option<Kept>> = Mutex::new(None);
+    let mut kept = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let open = *kept.get_or_insert_with(Kept::open);
     let mut source = Source(bytes);
     let mut state = State {
-        models: vec![],
-        detectors: vec![],
+        models: vec![open.model()],
+        detectors: vec![open.detector()],
         results: vec![],
         images: vec![],
         pixels: (0..70_000u32).map(|index| (index * 7 / 5) as u8).collect(),
         place: Box::new(Place([0; 8192])),
     };
-    let before = picodet_handle_count();
-    open_small_detector(&mut state);
     while !source.0.is_empty() {
         call(&mut state, &mut source);
     }
-    state.models.iter().for_each(|&model| {
+    kept.take_if(|kept| !kept.is_open());
+    let is_kept = |number: usize| kept.is_some_and(|kept| [kept.model, kept.detector].contains(&number));
+    state.models.iter().filter(|model| !is_kept(model.addr())).for_each(|&model| {
         picodet_model_free(model);
     });
-    state.detectors.iter().for_each(|&detector| {
+    state.detectors.iter().filter(|detector| !is_kept(detector.addr())).for_each(|&detector| {
         picodet_detector_free(detector);
     });
     state.results.iter().for_each(|&result| {
@@ -206,26 +244,12 @@ pub(crate) fn run(bytes: &[u8]) {
         // SAFETY: a struct of this function.
         unsafe { picodet_image_free(image) };
     }
-    assert_eq!(picodet_handle_count(), before, "every object can be closed");
-}
-
-/// Opens the default model and a detector with a small input, so that most calls have something to work with.
-fn open_small_detector(state: &mut State) {
-    let (mut model, mut detector) = (null_mut(), null_mut());
-    // SAFETY: places and structs of this function.
-    unsafe {
-        assert_eq!(picodet_model_embedded(null(), &mut model), PICODET_OK);
-        let mut options: Options = std::mem::zeroed();
-        assert_eq!(picodet_options_init(&mut options, size_of::<Options>()), PICODET_OK);
-        (options.input_width, options.input_height, options.score_threshold) = (32, 32, 0.01);
-        assert_eq!(picodet_detector_new(model, &options, &mut detector), PICODET_OK);
-    }
-    state.models.push(model);
-    state.detectors.push(detector);
+    let left = if kept.is_some() { 2 } else { 0 };
+    assert_eq!(picodet_handle_count(), left, "every object can be closed");
 }
 
 fn call(state: &mut State, source: &mut Source<'_>) {
-    let (page, path) = files();
+    let (picture, path) = files();
     let name = |source: &mut Source<'_>| match source.byte() % 4 {
         0 => null(),
         1 => c"/missing/file".as_ptr(),
@@ -240,8 +264,8 @@ fn call(state: &mut State, source: &mut Source<'_>) {
                 opened(state, source, |_, out| picodet_model_embedded(null(), out), |state| &mut state.models)
             }
             1 => {
-                let size = source.number() as usize % (page.len() + 1);
-                let data = if source.byte() < 20 { null() } else { page.as_ptr() };
+                let size = source.number() as usize % (picture.len() + 1);
+                let data = if source.byte() < 20 { null() } else { picture.as_ptr() };
                 opened(
                     state,
                     source,
@@ -286,9 +310,12 @@ fn call(state: &mut State, source: &mut Source<'_>) {
                 let status = if source.byte() < 128 {
                     picodet_image_open(name(source), source.number(), &mut image)
                 } else {
-                    let size =
-                        if source.byte() < 200 { page.len() } else { source.number() as usize % page.len() };
-                    let data = if source.byte() < 20 { null() } else { page.as_ptr() };
+                    let size = if source.byte() < 200 {
+                        picture.len()
+                    } else {
+                        source.number() as usize % picture.len()
+                    };
+                    let data = if source.byte() < 20 { null() } else { picture.as_ptr() };
                     picodet_image_decode(data, size, source.number(), &mut image)
                 };
                 assert_eq!(status == PICODET_OK, !image.owner.is_null());

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::dataset::{Dataset, Format, ImageRecord, Loaded, Part};
+use crate::dataset::{Dataset, Format, ImageRecord, Loaded, Object, Part};
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings};
 use crate::image_file::read_header;
@@ -124,8 +124,8 @@ pub(crate) enum ObjectSource {
 pub(crate) struct LossRule {
     /// Description of the loss.
     pub(crate) what: &'static str,
-    /// Whether an object has the property.
-    pub(crate) applies: fn(&crate::Object) -> bool,
+    /// Whether an object of an image has the property.
+    pub(crate) applies: fn(&ImageRecord, &Object) -> bool,
     /// Such objects are left out entirely.
     pub(crate) drops_object: bool,
 }

@@ -25,6 +25,7 @@ pub fn load(bytes: &[u8]) -> Result<Value<'_>, PickleError> {
         stack: Vec::new(),
         marks: Vec::new(),
         memo: HashMap::new(),
+        replaced: Vec::new(),
         value_count: 0,
         decoded_bytes: 0,
     };
@@ -41,6 +42,8 @@ struct Machine<'a> {
     stack: Vec<Value<'a>>,
     marks: Vec<usize>,
     memo: HashMap<usize, Value<'a>>,
+    /// Former values of the memo, which count as owners of theirs as long as it does.
+    replaced: Vec<Value<'a>>,
     /// Values pushed or memoised so far.
     value_count: usize,
     /// Bytes decoded from text so far.
@@ -201,7 +204,10 @@ impl<'a> Machine<'a> {
             b'b' => {
                 let state = self.pop()?;
                 match self.top()? {
-                    Value::Object(object) => object.borrow_mut().state = Some(state),
+                    Value::Object(object) => {
+                        only_stack_and_memo(object, at)?;
+                        object.borrow_mut().state = Some(state);
+                    }
                     _ => return Err(invalid(at, "a state for a value that has none")),
                 }
                 Ok(())
@@ -293,7 +299,10 @@ impl<'a> Machine<'a> {
 
     fn append(&mut self, values: Vec<Value<'a>>) -> Result<(), PickleError> {
         match self.top()? {
-            Value::List(list) => list.borrow_mut().extend(values),
+            Value::List(list) => {
+                only_stack_and_memo(list, self.offset)?;
+                list.borrow_mut().extend(values);
+            }
             _ => return Err(invalid(self.offset, "an item for a value that is not a list")),
         }
         Ok(())
@@ -304,6 +313,7 @@ impl<'a> Machine<'a> {
         let Value::Dict(dict) = self.top()? else {
             return Err(invalid(at, "an entry for a value that is not a dict"));
         };
+        only_stack_and_memo(dict, at)?;
         if !items.len().is_multiple_of(2) {
             return Err(invalid(at, "a key without value"));
         }
@@ -317,7 +327,7 @@ impl<'a> Machine<'a> {
     fn memoise(&mut self, key: usize) -> Result<(), PickleError> {
         self.count(1)?;
         let value = self.top()?.clone();
-        self.memo.insert(key, value);
+        self.replaced.extend(self.memo.insert(key, value));
         Ok(())
     }
 
@@ -385,6 +395,15 @@ impl<'a> Machine<'a> {
     }
 }
 
+/// Refuses to add to a value that another one contains already: it could come to contain itself, and would never be
+/// dropped. The stack and the memo each own it once while it grows.
+fn only_stack_and_memo<T>(value: &Rc<T>, offset: usize) -> Result<(), PickleError> {
+    match Rc::strong_count(value) {
+        0..=2 => Ok(()),
+        _ => Err(invalid(offset, "a value that grows after another contains it")),
+    }
+}
+
 fn forbidden(module: &str, name: &str, offset: usize) -> PickleError {
     PickleError::ForbiddenGlobal { module: module.to_owned(), name: name.to_owned(), offset }
 }
@@ -416,6 +435,25 @@ mod tests {
             let bytes = [b"\x80\x04)".to_vec(), wrap.repeat(1_900_000), b".".to_vec()].concat();
             assert!(load(&bytes).is_ok());
         }
+    }
+
+    #[test]
+    fn no_value_contains_itself() {
+        let in_itself: [&[u8]; 5] = [
+            b"\x80\x02]q\x00h\x00a.",
+            b"\x80\x02}q\x00K\x01h\x00s.",
+            b"\x80\x02}q\x00(K\x01h\x00u.",
+            // Through a tuple, and after the memo has forgotten it.
+            b"\x80\x02]q\x00h\x00\x85a.",
+            b"\x80\x02]q\x00h\x00Nq\x000a.",
+        ];
+        for bytes in in_itself {
+            assert!(load(bytes).is_err(), "{bytes:?}");
+        }
+        let object = b"\x80\x02cnumpy\ndtype\n)Rq\x00h\x00b.";
+        assert!(load(object).is_err());
+        // The same list twice, and a list that grows while the memo owns it.
+        assert!(load(b"\x80\x02]q\x00(]q\x01K\x01ah\x01e.").is_ok());
     }
 
     proptest! {

@@ -78,7 +78,7 @@ impl FormatHandler for VocHandler {
     fn losses(&self) -> &'static [LossRule] {
         &[LossRule {
             what: "crowd flags (written as difficult)",
-            applies: |object| object.crowd,
+            applies: |_, object| object.crowd,
             drops_object: false,
         }]
     }

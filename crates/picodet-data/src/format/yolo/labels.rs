@@ -9,6 +9,8 @@ use crate::text::clip;
 const MAX_COLUMNS: usize = 20_001;
 /// Fractions from −0.5 to 1.5 are boxes that extend beyond the image; others are pixels.
 const RANGE: std::ops::RangeInclusive<f64> = -0.5..=1.5;
+/// The largest width and height of a box in the range.
+const MAX_EXTENT: f64 = 2.0;
 
 /// The meaning of rows, from the data file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -124,6 +126,13 @@ pub(super) fn parse_rows(
     rows
 }
 
+/// Returns the first value that can only be in pixels, of the positions and then of the extents.
+pub(super) fn value_in_pixels(positions: &[f64], extents: &[f64]) -> Option<f64> {
+    let far = |value: &&f64| value.is_finite() && !RANGE.contains(*value);
+    let too_large = |value: &&f64| value.is_finite() && **value > MAX_EXTENT;
+    positions.iter().find(far).or_else(|| extents.iter().find(too_large)).copied()
+}
+
 /// The meaning of a row.
 enum Row {
     Empty,
@@ -192,9 +201,7 @@ fn parse_row(
     };
     // A negative width is reported by the checks as an inverted box.
     let (positions, extents) = if polygon { (&numbers[..], &[][..]) } else { numbers.split_at(2) };
-    let far = |value: &&f64| value.is_finite() && !RANGE.contains(*value);
-    let too_large = |value: &&f64| value.is_finite() && **value > *RANGE.end();
-    if let Some(&value) = positions.iter().find(far).or_else(|| extents.iter().find(too_large)) {
+    if let Some(value) = value_in_pixels(positions, extents) {
         return Row::InPixels(value);
     }
     let bbox = if polygon {

@@ -25,6 +25,7 @@ use crate::loss::Loss;
 use crate::sniff::files_with_extension;
 use crate::split_name::{sort_splits, split_role};
 use folder::YoloFolder;
+use write::has_row;
 
 pub use data_yaml::{DataYaml, parse_data_yaml};
 pub use labels::parse_labels;
@@ -90,9 +91,18 @@ impl FormatHandler for YoloHandler {
 
     fn losses(&self) -> &'static [LossRule] {
         &[
-            LossRule { what: "crowd regions (left out)", applies: |object| object.crowd, drops_object: true },
-            LossRule { what: "difficult flags", applies: |object| object.difficult, drops_object: false },
-            LossRule { what: "truncated flags", applies: |object| object.truncated, drops_object: false },
+            LossRule {
+                what: "crowd regions (left out)",
+                applies: |_, object| object.crowd,
+                drops_object: true,
+            },
+            LossRule {
+                what: "boxes far outside of their images (left out)",
+                applies: |image, object| !object.crowd && !has_row(image, object),
+                drops_object: true,
+            },
+            LossRule { what: "difficult flags", applies: |_, object| object.difficult, drops_object: false },
+            LossRule { what: "truncated flags", applies: |_, object| object.truncated, drops_object: false },
         ]
     }
 

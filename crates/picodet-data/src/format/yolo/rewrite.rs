@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::data_yaml::load_yaml;
 use super::read::MAX_LABELS;
-use super::write::write_row;
+use super::write::{has_row, write_row};
 use crate::dataset::{Dataset, ImageRecord, Object, Part};
 use crate::finding::Findings;
 use crate::geometry::bounds;
@@ -21,7 +21,7 @@ pub(super) fn rewrite_rows(dataset: &Dataset, image: &ImageRecord) -> Option<Str
     let text = source(dataset, image)?;
     let lines: Vec<&str> = text.lines().collect();
     let mut rows = String::new();
-    for object in image.objects.iter().filter(|object| !object.crowd) {
+    for object in image.objects.iter().filter(|object| has_row(image, object)) {
         let line = (object.source as usize).checked_sub(1).and_then(|line| lines.get(line));
         let columns: Vec<&str> = line.map(|line| line.split_whitespace().collect()).unwrap_or_default();
         match rest_of_row(&columns, object, image) {
