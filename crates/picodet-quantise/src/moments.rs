@@ -7,8 +7,12 @@ use crate::stream::Values;
 
 /// Largest number of inputs of one output for which second moments are worth their time.
 const MOST_INPUTS: usize = 1536;
-/// Outputs of one image whose windows are used.
+/// Outputs of one image and channel of a depthwise convolution whose windows are used.
 const MOST_PIXELS: usize = 2048;
+/// Outputs of one image of another convolution above which one of several stands for all, where they count little.
+const MANY_PIXELS: usize = 1024;
+/// Weight of a place that counts little.
+const LITTLE: f32 = 2.0;
 
 /// How much each place of an image counts.
 #[derive(Clone, Debug)]
@@ -103,12 +107,14 @@ impl Moments {
             self.add_depthwise(op, x, y, &counts);
             return;
         }
-        let pixels = y.pixels();
-        let mut rows = if op.is_pointwise() { x.data.clone() } else { gather(op, x, y.size) };
-        let (mut results, outputs) = (y.data.clone(), y.channels);
-        for (pixel, count) in counts.iter().enumerate() {
-            let x = &mut rows[pixel * self.n..][..self.n];
-            let y = &mut results[pixel * outputs..][..outputs];
+        let places = sample(&counts);
+        let (pixels, outputs) = (places.len(), y.channels);
+        let mut rows = gather(op, x, y.size, &places);
+        let results = places.iter().flat_map(|&(pixel, _)| &y.data[pixel * outputs..][..outputs]);
+        let mut results: Vec<f32> = results.copied().collect();
+        for (index, (_, count)) in places.iter().enumerate() {
+            let x = &mut rows[index * self.n..][..self.n];
+            let y = &mut results[index * outputs..][..outputs];
             let root = count.sqrt();
             for (sums, values) in [(&mut self.x, x), (&mut self.y, y)] {
                 for (sum, value) in sums.iter_mut().zip(values) {
@@ -214,16 +220,46 @@ fn pixel<'a>(x: &'a Values, op: &Convolution, row: usize, column: usize, tap: us
     Some(&x.data[(y * x.size[1] + column) * x.channels..][..x.channels])
 }
 
-/// The windows of all outputs, in the order of the weights: channel, row, column.
-fn gather(op: &Convolution, x: &Values, size: [usize; 2]) -> Vec<f32> {
+/// Outputs and their weights: of many that count little some, with the weight of all.
+fn sample(counts: &[f32]) -> Vec<(usize, f32)> {
+    let step = counts.len().div_ceil(MANY_PIXELS);
+    let all = counts.iter().copied().enumerate();
+    let kept = all.filter(|&(index, count)| count > LITTLE || index % step == 0);
+    kept.map(|(index, count)| (index, if count > LITTLE { count } else { count * step as f32 })).collect()
+}
+
+/// The windows of outputs, in the order of the weights: channel, row, column.
+fn gather(op: &Convolution, x: &Values, size: [usize; 2], places: &[(usize, f32)]) -> Vec<f32> {
+    if op.is_pointwise() {
+        let pixels = places.iter().flat_map(|&(index, _)| &x.data[index * x.channels..][..x.channels]);
+        return pixels.copied().collect();
+    }
     let window = op.kernel * op.kernel;
     let n = window * x.channels;
-    let mut rows = vec![0.0; n * size[0] * size[1]];
-    for (index, row) in rows.chunks_exact_mut(n).enumerate() {
+    let mut rows = vec![0.0; n * places.len()];
+    for (row, &(index, _)) in rows.chunks_exact_mut(n).zip(places) {
         for tap in 0..window {
             let Some(from) = pixel(x, op, index / size[1], index % size[1], tap) else { continue };
             from.iter().enumerate().for_each(|(c, &value)| row[c * window + tap] = value);
         }
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_places_stand_for_all_but_those_that_count_more() {
+        let few = [1.0, 5.0, 1.5];
+        assert_eq!(sample(&few), [(0, 1.0), (1, 5.0), (2, 1.5)]);
+        let many: Vec<f32> = (0..4 * MANY_PIXELS).map(|i| if i % 101 == 0 { 9.0 } else { 1.0 }).collect();
+        let kept = sample(&many);
+        let emphasised = many.iter().filter(|&&count| count > LITTLE).count();
+        assert_eq!(kept.iter().filter(|(_, count)| *count == 9.0).count(), emphasised);
+        assert!(kept.len() < MANY_PIXELS + emphasised + 1, "{}", kept.len());
+        let (all, weights) = (many.iter().sum::<f32>(), kept.iter().map(|(_, count)| count).sum::<f32>());
+        assert!((weights - all).abs() < 0.02 * all, "{weights} for {all}");
+    }
 }

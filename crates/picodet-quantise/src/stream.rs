@@ -109,10 +109,13 @@ pub(crate) fn max_pool(executor: &Executor, x: &Values) -> Values {
 /// Copies channels, given as input and channel.
 fn gather(inputs: &[&Values], channels: &[(usize, usize)]) -> Values {
     let mut out = Values::zeros(channels.len(), inputs[0].size);
-    for (pixel, to) in out.data.chunks_exact_mut(channels.len()).enumerate() {
-        for (to, &(input, channel)) in to.iter_mut().zip(channels) {
-            let input = inputs[input];
-            *to = input.data[pixel * input.channels + channel];
+    let runs: Vec<&[(usize, usize)]> = channels.chunk_by(|a, b| a.0 == b.0 && a.1 + 1 == b.1).collect();
+    for (pixel, mut to) in out.data.chunks_exact_mut(channels.len()).enumerate() {
+        for run in &runs {
+            let (input, first) = (inputs[run[0].0], run[0].1);
+            let (part, rest) = to.split_at_mut(run.len());
+            part.copy_from_slice(&input.data[pixel * input.channels + first..][..run.len()]);
+            to = rest;
         }
     }
     out

@@ -96,13 +96,12 @@ pub fn quantise(
         _ => 0,
     };
     let mirrored: Vec<Tensor4> = inputs.iter().take(mirrored).map(mirror).collect();
-    let images: Vec<&Tensor4> = inputs.iter().chain(&mirrored).collect();
-    let scores = picodet_parallel::map(&images, options.threads, |image| scores(&plan, image));
-    let samples: Vec<Sample<'_>> = images
-        .into_iter()
-        .zip(&scores)
-        .map(|(image, scores)| Sample { image, scores: scores.as_ref() })
-        .collect();
+    let mut scores = picodet_parallel::map(inputs, options.threads, |image| scores(&plan, image));
+    let mirrored_scores: Vec<_> = scores.iter().map(|scores| scores.as_ref().map(mirror)).collect();
+    scores.extend(mirrored_scores);
+    let images = inputs.iter().chain(&mirrored).zip(&scores);
+    let samples: Vec<Sample<'_>> =
+        images.map(|(image, scores)| Sample { image, scores: scores.as_ref() }).collect();
     let (quantisation, report) =
         picodet_quantise::quantise(&graph, &weights, normalisation, &samples, options, progress)?;
     let record = QuantisationRecord::new(method_name(options.method), inputs.len());
