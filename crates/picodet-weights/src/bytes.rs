@@ -1,8 +1,14 @@
 //! Values and errors of safetensors files.
 
+use std::collections::BTreeMap;
+
 use safetensors::SafeTensorError;
+use safetensors::tensor::TensorView;
 
 use crate::ReadError;
+
+/// The tensors of a file by name.
+pub(crate) type Views<'a> = BTreeMap<String, TensorView<'a>>;
 
 pub(crate) fn not_safetensors(error: SafeTensorError) -> ReadError {
     ReadError::Format { format: "a safetensors file", problem: error.to_string() }

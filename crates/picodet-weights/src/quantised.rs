@@ -10,9 +10,8 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::ReadError;
-use crate::bytes::floats;
+use crate::bytes::{Views, floats};
 use crate::int8_rows::dequantise;
-use crate::tensors::Views;
 
 /// Suffix of the scales of a map.
 pub(crate) const MAP_SCALE_SUFFIX: &str = ".map.scale";

@@ -8,7 +8,7 @@ use picodet_graph::{Tensor, Weights};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use crate::ReadError;
-use crate::bytes::{floats, not_safetensors};
+use crate::bytes::{Views, floats, not_safetensors};
 use crate::int8_rows::{SCALE_SUFFIX, are_scales, quantise};
 use crate::quantised::{IntegerRows, MAP_SCALE_SUFFIX, MAP_ZERO_SUFFIX, StoredQuantisation};
 
@@ -38,9 +38,6 @@ pub struct StoredType {
 
 /// The metadata entry that holds all others as a JSON object.
 pub(crate) const PACKED: &str = "picodet";
-
-/// The tensors of a file by name.
-pub(crate) type Views<'a> = BTreeMap<String, TensorView<'a>>;
 
 /// Reads the tensors of any safetensors file, converted to `f32`, and its metadata.
 ///
