@@ -47,8 +47,21 @@ fn refusals_have_a_reason() {
     let only =
         |operator: (&str, &str)| model(&[node(operator.0, operator.1, &["x", "w"], "y")], &[weight()], &[]);
     let shared: Vec<Message> = (0..400).map(|_| conv()).collect();
+    // No values, but extents whose product before the extent of 0 is no number.
+    let order = [1, 2, 0, 3].iter().fold(Message::default().text(1, "perm"), |a, &axis| a.integer(8, axis));
+    let axis = Message::default().text(1, "axis").integer(8, 3);
+    let huge = model(
+        &[
+            node("", "Transpose", &["q0"], "q").message(5, &order),
+            node("", "DequantizeLinear", &["q", "scale"], "w").message(5, &axis),
+            conv(),
+        ],
+        &[tensor("q0", &[0, 1 << 40, 1 << 40, 2], 3, &[]), tensor("scale", &[2], 1, &raw(&[0.5; 2])), bias()],
+        &["x"],
+    );
     let mut cases = Cases::new();
     for (file, reason) in [
+        (huge, "only square"),
         (model(&[conv()], &[bias()], &["x", "w"]), "`w` is an input of the graph without a value"),
         (model(&[conv()], &[bias()], &["x"]), "not a constant"),
         (only(("com.microsoft.nchwc", "Conv")), "ORT_ENABLE_EXTENDED"),
