@@ -124,6 +124,20 @@ fn boxes_that_yolo_would_read_as_pixels_are_lost_only_with_permission() {
 }
 
 #[test]
+fn images_without_classes_are_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    picture(root.join("a.png"), 20, 10, 1);
+    put(root.join("a.json"), json!({"imagePath": "a.png", "shapes": []}).to_string());
+    for format in Format::all() {
+        let out = folder.path().join(format.name());
+        convert(&root, None, format, &out, WriteOptions::from(Images::Copy).with_loss(true)).unwrap();
+        let read = Dataset::open(&out, None).map(|dataset| (dataset.images.len(), dataset.classes.len()));
+        assert_eq!(read.map_err(|error| error.to_string()), Ok((1, 0)), "{format}");
+    }
+}
+
+#[test]
 fn other_formats_count_what_they_leave_out() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("d");

@@ -43,7 +43,7 @@ pub fn write_data_yaml(classes: &[Class], splits: &[(String, String)]) -> String
     for (name, folder) in splits {
         let _ = writeln!(text, "{name}: {}", yaml::quote(folder));
     }
-    let _ = writeln!(text, "nc: {}\nnames:", classes.len());
+    let _ = writeln!(text, "nc: {}\nnames:{}", classes.len(), if classes.is_empty() { " []" } else { "" });
     for (index, class) in classes.iter().enumerate() {
         let _ = writeln!(text, "  {index}: {}", yaml::quote(&class.name));
     }
