@@ -14,7 +14,7 @@ fn main() {
         ("has_avx512", arch == "x86_64" && !is_android),
         ("has_bf16", !is_simd128_only && !is_android),
         ("has_f16", arch == "aarch64" && !is_android || env::var_os("CARGO_FEATURE_PORTABLE_F16").is_some()),
-        ("has_portable", !is_simd128_only && !(arch == "aarch64" && is_android)),
+        ("has_portable", !(is_simd128_only || arch == "aarch64" && is_android)),
     ];
     for (name, holds) in conditions {
         println!("cargo::rustc-check-cfg=cfg({name})");

@@ -67,7 +67,7 @@ pub extern "system" fn Java_dev_picodet_Native_create<'local>(
             copied = copy(env, &array, "model")?;
             &copied
         };
-        let model = Model::from_bytes(model).map_err(picodet::Error::from)?;
+        let model = Model::integers_from_bytes(model).map_err(picodet::Error::from)?;
         let detector = Detector::new(&model, &options)?;
         Ok(Box::into_raw(Box::new(detector)) as jlong)
     })

@@ -55,7 +55,7 @@ pub unsafe extern "C" fn picodet_model_open(file: *const c_char, model: *mut *mu
         let (out, path) = unsafe { (Out::new(model, std::ptr::null_mut(), "model")?, path(file, "file")?) };
         let read = |source| picodet::Error::Read { path: path.display().to_string(), source };
         let bytes = std::fs::read(&path).map_err(read)?;
-        let model = picodet::Model::from_bytes(&bytes).map_err(picodet::Error::from)?;
+        let model = picodet::Model::integers_from_bytes(&bytes).map_err(picodet::Error::from)?;
         out.write(MODELS.open(OpenModel::new(model)));
         Ok(())
     })
@@ -74,7 +74,7 @@ pub unsafe extern "C" fn picodet_model_from_bytes(
         // SAFETY: the contract of the header for places of results and for bytes.
         let (out, bytes) =
             unsafe { (Out::new(model, std::ptr::null_mut(), "model")?, bytes(data, size, "data")?) };
-        let model = picodet::Model::from_bytes(bytes).map_err(picodet::Error::from)?;
+        let model = picodet::Model::integers_from_bytes(bytes).map_err(picodet::Error::from)?;
         out.write(MODELS.open(OpenModel::new(model)));
         Ok(())
     })

@@ -68,7 +68,9 @@ impl Detector {
         };
         if let Ok(bytes) = model.cast::<PyBytes>() {
             let bytes = bytes.as_bytes();
-            return py.detach(|| prepare(Model::from_bytes(bytes).map_err(|error| exception(error.into()))?));
+            return py.detach(|| {
+                prepare(Model::integers_from_bytes(bytes).map_err(|error| exception(error.into()))?)
+            });
         }
         let name: String = model.extract()?;
         py.detach(|| {

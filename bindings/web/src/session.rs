@@ -43,7 +43,7 @@ impl Session {
         let input = std::mem::take(&mut self.input);
         let (options, model) = input.split_at(options.min(input.len()));
         let options: CreateOptions = serde_json::from_slice(options)?;
-        let model = Model::from_bytes(model).map_err(picodet::Error::from)?;
+        let model = Model::integers_from_bytes(model).map_err(picodet::Error::from)?;
         let detector = Detector::new(&model, &options.to_options())?;
         self.output = serde_json::to_vec(&Description {
             classes: detector.classes().iter().map(|class| &**class).collect(),
