@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[3]
 SHARED = Path(os.environ.get("PICODET_SHARED", REPOSITORY.parent / "shared"))
 PAGE = REPOSITORY / "examples" / "page.png"
+
+# Jobs in the background of a shell ignore Control-C, and so would the programs that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
