@@ -2,7 +2,6 @@
 
 mod seeds;
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -146,33 +145,21 @@ fn fuzz(target: &str, seconds: u64) -> Result<Outcome> {
     if let Some(finding) = &finding {
         println!("{target}: {finding}");
     }
-    let (executions, coverage) =
-        (statistics(&lines).remove("executions"), statistics(&lines).remove("coverage"));
-    Ok(Outcome {
-        target: target.to_owned(),
-        seconds,
-        executions: executions.unwrap_or(0),
-        coverage: coverage.unwrap_or(0),
-        finding,
-    })
+    let (executions, coverage) = statistics(&lines);
+    Ok(Outcome { target: target.to_owned(), seconds, executions, coverage, finding })
 }
 
-/// Returns the executions and the largest coverage that libFuzzer has printed.
-fn statistics(lines: &[String]) -> BTreeMap<&'static str, u64> {
-    let mut found = BTreeMap::new();
+/// Returns the last executions and coverage that libFuzzer has printed.
+fn statistics(lines: &[String]) -> (u64, u64) {
+    let (mut executions, mut coverage) = (0, 0);
     for line in lines {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        if let Some(executions) =
-            line.strip_prefix('#').and_then(|_| number(words[0].trim_start_matches('#')))
-        {
-            found.insert("executions", executions);
-        }
-        if let Some(coverage) = words.iter().position(|word| *word == "cov:").and_then(|at| words.get(at + 1))
-        {
-            found.extend(number(coverage).map(|coverage| ("coverage", coverage)));
-        }
+        let mut words = line.split_whitespace();
+        let count = line.strip_prefix('#').and_then(|rest| number(rest.split_whitespace().next()?));
+        executions = count.unwrap_or(executions);
+        let reached = words.find(|word| *word == "cov:").and_then(|_| number(words.next()?));
+        coverage = reached.unwrap_or(coverage);
     }
-    found
+    (executions, coverage)
 }
 
 fn number(text: &str) -> Option<u64> {
@@ -200,8 +187,7 @@ mod tests {
             thread '<unnamed>' panicked at src/lib.rs:3:5:\n\
             index out of bounds\n";
         let lines: Vec<String> = output.lines().map(|line| line.trim().to_owned()).collect();
-        let numbers = statistics(&lines);
-        assert_eq!((numbers["executions"], numbers["coverage"]), (4096, 1012));
+        assert_eq!(statistics(&lines), (4096, 1012));
         assert!(finding(&lines).is_some_and(|text| text.ends_with("lib.rs:3:5: index out of bounds")));
     }
 
