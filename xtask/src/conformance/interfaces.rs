@@ -21,6 +21,8 @@ pub(super) struct Interface<'a> {
     pub(super) name: String,
     /// The instructions, if they differ from those of the command.
     pub(super) instructions: Option<String>,
+    /// The extension of pictures that it leaves to another decoder.
+    pub(super) leaves: Option<&'static str>,
     /// How to run it, if it has been built.
     pub(super) found: Option<Run<'a>>,
 }
@@ -30,6 +32,7 @@ pub(super) fn all<'a>(target: &'a Path, pictures: &'a Path) -> Vec<Interface<'a>
     let interface = |name: &str, instructions: Option<&str>, found: Option<Run<'a>>| Interface {
         name: name.to_owned(),
         instructions: instructions.map(str::to_owned),
+        leaves: None,
         found,
     };
     let c = target.join("c-test/work/gcc-c11-plain/detect_file");
@@ -62,15 +65,20 @@ pub(super) fn all<'a>(target: &'a Path, pictures: &'a Path) -> Vec<Interface<'a>
             Some(if instructions() == "AVX-512" { "AVX2" } else { instructions() }),
             android::detections(target, pictures, Java::X86),
         ),
-        interface(
-            "WebAssembly",
-            Some("SIMD128"),
-            node.map(|node| {
-                let script = "xtask/src/conformance/pictures.mjs";
-                Box::new(move || lines(Command::new(node).arg(script).arg(package).arg(MODEL).arg(pictures)))
-                    as Run<'a>
-            }),
-        ),
+        Interface {
+            // The browser decodes it; Node does not.
+            leaves: Some("webp"),
+            ..interface(
+                "WebAssembly",
+                Some("SIMD128"),
+                node.map(|node| {
+                    let script = "xtask/src/conformance/pictures.mjs";
+                    let arguments =
+                        [Path::new(script), &package, Path::new(MODEL), pictures].map(Path::to_owned);
+                    Box::new(move || lines(Command::new(node).args(arguments))) as Run<'a>
+                }),
+            )
+        },
         interface("Java on ARM, emulated", Some("NEON"), android::detections(target, pictures, Java::Arm)),
         interface(
             "command, emulated",
