@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use picodet_data::{
-    CheckOptions, FindingKind, Findings, Images, Loaded, check, fix, open_lenient, voc, yolo,
+    CheckOptions, FindingKind, Findings, Format, Images, Loaded, check, convert, fix, open_lenient, voc, yolo,
 };
 
 fn put(path: impl AsRef<Path>, text: impl AsRef<[u8]>) {
@@ -347,4 +347,32 @@ fn several_data_files_are_an_error_that_names_them() {
     assert!(message.contains("first.yaml") && message.contains("second.yml"), "{message}");
     fs::remove_file(root.join("second.yml")).unwrap();
     assert_eq!(open_lenient(root, None).unwrap().dataset.object_count(), 1);
+}
+
+#[test]
+fn labelled_images_beside_a_folder_of_labelled_images_are_read_and_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("yolo");
+    put(root.join("classes.txt"), "cat\n");
+    for (number, name) in ["JPEGImages/a", "JPEGImages/b", "a", "b"].into_iter().enumerate() {
+        picture(root.join(format!("{name}.png")));
+        put(root.join(format!("{name}.txt")), "0 0.5 0.5 0.1 0.1\n".repeat(number + 1));
+    }
+    let counts = |root: &Path| {
+        let loaded = open_lenient(root, None).unwrap();
+        let mut counts: Vec<usize> = loaded.dataset.images.iter().map(|image| image.objects.len()).collect();
+        counts.sort_unstable();
+        (loaded.findings.counts().get(&FindingKind::PathAmbiguous).copied(), counts)
+    };
+    assert_eq!(counts(&root), (None, vec![1, 2, 3, 4]));
+    for format in Format::all() {
+        let out = folder.path().join(format!("as {format}"));
+        convert(&root, None, format, &out, Images::Copy).unwrap();
+        assert_eq!(counts(&out), (None, vec![1, 2, 3, 4]), "{format}");
+    }
+    // Without labels of its own, the folder around them is not read.
+    for name in ["a.txt", "b.txt"] {
+        fs::remove_file(root.join(name)).unwrap();
+    }
+    assert_eq!(counts(&root), (None, vec![1, 2]));
 }

@@ -41,8 +41,16 @@ impl ImageIndex {
                     let mut beside = own.clone();
                     beside.components.pop();
                     beside.components.extend(name.components.last().cloned());
-                    if let Lookup::Found(file) = self.files.find(&beside, &|_| true) {
-                        return Image::One(file.to_string());
+                    let mut across = beside.clone();
+                    let labels =
+                        across.components.iter_mut().find(|name| name.eq_ignore_ascii_case("Annotations"));
+                    if let Some(labels) = labels {
+                        *labels = "JPEGImages".into();
+                    }
+                    for path in [across, beside] {
+                        if let Lookup::Found(file) = self.files.find(&path, &|_| true) {
+                            return Image::One(file.to_string());
+                        }
                     }
                     ambiguous.get_or_insert((first.to_string(), second.to_string()));
                 }
@@ -72,5 +80,15 @@ mod tests {
         assert_eq!(index.find("Annotations/1.xml", &["1.jpg"]), two);
         assert_eq!(index.find("Annotations/2.xml", &["2.jpg"]), one("JPEGImages/2.png"));
         assert_eq!(index.find("Annotations/3.xml", &["x/3.bmp"]), one("JPEGImages/3.bmp"));
+    }
+
+    #[test]
+    fn the_folder_of_labels_stands_for_that_of_images() {
+        let files = ["JPEGImages/1.jpg", "JPEGImages/JPEGImages/1.jpg", "JPEGImages/a/1.jpg"];
+        let index = ImageIndex::new(files.map(str::to_string).to_vec());
+        for (label, image) in [("1", files[0]), ("JPEGImages/1", files[1]), ("a/1", files[2])] {
+            let found = index.find(&format!("Annotations/{label}.xml"), &["1.jpg"]);
+            assert_eq!(found, Image::One(image.to_string()));
+        }
     }
 }

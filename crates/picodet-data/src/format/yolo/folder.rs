@@ -89,22 +89,31 @@ fn image_folders(root: &Path) -> Option<Vec<(String, String)>> {
     if splits.iter().any(|(_, folder)| labelled(folder)) {
         return Some(splits);
     }
-    let others = ["data", "JPEGImages", "img", "imgs", "."];
-    let folder = others.into_iter().find(|folder| root.join(folder).is_dir() && labelled(folder))?;
+    let others = ["data", "JPEGImages", "img", "imgs"];
+    let mut folders = others.into_iter().filter(|folder| root.join(folder).is_dir() && labelled(folder));
+    let folder = match (folders.next(), folders.next()) {
+        // The images of several folders are those of the dataset.
+        (Some(folder), None) if !has_own_labels(root, ".") => folder,
+        (None, _) if !labelled(".") => return None,
+        _ => ".",
+    };
     Some(vec![("all".to_string(), folder.to_string())])
 }
 
 /// Whether one of the first images of a folder, or of its subfolders, has a label file.
 fn has_labels(root: &Path, folder: &str) -> bool {
-    let here = root.join(folder);
-    let inner = subfolders(&here).into_iter().take(INSPECTED).map(|name| format!("{folder}/{name}"));
-    std::iter::once(folder.to_string()).chain(inner).any(|folder| {
-        let folder = folder.trim_start_matches("./");
-        let images = files_with_extension(&root.join(folder), EXTENSIONS);
-        images.iter().take(INSPECTED).filter_map(|image| image.file_name()?.to_str()).any(|name| {
-            let image = if folder == "." { name.to_string() } else { format!("{folder}/{name}") };
-            find_label(root, &image).1
-        })
+    let inner = subfolders(&root.join(folder)).into_iter().take(INSPECTED);
+    has_own_labels(root, folder)
+        || inner.into_iter().any(|name| has_own_labels(root, &format!("{folder}/{name}")))
+}
+
+/// Whether one of the first images in a folder has a label file.
+fn has_own_labels(root: &Path, folder: &str) -> bool {
+    let folder = folder.trim_start_matches("./");
+    let images = files_with_extension(&root.join(folder), EXTENSIONS);
+    images.iter().take(INSPECTED).filter_map(|image| image.file_name()?.to_str()).any(|name| {
+        let image = if folder == "." { name.to_string() } else { format!("{folder}/{name}") };
+        find_label(root, &image).1
     })
 }
 
