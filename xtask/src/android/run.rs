@@ -9,7 +9,7 @@ use crate::cross;
 use crate::pictures::{Results, parse_lines};
 
 /// Debian's packages of a Java for 64-bit ARM.
-const PACKAGES: [&str; 4] = ["openjdk-17-jre-headless", "libc6", "libgcc-s1", "zlib1g"];
+const PACKAGES: [&str; 5] = ["openjdk-17-jre-headless", "libc6", "libgcc-s1", "libstdc++6", "zlib1g"];
 /// The program in them.
 const ARM_JAVA: &str = "usr/lib/jvm/java-17-openjdk-arm64/bin/java";
 /// What Android's C library has and glibc has not.
