@@ -104,6 +104,31 @@ fn info_and_bench_show_a_quantised_model() {
 }
 
 #[test]
+fn maps_with_one_scale_are_exported_as_signed_bytes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("map.safetensors");
+    let (code, out, err) = quantise(&file, &["--scales", "map", "--min-fidelity", "0", "--any-speed"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("fidelity "), "{out}");
+    let file = file.to_str().expect("a path of text");
+    let (_, info, _) = run(&["info", file]);
+    assert!(info.contains(", one symmetric scale per map"), "{info}");
+    let (_, info, _) = run(&["info", quantised().1.to_str().expect("a path of text")]);
+    assert!(!info.contains("one symmetric scale"), "{info}");
+
+    let onnx = folder.path().join("map.onnx");
+    let output = onnx.to_str().expect("a path of text");
+    let (code, _, err) =
+        run(&["export", "--model", file, "--head", "raw", "--opset", "14", "--output", output]);
+    assert_eq!(code, 0, "{err}");
+    let bytes = std::fs::read(&onnx).expect("the model");
+    let count = |text: &str| bytes.windows(text.len()).filter(|part| *part == text.as_bytes()).count();
+    // Maps are not divided by vectors of scales before they are rounded.
+    assert!(count("QuantizeLinear") > 50, "{}", count("QuantizeLinear"));
+    assert_eq!((count(".scaled"), count("quantised.one")), (0, 0));
+}
+
+#[test]
 fn a_model_that_loses_too_much_is_kept_with_exit_code_3() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("s8.safetensors");

@@ -3,11 +3,14 @@
 //! Engines compute a convolution in 8 bits only if its input has one scale and one zero point. So every map is multiplied by
 //! the reciprocals of its scales before it is rounded with scale 1, the weights behind it contain the scales, and maps
 //! that meet in a concat share a zero point. The zero points differ from those of the model, so that weights are rounded again.
+//!
+//! A network whose maps have one symmetric scale each is translated as it is: maps are signed bytes around zero, and integers and
+//! scales are those of the model.
 
 use std::collections::HashMap;
 
 use picodet_graph::pass::{Block, Fusion, fuse};
-use picodet_graph::quantised::{maps_of, moved_map};
+use picodet_graph::quantised::maps_of;
 use picodet_graph::{
     Convolution, Graph, MapQuantisation, NodeId, Op, Quantisation, QuantisedConvolution, Weights,
 };
@@ -17,15 +20,15 @@ use crate::message::{byte_tensor, float_tensor, integer32_tensor};
 
 /// Largest integer of a weight.
 const LARGEST: f32 = 127.0;
-/// The constant 1, the scale of all maps.
+/// The constant 1, the scale of all maps that are divided by theirs.
 const ONE: &str = "quantised.one";
 
 /// A value in the exported model.
 #[derive(Clone, Debug)]
 struct Value {
     name: String,
-    /// The scales by which the values are divided, and their common zero point.
-    scales: Option<(Vec<f32>, u8)>,
+    /// The scales by which the values are divided; `None` for numbers.
+    scales: Option<Vec<f32>>,
 }
 
 /// The translation of a quantised network.
@@ -40,6 +43,8 @@ pub(crate) struct QuantisedLowering<'a> {
     /// Those of the exported model.
     shared: Vec<Option<MapQuantisation>>,
     values: Vec<Value>,
+    /// Whether each map has one symmetric scale.
+    is_symmetric: bool,
 }
 
 impl<'a> QuantisedLowering<'a> {
@@ -51,13 +56,21 @@ impl<'a> QuantisedLowering<'a> {
     ) -> Self {
         let fusion = fuse(graph);
         let maps = maps_of(graph, &fusion, quantisation);
-        let shared = maps_of(graph, &fusion, &with_shared_zeros(graph, &fusion, &maps, quantisation));
-        Self { lowering, graph, weights, quantisation, fusion, maps, shared, values: Vec::new() }
+        let is_symmetric = quantisation.has_symmetric_maps(graph);
+        let shared = if is_symmetric {
+            maps.clone()
+        } else {
+            maps_of(graph, &fusion, &with_shared_zeros(graph, quantisation))
+        };
+        let values = Vec::new();
+        Self { lowering, graph, weights, quantisation, fusion, maps, shared, values, is_symmetric }
     }
 
     /// Translates every node; returns the name of the value of each, in numbers for outputs. `names` are those of outputs.
     pub(crate) fn run(mut self, names: &HashMap<NodeId, String>) -> Vec<String> {
-        self.lowering.constants.push(float_tensor(ONE, &[], &[1.0]));
+        if !self.is_symmetric {
+            self.lowering.constants.push(float_tensor(ONE, &[], &[1.0]));
+        }
         for index in 0..self.graph.nodes.len() {
             let id = NodeId(index);
             let name = names.get(&id).unwrap_or(&self.graph.node(id).scope).clone();
@@ -84,7 +97,7 @@ impl<'a> QuantisedLowering<'a> {
     fn real(&mut self, id: NodeId) -> String {
         let value = self.values[id.0].clone();
         match &value.scales {
-            Some((scales, _)) => {
+            Some(scales) => {
                 self.multiply(&format!("{}.real.{}", value.name, self.values.len()), &value.name, scales)
             }
             None => value.name,
@@ -97,13 +110,28 @@ impl<'a> QuantisedLowering<'a> {
         self.lowering.push("Mul", name, &[x, &factors], &[])
     }
 
-    /// Rounds a value to bytes of scale 1.
-    fn round(&mut self, name: &str, x: &str, scales: Vec<f32>, zero: u8) -> Value {
+    /// Rounds a value to the bytes of a map; `is_scaled` states whether it is divided by the scales of the map.
+    fn round(&mut self, name: &str, x: &str, map: MapQuantisation, is_scaled: bool) -> Value {
         let point = format!("{name}.zero");
-        self.lowering.constants.push(byte_tensor(&point, &[], 2, &[zero]));
-        let bytes = self.lowering.push("QuantizeLinear", &format!("{name}.bytes"), &[x, ONE, &point], &[]);
-        let name = self.lowering.push("DequantizeLinear", name, &[&bytes, ONE, &point], &[]);
-        Value { name, scales: Some((scales, zero)) }
+        let (scale, scales) = match map.symmetric_scale().filter(|_| self.is_symmetric) {
+            Some(scale) => {
+                self.lowering.constants.push(byte_tensor(&point, &[], 3, &[0]));
+                (self.lowering.floats(&format!("{name}.scale"), &[], &[scale]), None)
+            }
+            None => {
+                let zero = map.zero.first().copied().unwrap_or(0);
+                self.lowering.constants.push(byte_tensor(&point, &[], 2, &[zero]));
+                (ONE.to_owned(), Some(map.scale))
+            }
+        };
+        let x = match &scales {
+            Some(scales) if !is_scaled => self.multiply(&format!("{name}.scaled"), x, &reciprocals(scales)),
+            _ => x.to_owned(),
+        };
+        let bytes =
+            self.lowering.push("QuantizeLinear", &format!("{name}.bytes"), &[&x, &scale, &point], &[]);
+        let name = self.lowering.push("DequantizeLinear", name, &[&bytes, &scale, &point], &[]);
+        Value { name, scales }
     }
 
     fn block(&mut self, block: &Block, quantised: &QuantisedConvolution, name: &str) -> Value {
@@ -113,7 +141,8 @@ impl<'a> QuantisedLowering<'a> {
         let map = self.shared[block.last.0].clone();
         let is_linear = block.sum.is_none() && block.activation.is_none() && block.pool.is_none();
         // Without an operation between them the reciprocals of the scales are multiplied into the weights.
-        let factors = map.as_ref().filter(|_| is_linear).map(|map| reciprocals(&map.scale));
+        let is_scaled = is_linear && !self.is_symmetric;
+        let factors = map.as_ref().filter(|_| is_scaled).map(|map| reciprocals(&map.scale));
         let input = node.inputs[0];
         let with_result = |suffix: &str, is_last: bool| {
             if is_last && map.is_none() { name.to_owned() } else { format!("{name}.{suffix}") }
@@ -137,12 +166,7 @@ impl<'a> QuantisedLowering<'a> {
             x = self.lowering.node(self.graph, self.graph.node(pool), &with_result("pooled", true), &[&x]);
         }
         match map {
-            Some(map) => {
-                if !is_linear {
-                    x = self.multiply(&format!("{name}.scaled"), &x, &reciprocals(&map.scale));
-                }
-                self.round(name, &x, map.scale, map.zero.first().copied().unwrap_or(0))
-            }
+            Some(map) => self.round(name, &x, map, is_scaled),
             None => Value { name: x, scales: None },
         }
     }
@@ -176,31 +200,47 @@ impl<'a> QuantisedLowering<'a> {
                 self.lowering.floats(&format!("{name}.bias"), &[op.out_channels], &bias),
             ];
         };
-        let (mut integers, mut scales, mut biases) = (Vec::new(), Vec::new(), Vec::new());
+        let mut rows = Rows::default();
         for (o, weights) in quantised.weight.chunks_exact(row).enumerate() {
-            let value = |(index, &weight): (usize, &i8)| {
-                let c = o / outputs * inputs + index / window;
-                f32::from(weight) * quantised.scale[o] * factor(o) * (after.scale[c] / before.scale[c])
-            };
-            let values: Vec<f32> = weights.iter().enumerate().map(value).collect();
-            let largest = values.iter().fold(f32::MIN_POSITIVE * LARGEST, |largest, v| largest.max(v.abs()));
-            let scale = largest / LARGEST;
-            // Between -127 and 127: the scale is that of the largest.
-            integers
-                .extend(values.iter().map(|value| ((value / scale).round_ties_even() as i8).cast_unsigned()));
-            biases.push((quantised.bias[o] * factor(o) / scale).round_ties_even() as i32);
-            scales.push(scale);
+            match before.symmetric_scale().filter(|_| self.is_symmetric) {
+                Some(input) => {
+                    let bias = quantised.bias[o] / quantised.scale[o];
+                    rows.add(
+                        weights.iter().map(|&weight| f32::from(weight)),
+                        quantised.scale[o] / input,
+                        bias,
+                    );
+                }
+                None => {
+                    let value = |(index, &weight): (usize, &i8)| {
+                        let c = o / outputs * inputs + index / window;
+                        f32::from(weight)
+                            * quantised.scale[o]
+                            * factor(o)
+                            * (after.scale[c] / before.scale[c])
+                    };
+                    let values: Vec<f32> = weights.iter().enumerate().map(value).collect();
+                    let tiny = f32::MIN_POSITIVE * LARGEST;
+                    let scale = values.iter().fold(tiny, |largest, v| largest.max(v.abs())) / LARGEST;
+                    let bias = quantised.bias[o] * factor(o) / scale;
+                    rows.add(values.into_iter().map(|value| value / scale), scale, bias);
+                }
+            }
         }
         let count = op.out_channels;
-        let scale = self.lowering.floats(&format!("{name}.weight.scale"), &[count], &scales);
+        let input_scale = after.symmetric_scale().filter(|_| self.is_symmetric).unwrap_or(1.0);
+        let bias_scales: Vec<f32> = rows.scales.iter().map(|scale| scale * input_scale).collect();
+        let scales = [("weight", &rows.scales), ("bias", &bias_scales)]
+            .map(|(part, scales)| self.lowering.floats(&format!("{name}.{part}.scale"), &[count], scales));
         let constants = &mut self.lowering.constants;
-        constants.push(byte_tensor(&format!("{name}.weight.integers"), &shape, 3, &integers));
+        constants.push(byte_tensor(&format!("{name}.weight.integers"), &shape, 3, &rows.integers));
         constants.push(byte_tensor(&format!("{name}.weight.zero"), &[count], 3, &vec![0; count]));
-        constants.push(integer32_tensor(&format!("{name}.bias.integers"), &biases));
+        constants.push(integer32_tensor(&format!("{name}.bias.integers"), &rows.biases));
         constants.push(integer32_tensor(&format!("{name}.bias.zero"), &vec![0; count]));
-        ["weight", "bias"].map(|part| {
+        let parts = [("weight", &scales[0]), ("bias", &scales[1])];
+        parts.map(|(part, scale)| {
             let of = |suffix: &str| format!("{name}.{part}.{suffix}");
-            let inputs = [&of("integers"), &scale, &of("zero")];
+            let inputs = [&of("integers"), scale, &of("zero")];
             let axis = [("axis", crate::message::Attribute::Integer(0))];
             self.lowering.push(
                 "DequantizeLinear",
@@ -228,12 +268,28 @@ impl<'a> QuantisedLowering<'a> {
         let Some(map) = map else {
             return Value { name: self.lowering.node(self.graph, node, name, &inputs), scales: None };
         };
-        let zero = map.zero.first().copied().unwrap_or(0);
-        let mut x = self.lowering.node(self.graph, node, &format!("{name}.moved"), &inputs);
-        if !is_moved {
-            x = self.multiply(&format!("{name}.scaled"), &x, &reciprocals(&map.scale));
-        }
-        self.round(name, &x, map.scale, zero)
+        let x = self.lowering.node(self.graph, node, &format!("{name}.moved"), &inputs);
+        self.round(name, &x, map, is_moved)
+    }
+}
+
+/// The integers of a convolution.
+#[derive(Debug, Default)]
+struct Rows {
+    /// Bytes of signed integers.
+    integers: Vec<u8>,
+    scales: Vec<f32>,
+    /// In units of the products of weights and bytes.
+    biases: Vec<i32>,
+}
+
+impl Rows {
+    /// Adds an output channel; weights and bias are given in integers.
+    fn add(&mut self, weights: impl Iterator<Item = f32>, scale: f32, bias: f32) {
+        // Between -127 and 127: the scale is that of the largest.
+        self.integers.extend(weights.map(|weight| (weight.round_ties_even() as i8).cast_unsigned()));
+        self.scales.push(scale);
+        self.biases.push(bias.round_ties_even() as i32);
     }
 }
 
@@ -243,31 +299,11 @@ fn reciprocals(scales: &[f32]) -> Vec<f32> {
 
 /// Returns a quantisation whose maps have one zero point in each group of maps that meet, and scales that contain their
 /// ranges.
-fn with_shared_zeros(
-    graph: &Graph,
-    fusion: &Fusion,
-    maps: &[Option<MapQuantisation>],
-    quantisation: &Quantisation,
-) -> Quantisation {
-    let mut group: Vec<usize> = (0..graph.nodes.len()).collect();
-    for (index, node) in graph.nodes.iter().enumerate() {
-        if moved_map(graph, fusion, NodeId(index), maps).is_none() {
-            continue;
-        }
-        for input in &node.inputs {
-            let (from, to) = (group[index], group[input.0]);
-            group.iter_mut().filter(|group| **group == from).for_each(|group| *group = to);
-        }
-    }
+fn with_shared_zeros(graph: &Graph, quantisation: &Quantisation) -> Quantisation {
     let mut shared = quantisation.clone();
-    for root in 0..graph.nodes.len() {
-        let stored: Vec<&String> = (0..graph.nodes.len())
-            .filter(|&index| group[index] == root)
-            .map(|index| &graph.nodes[index].scope)
-            .filter(|scope| quantisation.maps.contains_key(*scope))
-            .collect();
+    for stored in quantisation.joined_maps(graph) {
         let channels = || {
-            let maps = stored.iter().map(|scope| &quantisation.maps[*scope]);
+            let maps = stored.iter().map(|scope| &quantisation.maps[scope]);
             maps.flat_map(|map| map.scale.iter().zip(&map.zero))
         };
         let loss = |zero: u8| -> f64 {
@@ -275,11 +311,11 @@ fn with_shared_zeros(
         };
         let best = (0..=u8::MAX).min_by(|&a, &b| loss(a).total_cmp(&loss(b))).unwrap_or(128);
         for scope in stored {
-            let map = &quantisation.maps[scope];
+            let map = &quantisation.maps[&scope];
             let scale =
                 map.scale.iter().zip(&map.zero).map(|(&scale, &own)| widened(scale, own, best)).collect();
             let map = MapQuantisation { scale, zero: vec![best; map.channels()] };
-            shared.maps.insert(scope.clone(), map);
+            shared.maps.insert(scope, map);
         }
     }
     shared

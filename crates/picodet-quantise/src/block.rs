@@ -23,6 +23,8 @@ pub(crate) struct Site<'a> {
     pub(crate) pools: bool,
     /// Whether the result is stored as bytes.
     pub(crate) stores: bool,
+    /// The scales of the result, if they are chosen already.
+    pub(crate) map: Option<MapQuantisation>,
     /// For each image the input of both networks, without zero points.
     pub(crate) inputs: Vec<Input<'a>>,
 }
@@ -63,13 +65,16 @@ impl Site<'_> {
         };
         let channels = self.op.out_channels;
         let is_closed = options.method == Method::ClosedForm;
-        let ranges = picodet_parallel::map(floats.iter().zip(&sums), options.threads, |(float, sums)| {
-            let result = finish(sums);
-            let mut ranges = Ranges::new(channels);
-            ranges.add(if is_closed { &result } else { float });
-            ranges
-        });
-        let map = self.stores.then(|| Ranges::merge(channels, &ranges).map());
+        let ranges = || {
+            let ranges = picodet_parallel::map(floats.iter().zip(&sums), options.threads, |(float, sums)| {
+                let result = finish(sums);
+                let mut ranges = Ranges::new(channels);
+                ranges.add(if is_closed { &result } else { float });
+                ranges
+            });
+            Ranges::merge(channels, &ranges).map()
+        };
+        let map = self.stores.then(|| self.map.clone().unwrap_or_else(ranges));
         let stores = map.as_ref().map(|map| map.stores(self.activation));
         let results =
             picodet_parallel::map(floats.into_iter().zip(sums), options.threads, |(float, sums)| {

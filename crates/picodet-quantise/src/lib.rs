@@ -19,5 +19,5 @@ mod stream;
 mod walk;
 
 pub use error::QuantiseError;
-pub use options::{Method, Options};
+pub use options::{Method, Options, Scales};
 pub use walk::{Sample, StepReport, quantise};

@@ -11,12 +11,26 @@ pub enum Method {
     ClosedForm,
 }
 
+/// How many scales a map has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Scales {
+    /// A scale and a zero point per channel.
+    #[default]
+    Channel,
+    /// One symmetric scale, the same for maps that a concat joins: the reference's configuration (SPEC.md §11.1), which NPUs need.
+    /// It loses far more; training is to win it back.
+    Map,
+}
+
 /// Settings of [`crate::quantise()`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
     /// How weights and ranges are found.
     pub method: Method,
+    /// How many scales a map has.
+    pub scales: Scales,
     /// Weight of the float weights in the least squares, as a share of the mean variance of the inputs.
     pub regularisation: f64,
     /// How much more places count where the float network has a score of 1.
@@ -27,7 +41,8 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { method: Method::ClosedForm, regularisation: 3e-3, emphasis: 20.0, threads: 0 }
+        let (method, scales) = (Method::ClosedForm, Scales::Channel);
+        Self { method, scales, regularisation: 3e-3, emphasis: 20.0, threads: 0 }
     }
 }
 
@@ -36,6 +51,12 @@ impl Options {
     #[must_use]
     pub fn with_method(self, method: Method) -> Self {
         Self { method, ..self }
+    }
+
+    /// Sets how many scales a map has.
+    #[must_use]
+    pub fn with_scales(self, scales: Scales) -> Self {
+        Self { scales, ..self }
     }
 
     /// Sets the weight of the float weights in the least squares.

@@ -1,5 +1,6 @@
 //! The walk through a network: every node for all images, in the float and in the quantised network.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use picodet_graph::pass::{Block, Fusion, fuse};
@@ -11,7 +12,7 @@ use picodet_simd::Isa;
 use crate::QuantiseError;
 use crate::block::{Input, Site};
 use crate::moments::Importance;
-use crate::options::{Method, Options};
+use crate::options::{Method, Options, Scales};
 use crate::step::{Decibels, Ranges, number_of};
 use crate::stream::{Packed, Values, compute};
 
@@ -70,6 +71,30 @@ pub fn quantise(
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<(Quantisation, Vec<StepReport>), QuantiseError> {
     check(graph, weights, images)?;
+    match options.scales {
+        Scales::Channel => walk(graph, weights, normalisation, images, options, BTreeMap::new(), progress),
+        Scales::Map => {
+            let ranges = options.clone().with_method(Method::MinMax);
+            let mut first = |done: usize, all: usize| progress(done, 2 * all);
+            let (ranges, _) =
+                walk(graph, weights, normalisation, images, &ranges, BTreeMap::new(), &mut first)?;
+            let maps = ranges.symmetric_maps(graph);
+            let mut second = |done: usize, all: usize| progress(all + done, 2 * all);
+            walk(graph, weights, normalisation, images, options, maps, &mut second)
+        }
+    }
+}
+
+/// Quantises a network; maps that are not in `chosen` have the scales that the values need.
+fn walk(
+    graph: &Graph,
+    weights: &Weights,
+    normalisation: ([f32; 3], [f32; 3]),
+    images: &[Sample<'_>],
+    options: &Options,
+    chosen: BTreeMap<String, MapQuantisation>,
+    progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+) -> Result<(Quantisation, Vec<StepReport>), QuantiseError> {
     let (mean, std) = normalisation;
     let mut walk = Walk {
         graph,
@@ -78,6 +103,7 @@ pub fn quantise(
         bytes: byte_nodes(graph),
         executor: Executor { pool: ThreadPool::new(1), isa: Isa::best() },
         options,
+        chosen,
         values: (0..graph.nodes.len()).map(|_| None).collect(),
         maps: vec![None; graph.nodes.len()],
         quantisation: Quantisation { mean, std, ..Quantisation::default() },
@@ -145,6 +171,8 @@ struct Walk<'a> {
     bytes: Vec<bool>,
     executor: Executor,
     options: &'a Options,
+    /// The scales that are chosen already, by scope.
+    chosen: BTreeMap<String, MapQuantisation>,
     values: Vec<Option<NodeValues>>,
     maps: Vec<Option<MapQuantisation>>,
     quantisation: Quantisation,
@@ -238,6 +266,7 @@ impl Walk<'_> {
             activation: block.function(self.graph),
             pools: block.pool.is_some(),
             stores: self.bytes[block.last.0],
+            map: self.chosen.get(&self.graph.node(block.last).scope).cloned(),
             inputs: inputs.collect(),
         };
         let quantised = site.quantise(block, &self.executor, self.options);
@@ -311,10 +340,12 @@ impl Walk<'_> {
         quantised: &mut [Values],
     ) -> Result<MapQuantisation, QuantiseError> {
         let scope = self.graph.node(id).scope.clone();
-        let mut ranges = Ranges::new(self.graph.node(id).shape.channels);
-        let source = if self.options.method == Method::MinMax { float } else { &*quantised };
-        source.iter().for_each(|values| ranges.add(values));
-        let map = ranges.map();
+        let map = self.chosen.get(&scope).cloned().unwrap_or_else(|| {
+            let mut ranges = Ranges::new(self.graph.node(id).shape.channels);
+            let source = if self.options.method == Method::MinMax { float } else { &*quantised };
+            source.iter().for_each(|values| ranges.add(values));
+            ranges.map()
+        });
         let mut decibels = Decibels::default();
         for (values, float) in quantised.iter_mut().zip(float) {
             let byte = |c: usize, x: f32| f32::from(map.quantise(x, c));

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use picodet::crates::graph::{Tensor4, Weights};
 use picodet::quantise::{
-    Gate, Judge, JudgeError, Latencies, Method, Miss, MixedError, Options, Verdict, mixed, network_input,
-    quantise, sensitivity, with_floats,
+    Gate, Judge, JudgeError, Latencies, Method, Miss, MixedError, Options, Scales, Verdict, mixed,
+    network_input, quantise, sensitivity, with_floats,
 };
 use picodet::{Detector, Limits, Model, Options as DetectorOptions, Precision, Storage};
 
@@ -149,6 +149,21 @@ fn a_model_without_the_numbers_of_its_integers_detects_the_same() {
 
 fn float_size(weights: &Weights) -> usize {
     weights.values().map(|tensor| 4 * tensor.data.len()).sum()
+}
+
+#[test]
+fn one_symmetric_scale_per_map_survives_the_file() {
+    let model = model();
+    let inputs = &inputs(&model)[..1];
+    for method in [Method::MinMax, Method::ClosedForm] {
+        let options = Options::default().with_scales(Scales::Map).with_method(method);
+        let quantised = run(&model, inputs, &options);
+        let integers = quantised.quantisation.as_ref().expect("a quantised model");
+        assert!(integers.has_symmetric_maps(&quantised.graph), "{method:?}");
+        assert!(integers.maps.len() > 30, "{method:?}: {}", integers.maps.len());
+        let read = Model::from_bytes(&quantised.to_bytes(Storage::F32)).expect("its own file");
+        assert!(read.quantisation == quantised.quantisation, "{method:?}");
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub(crate) use self::detect::{Detect, Format};
 pub(crate) use self::eval::{Eval, Verify};
 pub(crate) use self::export::{Export, ExportFormat, ExportHead};
 pub(crate) use self::inspect::{Bench, Info};
-pub(crate) use self::quantise::{MixedBudget, Quantise, QuantiseMethod};
+pub(crate) use self::quantise::{MapScales, MixedBudget, Quantise, QuantiseMethod};
 pub(crate) use self::search::{FindOptions, Latency, Limit, Search, SearchCommand};
 pub(crate) use self::shared::{Computing, Detection, ImageLimits, ModelArguments, ReportFormat};
 pub(crate) use self::train::{Batch, OnNan, Train};

@@ -28,6 +28,9 @@ pub(crate) struct Quantise {
     /// How weights are rounded and scales are found
     #[arg(long, value_enum, default_value_t = QuantiseMethod::ClosedForm)]
     pub(crate) method: QuantiseMethod,
+    /// How many scales a map has
+    #[arg(long, value_enum, default_value_t = MapScales::Channel)]
+    pub(crate) scales: MapScales,
     /// With --method train: train for at most this time. The run is in the folder that is named as the output, with the extension
     /// `run`; the same command goes on with a run that was stopped
     #[arg(long, value_name = "MINUTES")]
@@ -86,6 +89,24 @@ pub(crate) enum QuantiseMethod {
     /// Closed form, then training against the float network, with the labels if there are any: on all images of --data, or on
     /// those of the scales without --judge
     Train,
+}
+
+/// Scales of maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MapScales {
+    /// A scale and a zero point per channel
+    Channel,
+    /// One symmetric scale, as NPUs need it; this loses far more, which training is to win back
+    Map,
+}
+
+impl From<MapScales> for picodet::quantise::Scales {
+    fn from(scales: MapScales) -> Self {
+        match scales {
+            MapScales::Channel => Self::Channel,
+            MapScales::Map => Self::Map,
+        }
+    }
 }
 
 impl From<QuantiseMethod> for picodet::quantise::Method {

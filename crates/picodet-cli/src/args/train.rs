@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::MapScales;
 use super::shared::size;
 
 #[derive(Args)]
@@ -43,13 +44,16 @@ pub(crate) struct Train {
         "as_published", "sizes", "augment", "freeze_backbone", "overfit_first",
     ])]
     pub(crate) quantise: bool,
+    /// With --quantise: how many scales a map has
+    #[arg(long, value_enum, requires = "quantise", default_value_t = MapScales::Channel)]
+    pub(crate) scales: MapScales,
     /// Folder for checkpoints, models, metrics and the report
     #[arg(long, short, value_name = "FOLDER", default_value = "run", conflicts_with = "resume")]
     pub(crate) output: PathBuf,
     /// Resume the run in this folder; the result is bitwise identical to an uninterrupted run
     #[arg(long, value_name = "FOLDER", conflicts_with_all = [
         "recipe", "data", "split", "validation", "validation_split", "weights", "batch", "rate", "epochs", "sizes", "seed",
-        "as_published", "quantise", "freeze_backbone", "threads", "augment", "validation_share", "crowds_as_objects",
+        "as_published", "quantise", "scales", "freeze_backbone", "threads", "augment", "validation_share", "crowds_as_objects",
     ])]
     pub(crate) resume: Option<PathBuf>,
     /// Images per batch, summed over all processes; `auto` uses half of the free memory, at most the recipe's batch. The

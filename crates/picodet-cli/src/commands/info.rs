@@ -150,7 +150,12 @@ fn summary(subject: &Subject) -> String {
         let _ = writeln!(text, "file        {} bytes: {types}", file.bytes);
     }
     if let Some(record) = &subject.quantisation {
-        let _ = writeln!(text, "quantised   {}", describe(record));
+        let is_symmetric = |integers: &Quantisation| integers.has_symmetric_maps(&subject.graph);
+        let scales = match subject.integers.as_ref().is_some_and(is_symmetric) {
+            true => ", one symmetric scale per map",
+            false => "",
+        };
+        let _ = writeln!(text, "quantised   {}{scales}", describe(record));
     }
     let _ = writeln!(text, "origin      {}", subject.origin);
     let _ = writeln!(text, "licence     {}", subject.licence);

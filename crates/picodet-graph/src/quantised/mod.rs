@@ -4,6 +4,7 @@ mod arithmetic;
 mod check;
 mod maps;
 mod restrict;
+mod symmetric;
 
 use std::collections::BTreeMap;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Quantisation;
-use super::maps::moved_channels;
+use super::symmetric::joined_nodes;
 use crate::pass::fuse;
 use crate::{Graph, NodeId};
 
@@ -16,15 +16,7 @@ impl Quantisation {
     pub fn restricted(&self, graph: &Graph, scopes: &BTreeSet<String>) -> Self {
         let fusion = fuse(graph);
         let count = graph.nodes.len();
-        let mut group: Vec<usize> = (0..count).collect();
-        for index in 0..count {
-            for source in moved_channels(graph, &fusion, NodeId(index)).into_iter().flatten() {
-                let (from, to) = (group[source.node.0], group[index]);
-                if from != to {
-                    group.iter_mut().filter(|group| **group == to).for_each(|group| *group = from);
-                }
-            }
-        }
+        let group = joined_nodes(graph, &fusion);
         let mut is_bytes = vec![false; count];
         for (index, node) in graph.nodes.iter().enumerate().filter(|(_, node)| scopes.contains(&node.scope)) {
             is_bytes[group[node.inputs[0].0]] = true;

@@ -66,6 +66,8 @@ pub struct QuantisedNetwork {
     sites: Vec<Site>,
     /// Scopes of the maps, in order.
     maps: Vec<String>,
+    /// Groups of maps that have one scale for all their channels, which training keeps.
+    tied: Vec<Vec<usize>>,
 }
 
 impl QuantisedNetwork {
@@ -79,6 +81,9 @@ impl QuantisedNetwork {
         // Blocks depend on the outputs, so that maps are those of the whole graph.
         let fusion = fuse(graph);
         let maps: Vec<String> = start.maps.keys().cloned().collect();
+        let index = |scope: &String| maps.iter().position(|map| map == scope);
+        let joined = if start.has_symmetric_maps(graph) { start.joined_maps(graph) } else { Vec::new() };
+        let tied = joined.iter().map(|group| group.iter().filter_map(index).collect()).collect();
         let mut numbered = start.clone();
         let mut first = 0;
         let mut firsts = Vec::new();
@@ -128,7 +133,7 @@ impl QuantisedNetwork {
         graph.check_weights(&float)?;
         // Convolutions and maps behind the training outputs do not exist.
         sites.retain(|site| float.contains_key(&site.weight));
-        let mut network = Self { graph, float, start: start.clone(), sites, maps };
+        let mut network = Self { graph, float, start: start.clone(), sites, maps, tied };
         let offsets: Vec<Vec<f32>> = network.sites.iter().map(|site| network.offsets(site)).collect();
         network.sites.iter_mut().zip(offsets).for_each(|(site, offsets)| site.offsets = offsets);
         Ok(network)
@@ -250,6 +255,9 @@ impl QuantisedNetwork {
     /// Returns the gradients of the parameters. `by_weight` are the gradients of [`QuantisedNetwork::weights`], `by_scale`
     /// those of the logarithms of the scales of maps where the maps are rounded.
     ///
+    /// Where a map has one symmetric scale (SPEC.md §11.1), its channels have the sum of their gradients: 127 scales are the bound α
+    /// of PACT, with the gradient of LSQ, to which the values within the bound contribute too.
+    ///
     /// Rounding passes gradients unchanged. A scale also divides the columns of the weights that read its map.
     pub(crate) fn gradients<'a>(
         &self,
@@ -296,6 +304,10 @@ impl QuantisedNetwork {
                 }
             }
         }
+        for group in &self.tied {
+            let sum = group.iter().flat_map(|&map| &maps[map]).sum::<f32>();
+            group.iter().for_each(|&map| maps[map].fill(sum));
+        }
         for (scope, mut data) in self.maps.iter().zip(maps) {
             data.iter_mut().for_each(|value| *value *= SCALE_UNIT);
             gradients.insert(format!("{scope}.map_scale"), vector(data));
@@ -318,8 +330,8 @@ mod tests {
     use crate::quantised::QuantisedTraining;
     use crate::{Momentum, MovingAverage};
 
-    /// image → stem → depthwise and pointwise → join → prediction, with integers and scales that are not trained yet.
-    fn network() -> QuantisedNetwork {
+    /// image → stem → depthwise and pointwise → join → prediction.
+    fn graph() -> Graph {
         let mut g = Builder::new();
         let image = g.input();
         let x = g.scope("stem", |g| g.pointwise_with_bias(image, 6, 0.0));
@@ -328,7 +340,21 @@ mod tests {
         let joined = g.scope("join", |g| g.concat(&[x, y]));
         let z = g.scope("last", |g| g.pointwise_with_bias(joined, 5, 0.0));
         g.output("cls_logit.0", z);
-        let graph = g.finish();
+        g.finish()
+    }
+
+    /// Noise of the shapes of `weights`.
+    fn slopes(weights: &Weights, seed: u64) -> Weights {
+        let slope = |(index, (name, tensor)): (usize, (&String, &Tensor))| {
+            let data = noise(tensor.data.len(), seed + index as u64);
+            (name.clone(), Tensor { shape: tensor.shape.clone(), data })
+        };
+        weights.iter().enumerate().map(slope).collect()
+    }
+
+    /// A network with integers and scales that are not trained yet.
+    fn network() -> QuantisedNetwork {
+        let graph = graph();
         let tensor = |(index, param): (usize, &Param)| {
             (
                 param.name.clone(),
@@ -373,14 +399,7 @@ mod tests {
         let mut parameters = network.parameters();
         let quantisation = network.quantisation(&parameters);
         let weights = network.weights(&quantisation);
-        let slopes: Weights = weights
-            .iter()
-            .enumerate()
-            .map(|(index, (name, tensor))| {
-                let data = noise(tensor.data.len(), 40 + index as u64);
-                (name.clone(), Tensor { shape: tensor.shape.clone(), data })
-            })
-            .collect();
+        let slopes = slopes(&weights, 40);
         let loss = |parameters: &Weights| -> f64 {
             let weights = network.weights(&network.quantisation(parameters));
             let terms = weights.iter().flat_map(|(name, tensor)| tensor.data.iter().zip(&slopes[name].data));
@@ -413,19 +432,39 @@ mod tests {
     }
 
     #[test]
+    fn one_scale_per_map_is_kept() {
+        let (graph, mut start) = (graph(), network().start);
+        start.maps = start.symmetric_maps(&graph);
+        let network = QuantisedNetwork::new(&graph, &network().float, &start).expect("a network");
+        let settings = QuantisedTraining::default();
+        let mut momentum = settings.with_rates([1.0; 3]).momentum(Momentum::default());
+        let mut parameters = network.parameters();
+        for step in 0..5 {
+            let quantisation = network.quantisation(&parameters);
+            let weights = network.weights(&quantisation);
+            let slopes = slopes(&weights, 40 + 100 * step);
+            let by_scale: Vec<(String, Vec<f32>)> = quantisation
+                .maps
+                .iter()
+                .map(|(scope, map)| (scope.clone(), noise(map.channels(), 70 + step)))
+                .collect();
+            let by_scale = by_scale.iter().map(|(scope, values)| (scope.as_str(), values.as_slice()));
+            let gradients = network.gradients(&parameters, &quantisation, &slopes, by_scale);
+            momentum.step(&network.parameter_graph(), &mut parameters, &gradients, 0.4);
+        }
+        let trained = network.quantisation(&parameters);
+        assert!(trained.has_symmetric_maps(&graph));
+        assert_ne!(trained.maps, start.maps, "scales are trained");
+    }
+
+    #[test]
     fn at_the_end_only_biases_change() {
         let network = network();
         let settings = QuantisedTraining::default().with_frozen_share(0.25);
         let graph = network.parameter_graph();
         let mut parameters = network.parameters();
         let mut average = MovingAverage::default();
-        let gradients: Weights = parameters
-            .iter()
-            .map(|(name, tensor)| {
-                let data = noise(tensor.data.len(), 3);
-                (name.clone(), Tensor { shape: tensor.shape.clone(), data })
-            })
-            .collect();
+        let gradients = slopes(&parameters, 3);
         let mut momentum = settings.with_rates([1.0; 3]).momentum(Momentum::default());
         let mut seen = Vec::new();
         for step in 0..8 {

@@ -23,7 +23,7 @@ pub use self::judge::{FIDELITY_SCORE, Judge, JudgeError, Verdict};
 pub use self::latency::Latencies;
 pub use self::mixed::{MixedError, Sensitivity, mixed, sensitivity, with_floats};
 use picodet_quantise::Sample;
-pub use picodet_quantise::{Method, Options, StepReport};
+pub use picodet_quantise::{Method, Options, Scales, StepReport};
 
 /// Fewest images for which scales are trusted.
 pub const FEW_IMAGES: usize = 16;

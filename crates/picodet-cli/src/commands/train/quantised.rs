@@ -49,7 +49,7 @@ pub(super) fn prepare(
         Ok(network_input(float, &images::read(&path, &limits)?))
     });
     let inputs = inputs.into_iter().collect::<Result<Vec<_>>>()?;
-    let options = Options::default().with_threads(threads);
+    let options = Options::default().with_scales(command.scales.into()).with_threads(threads);
     let (start, _) = quantise(float, &inputs, &options, &mut |_, _| std::ops::ControlFlow::Continue(()))
         .context("the closed form, from which training with quantisation starts")?;
     if group.is_first() {
