@@ -6,7 +6,7 @@
 # copy all outputs.
 #
 # bench/int8/run.sh [NETWORK…]   networks: s_416 s_320 xs_320 (default: all)
-# PICODET: the command (default: the release build); METHOD: closed-form or minmax; VENV: a folder with the Python packages;
+# PICODET: the command (default: the release build); METHOD: closed-form or minmax; SCALES: channel or map; VENV: a folder with the Python packages;
 # WORK: a folder in which models and results are kept
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -56,7 +56,7 @@ for network in "$@"; do
     start=$(date +%s.%N)
     # Exit code 3 only says that a limit is not kept.
     "$picodet" quantise "$float" --data "$data/train" --images 60 --judge "$data/instances_val.json" \
-        --method "${METHOD:-closed-form}" --output "$int8" >"$work/report" 2>"$work/log" || [ $? -eq 3 ]
+        --method "${METHOD:-closed-form}" --scales "${SCALES:-channel}" --output "$int8" >"$work/report" 2>"$work/log" || [ $? -eq 3 ]
     grep ' images in ' "$work/log" || true
     detect() { # FILE PRECISION RESULTS
         "$picodet" eval "$1" "$data/instances_val.json" --images "$data/val" --precision "$2" --output "$3" >/dev/null 2>&1

@@ -72,7 +72,7 @@ impl Site<'_> {
                 ranges.add(if is_closed { &result } else { float });
                 ranges
             });
-            Ranges::merge(channels, &ranges).map()
+            Ranges::merge(channels, &ranges).map(options.margin)
         };
         let map = self.stores.then(|| self.map.clone().unwrap_or_else(ranges));
         let stores = map.as_ref().map(|map| map.stores(self.activation));

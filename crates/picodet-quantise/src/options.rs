@@ -31,6 +31,9 @@ pub struct Options {
     pub method: Method,
     /// How many scales a map has.
     pub scales: Scales,
+    /// How much wider the ranges of maps with a scale per channel are than the values of the images, as a share. The largest values are
+    /// those of the objects, and cutting off those of other images loses far more than coarser steps do.
+    pub margin: f32,
     /// Weight of the float weights in the least squares, as a share of the mean variance of the inputs.
     pub regularisation: f64,
     /// How much more places count where the float network has a score of 1.
@@ -42,7 +45,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let (method, scales) = (Method::ClosedForm, Scales::Channel);
-        Self { method, scales, regularisation: 3e-3, emphasis: 20.0, threads: 0 }
+        Self { method, scales, margin: 0.25, regularisation: 3e-3, emphasis: 20.0, threads: 0 }
     }
 }
 
@@ -57,6 +60,12 @@ impl Options {
     #[must_use]
     pub fn with_scales(self, scales: Scales) -> Self {
         Self { scales, ..self }
+    }
+
+    /// Sets how much wider ranges are than the values of the images.
+    #[must_use]
+    pub fn with_margin(self, margin: f32) -> Self {
+        Self { margin, ..self }
     }
 
     /// Sets the weight of the float weights in the least squares.

@@ -4,6 +4,9 @@ use picodet_graph::MapQuantisation;
 
 use crate::stream::Values;
 
+/// The smallest value of hard-swish, -0.375, and some rounding.
+const DIP: f32 = -0.3751;
+
 /// The smallest and the largest value of each channel.
 #[derive(Clone, Debug)]
 pub(crate) struct Ranges {
@@ -32,8 +35,13 @@ impl Ranges {
         all
     }
 
-    pub(crate) fn map(&self) -> MapQuantisation {
-        MapQuantisation::of_ranges(&self.lowest, &self.highest)
+    /// Returns scales for the ranges, widened by the share `margin`. Negative values are not where they are those of hard-swish's dip,
+    /// which most images reach.
+    pub(crate) fn map(&self, margin: f32) -> MapQuantisation {
+        let widened = |value: &f32| if (DIP..0.0).contains(value) { *value } else { value * (1.0 + margin) };
+        let [lowest, highest] =
+            [&self.lowest, &self.highest].map(|values| values.iter().map(widened).collect::<Vec<f32>>());
+        MapQuantisation::of_ranges(&lowest, &highest)
     }
 }
 
@@ -69,5 +77,21 @@ impl Decibels {
 
     pub(crate) fn is_finite(self) -> bool {
         self.signal.is_finite()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_widened_but_for_the_dip_of_hard_swish() {
+        let mut ranges = Ranges::new(2);
+        ranges.add(&Values { data: vec![-0.3, 2.0, 1.0, -4.0], channels: 2, size: [1, 2] });
+        let map = ranges.map(0.5);
+        let bounds = [0, 1].map(|c| [map.dequantise(0, c), map.dequantise(255, c)]);
+        for (found, expected) in bounds.as_flattened().iter().zip([-0.3, 1.5, -6.0, 3.0]) {
+            assert!((found - expected).abs() < 0.02, "{bounds:?}");
+        }
     }
 }

@@ -74,7 +74,7 @@ pub fn quantise(
     match options.scales {
         Scales::Channel => walk(graph, weights, normalisation, images, options, BTreeMap::new(), progress),
         Scales::Map => {
-            let ranges = options.clone().with_method(Method::MinMax);
+            let ranges = options.clone().with_method(Method::MinMax).with_margin(0.0);
             let mut first = |done: usize, all: usize| progress(done, 2 * all);
             let (ranges, _) =
                 walk(graph, weights, normalisation, images, &ranges, BTreeMap::new(), &mut first)?;
@@ -344,7 +344,7 @@ impl Walk<'_> {
             let mut ranges = Ranges::new(self.graph.node(id).shape.channels);
             let source = if self.options.method == Method::MinMax { float } else { &*quantised };
             source.iter().for_each(|values| ranges.add(values));
-            ranges.map()
+            ranges.map(self.options.margin)
         });
         let mut decibels = Decibels::default();
         for (values, float) in quantised.iter_mut().zip(float) {

@@ -57,6 +57,13 @@ pub struct BatchConfig {
     /// First epoch without mosaics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mosaic_until: Option<usize>,
+    /// A run of at most so many epochs flips images only: crops and changes of colour help against overfitting, which takes longer.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub plain_epochs: usize,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A size of the network input: one value for a square, two for height and width.
@@ -264,14 +271,18 @@ impl Experiment {
         self.rate.base * images as f64 / self.batch.images as f64
     }
 
-    /// Returns the augmentations.
+    /// Returns the augmentations of a run of `epochs` epochs.
     ///
     /// # Errors
     /// If a name is unknown.
-    pub fn augmentation(&self) -> Result<Vec<Step>, ExperimentError> {
+    pub fn augmentation(&self, epochs: f64) -> Result<Vec<Step>, ExperimentError> {
         let parse =
             |word: &String| word.parse().map_err(|error| wrong("batch.augmentation", format!("{error}")));
-        self.batch.augmentation.iter().map(parse).collect()
+        let mut steps = self.batch.augmentation.iter().map(parse).collect::<Result<Vec<Step>, _>>()?;
+        if epochs <= self.batch.plain_epochs as f64 {
+            steps.retain(|step| matches!(step, Step::Flip(_)));
+        }
+        Ok(steps)
     }
 
     /// Returns the interpolations of the resize.
@@ -331,7 +342,7 @@ impl Experiment {
             let problem = format!("the head of `{}` does not match this loss", self.model);
             return Err(wrong("loss", problem));
         }
-        self.augmentation()?;
+        self.augmentation(self.epochs as f64)?;
         self.interpolations()?;
         Ok(())
     }

@@ -6,6 +6,8 @@ use crate::{AverageConfig, Experiment, InputSize, OptimiserConfig, RateConfig, S
 pub const FINE_TUNING_BATCH: usize = 8;
 /// Images that pass through the network in a run: half an hour of S 416 on two cores.
 const PASSES: usize = 24_000;
+/// Runs through which at most so many images pass are too short for crops and changes of colour.
+const PLAIN_PASSES: usize = 3_000;
 /// Datasets with more images are trained by the published recipe.
 const MOST_IMAGES: usize = 5000;
 /// The fewest and the most epochs.
@@ -24,7 +26,8 @@ impl Experiment {
     /// was trained on all classes of the dataset.
     ///
     /// A model that knows all classes starts near its best accuracy, which a high learning rate would destroy; new classes and
-    /// pictures of another kind need a high one. Results are in BENCHMARKS.md.
+    /// pictures of another kind need a high one. A short run, of fewer epochs or by a time limit, flips images only. Results are in
+    /// BENCHMARKS.md.
     ///
     /// Returns whether it did; a large dataset keeps the recipe.
     pub fn fine_tune(&mut self, images: usize, knows_all: bool) -> bool {
@@ -35,6 +38,7 @@ impl Experiment {
         let epochs = (PASSES / images.max(1)).clamp(fewest, most);
         self.scale_phases(epochs as f64 / self.epochs.max(1) as f64);
         self.batch.images = FINE_TUNING_BATCH;
+        self.batch.plain_epochs = PLAIN_PASSES / images.max(1);
         self.average = AverageConfig::default();
         self.set_epochs(epochs);
         self.rate = RateConfig {
@@ -56,7 +60,7 @@ impl Experiment {
         self.batch.sizes = vec![InputSize::Rectangle(size.0, size.1)];
         self.batch.interpolations = vec![resize.to_owned()];
         self.batch.augmentation = ["crop", "flip 0.5"].map(str::to_owned).to_vec();
-        self.batch.mosaic_until = None;
+        (self.batch.mosaic_until, self.batch.plain_epochs) = (None, 0);
         self.average = AverageConfig::default();
         self.optimiser = OptimiserConfig::default();
         self.set_epochs(epochs);
@@ -103,6 +107,17 @@ mod tests {
         let mut experiment = published.clone();
         assert!(!experiment.fine_tune(118_000, true));
         assert_eq!(experiment, published);
+    }
+
+    #[test]
+    fn short_runs_flip_images_only() {
+        let mut experiment = recipe("legacy_s_416").expect("a recipe");
+        experiment.fine_tune(200, false);
+        let steps = |epochs: f64| experiment.augmentation(epochs).map(|steps| steps.len());
+        assert_eq!(steps(experiment.epochs as f64), Ok(3));
+        assert_eq!((steps(15.0), steps(15.1)), (Ok(1), Ok(3)), "at most 3000 images");
+        let published = recipe("legacy_s_416").expect("a recipe");
+        assert_eq!(published.augmentation(1.0).map(|steps| steps.len()), Ok(3));
     }
 
     #[test]

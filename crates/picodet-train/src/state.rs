@@ -263,8 +263,9 @@ impl State {
         let experiment = &self.progress.experiment;
         let start = self.quantised.as_ref().map(|network| &network.start);
         let [mean, std] = start.map_or([variant.mean, variant.std], |start| [start.mean, start.std]);
+        let epochs = self.progress.plan.map_or(experiment.epochs as f64, |plan| plan.epochs());
         BatchRecipe {
-            augmentation: experiment.augmentation().unwrap_or_default(),
+            augmentation: experiment.augmentation(epochs).unwrap_or_default(),
             mosaic_until: experiment.batch.mosaic_until,
             sizes: experiment.batch.sizes.iter().map(|size| size.pair()).collect(),
             interpolations: experiment.interpolations().unwrap_or_default(),

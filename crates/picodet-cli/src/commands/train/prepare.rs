@@ -136,6 +136,7 @@ fn override_recipe(command: &Train, experiment: &mut Experiment, is_fine_tuning:
     if let Some(steps) = &command.augment {
         experiment.batch.augmentation =
             steps.iter().map(|step| step.trim().to_owned()).filter(|step| !step.is_empty()).collect();
+        experiment.batch.plain_epochs = 0;
     }
     experiment.check()?;
     Ok(())
