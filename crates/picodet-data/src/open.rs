@@ -46,7 +46,15 @@ impl Loaded {
 /// [`DataError`] when there is no dataset at `path`, or the label file of a COCO or YOLO dataset cannot be
 /// parsed.
 pub fn open_lenient(path: impl AsRef<Path>, split: Option<&str>) -> Result<Loaded, DataError> {
-    layout::find(path.as_ref())?.read(split)
+    let mut loaded = layout::find(path.as_ref())?.read(split)?;
+    for class in &mut loaded.dataset.classes {
+        // Lists of classes have one name per line.
+        if class.name.contains(char::is_control) {
+            let words = class.name.split(char::is_control).map(str::trim).filter(|word| !word.is_empty());
+            class.name = words.collect::<Vec<_>>().join(" ");
+        }
+    }
+    Ok(loaded)
 }
 
 /// Returns the splits of the dataset at `path`; empty if there is only one, without a name.

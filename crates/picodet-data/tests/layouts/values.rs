@@ -376,3 +376,26 @@ fn labelled_images_beside_a_folder_of_labelled_images_are_read_and_written() {
     }
     assert_eq!(counts(&root), (None, vec![1, 2]));
 }
+
+#[test]
+fn class_names_have_one_line_in_every_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("coco");
+    picture(root.join("a.png"));
+    put(
+        root.join("instances.json"),
+        r#"{"images": [{"id": 1, "file_name": "a.png", "width": 200, "height": 100}],
+            "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 50, 50]}],
+            "categories": [{"id": 1, "name": "traffic\r\n light\t"}]}"#,
+    );
+    for format in Format::all() {
+        let out = folder.path().join(format!("as {format}"));
+        convert(&root, None, format, &out, Images::Copy).unwrap();
+        let Loaded { dataset, .. } = open_lenient(&out, None).unwrap();
+        assert_eq!(
+            (dataset.classes[0].name.as_str(), dataset.object_count()),
+            ("traffic light", 1),
+            "{format}"
+        );
+    }
+}
