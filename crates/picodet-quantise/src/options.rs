@@ -18,7 +18,7 @@ pub enum Scales {
     /// A scale and a zero point per channel.
     #[default]
     Channel,
-    /// One symmetric scale, the same for maps that a concat joins: the reference's configuration (SPEC.md §11.1), which NPUs need.
+    /// One symmetric scale, the same for maps that a concat joins: the reference's configuration (SPEC §11.1), which NPUs need.
     /// It loses far more; training is to win it back.
     Map,
 }

@@ -31,7 +31,8 @@ fn models() -> &'static [Model; 2] {
     MODELS.get_or_init(|| {
         let mut float = picodet::layout_model().expect("the embedded model");
         float.metadata.input_size = SIZE;
-        let options = Options::default().with_method(Method::MinMax);
+        // Small steps: values that are rounded to another byte change less.
+        let options = Options::default().with_method(Method::MinMax).with_margin(0.0);
         let start = quantise(&float, &[page(&float)], &options, &mut |_, _| ControlFlow::Continue(()));
         [float, start.expect("a network that can be quantised").0]
     })

@@ -1,4 +1,4 @@
-//! One symmetric scale for each map: the configuration of the reference's quantisation and of NPUs (SPEC.md §11.1).
+//! One symmetric scale for each map: the configuration of the reference's quantisation and of NPUs (SPEC §11.1).
 
 use std::collections::BTreeMap;
 

@@ -255,7 +255,7 @@ impl QuantisedNetwork {
     /// Returns the gradients of the parameters. `by_weight` are the gradients of [`QuantisedNetwork::weights`], `by_scale`
     /// those of the logarithms of the scales of maps where the maps are rounded.
     ///
-    /// Where a map has one symmetric scale (SPEC.md §11.1), its channels have the sum of their gradients: 127 scales are the bound α
+    /// Where a map has one symmetric scale (SPEC §11.1), its channels have the sum of their gradients: 127 scales are the bound α
     /// of PACT, with the gradient of LSQ, to which the values within the bound contribute too.
     ///
     /// Rounding passes gradients unchanged. A scale also divides the columns of the weights that read its map.
