@@ -399,3 +399,19 @@ fn class_names_have_one_line_in_every_format() {
         );
     }
 }
+
+#[test]
+fn names_with_colons_in_a_class_list_are_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("yolo");
+    put(root.join("classes.txt"), "cat\nroad: wet\n");
+    picture(root.join("images/a.png"));
+    put(root.join("labels/a.txt"), "1 0.5 0.5 0.1 0.1\n");
+    let out = folder.path().join("out");
+    convert(&root, None, Format::YOLO, &out, Images::Copy).unwrap();
+    let dataset = open_lenient(&out, None).unwrap().dataset;
+    let names: Vec<&str> = dataset.classes.iter().map(|class| class.name.as_str()).collect();
+    assert_eq!((names, dataset.object_count()), (vec!["cat", "road: wet"], 1));
+    let data = fs::read_to_string(out.join("data.yaml")).unwrap();
+    assert_eq!(data.matches("road").count(), 1, "{data}");
+}

@@ -74,6 +74,11 @@ pub(super) fn rest_of_yaml(parts: &[Part<'_>]) -> String {
     let Some(path) = parts.first().and_then(|part| part.dataset.annotations.as_ref()) else {
         return String::new();
     };
+    // A list of classes is no data file, even if a name has a colon.
+    let extension = path.extension().unwrap_or_default();
+    if !["yaml", "yml"].iter().any(|yaml| extension.eq_ignore_ascii_case(yaml)) {
+        return String::new();
+    }
     let Ok(text) = read_text(path, 4 << 20, "a data.yaml", &mut Findings::default()) else {
         return String::new();
     };
