@@ -75,11 +75,11 @@ pub fn quantise(
         Scales::Channel => walk(graph, weights, normalisation, images, options, BTreeMap::new(), progress),
         Scales::Map => {
             let ranges = options.clone().with_method(Method::MinMax).with_margin(0.0);
-            let mut first = |done: usize, all: usize| progress(done, 2 * all);
+            let mut first = |done: usize, all: usize| progress(done / 2, all);
             let (ranges, _) =
                 walk(graph, weights, normalisation, images, &ranges, BTreeMap::new(), &mut first)?;
             let maps = ranges.symmetric_maps(graph);
-            let mut second = |done: usize, all: usize| progress(all + done, 2 * all);
+            let mut second = |done: usize, all: usize| progress((all + done) / 2, all);
             walk(graph, weights, normalisation, images, options, maps, &mut second)
         }
     }

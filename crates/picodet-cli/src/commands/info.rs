@@ -151,10 +151,8 @@ fn summary(subject: &Subject) -> String {
     }
     if let Some(record) = &subject.quantisation {
         let is_symmetric = |integers: &Quantisation| integers.has_symmetric_maps(&subject.graph);
-        let scales = match subject.integers.as_ref().is_some_and(is_symmetric) {
-            true => ", one symmetric scale per map",
-            false => "",
-        };
+        let is_symmetric = subject.integers.as_ref().is_some_and(is_symmetric);
+        let scales = if is_symmetric { ", one symmetric scale per map" } else { "" };
         let _ = writeln!(text, "quantised   {}{scales}", describe(record));
     }
     let _ = writeln!(text, "origin      {}", subject.origin);

@@ -56,14 +56,12 @@ pub(crate) fn run(command: &Quantise) -> Result<ExitCode> {
         .with_method(command.method.into())
         .with_scales(command.scales.into())
         .with_threads(command.threads);
-    let operations = float.graph.nodes.len();
-    let bar = images::progress_of(operations, "quantising", "operations");
-    let report_progress = host::progress("quantising", operations);
+    let bar = images::progress_of(float.graph.nodes.len(), "quantising", "operations");
+    let report_progress = host::progress("quantising", float.graph.nodes.len());
     let mut progress = |done: usize, total: usize| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
-        // The total is known here only.
-        report_progress(done * operations / total.max(1))
+        report_progress(done)
     };
     let (quantised, steps) =
         quantise(&float, &inputs, &options, &mut progress).with_context(|| command.model.clone())?;

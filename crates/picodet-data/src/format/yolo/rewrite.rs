@@ -11,6 +11,7 @@ use crate::finding::Findings;
 use crate::geometry::bounds;
 use crate::loss::Loss;
 use crate::text::read_text;
+use crate::walk::has_extension;
 
 /// Keys of a data file that are written from the dataset.
 const WRITTEN: [&str; 9] = ["path", "train", "val", "valid", "validation", "test", "nc", "names", "download"];
@@ -75,8 +76,7 @@ pub(super) fn rest_of_yaml(parts: &[Part<'_>]) -> String {
         return String::new();
     };
     // A list of classes is no data file, even if a name has a colon.
-    let extension = path.extension().unwrap_or_default();
-    if !["yaml", "yml"].iter().any(|yaml| extension.eq_ignore_ascii_case(yaml)) {
+    if !has_extension(&path.to_string_lossy(), &["yaml", "yml"]) {
         return String::new();
     }
     let Ok(text) = read_text(path, 4 << 20, "a data.yaml", &mut Findings::default()) else {
