@@ -307,11 +307,14 @@ fn is_single_file(format: Format) -> bool {
     handler_of(format).conventions().single_file
 }
 
-/// Returns a relative path without `..`, drive letters, backslashes or a leading slash.
+/// Returns a relative path without `..`, drive letters, backslashes or a leading slash. Names that begin with a dot get an
+/// underscore before it: hidden files and folders are no part of a dataset.
 fn safe(path: &str) -> String {
-    let parts: Vec<&str> = path
+    let visible = |part: &str| if part.starts_with('.') { format!("_{part}") } else { part.to_owned() };
+    let parts: Vec<String> = path
         .split(['/', '\\'])
         .filter(|part| !part.is_empty() && *part != "." && *part != ".." && !part.ends_with(':'))
+        .map(visible)
         .collect();
     if parts.is_empty() { "unnamed".to_string() } else { parts.join("/") }
 }

@@ -10,12 +10,14 @@
 
 use std::error::Error;
 use std::f64::consts::TAU;
-use std::fs;
 use std::path::Path;
 
-use picodet::crates::data::{Class, Dataset, Format, ImageRecord, Object, coco};
+use picodet::crates::data::{Dataset, ImageRecord, Object};
 use picodet::crates::image::{Image, Limits, decode, encode_jpeg};
 use picodet_testing::Noise;
+use sets::{overlap, write_split};
+
+mod sets;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -52,7 +54,7 @@ fn write_person(train: &Dataset, val: &Dataset, folder: &Path) -> Result<()> {
         }
     }
     for (split, images) in parts {
-        write_split(folder, split, &["person"], images)?;
+        write_split(folder, split, &["person".to_owned()], images)?;
     }
     Ok(())
 }
@@ -71,42 +73,9 @@ fn write_shapes(train: &Dataset, val: &Dataset, folder: &Path) -> Result<()> {
                 images.push((encode_jpeg(&image, QUALITY), ImageRecord { objects, ..record.clone() }));
             }
         }
-        write_split(folder, split, &SHAPES, images)?;
+        write_split(folder, split, &SHAPES.map(str::to_owned), images)?;
     }
     Ok(())
-}
-
-/// Writes a split in the layout of COCO: `instances_SPLIT.json` and the images in `SPLIT/`.
-fn write_split(
-    folder: &Path,
-    split: &str,
-    classes: &[&str],
-    images: Vec<(Vec<u8>, ImageRecord)>,
-) -> Result<()> {
-    fs::create_dir_all(folder.join(split))?;
-    let class = |(index, name): (usize, &&str)| Class {
-        id: index as i64 + 1,
-        name: (*name).to_owned(),
-        supercategory: None,
-    };
-    let mut records = Vec::new();
-    for (index, (bytes, record)) in images.into_iter().enumerate() {
-        let file = format!("{index:03}.jpg");
-        fs::write(folder.join(split).join(&file), bytes)?;
-        let mut record = ImageRecord { id: index as i64 + 1, file, ..record };
-        record.objects.iter_mut().for_each(|object| object.id = None);
-        records.push(record);
-    }
-    let dataset = Dataset {
-        format: Format::COCO,
-        root: folder.join(split),
-        annotations: None,
-        split: Some(split.to_owned()),
-        classes: classes.iter().enumerate().map(class).collect(),
-        images: records,
-    };
-    let file = fs::File::create(folder.join(format!("instances_{split}.json")))?;
-    Ok(coco::write_to(std::io::BufWriter::new(file), &dataset)?)
 }
 
 /// Pastes up to six shapes on a photo, none of which covers more than a quarter of the box of an earlier one.
@@ -123,12 +92,6 @@ fn paste(mut photo: Image, noise: &mut Noise) -> (Image, Vec<Object>) {
         }
     }
     (photo, objects)
-}
-
-/// Returns the share of box `a` that box `b` covers.
-fn overlap(a: &[f64; 4], b: &[f64; 4]) -> f64 {
-    let side = |low: usize, high: usize| (a[high].min(b[high]) - a[low].max(b[low])).max(0.0);
-    side(0, 2) * side(1, 3) / ((a[2] - a[0]) * (a[3] - a[1]))
 }
 
 /// A shape with its place, colours and turn.

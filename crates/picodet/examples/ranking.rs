@@ -1,37 +1,49 @@
-//! Compares the ranking of a supernet with separate training of each network: for the networks whose genes of each kind all
-//! have their smallest, or all their largest, value.
+//! Compares the ranking of a supernet with separate training of each network: of the space's corners, those with the last stage at
+//! the other end, and random networks with about the same latency.
 //!
 //! ```sh
 //! cargo run --release -p picodet --features train --example ranking -- SPACE.toml DATASET OUTPUT SUPERNET_EPOCHS EPOCHS SEEDS
 //! ```
 //!
-//! DATASET has the splits `train` and `val`. The space gives one input size. The supernet and the networks begin with the same
-//! weights, those of the embedded model, whose network is `legacy_s_416`. What OUTPUT already has is not trained again. Accuracies
-//! are those on `val` after the last epoch.
+//! DATASET has the splits `train`, `val` and `test`. The space gives one input size. The supernet and the networks begin with the
+//! same weights, those of the embedded model, whose network is `legacy_s_416`. What OUTPUT already has is not trained again. The
+//! supernet judges on `val`; the networks that were trained by themselves are evaluated on `test`, after their last epoch.
 #![allow(clippy::print_stdout)]
 
 use std::error::Error;
 use std::path::Path;
+use std::sync::Mutex;
 use std::thread::available_parallelism;
 
 use picodet::Precision;
 use picodet::crates::graph::pass::slice_map;
 use picodet::crates::model::graph_of;
-use picodet::crates::search::{Genome, Space, kendall};
+use picodet::crates::search::{
+    Gene, Genome, LatencyOptions, LatencyTable, Predictor, Space, kendall, measure_latency,
+};
+use picodet::crates::train::random::{Purpose, Stream};
 use picodet::crates::train::{Evaluation, InputSize, RunOptions};
 use picodet::crates::zoo::Variant;
 use picodet::search::{SearchFolder, SearchRequest, Searcher};
 use picodet::train::{DatasetPaths, Request, Trainer};
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Images per batch.
+const BATCH: usize = 16;
+/// The first block of ESNet's last stage.
+const LAST_STAGE: usize = 10;
+/// Random networks of about the same latency, and how far that may be off.
+const IN_BAND: usize = 8;
+const BAND: f64 = 0.03;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [space, data, output, epochs @ ..] = &arguments[..] else {
+    let [space, data, output, numbers @ ..] = &arguments[..] else {
         return Err("usage: ranking SPACE.toml DATASET OUTPUT SUPERNET_EPOCHS EPOCHS SEEDS".into());
     };
     let numbers: Vec<usize> =
-        epochs.iter().map(|number| number.parse()).collect::<std::result::Result<_, _>>()?;
+        numbers.iter().map(|number| number.parse()).collect::<std::result::Result<_, _>>()?;
     let [supernet_epochs, epochs, seeds] = numbers[..] else {
         return Err("three numbers are missing".into());
     };
@@ -42,35 +54,64 @@ fn main() -> Result<()> {
     request.weights = Some(picodet::default_model()?);
     request.epochs = Some(supernet_epochs);
     request.sizes = Some(space.input_sizes());
+    request.batch = Some(BATCH);
     request.threads = available_parallelism().map_or(1, usize::from);
     let start = Searcher::new(request.clone(), SearchFolder::new(output.join("start")))?;
+
+    let classes = start.trainer.state.progress.classes.len();
+    let predictor = predictor(&space, classes, &output.join("latency.toml"))?;
+    let corners = corners_of_stages(&space);
+    let in_band = networks_in_band(&space, &predictor);
+    let genomes: Vec<Genome> = corners.iter().chain(&in_band).cloned().collect();
 
     let folder = SearchFolder::new(output.join("supernet"));
     let resumed =
         if folder.space().exists() { Searcher::resume(folder) } else { Searcher::new(request, folder) };
     let mut searcher = resumed?;
     searcher.train(&RunOptions { evaluate_every: 1000, ..RunOptions::new("") }, &mut |_| {})?;
-
-    let corners = space.corners();
     let inherited: Vec<f64> =
-        searcher.judge(&corners, Precision::F32)?.iter().map(|accuracy| accuracy.accuracy).collect();
-    let mut alone: Vec<Vec<f64>> = Vec::new();
+        searcher.judge(&genomes, Precision::F32)?.iter().map(|accuracy| accuracy.accuracy).collect();
+    let alone = train_all(&start, &genomes, (epochs, seeds), output)?;
+
     let mut macs = Vec::new();
-    for (number, corner) in corners.iter().enumerate() {
-        let candidate = space.candidate(corner).ok_or("a genome of another space")?;
-        macs.push(candidate.architecture.graph(1).cost(candidate.input_size).macs as f64);
-        let train =
-            |seed: usize| train_alone(&start, corner, epochs, seed, &output.join(format!("{number}-{seed}")));
-        alone.push((0..seeds).map(train).collect::<Result<_>>()?);
-        println!("{:?}: inherited {:.4}, alone {:.4?}", corner.0, inherited[number], alone[number]);
+    let mut parameters = Vec::new();
+    for genome in &genomes {
+        let candidate = space.candidate(genome).ok_or("a genome of another space")?;
+        let cost = candidate.architecture.graph(1).cost(candidate.input_size);
+        macs.push(cost.macs as f64);
+        parameters.push(cost.parameters as f64);
     }
-    let truth: Vec<f64> = alone.iter().map(|of_seeds| of_seeds.iter().sum::<f64>() / seeds as f64).collect();
-    println!("Kendall's tau with the mean of stand-alone training, {} networks", corners.len());
-    println!("supernet {:.2}", kendall(&inherited, &truth));
-    println!("multiply-accumulates {:.2}", kendall(&macs, &truth));
-    for second in 1..seeds {
-        let of = |seed: usize| alone.iter().map(|of_seeds| of_seeds[seed]).collect::<Vec<f64>>();
-        println!("seed 0 with seed {second} {:.2}", kendall(&of(0), &of(second)));
+    let latency: Vec<f64> = genomes.iter().map(|genome| predictor.predict(genome)).collect();
+    for (number, genome) in genomes.iter().enumerate() {
+        let of_seeds: Vec<f64> = alone.iter().map(|of_seed| of_seed[number]).collect();
+        println!(
+            "{number:2} {:?}: {:.2} ms, {:.1} M multiply-accumulates, inherited {:.4}, alone {of_seeds:.4?}",
+            genome.0,
+            latency[number],
+            macs[number] / 1e6,
+            inherited[number]
+        );
+    }
+    let mean = |number: usize| alone.iter().map(|of_seed| of_seed[number]).sum::<f64>() / seeds as f64;
+    let truth: Vec<f64> = (0..genomes.len()).map(mean).collect();
+    for (name, range) in [("corners", 0..corners.len()), ("same latency", corners.len()..genomes.len())] {
+        println!("Kendall's tau with the mean of stand-alone training, {name}: {} networks", range.len());
+        let mut values = vec![
+            ("supernet", &inherited),
+            ("multiply-accumulates", &macs),
+            ("parameters", &parameters),
+            ("latency", &latency),
+        ];
+        values.extend(alone.iter().map(|of_seed| ("one of the seeds", of_seed)));
+        for (name, values) in values {
+            println!("  {name} {:.3}", kendall(&values[range.clone()], &truth[range.clone()]));
+        }
+        for second in 1..seeds {
+            println!(
+                "  seed 0 with seed {second} {:.3}",
+                kendall(&alone[0][range.clone()], &alone[second][range.clone()])
+            );
+        }
     }
     Ok(())
 }
@@ -83,6 +124,75 @@ fn paths(data: &str) -> DatasetPaths {
         validation_split: split("val"),
         ..DatasetPaths::default()
     }
+}
+
+/// Reads the latencies of this machine, or measures them.
+fn predictor(space: &Space, classes: usize, path: &Path) -> Result<Predictor> {
+    let table = if path.exists() {
+        LatencyTable::from_toml(&std::fs::read_to_string(path)?)?
+    } else {
+        let mut options = LatencyOptions::default();
+        options.classes = classes;
+        let table = measure_latency(space, &options, &mut |_, _| {})?;
+        std::fs::write(path, table.to_toml())?;
+        table
+    };
+    Ok(Predictor::new(&table, space, classes)?)
+}
+
+/// Each corner of the space, and the network that differs from it by the other end of the last stage's ratios.
+fn corners_of_stages(space: &Space) -> Vec<Genome> {
+    let other_end = |genome: &Genome| {
+        let value = |((gene, values), &index): (&(Gene, Vec<f64>), &u8)| match gene {
+            Gene::Ratio(block) if *block >= LAST_STAGE => (values.len() - 1) as u8 - index,
+            _ => index,
+        };
+        Genome(space.genes().iter().zip(&genome.0).map(value).collect())
+    };
+    space.corners().into_iter().flat_map(|corner| [other_end(&corner), corner]).collect()
+}
+
+/// Draws networks whose latency is halfway between those of the smallest and the largest network.
+fn networks_in_band(space: &Space, predictor: &Predictor) -> Vec<Genome> {
+    let middle = (predictor.predict(&space.smallest()) + predictor.predict(&space.largest())) / 2.0;
+    let mut drawn: Vec<Genome> = Vec::new();
+    for number in 0..100_000 {
+        let mut stream = Stream::new(0, Purpose::Search, number, 0);
+        let genome = Genome(space.counts().iter().map(|&count| stream.index(count) as u8).collect());
+        let is_near = (predictor.predict(&genome) / middle - 1.0).abs() <= BAND;
+        if is_near && !drawn.contains(&genome) && drawn.len() < IN_BAND {
+            drawn.push(genome);
+        }
+    }
+    drawn
+}
+
+/// Trains the networks by themselves, one thread each, and returns their accuracies, a list per seed.
+fn train_all(
+    start: &Searcher,
+    genomes: &[Genome],
+    (epochs, seeds): (usize, usize),
+    output: &Path,
+) -> Result<Vec<Vec<f64>>> {
+    let runs = (0..seeds).flat_map(|seed| (0..genomes.len()).map(move |number| (seed, number)));
+    let runs = Mutex::new(runs);
+    let accuracies = Mutex::new(vec![vec![0.0; genomes.len()]; seeds]);
+    let work = || -> Result<()> {
+        loop {
+            let next = runs.lock().map_err(|_| "a run failed")?.next();
+            let Some((seed, number)) = next else { return Ok(()) };
+            let folder = output.join(format!("{number}-{seed}"));
+            let accuracy = train_alone(start, &genomes[number], epochs, seed, &folder)?;
+            println!("network {number}, seed {seed}: {accuracy:.4}");
+            accuracies.lock().map_err(|_| "a run failed")?[seed][number] = accuracy;
+        }
+    };
+    std::thread::scope(|scope| -> Result<()> {
+        let workers = (0..start.trainer.state.progress.threads).map(|_| scope.spawn(work));
+        let workers: Vec<_> = workers.collect();
+        workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| "a run failed")?)
+    })?;
+    Ok(accuracies.into_inner().map_err(|_| "a run failed")?)
 }
 
 /// Trains a network by itself, from its part of the weights with which the supernet began.
@@ -100,12 +210,12 @@ fn train_alone(start: &Searcher, genome: &Genome, epochs: usize, seed: usize, fo
     experiment.batch.sizes = vec![InputSize::Rectangle(candidate.input_size.0, candidate.input_size.1)];
     let mut trainer = Trainer::new(Request {
         experiment,
-        paths: start.trainer.paths.clone(),
+        paths: DatasetPaths { validation_split: Some("test".to_owned()), ..start.trainer.paths.clone() },
         weights: None,
         batch: of_supernet.batch,
         seed: seed as u64,
         frozen: Vec::new(),
-        threads: of_supernet.threads,
+        threads: 1,
     })?;
     let graph = |architecture| graph_of(architecture, of_supernet.classes.len(), false);
     let map = slice_map(&graph(&start.space.supernet()), &graph(&candidate.architecture))?;
@@ -113,7 +223,7 @@ fn train_alone(start: &Searcher, genome: &Genome, epochs: usize, seed: usize, fo
     trainer.make_folder(folder)?;
     trainer.run(&RunOptions { evaluate_every: 1000, ..RunOptions::new(folder) }, "cpu", &mut |_| {})?;
     let Some(Evaluation { map: Some(accuracy), .. }) = trainer.state.progress.last else {
-        return Err("the validation images have no objects".into());
+        return Err("the test images have no objects".into());
     };
     std::fs::write(path, accuracy.to_string())?;
     Ok(accuracy)

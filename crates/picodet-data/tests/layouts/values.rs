@@ -415,3 +415,21 @@ fn names_with_colons_in_a_class_list_are_names() {
     let data = fs::read_to_string(out.join("data.yaml")).unwrap();
     assert_eq!(data.matches("road").count(), 1, "{data}");
 }
+
+#[test]
+fn hidden_names_are_written_as_visible_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("source");
+    put(root.join("data.yaml"), "train: images/train\nnames: [cat]\n");
+    // As on another system: `\` is no separator here, and what remains behind it is a hidden name.
+    picture(root.join("images/train/a 1..\\.png"));
+    put(root.join("labels/train/a 1..\\.txt"), "0 0.5 0.5 0.1 0.1\n");
+    for format in Format::all() {
+        let out = folder.path().join(format.to_string());
+        let report = convert(&root, None, format, &out, Images::Copy).unwrap();
+        assert_eq!((report.objects, &report.missing[..]), (1, &[][..]), "{format}");
+        let dataset = open_lenient(&out, Some("train")).unwrap().dataset;
+        assert_eq!((dataset.images.len(), dataset.object_count()), (1, 1), "{format}");
+        assert!(dataset.image_path(0).is_some_and(|path| path.is_file()), "{format}");
+    }
+}
