@@ -8,7 +8,7 @@ use crate::class_list::unified;
 use crate::dataset::{Dataset, Format, ImageRecord, Object, Part};
 use crate::error::DataError;
 use crate::finding::Findings;
-use crate::format::handler::{SplitOutput, make_parent};
+use crate::format::handler::{FormatHandler, SplitOutput, make_parent};
 use crate::format::handler_of;
 use crate::image_file::read_header;
 use crate::loss::Loss;
@@ -153,13 +153,13 @@ pub fn write(
         }
     };
     refuse_loss(parts, format, out, options)?;
-    prepare(parts, out)?;
+    prepare(parts, handler, out)?;
     let mut report = WriteReport { losses: losses(parts, format)?, ..WriteReport::default() };
     // Splits can share a folder of images, and then its names.
     let mut taken: HashMap<String, HashSet<String>> = HashMap::new();
     let mut splits = Vec::new();
     for part in parts {
-        let split = safe(part.name).replace('/', "_");
+        let split = split_folder(part, handler);
         let folder = handler.image_folder(&split);
         let names = names_in(part.dataset, format, taken.entry(folder.clone()).or_default());
         if options.images == Images::Copy {
@@ -236,7 +236,7 @@ fn copy_images(
 }
 
 /// Checks the output folder and the names of the splits, and creates the folder.
-fn prepare(parts: &[Part<'_>], out: &Path) -> Result<(), DataError> {
+fn prepare(parts: &[Part<'_>], handler: &dyn FormatHandler, out: &Path) -> Result<(), DataError> {
     if parts.is_empty() {
         return Err(DataError::BadArgument { what: "there is no dataset to write".to_string() });
     }
@@ -255,12 +255,17 @@ fn prepare(parts: &[Part<'_>], out: &Path) -> Result<(), DataError> {
     }
     let mut names = HashSet::new();
     for part in parts {
-        if !names.insert(safe(part.name)) {
+        if !names.insert(split_folder(part, handler)) {
             let what = format!("two splits are named `{}`", part.name);
             return Err(DataError::BadArgument { what });
         }
     }
     Ok(())
+}
+
+/// The name under which a split is written.
+fn split_folder(part: &Part<'_>, handler: &dyn FormatHandler) -> String {
+    handler.folder_name(&safe(part.name).replace('/', "_"))
 }
 
 /// Number of objects with a property in all splits.
@@ -324,7 +329,7 @@ fn stays_inside(path: &str) -> bool {
     !Path::new(path).is_absolute() && !path.split(['/', '\\']).any(|part| part == ".." || part.ends_with(':'))
 }
 
-/// Returns the new names of the images below their folder: safe, without common folders (unless COCO is
+/// Returns the new names of the images below their folder: safe, without folders that have a meaning in the format, without common folders (unless COCO is
 /// written as COCO), and unique without extension where each image has a label file.
 fn names_in(dataset: &Dataset, format: Format, taken: &mut HashSet<String>) -> Vec<String> {
     let mut names: Vec<String> = dataset.images.iter().map(|image| safe(&image.file)).collect();
@@ -334,7 +339,12 @@ fn names_in(dataset: &Dataset, format: Format, taken: &mut HashSet<String>) -> V
             *name = name.split_off(common);
         }
     }
+    let handler = handler_of(format);
     for name in &mut names {
+        if let Some((folders, file)) = name.rsplit_once('/') {
+            let folders: Vec<String> = folders.split('/').map(|folder| handler.folder_name(folder)).collect();
+            *name = format!("{}/{file}", folders.join("/"));
+        }
         let mut candidate = name.clone();
         let mut number = 2;
         let key = |name: &str| match is_single_file(format) {

@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if options.seeds_only {
         return Ok(());
     }
-    build()?;
+    build(&options.targets)?;
     let outcomes: Vec<Outcome> =
         (options.targets.iter()).map(|target| fuzz(target, options.seconds)).collect::<Result<_>>()?;
     println!("\n{:<12} {:>8} {:>12} {:>9}  finding", "target", "seconds", "executions", "coverage");
@@ -104,15 +104,15 @@ fn corpus(target: &str) -> PathBuf {
     Path::new("fuzz/corpus").join(target)
 }
 
-/// Builds all targets with the address sanitizer.
-fn build() -> Result<()> {
+/// Builds targets with the address sanitizer.
+fn build(targets: &[String]) -> Result<()> {
     let installed = Command::new("cargo-fuzz").arg("--version").stdout(Stdio::null()).status();
     if !installed.is_ok_and(|status| status.success()) {
         bail!(
             "cargo-fuzz is not installed: `cargo install cargo-fuzz`, and `rustup toolchain install nightly`"
         );
     }
-    cross::run(memory::nightly().args(["fuzz", "build"]))
+    targets.iter().try_for_each(|target| cross::run(memory::nightly().args(["fuzz", "build", target])))
 }
 
 /// Runs one target for a time; its output is kept in `fuzz/artifacts/TARGET.log`.

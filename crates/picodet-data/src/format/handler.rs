@@ -27,6 +27,11 @@ pub(crate) trait FormatHandler: Sync {
     /// Folder of the images of a split in a dataset that is written.
     fn image_folder(&self, split: &str) -> String;
 
+    /// The name for a folder of images in a dataset that is written, where the format gives `name` a meaning of its own.
+    fn folder_name(&self, name: &str) -> String {
+        name.to_owned()
+    }
+
     /// Properties of objects that the format cannot represent.
     fn losses(&self) -> &'static [LossRule];
 

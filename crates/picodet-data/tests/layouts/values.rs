@@ -433,3 +433,25 @@ fn hidden_names_are_written_as_visible_ones() {
         assert!(dataset.image_path(0).is_some_and(|path| path.is_file()), "{format}");
     }
 }
+
+#[test]
+fn folders_named_images_below_the_folder_of_images_keep_their_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("source");
+    put(
+        root.join("instances_images.json"),
+        r#"{"images": [{"id": 1, "file_name": "a/images/1.png", "width": 1, "height": 1},
+        {"id": 2, "file_name": "b/2.png", "width": 1, "height": 1}], "categories": [{"id": 1, "name": "cat"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "area": 1, "iscrowd": 0},
+        {"id": 2, "image_id": 2, "category_id": 1, "bbox": [0, 0, 1, 1], "area": 1, "iscrowd": 0}]}"#,
+    );
+    picture(root.join("images/a/images/1.png"));
+    picture(root.join("images/b/2.png"));
+    for format in Format::all() {
+        let out = folder.path().join(format.to_string());
+        assert_eq!(convert(&root, None, format, &out, Images::Copy).unwrap().objects, 2, "{format}");
+        let names = picodet_data::splits(&out).unwrap();
+        let dataset = open_lenient(&out, names.first().map(String::as_str)).unwrap().dataset;
+        assert_eq!((dataset.images.len(), dataset.object_count()), (2, 2), "{format}");
+    }
+}

@@ -89,6 +89,11 @@ impl FormatHandler for YoloHandler {
         format!("images/{split}")
     }
 
+    /// The last folder `images` of a path has the labels beside it.
+    fn folder_name(&self, name: &str) -> String {
+        if name.eq_ignore_ascii_case("images") { format!("{name}_") } else { name.to_owned() }
+    }
+
     fn losses(&self) -> &'static [LossRule] {
         &[
             LossRule {
