@@ -36,7 +36,7 @@ glyphs)
     ;;
 ranking)
     [ $# -eq 3 ] || usage
-    example picodet ranking train $here/corners.toml "$2" "$3" "${SUPERNET_EPOCHS:-24}" "${EPOCHS:-6}" "${SEEDS:-2}"
+    example picodet ranking train $here/corners.toml "$2" "$3" "${SUPERNET_EPOCHS:-24}" "${EPOCHS:-5}" "${SEEDS:-2}"
     ;;
 cells)
     [ $# -eq 3 ] || usage
