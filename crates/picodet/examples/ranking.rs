@@ -15,17 +15,18 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::thread::available_parallelism;
 
+use latencies::predictor;
 use picodet::Precision;
 use picodet::crates::graph::pass::slice_map;
 use picodet::crates::model::graph_of;
-use picodet::crates::search::{
-    Gene, Genome, LatencyOptions, LatencyTable, Predictor, Space, kendall, measure_latency,
-};
+use picodet::crates::search::{Gene, Genome, Predictor, Space, kendall};
 use picodet::crates::train::random::{Purpose, Stream};
 use picodet::crates::train::{Evaluation, InputSize, RunOptions};
 use picodet::crates::zoo::Variant;
 use picodet::search::{SearchFolder, SearchRequest, Searcher};
 use picodet::train::{DatasetPaths, Request, Trainer};
+
+mod latencies;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -36,6 +37,8 @@ const LAST_STAGE: usize = 10;
 /// Random networks of about the same latency, and how far that may be off.
 const IN_BAND: usize = 8;
 const BAND: f64 = 0.03;
+/// Networks that are drawn at most to find these.
+const DRAWS: u64 = 100_000;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -96,13 +99,12 @@ fn main() -> Result<()> {
     let truth: Vec<f64> = (0..genomes.len()).map(mean).collect();
     for (name, range) in [("corners", 0..corners.len()), ("same latency", corners.len()..genomes.len())] {
         println!("Kendall's tau with the mean of stand-alone training, {name}: {} networks", range.len());
-        let mut values = vec![
+        let values = [
             ("supernet", &inherited),
             ("multiply-accumulates", &macs),
             ("parameters", &parameters),
             ("latency", &latency),
         ];
-        values.extend(alone.iter().map(|of_seed| ("one of the seeds", of_seed)));
         for (name, values) in values {
             println!("  {name} {:.3}", kendall(&values[range.clone()], &truth[range.clone()]));
         }
@@ -126,20 +128,6 @@ fn paths(data: &str) -> DatasetPaths {
     }
 }
 
-/// Reads the latencies of this machine, or measures them.
-fn predictor(space: &Space, classes: usize, path: &Path) -> Result<Predictor> {
-    let table = if path.exists() {
-        LatencyTable::from_toml(&std::fs::read_to_string(path)?)?
-    } else {
-        let mut options = LatencyOptions::default();
-        options.classes = classes;
-        let table = measure_latency(space, &options, &mut |_, _| {})?;
-        std::fs::write(path, table.to_toml())?;
-        table
-    };
-    Ok(Predictor::new(&table, space, classes)?)
-}
-
 /// Each corner of the space, and the network that differs from it by the other end of the last stage's ratios.
 fn corners_of_stages(space: &Space) -> Vec<Genome> {
     let other_end = |genome: &Genome| {
@@ -156,11 +144,14 @@ fn corners_of_stages(space: &Space) -> Vec<Genome> {
 fn networks_in_band(space: &Space, predictor: &Predictor) -> Vec<Genome> {
     let middle = (predictor.predict(&space.smallest()) + predictor.predict(&space.largest())) / 2.0;
     let mut drawn: Vec<Genome> = Vec::new();
-    for number in 0..100_000 {
+    for number in 0..DRAWS {
+        if drawn.len() == IN_BAND {
+            break;
+        }
         let mut stream = Stream::new(0, Purpose::Search, number, 0);
         let genome = Genome(space.counts().iter().map(|&count| stream.index(count) as u8).collect());
         let is_near = (predictor.predict(&genome) / middle - 1.0).abs() <= BAND;
-        if is_near && !drawn.contains(&genome) && drawn.len() < IN_BAND {
+        if is_near && !drawn.contains(&genome) {
             drawn.push(genome);
         }
     }

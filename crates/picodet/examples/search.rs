@@ -12,12 +12,15 @@
 use std::error::Error;
 use std::thread::available_parallelism;
 
-use picodet::crates::search::{LatencyOptions, LatencyTable, Predictor, Space, measure_latency};
+use latencies::predictor;
+use picodet::crates::search::Space;
 use picodet::crates::train::{Event, RunOptions};
 use picodet::search::{Find, SearchFolder, SearchRequest, Searcher};
 use picodet::train::DatasetPaths;
 
-fn main() -> Result<(), Box<dyn Error>> {
+mod latencies;
+
+fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [space, data, output, ratio, rest @ ..] = &arguments[..] else {
         return Err("usage: search SPACE.toml DATASET OUTPUT RATIO [EPOCHS [EVALUATIONS]]".into());
@@ -48,17 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("supernet: {ending:?}");
 
     let classes = searcher.trainer.state.progress.classes.len();
-    let path = searcher.folder().latency();
-    let table = if path.exists() {
-        LatencyTable::from_toml(&std::fs::read_to_string(&path)?)?
-    } else {
-        let mut options = LatencyOptions::default();
-        options.classes = classes;
-        let table = measure_latency(&searcher.space, &options, &mut |_, _| {})?;
-        std::fs::write(&path, table.to_toml())?;
-        table
-    };
-    let predictor = Predictor::new(&table, &searcher.space, classes)?;
+    let predictor = predictor(&searcher.space, classes, &searcher.folder().latency())?;
     let published = predictor.predict(&searcher.space.published_genome());
     println!("published network: {published:.2} ms");
     let mut find = Find::default();
