@@ -8,12 +8,13 @@
 # DATA holds the dataset with its official splits, WEIGHTS is a native model file of legacy S-416 trained on COCO
 # (see `picodet convert`), OUTPUT receives one folder per run. SEEDS defaults to 0 1 2 scratch.
 #
-# With PICODET_TIME_LIMIT=MINUTES a run from COCO weights has the default recipe, fitted into that time, and its final model is evaluated.
+# With PICODET_TIME_LIMIT=MINUTES a run from COCO weights has the default recipe, fitted into that time, and its final model is evaluated;
+# with PICODET_EPOCHS=NUMBER likewise, in as many epochs.
 # PICODET_THREADS sets the threads of a run (default 0: all).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-[ $# -ge 3 ] || { sed -n '2,12p' "$0"; exit 2; }
+[ $# -ge 3 ] || { sed -n '2,13p' "$0"; exit 2; }
 data=$1 weights=$2 output=$3
 shift 3
 [ $# -gt 0 ] || set -- 0 1 2 scratch
@@ -36,13 +37,15 @@ for run in "$@"; do
             arguments+=(--batch 8 --evaluate-every 10 --epochs 100 --rate 0.02 --seed 0)
         elif [ -n "${PICODET_TIME_LIMIT:-}" ]; then
             arguments+=(--weights "$weights" --time-limit "$PICODET_TIME_LIMIT" --evaluate-every 1000 --seed "$run")
+        elif [ -n "${PICODET_EPOCHS:-}" ]; then
+            arguments+=(--weights "$weights" --epochs "$PICODET_EPOCHS" --evaluate-every 1000 --seed "$run")
         else
             arguments+=(--weights "$weights" --as-published --batch 8 --evaluate-every 10 --epochs 50 --rate 0.02 --seed "$run")
         fi
         "$program" train legacy_s_416 "${arguments[@]}"
     fi
     model=$folder/last.safetensors
-    [ -z "${PICODET_TIME_LIMIT:-}" ] || [ "$run" = scratch ] || model=$folder/final.safetensors
+    [ -z "${PICODET_TIME_LIMIT:-}${PICODET_EPOCHS:-}" ] || [ "$run" = scratch ] || model=$folder/final.safetensors
     "$program" eval "$model" "$data" --split test --format json > "$folder/test.json"
 done
 

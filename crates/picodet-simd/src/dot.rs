@@ -21,6 +21,8 @@ pub trait Dot: Copy + Debug {
     const DEPTH: usize;
     /// Lanes of a vector of units and of one of sums.
     const LEN: usize = <Self::Simd as Simd>::LEN;
+    /// Whether the units of each packed vector of columns come after a vector of i32, which [`Dot::offset`] adds to the sums.
+    const HAS_OFFSETS: bool = false;
 
     /// Returns the token of the sums.
     fn simd(self) -> Self::Simd;
@@ -63,6 +65,15 @@ pub trait Dot: Copy + Debug {
     /// # Safety
     /// `from` is valid for reads of `LEN` 32-bit values, f32 or i32.
     unsafe fn load_sum(self, from: *const u32) -> Self::Sum;
+    /// Returns `sum` plus the vector of offsets at `from`, or `sum` if there are none ([`Dot::HAS_OFFSETS`]).
+    ///
+    /// # Safety
+    /// `from` is valid for the read of a vector if there are offsets.
+    #[inline(always)]
+    unsafe fn offset(self, sum: Self::Sum, from: *const Self::Unit) -> Self::Sum {
+        let _ = from;
+        sum
+    }
     /// Returns `sum` plus the products of each lane.
     fn dot(self, sum: Self::Sum, lhs: Self::Units, rhs: Self::Units) -> Self::Sum;
     /// Adds the products of `ROWS` left rows, with a stride of `stride` units, and a packed panel of `VECTORS` vectors over
@@ -231,12 +242,24 @@ impl<S: SimdInt8> Dot for DotInt8<S> {
 pub trait SimdInt8: Simd {
     /// A vector of [`Simd::LEN`] quads of bytes; the first byte of a quad is its lowest.
     type Quads: Copy + Debug;
-    /// The products that matrix products of bytes are made of: of quads of bytes, or of pairs of i16 where left rows
-    /// are widened first.
+    /// The products that matrix products of bytes are made of: of quads of bytes, or of other units that
+    /// [`SimdInt8::copy_units`] makes of them.
     type Product: Dot<Simd = Self, Unit = u32, Sum = Self::I32>;
+    /// Whether the bytes of a map are not the units of [`SimdInt8::Product`] as they are.
+    const COPIES: bool = false;
 
     /// Returns the products.
     fn product(self) -> Self::Product;
+
+    /// Copies quads of bytes of a left row as units of [`SimdInt8::Product`], `4 / DEPTH` for each quad.
+    ///
+    /// # Safety
+    /// `from` is valid for reads of `quads` quads, `to` for writes of their units; they do not overlap.
+    #[inline(always)]
+    unsafe fn copy_units(self, from: *const u32, quads: usize, to: *mut u32) {
+        // SAFETY: both are valid for `quads` quads.
+        unsafe { std::ptr::copy_nonoverlapping(from, to, quads) }
+    }
 
     /// Returns a vector with all lanes `quad`.
     fn splat_quad(self, quad: u32) -> Self::Quads;
@@ -250,8 +273,8 @@ pub trait SimdInt8: Simd {
     /// # Safety
     /// `to` is valid for writes of `LEN` values.
     unsafe fn store_quads(self, quads: Self::Quads, to: *mut u32);
-    /// Stores [`Simd::LEN`] quads as the units of [`SimdInt8::Product`]: as they are, or a vector of the pairs of their even
-    /// bytes and one of the odd ones.
+    /// Stores [`Simd::LEN`] quads, which stay in their lanes, as units of [`SimdInt8::Product`]; pairs are a vector of the
+    /// pairs of even bytes and one of the odd ones.
     ///
     /// # Safety
     /// `to` is valid for writes of `4 / DEPTH` vectors.
@@ -274,6 +297,23 @@ pub trait SimdInt8: Simd {
         }
         // SAFETY: no vector has more than sixteen lanes.
         unsafe { self.load_quads(quads.as_ptr()) }
+    }
+    /// Whole vectors that [`SimdInt8::store_interleaved`] takes together.
+    const TOGETHER: usize = 1;
+    /// Interleaves [`SimdInt8::TOGETHER`] whole vectors of bytes as [`SimdInt8::interleave_rows`] does and stores their
+    /// units, those of a vector `apart` from those of the one before it.
+    ///
+    /// # Safety
+    /// Each of `rows` is valid for reads of the vectors' bytes, each destination for writes of `4 / DEPTH` vectors.
+    #[inline(always)]
+    unsafe fn store_interleaved(self, rows: [*const u8; 4], to: *mut u32, apart: usize) {
+        for vector in 0..Self::TOGETHER {
+            // SAFETY: the caller vouches for the same accesses.
+            unsafe {
+                let rows = rows.map(|row| row.add(vector * Self::LEN));
+                self.store_units(self.interleave_rows(rows, Self::LEN), to.add(vector * apart));
+            }
+        }
     }
     /// Stores four vectors of values, each rounded to the nearest integer (ties to even), clamped to 0..=255 and at its
     /// own address; NaN gives any byte.

@@ -224,7 +224,7 @@ pub enum Int8Kind {
     Avx2,
     /// ARM's dot product instructions (FEAT_DotProd): SDOT.
     NeonDotProd,
-    /// NEON: 16-bit products.
+    /// NEON: 16-bit products of signed bytes.
     Neon,
     /// WebAssembly: 16-bit products.
     Simd128,
@@ -263,6 +263,19 @@ impl Int8Isa {
     #[must_use]
     pub fn depth(self) -> usize {
         if self.kind == Int8Kind::Avx2 { 2 } else { 4 }
+    }
+
+    /// Returns what [`crate::SimdInt8::Product`] subtracts from the left values, as signed bytes: packed weights begin with the
+    /// sum of each column times this ([`crate::Dot::HAS_OFFSETS`]).
+    #[must_use]
+    pub fn subtracted(self) -> Option<i32> {
+        let signed = match self.kind {
+            Int8Kind::Neon | Int8Kind::NeonDotProd => true,
+            // Plain Rust is NEON where it is not compiled.
+            Int8Kind::Portable => cfg!(all(target_arch = "aarch64", not(has_portable))),
+            _ => false,
+        };
+        signed.then_some(128)
     }
 }
 

@@ -463,4 +463,5 @@ macro_rules! tiles {
 }
 
 tiles!(float, crate::neon::F32x4, f32, ["fmla" "4s" "4s" "s[0]" "s"], 4, "");
+tiles!(bytes, crate::neon::I32x4, u32, ["sdot" "4s" "16b" "4b[0]" "s"], 4, ".arch_extension dotprod");
 tiles!(half, crate::neon_f16::F16x8, u16, ["fmla" "8h" "8h" "h[0]" "h"], 2, ".arch_extension fp16");

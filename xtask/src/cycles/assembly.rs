@@ -55,7 +55,9 @@ fn inner_loops<'a>(body: &[&'a str]) -> Vec<Loop<'a>> {
             labels.insert(label, index);
             continue;
         }
-        let Some(target) = branch(line) else { continue };
+        // An unconditional branch back ends a part of a function that was moved to its end.
+        let conditional = !line.starts_with("b\t") && !line.starts_with("b ");
+        let Some(target) = branch(line).filter(|_| conditional) else { continue };
         let target = target.strip_suffix('b').filter(|label| label.parse::<u32>().is_ok()).unwrap_or(target);
         let Some(&start) = labels.get(target) else { continue };
         let instructions: Vec<&str> =
@@ -132,6 +134,10 @@ mod tests {
         b .LBB0_1
     .LBB0_2:
         ret
+    .LBB0_3:
+        fmla v8.8h, v0.8h, v4.8h
+        fmla v8.8h, v0.8h, v4.8h
+        b .LBB0_3
         .type _RNvC1a4none,@function
         ret
     ";

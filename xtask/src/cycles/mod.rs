@@ -42,7 +42,7 @@ const fn used(
 }
 
 /// Kernels with the tile that most of a map is computed in.
-const KERNELS: [Kernel; 15] = [
+const KERNELS: [Kernel; 20] = [
     used(
         "pointwise f32, 12 x 2 vectors",
         Precision::F32,
@@ -57,13 +57,19 @@ const KERNELS: [Kernel; 15] = [
         &["gemm::tile::Tile", "DotF16", "Packed, 12, 2>"],
     ),
     kernel("pointwise f16, 8 x 3 vectors", &["gemm::tile::Tile", "DotF16", "Packed, 8, 3>"]),
-    kernel(
-        "pointwise int8 dot product, 12 x 2 vectors",
-        &["gemm::tile::Tile", "DotInt8", "NeonDotProd", "Packed, 12, 2>"],
+    used(
+        "pointwise int8, 12 x 2 vectors",
+        Precision::Int8,
+        Role::Pointwise,
+        &["gemm::tile::Tile", "DotSigned", "NeonDotProd", "Packed, 12, 2>"],
     ),
     kernel(
-        "pointwise int8 plain, 12 x 2 vectors",
-        &["gemm::tile::Tile", "DotInt8", "neon::Neon>", "Packed, 12, 2>"],
+        "pointwise int8, 8 x 3 vectors",
+        &["gemm::tile::Tile", "DotSigned", "NeonDotProd", "Packed, 8, 3>"],
+    ),
+    kernel(
+        "pointwise int8 without dot product instructions, 4 x 2 vectors",
+        &["gemm::tile::Tile", "DotSigned", "neon::Neon>", "Packed, 12, 2>"],
     ),
     used("stem f32", Precision::F32, Role::Stem, &["stem::Row", "neon::Neon,"]),
     used(
@@ -113,6 +119,30 @@ const KERNELS: [Kernel; 15] = [
         Precision::F16,
         Role::Depthwise(5, 2),
         &["depthwise::f16::Tile", "NeonF16", "5, 2, 8,"],
+    ),
+    used(
+        "depthwise int8 3x3/1",
+        Precision::Int8,
+        Role::Depthwise(3, 1),
+        &["depthwise::int8::Rows", "NeonDotProd", "3, 1, 1, 13>"],
+    ),
+    used(
+        "depthwise int8 3x3/2",
+        Precision::Int8,
+        Role::Depthwise(3, 2),
+        &["depthwise::int8::Rows", "NeonDotProd", "3, 2, 2, 13>"],
+    ),
+    used(
+        "depthwise int8 5x5/1",
+        Precision::Int8,
+        Role::Depthwise(5, 1),
+        &["depthwise::int8::Rows", "NeonDotProd", "5, 1, 3, 13>"],
+    ),
+    used(
+        "depthwise int8 5x5/2",
+        Precision::Int8,
+        Role::Depthwise(5, 2),
+        &["depthwise::int8::Rows", "NeonDotProd", "5, 2, 4, 13>"],
     ),
 ];
 

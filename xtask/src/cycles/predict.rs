@@ -31,28 +31,41 @@ pub(super) fn print(rates: &[Rate]) -> Result<()> {
     );
     println!("| products | threads | at least | at the limit of the core |");
     println!("| --- | --- | --- | --- |");
-    for precision in [Precision::F32, Precision::F16] {
+    for precision in [Precision::F32, Precision::F16, Precision::Int8] {
         for (threads, clock) in CLOCKS {
             let cycles: f64 = work.iter().map(|part| part.macs / rate(rates, precision, part.role)).sum();
-            let lanes = if precision == Precision::F16 { 8.0 } else { 4.0 };
             let milliseconds = |cycles: f64| cycles / (threads as f64 * clock * 1e6);
-            let limit = milliseconds(total / (lanes * Core::NeoverseN1.products_per_cycle()));
+            let limit = milliseconds(total / (precision.lanes() * Core::NeoverseN1.products_per_cycle()));
             println!("| {precision:?} | {threads} | {:.1} ms | {limit:.1} ms |", milliseconds(cycles));
         }
     }
     Ok(())
 }
 
-/// Multiply-accumulates a cycle on Neoverse N1; the stem is f32 in every precision.
+/// Multiply-accumulates a cycle on Neoverse N1; the stem is f32 in f16, and a product of windows in int8.
 fn rate(rates: &[Rate], precision: Precision, role: Role) -> f64 {
-    let precision = if role == Role::Stem { Precision::F32 } else { precision };
+    let (precision, loops) = match (precision, role) {
+        (Precision::Int8, Role::Stem) => (precision, Role::Pointwise),
+        (_, Role::Stem) => (Precision::F32, role),
+        _ => (precision, role),
+    };
     let of = |role: Role| {
         let found =
             rates.iter().find(|rate| rate.core == Core::NeoverseN1 && rate.role == Some((precision, role)));
         found.map(|rate| rate.per_cycle)
     };
     // A loop that has not been found counts as the matrix product.
-    of(role).or_else(|| of(Role::Pointwise)).unwrap_or(1.0)
+    of(loops).or_else(|| of(Role::Pointwise)).unwrap_or(1.0) * used(precision, role)
+}
+
+/// The part of the products whose weights are not zero: the dot product instructions multiply four bytes, which are rows of a
+/// window or the colours of a pixel.
+fn used(precision: Precision, role: Role) -> f64 {
+    match (precision, role) {
+        (Precision::Int8, Role::Depthwise(kernel, _)) => kernel as f64 / kernel.next_multiple_of(4) as f64,
+        (Precision::Int8, Role::Stem) => 3.0 / 4.0,
+        _ => 1.0,
+    }
 }
 
 /// Sums the convolutions of a network.

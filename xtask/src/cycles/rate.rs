@@ -7,6 +7,18 @@ use super::simulate::Core;
 pub(super) enum Precision {
     F32,
     F16,
+    Int8,
+}
+
+impl Precision {
+    /// Products of a 128-bit instruction.
+    pub(super) fn lanes(self) -> f64 {
+        match self {
+            Self::F32 => 4.0,
+            Self::F16 => 8.0,
+            Self::Int8 => 16.0,
+        }
+    }
 }
 
 /// Convolutions that a loop computes.

@@ -33,12 +33,13 @@ impl GemmInt8<'_> {
         self.ranges.iter().map(|range| range.1).sum()
     }
 
-    /// Multiplies copies of the left rows whose bytes are widened to i16.
+    /// Multiplies copies of the left rows, in the units of the products.
     #[inline(always)]
-    fn widened<S: SimdInt8>(&self, s: S) {
-        /// A multiple of the heights of tiles of 16 registers.
+    fn copied<S: SimdInt8>(&self, s: S) {
+        /// A multiple of the heights of tiles.
         const ROWS: usize = 24;
-        let units = 2 * self.quads();
+        let units_per_quad = 4 / S::Product::DEPTH;
+        let units = units_per_quad * self.quads();
         let mut near = [const { MaybeUninit::<u32>::uninit() }; BLOCK_BYTES / 4];
         let count = near.len() / units.max(1);
         let count = if count >= ROWS { count / ROWS * ROWS } else { count };
@@ -54,16 +55,13 @@ impl GemmInt8<'_> {
         let ranges = [(0, units)];
         for start in (0..self.rows).step_by(count) {
             let rows = count.min(self.rows - start);
-            // SAFETY: the copies have room for `count` rows of two units for each quad; the rest is as in `run`.
+            // SAFETY: the copies have room for `count` rows of the units of all quads; the rest is as in `run`.
             unsafe {
-                let mut to = copies.cast::<u16>();
+                let mut to = copies;
                 for row in start..start + rows {
                     for &(first, quads) in self.ranges {
-                        let from = self.a.add(row * self.a_stride + first);
-                        for i in 0..4 * quads {
-                            to.add(i).write(u16::from(*from.cast::<u8>().add(i)));
-                        }
-                        to = to.add(4 * quads);
+                        s.copy_units(self.a.add(row * self.a_stride + first), quads, to);
+                        to = to.add(units_per_quad * quads);
                     }
                 }
                 let lhs =
@@ -86,7 +84,7 @@ impl GemmInt8<'_> {
 /// If weights or constants are not packed in whole vectors.
 pub unsafe fn gemm_int8(isa: Int8Isa, args: &GemmInt8<'_>) {
     let lanes = isa.lanes();
-    let units = args.quads() * (4 / isa.depth());
+    let units = args.quads() * (4 / isa.depth()) + usize::from(isa.subtracted().is_some());
     let complete = args.b.len() >= units * args.epilogue.columns.next_multiple_of(lanes);
     assert!(complete && args.epilogue.is_packed(lanes), "weights are packed in whole vectors");
     dispatch_int8(isa, args);
@@ -96,8 +94,8 @@ impl KernelInt8 for &GemmInt8<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: SimdInt8>(self, s: S) {
-        if S::Product::DEPTH == 2 {
-            return self.widened(s);
+        if S::COPIES {
+            return self.copied(s);
         }
         let count = (BLOCK_BYTES / (4 * self.quads().max(1))).max(12) / 12 * 12;
         for start in (0..self.rows).step_by(count) {

@@ -1,7 +1,8 @@
 //! The right-hand matrix in the order in which tiles read it.
 //!
 //! Columns are cut into panels of one to three vectors. A panel is `[depth][vectors · lanes]`, in units:
-//! one f32, two bf16 or four bytes of neighbouring rows, one f16. Columns after the last one are zero.
+//! one f32, two bf16 or four bytes of neighbouring rows, one f16. Columns after the last one are zero. Where the products
+//! have offsets, these are a row before the others.
 
 use picodet_simd::{Int8Isa, to_bf16, to_f16};
 
@@ -61,7 +62,8 @@ pub fn pack_f16(k: usize, columns: usize, lanes: usize, at: impl Fn(usize, usize
     pack_units(k, 1, columns, lanes, |row, column| to_f16(at(row, column)))
 }
 
-/// Packs `[k][columns]`, given by `at(k, column)`, for the products of `isa`: quads of bytes, or pairs of i16.
+/// Packs `[k][columns]`, given by `at(k, column)`, for the products of `isa`: quads of bytes, or pairs of i16. No weight
+/// is -128.
 #[must_use]
 pub fn pack_int8(isa: Int8Isa, k: usize, columns: usize, at: impl Fn(usize, usize) -> i8) -> Vec<u32> {
     let at = |row: usize, column: usize| if row < k { at(row, column) } else { 0 };
@@ -72,10 +74,18 @@ pub fn pack_int8(isa: Int8Isa, k: usize, columns: usize, at: impl Fn(usize, usiz
         let [low, high] = [0, 1].map(|i| u32::from(i16::from(at(row + i, column)).cast_unsigned()));
         low | high << 16
     };
-    let k = k.next_multiple_of(4);
+    let rows = k.next_multiple_of(4);
+    if let Some(subtracted) = isa.subtracted() {
+        // The units begin with a row of offsets.
+        let offset = |column: usize| subtracted * (0..k).map(|row| i32::from(at(row, column))).sum::<i32>();
+        return pack_units(rows + 4, 4, columns, isa.lanes(), |row, column| match row.checked_sub(4) {
+            Some(row) => quads(row, column),
+            None => offset(column).cast_unsigned(),
+        });
+    }
     match isa.depth() {
-        4 => pack_units(k, 4, columns, isa.lanes(), quads),
-        _ => pack_units(k, 2, columns, isa.lanes(), pairs),
+        4 => pack_units(rows, 4, columns, isa.lanes(), quads),
+        _ => pack_units(rows, 2, columns, isa.lanes(), pairs),
     }
 }
 

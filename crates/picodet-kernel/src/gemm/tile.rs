@@ -117,7 +117,7 @@ pub(super) unsafe fn block<D: Dot, E: Epilogue<D>>(
     (row, rows): (usize, usize),
     epilogue: &E,
 ) {
-    let depth: usize = lhs.ranges.iter().map(|range| range.1).sum();
+    let depth = usize::from(D::HAS_OFFSETS) + lhs.ranges.iter().map(|range| range.1).sum::<usize>();
     for (first, vectors) in panels(columns, D::LEN) {
         // SAFETY: panels of `columns` start at `first * depth` and the caller vouches for the rows.
         unsafe {
@@ -172,7 +172,7 @@ pub(super) struct Operands<'a, D: Dot, E, L> {
 ///
 /// # Safety
 /// `lhs` is valid for `MR` rows, `rhs` for one row of `NV` vectors per unit of `lhs.ranges` (the last
-/// vector for `layout.last()` columns unless packed), and `epilogue` for the tile.
+/// vector for `layout.last()` columns unless packed) after one of offsets if there are any, and `epilogue` for the tile.
 #[inline(always)]
 pub(super) unsafe fn tile<D: Dot, E: Epilogue<D>, L: Layout, const MR: usize, const NV: usize>(
     operands: &Operands<'_, D, E, L>,
@@ -198,10 +198,13 @@ impl<D: Dot, E: Epilogue<D>, L: Layout, const MR: usize, const NV: usize> Outlin
             let mut b = rhs;
             let mut sums = [[dot.zero(); NV]; MR];
             for j in 0..NV {
-                let start = epilogue.start(dot, first + j * len);
+                let start = dot.offset(epilogue.start(dot, first + j * len), b.add(j * len));
                 for line in &mut sums {
                     line[j] = start;
                 }
+            }
+            if D::HAS_OFFSETS {
+                b = b.add(NV * len);
             }
             if L::PACKED {
                 epilogue.prefetch(row + MR, MR, (first, NV * len));

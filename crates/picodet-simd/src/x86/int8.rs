@@ -24,12 +24,20 @@ super::avx2::simd256!(AvxVnni, "avxvnni,avx2,fma");
 
 /// Implements [`SimdInt8`] by a vector type and an expression for the sum of products.
 macro_rules! int8 {
-    ($Token:ty, $Product:ident $(with $units:path)?, $Int:ident, $splat:ident, $load:ident, $rows:path, $bytes:path, $pairs:path, |$sum:ident, $lhs:ident, $rhs:ident| $dot:expr) => {
+    ($Token:ty, $Product:ident $(with $copy:path, $units:path)?, $Int:ident, $splat:ident, $load:ident, $rows:path, $bytes:path, $pairs:path, |$sum:ident, $lhs:ident, $rhs:ident| $dot:expr) => {
         // SAFETY of the blocks without memory accesses: the token is proof of the instruction set.
         #[allow(clippy::undocumented_unsafe_blocks)]
         impl SimdInt8 for $Token {
             type Quads = $Int;
             type Product = $Product<Self>;
+            $(
+                const COPIES: bool = true;
+                #[inline(always)]
+                unsafe fn copy_units(self, from: *const u32, quads: usize, to: *mut u32) {
+                    // SAFETY: the caller vouches for the same accesses.
+                    unsafe { $copy(from, quads, to) }
+                }
+            )?
             #[inline(always)]
             fn product(self) -> $Product<Self> {
                 $Product(self)
@@ -106,7 +114,7 @@ int8!(
 // exact products and, added in pairs, exact 32-bit sums.
 int8!(
     Avx2,
-    DotInt16 with pairs_of_quads,
+    DotInt16 with widened, pairs_of_quads,
     I32x8,
     _mm256_set1_epi32,
     _mm256_loadu_si256,
@@ -164,6 +172,19 @@ impl Dot for DotInt16<Avx2> {
     #[inline(always)]
     fn dot(self, sum: I32x8, lhs: I32x8, rhs: I32x8) -> I32x8 {
         sum + I32x8(unsafe { _mm256_madd_epi16(lhs.0, rhs.0) })
+    }
+}
+
+/// Copies bytes as i16, in their order.
+///
+/// # Safety
+/// `from` is valid for reads of `quads` quads, `to` for writes of two units for each.
+#[inline(always)]
+unsafe fn widened(from: *const u32, quads: usize, to: *mut u32) {
+    let (from, to) = (from.cast::<u8>(), to.cast::<u16>());
+    for i in 0..4 * quads {
+        // SAFETY: there are `4 · quads` bytes, and room for as many i16.
+        unsafe { to.add(i).write(u16::from(*from.add(i))) }
     }
 }
 

@@ -45,6 +45,11 @@ pub(super) fn variants(stride: usize) -> usize {
     if stride == 1 { 2 } else { 1 }
 }
 
+/// Numbers before the units of a vector of weights, see [`Dot::HAS_OFFSETS`].
+pub(super) const fn offsets<S: SimdInt8>() -> usize {
+    if <S::Product as Dot>::HAS_OFFSETS { S::LEN } else { 0 }
+}
+
 /// Quads of a window's rows.
 pub(super) const fn quads(kernel: usize) -> usize {
     kernel.div_ceil(4)

@@ -43,7 +43,8 @@ pub unsafe fn depthwise_int8(isa: Int8Isa, args: &DepthwiseInt8<'_>) {
     let lanes = isa.lanes();
     let vectors = vectors(isa, args.ranges).count();
     let units = 4 / isa.depth() * lanes;
-    let weights = vectors * variants(args.stride) * quads(args.kernel) * args.kernel * units;
+    let offsets = if isa.subtracted().is_some() { lanes } else { 0 };
+    let weights = vectors * variants(args.stride) * (offsets + quads(args.kernel) * args.kernel * units);
     let inside = args.ranges.iter().all(|range| range.destination + range.len <= args.zeros.len());
     let sizes = args.rows.end <= args.size.0.div_ceil(args.stride)
         && (1..=args.size.1.div_ceil(args.stride)).contains(&args.out_width);
@@ -72,8 +73,13 @@ const fn has_width<S: SimdInt8>(width: usize) -> bool {
 /// Bytes of a strip's source: half of a level-1 cache.
 const SCRATCH: usize = 24 << 10;
 
-/// Vectors of channels of a strip.
-const STRIP_VECTORS: usize = 2;
+/// Vectors of channels of a strip: more of short vectors, whose bytes are interleaved together.
+const fn strip_vectors<S: SimdInt8>() -> usize {
+    if S::TOGETHER > 2 { S::TOGETHER } else { 2 }
+}
+
+/// Channels of a strip at most.
+const STRIP_CHANNELS: usize = 32;
 
 /// The source of a strip.
 #[repr(align(64))]
@@ -81,14 +87,14 @@ struct Scratch {
     /// For each vector of channels some rows of quads; quad `q` is at `q % QUADS`.
     pixels: [MaybeUninit<u32>; SCRATCH / 4],
     /// The zero points of the strip's channels.
-    zeros: [u8; 16 * STRIP_VECTORS],
+    zeros: [u8; STRIP_CHANNELS],
 }
 
 /// One strip.
 struct Strip {
     /// First channel in a source pixel, and of the result.
     channels: (usize, usize),
-    /// Number of channels, [`STRIP_VECTORS`] at most.
+    /// Number of channels, [`strip_vectors`] at most.
     count: usize,
     /// Index of its first vector among those of all ranges.
     vector: usize,
@@ -133,14 +139,14 @@ unsafe fn channels<S: SimdInt8, const K: usize, const STRIDE: usize, const QUADS
     let width = args.out_width;
     let tile = tile_width(widths::<S>(), width).unwrap_or(1);
     // The largest number of whole tiles that fits into the scratch memory.
-    let most = ((SCRATCH / 4 / (STRIP_VECTORS * QUADS * units::<S>()) - K) / STRIDE + 1) / tile * tile;
+    let most = ((SCRATCH / 4 / (strip_vectors::<S>() * QUADS * units::<S>()) - K) / STRIDE + 1) / tile * tile;
     let mut scratch =
-        Scratch { pixels: [const { MaybeUninit::uninit() }; SCRATCH / 4], zeros: [0; 16 * STRIP_VECTORS] };
+        Scratch { pixels: [const { MaybeUninit::uninit() }; SCRATCH / 4], zeros: [0; STRIP_CHANNELS] };
     let mut vector = 0;
     for range in args.ranges {
-        for done in (0..range.len).step_by(STRIP_VECTORS * S::LEN) {
+        for done in (0..range.len).step_by(strip_vectors::<S>() * S::LEN) {
             let channels = (range.source + done, range.destination + done);
-            let count = (range.len - done).min(STRIP_VECTORS * S::LEN);
+            let count = (range.len - done).min(strip_vectors::<S>() * S::LEN);
             let mut strip = Strip { channels, count, vector, columns: 0..0 };
             scratch.zeros[..count].copy_from_slice(&args.zeros[channels.1..channels.1 + count]);
             vector += count.div_ceil(S::LEN);
@@ -195,7 +201,7 @@ impl<S: SimdInt8, const K: usize, const STRIDE: usize, const QUADS: usize, const
         let Self { s, args, strip, scratch } = self;
         let Range { start, end } = args.rows;
         // Quads of a strip's row.
-        let row_len = SCRATCH / 4 / (STRIP_VECTORS * QUADS) / units::<S>() * units::<S>();
+        let row_len = SCRATCH / 4 / (strip_vectors::<S>() * QUADS) / units::<S>() * units::<S>();
         let mut copied = 0;
         // Pairs of rows start at even rows.
         for y in (start / 2 * 2..end).step_by(2) {
@@ -264,22 +270,76 @@ unsafe fn copy_quad<S: SimdInt8, const K: usize, const STRIDE: usize>(
         }
     }
     let ahead = 2 * width * args.source_stride;
-    // SAFETY: columns `left..right` are inside the map, and `count` channels remain in the vector.
-    unsafe {
-        for (vector, count) in strip.vectors::<S>() {
-            let to = to.add(vector * apart);
-            let skipped = vector * S::LEN;
-            let outside = s.interleave_rows([zeros.add(skipped); 4], count);
-            for column in (0..left).chain(right..columns) {
-                s.store_units(outside, to.add(column * units::<S>()));
+    let whole = S::TOGETHER * S::LEN;
+    let mut skipped = 0;
+    while skipped < strip.count {
+        let count = strip.count - skipped;
+        let together = S::TOGETHER > 1 && count >= whole;
+        let at = rows.map(|(row, _)| row.wrapping_add(skipped));
+        let columns = (left..right, columns);
+        // SAFETY: columns `left..right` are inside the map, and `count` channels remain after those that are skipped.
+        unsafe {
+            let copy = Copy { at, strides: rows.map(|row| row.1), zeros: zeros.add(skipped), columns, ahead };
+            let to = to.add(skipped / S::LEN * apart);
+            if together {
+                copy.run::<S, true>(s, whole, (to, apart));
+            } else {
+                copy.run::<S, false>(s, count.min(S::LEN), (to, apart));
             }
-            let mut at = rows.map(|(row, _)| row.wrapping_add(skipped));
-            for column in left..right {
-                s.store_units(s.interleave_rows(at, count), to.add(column * units::<S>()));
-                prefetch(at[2].wrapping_add(ahead));
-                prefetch(at[3].wrapping_add(ahead));
-                for (at, row) in at.iter_mut().zip(&rows) {
-                    *at = at.wrapping_add(row.1);
+        }
+        skipped += if together { whole } else { S::LEN };
+    }
+}
+
+/// The copy of some vectors of channels of four rows.
+struct Copy {
+    /// The first byte of each row.
+    at: [*const u8; 4],
+    /// Bytes from one pixel of a row to the next.
+    strides: [usize; 4],
+    /// The zero points of the channels.
+    zeros: *const u8,
+    /// Columns that are inside the map, and the number of columns.
+    columns: (Range<usize>, usize),
+    /// Bytes from a row to the one that is prefetched.
+    ahead: usize,
+}
+
+impl Copy {
+    /// Copies `count` channels, which are [`SimdInt8::TOGETHER`] whole vectors or one vector and fewer channels.
+    ///
+    /// # Safety
+    /// The channels exist in all pixels; `to` has room for the columns of each vector.
+    #[inline(always)]
+    unsafe fn run<S: SimdInt8, const WHOLE: bool>(
+        mut self,
+        s: S,
+        count: usize,
+        (to, apart): (*mut u32, usize),
+    ) {
+        let (inside, columns) = self.columns;
+        // SAFETY: the caller vouches for the channels and for the room.
+        unsafe {
+            let outside = s.interleave_rows([self.zeros; 4], count.min(S::LEN));
+            for column in (0..inside.start).chain(inside.end..columns) {
+                let to = to.add(column * units::<S>());
+                if WHOLE {
+                    s.store_interleaved([self.zeros; 4], to, apart);
+                } else {
+                    s.store_units(outside, to);
+                }
+            }
+            for column in inside {
+                let to = to.add(column * units::<S>());
+                if WHOLE {
+                    s.store_interleaved(self.at, to, apart);
+                } else {
+                    s.store_units(s.interleave_rows(self.at, count), to);
+                }
+                prefetch(self.at[2].wrapping_add(self.ahead));
+                prefetch(self.at[3].wrapping_add(self.ahead));
+                for (at, stride) in self.at.iter_mut().zip(self.strides) {
+                    *at = at.wrapping_add(stride);
                 }
             }
         }

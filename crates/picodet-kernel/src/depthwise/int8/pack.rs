@@ -16,7 +16,7 @@ pub(super) fn vectors(isa: Int8Isa, ranges: &[ChannelRange]) -> impl Iterator<It
 }
 
 /// Packs weights `[channels][kernel²]`: for each vector of channels the quads of the window, and at stride 1 those of the row
-/// below as well.
+/// below as well. No weight is -128.
 #[must_use]
 pub fn pack_depthwise_int8(
     isa: Int8Isa,
@@ -34,6 +34,16 @@ pub fn pack_depthwise_int8(
     let mut packed = Vec::new();
     for channels in vectors(isa, ranges) {
         for below in 0..variants(stride) {
+            if let Some(subtracted) = isa.subtracted() {
+                // Rows outside of the window have no weights, so that both variants have the same sum.
+                let window = kernel * kernel;
+                packed.extend(channels.iter().map(|channel| {
+                    let weights =
+                        channel.map_or(&[][..], |channel| &weights[channel * window..(channel + 1) * window]);
+                    let sum: i32 = weights.iter().map(|&weight| i32::from(weight)).sum();
+                    (subtracted * sum).cast_unsigned()
+                }));
+            }
             for (quad, column) in (0..quads(kernel)).flat_map(|q| (0..kernel).map(move |c| (q, c))) {
                 let byte =
                     |channel: Option<usize>, i: usize| at((4 * quad + i).checked_sub(below), column, channel);

@@ -3,7 +3,7 @@
 use picodet_graph::Activation;
 use picodet_simd::{Dot, IntVector, Outlined, SimdInt8, Vector};
 
-use super::arguments::{DepthwiseInt8, quads, units, variants};
+use super::arguments::{DepthwiseInt8, offsets, quads, units, variants};
 use crate::gemm::{MOST, unrolled};
 use crate::quantised::{Columns, byte};
 use crate::tuning;
@@ -36,14 +36,16 @@ impl Tile<'_> {
         args: &DepthwiseInt8<'_>,
     ) {
         let units = const { units::<S>() };
-        let len = const { quads(K) } * K * units;
+        let len = const { offsets::<S>() } + const { quads(K) } * K * units;
         let dot = s.product();
         // SAFETY: weights and constants are packed for each vector; `self.rows` are valid for the strip's columns.
         unsafe {
             let columns = Columns::new::<S>(args.constants.as_ptr(), self.vector);
             let upper = args.weights.as_ptr().add(self.vector * variants(STRIDE) * len);
             let lower = if STRIDE == 1 { upper.add(len) } else { upper };
-            let mut sums = [[columns.start(s); P]; 2];
+            let start = columns.start(s);
+            let mut sums = [[dot.offset(start, upper); P], [dot.offset(start, lower); P]];
+            let (upper, lower) = (upper.add(offsets::<S>()), lower.add(offsets::<S>()));
             for quad in 0..quads(K) {
                 // At stride 1 both rows read the same quads.
                 let above = self.rows[2 * quad].add(self.column);
