@@ -107,6 +107,10 @@ pub struct DotBf16<S>(pub S);
 #[derive(Clone, Copy, Debug)]
 pub struct DotInt8<S>(pub S);
 
+/// i16 · i16: two products per lane, summed in i32.
+#[derive(Clone, Copy, Debug)]
+pub struct DotInt16<S>(pub S);
+
 impl<S: Simd> Dot for DotF32<S> {
     type Simd = S;
     type Unit = f32;
@@ -235,6 +239,63 @@ impl<S: SimdInt8> Dot for DotInt8<S> {
     #[inline(always)]
     fn dot(self, sum: S::I32, lhs: S::Quads, rhs: S::Quads) -> S::I32 {
         self.0.dot4(sum, lhs, rhs)
+    }
+}
+
+/// Instruction sets with sums of two products i16 · i16 per i32 lane.
+pub trait SimdInt16: Simd {
+    /// Adds the two products of each lane, whose pairs of i16 are the bits of an i32, to `sum`; the sum wraps.
+    fn dot2(self, sum: Self::I32, lhs: Self::I32, rhs: Self::I32) -> Self::I32;
+}
+
+impl<S: SimdInt16> Dot for DotInt16<S> {
+    type Simd = S;
+    type Unit = u32;
+    type Units = S::I32;
+    type Sum = S::I32;
+    const DEPTH: usize = 2;
+    #[inline(always)]
+    fn simd(self) -> S {
+        self.0
+    }
+    #[inline(always)]
+    fn splat(self, unit: u32) -> S::I32 {
+        self.0.splat_i32(unit.cast_signed())
+    }
+    #[inline(always)]
+    fn zero_units(self) -> S::I32 {
+        self.0.splat_i32(0)
+    }
+    #[inline(always)]
+    fn zero(self) -> S::I32 {
+        self.0.splat_i32(0)
+    }
+    #[inline(always)]
+    unsafe fn load_units(self, from: *const u32) -> S::I32 {
+        // SAFETY: `from` is valid for a vector.
+        unsafe { self.0.load_i32(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn load_sum(self, from: *const u32) -> S::I32 {
+        // SAFETY: `from` is valid for a vector.
+        unsafe { self.0.load_i32(from.cast()) }
+    }
+    #[inline(always)]
+    fn dot(self, sum: S::I32, lhs: S::I32, rhs: S::I32) -> S::I32 {
+        self.0.dot2(sum, lhs, rhs)
+    }
+}
+
+/// Copies bytes as i16.
+///
+/// # Safety
+/// `from` is valid for reads of `count` bytes, `to` for writes of as many i16; they do not overlap.
+#[allow(dead_code, reason = "not every target has products of i16")]
+#[inline(always)]
+pub(crate) unsafe fn widen(from: *const u8, count: usize, to: *mut u16) {
+    for i in 0..count {
+        // SAFETY: `i` is below `count`.
+        unsafe { to.add(i).write(u16::from(*from.add(i))) }
     }
 }
 

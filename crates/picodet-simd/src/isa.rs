@@ -262,7 +262,12 @@ impl Int8Isa {
     /// [`crate::SimdInt8::Product`].
     #[must_use]
     pub fn depth(self) -> usize {
-        if self.kind == Int8Kind::Avx2 { 2 } else { 4 }
+        match self.kind {
+            Int8Kind::Avx2 | Int8Kind::Simd128 => 2,
+            // Plain Rust is WebAssembly's SIMD where it is not compiled.
+            Int8Kind::Portable if cfg!(picodet_simd128_only) => 2,
+            _ => 4,
+        }
     }
 
     /// Returns what [`crate::SimdInt8::Product`] subtracts from the left values, as signed bytes: packed weights begin with the

@@ -80,7 +80,7 @@ mod x86;
 pub use bf16::{from_bf16, round_bf16, to_bf16};
 pub use dispatch::{Kernel, KernelBf16, KernelInt8, dispatch, dispatch_bf16, dispatch_int8};
 pub use dispatch_f16::{KernelF16, dispatch_f16};
-pub use dot::{Dot, DotBf16, DotF32, DotInt8, SimdInt8};
+pub use dot::{Dot, DotBf16, DotF32, DotInt8, DotInt16, SimdInt8, SimdInt16};
 pub use f16::{DotF16, F16Isa, HalfVector, SimdF16, from_f16, to_f16};
 pub use isa::{Bf16Isa, Int8Isa, Int8Kind, Isa, IsaKind};
 pub use math::{exp, sigmoid, sigmoid_unfused};
@@ -95,8 +95,8 @@ pub use vector::{IntVector, Vector};
 pub use wasm::Simd128;
 #[cfg(target_arch = "x86_64")]
 pub use x86::{
-    Avx2, Avx512, Avx512Bf16, Avx512Vbmi, Avx512Vnni, AvxVnni, DotInt16, F32x8, F32x16, I32x8, I32x16,
-    KernelVbmi, Table256,
+    Avx2, Avx512, Avx512Bf16, Avx512Vbmi, Avx512Vnni, AvxVnni, F32x8, F32x16, I32x8, I32x16, KernelVbmi,
+    Table256,
 };
 
 /// Prefetches the cache line at `address`, which need not be valid, into the first-level cache.

@@ -239,6 +239,56 @@ fn products<D: Dot>(
     }
 }
 
+struct FusedProducts;
+
+impl Kernel for FusedProducts {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        // Products halfway between two f32, and sums that f64 does not have, or that are subnormal.
+        let half = 1.0 + f32::powi(2.0, -12);
+        let tiny = f32::powi(2.0, -100);
+        let mut cases = vec![
+            [half, half, 0.0],
+            [half, half, tiny],
+            [half, half, -tiny],
+            [-half, half, tiny],
+            [-half, half, -tiny],
+            [half, 4096.0, f32::powi(2.0, -13)],
+            [1.5e-30, 1.0e-12, 1.0e-42],
+            [1.5e-30, -1.0e-15, 1.0e-42],
+            [f32::MIN_POSITIVE, 0.5, 3.0e-45],
+            [f32::MIN_POSITIVE, 0.5 + f32::EPSILON, 0.0],
+            [f32::MAX, 2.0, f32::MIN],
+            [f32::MAX, 2.0, 0.0],
+            [0.0, f32::INFINITY, 1.0],
+            [1.0, f32::NAN, 1.0],
+            [0.0, -1.0, 0.0],
+            [-1.0, 0.0, -0.0],
+        ];
+        // All exponents, then those near of each other.
+        cases.extend((0..2000).map(|seed| [0, 1, 2].map(|i| f32::from_bits(random(3, seed)[i]))));
+        let near = |bits: u32| f32::from_bits(0x3f80_0000 ^ (bits & 0x83ff_ffff));
+        cases.extend((0..2000).map(|seed| [0, 1, 2].map(|i| near(random(3, seed + 5000)[i]))));
+        for group in cases.chunks(S::LEN) {
+            let lanes = |i: usize| s.load_slice(&group.iter().map(|case| case[i]).collect::<Vec<_>>());
+            let found = lanes(0).fused_mul_add(lanes(1), lanes(2)).to_array();
+            for (&[a, b, c], found) in group.iter().zip(found) {
+                let expected = a.mul_add(b, c);
+                let equal = found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan();
+                assert!(equal, "{:?}: {a:e} · {b:e} + {c:e}: {found:e} instead of {expected:e}", S::KIND);
+            }
+        }
+    }
+}
+
+#[test]
+fn fused_products_are_rounded_once() {
+    for isa in Isa::available() {
+        dispatch(isa, FusedProducts);
+    }
+}
+
 struct Int8Products;
 
 impl KernelInt8 for Int8Products {

@@ -3,7 +3,7 @@
 
 use std::arch::wasm32::*;
 
-use crate::dot::{DotInt8, SimdInt8};
+use crate::dot::{DotInt16, SimdInt8, SimdInt16, widen};
 use crate::isa::IsaKind;
 use crate::simd::Simd;
 use crate::vector::{IntVector, Sealed, Vector, operators};
@@ -44,13 +44,15 @@ impl Vector for F32x4 {
     }
     #[inline(always)]
     fn fused_mul_add(self, factor: Self, addend: Self) -> Self {
-        let ([mut a, mut b, mut c], lanes) = ([[0.0f32; 4]; 3], [self, factor, addend]);
-        for (array, vector) in [&mut a, &mut b, &mut c].into_iter().zip(lanes) {
-            // SAFETY: the array has four values.
-            unsafe { v128_store(array.as_mut_ptr().cast(), vector.0) }
+        let (low, doubtful_low) = fused_pair(self.0, factor.0, addend.0);
+        let (high, doubtful_high) = fused_pair(high(self.0), high(factor.0), high(addend.0));
+        let result = i64x2_shuffle::<0, 2>(low, high);
+        let small = f32x4_lt(f32x4_abs(result), f32x4_splat(f32::MIN_POSITIVE));
+        let subnormal = v128_and(small, f32x4_ne(result, f32x4_splat(0.0)));
+        if v128_any_true(v128_or(subnormal, v128_or(doubtful_low, doubtful_high))) {
+            return Self(fused_lanes(self.0, factor.0, addend.0));
         }
-        let lane = |i: usize| a[i].mul_add(b[i], c[i]);
-        Self(f32x4(lane(0), lane(1), lane(2), lane(3)))
+        Self(result)
     }
     #[inline(always)]
     fn round(self) -> I32x4 {
@@ -137,8 +139,52 @@ impl Vector for F32x4 {
         let words = i16x8_narrow_i32x4(whole, whole);
         let bytes = i32x4_extract_lane::<0>(u8x16_narrow_i16x8(words, words)).to_le_bytes();
         // SAFETY: `to` is valid for `count <= 4` bytes.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, count) }
+        unsafe {
+            if count == 4 {
+                to.cast::<[u8; 4]>().write(bytes);
+            } else {
+                std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, count);
+            }
+        }
     }
+}
+
+/// The last two lanes, as the first.
+#[inline(always)]
+fn high(vector: v128) -> v128 {
+    i64x2_shuffle::<1, 1>(vector, vector)
+}
+
+/// Returns `a · b + c` of the first two lanes, and where the rounding of the sum to f64 may have led to another f32: halfway
+/// between two of them. Products of f32 are exact in f64. Where the result is subnormal, it may be wrong without a sign.
+#[inline(always)]
+fn fused_pair(a: v128, b: v128, c: v128) -> (v128, v128) {
+    /// The bits that an f64 has more than an f32.
+    const EXCESS: i64 = (1 << 29) - 1;
+    let product = f64x2_mul(f64x2_promote_low_f32x4(a), f64x2_promote_low_f32x4(b));
+    let sum = f64x2_add(product, f64x2_promote_low_f32x4(c));
+    let halfway = i64x2_eq(v128_and(sum, i64x2_splat(EXCESS)), i64x2_splat(1 << 28));
+    (f32x4_demote_f64x2_zero(sum), halfway)
+}
+
+/// Returns `a · b + c` of each lane, rounded once.
+#[cold]
+fn fused_lanes(a: v128, b: v128, c: v128) -> v128 {
+    let lanes = [a, b, c].map(|vector| {
+        let mut lanes = [0.0f32; 4];
+        // SAFETY: the array has four values.
+        unsafe { v128_store(lanes.as_mut_ptr().cast(), vector) }
+        lanes
+    });
+    let lane = |i: usize| lanes[0][i].mul_add(lanes[1][i], lanes[2][i]);
+    f32x4(lane(0), lane(1), lane(2), lane(3))
+}
+
+/// Rounds two vectors and clamps them to bytes, in the lower half; NaN gives 0.
+#[inline(always)]
+fn bytes([first, second]: [F32x4; 2]) -> v128 {
+    let words = i16x8_narrow_i32x4(first.round().0, second.round().0);
+    u8x16_narrow_i16x8(words, words)
 }
 
 impl IntVector for I32x4 {
@@ -200,14 +246,42 @@ impl Simd for Simd128 {
         // SAFETY: `from` is valid for four values.
         I32x4(unsafe { v128_load(from.cast()) })
     }
+    #[inline(always)]
+    unsafe fn load_u8_part(self, from: *const u8, count: usize) -> F32x4 {
+        let mut four = [0u8; 4];
+        // SAFETY: `from` is valid for `count <= 4` bytes.
+        unsafe {
+            if count == 4 {
+                four = from.cast::<[u8; 4]>().read();
+            } else {
+                std::ptr::copy_nonoverlapping(from, four.as_mut_ptr(), count);
+            }
+        }
+        let words = u16x8_extend_low_u8x16(i32x4_splat(i32::from_le_bytes(four)));
+        F32x4(f32x4_convert_i32x4(u32x4_extend_low_u16x8(words)))
+    }
 }
 
+impl SimdInt16 for Simd128 {
+    #[inline(always)]
+    fn dot2(self, sum: I32x4, lhs: I32x4, rhs: I32x4) -> I32x4 {
+        I32x4(i32x4_add(sum.0, i32x4_dot_i16x8(lhs.0, rhs.0)))
+    }
+}
+
+// Products of i16, as of AVX2: the relaxed product of bytes takes 7-bit values only.
 impl SimdInt8 for Simd128 {
     type Quads = I32x4;
-    type Product = DotInt8<Self>;
+    type Product = DotInt16<Self>;
+    const COPIES: bool = true;
     #[inline(always)]
-    fn product(self) -> DotInt8<Self> {
-        DotInt8(self)
+    unsafe fn copy_units(self, from: *const u32, quads: usize, to: *mut u32) {
+        // SAFETY: the caller vouches for the same accesses.
+        unsafe { widen(from.cast(), 4 * quads, to.cast()) }
+    }
+    #[inline(always)]
+    fn product(self) -> DotInt16<Self> {
+        DotInt16(self)
     }
     #[inline(always)]
     fn splat_quad(self, quad: u32) -> I32x4 {
@@ -224,8 +298,41 @@ impl SimdInt8 for Simd128 {
         unsafe { quads.store(to.cast()) }
     }
     #[inline(always)]
+    unsafe fn store_units(self, quads: I32x4, to: *mut u32) {
+        // SAFETY: `to` is valid for two vectors.
+        unsafe {
+            v128_store(to.cast(), v128_and(quads.0, i16x8_splat(0xff)));
+            v128_store(to.add(4).cast(), u16x8_shr(quads.0, 8));
+        }
+    }
+    #[inline(always)]
+    unsafe fn interleave_rows(self, rows: [*const u8; 4], count: usize) -> I32x4 {
+        let mut quads = [[0u8; 4]; 4];
+        for (row, quad) in rows.iter().zip(&mut quads) {
+            // SAFETY: the row is valid for `count <= 4` bytes.
+            unsafe {
+                if count == 4 {
+                    *quad = row.cast::<[u8; 4]>().read();
+                } else {
+                    std::ptr::copy_nonoverlapping(*row, quad.as_mut_ptr(), count);
+                }
+            }
+        }
+        let [a, b, c, d] = quads.map(|row| i32::from_le_bytes(row));
+        let rows = i32x4(a, b, c, d);
+        I32x4(u8x16_shuffle::<0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15>(rows, rows))
+    }
+    #[inline(always)]
+    unsafe fn store_byte_pairs(self, [first, second]: [[F32x4; 2]; 2], to: [*mut u8; 2]) {
+        // SAFETY: each address is valid for eight bytes.
+        unsafe {
+            to[0].cast::<[u8; 8]>().write(i64x2_extract_lane::<0>(bytes(first)).to_le_bytes());
+            to[1].cast::<[u8; 8]>().write(i64x2_extract_lane::<0>(bytes(second)).to_le_bytes());
+        }
+    }
+    #[inline(always)]
     fn dot4(self, sum: I32x4, lhs: I32x4, rhs: I32x4) -> I32x4 {
-        // Even and odd bytes, widened to 16 bits. The relaxed dot product takes 7-bit values only.
+        // Even and odd bytes, widened to 16 bits.
         let even = i32x4_dot_i16x8(v128_and(lhs.0, i16x8_splat(0xff)), i16x8_shr(i16x8_shl(rhs.0, 8), 8));
         let odd = i32x4_dot_i16x8(u16x8_shr(lhs.0, 8), i16x8_shr(rhs.0, 8));
         I32x4(i32x4_add(sum.0, i32x4_add(even, odd)))

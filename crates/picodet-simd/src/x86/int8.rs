@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use super::avx512::first16;
 use super::{Avx2, F32x8, F32x16, I32x8, I32x16};
-use crate::dot::{Dot, DotInt8, SimdInt8};
+use crate::dot::{DotInt8, DotInt16, SimdInt8, SimdInt16, widen};
 use crate::simd::Simd;
 use crate::vector::{IntVector, Sealed};
 
@@ -35,7 +35,7 @@ macro_rules! int8 {
                 #[inline(always)]
                 unsafe fn copy_units(self, from: *const u32, quads: usize, to: *mut u32) {
                     // SAFETY: the caller vouches for the same accesses.
-                    unsafe { $copy(from, quads, to) }
+                    unsafe { $copy(from.cast(), 4 * quads, to.cast()) }
                 }
             )?
             #[inline(always)]
@@ -114,7 +114,7 @@ int8!(
 // exact products and, added in pairs, exact 32-bit sums.
 int8!(
     Avx2,
-    DotInt16 with widened, pairs_of_quads,
+    DotInt16 with widen, pairs_of_quads,
     I32x8,
     _mm256_set1_epi32,
     _mm256_loadu_si256,
@@ -131,60 +131,11 @@ int8!(
     }
 );
 
-/// i16 · i16: two products per lane, summed in i32.
-#[derive(Clone, Copy, Debug)]
-pub struct DotInt16<S>(pub S);
-
-// SAFETY of the blocks without memory accesses: the token is proof of AVX2.
-#[allow(clippy::undocumented_unsafe_blocks)]
-impl Dot for DotInt16<Avx2> {
-    type Simd = Avx2;
-    type Unit = u32;
-    type Units = I32x8;
-    type Sum = I32x8;
-    const DEPTH: usize = 2;
+impl SimdInt16 for Avx2 {
     #[inline(always)]
-    fn simd(self) -> Avx2 {
-        self.0
-    }
-    #[inline(always)]
-    fn splat(self, unit: u32) -> I32x8 {
-        self.0.splat_i32(unit.cast_signed())
-    }
-    #[inline(always)]
-    fn zero_units(self) -> I32x8 {
-        self.0.splat_i32(0)
-    }
-    #[inline(always)]
-    fn zero(self) -> I32x8 {
-        self.0.splat_i32(0)
-    }
-    #[inline(always)]
-    unsafe fn load_units(self, from: *const u32) -> I32x8 {
-        // SAFETY: `from` is valid for a vector.
-        unsafe { self.0.load_i32(from.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn load_sum(self, from: *const u32) -> I32x8 {
-        // SAFETY: `from` is valid for a vector.
-        unsafe { self.0.load_i32(from.cast()) }
-    }
-    #[inline(always)]
-    fn dot(self, sum: I32x8, lhs: I32x8, rhs: I32x8) -> I32x8 {
+    fn dot2(self, sum: I32x8, lhs: I32x8, rhs: I32x8) -> I32x8 {
+        // SAFETY: the token is proof of AVX2.
         sum + I32x8(unsafe { _mm256_madd_epi16(lhs.0, rhs.0) })
-    }
-}
-
-/// Copies bytes as i16, in their order.
-///
-/// # Safety
-/// `from` is valid for reads of `quads` quads, `to` for writes of two units for each.
-#[inline(always)]
-unsafe fn widened(from: *const u32, quads: usize, to: *mut u32) {
-    let (from, to) = (from.cast::<u8>(), to.cast::<u16>());
-    for i in 0..4 * quads {
-        // SAFETY: there are `4 · quads` bytes, and room for as many i16.
-        unsafe { to.add(i).write(u16::from(*from.add(i))) }
     }
 }
 
