@@ -8,7 +8,7 @@ use picodet_engine::{CpuEngine, Int8Isa, Int8Kind, Isa, IsaKind};
 /// Instructions of this processor that a network can be computed with.
 ///
 /// The names are those of the `--isa` option: `avx512` (bytes with VNNI if the processor has it), `avx-vnni` and `avx2`
-/// (the same for floats; bytes with and without VNNI), `neon-dotprod` and `neon`, `simd128`, and `portable`, which every
+/// (the same for floats; bytes with and without VNNI), `neon-i8mm`, `neon-dotprod` and `neon`, `simd128`, and `portable`, which every
 /// processor has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Instructions {
@@ -45,6 +45,7 @@ impl Instructions {
         match (self.isa.kind(), self.int8.kind()) {
             (IsaKind::Avx512, _) => "avx512",
             (_, Int8Kind::AvxVnni) => "avx-vnni",
+            (_, Int8Kind::NeonMatrix) => "neon-i8mm",
             (_, Int8Kind::NeonDotProd) => "neon-dotprod",
             (IsaKind::Avx2, _) => "avx2",
             (IsaKind::Neon, _) => "neon",

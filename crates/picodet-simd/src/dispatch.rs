@@ -35,6 +35,8 @@ pub trait KernelBf16 {
 pub trait KernelInt8 {
     /// The result.
     type Output;
+    /// Whether it multiplies matrices, and takes their operands in pairs ([`SimdInt8::PAIRS`]).
+    const MATRICES: bool = false;
     /// Computes with the vectors of `s`.
     fn run<S: SimdInt8>(self, s: S) -> Self::Output;
 }
@@ -105,7 +107,13 @@ pub fn dispatch_int8<K: KernelInt8>(isa: Int8Isa, kernel: K) -> K::Output {
         #[cfg(target_arch = "x86_64")]
         Int8Kind::Avx2 => run!(KernelInt8, SimdInt8, crate::x86::Avx2(()), kernel),
         #[cfg(target_arch = "aarch64")]
-        Int8Kind::NeonDotProd => run!(KernelInt8, SimdInt8, crate::neon::NeonDotProd(()), kernel),
+        Int8Kind::NeonMatrix if K::MATRICES => {
+            run!(KernelInt8, SimdInt8, crate::neon_matrix::NeonMatrix(()), kernel)
+        }
+        #[cfg(target_arch = "aarch64")]
+        Int8Kind::NeonDotProd | Int8Kind::NeonMatrix => {
+            run!(KernelInt8, SimdInt8, crate::neon_int8::NeonDotProd(()), kernel)
+        }
         #[cfg(target_arch = "aarch64")]
         Int8Kind::Neon => run!(KernelInt8, SimdInt8, crate::neon::Neon(()), kernel),
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]

@@ -309,6 +309,10 @@ pub trait SimdInt8: Simd {
     /// Whether the bytes of a map are not the units of [`SimdInt8::Product`] as they are.
     const COPIES: bool = false;
 
+    /// Whether the units of [`SimdInt8::Product`] are in pairs, and left rows too: the first two units of two rows, then the
+    /// next two. Only [`Dot::tile`] multiplies them, in tiles that begin with the first row of a pair.
+    const PAIRS: bool = false;
+
     /// Returns the products.
     fn product(self) -> Self::Product;
 

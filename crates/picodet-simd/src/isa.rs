@@ -111,6 +111,9 @@ impl Isa {
         }
         #[cfg(target_arch = "aarch64")]
         if self.kind == IsaKind::Neon && std::arch::is_aarch64_feature_detected!("dotprod") {
+            if std::arch::is_aarch64_feature_detected!("i8mm") {
+                kinds.push(Int8Kind::NeonMatrix);
+            }
             kinds.push(Int8Kind::NeonDotProd);
         }
         kinds.push(match self.kind {
@@ -222,6 +225,8 @@ pub enum Int8Kind {
     AvxVnni,
     /// AVX2: 16-bit products, as VPMADDUBSW would saturate.
     Avx2,
+    /// ARM's products of matrices (FEAT_I8MM): USMMLA in matrix products, and [`Int8Kind::NeonDotProd`] elsewhere.
+    NeonMatrix,
     /// ARM's dot product instructions (FEAT_DotProd): SDOT.
     NeonDotProd,
     /// NEON: 16-bit products of signed bytes.
@@ -270,12 +275,18 @@ impl Int8Isa {
         }
     }
 
-    /// Returns what [`crate::SimdInt8::Product`] subtracts from the left values, as signed bytes: packed weights begin with the
+    /// Returns whether the operands of matrix products are in pairs ([`crate::SimdInt8::PAIRS`]).
+    #[must_use]
+    pub fn pairs(self) -> bool {
+        self.kind == Int8Kind::NeonMatrix
+    }
+
+    /// Returns what [`crate::SimdInt8::Product`] of single rows subtracts from the left values, as signed bytes: packed weights begin with the
     /// sum of each column times this ([`crate::Dot::HAS_OFFSETS`]).
     #[must_use]
     pub fn subtracted(self) -> Option<i32> {
         let signed = match self.kind {
-            Int8Kind::Neon | Int8Kind::NeonDotProd => true,
+            Int8Kind::Neon | Int8Kind::NeonDotProd | Int8Kind::NeonMatrix => true,
             // Plain Rust is NEON where it is not compiled.
             Int8Kind::Portable => cfg!(all(target_arch = "aarch64", not(has_portable))),
             _ => false,

@@ -64,6 +64,10 @@ mod neon;
 #[cfg(target_arch = "aarch64")]
 mod neon_f16;
 #[cfg(target_arch = "aarch64")]
+mod neon_int8;
+#[cfg(target_arch = "aarch64")]
+mod neon_matrix;
+#[cfg(target_arch = "aarch64")]
 mod neon_tile;
 mod portable;
 #[cfg(any(has_f16, test))]
@@ -85,9 +89,13 @@ pub use f16::{DotF16, F16Isa, HalfVector, SimdF16, from_f16, to_f16};
 pub use isa::{Bf16Isa, Int8Isa, Int8Kind, Isa, IsaKind};
 pub use math::{exp, sigmoid, sigmoid_unfused};
 #[cfg(target_arch = "aarch64")]
-pub use neon::{Neon, NeonDotProd};
+pub use neon::Neon;
 #[cfg(target_arch = "aarch64")]
 pub use neon_f16::{F16x8, NeonF16};
+#[cfg(target_arch = "aarch64")]
+pub use neon_int8::NeonDotProd;
+#[cfg(target_arch = "aarch64")]
+pub use neon_matrix::NeonMatrix;
 pub use portable::Portable;
 pub use simd::{Outlined, Simd, SimdBf16};
 pub use vector::{IntVector, Vector};

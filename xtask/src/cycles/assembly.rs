@@ -95,6 +95,7 @@ impl<'a> Loop<'a> {
             let lanes = match operation {
                 "fmla" if operands.contains(".8h,") => 8,
                 "fmla" if operands.contains(".4s,") => 4,
+                "usmmla" => 32,
                 "sdot" | "udot" | "usdot" | "sudot" => 16,
                 "smull" | "smull2" | "smlal" | "smlal2" | "mul" if operands.contains(".8h,") => 8,
                 "ldr" | "ldur" | "ld1" if operands.starts_with(['q', '{']) => {

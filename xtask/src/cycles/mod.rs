@@ -146,6 +146,12 @@ const KERNELS: [Kernel; 20] = [
     ),
 ];
 
+/// The matrix product of processors with products of matrices of bytes, which the two cores of the table have not got.
+const MATRICES: Kernel = kernel(
+    "pointwise int8, products of matrices, 8 x 2 vectors",
+    &["gemm::tile::Tile", "DotMatrix", "Packed, 8, 2>"],
+);
+
 /// Builds, simulates and prints.
 ///
 /// # Errors
@@ -172,7 +178,12 @@ pub(crate) fn run() -> Result<()> {
             println!("| {} | not compiled | | | | | |", kernel.name);
             continue;
         };
-        rates.extend(row(&simulator, kernel, &inner)?);
+        rates.extend(row(&simulator, kernel, &inner, &Core::ALL)?);
+    }
+    if let Some(inner) = assembly.inner_loop(MATRICES.function) {
+        println!("\n| inner loop | products | instructions | Neoverse N2: MAC a cycle | of the limit |");
+        println!("| --- | --- | --- | --- | --- |");
+        row(&simulator, &MATRICES, &inner, &[Core::NeoverseN2])?;
     }
     println!("\n{}", simulate::NOTES);
     predict::print(&rates)?;
@@ -186,11 +197,11 @@ pub(crate) fn run() -> Result<()> {
 }
 
 /// Prints the row of a kernel and returns its rates.
-fn row(simulator: &Simulator, kernel: &Kernel, inner: &Loop<'_>) -> Result<Vec<Rate>> {
+fn row(simulator: &Simulator, kernel: &Kernel, inner: &Loop<'_>, cores: &[Core]) -> Result<Vec<Rate>> {
     let mut cells =
         vec![kernel.name.to_owned(), inner.products.to_string(), inner.instructions.len().to_string()];
     let mut rates = Vec::new();
-    for core in Core::ALL {
+    for &core in cores {
         let cycles = simulator.cycles(core, inner)?;
         let per_cycle = inner.macs as f64 / cycles;
         let limit = core.products_per_cycle() * inner.macs as f64 / inner.products as f64;

@@ -23,15 +23,18 @@ pub(super) enum Core {
     NeoverseN1,
     /// In order.
     CortexA55,
+    /// Out of order, two vector pipes, with products of matrices.
+    NeoverseN2,
 }
 
 impl Core {
+    /// The cores of the table.
     pub(super) const ALL: [Self; 2] = [Self::NeoverseN1, Self::CortexA55];
 
     /// Multiply-adds on 128-bit vectors.
     pub(super) fn products_per_cycle(self) -> f64 {
         match self {
-            Self::NeoverseN1 => 2.0,
+            Self::NeoverseN1 | Self::NeoverseN2 => 2.0,
             Self::CortexA55 => 1.0,
         }
     }
@@ -39,7 +42,7 @@ impl Core {
     /// The part of the limit that matrix products should reach.
     pub(super) fn least_of_limit(self) -> f64 {
         match self {
-            Self::NeoverseN1 => 0.9,
+            Self::NeoverseN1 | Self::NeoverseN2 => 0.9,
             Self::CortexA55 => 0.75,
         }
     }
@@ -48,6 +51,7 @@ impl Core {
         match self {
             Self::NeoverseN1 => "neoverse-n1",
             Self::CortexA55 => "cortex-a55",
+            Self::NeoverseN2 => "neoverse-n2",
         }
     }
 }
@@ -110,7 +114,7 @@ impl Simulator {
         };
         let cycles = total / ITERATIONS as f64;
         Ok(match core {
-            Core::NeoverseN1 => cycles,
+            Core::NeoverseN1 | Core::NeoverseN2 => cycles,
             Core::CortexA55 => cycles.max((inner.products + 2 * inner.wide_loads) as f64),
         })
     }

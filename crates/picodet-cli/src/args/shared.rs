@@ -71,7 +71,7 @@ pub(crate) struct Computing {
     /// else f32]
     #[arg(long, value_enum)]
     pub(crate) precision: Option<ModelPrecision>,
-    /// Instruction set instead of this CPU's best, for comparisons: avx512, avx-vnni, avx2, neon-dotprod, neon, simd128 or
+    /// Instruction set instead of this CPU's best, for comparisons: avx512, avx-vnni, avx2, neon-i8mm, neon-dotprod, neon, simd128 or
     /// portable; bytes of quantised models are multiplied with it too
     #[arg(long, value_name = "NAME")]
     pub(crate) isa: Option<picodet::Instructions>,

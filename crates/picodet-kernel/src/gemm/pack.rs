@@ -75,6 +75,11 @@ pub fn pack_int8(isa: Int8Isa, k: usize, columns: usize, at: impl Fn(usize, usiz
         low | high << 16
     };
     let rows = k.next_multiple_of(4);
+    if isa.pairs() {
+        let mut packed = pack_units(rows.next_multiple_of(8), 4, columns, isa.lanes(), quads);
+        pair_units(&mut packed, rows.div_ceil(8), columns, isa.lanes());
+        return packed;
+    }
     if let Some(subtracted) = isa.subtracted() {
         // The units begin with a row of offsets.
         let offset = |column: usize| subtracted * (0..k).map(|row| i32::from(at(row, column))).sum::<i32>();
@@ -86,6 +91,22 @@ pub fn pack_int8(isa: Int8Isa, k: usize, columns: usize, at: impl Fn(usize, usiz
     match isa.depth() {
         4 => pack_units(rows, 4, columns, isa.lanes(), quads),
         _ => pack_units(rows, 2, columns, isa.lanes(), pairs),
+    }
+}
+
+/// Puts the units of two rows of a column beside each other, in each vector of `lanes` columns of `steps` pairs of rows.
+fn pair_units(packed: &mut [u32], steps: usize, columns: usize, lanes: usize) {
+    let mut rest = packed;
+    for (_, vectors) in panels(columns, lanes) {
+        let row = vectors * lanes;
+        let (panel, next) = rest.split_at_mut(2 * steps * row);
+        for step in panel.chunks_exact_mut(2 * row) {
+            let units = step.to_vec();
+            for (column, pair) in step.as_chunks_mut().0.iter_mut().enumerate() {
+                *pair = [units[column], units[row + column]];
+            }
+        }
+        rest = next;
     }
 }
 
