@@ -26,7 +26,10 @@ fn supernet_and_candidate(name: &str, noise: &mut Noise) -> [Architecture; 2] {
             large.ratios = [1.0; 13];
             small.ratios = std::array::from_fn(|_| RATIOS[noise.below(RATIOS.len())]);
         }
-        (_, Backbone::LcNet { scale, .. }) => *scale *= [0.5, 0.75, 1.0][noise.below(3)],
+        (_, Backbone::LcNet(lcnet)) => {
+            lcnet.scale *= [0.5, 0.75, 1.0][noise.below(3)];
+            lcnet.scales = lcnet.scales.map(|scale| scale * [0.5, 0.75, 1.0][noise.below(3)]);
+        }
         _ => {}
     }
     let kernel = |noise: &mut Noise| Some([3, 5][noise.below(2)]);

@@ -6,6 +6,8 @@ use picodet_report::{
     Axis, Cell, Chart, Line, PALETTE, Page, Table, cards, escape, facts, line_chart, section, side_by_side,
 };
 
+use picodet_zoo::Backbone;
+
 use crate::{Evaluated, Gene, Genome, LEAST_AGREEMENT, LatencyTable, Space};
 
 /// Colours of candidates, the front, the recommended network and the published one.
@@ -232,26 +234,33 @@ impl SearchReport<'_> {
         table.finish()
     }
 
-    /// A row for the published network and each one of the front: the ratios as bars, the other genes as text.
+    /// A row for the published network and each one of the front: the widths of the backbone as bars, the other genes as text.
     fn architectures(&self) -> String {
         let published = ("published".to_owned(), self.space.published_genome());
         let front = self.front.iter().enumerate();
         let rows = front.map(|(index, entry)| ((index + 1).to_string(), entry.candidate.genome.clone()));
         let others: Vec<&(Gene, Vec<f64>)> =
-            self.space.genes().iter().filter(|(gene, _)| !matches!(gene, Gene::Ratio(_))).collect();
+            self.space.genes().iter().filter(|(gene, _)| !is_width(*gene)).collect();
         let names = others.iter().map(|(gene, _)| gene.name());
-        let mut table =
-            Table::of_text(&["network", "ratios of the blocks"].into_iter().chain(names).collect::<Vec<_>>());
+        let widths = match self.space.base().architecture.backbone {
+            Backbone::LcNet(_) => "scales of the groups",
+            _ => "ratios of the blocks",
+        };
+        let largest = self.values(&self.space.largest());
+        let genes = self.space.genes().iter().zip(&largest);
+        let most =
+            genes.filter(|((gene, _), _)| is_width(*gene)).map(|(_, &value)| value).fold(0.0, f64::max);
+        let mut table = Table::of_text(&["network", widths].into_iter().chain(names).collect::<Vec<_>>());
         for (name, genome) in std::iter::once(published).chain(rows) {
             let values = self.values(&genome);
-            let ratios: Vec<f64> = (self.space.genes().iter().zip(&values))
-                .filter(|((gene, _), _)| matches!(gene, Gene::Ratio(_)))
+            let bars: Vec<f64> = (self.space.genes().iter().zip(&values))
+                .filter(|((gene, _), _)| is_width(*gene))
                 .map(|(_, &value)| value)
                 .collect();
             let rest = (self.space.genes().iter().zip(&values))
-                .filter(|((gene, _), _)| !matches!(gene, Gene::Ratio(_)))
+                .filter(|((gene, _), _)| !is_width(*gene))
                 .map(|(_, value)| Cell::from(value.to_string()));
-            table.row([name.into(), Cell::html(ratio_bars(&ratios))].into_iter().chain(rest));
+            table.row([name.into(), Cell::html(width_bars(&bars, most))].into_iter().chain(rest));
         }
         table.finish()
     }
@@ -338,24 +347,30 @@ impl SearchReport<'_> {
 fn label(gene: Gene) -> String {
     match gene {
         Gene::Ratio(block) => format!("ratio_{block}"),
+        Gene::Scale(group) => format!("scale_{group}"),
         _ => gene.name().to_owned(),
     }
 }
 
-/// Ratios as columns at the size of a table's row.
-fn ratio_bars(ratios: &[f64]) -> String {
+/// Whether a gene is a width of the backbone, one of several of its kind.
+fn is_width(gene: Gene) -> bool {
+    matches!(gene, Gene::Ratio(_) | Gene::Scale(_))
+}
+
+/// Widths, at most `most`, as columns at the size of a table's row.
+fn width_bars(widths: &[f64], most: f64) -> String {
     const WIDTH: f64 = 12.0;
     const HEIGHT: f64 = 28.0;
-    if ratios.is_empty() {
+    if widths.is_empty() {
         return "as published".to_owned();
     }
-    let width = WIDTH * ratios.len() as f64;
+    let width = WIDTH * widths.len() as f64;
     let mut svg = format!("<svg width=\"{width}\" height=\"{HEIGHT}\">");
-    for (index, ratio) in ratios.iter().enumerate() {
-        let height = ratio * HEIGHT;
+    for (index, value) in widths.iter().enumerate() {
+        let height = value / most * HEIGHT;
         let _ = write!(
             svg,
-            "<rect class=\"column\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\"><title>block {index}: {ratio}</title></rect>",
+            "<rect class=\"column\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\"><title>{index}: {value}</title></rect>",
             index as f64 * WIDTH,
             HEIGHT - height,
             WIDTH - 2.0

@@ -1,6 +1,6 @@
 //! A space of candidates around a published network.
 
-use picodet_zoo::{Architecture, ArchitectureOverrides, Backbone, OverrideError, Variant, variant};
+use picodet_zoo::{Architecture, ArchitectureOverrides, Backbone, LcNet, OverrideError, Variant, variant};
 use serde::{Deserialize, Serialize};
 
 use crate::{Genome, SearchError};
@@ -15,6 +15,8 @@ struct File {
     network: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ratios: Vec<f64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    scales: Vec<f64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     neck: Vec<usize>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -33,6 +35,8 @@ struct File {
 pub enum Gene {
     /// The channel ratio of a block of ESNet, by its index.
     Ratio(usize),
+    /// The width multiplier of a group of blocks of LCNet, by its index.
+    Scale(usize),
     /// The channels of all levels of the neck, and with them of the head.
     Neck,
     /// The number of convolutions of each tower of the head.
@@ -51,6 +55,7 @@ impl Gene {
     pub fn name(self) -> &'static str {
         match self {
             Self::Ratio(_) => "ratios",
+            Self::Scale(_) => "scales",
             Self::Neck => "neck",
             Self::Tower => "tower",
             Self::NeckKernel => "neck_kernel",
@@ -65,11 +70,14 @@ impl Gene {
             (Self::Ratio(block), Backbone::EsNet(esnet)) => {
                 overrides.ratios.get_or_insert(esnet.ratios)[block] = value as f32;
             }
+            (Self::Scale(group), Backbone::LcNet(lcnet)) => {
+                overrides.scales.get_or_insert(lcnet.scales)[group] = value as f32;
+            }
             (Self::Neck, _) => overrides.neck_channels = Some(value as usize),
             (Self::Tower, _) => overrides.tower_convolutions = Some(value as usize),
             (Self::NeckKernel, _) => overrides.neck_kernel = Some(value as usize),
             (Self::TowerKernel, _) => overrides.tower_kernel = Some(value as usize),
-            (Self::Ratio(_) | Self::Input, _) => {}
+            (Self::Ratio(_) | Self::Scale(_) | Self::Input, _) => {}
         }
     }
 }
@@ -101,8 +109,8 @@ impl Space {
         Self::new(File { network: network.to_owned(), ratios: RATIOS.to_vec(), ..File::default() })
     }
 
-    /// Returns the space of a network with everything that changes its latency: the channel ratios of ESNet's blocks,
-    /// widths of the neck from half of the network's width, kernels, convolutions of the towers, and input sizes.
+    /// Returns the space of a network with everything that changes its latency: the channel ratios of ESNet's blocks or the
+    /// widths of LCNet's groups of blocks from half of the network's, widths of the neck from half of the network's width, kernels, convolutions of the towers, and input sizes.
     ///
     /// # Errors
     /// [`SearchError::UnknownNetwork`].
@@ -114,6 +122,14 @@ impl Space {
         Self::new(File {
             network: network.to_owned(),
             ratios: if matches!(backbone, Backbone::EsNet(_)) { RATIOS.to_vec() } else { Vec::new() },
+            scales: match backbone {
+                // As decimal numbers, as a file has them.
+                Backbone::LcNet(LcNet { scale, .. }) => {
+                    let decimal = |ratio: f64| (1e4 * ratio * f64::from(scale)).round() / 1e4;
+                    RATIOS.map(decimal).to_vec()
+                }
+                _ => Vec::new(),
+            },
             neck: (4..=8).map(|eighths| (largest * eighths / 8).next_multiple_of(16)).collect(),
             tower: (1..=head.tower_convolutions).collect(),
             neck_kernel: neck.kernel().map_or_else(Vec::new, |kernel| vec![3, kernel]),
@@ -134,7 +150,7 @@ impl Space {
     /// input = [256, 288, 320]
     /// ```
     ///
-    /// Genes that are absent keep the values of the network.
+    /// Genes that are absent keep the values of the network. Networks with LCNet have `scales` instead of `ratios`.
     ///
     /// # Errors
     /// [`SearchError`] for a file of another form, an unknown network and impossible values.
@@ -144,16 +160,20 @@ impl Space {
 
     fn new(file: File) -> Result<Self, SearchError> {
         let base = variant(&file.network).ok_or(SearchError::UnknownNetwork(file.network))?;
-        let blocks = match base.architecture.backbone {
-            Backbone::EsNet(esnet) => esnet.ratios.len(),
-            _ => 0,
+        let (blocks, groups) = match base.architecture.backbone {
+            Backbone::EsNet(esnet) => (esnet.ratios.len(), 0),
+            Backbone::LcNet(lcnet) => (0, lcnet.scales.len()),
+            _ => (0, 0),
         };
-        if blocks == 0 && !file.ratios.is_empty() {
-            return Err(SearchError::NotSearchable { network: base.name.to_owned(), gene: "ratios" });
+        for (count, values, gene) in [(blocks, &file.ratios, "ratios"), (groups, &file.scales, "scales")] {
+            if count == 0 && !values.is_empty() {
+                return Err(SearchError::NotSearchable { network: base.name.to_owned(), gene });
+            }
         }
         let floats = |values: &[usize]| values.iter().map(|&value| value as f64).collect::<Vec<f64>>();
         let mut lists: Vec<(Gene, Vec<f64>)> =
             (0..blocks).map(|block| (Gene::Ratio(block), file.ratios.clone())).collect();
+        lists.extend((0..groups).map(|group| (Gene::Scale(group), file.scales.clone())));
         lists.push((Gene::Neck, floats(&file.neck)));
         lists.push((Gene::Tower, floats(&file.tower)));
         lists.push((Gene::NeckKernel, floats(&file.neck_kernel)));
@@ -185,6 +205,7 @@ impl Space {
         let file = File {
             network: self.base.name.to_owned(),
             ratios: values(Gene::Ratio(0)).collect(),
+            scales: values(Gene::Scale(0)).collect(),
             neck: integers(Gene::Neck),
             tower: integers(Gene::Tower),
             neck_kernel: integers(Gene::NeckKernel),
@@ -215,7 +236,7 @@ impl Space {
         seeds
     }
 
-    /// The genomes whose genes of each kind all have their smallest, or all their largest, value: the ratios, the width of
+    /// The genomes whose genes of each kind all have their smallest, or all their largest, value: the ratios or scales, the width of
     /// the neck, and so on. Genes of the input have their largest value.
     #[must_use]
     pub fn corners(&self) -> Vec<Genome> {
@@ -280,6 +301,7 @@ impl Space {
         let nearest = |(gene, values): &(Gene, Vec<f64>)| {
             let own = match (gene, backbone) {
                 (Gene::Ratio(block), Backbone::EsNet(esnet)) => f64::from(esnet.ratios[*block]),
+                (Gene::Scale(group), Backbone::LcNet(lcnet)) => f64::from(lcnet.scales[*group]),
                 (Gene::Tower, _) => head.tower_convolutions as f64,
                 (Gene::NeckKernel, _) => neck.kernel().unwrap_or_default() as f64,
                 (Gene::TowerKernel, _) => head.tower_kernel as f64,

@@ -67,6 +67,34 @@ fn a_prediction_is_the_sum_of_the_parts_of_the_candidate() {
 }
 
 #[test]
+fn parts_of_lcnet_depend_on_two_genes() {
+    let text = "network = \"v2_s_320\"\nscales = [0.25, 0.5, 0.75]\nneck = [48, 64, 80, 96]\nneck_kernel = [3, 5]\ntower_kernel = [3, 5]\ninput = [32]\n";
+    let space = Space::parse(text).expect("a space");
+    let table = counted(&space);
+    let predictor = Predictor::new(&table, &space, 3).expect("every part of every candidate");
+    let part = |name: &str| table.parts[&format!("32x32: {name}")];
+    // The scales of the groups, the width of the neck, its kernel and that of the towers, the input size.
+    let predicted = predictor.sum_of_steps(&Genome(vec![0, 1, 2, 0, 1, 1, 0, 1, 0]));
+    let sum = part("group 0, scale 0.25 after 0.75")
+        + part("group 1, scale 0.5 after 0.25")
+        + part("group 2, scale 0.75 after 0.5")
+        + part("group 3, scale 0.25 after 0.75")
+        + part("group 4, scale 0.5 after 0.25")
+        + part("reduction 0 to 64 channels, scale 0.75")
+        + part("reduction 1 to 64 channels, scale 0.25")
+        + part("reduction 2 to 64 channels, scale 0.5")
+        + part("neck of 64 channels, kernel 3")
+        + part("tower 0 of 64 channels, kernel 5")
+        + part("tower 1 of 64 channels, kernel 5")
+        + part("predictions from 64 channels")
+        + part("rest");
+    assert_eq!(predicted, sum);
+    // Of the scales, 3 pairs of two groups each and 3 values of the first one; of the neck, 12 of each reduction.
+    assert_eq!(table.parts.keys().filter(|name| name.contains("group")).count(), 3 + 4 * 9);
+    assert_eq!(table.parts.keys().filter(|name| name.contains("reduction")).count(), 3 * 12);
+}
+
+#[test]
 fn values_that_save_no_time_are_named() {
     let space = space();
     let mut table = counted(&space);

@@ -2,7 +2,7 @@
 
 use picodet_graph::{Builder, Graph, NodeId};
 
-use crate::backbone::{esnet_stages, lcnet};
+use crate::backbone::{LcNet, esnet_stages, lcnet};
 use crate::block::{HARD_SWISH, make_divisible, pointwise};
 
 /// Width of the last layer before the classes.
@@ -41,7 +41,7 @@ impl Classifier {
                 })
             }
             Self::LcNet { scale } => {
-                let [.., c5] = lcnet(&mut g, image, scale, HARD_SWISH);
+                let [.., c5] = lcnet(&mut g, image, &LcNet::uniform(scale, HARD_SWISH));
                 g.scope("classifier", |g| g.global_average_pool(c5))
             }
         };

@@ -17,7 +17,7 @@ mod overrides;
 mod published;
 mod variant;
 
-pub use backbone::{Backbone, ESNET_DEPTHS, EsNet, SEARCHED_L, SEARCHED_M, SEARCHED_S};
+pub use backbone::{Backbone, ESNET_DEPTHS, EsNet, LCNET_GROUPS, LcNet, SEARCHED_L, SEARCHED_M, SEARCHED_S};
 pub use block::{HARD_SWISH, LEAKY_RELU, RELU6, make_divisible};
 pub use classes::{COCO_CATEGORY_IDS, COCO_CLASSES};
 pub use classifier::Classifier;

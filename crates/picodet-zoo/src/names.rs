@@ -156,7 +156,7 @@ const LCNET_CLASSIFIER_RULES: &[Rule] = &[
 fn rules(architecture: &Architecture) -> Vec<Rule> {
     let backbone = match architecture.backbone {
         Backbone::EsNet(_) | Backbone::ShuffleNetV2 => ESNET_RULES,
-        Backbone::LcNet { .. } => LCNET_RULES,
+        Backbone::LcNet(_) => LCNET_RULES,
         Backbone::MobileNetV3Large => MOBILENET_RULES,
         Backbone::ResNet18Vd => RESNET_RULES,
     };

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Architecture, Backbone, Head, Neck, Variant, variant};
+use crate::{Architecture, Backbone, Head, LCNET_GROUPS, Neck, Variant, variant};
 
 /// The values in which a network differs from the published one of its name; those that are absent do not differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -11,6 +11,9 @@ pub struct ArchitectureOverrides {
     /// Channel ratio of each block of ESNet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratios: Option<[f32; 13]>,
+    /// Width multiplier of each group of blocks of LCNet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scales: Option<[f32; LCNET_GROUPS]>,
     /// Channels of all levels of the neck, and with them of the head.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub neck_channels: Option<usize>,
@@ -52,8 +55,13 @@ impl ArchitectureOverrides {
             (Backbone::EsNet(base), Backbone::EsNet(other)) => differing(base.ratios, other.ratios),
             _ => None,
         };
+        let scales = match (base.backbone, other.backbone) {
+            (Backbone::LcNet(base), Backbone::LcNet(other)) => differing(base.scales, other.scales),
+            _ => None,
+        };
         Self {
             ratios,
+            scales,
             neck_channels: differing(base.neck.channels(), other.neck.channels()),
             neck_kernel: differing(base.neck.kernel(), other.neck.kernel()).flatten(),
             tower_convolutions: differing(base.head.tower_convolutions, other.head.tower_convolutions),
@@ -82,6 +90,16 @@ impl ArchitectureOverrides {
                 check("ratios", f64::from(ratio), is_possible(ratio), "a ratio is between 0.25 and 1")?;
             }
             esnet.ratios = ratios;
+        }
+        if let Some(scales) = self.scales {
+            let Backbone::LcNet(lcnet) = &mut architecture.backbone else {
+                return Err(OverrideError::Absent("scales"));
+            };
+            for scale in scales {
+                let is_possible = (0.125..=4.0).contains(&scale);
+                check("scales", f64::from(scale), is_possible, "a scale is between 0.125 and 4")?;
+            }
+            lcnet.scales = scales;
         }
         self.apply_to_neck(&mut architecture.neck)?;
         self.apply_to_head(&mut architecture.head)?;
@@ -173,6 +191,9 @@ mod tests {
             if matches!(variant.architecture.backbone, Backbone::EsNet(_)) {
                 overrides.ratios = Some([0.25; 13]);
             }
+            if matches!(variant.architecture.backbone, Backbone::LcNet(_)) {
+                overrides.scales = Some([0.25, 0.25, 0.25, 0.125, 0.25]);
+            }
             let other = variant.with(&overrides).expect("possible values");
             assert_eq!(other.overrides(), overrides, "{}", variant.name);
             assert!(
@@ -188,6 +209,13 @@ mod tests {
         let cases = [
             ("v2_s_320", ArchitectureOverrides { ratios: Some([0.5; 13]), ..base }, "no ratios"),
             ("legacy_s_320", ArchitectureOverrides { ratios: Some([f32::NAN; 13]), ..base }, "ratios = NaN"),
+            ("legacy_s_320", ArchitectureOverrides { scales: Some([0.5; 5]), ..base }, "no scales"),
+            (
+                "v2_s_320",
+                ArchitectureOverrides { scales: Some([0.5, 0.5, 0.5, 0.5, 9.0]), ..base },
+                "scales = 9",
+            ),
+            ("v2_s_320", ArchitectureOverrides { scales: Some([f32::NAN; 5]), ..base }, "scales = NaN"),
             ("legacy_s_320", ArchitectureOverrides { neck_channels: Some(40), ..base }, "neck_channels = 40"),
             ("legacy_s_320", ArchitectureOverrides { neck_channels: Some(0), ..base }, "neck_channels = 0"),
             ("ablation_1_base_416", ArchitectureOverrides { neck_kernel: Some(3), ..base }, "no neck_kernel"),

@@ -2,7 +2,7 @@
 
 use picodet_graph::Activation;
 
-use crate::backbone::{Backbone, EsNet, SEARCHED_L, SEARCHED_M, SEARCHED_S};
+use crate::backbone::{Backbone, EsNet, LcNet, SEARCHED_L, SEARCHED_M, SEARCHED_S};
 use crate::block::{HARD_SWISH, LEAKY_RELU, RELU6};
 use crate::classes::{CDLA, COCO_CATEGORY_IDS, COCO_CLASSES, MAIN_BODY, PEDESTRIAN, PUBLAYNET};
 use crate::{Architecture, Classifier, Head, HeadKind, Neck};
@@ -69,7 +69,7 @@ const fn esnet(scale: f32, ratios: [f32; 13]) -> Backbone {
 }
 
 const fn lcnet(scale: f32) -> Backbone {
-    Backbone::LcNet { scale, activation: HARD_SWISH }
+    Backbone::LcNet(LcNet::uniform(scale, HARD_SWISH))
 }
 
 /// Kernel of the depthwise convolutions of every published neck and head.
@@ -114,7 +114,7 @@ const V2_S: Architecture = v2(0.75, 96, 2);
 const V2_M: Architecture = v2(1.5, 128, 4);
 const V2_L: Architecture = v2(2.0, 160, 4);
 const NPU_S: Architecture = Architecture {
-    backbone: Backbone::LcNet { scale: 0.75, activation: RELU6 },
+    backbone: Backbone::LcNet(LcNet::uniform(0.75, RELU6)),
     neck: Neck::CspPan { channels: 96, levels: 4, kernel: KERNEL, activation: RELU6 },
     head: head(HeadKind::PicoHeadV2, 4, RELU6),
 };

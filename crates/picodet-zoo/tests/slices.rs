@@ -20,8 +20,9 @@ fn supernet_and_candidate(variant: &Variant, noise: &mut Noise) -> [Architecture
         large.ratios = [1.0; 13];
         small.ratios = std::array::from_fn(|_| pick(noise, &RATIOS));
     }
-    if let Backbone::LcNet { scale, .. } = &mut small.backbone {
-        *scale *= pick(noise, &[0.5, 0.75, 1.0]);
+    if let Backbone::LcNet(lcnet) = &mut small.backbone {
+        lcnet.scale *= pick(noise, &[0.5, 0.75, 1.0]);
+        lcnet.scales = lcnet.scales.map(|scale| scale * pick(noise, &[0.5, 0.75, 1.0]));
     }
     let overrides = ArchitectureOverrides {
         neck_channels: Some(pick(noise, &[48, 64, 80, 96])),
@@ -43,7 +44,7 @@ fn random_candidates_of_every_network_are_slices() {
     let mut noise = Noise::new(17);
     let mut count = 0;
     for variant in variants() {
-        let searchable = matches!(variant.architecture.backbone, Backbone::EsNet(_) | Backbone::LcNet { .. });
+        let searchable = matches!(variant.architecture.backbone, Backbone::EsNet(_) | Backbone::LcNet(_));
         if !searchable || matches!(variant.architecture.neck, Neck::Pan { .. }) {
             continue;
         }

@@ -189,7 +189,7 @@ fn sizes(space: &Space) -> usize {
     space.genes().iter().find(|(gene, _)| *gene == Gene::Input).map_or(1, |(_, values)| values.len())
 }
 
-/// Candidates of one input size that contain every part of every value: uniform ratios with every width of the neck and every
+/// Candidates of one input size that contain every part of every value: uniform ratios of ESNet with every width of the neck and every
 /// kernel, all with the largest tower.
 fn profiled(space: &Space, size: usize) -> Vec<Genome> {
     let count_of = |wanted: Gene| {
@@ -198,6 +198,10 @@ fn profiled(space: &Space, size: usize) -> Vec<Genome> {
     };
     let widths = count_of(Gene::Neck);
     let kernels = count_of(Gene::NeckKernel).max(count_of(Gene::TowerKernel));
+    let scales = count_of(Gene::Scale(0));
+    if scales > 1 {
+        return profiled_pairs(space, size, scales.max(widths).max(kernels));
+    }
     let ratios = space.genes().iter().filter(|(gene, _)| matches!(gene, Gene::Ratio(_)));
     let ratios = ratios.map(|(_, values)| values.len()).max().unwrap_or(1);
     let networks = ratios.max(widths * kernels);
@@ -205,12 +209,32 @@ fn profiled(space: &Space, size: usize) -> Vec<Genome> {
         let value = |(gene, values): &(Gene, Vec<f64>)| match gene {
             Gene::Ratio(_) | Gene::Neck => number % values.len(),
             Gene::NeckKernel | Gene::TowerKernel => number / widths % values.len(),
+            Gene::Scale(_) => 0,
             Gene::Tower => values.len() - 1,
             Gene::Input => size,
         };
         Genome(space.genes().iter().map(|gene| value(gene) as u8).collect())
     };
     (0..networks).map(genome).collect()
+}
+
+/// As [`profiled`], for parts that depend on pairs of genes: the scales of neighbouring groups, a scale and the width of the
+/// neck, that width and a kernel. Genes have at most `values` values. Of the three numbers below any two have all pairs.
+fn profiled_pairs(space: &Space, size: usize, values: usize) -> Vec<Genome> {
+    let genome = |number: usize| {
+        let (first, second) = (number % values, number / values);
+        let third = (first + second) % values;
+        let value = |(gene, values): &(Gene, Vec<f64>)| match gene {
+            Gene::Scale(group) if group % 2 == 0 => first % values.len(),
+            Gene::Scale(_) | Gene::NeckKernel | Gene::TowerKernel => second % values.len(),
+            Gene::Neck => third % values.len(),
+            Gene::Ratio(_) => 0,
+            Gene::Tower => values.len() - 1,
+            Gene::Input => size,
+        };
+        Genome(space.genes().iter().map(|gene| value(gene) as u8).collect())
+    };
+    (0..values * values).map(genome).collect()
 }
 
 /// Random candidates.

@@ -6,11 +6,12 @@ mod mobilenet_v3;
 mod resnet_vd;
 mod shufflenet_v2;
 
-use picodet_graph::{Activation, Builder, Defaults, InitRule, NodeId};
+use picodet_graph::{Builder, Defaults, InitRule, NodeId};
 
 pub(crate) use esnet::stages as esnet_stages;
 pub use esnet::{ESNET_DEPTHS, EsNet, SEARCHED_L, SEARCHED_M, SEARCHED_S};
 pub(crate) use lcnet::lcnet;
+pub use lcnet::{LCNET_GROUPS, LcNet};
 
 /// A backbone and its width.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,12 +20,7 @@ pub enum Backbone {
     /// The paper's Enhanced ShuffleNet.
     EsNet(EsNet),
     /// The light CPU network of the second generation.
-    LcNet {
-        /// Width multiplier; 1.0 gives 128, 256, 512 channels.
-        scale: f32,
-        /// Activation of every convolution.
-        activation: Activation,
-    },
+    LcNet(LcNet),
     /// ShuffleNet V2 1.0x with leaky ReLU.
     ShuffleNetV2,
     /// MobileNetV3-large 1.0x.
@@ -41,7 +37,7 @@ impl Backbone {
         let defaults = Defaults { init: InitRule::KaimingNormal, weights_decay, norms_decay: false };
         g.with(defaults, |g| match *self {
             Self::EsNet(ref esnet) => esnet::esnet(g, image, esnet),
-            Self::LcNet { scale, activation } => lcnet(g, image, scale, activation),
+            Self::LcNet(ref net) => lcnet(g, image, net),
             Self::ShuffleNetV2 => shufflenet_v2::shufflenet_v2(g, image),
             Self::MobileNetV3Large => mobilenet_v3::mobilenet_v3_large(g, image),
             Self::ResNet18Vd => resnet_vd::resnet18_vd(g, image),
