@@ -1,9 +1,10 @@
 //! Expands image arguments to files, reads images and maps them to COCO ids.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs::{DirEntry, File};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -31,11 +32,54 @@ pub(crate) fn expand(path: &Path) -> Result<Vec<PathBuf>> {
     }
     let pattern = path.to_str().filter(|pattern| pattern.contains(['*', '?', '[']));
     let Some(pattern) = pattern else { bail!("{}: no such file or folder", name()) };
-    let matches = glob::glob(pattern).with_context(name)?.filter_map(Result::ok);
-    let found: Vec<PathBuf> = matches.filter(|path| !path.is_dir()).collect();
+    let found = matches(pattern).with_context(name)?;
     if found.is_empty() {
         bail!("{}: the pattern matches no files", name());
     }
+    Ok(found)
+}
+
+/// Returns the files that a glob pattern matches, in sorted order. Hidden files and leftovers of other systems are left out, as
+/// of a folder; each folder is read once, whatever the number of links to it.
+fn matches(pattern: &str) -> Result<Vec<PathBuf>> {
+    // `**` at the end stands for all files below.
+    let everything = pattern == "**" || pattern.ends_with("/**");
+    let pattern: PathBuf = Path::new(pattern)
+        .components()
+        .chain(everything.then(|| Component::Normal(OsStr::new("*"))))
+        .collect();
+    let components: Vec<&OsStr> = pattern.iter().collect();
+    let is_wild = |component: &&OsStr| component.to_string_lossy().contains(['*', '?', '[']);
+    let literal = components.iter().take_while(|component| !is_wild(component)).count();
+    let depth = if components.contains(&OsStr::new("**")) { usize::MAX } else { components.len() - literal };
+    let pattern = glob::Pattern::new(&pattern.to_string_lossy())?;
+    let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
+
+    let base: PathBuf = components[..literal].iter().collect();
+    let (mut found, mut read) = (Vec::new(), BTreeSet::new());
+    let mut todo = vec![(base, 1)];
+    while let Some((folder, level)) = todo.pop() {
+        let place = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
+        if !place.canonicalize().is_ok_and(|real| read.insert(real)) {
+            continue;
+        }
+        let Ok(listing) = std::fs::read_dir(place) else { continue };
+        let mut entries: Vec<DirEntry> = listing.flatten().collect();
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.file_name()));
+        for entry in entries {
+            let name = entry.file_name();
+            if is_ignored_name(&name.to_string_lossy()) && !components.contains(&name.as_os_str()) {
+                continue;
+            }
+            let path = folder.join(&name);
+            match kind(&entry) {
+                Kind::Folder if level < depth => todo.push((path, level + 1)),
+                Kind::File if pattern.matches_path_with(&path, options) => found.push(path),
+                _ => {}
+            }
+        }
+    }
+    found.sort_unstable();
     Ok(found)
 }
 

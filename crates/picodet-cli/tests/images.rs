@@ -102,6 +102,39 @@ fn a_folder_is_read_by_extension_and_content_and_the_rest_is_counted() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn patterns_leave_out_what_folders_do_and_read_a_folder_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    for name in ["a.jpg", "below/b.jpg", "below/deep/c.jpg"] {
+        let path = root.join("photos").join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, jpeg(1)).expect("a file");
+    }
+    for name in ["photos/._a.jpg", "photos/below/.hidden.jpg"] {
+        fs::write(root.join(name), b"no picture").expect("a file");
+    }
+    #[cfg(unix)]
+    for link in ["self", "again"] {
+        std::os::unix::fs::symlink(".", root.join("photos").join(link)).expect("a link");
+        std::os::unix::fs::symlink("..", root.join("photos/below").join(link)).expect("a link");
+    }
+    let found = |pattern: &str| {
+        let pattern = root.join(pattern);
+        let (code, out, error) = run(&["detect", text(&pattern), "--format", "json"]);
+        assert_eq!((code, error.contains("no picture")), (0, false), "{error}");
+        let names = ["a.jpg", "b.jpg", "c.jpg"].map(|name| out.matches(&format!("{name}\"")).count());
+        (out.lines().count(), names)
+    };
+    assert_eq!(found("photos/**/*.jpg"), (3, [1, 1, 1]));
+    assert_eq!(found("photos/**"), (3, [1, 1, 1]));
+    assert_eq!(found("photos/*.jpg"), (1, [1, 0, 0]));
+    assert_eq!(found("photos/*/*.jpg"), (1, [0, 1, 0]));
+    assert_eq!(found("ph?tos/below/[bc].jpg"), (1, [0, 1, 0]));
+    let (code, _, error) = run(&["detect", text(&root.join("photos/*.png"))]);
+    assert!(code == 2 && error.contains("matches no files"), "{code} {error}");
+}
+
+#[test]
 fn names_that_are_not_utf8_are_read() {
     use std::os::unix::ffi::OsStrExt;
 

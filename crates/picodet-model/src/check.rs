@@ -1,5 +1,6 @@
 //! Checks of a model's metadata.
 
+use picodet_graph::{Graph, Role, Weights};
 use picodet_weights::Metadata;
 
 use crate::{MAX_CLASSES, MAX_INPUT_SIDE, ModelError};
@@ -24,6 +25,21 @@ pub(crate) fn check_metadata(metadata: &Metadata) -> Result<(), ModelError> {
         return Ok(());
     };
     Err(ModelError::Metadata(problem))
+}
+
+/// Checks that all weights are finite, and variances not negative.
+pub(crate) fn check_weights(graph: &Graph, weights: &Weights) -> Result<(), ModelError> {
+    for param in &graph.params {
+        let Some(tensor) = weights.get(&param.name) else { continue };
+        let damaged = |what| Err(ModelError::Damaged { name: param.name.clone(), what });
+        if !tensor.data.iter().all(|value| value.is_finite()) {
+            return damaged("NaN or infinite");
+        }
+        if param.role == Role::RunningVariance && tensor.data.iter().any(|&value| value < 0.0) {
+            return damaged("a negative variance");
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -39,6 +39,14 @@ pub enum ModelError {
         /// The missing, unexpected and mis-shaped tensors.
         source: CheckError,
     },
+    /// A parameter has values that no training gives.
+    #[error("`{name}` contains a value that is {what}; the model is damaged")]
+    Damaged {
+        /// Name of the parameter.
+        name: String,
+        /// The kind of the value.
+        what: &'static str,
+    },
     /// The integers or the scales of a quantised model are not those of the variant.
     #[error("the quantisation does not belong to {variant}: {source}; `picodet quantise` writes a new file")]
     Quantisation {

@@ -7,7 +7,7 @@ use picodet_graph::{Graph, Op, Quantisation, Weights, pass};
 use picodet_weights::{Metadata, ModelFile, QuantisationRecord, Storage};
 use picodet_zoo::{Architecture, ArchitectureOverrides, Head, Variant, variant};
 
-use crate::check::check_metadata;
+use crate::check::{check_metadata, check_weights};
 use crate::quantised::{float_parameters, missing_weights, restore, store};
 use crate::{ArchitectureError, ModelError};
 
@@ -62,7 +62,17 @@ impl Model {
                 .map_err(|source| ModelError::Quantisation { variant: variant.name, source })
         };
         let quantisation = quantisation.map(restore).transpose()?;
-        Ok(Self { variant, graph, weights, metadata, quantisation })
+        let model = Self { variant, graph, weights, metadata, quantisation };
+        model.check_weights()?;
+        Ok(model)
+    }
+
+    /// Checks that the weights are numbers that training can give; reading does this.
+    ///
+    /// # Errors
+    /// [`ModelError::Damaged`] for a parameter with NaN, infinite values or a negative variance.
+    pub fn check_weights(&self) -> Result<(), ModelError> {
+        check_weights(&self.graph, &self.weights)
     }
 
     /// Returns all parameters by the names of the graph: `weights`, and the numbers that the integers of a quantised model

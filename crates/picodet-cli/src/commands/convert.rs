@@ -31,6 +31,7 @@ pub(crate) fn run(command: &Convert) -> Result<ExitCode> {
         bin: command.bin.clone(),
     };
     let model = convert(&command.source, &variant, &options)?;
+    model.check_weights().with_context(|| command.source.display().to_string())?;
     let bytes = model.to_bytes(if command.f16 { Storage::F16 } else { command.storage.into() });
     write_file(&command.output, &bytes)?;
     status(&format!(

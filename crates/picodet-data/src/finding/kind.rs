@@ -85,6 +85,7 @@ impl FindingKind {
             Self::ShapeUnsupported => "shapes without area (points and lines)",
             Self::CategoryRoot => "categories that only group others",
             Self::FileUnreadable => "label files that cannot be read",
+            Self::LabelOtherFormat => "label files of another format",
             _ => return None,
         })
     }
@@ -170,6 +171,8 @@ kinds! {
     YoloFromOne "yolo-from-one" Warning "The class indices of YOLO rows begin at 1." "no action needed if the names are right (--fix numbers them 0, 1, 2, …)";
     YoloCount "yolo-count" Warning "`nc` is not the number of names." "remove `nc`, or correct it";
     SplitMissing "split-missing" Error "A folder or list named in data.yaml does not exist." "correct the path";
+    SplitAbsent "split-absent" Warning "A folder or list of test images named in data.yaml does not exist." "correct the path, or remove the entry";
+    LabelOtherFormat "label-other-format" Error "An image has no label file of this format, but one of another format." "convert each format on its own, and merge the results";
     LabelWithoutImage "label-without-image" Error "A label file has no image." "restore the image, or remove the label";
     // LabelMe.
     ShapeUnsupported "shape-unsupported" Warning "A LabelMe shape has no area (a point or a line); it is left out." "draw a rectangle, if it is an object";

@@ -16,14 +16,16 @@ pub(crate) struct Stated {
 
 impl Stated {
     /// Normalises a path: `\` becomes `/`; `file://`, drive letters, leading slashes and `.` are removed; `..` removes the
-    /// folder before it.
+    /// folder before it. A web address ends at its query, except one without a path of its own (`?d=folder/a.jpg`).
     pub(crate) fn new(path: &str) -> Self {
         let path = path.trim();
         let without_scheme = match path.get(..7) {
             Some(scheme) if scheme.eq_ignore_ascii_case("file://") => percent_decoded(&path[7..]),
             _ => None,
         };
-        let path = without_scheme.as_deref().unwrap_or_else(|| path.strip_prefix("file://").unwrap_or(path));
+        let path = without_query(path);
+        let without_scheme = without_scheme.as_deref();
+        let path = without_scheme.unwrap_or_else(|| path.strip_prefix("file://").unwrap_or(path));
         let mut components: Vec<String> = Vec::new();
         for part in path.split(['/', '\\']) {
             match part {
@@ -68,6 +70,21 @@ pub(crate) fn fold(name: &str) -> String {
         return name.to_ascii_lowercase();
     }
     if is_nfc(name) { name.to_lowercase() } else { name.nfc().collect::<String>().to_lowercase() }
+}
+
+/// A web address without its query; one whose path has no file name is left as it is.
+fn without_query(path: &str) -> &str {
+    let is_address = ["http://", "https://"]
+        .into_iter()
+        .any(|scheme| path.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
+    match path.split_once('?') {
+        Some((address, _))
+            if is_address && address.rsplit('/').next().is_some_and(|name| name.contains('.')) =>
+        {
+            address
+        }
+        _ => path,
+    }
 }
 
 fn is_drive(part: &str) -> bool {
@@ -119,6 +136,12 @@ mod tests {
             ("../../etc/passwd", "etc/passwd"),
             ("file:///C:/my%20data/a.jpg", "my data/a.jpg"),
             ("a:b.jpg", "a:b.jpg"),
+            (
+                "http://localhost:8080/data/upload/2/1a2b-b.jpg?x=1",
+                "http:/localhost:8080/data/upload/2/1a2b-b.jpg",
+            ),
+            ("https://host/data/local-files/?d=folder/a.jpg", "https:/host/data/local-files/?d=folder/a.jpg"),
+            ("what?.jpg", "what?.jpg"),
             ("", ""),
         ];
         for (path, expected) in cases {

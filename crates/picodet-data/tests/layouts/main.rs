@@ -1,5 +1,6 @@
 //! Exports of every labelling tool are read as the same dataset, and converted to every format without loss.
 
+mod absent;
 mod foreign;
 mod generator;
 mod values;

@@ -74,13 +74,14 @@ pub(crate) fn voc(root: &Path) -> Vec<Expected> {
 }
 
 pub(crate) fn yolo(root: &Path) -> Vec<Expected> {
-    let yaml = "path: .\ntrain: images/train\nval: images/val\ntest: images/none\nnc: 5\nnames: [cat, dog]\n";
+    let yaml = "path: .\ntrain: images/train\nval: images/val\nvalidation: images/none\ntest: images/nowhere\nnc: 5\nnames: [cat, dog]\n";
     put(root.join("data.yaml"), yaml);
     let mut expected = vec![
         expect(FindingKind::YoloCount, &["data.yaml", "`nc` is 5"]),
         expect(FindingKind::SplitMissing, &["data.yaml", "images/none"]),
         // The missing split has no images.
-        expect(FindingKind::DatasetEmpty, &["data.yaml", "`test`"]),
+        expect(FindingKind::DatasetEmpty, &["data.yaml", "`validation`"]),
+        expect(FindingKind::SplitAbsent, &["data.yaml", "images/nowhere"]),
     ];
     let good = "0 0.25 0.5 0.2 0.4\n1 0.75 0.5 0.2 0.4\n";
     let mut seed = 0;

@@ -10,6 +10,7 @@ use super::list::{CurrentEntry, Each};
 use super::record::{AnyResult, bbox, id, number, remark};
 use super::value::Id;
 use super::{FieldError, JsonError};
+use crate::text::decode;
 
 /// A limit for [`read_results`] that the annotation and result files of public datasets stay below: 2 GiB.
 pub const DEFAULT_LIMIT: u64 = 2 << 30;
@@ -120,7 +121,11 @@ pub fn read_results(reader: impl Read, limit: u64) -> Result<Vec<DetectionRecord
 /// # Errors
 /// [`JsonError`] when the input is not such JSON, for NaN and infinite values, and for more than `limit` bytes.
 pub fn read_result_records(reader: impl Read, limit: u64) -> Result<ResultRecords, JsonError> {
-    let bytes = read_all(reader, limit)?;
+    let mut bytes = read_all(reader, limit)?;
+    // Programs on Windows write UTF-16, with a byte order mark.
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        bytes = decode(bytes).map(|decoded| decoded.text.into_bytes()).unwrap_or_default();
+    }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let entry = CurrentEntry::default();
     let mut results = ResultRecords::default();
@@ -282,6 +287,19 @@ mod tests {
             })
             .collect();
         assert!(failures.is_empty(), "{}", failures.join("\n"));
+    }
+
+    #[test]
+    fn results_in_utf_16_are_read() {
+        let text = r#"[{"image_id": 1, "category_id": 2, "bbox": [0, 0, 1.5, 2], "score": 0.5}]"#;
+        let little: Vec<u8> =
+            "\u{feff}".chars().chain(text.chars()).flat_map(|c| (c as u16).to_le_bytes()).collect();
+        let big: Vec<u8> =
+            "\u{feff}".chars().chain(text.chars()).flat_map(|c| (c as u16).to_be_bytes()).collect();
+        let expected = read_results(text.as_bytes(), 1000).expect("results");
+        for wide in [little, big] {
+            assert_eq!(read_results(&wide[..], 1000).expect("results"), expected);
+        }
     }
 
     #[test]

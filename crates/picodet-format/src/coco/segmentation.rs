@@ -76,21 +76,21 @@ impl<'de> Deserialize<'de> for SegmentationBox {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SegmentationBox, A::Error> {
-                let (mut counts, mut height) = (None, None);
+                let (mut counts, mut extents) = (None, None);
                 while let Some(key) = map.next_key::<String>()? {
                     match key.as_str() {
                         "counts" => counts = Some(map.next_value::<Counts>()?.0),
                         "size" => {
                             let size: Vec<Scalar> = map.next_value()?;
-                            let first = size.into_iter().next();
-                            height = first.and_then(|value| value.number().ok().flatten());
+                            let mut size = size.into_iter().map(|value| value.number().ok().flatten());
+                            extents = size.next().flatten().zip(size.next().flatten());
                         }
                         _ => {
                             map.next_value::<IgnoredAny>()?;
                         }
                     }
                 }
-                let bbox = counts.zip(height).and_then(|(counts, height)| mask_box(&counts, height));
+                let bbox = counts.zip(extents).and_then(|(counts, extents)| mask_box(&counts, extents));
                 Ok(SegmentationBox(bbox))
             }
 
@@ -288,9 +288,14 @@ fn decompress(text: &[u8]) -> Vec<u64> {
     counts.into_iter().map(|count| u64::try_from(count).unwrap_or(0)).collect()
 }
 
-/// Returns the bounding box of a mask in column-major order; `None` if it is empty.
-fn mask_box(counts: &[u64], height: f64) -> Option<[f64; 4]> {
-    if !(1.0..=1e9).contains(&height) || height.fract() != 0.0 {
+/// Returns the bounding box of a mask of a height and width in column-major order; `None` if it is empty, or its runs are not
+/// as long as the mask.
+fn mask_box(counts: &[u64], (height, width): (f64, f64)) -> Option<[f64; 4]> {
+    if [height, width].iter().any(|extent| !(1.0..=1e9).contains(extent) || extent.fract() != 0.0) {
+        return None;
+    }
+    let length = counts.iter().try_fold(0u64, |sum, &count| sum.checked_add(count))?;
+    if length != height as u64 * width as u64 {
         return None;
     }
     let height = height as u64;
@@ -347,6 +352,11 @@ mod tests {
         assert_eq!(bbox(r#"{"size": [3, 4], "counts": "426"}"#), Some([1.0, 1.0, 2.0, 3.0]));
         assert_eq!(bbox(r#"{"size": [3, 4], "counts": [12]}"#), None);
         assert_eq!(bbox(r#"{"size": [0, 4], "counts": [4, 2, 6]}"#), None);
+        // Runs that are longer or shorter than the mask.
+        for counts in ["[4, 2, 7]", "[4, 2, 5]", "[4, 1000000000, 6]", "\"garbage~~\""] {
+            assert_eq!(bbox(&format!("{{\"size\": [3, 4], \"counts\": {counts}}}")), None, "{counts}");
+        }
+        assert_eq!(bbox(r#"{"size": [3], "counts": [4, 2, 6]}"#), None);
     }
 
     #[test]

@@ -155,7 +155,8 @@ fn dataset_paths(command: &Train, data: &Path) -> Result<DatasetPaths> {
     let available = splits(data)?;
     let first_of =
         |names: &[&str]| names.iter().find_map(|name| find_split(&available, name)).map(str::to_owned);
-    let split = command.split.clone().or_else(|| first_of(&["train"]));
+    // A list `trainval` without `train` has the images that are not in `test`.
+    let split = command.split.clone().or_else(|| first_of(&["train", "trainval"]));
     let validation_split = command.validation_split.clone().or_else(|| match &command.validation {
         Some(_) => None,
         None if command.validation_share.is_some() => None,
@@ -178,6 +179,9 @@ fn check_images(paths: &DatasetPaths) -> Result<()> {
     let validation = paths.validation.as_ref().unwrap_or(&paths.data);
     for (path, split) in [(&paths.data, &paths.split), (validation, &paths.validation_split)] {
         let findings = check(path, split.as_deref(), &options)?.report.findings;
+        for loss in findings.losses() {
+            status(&format!("lost: {loss}"));
+        }
         let is_unusable =
             |kind: FindingKind| matches!(kind, FindingKind::ImageMissing | FindingKind::ImageUndecodable);
         let count: usize =

@@ -78,7 +78,7 @@ fn has_xml(folder: &Path, depth: usize) -> bool {
 }
 
 /// Whether the beginning of an XML file has an element `<annotation>`.
-fn is_voc(file: &Path) -> bool {
+pub(crate) fn is_voc(file: &Path) -> bool {
     let mut bytes = Vec::new();
     let Ok(reader) = open_regular(file) else { return false };
     if reader.take(2048).read_to_end(&mut bytes).is_err() {

@@ -23,6 +23,7 @@ use crate::error::DataError;
 use crate::loss::Loss;
 use devkit::Devkit;
 use layout::VocLayout;
+pub(crate) use layout::is_voc;
 
 pub use annotation::{Annotation, XmlError, parse};
 pub use read::read;

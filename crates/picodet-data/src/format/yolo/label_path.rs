@@ -16,17 +16,24 @@ pub(super) fn label_of(image: &str) -> String {
 /// Returns the label file of an image: by the rule of YOLO, next to the image, or in a folder `labels` at the position of
 /// the image folder. If there is none, the path by the rule and `false`.
 pub(super) fn find_label(root: &Path, image: &str) -> (String, bool) {
-    let exists = |label: &String| root.join(label).is_file();
+    // Files of Windows can have extensions in capitals.
+    let existing = |label: String| {
+        let capitals = || label.strip_suffix("txt").map(|stem| format!("{stem}TXT"));
+        if root.join(&label).is_file() {
+            return Some(label);
+        }
+        capitals().filter(|label| root.join(label).is_file())
+    };
     let first = label_of(image);
-    if exists(&first) {
-        return (first, true);
+    if let Some(label) = existing(first.clone()) {
+        return (label, true);
     }
     let others = || {
         let folders = IMAGE_FOLDERS.into_iter().filter_map(|folder| replaced(image, folder, "labels"));
         let data = ["data"].into_iter().filter_map(|folder| replaced(image, folder, "labels"));
         std::iter::once(beside(image)).chain(folders).chain(data)
     };
-    match others().find(exists) {
+    match others().find_map(existing) {
         Some(label) => (label, true),
         None => (first, false),
     }
@@ -70,7 +77,7 @@ mod tests {
     fn labels_are_found_in_every_usual_folder() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
-        for label in ["labels/train/a.txt", "images/b.txt", "labels/c.txt", "labels/d.txt"] {
+        for label in ["labels/train/a.txt", "images/b.txt", "labels/c.txt", "labels/d.txt", "labels/f.TXT"] {
             std::fs::create_dir_all(root.join(label).parent().unwrap()).unwrap();
             std::fs::write(root.join(label), "").unwrap();
         }
@@ -81,5 +88,6 @@ mod tests {
         assert_eq!(found("JPEGImages/c.jpg"), ("labels/c.txt".to_string(), true));
         assert_eq!(found("data/d.jpg"), ("labels/d.txt".to_string(), true));
         assert_eq!(found("images/e.jpg"), ("labels/e.txt".to_string(), false));
+        assert_eq!(found("images/f.jpg"), ("labels/f.TXT".to_string(), true));
     }
 }

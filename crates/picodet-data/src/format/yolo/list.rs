@@ -9,6 +9,7 @@ use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
 use crate::image_file::EXTENSIONS;
 use crate::paths::{ImageFinder, Lookup, Stated, fold};
+use crate::split_name::split_role;
 use crate::text::read_text;
 use crate::walk::{self, file_name, without_extension};
 
@@ -38,7 +39,7 @@ impl<'a> SplitFiles<'a> {
 
     /// Adds the images of one entry of the data file.
     pub(super) fn add(&mut self, entry: &str, split: &str, findings: &mut Findings) -> Result<(), DataError> {
-        let found = match self.find_entry(entry) {
+        let found = match self.find_entry(entry, split) {
             Found::One(found) => found,
             Found::Two(first, second) => {
                 let message = format!("`{split}: {entry}` can be `{first}` or `{second}`");
@@ -75,9 +76,14 @@ impl<'a> SplitFiles<'a> {
         files
     }
 
+    /// Whether an entry leads to a folder or list.
+    pub(super) fn has(&self, entry: &str, split: &str) -> bool {
+        !matches!(self.find_entry(entry, split), Found::None)
+    }
+
     /// Finds a folder or list, relative to the root: as written, the longest suffix that exists under the root or next to
-    /// the data file, then the only folder of this name.
-    fn find_entry(&self, entry: &str) -> Found {
+    /// the data file, then the only folder of this name that is not in the folder of another split.
+    fn find_entry(&self, entry: &str, split: &str) -> Found {
         let written = entry.trim().trim_end_matches('/');
         let written = written.strip_prefix("./").unwrap_or(written);
         if self.root.join(written).exists() {
@@ -85,23 +91,25 @@ impl<'a> SplitFiles<'a> {
         }
         let stated = Stated::new(entry);
         let versions = || std::iter::once(stated.clone()).chain(stated.percent_decoded());
-        let below = |suffix: &String| self.root.join(suffix).exists();
+        let below = |suffix: &String| self.root.join(suffix).exists() && !is_of_other(suffix, split);
         if let Some(suffix) = versions().flat_map(|stated| stated.suffixes().collect::<Vec<_>>()).find(below)
         {
             return Found::One(suffix);
         }
         // Next to the data file, when `path` leads to another folder.
         if let Some(home) = self.data.parent().filter(|home| *home != self.root)
-            && let Some(path) = stated.suffixes().map(|suffix| home.join(suffix)).find(|path| path.exists())
+            && let Some(path) = (stated.suffixes().filter(|suffix| !is_of_other(suffix, split)))
+                .map(|suffix| home.join(suffix))
+                .find(|path| path.exists())
             && let Ok(path) = path.canonicalize()
         {
             return Found::One(display(&path));
         }
-        self.find_folder(&stated)
+        self.find_folder(&stated, split)
     }
 
     /// Finds a folder or text file anywhere below the root, without regard to letter case.
-    fn find_folder(&self, stated: &Stated) -> Found {
+    fn find_folder(&self, stated: &Stated, split: &str) -> Found {
         let Some(name) = stated.components.last().map(|name| fold(name)) else { return Found::None };
         let wanted: Vec<String> = stated.components.iter().map(|name| fold(name)).collect();
         let mut best: Vec<(usize, String)> = Vec::new();
@@ -115,7 +123,8 @@ impl<'a> SplitFiles<'a> {
                     continue;
                 }
                 let path = if relative.is_empty() { own.clone() } else { format!("{relative}/{own}") };
-                if fold(&own) == name && (kind.is_dir() || name.ends_with(".txt")) {
+                let fits = fold(&own) == name && (kind.is_dir() || name.ends_with(".txt"));
+                if fits && !is_of_other(&path, split) {
                     let common = (path.rsplit('/').zip(wanted.iter().rev()))
                         .take_while(|(own, wanted)| fold(own) == **wanted)
                         .count();
@@ -195,6 +204,13 @@ impl<'a> SplitFiles<'a> {
         self.moved += 1;
         self.first_moved.get_or_insert_with(|| (location, format!("`{stated}`, read as `{file}`")));
     }
+}
+
+/// Whether a path is in the folder of another split, by the last folder that has the name of one.
+fn is_of_other(path: &str, split: &str) -> bool {
+    let Some(own) = split_role(split) else { return false };
+    let role = path.rsplit('/').find_map(|name| split_role(name.strip_suffix(".txt").unwrap_or(name)));
+    role.is_some_and(|role| role != own)
 }
 
 /// The result of looking for a folder or list.

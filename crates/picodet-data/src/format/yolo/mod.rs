@@ -23,7 +23,7 @@ use crate::error::DataError;
 use crate::finding::Findings;
 use crate::loss::Loss;
 use crate::sniff::files_with_extension;
-use crate::split_name::{sort_splits, split_role};
+use crate::split_name::split_role;
 use folder::YoloFolder;
 use write::has_row;
 
@@ -198,10 +198,8 @@ impl DataFile {
 
 impl Source for DataFile {
     fn splits(&self) -> Result<Vec<String>, DataError> {
-        let (_, data) = self.load(&mut Findings::default())?;
-        let mut names: Vec<String> = data.splits.into_keys().collect();
-        sort_splits(&mut names);
-        Ok(names)
+        let (file, data) = self.load(&mut Findings::default())?;
+        Ok(read::existing_splits(file, &data).0)
     }
 
     fn read(&self, split: Option<&str>) -> Result<Loaded, DataError> {

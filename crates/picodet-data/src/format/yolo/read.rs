@@ -11,10 +11,13 @@ use crate::dataset::{Class, Dataset, Format, ImageRecord, display};
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
 use crate::format::handler::choose_split;
+use crate::format::voc::is_voc;
 use crate::image_file::read_header;
 use crate::paths::{Stated, is_absent};
-use crate::split_name::sort_splits;
+use crate::sniff::{JsonKind, json_kind};
+use crate::split_name::{sort_splits, split_role};
 use crate::text::read_text;
+use crate::walk::without_extension;
 
 /// Largest label file in bytes.
 pub(super) const MAX_LABELS: u64 = 64 << 20;
@@ -36,11 +39,27 @@ pub(super) fn read_described(
     split: Option<&str>,
     findings: Findings,
 ) -> Result<(Dataset, Findings), DataError> {
-    let home = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let root = root_of(home, data.path.as_deref());
+    let root = root_of(file, data.path.as_deref());
     let (mut dataset, findings) = read_splits(file, &root, data, split, findings)?;
     dataset.annotations = Some(file.to_path_buf());
     Ok((dataset, findings))
+}
+
+/// Returns the splits of a data file, and those of test images that do not exist: tools name them whether or not they write
+/// any.
+pub(super) fn existing_splits(file: &Path, data: &DataYaml) -> (Vec<String>, Vec<String>) {
+    existing_below(&root_of(file, data.path.as_deref()), file, data)
+}
+
+fn existing_below(root: &Path, file: &Path, data: &DataYaml) -> (Vec<String>, Vec<String>) {
+    let files = SplitFiles::new(root, file);
+    let exists = |name: &String| {
+        let entries = data.splits.get(name).into_iter().flatten();
+        split_role(name) != Some("test") || entries.into_iter().any(|entry| files.has(entry, name))
+    };
+    let (mut existing, absent): (Vec<String>, Vec<String>) = data.splits.keys().cloned().partition(exists);
+    sort_splits(&mut existing);
+    (existing, absent)
 }
 
 /// Reads images and labels with a `classes.txt` instead of a `data.yaml`.
@@ -74,12 +93,19 @@ fn read_splits(
     split: Option<&str>,
     mut findings: Findings,
 ) -> Result<(Dataset, Findings), DataError> {
-    let mut available: Vec<String> = data.splits.keys().cloned().collect();
-    sort_splits(&mut available);
+    let (available, absent) = existing_below(root, file, &data);
     let chosen: Vec<String> = match split {
         None => available.clone(),
-        Some(split) => vec![choose_split(file, split, &available)?.to_string()],
+        Some(split) => {
+            let all = [&available[..], &absent].concat();
+            vec![choose_split(file, split, &all)?.to_string()]
+        }
     };
+    for name in absent.iter().filter(|name| !chosen.contains(name)) {
+        let entries = data.splits.get(name).map(|entries| entries.join(", ")).unwrap_or_default();
+        let message = format!("`{name}: {entries}` does not exist under {}", root.display());
+        findings.push(FindingKind::SplitAbsent, Location::file(display(file)), message);
+    }
     let files = files_of(root, file, &data, &chosen, &mut findings)?;
     let mut format = RowFormat { indices: data.indices.clone(), keypoints: data.keypoints };
     let mut labels = read_all_labels(root, &files, &format);
@@ -123,7 +149,8 @@ fn files_of(
 
 /// Returns the folder that `path` of a data file means: Ultralytics resolves it in a global folder, but relative to the
 /// file the dataset can be moved.
-fn root_of(home: &Path, path: Option<&str>) -> PathBuf {
+fn root_of(file: &Path, path: Option<&str>) -> PathBuf {
+    let home = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let Some(path) = path.filter(|path| !is_absent(path)) else { return home.to_path_buf() };
     let plain = home.join(path);
     if plain.is_dir() {
@@ -148,6 +175,17 @@ fn read_all_labels(root: &Path, files: &[String], format: &RowFormat) -> Vec<Lab
 /// The class indices of all rows.
 fn indices_of(labels: &[Labels]) -> IndexRange {
     labels.iter().fold(IndexRange::default(), |range, labels| range.union(labels.rows.indices))
+}
+
+/// Returns the VOC or LabelMe file beside an image.
+fn label_of_other_format(root: &Path, image: &str) -> Option<String> {
+    let stem = without_extension(image);
+    let (xml, json) = (format!("{stem}.xml"), format!("{stem}.json"));
+    if is_voc(&root.join(&xml)) {
+        return Some(xml);
+    }
+    let path = root.join(&json);
+    (path.is_file() && json_kind(&path) == JsonKind::LabelMe).then_some(json)
 }
 
 /// Joins images and their labels.
@@ -207,8 +245,17 @@ fn read_labels(root: &Path, file: &str, format: &RowFormat) -> Labels {
     let header = read_header(&root.join(file));
     let size = header.as_ref().map_or((0, 0), |header| (header.width, header.height));
     if !exists && !path.exists() {
-        let message = format!("{file} has no label file {label}");
-        findings.push(FindingKind::ImageWithoutLabel, Location::file(display(&root.join(file))), message);
+        let location = Location::file(display(&root.join(file)));
+        match label_of_other_format(root, file) {
+            Some(other) => {
+                let message = format!("{file} has no label file {label}, but {other}, which is not read");
+                findings.push(FindingKind::LabelOtherFormat, location, message);
+            }
+            None => {
+                let message = format!("{file} has no label file {label}");
+                findings.push(FindingKind::ImageWithoutLabel, location, message);
+            }
+        }
         return Labels { size, label: None, rows: Rows::default(), findings };
     }
     let location = Location::file(display(&path));
