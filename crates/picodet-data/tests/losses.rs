@@ -362,3 +362,28 @@ fn a_box_is_derived_from_its_segmentation() {
     assert_eq!(boxes(&again.dataset), expected);
     assert!(again.findings.list().is_empty(), "{:?}", again.findings.list());
 }
+
+#[test]
+fn a_category_that_is_listed_twice_stays_so_in_a_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let mut file = coco(root);
+    file["categories"][1]["name"] = json!("cat");
+    put(root.join("set.json"), file.to_string());
+    let source = root.join("set.json");
+    let dataset = open_lenient(&source, None).unwrap().dataset;
+    let out = root.join("copy");
+    let part = Part { name: "train", dataset: &dataset };
+    write(&[part], Format::COCO, &out, Images::Copy).unwrap();
+    let copy = open_lenient(&out, None).unwrap();
+    assert_eq!(copy.findings.errors(), 0, "{:?}", copy.findings.list());
+    let classes = |dataset: &Dataset| -> Vec<(i64, String)> {
+        dataset.classes.iter().map(|class| (class.id, class.name.clone())).collect()
+    };
+    assert_eq!(classes(&copy.dataset), classes(&dataset));
+    let ids = |dataset: &Dataset| -> Vec<i64> {
+        let objects = dataset.images.iter().flat_map(|image| &image.objects);
+        objects.map(|object| dataset.classes[object.class].id).collect()
+    };
+    assert_eq!(ids(&copy.dataset), ids(&dataset));
+}

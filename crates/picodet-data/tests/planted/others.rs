@@ -120,8 +120,11 @@ pub(crate) fn yolo(root: &Path) -> Vec<Expected> {
     expected.push(expect(FindingKind::LabelWithoutImage, &["orphan.txt"]));
     picture(root.join("images/train/nolabel.jpg"), 200, 100, 100);
     expected.push(expect(FindingKind::ImageWithoutLabel, &["nolabel.jpg"]));
-    // The image without label, and the one with an unreadable label.
-    expected.push(expect(FindingKind::ImagesWithoutObjects, &["2 without objects"]));
+    picture(root.join("images/train/other.jpg"), 200, 100, 101);
+    put(root.join("images/train/other.xml"), "<annotation><filename>other.jpg</filename></annotation>");
+    expected.push(expect(FindingKind::LabelOtherFormat, &["other.jpg", "other.xml"]));
+    // The images without label, and the one with an unreadable label.
+    expected.push(expect(FindingKind::ImagesWithoutObjects, &["3 without objects"]));
     expected
 }
 

@@ -1,7 +1,7 @@
 //! Copies a COCO file with all its fields, and changes only entries that differ in the dataset.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io::{BufReader, Read, Write};
 use std::path::Path;
@@ -75,8 +75,8 @@ struct Plan<'a> {
     /// Indices of image and object by the position in the file.
     objects: HashMap<u32, (usize, usize)>,
     other_objects: Vec<(usize, usize)>,
-    /// Index of a class by its name.
-    classes: HashMap<&'a str, usize>,
+    /// The classes of a name, in their order; a file can list a name twice.
+    classes: HashMap<&'a str, VecDeque<usize>>,
     /// The id of each object without one, by image and object.
     ids: HashMap<(usize, usize), i64>,
 }
@@ -109,7 +109,7 @@ impl<'a> Plan<'a> {
             }
         }
         for (index, class) in dataset.classes.iter().enumerate() {
-            plan.classes.entry(&class.name).or_insert(index);
+            plan.classes.entry(&class.name).or_default().push_back(index);
         }
         plan
     }
@@ -180,7 +180,8 @@ impl<W: Write> File<'_, '_, W> {
                 }
             }
             List::Categories => {
-                let mut left: Vec<usize> = self.plan.classes.drain().map(|(_, index)| index).collect();
+                let mut left: Vec<usize> =
+                    self.plan.classes.drain().flat_map(|(_, indices)| indices).collect();
                 left.sort_unstable();
                 rest.extend(left.into_iter().map(|index| RawEntry::of(&category(&dataset.classes[index]))));
             }
@@ -354,7 +355,8 @@ fn edit_category(entry: &mut RawEntry, plan: &mut Plan<'_>) -> bool {
         serde_json::Value::Null => String::new(),
         other => other.to_string(),
     });
-    let Some(index) = plan.classes.remove(name.unwrap_or_default().as_str()) else { return false };
+    let of_name = plan.classes.get_mut(name.unwrap_or_default().as_str());
+    let Some(index) = of_name.and_then(VecDeque::pop_front) else { return false };
     let Class { id, ref name, .. } = plan.dataset.classes[index];
     entry.set_unless_equal("id", &id);
     entry.set_text("name", name);
