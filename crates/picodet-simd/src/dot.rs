@@ -303,10 +303,10 @@ pub(crate) unsafe fn widen(from: *const u8, count: usize, to: *mut u16) {
 pub trait SimdInt8: Simd {
     /// A vector of [`Simd::LEN`] quads of bytes; the first byte of a quad is its lowest.
     type Quads: Copy + Debug;
-    /// The products that matrix products of bytes are made of: of quads of bytes, or of other units that
-    /// [`SimdInt8::copy_units`] makes of them.
+    /// The products that matrix products of bytes are made of: of quads of bytes, or of other units, which
+    /// [`SimdInt8::copy_units`] writes.
     type Product: Dot<Simd = Self, Unit = u32, Sum = Self::I32>;
-    /// Whether the bytes of a map are not the units of [`SimdInt8::Product`] as they are.
+    /// Whether [`SimdInt8::copy_units`] changes the bytes of a map.
     const COPIES: bool = false;
 
     /// Whether the units of [`SimdInt8::Product`] are in pairs, and left rows too: the first two units of two rows, then the

@@ -269,7 +269,7 @@ impl Int8Isa {
     pub fn depth(self) -> usize {
         match self.kind {
             Int8Kind::Avx2 | Int8Kind::Simd128 => 2,
-            // Plain Rust is WebAssembly's SIMD where it is not compiled.
+            // `Portable` stands for WebAssembly's SIMD in these builds.
             Int8Kind::Portable if cfg!(picodet_simd128_only) => 2,
             _ => 4,
         }
@@ -287,7 +287,7 @@ impl Int8Isa {
     pub fn subtracted(self) -> Option<i32> {
         let signed = match self.kind {
             Int8Kind::Neon | Int8Kind::NeonDotProd | Int8Kind::NeonMatrix => true,
-            // Plain Rust is NEON where it is not compiled.
+            // `Portable` stands for NEON in builds without plain Rust.
             Int8Kind::Portable => cfg!(all(target_arch = "aarch64", not(has_portable))),
             _ => false,
         };

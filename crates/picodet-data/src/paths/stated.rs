@@ -72,7 +72,7 @@ pub(crate) fn fold(name: &str) -> String {
     if is_nfc(name) { name.to_lowercase() } else { name.nfc().collect::<String>().to_lowercase() }
 }
 
-/// A web address without its query; one whose path has no file name is left as it is.
+/// A web address without its query; one whose path has no file name keeps it.
 fn without_query(path: &str) -> &str {
     let is_address = ["http://", "https://"]
         .into_iter()

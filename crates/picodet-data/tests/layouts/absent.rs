@@ -1,4 +1,4 @@
-//! Folders and label files that are named but do not exist, or have another form than those beside them.
+//! Missing folders and label files, and label files of another format.
 
 use std::path::Path;
 

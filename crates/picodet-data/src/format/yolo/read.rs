@@ -45,8 +45,7 @@ pub(super) fn read_described(
     Ok((dataset, findings))
 }
 
-/// Returns the splits of a data file, and those of test images that do not exist: tools name them whether or not they write
-/// any.
+/// Returns the splits of a data file, and those of test images that do not exist; tools name these in any case.
 pub(super) fn existing_splits(file: &Path, data: &DataYaml) -> (Vec<String>, Vec<String>) {
     existing_below(&root_of(file, data.path.as_deref()), file, data)
 }

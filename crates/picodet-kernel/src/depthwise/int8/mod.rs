@@ -242,8 +242,8 @@ impl<S: SimdInt8, const K: usize, const STRIDE: usize, const QUADS: usize, const
     }
 }
 
-/// Copies the part of source rows `2 · quad - K / 2` to the third one below that a strip reads, its vectors at distance
-/// `apart`.
+/// Copies the part of source rows `2 · quad - K / 2` to the third one below that a strip reads, its vectors `distance`
+/// units from each other.
 ///
 /// # Safety
 /// As [`Rows`]; `to` has room for the strip's columns; `zeros` has the zero points of the strip's channels.
