@@ -10,9 +10,7 @@ const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "jpe", "jfif
 pub struct ImageNames {
     /// Id and `/`-separated path of each image.
     images: Vec<(i64, String)>,
-    /// Indices into `images` by file name.
-    by_name: HashMap<String, Vec<usize>>,
-    /// Indices into `images` by file name without extension.
+    /// Indices into `images` by file name without extension, in lower case.
     by_stem: HashMap<String, Vec<usize>>,
 }
 
@@ -35,39 +33,53 @@ impl ImageNames {
         let mut names = Self::default();
         for (id, file) in images {
             let file = file.replace('\\', "/");
-            let name = file_name(&file).to_owned();
-            let index = names.images.len();
-            names.by_stem.entry(stem(&name).to_owned()).or_default().push(index);
-            names.by_name.entry(name).or_default().push(index);
+            let key = stem(file_name(&file)).to_lowercase();
+            names.by_stem.entry(key).or_default().push(names.images.len());
             names.images.push((id, file));
         }
         names
     }
 
-    /// Returns the id of the image whose path has the longest common suffix with `path`, which may lack its
-    /// extension; `None` if no image has this file name.
+    /// Returns the id of the image whose path has the longest common suffix with `path`, which may lack its extension, have
+    /// another one, or differ in letter case; `None` if no image has this file name.
     ///
     /// # Errors
     /// [`AmbiguousName`] when two images match equally well.
     pub fn find(&self, path: &str) -> Result<Option<i64>, AmbiguousName> {
         let path = path.replace('\\', "/");
         let name = file_name(&path);
-        let own_stem = || {
-            let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-            let known = EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension));
-            known.then(|| self.by_stem.get(stem(name))).flatten()
+        let key = name.to_lowercase();
+        let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+        let is_known = EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension));
+        // How well a file name matches; `None` if it is another one.
+        let likeness = |own: &str| {
+            let own_key = own.to_lowercase();
+            match () {
+                () if own == name => Some(3),
+                () if own_key == key => Some(2),
+                () if stem(&own_key) == key => Some(1),
+                () if is_known && stem(&own_key) == stem(&key) => Some(0),
+                () => None,
+            }
         };
-        let candidates = self.by_name.get(name).or_else(|| self.by_stem.get(name)).or_else(own_stem);
-        let Some(candidates) = candidates else { return Ok(None) };
+        let keys = [stem(&key), key.as_str()];
+        let keys = if keys[0] == keys[1] { &keys[..1] } else { &keys };
+        let of_stem = keys.iter().filter_map(|key| self.by_stem.get(*key)).flatten().copied();
+        let candidates: Vec<(usize, u8)> =
+            of_stem.filter_map(|index| Some((index, likeness(file_name(&self.images[index].1))?))).collect();
         let folders: Vec<&str> = folders(&path);
-        let score = |index: usize| {
+        let score = |(index, likeness): (usize, u8)| {
             let own = self::folders(&self.images[index].1);
-            let common = own.iter().zip(&folders).take_while(|(a, b)| a == b).count();
+            let pairs = || own.iter().zip(&folders);
+            let common = pairs().take_while(|(a, b)| a.to_lowercase() == b.to_lowercase()).count();
+            let exact = pairs().take_while(|(a, b)| a == b).count();
             // A path that is completely a suffix of the other one is a better match than one that differs.
-            (common, common == own.len(), common == folders.len() && common == own.len())
+            let whole = common == own.len();
+            (common, whole, whole && common == folders.len(), exact, likeness)
         };
-        let best = candidates.iter().map(|&index| score(index)).max();
-        let mut of_best = candidates.iter().copied().filter(|&index| Some(score(index)) == best);
+        let best = candidates.iter().map(|&candidate| score(candidate)).max();
+        let of_best = candidates.iter().filter(|&&candidate| Some(score(candidate)) == best);
+        let mut of_best = of_best.map(|candidate| candidate.0);
         let (first, second) = (of_best.next(), of_best.next());
         match (first, second) {
             (Some(first), Some(second)) => Err(AmbiguousName {
@@ -116,6 +128,18 @@ mod tests {
         assert_eq!(found(&["a.png", "x/a.png"], "a.png"), Ok(Some(1)));
         assert_eq!(found(&["a.png", "x/a.png"], "d/a.png"), Ok(Some(1)));
         assert_eq!(found(&["a.png", "x/a.png"], "d/x/a.png"), Ok(Some(2)));
+    }
+
+    #[test]
+    fn the_folder_counts_more_than_extension_and_letter_case() {
+        for first in ["cam1/0001.JPG", "cam1/0001", "cam1/0001.png", "CAM1/0001.jpg"] {
+            assert_eq!(found(&[first, "cam2/0001.jpg"], "im/cam1/0001.jpg"), Ok(Some(1)), "{first}");
+        }
+        assert_eq!(found(&["cam1/0001.jpg", "cam2/0001.jpg"], "CAM2/0001.PNG"), Ok(Some(2)));
+        assert_eq!(found(&["ABC.JPG"], "abc.jpg"), Ok(Some(1)));
+        assert_eq!(found(&["a.jpg", "A.jpg"], "A.jpg"), Ok(Some(2)));
+        assert_eq!(found(&["x/a.jpg", "X/a.jpg"], "d/X/a.jpg"), Ok(Some(2)));
+        assert!(found(&["a.jpg", "A.jpg"], "a.png").is_err());
     }
 
     #[test]
