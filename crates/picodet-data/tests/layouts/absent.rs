@@ -111,3 +111,28 @@ fn labels_of_another_format_are_a_loss() {
     assert_eq!(losses, ["label files of another format (2 times)"]);
     assert!(Dataset::open(root, None).is_err());
 }
+
+#[test]
+fn an_empty_voc_box_is_derived_from_its_polygon() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    let polygon = "<polygon><x1>20</x1><y1>10</y1><x2>50</x2><y2>10</y2><x3>50</x3><y3>40</y3></polygon>";
+    let zeros = "<bndbox><xmin>0</xmin><ymin>0</ymin><xmax>0</xmax><ymax>0</ymax></bndbox>";
+    let object = |bndbox: &str, rest: &str| format!("<object><name>cat</name>{bndbox}{rest}</object>");
+    let objects = object("<bndbox/>", polygon) + &object(zeros, polygon);
+    picture(root.join("JPEGImages/a.png"));
+    put(
+        root.join("Annotations/a.xml"),
+        format!("<annotation><filename>a.png</filename>{objects}</annotation>"),
+    );
+    let loaded = open_lenient(root, None).expect("a set");
+    let boxes: Vec<[f64; 4]> = loaded.dataset.images[0].objects.iter().map(|object| object.bbox).collect();
+    assert_eq!(boxes, [[20.0, 10.0, 50.0, 40.0]; 2]);
+    assert_eq!(loaded.findings.counts().len(), 2, "{:?}", loaded.findings.list());
+    // Without a polygon the first is left out.
+    put(
+        root.join("Annotations/a.xml"),
+        format!("<annotation><filename>a.png</filename>{}</annotation>", object("<bndbox/>", "")),
+    );
+    assert!(open_lenient(root, None).expect("a set").dataset.images[0].objects.is_empty());
+}

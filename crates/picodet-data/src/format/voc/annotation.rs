@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use roxmltree::{Document, Node, ParsingOptions};
 
-use super::shape::bounding_box;
+use super::shape::{bounding_box, derived_box};
 use super::xml::{child, text_of};
 use crate::dataset::Object;
 use crate::finding::{FindingKind, Findings, Location};
@@ -96,7 +96,12 @@ pub(super) fn parse_object(
         findings.push(FindingKind::MissingField, location(), message);
         return None;
     };
-    let bbox = match bbox {
+    let derived = derived_box(node, &bbox);
+    if derived.is_some() {
+        let message = "the <bndbox> is empty; derived from the polygon".to_string();
+        findings.push(FindingKind::BoxDerived, location(), message);
+    }
+    let bbox = match derived.map_or(bbox, Ok) {
         Ok(bbox) => bbox,
         Err((kind, message)) => {
             findings.push(kind, location(), message);

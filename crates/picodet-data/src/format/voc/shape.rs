@@ -24,7 +24,22 @@ pub(super) fn bounding_box(object: Node<'_, '_>) -> Option<Result<[f64; 4], Faul
     {
         return Some(rotated_box(rotated));
     }
-    ["polygon", "segmentation", "points"].iter().find_map(|tag| child(object, tag)).and_then(points_box)
+    polygon(object).and_then(points_box)
+}
+
+fn polygon<'a, 'input>(object: Node<'a, 'input>) -> Option<Node<'a, 'input>> {
+    ["polygon", "segmentation", "points"].iter().find_map(|tag| child(object, tag))
+}
+
+/// Returns the bounding box of the polygon of an object whose `<bndbox>` has no coordinates or no area.
+pub(super) fn derived_box(object: Node<'_, '_>, bbox: &Result<[f64; 4], Fault>) -> Option<[f64; 4]> {
+    let is_empty = match bbox {
+        Ok([x1, y1, x2, y2]) => x1 == x2 || y1 == y2,
+        Err((kind, _)) => *kind == FindingKind::MissingField,
+    };
+    let has_area = |[x1, y1, x2, y2]: &[f64; 4]| x1 < x2 && y1 < y2;
+    let derived = polygon(object).filter(|_| is_empty).and_then(points_box)?.ok();
+    derived.filter(has_area)
 }
 
 /// Reads `<xmin>`, `<ymin>`, `<xmax>`, `<ymax>`.
