@@ -154,6 +154,24 @@ fn errors_name_the_missing_rows() {
 }
 
 #[test]
+fn a_png_without_its_end_is_whole() {
+    let image = picture(64, 48);
+    let png = encode_png(&image);
+    // A chunk without data has twelve bytes.
+    let cut = &png[..png.len() - 12];
+    for ending in [&[][..], &[0, 0, 0], &[0, 0, 0, 9, b't', b'E', b'X', b't', b'a']] {
+        assert_eq!(read(&[cut, ending].concat()).expect("a whole picture"), image);
+    }
+    let data = png.windows(4).position(|name| name == b"IDAT").expect("data");
+    let length = u32::from_be_bytes(*png[data - 4..].first_chunk().expect("a length")) as usize;
+    // A part of the data in a chunk that is whole, but for its checksum.
+    let mut part = png[..data + 4 + length / 2].to_vec();
+    part[data - 4..data].copy_from_slice(&u32::try_from(length / 2).expect("short").to_be_bytes());
+    part.extend([0; 4]);
+    assert!(read(&part).is_err());
+}
+
+#[test]
 fn other_formats_that_are_cut_anywhere_are_whole_or_refused() {
     let image = picture(23, 19);
     let files = [

@@ -232,7 +232,7 @@ pub fn dimensions(bytes: &[u8], limits: &Limits) -> Result<(usize, usize), Decod
 ///
 /// As `cv2.imread` in colour: grey becomes equal red, green and blue, 16-bit values lose their lower byte, and alpha is
 /// dropped without blending. A JPEG picture that exceeds the limits is decoded at a half, a quarter or an eighth of its
-/// sides; [`Image::source_size`] is its full size. Bytes behind the picture are ignored.
+/// sides; [`Image::source_size`] is its full size. Bytes behind the picture are ignored, and its end marker may be missing.
 /// Pictures of Motion JPEG, which leave out the standard Huffman tables, are read.
 ///
 /// # Errors
@@ -247,7 +247,16 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Image, DecodeError> {
 /// # Errors
 /// As [`decode`].
 pub fn decode_with_header(bytes: &[u8], limits: &Limits) -> Result<(Header, Image), DecodeError> {
-    guarded(|| open(&with_tables(bytes), limits)?.decode(limits))
+    guarded(|| {
+        let decoded = open(&with_tables(bytes), limits)?.decode(limits);
+        match (&decoded, truncated::with_end_of_png(bytes)) {
+            // Only the end marker may be missing.
+            (Err(DecodeError::Incomplete { .. }), Some(ended)) => {
+                open(&ended, limits)?.decode(limits).or_else(|_| decoded)
+            }
+            _ => decoded,
+        }
+    })
 }
 
 /// Converts a panic of a decoder to an error.

@@ -33,6 +33,8 @@ pub(super) fn pixels(format: ImageFormat, bytes: &[u8]) -> Option<Missing> {
 struct Chunk {
     kind: [u8; 4],
     is_whole: bool,
+    /// The position behind it.
+    end: usize,
 }
 
 /// Returns the chunks of a PNG file.
@@ -43,8 +45,28 @@ fn png_chunks(bytes: &[u8]) -> impl Iterator<Item = Chunk> + '_ {
         let kind = *bytes.get(at + 4..)?.first_chunk()?;
         // Length, kind and checksum.
         at = at.saturating_add(length).saturating_add(12);
-        Some(Chunk { kind, is_whole: at <= bytes.len() })
+        Some(Chunk { kind, is_whole: at <= bytes.len(), end: at })
     })
+}
+
+/// Returns a PNG file with an `IEND` if it has none and all of its data chunks are whole.
+pub(super) fn with_end_of_png(bytes: &[u8]) -> Option<Vec<u8>> {
+    const END: [u8; 12] = [0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xae, 0x42, 0x60, 0x82];
+    if !bytes.starts_with(b"\x89PNG") {
+        return None;
+    }
+    let (mut end, mut has_data) = (8, false);
+    for chunk in png_chunks(bytes) {
+        let is_data = &chunk.kind == b"IDAT";
+        match chunk.is_whole {
+            true if &chunk.kind == b"IEND" => return None,
+            true => end = chunk.end,
+            false if is_data => return None,
+            false => break,
+        }
+        has_data |= is_data;
+    }
+    has_data.then(|| [&bytes[..end], &END].concat())
 }
 
 fn png_has_data(bytes: &[u8]) -> bool {
