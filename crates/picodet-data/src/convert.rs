@@ -110,13 +110,30 @@ pub fn convert(
     if options.crowds_as_objects {
         datasets.iter_mut().for_each(Dataset::crowds_as_objects);
     }
+    let out = out.as_ref();
+    let not_finite = remove_not_finite(&mut datasets);
+    if let (false, Some(loss)) = (options.allow_loss, &not_finite) {
+        return Err(DataError::WouldLose { path: out.to_path_buf(), losses: vec![loss.clone()] });
+    }
     let parts: Vec<Part<'_>> =
         datasets.iter().map(|dataset| Part { name: dataset.split_name(), dataset }).collect();
     let copy = datasets.iter().all(|dataset| dataset.format == format);
     let of_reader = if copy { findings.losses_of_copy() } else { findings.losses() };
     let mut report = write(&parts, format, out, options)?;
-    report.losses.splice(0..0, of_reader);
+    report.losses.splice(0..0, of_reader.into_iter().chain(not_finite));
     Ok(report)
+}
+
+/// Removes the objects whose boxes have NaN or infinite coordinates, which no format has.
+fn remove_not_finite(datasets: &mut [Dataset]) -> Option<Loss> {
+    let mut count = 0;
+    for image in datasets.iter_mut().flat_map(|dataset| &mut dataset.images) {
+        let before = image.objects.len();
+        image.objects.retain(Object::is_finite);
+        count += before - image.objects.len();
+    }
+    let what = "boxes with NaN or infinite coordinates (left out)".to_string();
+    (count > 0).then_some(Loss { what, count })
 }
 
 /// Writes splits as one dataset of `format` under the new or empty folder `out`:

@@ -387,3 +387,28 @@ fn a_category_that_is_listed_twice_stays_so_in_a_copy() {
     };
     assert_eq!(ids(&copy.dataset), ids(&dataset));
 }
+
+#[test]
+fn boxes_that_are_not_finite_are_lost_only_with_permission() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("set");
+    let root = source.as_path();
+    for name in ["a", "b"] {
+        picture(root.join(format!("images/{name}.png")), 200, 100, name.len() as u8);
+    }
+    put(root.join("labels/a.txt"), "0 0.5 0.5 0.2 0.2\n0 nan 0.5 0.1 0.1\n");
+    put(root.join("labels/b.txt"), "0 0.5 0.5 0.2 0.2\n");
+    put(root.join("classes.txt"), "cat\n");
+    for format in Format::all() {
+        let out = folder.path().join(format.to_string());
+        let refused = convert(root, None, format, &out, Images::Copy);
+        assert!(refused.is_err_and(|error| error.to_string().contains("NaN")), "{format}");
+        let report =
+            convert(root, None, format, &out, WriteOptions::from(Images::Copy).with_loss(true)).unwrap();
+        assert_eq!(report.objects, 2, "{format}");
+        assert!(report.losses.iter().any(|loss| loss.to_string().contains("NaN")), "{format}");
+        let copy = open_lenient(&out, None).unwrap();
+        let objects = copy.dataset.images.iter().flat_map(|image| &image.objects);
+        assert_eq!((objects.count(), copy.findings.errors()), (2, 0), "{format}");
+    }
+}
