@@ -252,7 +252,7 @@ pub fn decode_with_header(bytes: &[u8], limits: &Limits) -> Result<(Header, Imag
         match (&decoded, truncated::with_end_of_png(bytes)) {
             // Only the end marker may be missing.
             (Err(DecodeError::Incomplete { .. }), Some(ended)) => {
-                open(&ended, limits)?.decode(limits).or_else(|_| decoded)
+                open(&ended, limits)?.decode(limits).or(decoded)
             }
             _ => decoded,
         }
