@@ -4,7 +4,7 @@ use std::arch::aarch64::*;
 
 use crate::isa::IsaKind;
 use crate::simd::Simd;
-use crate::vector::{IntVector, Sealed, Vector, operators};
+use crate::vector::{IntVector, Sealed, Vector, operators, write_four};
 
 /// The token of NEON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,14 +123,10 @@ impl Vector for F32x4 {
     }
     #[inline(always)]
     unsafe fn store_u8_part(self, to: *mut u8, count: usize) {
-        // SAFETY: the array has four bytes, and `to` has room for `count <= 4`.
+        // SAFETY: `to` has room for `count <= 4` bytes.
         unsafe {
             let four = vget_lane_u32::<0>(vreinterpret_u32_u8(bytes([self, self])));
-            if count == 4 {
-                to.cast::<u32>().write_unaligned(four);
-            } else {
-                std::ptr::copy_nonoverlapping(four.to_le_bytes().as_ptr(), to, count);
-            }
+            write_four(four.to_le_bytes(), to, count);
         }
     }
 }
@@ -206,14 +202,9 @@ macro_rules! simd_neon {
             }
             #[inline(always)]
             unsafe fn load_u8_part(self, from: *const u8, count: usize) -> F32x4 {
-                // SAFETY: `from` is valid for `count <= 4` bytes, and the array has four.
+                // SAFETY: `from` is valid for `count <= 4` bytes.
                 F32x4(unsafe {
-                    let mut four = [0u8; 4];
-                    if count == 4 {
-                        four = from.cast::<[u8; 4]>().read();
-                    } else {
-                        std::ptr::copy_nonoverlapping(from, four.as_mut_ptr(), count);
-                    }
+                    let four = $crate::vector::read_four(from, count);
                     let words = vmovl_u8(vcreate_u8(u64::from(u32::from_le_bytes(four))));
                     vcvtq_f32_u32(vmovl_u16(vget_low_u16(words)))
                 })

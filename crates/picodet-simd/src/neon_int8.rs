@@ -6,7 +6,7 @@ use crate::dot::{Dot, SimdInt8};
 use crate::isa::IsaKind;
 use crate::neon::{F32x4, I32x4, Neon, bytes, simd_neon};
 use crate::simd::Simd;
-use crate::vector::{IntVector, Sealed};
+use crate::vector::{IntVector, Sealed, read_four};
 
 /// The token of [`Neon`] with the dot product instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,21 +22,12 @@ simd_neon!(NeonDotProd, "dotprod");
 /// Each of `rows` is valid for reads of `count <= 4` bytes.
 #[inline(always)]
 pub(crate) unsafe fn interleaved(rows: [*const u8; 4], count: usize) -> I32x4 {
-    let mut bytes = [[0u8; 4]; 4];
-    for (row, bytes) in rows.iter().zip(&mut bytes) {
-        // SAFETY: the row is valid for `count` bytes, and there is room for four.
-        unsafe {
-            if count == 4 {
-                *bytes = row.cast::<[u8; 4]>().read();
-            } else {
-                std::ptr::copy_nonoverlapping(*row, bytes.as_mut_ptr(), count);
-            }
-        }
-    }
+    // SAFETY: each row is valid for `count` bytes.
+    let bytes = rows.map(|row| u64::from(u32::from_le_bytes(unsafe { read_four(row, count) })));
     // SAFETY: every aarch64 processor has NEON.
     #[allow(unused_unsafe, reason = "NEON is part of the target")]
     unsafe {
-        let [a, b, c, d] = bytes.map(|row| vcreate_u8(u64::from(u32::from_le_bytes(row))));
+        let [a, b, c, d] = bytes.map(|row| vcreate_u8(row));
         let even = vzip1_u8(a, c);
         let odd = vzip1_u8(b, d);
         I32x4(vreinterpretq_s32_u8(vcombine_u8(vzip1_u8(even, odd), vzip2_u8(even, odd))))
@@ -328,22 +319,30 @@ fn signed(quads: I32x4) -> I32x4 {
 #[derive(Clone, Copy, Debug)]
 pub struct DotSigned<S>(pub S);
 
-/// SDOT, whose intrinsic is not stable yet.
-///
-/// # Safety
-/// The processor has FEAT_DotProd.
-#[inline(always)]
-unsafe fn sdot(mut sum: I32x4, lhs: I32x4, rhs: I32x4) -> I32x4 {
-    // SAFETY: the instruction changes no register but `sum`, and the processor has it.
-    unsafe {
-        std::arch::asm!(
-            ".arch_extension dotprod",
-            "sdot {sum:v}.4s, {lhs:v}.16b, {rhs:v}.16b",
-            sum = inout(vreg) sum.0,
-            lhs = in(vreg) lhs.0,
-            rhs = in(vreg) rhs.0,
-            options(pure, nomem, nostack, preserves_flags),
-        );
-    }
-    sum
+/// Defines a function for an instruction that adds products of bytes to four sums, and whose intrinsic is not stable yet.
+macro_rules! product_of_bytes {
+    ($name:ident, $instruction:literal, $extension:literal, $feature:literal) => {
+        #[doc = concat!("`", $instruction, "`.")]
+        ///
+        /// # Safety
+        #[doc = concat!("The processor has ", $feature, ".")]
+        #[inline(always)]
+        unsafe fn $name(mut sum: I32x4, lhs: I32x4, rhs: I32x4) -> I32x4 {
+            // SAFETY: the instruction changes no register but `sum`, and the processor has it.
+            unsafe {
+                std::arch::asm!(
+                    concat!(".arch_extension ", $extension),
+                    concat!($instruction, " {sum:v}.4s, {lhs:v}.16b, {rhs:v}.16b"),
+                    sum = inout(vreg) sum.0,
+                    lhs = in(vreg) lhs.0,
+                    rhs = in(vreg) rhs.0,
+                    options(pure, nomem, nostack, preserves_flags),
+                );
+            }
+            sum
+        }
+    };
 }
+pub(crate) use product_of_bytes;
+
+product_of_bytes!(sdot, "sdot", "dotprod", "FEAT_DotProd");

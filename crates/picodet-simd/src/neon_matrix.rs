@@ -4,12 +4,11 @@
 //! each before the next two. A sum of two rows and two columns is a vector.
 
 use std::arch::aarch64::*;
-use std::arch::asm;
 
 use crate::dot::{Dot, SimdInt8};
 use crate::isa::IsaKind;
 use crate::neon::{F32x4, I32x4, bytes, simd_neon};
-use crate::neon_int8::{dot_neon, int8_neon, interleaved};
+use crate::neon_int8::{dot_neon, int8_neon, interleaved, product_of_bytes};
 use crate::simd::Simd;
 use crate::vector::{IntVector, Sealed};
 
@@ -79,22 +78,23 @@ unsafe fn pairs<const PAIRS: usize, const VECTORS: usize>(
 ) {
     // SAFETY: the caller vouches for the operands and for FEAT_I8MM.
     unsafe {
-        let mut squares = [[[vdupq_n_s32(0); 2]; VECTORS]; PAIRS];
+        let zero = I32x4(vdupq_n_s32(0));
+        let mut squares = [[[zero; 2]; VECTORS]; PAIRS];
         for (pair, squares) in squares.iter_mut().enumerate() {
             for (vector, squares) in squares.iter_mut().enumerate() {
-                let first = sums[2 * pair][vector].0;
-                let second = sums.get(2 * pair + 1).map_or(first, |row| row[vector].0);
+                let first = sums[2 * pair][vector];
+                let second = sums.get(2 * pair + 1).map_or(first, |row| row[vector]);
                 *squares = halves(first, second);
             }
         }
         for step in 0..units / 2 {
-            let mut columns = [[vdupq_n_s32(0); 2]; VECTORS];
+            let mut columns = [[zero; 2]; VECTORS];
             for (vector, columns) in columns.iter_mut().enumerate() {
                 let from = rhs.add((step * VECTORS + vector) * 8).cast::<i32>();
-                *columns = [vld1q_s32(from), vld1q_s32(from.add(4))];
+                *columns = [I32x4(vld1q_s32(from)), I32x4(vld1q_s32(from.add(4)))];
             }
             for (pair, squares) in squares.iter_mut().enumerate() {
-                let rows = vld1q_s32(lhs.add(2 * pair * stride + 4 * step).cast());
+                let rows = I32x4(vld1q_s32(lhs.add(2 * pair * stride + 4 * step).cast()));
                 for (squares, columns) in squares.iter_mut().zip(&columns) {
                     squares[0] = usmmla(squares[0], rows, columns[0]);
                     squares[1] = usmmla(squares[1], rows, columns[1]);
@@ -104,9 +104,9 @@ unsafe fn pairs<const PAIRS: usize, const VECTORS: usize>(
         for (pair, squares) in squares.iter().enumerate() {
             for (vector, squares) in squares.iter().enumerate() {
                 let [first, second] = halves(squares[0], squares[1]);
-                sums[2 * pair][vector] = I32x4(first);
+                sums[2 * pair][vector] = first;
                 if let Some(row) = sums.get_mut(2 * pair + 1) {
-                    row[vector] = I32x4(second);
+                    row[vector] = second;
                 }
             }
         }
@@ -115,51 +115,14 @@ unsafe fn pairs<const PAIRS: usize, const VECTORS: usize>(
 
 /// The first halves of two vectors, and the second ones: from rows to squares and back.
 #[inline(always)]
-fn halves(first: int32x4_t, second: int32x4_t) -> [int32x4_t; 2] {
+fn halves(first: I32x4, second: I32x4) -> [I32x4; 2] {
     // SAFETY: every aarch64 processor has NEON.
     #[allow(unused_unsafe, reason = "NEON is part of the target")]
     unsafe {
-        let (first, second) = (vreinterpretq_s64_s32(first), vreinterpretq_s64_s32(second));
-        [vzip1q_s64(first, second), vzip2q_s64(first, second)].map(|half| vreinterpretq_s32_s64(half))
+        let (first, second) = (vreinterpretq_s64_s32(first.0), vreinterpretq_s64_s32(second.0));
+        [vzip1q_s64(first, second), vzip2q_s64(first, second)].map(|half| I32x4(vreinterpretq_s32_s64(half)))
     }
 }
 
-/// USMMLA, whose intrinsic is not stable yet.
-///
-/// # Safety
-/// The processor has FEAT_I8MM.
-#[inline(always)]
-unsafe fn usmmla(mut sum: int32x4_t, lhs: int32x4_t, rhs: int32x4_t) -> int32x4_t {
-    // SAFETY: the instruction changes no register but `sum`, and the processor has it.
-    unsafe {
-        asm!(
-            ".arch_extension i8mm",
-            "usmmla {sum:v}.4s, {lhs:v}.16b, {rhs:v}.16b",
-            sum = inout(vreg) sum,
-            lhs = in(vreg) lhs,
-            rhs = in(vreg) rhs,
-            options(pure, nomem, nostack, preserves_flags),
-        );
-    }
-    sum
-}
-
-/// USDOT, whose intrinsic is not stable yet.
-///
-/// # Safety
-/// The processor has FEAT_I8MM.
-#[inline(always)]
-unsafe fn usdot(mut sum: I32x4, lhs: I32x4, rhs: I32x4) -> I32x4 {
-    // SAFETY: the instruction changes no register but `sum`, and the processor has it.
-    unsafe {
-        asm!(
-            ".arch_extension i8mm",
-            "usdot {sum:v}.4s, {lhs:v}.16b, {rhs:v}.16b",
-            sum = inout(vreg) sum.0,
-            lhs = in(vreg) lhs.0,
-            rhs = in(vreg) rhs.0,
-            options(pure, nomem, nostack, preserves_flags),
-        );
-    }
-    sum
-}
+product_of_bytes!(usmmla, "usmmla", "i8mm", "FEAT_I8MM");
+product_of_bytes!(usdot, "usdot", "i8mm", "FEAT_I8MM");

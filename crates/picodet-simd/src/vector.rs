@@ -120,6 +120,42 @@ pub trait Vector:
     }
 }
 
+/// Reads `count` bytes, zeros after them; memory after them is not touched. Four bytes are one access.
+///
+/// # Safety
+/// `from` is valid for reads of `count <= 4` bytes.
+#[allow(dead_code, reason = "of instruction sets with four lanes")]
+#[inline(always)]
+pub(crate) unsafe fn read_four(from: *const u8, count: usize) -> [u8; 4] {
+    let mut bytes = [0u8; 4];
+    // SAFETY: `from` is valid for `count` bytes, and there is room for four.
+    unsafe {
+        if count == 4 {
+            bytes = from.cast::<[u8; 4]>().read();
+        } else {
+            std::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), count);
+        }
+    }
+    bytes
+}
+
+/// Writes the first `count` of four bytes, as [`read_four`] reads them.
+///
+/// # Safety
+/// `to` is valid for writes of `count <= 4` bytes.
+#[allow(dead_code, reason = "of instruction sets with four lanes")]
+#[inline(always)]
+pub(crate) unsafe fn write_four(bytes: [u8; 4], to: *mut u8, count: usize) {
+    // SAFETY: `to` is valid for `count` bytes, and there are four.
+    unsafe {
+        if count == 4 {
+            to.cast::<[u8; 4]>().write(bytes);
+        } else {
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, count);
+        }
+    }
+}
+
 /// A vector of [`Vector::LEN`] i32 lanes.
 pub trait IntVector: Copy + Debug + Send + Sync + 'static + Sealed + Add<Output = Self> {
     /// The f32 vector with the same number of lanes.

@@ -6,7 +6,7 @@ use std::arch::wasm32::*;
 use crate::dot::{DotInt16, SimdInt8, SimdInt16, widen};
 use crate::isa::IsaKind;
 use crate::simd::Simd;
-use crate::vector::{IntVector, Sealed, Vector, operators};
+use crate::vector::{IntVector, Sealed, Vector, operators, read_four, write_four};
 
 /// The token of WebAssembly's SIMD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -139,13 +139,7 @@ impl Vector for F32x4 {
         let words = i16x8_narrow_i32x4(whole, whole);
         let bytes = i32x4_extract_lane::<0>(u8x16_narrow_i16x8(words, words)).to_le_bytes();
         // SAFETY: `to` is valid for `count <= 4` bytes.
-        unsafe {
-            if count == 4 {
-                to.cast::<[u8; 4]>().write(bytes);
-            } else {
-                std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, count);
-            }
-        }
+        unsafe { write_four(bytes, to, count) }
     }
 }
 
@@ -248,15 +242,8 @@ impl Simd for Simd128 {
     }
     #[inline(always)]
     unsafe fn load_u8_part(self, from: *const u8, count: usize) -> F32x4 {
-        let mut four = [0u8; 4];
         // SAFETY: `from` is valid for `count <= 4` bytes.
-        unsafe {
-            if count == 4 {
-                four = from.cast::<[u8; 4]>().read();
-            } else {
-                std::ptr::copy_nonoverlapping(from, four.as_mut_ptr(), count);
-            }
-        }
+        let four = unsafe { read_four(from, count) };
         let words = u16x8_extend_low_u8x16(i32x4_splat(i32::from_le_bytes(four)));
         F32x4(f32x4_convert_i32x4(u32x4_extend_low_u16x8(words)))
     }
@@ -307,18 +294,8 @@ impl SimdInt8 for Simd128 {
     }
     #[inline(always)]
     unsafe fn interleave_rows(self, rows: [*const u8; 4], count: usize) -> I32x4 {
-        let mut quads = [[0u8; 4]; 4];
-        for (row, quad) in rows.iter().zip(&mut quads) {
-            // SAFETY: the row is valid for `count <= 4` bytes.
-            unsafe {
-                if count == 4 {
-                    *quad = row.cast::<[u8; 4]>().read();
-                } else {
-                    std::ptr::copy_nonoverlapping(*row, quad.as_mut_ptr(), count);
-                }
-            }
-        }
-        let [a, b, c, d] = quads.map(|row| i32::from_le_bytes(row));
+        // SAFETY: each row is valid for `count <= 4` bytes.
+        let [a, b, c, d] = rows.map(|row| i32::from_le_bytes(unsafe { read_four(row, count) }));
         let rows = i32x4(a, b, c, d);
         I32x4(u8x16_shuffle::<0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15>(rows, rows))
     }
