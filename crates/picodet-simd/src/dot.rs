@@ -306,9 +306,8 @@ pub trait SimdInt8: Simd {
     /// The products that matrix products of bytes are made of: of quads of bytes, or of other units, which
     /// [`SimdInt8::copy_units`] writes.
     type Product: Dot<Simd = Self, Unit = u32, Sum = Self::I32>;
-    /// Whether [`SimdInt8::copy_units`] changes the bytes of a map.
+    /// Whether left rows are copied, as units of [`SimdInt8::Product`], before they are multiplied.
     const COPIES: bool = false;
-
     /// Whether the units of [`SimdInt8::Product`] are in pairs, and left rows too: the first two units of two rows, then the
     /// next two. Only [`Dot::tile`] multiplies them, in tiles that begin with the first row of a pair.
     const PAIRS: bool = false;
