@@ -42,7 +42,8 @@ impl Session {
         self.detector = None;
         let input = std::mem::take(&mut self.input);
         let (options, model) = input.split_at(options.min(input.len()));
-        let options: CreateOptions = serde_json::from_slice(options)?;
+        // Model files are read from text too: a second parser, of bytes, would make the module larger.
+        let options: CreateOptions = serde_json::from_str(&String::from_utf8_lossy(options))?;
         let model = Model::integers_from_bytes(model).map_err(picodet::Error::from)?;
         let detector = Detector::new(&model, &options.to_options())?;
         self.output = serde_json::to_vec(&Description {
