@@ -197,3 +197,50 @@ proptest! {
         }
     }
 }
+
+/// Returns a chunk of a PNG file.
+fn png_chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let body = [kind, data].concat();
+    let crc = body.iter().fold(!0u32, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| crc >> 1 ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 })
+    });
+    [&(data.len() as u32).to_be_bytes()[..], &body, &(!crc).to_be_bytes()].concat()
+}
+
+/// EXIF data whose only entry is an orientation.
+fn exif(orientation: u8) -> Vec<u8> {
+    let entry = [0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0];
+    [&b"MM\0*\0\0\0\x08\0\x01"[..], &entry, &[0; 4]].concat()
+}
+
+#[test]
+fn exif_data_of_png_files_counts_before_and_behind_the_pixels() {
+    let stored = Image::new(3, 2, (0..18).collect()).expect("six pixels");
+    let file = encode_png(&stored);
+    let end = file.len() - 12;
+    // Columns and rows of the turned picture, and the stored pixel in each place.
+    let turned: [(u8, usize, [usize; 6]); 4] = [
+        (1, 3, [0, 1, 2, 3, 4, 5]),
+        (3, 3, [5, 4, 3, 2, 1, 0]),
+        (5, 2, [0, 3, 1, 4, 2, 5]),
+        (6, 2, [3, 0, 4, 1, 5, 2]),
+    ];
+    for (orientation, width, places) in turned {
+        let pixels = stored.data().as_chunks::<3>().0;
+        let expected: Vec<u8> = places.iter().flat_map(|&place| pixels[place]).collect();
+        for data in [exif(orientation), [&b"Exif\0\0"[..], &exif(orientation)].concat()] {
+            for at in [33, end] {
+                let with_exif = [&file[..at], &png_chunk(b"eXIf", &data), &file[at..]].concat();
+                let image = decode(&with_exif, &Limits::default()).expect("a picture");
+                let what = format!("orientation {orientation} at byte {at}");
+                assert_eq!((image.width(), image.height()), (width, 6 / width), "{what}");
+                assert_eq!(image.data(), expected, "{what}");
+                assert_eq!(
+                    dimensions(&with_exif, &Limits::default()).ok(),
+                    Some((width, 6 / width)),
+                    "{what}"
+                );
+            }
+        }
+    }
+}

@@ -1,22 +1,26 @@
 //! Decodes the bytes of a file to an upright image; sizes are checked before memory is allocated.
 
+mod decoder;
 mod error;
 mod file_kind;
 mod jpeg;
 mod limits;
+mod orientation;
+mod png_chunks;
 mod truncated;
 
-use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader};
+use image::{ImageFormat, RgbImage};
 
+use self::decoder::{Decoder, Samples};
 pub use self::error::{DecodeError, Missing};
 pub use self::file_kind::FileKind;
 use self::jpeg::{Outline, with_tables};
 use self::limits::IN_BROWSER;
 pub use self::limits::Limits;
+use self::orientation::{is_turned, upright};
 use crate::Image;
 
 /// The header of an image file.
@@ -59,9 +63,9 @@ pub fn is_supported(bytes: &[u8]) -> bool {
 }
 
 /// An image file whose header has been read.
-struct Opened<'a, D> {
+struct Opened<'a> {
     bytes: &'a [u8],
-    decoder: D,
+    decoder: Decoder<'a>,
     orientation: Orientation,
     header: Header,
     format: ImageFormat,
@@ -70,7 +74,7 @@ struct Opened<'a, D> {
 }
 
 /// Reads the header.
-fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Opened<'a, impl ImageDecoder>, DecodeError> {
+fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Opened<'a>, DecodeError> {
     let (format, name) = format_of(bytes)?;
     let broken = |problem: String| DecodeError::Broken { format: name, problem };
     let outline = (format == ImageFormat::Jpeg).then(|| Outline::of(bytes));
@@ -79,44 +83,39 @@ fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Opened<'a, impl ImageDec
             "lossless JPEG is not supported; save the image as PNG or as a baseline JPEG".to_owned(),
         ));
     }
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let mut allowed = image::Limits::default();
-    allowed.max_alloc = Some(limits.bytes().max(METADATA));
-    reader.limits(allowed);
-    let mut decoder = reader.into_decoder().map_err(|error| {
-        match outline.as_ref().map_or_else(|| truncated::header(format, bytes), Outline::missing_header) {
-            Some(missing) => DecodeError::Incomplete { format: name, missing },
-            None => broken(error.to_string()),
-        }
-    })?;
-    let (width, height) = decoder.dimensions();
+    let mut decoder =
+        Decoder::new(bytes, format, limits.bytes().max(METADATA)).map_err(|error| {
+            match outline.as_ref().map_or_else(|| truncated::header(format, bytes), Outline::missing_header) {
+                Some(missing) => DecodeError::Incomplete { format: name, missing },
+                None => broken(error.to_string()),
+            }
+        })?;
+    let (width, height) = decoder.size();
     if width == 0 || height == 0 {
         return Err(broken("it has no pixels".to_owned()));
     }
-    // A broken EXIF block does not make the pixels useless.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let turned = matches!(
-        orientation,
-        Orientation::Rotate90
-            | Orientation::Rotate270
-            | Orientation::Rotate90FlipH
-            | Orientation::Rotate270FlipH
-    );
-    let rgb = decoder.original_color_type() == ExtendedColorType::Rgb8;
+    let orientation = match format {
+        ImageFormat::Jpeg => outline.as_ref().and_then(Outline::orientation),
+        ImageFormat::Png => png_chunks::orientation(bytes),
+        _ => decoder.orientation(),
+    }
+    .unwrap_or(Orientation::NoTransforms);
+    let turned = is_turned(orientation);
+    let rgb = decoder.is_rgb();
     let (width, height) = (width as usize, height as usize);
     let (width, height) = if turned { (height, width) } else { (width, height) };
     let header = Header { width, height, turned, rgb, format: name };
     Ok(Opened { bytes, decoder, orientation, header, format, outline })
 }
 
-impl<D: ImageDecoder> Opened<'_, D> {
+impl Opened<'_> {
     /// Returns the divisor of the sides with which the picture is within the limits; 1 decodes it whole.
     fn divisor(&self, limits: &Limits) -> Result<u64, DecodeError> {
-        let (width, height) = self.decoder.dimensions();
+        let (width, height) = self.decoder.size();
         let divisor = limits.divisor(width, height, self.outline.is_some())?;
         // The coefficients of a progressive picture are kept whole at any divisor.
         let bytes = self.outline.as_ref().map_or(0, Outline::coefficient_bytes);
-        let bytes = if divisor > 1 { bytes } else { self.decoder.total_bytes() };
+        let bytes = if divisor > 1 { bytes } else { self.decoder.bytes() };
         if bytes > limits.bytes().max(METADATA) {
             return Err(DecodeError::TooLarge { width, height, limit: limits.pixels });
         }
@@ -131,19 +130,25 @@ impl<D: ImageDecoder> Opened<'_, D> {
     fn decode(self, limits: &Limits) -> Result<(Header, Image), DecodeError> {
         let divisor = self.divisor(limits)?;
         let (header, orientation) = (self.header, self.orientation);
-        let mut picture = match &self.outline {
+        let samples = match &self.outline {
             Some(_) => self.decode_jpeg(divisor)?,
             None => self.decode_other()?,
         };
-        picture.apply_orientation(orientation);
-        let (width, height) = (picture.width() as usize, picture.height() as usize);
-        let image = Image::new(width, height, into_rgb(picture));
-        let image = image.map(|image| image.with_source_size(header.width, header.height));
-        let no_pixels = DecodeError::Broken { format: header.format, problem: "it has no pixels".to_owned() };
-        Ok((header, image.ok_or(no_pixels)?))
+        let (width, height) = (samples.width, samples.height);
+        let image = RgbImage::from_raw(width, height, samples.into_rgb()).and_then(|picture| {
+            let picture = upright(picture, orientation);
+            let (width, height) = (picture.width() as usize, picture.height() as usize);
+            Image::new(width, height, picture.into_raw())
+        });
+        let wrong_size = || DecodeError::Broken {
+            format: header.format,
+            problem: "the picture has another size than its header".to_owned(),
+        };
+        let image = image.ok_or_else(wrong_size)?;
+        Ok((header, image.with_source_size(header.width, header.height)))
     }
 
-    fn decode_jpeg(self, divisor: u64) -> Result<DynamicImage, DecodeError> {
+    fn decode_jpeg(self, divisor: u64) -> Result<Samples, DecodeError> {
         let Some(outline) = &self.outline else { return self.decode_other() };
         let missing = || outline.missing_part(self.bytes).map(|missing| self.incomplete(missing));
         // A decoder at reduced size fills missing data with colours.
@@ -163,33 +168,31 @@ impl<D: ImageDecoder> Opened<'_, D> {
         #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
         if divisor > 1 {
             use self::jpeg::shrunk;
-            let (size, format) = (self.decoder.dimensions(), self.header.format);
+            let (size, format) = (self.decoder.size(), self.header.format);
             return shrunk::decode(bytes, size, divisor)
                 .map_err(|problem| DecodeError::Broken { format, problem });
         }
-        let picture = if outline.is_unterminated() {
-            let mut reader = ImageReader::with_format(Cursor::new(bytes), self.format);
+        let samples = if outline.is_unterminated() {
             // The size has been checked.
-            reader.no_limits();
-            reader.decode()
+            Decoder::new(bytes, self.format, u64::MAX).and_then(Decoder::samples)
         } else {
-            DynamicImage::from_decoder(self.decoder)
+            self.decoder.samples()
         };
         let (header, bytes) = (self.header, self.bytes);
-        let picture = picture
+        let samples = samples
             .map_err(|error| DecodeError::Broken { format: header.format, problem: error.to_string() })?;
-        if ends_in_filler(&picture, outline.mcu_width())
+        if ends_in_filler(&samples, outline.mcu_width())
             && let Some(missing) = outline.missing_part(bytes)
         {
             return Err(DecodeError::Incomplete { format: header.format, missing });
         }
-        Ok(picture)
+        Ok(samples)
     }
 
-    fn decode_other(self) -> Result<DynamicImage, DecodeError> {
+    fn decode_other(self) -> Result<Samples, DecodeError> {
         let Self { bytes, format, header, .. } = self;
         let incomplete = |missing| DecodeError::Incomplete { format: header.format, missing };
-        DynamicImage::from_decoder(self.decoder).map_err(|error| match truncated::pixels(format, bytes) {
+        self.decoder.samples().map_err(|error| match truncated::pixels(format, bytes) {
             Some(missing) => incomplete(missing),
             None => DecodeError::Broken { format: header.format, problem: error.to_string() },
         })
@@ -198,13 +201,11 @@ impl<D: ImageDecoder> Opened<'_, D> {
 
 /// Whether the last row looks as if it was decoded without data: a decoder of JPEG fills it with one value, or reads zeros,
 /// which give equal MCUs of `mcu` columns. Plain borders look so too.
-fn ends_in_filler(picture: &DynamicImage, mcu: usize) -> bool {
-    let bytes = picture.as_bytes();
-    let row = bytes.len() / (picture.height().max(1) as usize);
-    let last = &bytes[bytes.len() - row..];
-    let period = mcu * usize::from(picture.color().bytes_per_pixel());
+fn ends_in_filler(samples: &Samples, mcu: usize) -> bool {
+    let last = samples.last_row();
+    let period = mcu * usize::from(samples.color.bytes_per_pixel());
     // Interpolated colours differ in the first and the last MCU.
-    let inner = last.get(period..row.saturating_sub(period)).unwrap_or_default();
+    let inner = last.get(period..last.len().saturating_sub(period)).unwrap_or_default();
     inner.len() <= period || inner[period..] == inner[..inner.len() - period]
 }
 
@@ -249,7 +250,7 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Image, DecodeError> {
 pub fn decode_with_header(bytes: &[u8], limits: &Limits) -> Result<(Header, Image), DecodeError> {
     guarded(|| {
         let decoded = open(&with_tables(bytes), limits)?.decode(limits);
-        match (&decoded, truncated::with_end_of_png(bytes)) {
+        match (&decoded, png_chunks::with_end(bytes)) {
             // Only the end marker may be missing.
             (Err(DecodeError::Incomplete { .. }), Some(ended)) => {
                 open(&ended, limits)?.decode(limits).or(decoded)
@@ -262,25 +263,4 @@ pub fn decode_with_header(bytes: &[u8], limits: &Limits) -> Result<(Header, Imag
 /// Converts a panic of a decoder to an error.
 fn guarded<T>(work: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(DecodeError::Panic))
-}
-
-/// Returns the upper byte of each 16-bit value.
-fn upper(values: &[u16]) -> Vec<u8> {
-    values.iter().map(|value| (value >> 8) as u8).collect()
-}
-
-fn into_rgb(picture: DynamicImage) -> Vec<u8> {
-    match picture {
-        DynamicImage::ImageRgb16(picture) => upper(&picture),
-        DynamicImage::ImageRgba16(picture) => {
-            upper(&picture).as_chunks::<4>().0.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect()
-        }
-        DynamicImage::ImageLuma16(picture) => {
-            upper(&picture).into_iter().flat_map(|grey| [grey; 3]).collect()
-        }
-        DynamicImage::ImageLumaA16(picture) => {
-            upper(&picture).as_chunks::<2>().0.iter().flat_map(|&[grey, _]| [grey; 3]).collect()
-        }
-        other => other.into_rgb8().into_raw(),
-    }
 }

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use image::ImageFormat;
 
-use super::Missing;
+use super::{Missing, png_chunks};
 
 /// Returns the missing part of a file whose header cannot be read; `None` if the file does not end early.
 pub(super) fn header(format: ImageFormat, bytes: &[u8]) -> Option<Missing> {
@@ -29,53 +29,13 @@ pub(super) fn pixels(format: ImageFormat, bytes: &[u8]) -> Option<Missing> {
     }
 }
 
-/// A chunk of a PNG file, and whether the file contains it whole.
-struct Chunk {
-    kind: [u8; 4],
-    is_whole: bool,
-    /// The position behind it.
-    end: usize,
-}
-
-/// Returns the chunks of a PNG file.
-fn png_chunks(bytes: &[u8]) -> impl Iterator<Item = Chunk> + '_ {
-    let mut at = 8;
-    std::iter::from_fn(move || {
-        let length = u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?) as usize;
-        let kind = *bytes.get(at + 4..)?.first_chunk()?;
-        // Length, kind and checksum.
-        at = at.saturating_add(length).saturating_add(12);
-        Some(Chunk { kind, is_whole: at <= bytes.len(), end: at })
-    })
-}
-
-/// Returns a PNG file with an `IEND` if it has none and all of its data chunks are whole.
-pub(super) fn with_end_of_png(bytes: &[u8]) -> Option<Vec<u8>> {
-    const END: [u8; 12] = [0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xae, 0x42, 0x60, 0x82];
-    if !bytes.starts_with(b"\x89PNG") {
-        return None;
-    }
-    let (mut end, mut has_data) = (8, false);
-    for chunk in png_chunks(bytes) {
-        let is_data = &chunk.kind == b"IDAT";
-        match chunk.is_whole {
-            true if &chunk.kind == b"IEND" => return None,
-            true => end = chunk.end,
-            false if is_data => return None,
-            false => break,
-        }
-        has_data |= is_data;
-    }
-    has_data.then(|| [&bytes[..end], &END].concat())
-}
-
 fn png_has_data(bytes: &[u8]) -> bool {
-    png_chunks(bytes).any(|chunk| &chunk.kind == b"IDAT")
+    png_chunks::of(bytes).any(|chunk| &chunk.kind == b"IDAT")
 }
 
 /// Returns the missing rows of a PNG file that ends before its `IEND`.
 fn png(bytes: &[u8]) -> Option<Missing> {
-    if png_chunks(bytes).any(|chunk| &chunk.kind == b"IEND" && chunk.is_whole) {
+    if png_chunks::of(bytes).any(|chunk| &chunk.kind == b"IEND" && chunk.is_whole) {
         return None;
     }
     let rows = || {

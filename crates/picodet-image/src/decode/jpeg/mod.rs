@@ -8,11 +8,13 @@ mod segments;
 pub(super) mod shrunk;
 mod standard_tables;
 
+use image::metadata::Orientation;
+
 use self::completeness::{Received, missing_part};
 use self::frame::Frame;
-use self::segments::{EOI, SOS, Segments};
+use self::segments::{APP1, EOI, SOS, Segments};
 pub(super) use self::standard_tables::with_tables;
-use super::Missing;
+use super::{Missing, orientation};
 
 /// The first picture of a JPEG file, as its segments describe it.
 #[derive(Debug)]
@@ -25,17 +27,23 @@ pub(super) struct Outline {
     regular: bool,
     /// Position behind the last segment.
     end: usize,
+    /// The orientation that the first EXIF segment with one states.
+    orientation: Option<Orientation>,
 }
 
 impl Outline {
     /// Reads the segments of the first picture.
     pub(super) fn of(bytes: &[u8]) -> Self {
         let mut segments = Segments::new(bytes);
-        let mut outline = Self { frame: None, ended: false, regular: true, end: 0 };
+        let mut outline = Self { frame: None, ended: false, regular: true, end: 0, orientation: None };
         let mut received = Received::default();
         for segment in segments.by_ref() {
             match segment.marker {
                 EOI => outline.ended = true,
+                APP1 => {
+                    let stated = || orientation::of_segment(segment.payload);
+                    outline.orientation = outline.orientation.or_else(stated);
+                }
                 SOS => {
                     let frame = outline.frame.as_ref();
                     outline.regular &= frame.is_some_and(|frame| received.add(segment.payload, frame));
@@ -47,6 +55,11 @@ impl Outline {
         outline.regular &= outline.frame.as_ref().is_some_and(|frame| received.is_complete(frame));
         outline.end = segments.position();
         outline
+    }
+
+    /// Returns the orientation that the file states.
+    pub(super) fn orientation(&self) -> Option<Orientation> {
+        self.orientation
     }
 
     /// Whether the coding process is lossless.

@@ -6,6 +6,8 @@ const SOI: u8 = 0xd8;
 pub(super) const EOI: u8 = 0xd9;
 /// Start of scan.
 pub(super) const SOS: u8 = 0xda;
+/// Data of applications, such as EXIF.
+pub(super) const APP1: u8 = 0xe1;
 /// Definition of Huffman tables.
 pub(super) const DHT: u8 = 0xc4;
 /// Definition of the restart interval.

@@ -1,13 +1,19 @@
 //! Decodes a JPEG picture at a half, a quarter or an eighth of its width and height.
 
-use image::{DynamicImage, RgbImage};
+use image::ColorType;
 use jpeg_decoder::{Decoder, PixelFormat};
+
+use crate::decode::decoder::Samples;
 
 /// Decodes a picture at the fraction `1 / by` of its sides, rounded up; not turned.
 ///
 /// # Errors
 /// The message of the decoder.
-pub(crate) fn decode(bytes: &[u8], (width, height): (u32, u32), by: u64) -> Result<DynamicImage, String> {
+pub(in crate::decode) fn decode(
+    bytes: &[u8],
+    (width, height): (u32, u32),
+    by: u64,
+) -> Result<Samples, String> {
     let side = |side: u32| u16::try_from(u64::from(side).div_ceil(by)).unwrap_or(u16::MAX);
     let mut decoder = Decoder::new(bytes);
     let (width, height) = decoder.scale(side(width), side(height)).map_err(|error| error.to_string())?;
@@ -19,9 +25,7 @@ pub(crate) fn decode(bytes: &[u8], (width, height): (u32, u32), by: u64) -> Resu
         Some(PixelFormat::CMYK32) => pixels.as_chunks().0.iter().flat_map(rgb_of_cmyk).collect(),
         Some(PixelFormat::L16) | None => return Err("samples of more than 8 bits".to_owned()),
     };
-    RgbImage::from_raw(width.into(), height.into(), rgb)
-        .map(DynamicImage::ImageRgb8)
-        .ok_or_else(|| "the picture has another size than its header".to_owned())
+    Ok(Samples { width: width.into(), height: height.into(), color: ColorType::Rgb8, bytes: rgb })
 }
 
 /// Converts as the decoder of whole pictures does: each colour is darkened by black.
