@@ -3,7 +3,8 @@
 //! Exported files keep neither parameter names nor those of the reference, only the structure: each
 //! convolution's shape and the convolutions it depends on. Both networks are reduced to that. Colours are
 //! refined along the edges in both directions until they are stable (Weisfeiler-Lehman), and sites of equal
-//! colour are paired.
+//! colour are paired by their depth: towers of equal shape behind a neck without convolutions differ in nothing
+//! else. The order of the file's nodes does not count.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -27,6 +28,8 @@ pub struct ConvolutionSite {
     pub groups: usize,
     /// The nearest preceding convolutions, ascending; empty directly after the image.
     pub upstream: Vec<usize>,
+    /// Largest number of operations on the way from the image that join the results of different convolutions.
+    pub depth: usize,
 }
 
 /// Why two networks differ.
@@ -44,29 +47,62 @@ pub enum AlignError {
     /// Some convolutions of the graph have no counterpart in the file.
     #[error("the file has no matching convolution for {0}")]
     Missing(String),
+    /// Several convolutions of the file could be one of the graph.
+    #[error(
+        "several convolutions of the file fit {0}; give a file that names the parameters (.safetensors, .pdparams)"
+    )]
+    Ambiguous(String),
+}
+
+/// What a value is computed from.
+#[derive(Clone, Default)]
+struct Origin {
+    /// The nearest convolutions. Shared, since hostile files have many nodes of one input.
+    convolutions: Rc<BTreeSet<usize>>,
+    /// See [`ConvolutionSite::depth`].
+    depth: usize,
+}
+
+impl Origin {
+    /// Returns the origin of what an operation with these inputs computes.
+    fn join<'a>(inputs: impl Iterator<Item = &'a Self> + Clone) -> Self {
+        let depth = inputs.clone().map(|input| input.depth).max().unwrap_or(0);
+        let mut others = inputs.clone();
+        let Some(first) = others.next() else { return Self::default() };
+        if others.all(|input| input.convolutions == first.convolutions) {
+            return Self { convolutions: Rc::clone(&first.convolutions), depth };
+        }
+        let all = inputs.flat_map(|input| input.convolutions.iter().copied());
+        Self { convolutions: Rc::new(all.collect()), depth: depth + 1 }
+    }
+
+    /// Returns the origin of the result of convolution `index`, which reads a value of this origin.
+    fn convolved(&self, index: usize) -> Self {
+        Self { convolutions: Rc::new(BTreeSet::from([index])), depth: self.depth }
+    }
 }
 
 /// Returns the sites of a graph, in the order of its nodes.
 #[must_use]
 pub fn sites_of_graph(graph: &Graph) -> Vec<ConvolutionSite> {
     let mut sites = Vec::new();
-    let mut reached: Vec<BTreeSet<usize>> = Vec::with_capacity(graph.nodes.len());
+    let mut origins: Vec<Origin> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
-        let upstream: BTreeSet<usize> =
-            node.inputs.iter().flat_map(|input| reached[input.0].iter().copied()).collect();
+        let origin = Origin::join(node.inputs.iter().map(|input| &origins[input.0]));
         if let Op::Convolution(op) = node.op {
             let weight_shape =
                 graph.params_of(node).next().map(|param| param.shape.clone()).unwrap_or_default();
-            reached.push(BTreeSet::from([sites.len()]));
+            origins.push(origin.convolved(sites.len()));
             sites.push(ConvolutionSite {
                 key: node.scope.clone(),
                 weight_shape,
                 stride: op.stride,
                 groups: op.groups,
-                upstream: upstream.into_iter().collect(),
+                upstream: origin.convolutions.iter().copied().collect(),
+                depth: origin.depth,
             });
         } else {
-            reached.push(upstream);
+            origins.push(origin);
         }
     }
     sites
@@ -77,27 +113,24 @@ pub fn sites_of_graph(graph: &Graph) -> Vec<ConvolutionSite> {
 pub fn sites_of_foreign(network: &ForeignNetwork) -> Vec<ConvolutionSite> {
     let producers = network.producers();
     let mut sites = Vec::new();
-    // Shared, since hostile files have many nodes of one input.
-    let mut reached: Vec<Rc<BTreeSet<usize>>> = Vec::with_capacity(network.nodes.len());
+    let mut origins: Vec<Origin> = Vec::with_capacity(network.nodes.len());
     for (index, node) in network.nodes.iter().enumerate() {
         // A hostile file may refer to later nodes; such inputs are ignored.
         let inputs = node.inputs.iter().filter_map(|input| producers.get(input.as_str()).copied());
         let inputs: BTreeSet<usize> = inputs.filter(|&producer| producer < index).collect();
-        let upstream = match (inputs.len(), inputs.first()) {
-            (1, Some(&only)) => Rc::clone(&reached[only]),
-            _ => Rc::new(inputs.iter().flat_map(|&producer| reached[producer].iter().copied()).collect()),
-        };
+        let origin = Origin::join(inputs.iter().map(|&producer| &origins[producer]));
         if let Some(convolution) = &node.convolution {
-            reached.push(Rc::new(BTreeSet::from([sites.len()])));
+            origins.push(origin.convolved(sites.len()));
             sites.push(ConvolutionSite {
                 key: node.name.clone(),
                 weight_shape: convolution.weight.shape.clone(),
                 stride: convolution.stride,
                 groups: convolution.groups,
-                upstream: upstream.iter().copied().collect(),
+                upstream: origin.convolutions.iter().copied().collect(),
+                depth: origin.depth,
             });
         } else {
-            reached.push(upstream);
+            origins.push(origin);
         }
     }
     sites
@@ -105,21 +138,27 @@ pub fn sites_of_foreign(network: &ForeignNetwork) -> Vec<ConvolutionSite> {
 
 /// Returns, for each site of `ours`, the index of its counterpart in `theirs`.
 ///
-/// Sites of equal colour are structurally equivalent; they are paired in order.
+/// Sites of equal colour are paired in the order of their depth.
 ///
 /// # Errors
-/// [`AlignError`] when the networks differ, with the first sites that have no counterpart.
+/// [`AlignError`] when the networks differ, with the first sites that have no counterpart, and when sites differ in
+/// nothing.
 pub fn align(ours: &[ConvolutionSite], theirs: &[ConvolutionSite]) -> Result<Vec<usize>, AlignError> {
     if ours.len() != theirs.len() {
         return Err(AlignError::Count { ours: ours.len(), theirs: theirs.len() });
     }
-    let our_colours = colours(ours);
-    let mut by_colour: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
-    for (index, colour) in colours(theirs).into_iter().enumerate().rev() {
-        by_colour.entry(colour).or_default().push(index);
+    let (mut ours_of, mut theirs_of) = (by_colour(ours), by_colour(theirs));
+    let mut found = vec![None; ours.len()];
+    for (colour, group) in &mut ours_of {
+        let counterparts = theirs_of.entry(*colour).or_default();
+        if group.len() == counterparts.len() {
+            sort_by_depth(ours, group)?;
+            sort_by_depth(theirs, counterparts)?;
+        }
+        for (&site, &counterpart) in group.iter().zip(counterparts.iter()) {
+            found[site] = Some(counterpart);
+        }
     }
-    let found: Vec<Option<usize>> =
-        our_colours.iter().map(|colour| by_colour.get_mut(colour).and_then(Vec::pop)).collect();
     let missing: Vec<String> = ours
         .iter()
         .zip(&found)
@@ -132,6 +171,27 @@ pub fn align(ours: &[ConvolutionSite], theirs: &[ConvolutionSite]) -> Result<Vec
         return Err(AlignError::Missing(format!("{shown}{more}")));
     }
     Ok(found.into_iter().flatten().collect())
+}
+
+/// Returns the sites of each colour.
+fn by_colour(sites: &[ConvolutionSite]) -> BTreeMap<u64, Vec<usize>> {
+    let mut groups: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    for (index, colour) in colours(sites).into_iter().enumerate() {
+        groups.entry(colour).or_default().push(index);
+    }
+    groups
+}
+
+/// Sorts sites of one colour.
+///
+/// # Errors
+/// [`AlignError::Ambiguous`] if two have the same depth.
+fn sort_by_depth(sites: &[ConvolutionSite], group: &mut [usize]) -> Result<(), AlignError> {
+    group.sort_by_key(|&site| sites[site].depth);
+    match group.windows(2).find(|pair| sites[pair[0]].depth == sites[pair[1]].depth) {
+        Some(pair) => Err(AlignError::Ambiguous(format!("`{}`", sites[pair[0]].key))),
+        None => Ok(()),
+    }
 }
 
 fn hash(value: impl Hash) -> u64 {
@@ -189,4 +249,82 @@ pub fn import(graph: &Graph, network: &ForeignNetwork) -> Result<(Graph, Weights
         weights.insert(format!("{scope}.bias"), bias.unwrap_or_else(|| Tensor::full(&[out], 0.0)));
     }
     Ok((folded, weights))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ForeignConvolution, ForeignNode};
+
+    /// Returns a network as a file holds it, its nodes in another order: of those whose inputs are known, `pick` chooses.
+    /// The bias of each convolution is its index in `graph`.
+    fn exported(graph: &Graph, mut pick: impl FnMut(usize) -> usize) -> ForeignNetwork {
+        let mut left: Vec<usize> = (0..graph.nodes.len()).collect();
+        let mut done = vec![false; graph.nodes.len()];
+        let mut network = ForeignNetwork::default();
+        while !left.is_empty() {
+            let is_ready = |&index: &usize| graph.nodes[index].inputs.iter().all(|input| done[input.0]);
+            let ready: Vec<usize> = left.iter().copied().filter(is_ready).collect();
+            let index = ready[pick(ready.len())];
+            left.retain(|&other| other != index);
+            done[index] = true;
+            let node = &graph.nodes[index];
+            let convolution = match node.op {
+                Op::Convolution(op) => {
+                    let shape = graph.params_of(node).next().expect("a weight").shape.clone();
+                    let bias = Some(Tensor::full(&shape[..1], index as f32));
+                    let weight = Tensor::full(&shape, 0.0);
+                    Some(ForeignConvolution { weight, bias, stride: op.stride, groups: op.groups })
+                }
+                _ => None,
+            };
+            network.nodes.push(ForeignNode {
+                name: format!("node{index}"),
+                kind: String::new(),
+                inputs: node.inputs.iter().map(|input| format!("value{}", input.0)).collect(),
+                outputs: vec![format!("value{index}")],
+                convolution,
+            });
+        }
+        network
+    }
+
+    #[test]
+    fn the_order_of_the_nodes_does_not_count() {
+        for variant in picodet_zoo::variants() {
+            let graph = pass::fold_batch_norm_structure(&variant.architecture.graph(80));
+            let mut state = 1u64;
+            let random = |count: usize| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 33) as usize % count
+            };
+            let networks =
+                [exported(&graph, |_| 0), exported(&graph, |count| count - 1), exported(&graph, random)];
+            for (order, network) in networks.iter().enumerate() {
+                let (_, weights) = import(&graph, network).expect("the same network");
+                for (index, node) in graph.nodes.iter().enumerate() {
+                    if let Op::Convolution(_) = node.op {
+                        let bias = weights[&format!("{}.bias", node.scope)].data[0];
+                        let what = format!("{} of {} in order {order}", node.scope, variant.name);
+                        assert_eq!(bias, index as f32, "{what}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn convolutions_that_differ_in_nothing_are_refused() {
+        let site = |key: &str| ConvolutionSite {
+            key: key.to_owned(),
+            weight_shape: vec![8, 3, 1, 1],
+            stride: 1,
+            groups: 1,
+            upstream: Vec::new(),
+            depth: 0,
+        };
+        let sites = [site("a"), site("b")];
+        assert_eq!(align(&sites, &sites), Err(AlignError::Ambiguous("`a`".to_owned())));
+        assert_eq!(align(&sites[..1], &sites[..1]), Ok(vec![0]));
+    }
 }
