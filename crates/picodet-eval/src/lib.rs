@@ -55,6 +55,6 @@ pub use picodet_format::coco::{
     DEFAULT_LIMIT, Id, ImageNames, JsonError, ResultRecords, read_result_records,
 };
 pub use report::{LabelledBox, Mark, Picture, Report, render_html};
-pub use resolve::{ResultNotes, ResultTargets, resolve_results};
+pub use resolve::{BoxNotes, ResultNotes, ResultTargets, resolve_results};
 pub use table::{class_table, error_table, summary_table, text_table};
 pub use types::{Category, Detection, GroundTruth, Notes, intersection_over_union};

@@ -22,9 +22,11 @@ pub struct ResultTargets {
     pub text_ids: HashMap<String, i64>,
     /// The categories.
     pub categories: Vec<Category>,
+    /// Width and height in pixels of the images whose size is known.
+    pub sizes: HashMap<i64, (u32, u32)>,
 }
 
-/// Entries of a results file that were left out.
+/// Entries of a results file that were left out, and what looks wrong about the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResultNotes {
@@ -44,6 +46,62 @@ pub struct ResultNotes {
     pub category_ids: BTreeSet<String>,
     /// The category ids of the dataset.
     pub known_category_ids: BTreeSet<i64>,
+    /// What looks wrong about the boxes.
+    pub boxes: BoxNotes,
+}
+
+/// What looks wrong about the boxes of results. They are evaluated as they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BoxNotes {
+    /// Number of boxes of the dataset's images and categories.
+    pub total: usize,
+    /// Number of boxes with a negative width or height.
+    pub inverted: usize,
+    /// Index of the first of them.
+    pub first_inverted: Option<usize>,
+    /// Number of boxes within one pixel of the image's corner.
+    pub in_corner: usize,
+    /// Number of boxes that end outside of their image.
+    pub outside: usize,
+}
+
+impl BoxNotes {
+    fn add(&mut self, index: usize, [x, y, width, height]: [f64; 4], size: Option<&(u32, u32)>) {
+        self.total += 1;
+        if width < 0.0 || height < 0.0 {
+            self.inverted += 1;
+            self.first_inverted.get_or_insert(index);
+        }
+        let (right, bottom) = (x + width, y + height);
+        self.in_corner += usize::from(x >= 0.0 && y >= 0.0 && right <= 1.0 && bottom <= 1.0);
+        // Boxes that are not clipped may exceed the image a little.
+        let exceeds = |end: f64, side: u32| side > 0 && end > 1.1 * f64::from(side);
+        self.outside += usize::from(
+            size.is_some_and(|&(columns, rows)| exceeds(right, columns) || exceeds(bottom, rows)),
+        );
+    }
+
+    /// One line for each way in which the boxes look wrong.
+    fn lines(&self) -> Vec<String> {
+        const EXPECTED: &str = "a box is [left, top, width, height] in pixels of the image";
+        let Self { total, inverted, in_corner, outside, .. } = self;
+        let mut lines = Vec::new();
+        if let Some(first) = self.first_inverted {
+            lines.push(format!(
+                "{inverted} of {total} boxes have a negative width or height, the first in detection {first}; {EXPECTED}"
+            ));
+        }
+        if *total > 0 && in_corner == total {
+            lines.push(format!("all boxes seem to be fractions of the image's sides; {EXPECTED}"));
+        }
+        if 2 * outside > *total {
+            lines.push(format!(
+                "{outside} of {total} boxes end outside of their image, as [left, top, right, bottom] does; {EXPECTED}"
+            ));
+        }
+        lines
+    }
 }
 
 impl ResultNotes {
@@ -82,11 +140,14 @@ impl ResultNotes {
         }
     }
 
-    /// One line for each reason for which entries were left out.
+    /// One line for each reason for which entries were left out, and for what looks wrong about the others.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let Self { total, malformed, unknown_images, unknown_categories, .. } = self;
-        let mut lines = Vec::new();
+        let mut lines = self.boxes.lines();
+        if *total == 0 {
+            lines.push("the file has no detections".to_owned());
+        }
         if let Some((index, problem)) = &self.first_malformed {
             lines.push(format!(
                 "{malformed} of {total} detections cannot be read; left out; the first: detection {index}: {problem}"
@@ -168,6 +229,7 @@ pub fn resolve_results(
             }
             continue;
         };
+        notes.boxes.add(record.index, record.bbox, targets.sizes.get(&image_id));
         detections.push(Detection { image_id, category_id, bbox: record.bbox, score: record.score });
     }
     Ok((detections, notes))
@@ -213,6 +275,7 @@ mod tests {
                 Category { id: 1, name: "cat".to_owned() },
                 Category { id: 2, name: "dog".to_owned() },
             ],
+            sizes: [(1, (100, 50))].into(),
         }
     }
 
@@ -248,6 +311,29 @@ mod tests {
         assert_eq!(notes.lines(), Vec::<String>::new());
         let error = resolved(&[("\"a\"", "1")]).err().unwrap_or_default();
         assert!(error.contains("cam1/a.png") && error.contains("cam2/a.png"), "{error}");
+    }
+
+    #[test]
+    fn boxes_that_look_wrong_are_said() {
+        let lines = |boxes: &[&str]| {
+            let entry =
+                |b: &&str| format!(r#"{{"image_id": 1, "category_id": 1, "bbox": [{b}], "score": 0.5}}"#);
+            let text = format!("[{}]", boxes.iter().map(entry).collect::<Vec<_>>().join(","));
+            let records = read_result_records(text.as_bytes(), DEFAULT_LIMIT).expect("results");
+            let (detections, notes) = resolve_results(records, &targets()).expect("resolved");
+            assert_eq!(detections.len(), boxes.len());
+            notes.lines().join("\n")
+        };
+        assert_eq!(lines(&["90, 40, 12, 12", "0, 0, 0, 0", "0.2, 0.1, 0.5, 0.5"]), "");
+        assert_eq!(lines(&[]), "the file has no detections");
+        let inverted = lines(&["1, 1, 5, 5", "30, 30, -20, 5"]);
+        assert!(
+            inverted.starts_with("1 of 2 boxes have a negative width or height, the first in detection 1;")
+        );
+        let fractions = lines(&["0.1, 0.2, 0.3, 0.3", "0.5, 0.5, 0.5, 0.5"]);
+        assert!(fractions.starts_with("all boxes seem to be fractions"), "{fractions}");
+        let corners = lines(&["60, 30, 90, 45", "70, 10, 95, 20", "1, 1, 5, 5"]);
+        assert!(corners.starts_with("2 of 3 boxes end outside of their image"), "{corners}");
     }
 
     #[test]

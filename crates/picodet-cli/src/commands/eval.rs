@@ -96,6 +96,7 @@ fn read(path: &Path, dataset: &Dataset) -> Result<(Vec<Detection>, usize)> {
         names: ImageNames::new(images().map(|image| (image.id, image.file.clone()))),
         text_ids,
         categories: GroundTruths::of(dataset).categories,
+        sizes: images().map(|image| (image.id, (image.width, image.height))).collect(),
     };
     let (detections, notes) = resolve_results(records, &targets).with_context(name)?;
     notes.check().with_context(name)?;

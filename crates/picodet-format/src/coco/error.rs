@@ -91,6 +91,14 @@ impl JsonError {
         self
     }
 
+    /// Whether the parser stopped at NaN or an infinity in `bytes`.
+    pub(super) fn is_non_finite(&self, bytes: &[u8]) -> bool {
+        match self {
+            Self::Malformed { line, column, .. } => non_finite_token(bytes, *line, *column).is_some(),
+            _ => false,
+        }
+    }
+
     /// Converts a parser's error in `bytes`; names NaN and the infinities, which Python's `json` module
     /// writes.
     pub(super) fn in_slice(error: serde_json::Error, element: String, bytes: &[u8]) -> Self {

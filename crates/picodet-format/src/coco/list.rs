@@ -14,6 +14,11 @@ use super::FieldError;
 pub(super) struct CurrentEntry(Cell<Option<(&'static str, usize)>>);
 
 impl CurrentEntry {
+    /// Its index; 0 outside of the lists.
+    pub(super) fn index(&self) -> usize {
+        self.0.get().map_or(0, |(_, index)| index)
+    }
+
     /// As in `detection 3: `; empty outside of the lists.
     pub(super) fn prefix(&self) -> String {
         self.0.get().map_or_else(String::new, |(kind, index)| format!("{kind} {index}: "))

@@ -10,6 +10,7 @@ use super::list::{CurrentEntry, Each};
 use super::record::{AnyResult, bbox, id, number, remark};
 use super::value::Id;
 use super::{FieldError, JsonError};
+use crate::json::NonFiniteToNull;
 use crate::text::decode;
 
 /// A limit for [`read_results`] that the annotation and result files of public datasets stay below: 2 GiB.
@@ -116,10 +117,10 @@ pub fn read_results(reader: impl Read, limit: u64) -> Result<Vec<DetectionRecord
 
 /// Reads the results of any program: a list of detections, an object with such a list (`annotations`,
 /// `predictions`, `detections` or `results`), or one detection per line. Numbers may be texts; unknown fields
-/// are ignored. An entry without all values is left out and counted.
+/// are ignored. An entry without all values, or with NaN or an infinity as one of them, is left out and counted.
 ///
 /// # Errors
-/// [`JsonError`] when the input is not such JSON, for NaN and infinite values, and for more than `limit` bytes.
+/// [`JsonError`] when the input is not such JSON, and for more than `limit` bytes.
 pub fn read_result_records(reader: impl Read, limit: u64) -> Result<ResultRecords, JsonError> {
     let mut bytes = read_all(reader, limit)?;
     // Programs on Windows write UTF-16, with a byte order mark.
@@ -127,31 +128,51 @@ pub fn read_result_records(reader: impl Read, limit: u64) -> Result<ResultRecord
         bytes = decode(bytes).map(|decoded| decoded.text.into_bytes()).unwrap_or_default();
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    let entry = CurrentEntry::default();
+    let mut at = 0;
+    let error = match parse(bytes, &mut at) {
+        Err(error) if error.is_non_finite(bytes) => error,
+        other => return other,
+    };
+    // Python writes NaN, which is no JSON.
+    let mut with_null = Vec::with_capacity(bytes.len());
+    NonFiniteToNull::new(bytes).read_to_end(&mut with_null)?;
+    let mut results = parse(&with_null, &mut 0)?;
+    if let (Some((index, found)), JsonError::Malformed { problem, line, .. }) =
+        (&mut results.first_problem, error)
+        && *index == at
+    {
+        *found = format!("{problem} (line {line})");
+    }
+    Ok(results)
+}
+
+/// Parses results; `at` becomes the index of the last entry that was begun.
+fn parse(bytes: &[u8], at: &mut usize) -> Result<ResultRecords, JsonError> {
     let mut results = ResultRecords::default();
     if bytes.trim_ascii_start().first() == Some(&b'{') {
         let mut documents = serde_json::Deserializer::from_slice(bytes).into_iter::<Document>();
-        let mut count = 0;
         for document in &mut documents {
-            let document = document
-                .map_err(|error| JsonError::in_slice(error, format!("detection {count}: "), bytes))?;
+            let document =
+                document.map_err(|error| JsonError::in_slice(error, format!("detection {at}: "), bytes))?;
             for found in document.0 {
-                results.add(count, found);
-                count += 1;
+                results.add(*at, found);
+                *at += 1;
             }
         }
-        if count == 0 {
+        if *at == 0 {
             let problem = "missing; a results file is a list of detections, or has one in `annotations`";
             return Err(JsonError::Entry { index: 0, problem: problem.to_owned() });
         }
         return Ok(results);
     }
+    let entry = CurrentEntry::default();
     let receive = |index, found| {
         results.add(index, found);
         Ok(())
     };
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let result = Each::new("detection", &entry, receive).deserialize(&mut deserializer);
+    *at = entry.index();
     let result = result.and_then(|()| deserializer.end());
     result.map_err(|error| JsonError::in_slice(error, entry.prefix(), bytes))?;
     Ok(results)
@@ -353,6 +374,21 @@ mod tests {
         let found = read_result_records(broken.as_bytes(), 10_000).expect("one good entry");
         let first = Some((1, "missing field `score`".to_owned()));
         assert_eq!((found.records.len(), found.left_out, found.first_problem), (1, 2, first));
+        let score = |score: &str| one.replace("\"0.5\"", score);
+        let not_finite = [
+            format!("[{one}, {}, {one}]", score("NaN")),
+            format!("{one}\n{}\n{one}", score("-Infinity")),
+            format!("[{one}, {}, {one}]", one.replace("1.5", "Infinity")),
+        ];
+        for text in not_finite {
+            let found = read_result_records(text.as_bytes(), 10_000).expect("two good entries");
+            let (index, problem) = found.first_problem.expect("a problem");
+            assert_eq!((found.records.len(), found.left_out, index), (2, 1, 1), "{text}");
+            assert!(problem.contains("is not a valid JSON number") && problem.contains("line "), "{problem}");
+        }
+        let unused =
+            read_result_records(format!("[{}]", one.replacen('{', "{\"area\": NaN, ", 1)).as_bytes(), 10_000);
+        assert_eq!(unused.map(|found| (found.records.len(), found.left_out)).ok(), Some((1, 0)));
         let float = forms[0].replace("\"frame_a\"", "1.0");
         assert_eq!(read_results(float.as_bytes(), 10_000).map(|all| all[0].image_id).ok(), Some(1));
     }
