@@ -1,6 +1,7 @@
 //! Errors of reading a native model.
 
 use picodet_graph::CheckError;
+use picodet_weights::ReadError;
 use picodet_zoo::OverrideError;
 
 /// An error in the architecture of a model's metadata.
@@ -20,8 +21,8 @@ pub enum ArchitectureError {
 #[non_exhaustive]
 pub enum ModelError {
     /// The bytes are not a native model.
-    #[error("not a picodet model: {0}; `picodet convert` creates one from other weights")]
-    File(#[from] picodet_weights::ReadError),
+    #[error("not a picodet model: {0}{remedy}", remedy = remedy(.0))]
+    File(#[from] ReadError),
     /// The metadata names an unknown network.
     #[error("the model is of the unknown variant `{0}`; `picodet models` lists all")]
     Variant(String),
@@ -55,4 +56,12 @@ pub enum ModelError {
         /// The missing, unexpected and mis-shaped integers and scales.
         source: CheckError,
     },
+}
+
+/// Returns what a user can do about a file that is no model, where the error does not say it.
+fn remedy(error: &ReadError) -> &'static str {
+    match error {
+        ReadError::Contents { .. } => "",
+        _ => "; `picodet convert` creates one from other weights",
+    }
 }

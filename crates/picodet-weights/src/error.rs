@@ -23,6 +23,14 @@ pub enum ReadError {
         /// The problem and its position.
         problem: String,
     },
+    /// The bytes are of another kind.
+    #[error("{found}; {remedy}")]
+    Contents {
+        /// The kind, as in `an HTML page`.
+        found: &'static str,
+        /// What a user can do.
+        remedy: &'static str,
+    },
     /// A `.pdparams` file is not a supported pickle.
     #[error("not a .pdparams file: {0}")]
     Pickle(#[from] PickleError),

@@ -11,6 +11,7 @@
 
 mod align;
 mod bytes;
+mod contents;
 mod error;
 mod foreign;
 mod int8_rows;

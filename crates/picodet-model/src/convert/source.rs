@@ -65,7 +65,10 @@ pub(super) fn read(
             classes = files.class_names();
             exported::network(variant, &network)
         }
-        _ => return Err(ConvertError::Format(source.to_path_buf())),
+        _ => {
+            let recognised = read_file(source).ok().and_then(|bytes| ReadError::of_unknown(&bytes));
+            return Err(recognised.map_or_else(|| ConvertError::Format(source.to_path_buf()), parse));
+        }
     };
     Ok(Source { variant: known, network: network.map_err(mismatch)?, classes })
 }

@@ -9,6 +9,7 @@ mod layer;
 
 use std::collections::HashMap;
 
+use crate::contents::NCNN;
 use crate::foreign::fold;
 use crate::{ForeignNetwork, ReadError};
 
@@ -25,6 +26,16 @@ const MAX_LAYERS: usize = 100_000;
 /// [`ReadError`] when the text is not a list of layers, a layer with weights is of an unsupported kind, or
 /// the `.bin` does not hold exactly the weights of the layers.
 pub fn read(param: &[u8], bin: &[u8]) -> Result<ForeignNetwork, ReadError> {
+    parse(param, bin).map_err(|error| {
+        if param.trim_ascii_start().starts_with(MAGIC.as_bytes()) {
+            error.explained(bin, NCNN)
+        } else {
+            error.explained(param, NCNN)
+        }
+    })
+}
+
+fn parse(param: &[u8], bin: &[u8]) -> Result<ForeignNetwork, ReadError> {
     let text = std::str::from_utf8(param)
         .map_err(|error| wrong(1, format!("byte {} is not UTF-8 text", error.valid_up_to())))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);

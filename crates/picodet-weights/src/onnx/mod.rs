@@ -15,6 +15,7 @@ mod value;
 
 use std::path::Path;
 
+use crate::contents::ONNX;
 use crate::foreign::{Affine, Channels, Foldable, Transform, fold};
 use crate::{ForeignNetwork, ForeignNode, ReadError};
 
@@ -45,7 +46,8 @@ fn read_model(bytes: &[u8], external: &mut ExternalData) -> Result<ForeignNetwor
         let problem = "a model in ONNX Runtime's own format (.ort); give the original .onnx file";
         return Err(ReadError::Format { format: "an ONNX file", problem: problem.to_owned() });
     }
-    let Model { nodes, mut constants, inputs, metadata } = Model::read(bytes, external)?;
+    let Model { nodes, mut constants, inputs, metadata } =
+        Model::read(bytes, external).map_err(|error| error.explained(bytes, ONNX))?;
     let size = bytes.len().saturating_add(external.bytes_read());
     let (mut constant_budget, mut weight_budget) = (size, size);
     let mut network = ForeignNetwork { nodes: Vec::with_capacity(nodes.len()), metadata };

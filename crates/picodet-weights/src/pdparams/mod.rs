@@ -9,6 +9,7 @@ use picodet_format::pickle::{PickleError, RcCell, Value, load};
 use picodet_graph::Weights;
 
 use crate::ReadError;
+use crate::contents::PICKLE;
 
 /// The entry of the dict that holds names instead of an array.
 const NAMES: &str = "StructuredToParameterName@@";
@@ -43,14 +44,12 @@ type Dict<'a> = RcCell<Vec<(Value<'a>, Value<'a>)>>;
 pub fn read(bytes: &[u8]) -> Result<Weights, ReadError> {
     let format =
         |problem: &str| ReadError::Format { format: "a .pdparams file", problem: problem.to_owned() };
-    if bytes.starts_with(b"PK\x03\x04") {
-        return Err(format(
-            "a zip archive, as torch.save writes it; store the arrays with safetensors and convert that file",
-        ));
-    }
-    let value = load(bytes).map_err(|error| match error {
-        PickleError::Truncated { offset } => ReadError::Truncated { at: offset, what: "a pickle" },
-        error => ReadError::Pickle(error),
+    let value = load(bytes).map_err(|error| {
+        let error = match error {
+            PickleError::Truncated { offset } => ReadError::Truncated { at: offset, what: "a pickle" },
+            error => ReadError::Pickle(error),
+        };
+        error.explained(bytes, PICKLE)
     })?;
     let Value::Dict(dict) = &value else {
         return Err(format("the pickle is not a dict of tensors"));

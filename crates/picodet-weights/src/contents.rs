@@ -1,0 +1,79 @@
+//! Recognises what a file that is refused contains, for the error.
+
+use crate::ReadError;
+
+/// Kinds that have a reader.
+pub(crate) const PICKLE: &str = "a pickle, as Paddle writes .pdparams";
+pub(crate) const ONNX: &str = "an ONNX model";
+pub(crate) const NCNN: &str = "the network of an ncnn model";
+pub(crate) const PROGRAM: &str = "a Paddle inference model";
+pub(crate) const SAFETENSORS: &str = "a safetensors file";
+
+const AGAIN: &str = "copy or download it again";
+const ORIGINAL: &str =
+    "give the weights that it was made of, as .pdparams, .safetensors, .onnx or ncnn's .param";
+const CONVERT: &str = "`picodet convert` makes a model of it";
+
+/// Returns the kind of a file, with its article, and what a user can do about it.
+fn recognise(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
+    const SAMPLE: usize = 1024;
+    let starts = |magic: &[&[u8]]| magic.iter().any(|magic| bytes.starts_with(magic));
+    if bytes.iter().all(|&byte| byte == 0) {
+        return Some((if bytes.is_empty() { "an empty file" } else { "a file of zero bytes" }, AGAIN));
+    }
+    if starts(&[b"version https://git-lfs.github.com/spec/"]) {
+        return Some(("a Git LFS pointer", "fetch the file with `git lfs pull`"));
+    }
+    if starts(&[b"PK\x03\x04"]) {
+        let remedy = "unpack it; of a file that torch.save wrote, store the arrays with safetensors";
+        return Some(("a zip archive", remedy));
+    }
+    if starts(&[b"\x1f\x8b", b"7z\xbc\xaf\x27\x1c", b"Rar!", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"]) {
+        return Some(("a compressed archive", "unpack it"));
+    }
+    if bytes.get(4..8) == Some(b"TFL3") {
+        return Some(("a TensorFlow Lite model", ORIGINAL));
+    }
+    if starts(&[b"\x89HDF"]) {
+        return Some(("an HDF5 file", ORIGINAL));
+    }
+    if starts(&[b"GGUF"]) {
+        return Some(("a GGUF file", ORIGINAL));
+    }
+    if matches!(bytes, [0x80, 2..=5, ..]) {
+        return Some((PICKLE, CONVERT));
+    }
+    // The first fields: version, then the name of the program that wrote it, or the graph.
+    if matches!(bytes, [0x08, 1..=20, 0x12 | 0x1a | 0x22 | 0x3a | 0x42, ..]) {
+        return Some((ONNX, CONVERT));
+    }
+    if bytes.trim_ascii_start().starts_with(b"7767517") {
+        return Some((NCNN, CONVERT));
+    }
+    let sample = String::from_utf8_lossy(&bytes[..bytes.len().min(SAMPLE)]).to_ascii_lowercase();
+    let sample = sample.trim_start_matches('\u{feff}').trim_start();
+    if sample.starts_with("<!doctype html") || sample.contains("<html") {
+        return Some(("an HTML page", AGAIN));
+    }
+    if sample.starts_with("<?xml") || sample.starts_with("<net") {
+        return Some(("an XML file, as OpenVINO writes it", ORIGINAL));
+    }
+    None
+}
+
+impl ReadError {
+    /// Says what `bytes`, which the reader of the kind `own` refuses with this error, contain, if they are recognised as
+    /// another kind.
+    pub(crate) fn explained(self, bytes: &[u8], own: &str) -> Self {
+        match recognise(bytes) {
+            Some((found, remedy)) if found != own => Self::Contents { found, remedy },
+            _ => self,
+        }
+    }
+
+    /// Returns the error for a file whose extension is unknown, if its contents are recognised.
+    #[must_use]
+    pub fn of_unknown(bytes: &[u8]) -> Option<Self> {
+        recognise(bytes).map(|(found, remedy)| Self::Contents { found, remedy })
+    }
+}

@@ -1,0 +1,62 @@
+//! What is not a weight file is named, whatever its reader.
+
+use picodet_testing::Cases;
+use picodet_weights::{ReadError, ncnn, onnx, paddle, pdparams};
+
+/// A refusal of these bytes by each reader.
+fn refusals(bytes: &[u8]) -> [(&'static str, Option<ReadError>); 6] {
+    [
+        ("native", picodet_weights::read(bytes).err()),
+        ("safetensors", picodet_weights::read_tensors(bytes).err()),
+        ("pdparams", pdparams::read(bytes).err()),
+        ("onnx", onnx::read(bytes).err()),
+        ("param", ncnn::read(bytes, &[]).err()),
+        ("program", paddle::read(bytes, &[]).err()),
+    ]
+}
+
+#[test]
+fn what_is_no_weight_file_is_named() {
+    let files: [(&[u8], &str); 9] = [
+        (b"", "an empty file; copy or download it again"),
+        (&[0; 100], "a file of zero bytes; copy or download it again"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 5\n", "a Git LFS pointer; fetch"),
+        (b"\n<!DOCTYPE html><html><body>404</body></html>", "an HTML page; copy or download it again"),
+        (b"PK\x03\x04\x14\0\0\0archive/data.pkl", "a zip archive; unpack it"),
+        (b"\x1f\x8b\x08\0\0\0\0\0", "a compressed archive; unpack it"),
+        (b"\x1c\0\0\0TFL3\x14\0\x20\0", "a TensorFlow Lite model; give the weights"),
+        (b"\x89HDF\r\n\x1a\n\0", "an HDF5 file; give the weights"),
+        (
+            b"<?xml version=\"1.0\"?>\n<net name=\"a\">",
+            "an XML file, as OpenVINO writes it; give the weights",
+        ),
+    ];
+    let mut cases = Cases::new();
+    for (bytes, expected) in files {
+        for (reader, error) in refusals(bytes) {
+            let found = error.map(|error| error.to_string()).unwrap_or_default();
+            cases.check(format!("{reader}: {found}; expected {expected}"), found.starts_with(expected));
+        }
+    }
+    cases.finish();
+}
+
+#[test]
+fn weights_for_another_reader_are_named_and_own_ones_keep_their_error() {
+    let onnx_file = b"\x08\x08\x12\x07pytorch\x3a\xff";
+    let error = |found: Option<ReadError>| found.map(|error| error.to_string()).unwrap_or_default();
+    let as_model = error(picodet_weights::read(onnx_file).err());
+    assert_eq!(as_model, "an ONNX model; `picodet convert` makes a model of it");
+    let own = error(onnx::read(onnx_file).err());
+    assert!(own.starts_with("not an ONNX file"), "{own}");
+    let pickle = b"\x80\x02}q\x00";
+    assert!(error(picodet_weights::read(pickle).err()).starts_with("a pickle"));
+    assert!(
+        error(pdparams::read(pickle).err()).contains("truncated"),
+        "{}",
+        error(pdparams::read(pickle).err())
+    );
+    assert!(
+        error(picodet_weights::read(b"7767517\n3 3\n").err()).starts_with("the network of an ncnn model")
+    );
+}
