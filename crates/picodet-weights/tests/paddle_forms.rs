@@ -58,7 +58,7 @@ fn refusals_have_a_reason() {
         (replaced("1.conv2d", "1.fused_conv2d"), sound.clone(), "fused"),
         (b"{".to_vec(), sound.clone(), "JSON"),
         (b"no program".to_vec(), sound.clone(), "not a Paddle inference model"),
-        (Vec::new(), sound.clone(), "no block"),
+        (b"\x20\x01".to_vec(), sound.clone(), "no block"),
     ] {
         let found = paddle::read(&program, &parameters).map_err(|error| error.to_string());
         cases.check(format!("{reason}: {found:?}"), found.is_err_and(|error| error.contains(reason)));
