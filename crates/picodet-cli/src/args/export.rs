@@ -34,15 +34,15 @@ pub(crate) struct Export {
     /// Network input size [default: the model's]
     #[arg(long, value_parser = size, value_name = "HxW")]
     pub(crate) input_size: Option<(usize, usize)>,
-    /// With --head nms: minimum score of a detection
-    #[arg(long, default_value_t = 0.025, value_name = "0..1")]
-    pub(crate) score: f32,
-    /// With --head nms: IoU above which the lower-scoring of two boxes of a class is dropped
-    #[arg(long, default_value_t = 0.6, value_name = "0..1")]
-    pub(crate) nms_iou: f32,
-    /// With --head nms: maximum number of detections per image
-    #[arg(long, default_value_t = 100, value_name = "COUNT", value_parser = at_least_one)]
-    pub(crate) max_detections: usize,
+    /// With --head nms: minimum score of a detection [default: 0.025]
+    #[arg(long, value_name = "0..1")]
+    pub(crate) score: Option<f32>,
+    /// With --head nms: IoU above which the lower-scoring of two boxes of a class is dropped [default: 0.6]
+    #[arg(long, value_name = "0..1")]
+    pub(crate) nms_iou: Option<f32>,
+    /// With --head nms: maximum number of detections per image [default: 100]
+    #[arg(long, value_name = "COUNT", value_parser = at_least_one)]
+    pub(crate) max_detections: Option<usize>,
 }
 
 /// File formats of other programs.

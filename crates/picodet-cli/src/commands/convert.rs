@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use picodet::Storage;
 use picodet::crates::train::Experiment;
-use picodet::crates::zoo::{Variant, variant};
+use picodet::crates::zoo::{Variant, published, variant};
 use picodet::{ConvertOptions, convert};
 
 use crate::args::Convert;
@@ -45,9 +45,12 @@ pub(crate) fn run(command: &Convert) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns a network by its name, or that of a recipe.
+/// Returns a network by its name, that of its published weights, or a recipe.
 fn network(name: &str) -> Result<Variant> {
     if let Some(variant) = variant(name) {
+        return Ok(*variant);
+    }
+    if let Some(variant) = published(name).and_then(|published| variant(published.variant)) {
         return Ok(*variant);
     }
     if Path::new(name).extension().is_some_and(|extension| extension == "toml") {

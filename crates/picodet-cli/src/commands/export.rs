@@ -18,13 +18,23 @@ pub(crate) fn run(command: &Export) -> Result<ExitCode> {
             _ => bail!("--batch {number}: expected a number of at least 1, or `dynamic`"),
         },
     };
+    let given = [
+        ("--score", command.score.is_some()),
+        ("--nms-iou", command.nms_iou.is_some()),
+        ("--max-detections", command.max_detections.is_some()),
+    ];
+    if command.head != ExportHead::Nms
+        && let Some((option, _)) = given.iter().find(|(_, is_given)| *is_given)
+    {
+        bail!("{option} is an option of the NMS in the exported model; it needs --head nms");
+    }
     let head = match command.head {
         ExportHead::Raw => HeadOutput::Raw,
         ExportHead::Decoded => HeadOutput::Decoded,
         ExportHead::Nms => HeadOutput::Nms {
-            score_threshold: command.score,
-            iou_threshold: command.nms_iou,
-            max_detections: command.max_detections,
+            score_threshold: command.score.unwrap_or(0.025),
+            iou_threshold: command.nms_iou.unwrap_or(0.6),
+            max_detections: command.max_detections.unwrap_or(100),
         },
     };
     let defaults = options(&model, head);

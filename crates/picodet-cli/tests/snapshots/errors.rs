@@ -75,6 +75,7 @@ const MODELS: &[Case] = &[
     ),
     ("error-convert-safetensors", "convert tensors.safetensors --variant v2_s_320 --output out.safetensors"),
     ("error-export-batch", "export --batch many --output out.onnx"),
+    ("error-export-nms", "export --max-detections 10 --output out.onnx"),
     ("error-export-opset", "export --opset 99 --output out.onnx"),
     ("error-export-folder", "export --output file/out.onnx"),
 ];

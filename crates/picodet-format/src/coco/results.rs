@@ -130,6 +130,12 @@ pub fn read_result_records(reader: impl Read, limit: u64) -> Result<ResultRecord
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let mut at = 0;
     let error = match parse(bytes, &mut at) {
+        Err(JsonError::Malformed { element, problem, line: 1, column: 1 }) => {
+            let problem = format!(
+                "{problem}; a results file is JSON: a list of {{image_id, category_id, bbox, score}}"
+            );
+            return Err(JsonError::Malformed { element, problem, line: 1, column: 1 });
+        }
         Err(error) if error.is_non_finite(bytes) => error,
         other => return other,
     };
@@ -276,7 +282,7 @@ mod tests {
         let good = r#"{"image_id": 1, "category_id": 2, "bbox": [0, 0, 1.5, 2], "score": 0.5, "segmentation": {"x": [1]}}"#;
         assert_eq!(read_results(format!("[{good}]").as_bytes(), 1000).map(|all| all.len()).ok(), Some(1));
         let bad_score = |score: &str| good.replace("0.5", score);
-        let cases: [(String, &[&str]); 16] = [
+        let cases: [(String, &[&str]); 17] = [
             (format!("[{good},\n{}]", bad_score("NaN")), &["detection 1:", "line 2", "NaN"]),
             (format!("[{}]", bad_score("Infinity")), &["detection 0:", "Infinity"]),
             (format!("[{}]", bad_score("-Infinity")), &["detection 0:", "-Infinity"]),
@@ -298,6 +304,7 @@ mod tests {
             (format!("[{good}] x"), &["trailing"]),
             (r#"{"images": []}"#.to_owned(), &["detection 0:", "missing field `image_id`"]),
             (r#""text""#.to_owned(), &["a list with one detection per entry"]),
+            ("image_id,score\n1,0.5\n".to_owned(), &["expected value", "a results file is JSON"]),
             (String::new(), &["EOF"]),
         ];
         let failures: Vec<String> = (cases.iter())
