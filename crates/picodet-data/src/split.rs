@@ -1,18 +1,19 @@
 //! Splits a dataset: stratified by class, reproducible, with images of equal content in the same part.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use crate::dataset::Dataset;
 use crate::error::DataError;
-use crate::image_file::content_hash;
 
 /// Splits `dataset` into parts with the given names and fractions, which must add up to 1.
 ///
 /// Each part gets its share of the images by the method of the largest remainder, and at least one. Iterative
 /// stratification: classes are distributed in order of increasing frequency, each image to the part that lacks
 /// most objects of the class; the images that remain of a class after whole numbers go to the part that lacks
-/// most images. Images without objects are treated as one more class. Files with equal contents are assigned
-/// to the same part. A seed gives the same split on every machine; the order and ids of images are preserved.
+/// most images. Images without objects are treated as one more class. Images with equal contents are assigned
+/// to the same part, whether they are files or embedded in their label files. A seed gives the same split on
+/// every machine; the order and ids of images are preserved.
 ///
 /// # Errors
 /// [`DataError::BadArgument`] for fractions that are not positive or do not add up to 1, for names that are
@@ -59,17 +60,28 @@ pub fn split(dataset: &Dataset, parts: &[(&str, f64)], seed: u64) -> Result<Vec<
     Ok(result)
 }
 
-/// Groups images by content, in order of first appearance; an unreadable file forms its own group.
+/// What makes two images equal.
+#[derive(PartialEq, Eq, Hash)]
+enum Content {
+    /// The hash of their bytes.
+    Hash([u8; 32]),
+    /// The path of a file that does not exist or cannot be read.
+    Path(PathBuf),
+}
+
+/// Groups images by content, in order of first appearance.
 fn groups(dataset: &Dataset) -> Vec<Vec<usize>> {
-    let hashes = picodet_parallel::map(0..dataset.images.len(), 0, |index| {
-        dataset.image_path(index).and_then(|path| content_hash(&path))
+    let contents = picodet_parallel::map(0..dataset.images.len(), 0, |index| {
+        let hash = dataset.image_source(index).and_then(|source| source.content_hash());
+        let path = || dataset.image_path(index).unwrap_or_default();
+        hash.map_or_else(|| Content::Path(path()), Content::Hash)
     });
-    let mut group_of: HashMap<[u8; 32], usize> = HashMap::new();
+    let mut group_of: HashMap<Content, usize> = HashMap::new();
     let mut groups: Vec<Vec<usize>> = Vec::new();
-    for (index, hash) in hashes.into_iter().enumerate() {
+    for (index, content) in contents.into_iter().enumerate() {
         let next = groups.len();
-        match hash.map(|hash| *group_of.entry(hash).or_insert(next)) {
-            Some(group) if group < next => groups[group].push(index),
+        match *group_of.entry(content).or_insert(next) {
+            group if group < next => groups[group].push(index),
             _ => groups.push(vec![index]),
         }
     }
