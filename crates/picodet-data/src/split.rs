@@ -8,7 +8,8 @@ use crate::error::DataError;
 
 /// Splits `dataset` into parts with the given names and fractions, which must add up to 1.
 ///
-/// Each part gets its share of the images by the method of the largest remainder, and at least one. Iterative
+/// Each part gets its share of the images by the method of the largest remainder, and at least one, with objects if
+/// there are any. Iterative
 /// stratification: classes are distributed in order of increasing frequency, each image to the part that lacks
 /// most objects of the class; the images that remain of a class after whole numbers go to the part that lacks
 /// most images. Images without objects are treated as one more class. Images with equal contents are assigned
@@ -17,7 +18,7 @@ use crate::error::DataError;
 ///
 /// # Errors
 /// [`DataError::BadArgument`] for fractions that are not positive or do not add up to 1, for names that are
-/// empty or repeated, and for fewer different images than parts.
+/// empty or repeated, and for fewer different images (or images with objects) than parts.
 pub fn split(dataset: &Dataset, parts: &[(&str, f64)], seed: u64) -> Result<Vec<Dataset>, DataError> {
     let bad = |what: &str| DataError::BadArgument { what: what.to_string() };
     if parts.is_empty() || parts.iter().any(|(_, fraction)| !(fraction.is_finite() && *fraction > 0.0)) {
@@ -40,6 +41,15 @@ pub fn split(dataset: &Dataset, parts: &[(&str, f64)], seed: u64) -> Result<Vec<
             "{} parts need at least as many different images, the dataset has {}",
             parts.len(),
             groups.len()
+        )));
+    }
+    // A part without objects can neither be trained on nor be evaluated on.
+    let labelled = groups.iter().filter(|group| has_objects(dataset, group)).count();
+    if (1..parts.len()).contains(&labelled) {
+        return Err(bad(&format!(
+            "{} parts need at least as many different images with objects, the dataset has {labelled}; \
+             label more images",
+            parts.len()
         )));
     }
     let assignment = assign(dataset, &groups, parts, seed);
@@ -86,6 +96,11 @@ fn groups(dataset: &Dataset) -> Vec<Vec<usize>> {
         }
     }
     groups
+}
+
+/// Whether an image of a group has objects.
+fn has_objects(dataset: &Dataset, group: &[usize]) -> bool {
+    group.iter().any(|&image| !dataset.images[image].objects.is_empty())
 }
 
 /// Returns the index of the part of each image.
@@ -150,6 +165,8 @@ fn assign(dataset: &Dataset, groups: &[Vec<usize>], parts: &[(&str, f64)], seed:
     }
     let mut part_of: Vec<usize> = part_of.into_iter().map(Option::unwrap_or_default).collect();
     fill_empty_parts(&mut part_of, groups, parts.len());
+    let labelled: Vec<bool> = groups.iter().map(|group| has_objects(dataset, group)).collect();
+    spread_objects(&mut part_of, groups, &labelled, parts.len());
     let mut result = vec![0; dataset.images.len()];
     for (group, part) in groups.iter().zip(part_of) {
         for &image in group {
@@ -248,6 +265,29 @@ fn fill_empty_parts(part_of: &mut [usize], groups: &[Vec<usize>], parts: usize) 
     }
 }
 
+/// Exchanges the smallest group of each part without objects for the smallest one with objects of the part that has most
+/// of these.
+fn spread_objects(part_of: &mut [usize], groups: &[Vec<usize>], labelled: &[bool], parts: usize) {
+    for part in 0..parts {
+        let count =
+            |of: usize| (0..groups.len()).filter(|&group| part_of[group] == of && labelled[group]).count();
+        if count(part) > 0 {
+            continue;
+        }
+        let donor = (0..parts).max_by_key(|&other| (count(other), usize::MAX - other));
+        let Some(donor) = donor.filter(|&donor| count(donor) > 1) else { return };
+        let smallest = |of: usize, with_objects: bool| {
+            let own =
+                (0..groups.len()).filter(|&group| part_of[group] == of && labelled[group] == with_objects);
+            own.min_by_key(|&group| (groups[group].len(), group))
+        };
+        if let (Some(background), Some(group)) = (smallest(part, false), smallest(donor, true)) {
+            part_of[background] = donor;
+            part_of[group] = part;
+        }
+    }
+}
+
 /// Fisher–Yates shuffle with SplitMix64, so that a seed gives the same split in every version.
 fn shuffle(items: &mut [usize], seed: u64) {
     let mut state = seed;
@@ -317,5 +357,26 @@ mod tests {
         assert_eq!(sizes(&dataset(&[None; 3]), &shares, 0), [1, 1, 1]);
         let error = split(&dataset(&[Some(0); 2]), &shares, 0).map_err(|error| error.to_string());
         assert!(error.is_err_and(|error| error.contains("3 parts") && error.contains("has 2")));
+    }
+
+    #[test]
+    fn every_part_has_objects() {
+        let shares = [("train", 0.9), ("val", 0.05), ("test", 0.05)];
+        let labelled = |count: usize| -> Vec<Option<usize>> {
+            (0..100).map(|index| (index % 10 == 0 && index / 10 < count).then_some(0)).collect()
+        };
+        for (count, seed) in (3..8).flat_map(|count| (0..5).map(move |seed| (count, seed))) {
+            let set = dataset(&labelled(count));
+            assert_eq!(sizes(&set, &shares, seed), [90, 5, 5]);
+            let parts = split(&set, &shares, seed).expect("a split");
+            assert!(parts.iter().all(|part| part.object_count() > 0), "{count} labelled, seed {seed}");
+        }
+        for count in 1..3 {
+            let error = split(&dataset(&labelled(count)), &shares, 0).map_err(|error| error.to_string());
+            let expected = format!(
+                "3 parts need at least as many different images with objects, the dataset has {count}"
+            );
+            assert!(error.is_err_and(|error| error.contains(&expected)));
+        }
     }
 }
