@@ -4,13 +4,13 @@ use std::path::Path;
 
 use picodet_data::{Dataset, Findings, open_lenient, splits};
 
-fn put(path: impl AsRef<Path>, text: impl AsRef<[u8]>) {
+pub(crate) fn put(path: impl AsRef<Path>, text: impl AsRef<[u8]>) {
     let path = path.as_ref();
     std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
     std::fs::write(path, text).expect("a file");
 }
 
-fn picture(path: impl AsRef<Path>) {
+pub(crate) fn picture(path: impl AsRef<Path>) {
     let path = path.as_ref();
     std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
     image::RgbImage::from_pixel(64, 48, image::Rgb([9, 99, 199])).save(path).expect("a picture");

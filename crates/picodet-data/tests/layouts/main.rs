@@ -3,6 +3,7 @@
 mod absent;
 mod foreign;
 mod generator;
+mod names;
 mod values;
 
 use std::collections::BTreeMap;

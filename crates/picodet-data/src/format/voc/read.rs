@@ -88,7 +88,7 @@ pub(super) fn read_layout(layout: &VocLayout, split: Option<&str>) -> Result<(Da
             }
         };
         if let Some(named) = named.as_deref().map(file_name)
-            && without_extension(named) != file_name(stem)
+            && without_extension(named).trim() != file_name(stem).trim()
         {
             let message = format!("<filename> is `{named}`, the XML is `{}.xml`", file_name(stem));
             findings.push(FindingKind::VocFileName, Location::file(display(&root.join(&label))), message);

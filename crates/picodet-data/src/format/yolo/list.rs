@@ -148,7 +148,9 @@ impl<'a> SplitFiles<'a> {
         let text = read_text(list, MAX_LIST, "an image list", findings)?;
         let mut seen: HashMap<&str, usize> = HashMap::new();
         for (number, line) in text.lines().enumerate() {
-            let line = line.trim();
+            // A name can begin with a space.
+            let written = line.strip_prefix("./").unwrap_or(line);
+            let line = if self.root.join(written).is_file() { line } else { line.trim() };
             if line.is_empty() {
                 continue;
             }
