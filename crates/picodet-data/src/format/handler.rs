@@ -111,6 +111,8 @@ pub(crate) struct Conventions {
     pub(crate) single_file: bool,
     /// The images are those in the folders of the dataset, with or without labels.
     pub(crate) images_from_folders: bool,
+    /// Images are found by the extensions of their names, so an image must have one.
+    pub(crate) images_by_extension: bool,
     /// Meaning of [`crate::Object::source`].
     pub(crate) object_source: ObjectSource,
 }

@@ -54,6 +54,7 @@ impl FormatHandler for LabelMeHandler {
             stores_extents: false,
             single_file: false,
             images_from_folders: false,
+            images_by_extension: false,
             object_source: ObjectSource::Element("/shapes"),
         }
     }

@@ -54,6 +54,7 @@ impl FormatHandler for YoloHandler {
             stores_extents: false,
             single_file: false,
             images_from_folders: true,
+            images_by_extension: true,
             object_source: ObjectSource::Line,
         }
     }
