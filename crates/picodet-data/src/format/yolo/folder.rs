@@ -14,8 +14,15 @@ use crate::split_name::{split_folders, subfolders};
 use crate::text::read_names;
 
 /// File names of class lists.
-const CLASS_LISTS: [&str; 6] =
-    ["classes.txt", "obj.names", "names.txt", "class.txt", "class_names.txt", "predefined_classes.txt"];
+const CLASS_LISTS: [&str; 7] = [
+    "classes.txt",
+    "obj.names",
+    "names.txt",
+    "class.txt",
+    "class_names.txt",
+    "predefined_classes.txt",
+    "_darknet.labels",
+];
 /// Class lists that other formats have as well.
 const OTHER_LISTS: [&str; 2] = ["labels.txt", "label_list.txt"];
 /// Number of images that are inspected for label files.
@@ -35,6 +42,9 @@ pub(super) struct YoloFolder {
 /// Recognises a folder of images with label files.
 pub(super) fn recognise(root: &Path) -> Option<Result<YoloFolder, Recognition>> {
     let splits = image_folders(root)?;
+    if lists_differ(root, &splits) {
+        return None;
+    }
     let Some(classes) = class_list(root, &splits) else {
         return Some(Err(Recognition::Refused(
             "YOLO labels without class names; add a data.yaml or classes.txt".to_string(),
@@ -118,6 +128,17 @@ fn has_own_labels(root: &Path, folder: &str) -> bool {
 }
 
 /// Returns the class list in the folder, its subfolders of labels, or its splits.
+/// Whether the folders of two splits have class lists of their own with other contents; each of them is a dataset.
+fn lists_differ(root: &Path, splits: &[(String, String)]) -> bool {
+    let read = |name: &str| {
+        let own = |list: &&&str| root.join(name).join(list).is_file();
+        let list = CLASS_LISTS.iter().chain(&OTHER_LISTS).find(own)?;
+        read_names(&root.join(name).join(list), &mut Findings::default()).ok()
+    };
+    let mut lists = splits.iter().filter_map(|(name, _)| read(name));
+    lists.next().is_some_and(|first| lists.any(|list| list != first))
+}
+
 fn class_list(root: &Path, splits: &[(String, String)]) -> Option<PathBuf> {
     let mut folders: Vec<PathBuf> =
         ["", "labels", "data", "images"].iter().map(|name| root.join(name)).collect();
