@@ -5,6 +5,7 @@
 pub mod coco;
 pub(crate) mod handler;
 pub mod labelme;
+pub(crate) mod other_labels;
 mod raw_entry;
 pub mod voc;
 pub mod yolo;

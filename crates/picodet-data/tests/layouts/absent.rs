@@ -106,7 +106,8 @@ fn labels_of_another_format_are_a_loss() {
     );
     put(root.join("c.json"), r#"{"version": "5.0", "shapes": [], "imagePath": "c.png"}"#);
     let loaded = open_lenient(root, None).expect("a set");
-    assert_eq!(kinds(&loaded.findings), ["label-other-format", "label-other-format", "image-without-label"]);
+    let expected = ["label-other-format", "label-other-format", "image-without-label", "formats-mixed"];
+    assert_eq!(kinds(&loaded.findings), expected);
     let losses: Vec<String> = loaded.findings.losses().iter().map(ToString::to_string).collect();
     assert_eq!(losses, ["label files of another format (2 times)"]);
     assert!(Dataset::open(root, None).is_err());

@@ -3,6 +3,7 @@
 mod absent;
 mod foreign;
 mod generator;
+mod mixed;
 mod names;
 mod values;
 

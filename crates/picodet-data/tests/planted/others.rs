@@ -123,6 +123,7 @@ pub(crate) fn yolo(root: &Path) -> Vec<Expected> {
     picture(root.join("images/train/other.jpg"), 200, 100, 101);
     put(root.join("images/train/other.xml"), "<annotation><filename>other.jpg</filename></annotation>");
     expected.push(expect(FindingKind::LabelOtherFormat, &["other.jpg", "other.xml"]));
+    expected.push(expect(FindingKind::FormatsMixed, &["read as yolo", "labels of voc"]));
     // The images without label, and the one with an unreadable label.
     expected.push(expect(FindingKind::ImagesWithoutObjects, &["3 without objects"]));
     expected

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::data_yaml::DataYaml;
-use super::label_path::find_label;
+use super::label_path::{can_be_labels, find_label};
 use crate::error::DataError;
 use crate::finding::Findings;
 use crate::format::handler::Recognition;
@@ -123,11 +123,11 @@ fn has_own_labels(root: &Path, folder: &str) -> bool {
     let images = files_with_extension(&root.join(folder), EXTENSIONS);
     images.iter().take(INSPECTED).filter_map(|image| image.file_name()?.to_str()).any(|name| {
         let image = if folder == "." { name.to_string() } else { format!("{folder}/{name}") };
-        find_label(root, &image).1
+        let (label, exists) = find_label(root, &image);
+        exists && can_be_labels(&root.join(label))
     })
 }
 
-/// Returns the class list in the folder, its subfolders of labels, or its splits.
 /// Whether the folders of two splits have class lists of their own with other contents; each of them is a dataset.
 fn lists_differ(root: &Path, splits: &[(String, String)]) -> bool {
     let read = |name: &str| {
@@ -139,6 +139,7 @@ fn lists_differ(root: &Path, splits: &[(String, String)]) -> bool {
     lists.next().is_some_and(|first| lists.any(|list| list != first))
 }
 
+/// Returns the class list in the folder, its subfolders of labels, or its splits.
 fn class_list(root: &Path, splits: &[(String, String)]) -> Option<PathBuf> {
     let mut folders: Vec<PathBuf> =
         ["", "labels", "data", "images"].iter().map(|name| root.join(name)).collect();

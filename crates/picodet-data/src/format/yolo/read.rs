@@ -11,13 +11,11 @@ use crate::dataset::{Class, Dataset, Format, ImageRecord, display};
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
 use crate::format::handler::choose_split;
-use crate::format::voc::is_voc;
+use crate::format::other_labels::label_of_other_format;
 use crate::image_file::read_header;
 use crate::paths::{Stated, is_absent};
-use crate::sniff::{JsonKind, json_kind};
 use crate::split_name::{sort_splits, split_role};
 use crate::text::read_text;
-use crate::walk::without_extension;
 
 /// Largest label file in bytes.
 pub(super) const MAX_LABELS: u64 = 64 << 20;
@@ -176,17 +174,6 @@ fn indices_of(labels: &[Labels]) -> IndexRange {
     labels.iter().fold(IndexRange::default(), |range, labels| range.union(labels.rows.indices))
 }
 
-/// Returns the VOC or LabelMe file beside an image.
-fn label_of_other_format(root: &Path, image: &str) -> Option<String> {
-    let stem = without_extension(image);
-    let (xml, json) = (format!("{stem}.xml"), format!("{stem}.json"));
-    if is_voc(&root.join(&xml)) {
-        return Some(xml);
-    }
-    let path = root.join(&json);
-    (path.is_file() && json_kind(&path) == JsonKind::LabelMe).then_some(json)
-}
-
 /// Joins images and their labels.
 fn to_dataset(
     root: &Path,
@@ -245,7 +232,7 @@ fn read_labels(root: &Path, file: &str, format: &RowFormat) -> Labels {
     let size = header.as_ref().map_or((0, 0), |header| (header.width, header.height));
     if !exists && !path.exists() {
         let location = Location::file(display(&root.join(file)));
-        match label_of_other_format(root, file) {
+        match label_of_other_format(root, file, Format::YOLO) {
             Some(other) => {
                 let message = format!("{file} has no label file {label}, but {other}, which is not read");
                 findings.push(FindingKind::LabelOtherFormat, location, message);
