@@ -14,7 +14,7 @@ use crate::image_file::read_header;
 use crate::image_names::{names_in, safe, stays_inside};
 use crate::image_sizes::with_image_sizes;
 use crate::loss::Loss;
-use crate::open::{open_lenient, splits_without_unions};
+use crate::open::{open_lenient, refuse_faults_of_copy, splits_without_unions};
 
 /// Treatment of the images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,9 +107,8 @@ pub fn convert(
     }
     // Splits can share label files and therefore their faults.
     findings.deduplicate();
-    if let (false, Some(first)) = (options.allow_loss, findings.first_error()) {
-        let (path, count, first) = (from.to_path_buf(), findings.errors(), Box::new(first.clone()));
-        return Err(DataError::Faulty { path, count, first });
+    if !options.allow_loss {
+        refuse_faults_of_copy(&findings, from)?;
     }
     if options.crowds_as_objects {
         datasets.iter_mut().for_each(Dataset::crowds_as_objects);

@@ -12,6 +12,7 @@ use crate::image_file::EXTENSIONS;
 use crate::sniff::files_with_extension;
 use crate::split_name::{split_folders, subfolders};
 use crate::text::read_names;
+use crate::walk::{self, file_name};
 
 /// File names of class lists.
 const CLASS_LISTS: [&str; 7] = [
@@ -41,7 +42,12 @@ pub(super) struct YoloFolder {
 
 /// Recognises a folder of images with label files.
 pub(super) fn recognise(root: &Path) -> Option<Result<YoloFolder, Recognition>> {
-    let splits = image_folders(root)?;
+    let Some(splits) = image_folders(root) else {
+        let label = label_without_images(root)?;
+        return Some(Err(Recognition::Refused(format!(
+            "YOLO labels without images, the first is {label}; copy the images into `images`, or export with images"
+        ))));
+    };
     if lists_differ(root, &splits) {
         return None;
     }
@@ -126,6 +132,17 @@ fn has_own_labels(root: &Path, folder: &str) -> bool {
         let (label, exists) = find_label(root, &image);
         exists && can_be_labels(&root.join(label))
     })
+}
+
+/// Returns the first label file of a folder of labels with a class list, but without images.
+fn label_without_images(root: &Path) -> Option<String> {
+    class_list(root, &[])?;
+    if !walk::files(root, EXTENSIONS, &mut Findings::default()).ok()?.is_empty() {
+        return None;
+    }
+    let labels = walk::files(&root.join("labels"), &["txt"], &mut Findings::default()).ok()?;
+    let label = labels.into_iter().find(|label| !CLASS_LISTS.contains(&file_name(label)))?;
+    can_be_labels(&root.join("labels").join(&label)).then(|| format!("labels/{label}"))
 }
 
 /// Whether the folders of two splits have class lists of their own with other contents; each of them is a dataset.

@@ -162,6 +162,8 @@ struct Labels {
     size: (u32, u32),
     label: Option<String>,
     rows: Rows,
+    /// The rows that have no boxes, since the image is missing or cannot be read.
+    without_size: usize,
     findings: Findings,
 }
 
@@ -197,6 +199,7 @@ fn to_dataset(
         let location = first.map_or_else(|| Location::file(display(source)), |first| first.location.clone());
         findings.push(FindingKind::YoloRange, location, message);
     }
+    report_rows_without_size(root, &files, &read, source, findings);
     let mut images = Vec::with_capacity(files.len());
     for (file, labels) in files.into_iter().zip(read) {
         findings.extend(labels.findings);
@@ -223,6 +226,33 @@ fn to_dataset(
     }
 }
 
+/// Reports the label files whose rows have no boxes: one by one, or together if no image exists at all.
+fn report_rows_without_size(
+    root: &Path,
+    files: &[String],
+    read: &[Labels],
+    source: &Path,
+    findings: &mut Findings,
+) {
+    let lost: Vec<usize> = (0..files.len()).filter(|&index| read[index].without_size > 0).collect();
+    let Some(&first) = lost.first() else { return };
+    let (total, image) = (files.len(), root.join(&files[first]));
+    if total > 1 && files.iter().all(|file| !root.join(file).exists()) {
+        let message = format!(
+            "none of the {total} images exists, the first is {}; copy the images there, or export with images",
+            image.display()
+        );
+        findings.push(FindingKind::YoloSize, Location::file(display(source)), message);
+        return;
+    }
+    for index in lost {
+        let label = read[index].label.as_deref().unwrap_or_default();
+        let problem = if root.join(&files[index]).exists() { "cannot be read" } else { "does not exist" };
+        let message = format!("{} rows, but {} {problem}", read[index].without_size, files[index]);
+        findings.push(FindingKind::YoloSize, Location::file(display(&root.join(label))), message);
+    }
+}
+
 /// Reads the label file of an image.
 fn read_labels(root: &Path, file: &str, format: &RowFormat) -> Labels {
     let mut findings = Findings::default();
@@ -242,19 +272,21 @@ fn read_labels(root: &Path, file: &str, format: &RowFormat) -> Labels {
                 findings.push(FindingKind::ImageWithoutLabel, location, message);
             }
         }
-        return Labels { size, label: None, rows: Rows::default(), findings };
+        return Labels { size, label: None, rows: Rows::default(), without_size: 0, findings };
     }
     let location = Location::file(display(&path));
     let mut rows = Rows::default();
+    let mut without_size = 0;
     match read_text(&path, MAX_LABELS, "a YOLO label file", &mut findings) {
         Err(error) => findings.push(FindingKind::FileUnreadable, location, error.to_string()),
         Ok(text) => {
             rows = parse_rows(&text, size, format, &location.file, &mut findings);
-            // Without the size of the image, which is reported, the rows can only be checked.
+            // Without the size of the image the rows can only be checked.
             if size.0 == 0 {
+                without_size = rows.objects.len();
                 rows.objects.clear();
             }
         }
     }
-    Labels { size, label: Some(label), rows, findings }
+    Labels { size, label: Some(label), rows, without_size, findings }
 }
