@@ -199,3 +199,37 @@ fn an_automatic_batch_reports_its_size_and_limit() {
         stderr(&refused)
     );
 }
+
+#[test]
+fn a_split_that_a_validation_share_replaces_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().join("data");
+    let mut seed = 0u8;
+    for split in ["train", "valid"] {
+        for index in 0..4 {
+            seed += 1;
+            let pixels = [seed; 64 * 64 * 3].to_vec();
+            let image = picodet::crates::image::Image::new(64, 64, pixels).expect("an image");
+            let file = |kind: &str, extension: &str| root.join(format!("{split}/{kind}/{index}.{extension}"));
+            for (path, bytes) in [
+                (file("images", "png"), picodet::crates::image::encode_png(&image)),
+                (file("labels", "txt"), b"0 0.5 0.5 0.4 0.4\n".to_vec()),
+            ] {
+                fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+                fs::write(path, bytes).expect("a file");
+            }
+        }
+    }
+    fs::write(root.join("data.yaml"), "train: train/images\nval: valid/images\nnames: [a]\n")
+        .expect("a file");
+    // The absent weights end the command after its data is read.
+    let arguments = |more: &[&str]| {
+        let weights = ["--weights", "absent.bin"].iter().chain(more).map(|word| (*word).to_owned());
+        train(&root, &folder.path().join("run")).into_iter().chain(weights).collect::<Vec<_>>()
+    };
+    let line = "--validation-share: the split `val` of the dataset is not used";
+    assert!(stderr(&run(&arguments(&["--validation-share", "0.5"]))).contains(line));
+    let own = stderr(&run(&arguments(&["--validation-share", "0.5", "--split", "val"])));
+    assert!(!own.contains("is not used"), "{own}");
+    assert!(!stderr(&run(&arguments(&[]))).contains("is not used"));
+}

@@ -11,9 +11,10 @@ use crate::finding::Findings;
 use crate::format::handler::{FormatHandler, SplitOutput, make_parent};
 use crate::format::handler_of;
 use crate::image_file::read_header;
+use crate::image_names::{names_in, safe, stays_inside};
+use crate::image_sizes::with_image_sizes;
 use crate::loss::Loss;
-use crate::open::{open_lenient, splits_without_unions};
-use crate::walk::without_extension;
+use crate::open::{open_lenient, refuse_faults_of_copy, splits_without_unions};
 
 /// Treatment of the images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +74,9 @@ pub struct WriteReport {
     pub losses: Vec<Loss>,
     /// Images that could not be copied: they do not exist, or are outside of the dataset and not images.
     pub missing: Vec<PathBuf>,
+    /// Number of images whose label states another size than the image has. YOLO stores boxes as fractions of the size,
+    /// which is taken from the image.
+    pub corrected_sizes: usize,
 }
 
 /// Converts the dataset at `from` (all splits, or one) to `format` under `out`.
@@ -103,9 +107,8 @@ pub fn convert(
     }
     // Splits can share label files and therefore their faults.
     findings.deduplicate();
-    if let (false, Some(first)) = (options.allow_loss, findings.first_error()) {
-        let (path, count, first) = (from.to_path_buf(), findings.errors(), Box::new(first.clone()));
-        return Err(DataError::Faulty { path, count, first });
+    if !options.allow_loss {
+        refuse_faults_of_copy(&findings, from)?;
     }
     if options.crowds_as_objects {
         datasets.iter_mut().for_each(Dataset::crowds_as_objects);
@@ -160,18 +163,15 @@ pub fn write(
 ) -> Result<WriteReport, DataError> {
     let (out, handler, options) = (out.as_ref(), handler_of(format), options.into());
     let unified = unified(parts);
-    let renumbered: Vec<Part<'_>>;
-    let parts = match &unified {
-        None => parts,
-        Some(datasets) => {
-            renumbered =
-                parts.iter().zip(datasets).map(|(part, dataset)| Part { name: part.name, dataset }).collect();
-            &renumbered[..]
-        }
-    };
+    let parts = &replaced(parts, unified.as_deref())[..];
+    // Fractions are of the size of the image, whatever the label states.
+    let sized = (!handler.conventions().pixel_boxes).then(|| with_image_sizes(parts));
+    let (sized, corrected_sizes) = sized.unwrap_or_default();
+    let parts = &replaced(parts, sized.as_deref())[..];
     refuse_loss(parts, format, out, options)?;
     prepare(parts, handler, out)?;
-    let mut report = WriteReport { losses: losses(parts, format)?, ..WriteReport::default() };
+    let mut report =
+        WriteReport { losses: losses(parts, format)?, corrected_sizes, ..WriteReport::default() };
     // Splits can share a folder of images, and then its names.
     let mut taken: HashMap<String, HashSet<String>> = HashMap::new();
     let mut splits = Vec::new();
@@ -197,6 +197,12 @@ pub fn write(
     }
     handler.write_lists(parts, &splits, out)?;
     Ok(report)
+}
+
+/// Returns the parts with these datasets in place of theirs.
+fn replaced<'a>(parts: &[Part<'a>], datasets: Option<&'a [Dataset]>) -> Vec<Part<'a>> {
+    let Some(datasets) = datasets else { return parts.to_vec() };
+    parts.iter().zip(datasets).map(|(part, dataset)| Part { name: part.name, dataset }).collect()
 }
 
 /// Refuses to write an empty dataset, or to leave out objects without permission.
@@ -327,66 +333,4 @@ fn losses(parts: &[Part<'_>], format: Format) -> Result<Vec<Loss>, DataError> {
 
 fn is_single_file(format: Format) -> bool {
     handler_of(format).conventions().single_file
-}
-
-/// Returns a relative path without `..`, drive letters, backslashes or a leading slash. Names that begin with a dot get an
-/// underscore before it: hidden files and folders are no part of a dataset.
-fn safe(path: &str) -> String {
-    let visible = |part: &str| if part.starts_with('.') { format!("_{part}") } else { part.to_owned() };
-    let parts: Vec<String> = path
-        .split(['/', '\\'])
-        .filter(|part| !part.is_empty() && *part != "." && *part != ".." && !part.ends_with(':'))
-        .map(visible)
-        .collect();
-    if parts.is_empty() { "unnamed".to_string() } else { parts.join("/") }
-}
-
-/// Whether a path stays inside of its folder (ignoring links).
-fn stays_inside(path: &str) -> bool {
-    !Path::new(path).is_absolute() && !path.split(['/', '\\']).any(|part| part == ".." || part.ends_with(':'))
-}
-
-/// Returns the new names of the images below their folder: safe, without folders that have a meaning in the format, without common folders (unless COCO is
-/// written as COCO), and unique without extension where each image has a label file.
-fn names_in(dataset: &Dataset, format: Format, taken: &mut HashSet<String>) -> Vec<String> {
-    let mut names: Vec<String> = dataset.images.iter().map(|image| safe(&image.file)).collect();
-    if !(is_single_file(format) && is_single_file(dataset.format)) {
-        let common = common_folder(&names);
-        for name in &mut names {
-            *name = name.split_off(common);
-        }
-    }
-    let handler = handler_of(format);
-    for name in &mut names {
-        if let Some((folders, file)) = name.rsplit_once('/') {
-            let folders: Vec<String> = folders.split('/').map(|folder| handler.folder_name(folder)).collect();
-            *name = format!("{}/{file}", folders.join("/"));
-        }
-        let mut candidate = name.clone();
-        let mut number = 2;
-        let key = |name: &str| match is_single_file(format) {
-            true => name.to_lowercase(),
-            false => without_extension(name).to_lowercase(),
-        };
-        while !taken.insert(key(&candidate)) {
-            let stem = without_extension(name);
-            candidate = format!("{stem}_{number}{}", &name[stem.len()..]);
-            number += 1;
-        }
-        *name = candidate;
-    }
-    names
-}
-
-/// Length of the common folder prefix of all names, including the slash.
-fn common_folder(names: &[String]) -> usize {
-    let folder = |name: &str| name.rfind('/').map_or(0, |slash| slash + 1);
-    let Some(first) = names.first() else { return 0 };
-    let mut common = folder(first);
-    for name in names {
-        while common > 0 && !name.starts_with(&first[..common]) {
-            common = folder(&first[..common - 1]);
-        }
-    }
-    common
 }

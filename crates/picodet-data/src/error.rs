@@ -92,8 +92,7 @@ pub enum DataError {
     },
     /// The reader had to leave out labels. `picodet check` lists all of them.
     #[error(
-        "{}: {count} label faults that lose data, first: {first}. \
-         Run `picodet check` on it to see all, `picodet check --fix OUT` for a repaired copy",
+        "{}: {count} label faults that lose data, first: {first}; `picodet check` on it lists all, {remedy}",
         .path.display()
     )]
     Faulty {
@@ -103,6 +102,8 @@ pub enum DataError {
         count: usize,
         /// The first of them.
         first: Box<Finding>,
+        /// How to do without these labels.
+        remedy: &'static str,
     },
     /// Objects would be left out.
     #[error(
@@ -117,8 +118,8 @@ pub enum DataError {
     },
     /// The result would be empty.
     #[error(
-        "{}: not written, since the result has no {what}; `picodet check` on the dataset lists the reasons",
-        .path.display()
+        "{}: not written, since the result has no {what}; `picodet check` on the dataset lists the reasons{}",
+        .path.display(), if *.what == "objects" { ", --allow-loss writes the images only" } else { "" }
     )]
     NothingToWrite {
         /// The output folder.

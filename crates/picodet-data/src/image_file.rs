@@ -1,7 +1,7 @@
 //! Properties of image files: upright size, decodability, content hash, previews.
 
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image::metadata::Orientation;
 use picodet_image::{DecodeError, Image, Interpolation, Limits};
@@ -82,15 +82,60 @@ pub fn read_header(path: &Path) -> Result<ImageHeader, ImageError> {
     header_of(&bytes)
 }
 
-/// Decodes an image completely.
-pub(crate) fn decode(path: &Path, limits: &Limits) -> Result<(ImageHeader, Image), ImageError> {
-    let bytes = read_bounded(path, MAX_FILE, "an image")?;
-    let (header, pixels) = picodet_image::decode_with_header(&bytes, limits)?;
-    Ok((convert(header), pixels))
+/// An image of a dataset: its file, or its bytes in the label file.
+#[derive(Debug)]
+pub(crate) enum ImageSource {
+    /// The file exists.
+    File(PathBuf),
+    /// The file does not exist, and the label file contains the image.
+    Embedded(Vec<u8>),
 }
 
-/// Returns the SHA-256 of the file; `None` if it cannot be read.
-pub(crate) fn content_hash(path: &Path) -> Option<[u8; 32]> {
+impl ImageSource {
+    /// Reads the header as [`read_header`].
+    pub(crate) fn header(&self) -> Result<ImageHeader, ImageError> {
+        match self {
+            Self::File(path) => read_header(path),
+            Self::Embedded(bytes) => header_of(bytes),
+        }
+    }
+
+    /// Decodes the image completely.
+    pub(crate) fn decode(&self, limits: &Limits) -> Result<(ImageHeader, Image), ImageError> {
+        let read;
+        let bytes = match self {
+            Self::File(path) => {
+                read = read_bounded(path, MAX_FILE, "an image")?;
+                &read
+            }
+            Self::Embedded(bytes) => bytes,
+        };
+        let (header, pixels) = picodet_image::decode_with_header(bytes, limits)?;
+        Ok((convert(header), pixels))
+    }
+
+    /// Returns the SHA-256 of the bytes of the image; `None` if they cannot be read.
+    pub(crate) fn content_hash(&self) -> Option<[u8; 32]> {
+        match self {
+            Self::File(path) => file_hash(path),
+            Self::Embedded(bytes) => Some(Sha256::digest(bytes).into()),
+        }
+    }
+
+    /// Returns the upright image as JPEG, scaled to at most `side` pixels in width and height.
+    pub(crate) fn preview(&self, side: usize) -> Option<Vec<u8>> {
+        let (_, mut pixels) = self.decode(&Limits::default()).ok()?;
+        let largest = pixels.width().max(pixels.height());
+        if largest > side {
+            let scaled = |extent: usize| (extent as f64 * side as f64 / largest as f64).round() as usize;
+            pixels = pixels.resized((scaled(pixels.height()), scaled(pixels.width())), Interpolation::Area);
+        }
+        Some(picodet_image::encode_jpeg(&pixels, 78))
+    }
+}
+
+/// Returns the SHA-256 of a file; `None` if it cannot be read.
+fn file_hash(path: &Path) -> Option<[u8; 32]> {
     let mut file = open_regular(path).ok()?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
@@ -102,17 +147,6 @@ pub(crate) fn content_hash(path: &Path) -> Option<[u8; 32]> {
             Err(_) => return None,
         }
     }
-}
-
-/// Returns the upright image as JPEG, scaled to at most `side` pixels in width and height.
-pub(crate) fn preview(path: &Path, side: usize) -> Option<Vec<u8>> {
-    let (_, mut pixels) = decode(path, &Limits::default()).ok()?;
-    let largest = pixels.width().max(pixels.height());
-    if largest > side {
-        let scaled = |extent: usize| (extent as f64 * side as f64 / largest as f64).round() as usize;
-        pixels = pixels.resized((scaled(pixels.height()), scaled(pixels.width())), Interpolation::Area);
-    }
-    Some(picodet_image::encode_jpeg(&pixels, 78))
 }
 
 /// Parses the header of an image from its first bytes.
@@ -205,7 +239,7 @@ mod tests {
         let mut turned = 0;
         for file in &files {
             let path = root.join(file);
-            if let Ok((decoded, pixels)) = decode(&path, &Limits::default()) {
+            if let Ok((decoded, pixels)) = ImageSource::File(path.clone()).decode(&Limits::default()) {
                 let header = read_header(&path);
                 let size = header.as_ref().ok().map(|h| (h.width as usize, h.height as usize));
                 turned += usize::from(decoded.turned);

@@ -25,6 +25,8 @@ mod fix;
 mod format;
 mod geometry;
 mod image_file;
+mod image_names;
+mod image_sizes;
 mod input;
 mod layout;
 mod loss;

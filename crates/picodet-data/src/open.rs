@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::dataset::{Dataset, Loaded};
 use crate::error::DataError;
+use crate::finding::Findings;
 use crate::layout;
 use crate::split_name::{sort_splits, split_role};
 
@@ -29,15 +30,33 @@ impl Loaded {
     /// # Errors
     /// [`DataError::Faulty`].
     pub fn strict(self, path: &Path) -> Result<Dataset, DataError> {
-        match self.findings.first_error() {
-            None => Ok(self.dataset),
-            Some(first) => Err(DataError::Faulty {
-                path: path.to_path_buf(),
-                count: self.findings.errors(),
-                first: Box::new(first.clone()),
-            }),
-        }
+        let remedy = "`picodet check --fix FOLDER --allow-loss` writes a copy without them";
+        refuse_faults(&self.findings, path, remedy)?;
+        Ok(self.dataset)
     }
+
+    /// Returns the dataset to write a copy of it as [`Self::strict`], or with `allow_loss` without the labels that were left
+    /// out.
+    ///
+    /// # Errors
+    /// [`DataError::Faulty`].
+    pub fn for_copy(self, path: &Path, allow_loss: bool) -> Result<Dataset, DataError> {
+        if !allow_loss {
+            refuse_faults_of_copy(&self.findings, path)?;
+        }
+        Ok(self.dataset)
+    }
+}
+
+/// Refuses to write a copy of a dataset with labels that were left out.
+pub(crate) fn refuse_faults_of_copy(findings: &Findings, path: &Path) -> Result<(), DataError> {
+    refuse_faults(findings, path, "--allow-loss leaves them out")
+}
+
+fn refuse_faults(findings: &Findings, path: &Path, remedy: &'static str) -> Result<(), DataError> {
+    let Some(first) = findings.first_error() else { return Ok(()) };
+    let (path, count, first) = (path.to_path_buf(), findings.errors(), Box::new(first.clone()));
+    Err(DataError::Faulty { path, count, first, remedy })
 }
 
 /// Reads a dataset of any format and reports faults as findings; see [`Dataset::open`] for paths and splits.

@@ -1,22 +1,24 @@
 //! Splits a dataset: stratified by class, reproducible, with images of equal content in the same part.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use crate::dataset::Dataset;
 use crate::error::DataError;
-use crate::image_file::content_hash;
 
 /// Splits `dataset` into parts with the given names and fractions, which must add up to 1.
 ///
-/// Each part gets its share of the images by the method of the largest remainder, and at least one. Iterative
+/// Each part gets its share of the images by the method of the largest remainder, and at least one, with objects if
+/// there are any. Iterative
 /// stratification: classes are distributed in order of increasing frequency, each image to the part that lacks
 /// most objects of the class; the images that remain of a class after whole numbers go to the part that lacks
-/// most images. Images without objects are treated as one more class. Files with equal contents are assigned
-/// to the same part. A seed gives the same split on every machine; the order and ids of images are preserved.
+/// most images. Images without objects are treated as one more class. Images with equal contents are assigned
+/// to the same part, whether they are files or embedded in their label files. A seed gives the same split on
+/// every machine; the order and ids of images are preserved.
 ///
 /// # Errors
 /// [`DataError::BadArgument`] for fractions that are not positive or do not add up to 1, for names that are
-/// empty or repeated, and for fewer different images than parts.
+/// empty or repeated, and for fewer different images (or images with objects) than parts.
 pub fn split(dataset: &Dataset, parts: &[(&str, f64)], seed: u64) -> Result<Vec<Dataset>, DataError> {
     let bad = |what: &str| DataError::BadArgument { what: what.to_string() };
     if parts.is_empty() || parts.iter().any(|(_, fraction)| !(fraction.is_finite() && *fraction > 0.0)) {
@@ -41,6 +43,15 @@ pub fn split(dataset: &Dataset, parts: &[(&str, f64)], seed: u64) -> Result<Vec<
             groups.len()
         )));
     }
+    // A part without objects can neither be trained on nor be evaluated on.
+    let labelled = groups.iter().filter(|group| has_objects(dataset, group)).count();
+    if (1..parts.len()).contains(&labelled) {
+        return Err(bad(&format!(
+            "{} parts need at least as many different images with objects, the dataset has {labelled}; \
+             label more images",
+            parts.len()
+        )));
+    }
     let assignment = assign(dataset, &groups, parts, seed);
     let mut result: Vec<Dataset> = parts
         .iter()
@@ -59,21 +70,37 @@ pub fn split(dataset: &Dataset, parts: &[(&str, f64)], seed: u64) -> Result<Vec<
     Ok(result)
 }
 
-/// Groups images by content, in order of first appearance; an unreadable file forms its own group.
+/// What makes two images equal.
+#[derive(PartialEq, Eq, Hash)]
+enum Content {
+    /// The hash of their bytes.
+    Hash([u8; 32]),
+    /// The path of a file that does not exist or cannot be read.
+    Path(PathBuf),
+}
+
+/// Groups images by content, in order of first appearance.
 fn groups(dataset: &Dataset) -> Vec<Vec<usize>> {
-    let hashes = picodet_parallel::map(0..dataset.images.len(), 0, |index| {
-        dataset.image_path(index).and_then(|path| content_hash(&path))
+    let contents = picodet_parallel::map(0..dataset.images.len(), 0, |index| {
+        let hash = dataset.image_source(index).and_then(|source| source.content_hash());
+        let path = || dataset.image_path(index).unwrap_or_default();
+        hash.map_or_else(|| Content::Path(path()), Content::Hash)
     });
-    let mut group_of: HashMap<[u8; 32], usize> = HashMap::new();
+    let mut group_of: HashMap<Content, usize> = HashMap::new();
     let mut groups: Vec<Vec<usize>> = Vec::new();
-    for (index, hash) in hashes.into_iter().enumerate() {
+    for (index, content) in contents.into_iter().enumerate() {
         let next = groups.len();
-        match hash.map(|hash| *group_of.entry(hash).or_insert(next)) {
-            Some(group) if group < next => groups[group].push(index),
+        match *group_of.entry(content).or_insert(next) {
+            group if group < next => groups[group].push(index),
             _ => groups.push(vec![index]),
         }
     }
     groups
+}
+
+/// Whether an image of a group has objects.
+fn has_objects(dataset: &Dataset, group: &[usize]) -> bool {
+    group.iter().any(|&image| !dataset.images[image].objects.is_empty())
 }
 
 /// Returns the index of the part of each image.
@@ -138,6 +165,8 @@ fn assign(dataset: &Dataset, groups: &[Vec<usize>], parts: &[(&str, f64)], seed:
     }
     let mut part_of: Vec<usize> = part_of.into_iter().map(Option::unwrap_or_default).collect();
     fill_empty_parts(&mut part_of, groups, parts.len());
+    let labelled: Vec<bool> = groups.iter().map(|group| has_objects(dataset, group)).collect();
+    spread_objects(&mut part_of, groups, &labelled, parts.len());
     let mut result = vec![0; dataset.images.len()];
     for (group, part) in groups.iter().zip(part_of) {
         for &image in group {
@@ -236,6 +265,29 @@ fn fill_empty_parts(part_of: &mut [usize], groups: &[Vec<usize>], parts: usize) 
     }
 }
 
+/// Exchanges the smallest group of each part without objects for the smallest one with objects of the part that has most
+/// of these.
+fn spread_objects(part_of: &mut [usize], groups: &[Vec<usize>], labelled: &[bool], parts: usize) {
+    for part in 0..parts {
+        let count =
+            |of: usize| (0..groups.len()).filter(|&group| part_of[group] == of && labelled[group]).count();
+        if count(part) > 0 {
+            continue;
+        }
+        let donor = (0..parts).max_by_key(|&other| (count(other), usize::MAX - other));
+        let Some(donor) = donor.filter(|&donor| count(donor) > 1) else { return };
+        let smallest = |of: usize, with_objects: bool| {
+            let own =
+                (0..groups.len()).filter(|&group| part_of[group] == of && labelled[group] == with_objects);
+            own.min_by_key(|&group| (groups[group].len(), group))
+        };
+        if let (Some(background), Some(group)) = (smallest(part, false), smallest(donor, true)) {
+            part_of[background] = donor;
+            part_of[group] = part;
+        }
+    }
+}
+
 /// Fisher–Yates shuffle with SplitMix64, so that a seed gives the same split in every version.
 fn shuffle(items: &mut [usize], seed: u64) {
     let mut state = seed;
@@ -305,5 +357,26 @@ mod tests {
         assert_eq!(sizes(&dataset(&[None; 3]), &shares, 0), [1, 1, 1]);
         let error = split(&dataset(&[Some(0); 2]), &shares, 0).map_err(|error| error.to_string());
         assert!(error.is_err_and(|error| error.contains("3 parts") && error.contains("has 2")));
+    }
+
+    #[test]
+    fn every_part_has_objects() {
+        let shares = [("train", 0.9), ("val", 0.05), ("test", 0.05)];
+        let labelled = |count: usize| -> Vec<Option<usize>> {
+            (0..100).map(|index| (index % 10 == 0 && index / 10 < count).then_some(0)).collect()
+        };
+        for (count, seed) in (3..8).flat_map(|count| (0..5).map(move |seed| (count, seed))) {
+            let set = dataset(&labelled(count));
+            assert_eq!(sizes(&set, &shares, seed), [90, 5, 5]);
+            let parts = split(&set, &shares, seed).expect("a split");
+            assert!(parts.iter().all(|part| part.object_count() > 0), "{count} labelled, seed {seed}");
+        }
+        for count in 1..3 {
+            let error = split(&dataset(&labelled(count)), &shares, 0).map_err(|error| error.to_string());
+            let expected = format!(
+                "3 parts need at least as many different images with objects, the dataset has {count}"
+            );
+            assert!(error.is_err_and(|error| error.contains(&expected)));
+        }
     }
 }

@@ -40,7 +40,7 @@ fn run_split(command: &DataSplit) -> Result<ExitCode> {
     }
     let loaded = open_lenient(&command.dataset, None)?;
     let losses = loaded.findings.losses_of_copy();
-    let mut dataset = if command.allow_loss { loaded.dataset } else { loaded.strict(&command.dataset)? };
+    let mut dataset = loaded.for_copy(&command.dataset, command.allow_loss)?;
     if command.crowds_as_objects {
         dataset.crowds_as_objects();
     }
@@ -62,6 +62,9 @@ pub(super) fn report_written(report: &WriteReport, folder: &Path) -> ExitCode {
     status(&format!("{}: {} images, {} objects", folder.display(), report.images, report.objects));
     for loss in &report.losses {
         status(&format!("lost: {loss}"));
+    }
+    if report.corrected_sizes > 0 {
+        status(&format!("{} images have another size than their labels state", report.corrected_sizes));
     }
     for missing in &report.missing {
         status(&format!("missing: {}", missing.display()));

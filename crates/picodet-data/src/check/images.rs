@@ -8,21 +8,18 @@ use super::result::ImageFacts;
 use crate::dataset::{Dataset, ImageRecord, display};
 use crate::finding::{FindingKind, Findings, Location};
 use crate::format::handler_of;
-use crate::image_file::{self, EXTENSIONS, ImageHeader};
+use crate::image_file::{EXTENSIONS, ImageHeader, ImageSource};
 use crate::walk;
 
 /// Reads the properties of every image file, on all cores.
 pub(super) fn facts(dataset: &Dataset, options: &CheckOptions) -> Vec<ImageFacts> {
     picodet_parallel::map(0..dataset.images.len(), 0, |index| {
-        let Some(path) = dataset.image_path(index) else {
+        let Some(source) = dataset.image_source(index) else {
             return ImageFacts::default();
         };
-        if !path.is_file() {
-            let embedded = dataset.embedded_image(index).is_some();
-            return ImageFacts { exists: embedded, embedded, ..ImageFacts::default() };
-        }
-        let mut facts = ImageFacts { exists: true, ..ImageFacts::default() };
-        match image_file::read_header(&path) {
+        let embedded = matches!(source, ImageSource::Embedded(_));
+        let mut facts = ImageFacts { exists: true, embedded, ..ImageFacts::default() };
+        match source.header() {
             Ok(header) => {
                 facts.header = Some(header);
                 facts.fault = header.check(&options.limits).err().map(|error| error.to_string());
@@ -33,7 +30,7 @@ pub(super) fn facts(dataset: &Dataset, options: &CheckOptions) -> Vec<ImageFacts
             && facts.fault.is_none()
             && options.decode
         {
-            match image_file::decode(&path, &options.limits) {
+            match source.decode(&options.limits) {
                 Ok((decoded, _)) => {
                     facts.header = Some(ImageHeader { format: decoded.format, ..header });
                 }
@@ -41,7 +38,7 @@ pub(super) fn facts(dataset: &Dataset, options: &CheckOptions) -> Vec<ImageFacts
             }
         }
         if options.hash {
-            facts.hash = image_file::content_hash(&path);
+            facts.hash = source.content_hash();
         }
         facts
     })

@@ -81,6 +81,7 @@ impl FindingKind {
             Self::YoloClass => "rows with an unknown class",
             Self::YoloColumns => "rows with the wrong number of columns",
             Self::YoloRange => "rows outside of 0 to 1",
+            Self::YoloSize => "label files whose image is missing or cannot be read",
             Self::ShapePoints => "shapes with the wrong number of points",
             Self::ShapeUnsupported => "shapes without area (points and lines)",
             Self::CategoryRoot => "categories that only group others",
@@ -166,13 +167,15 @@ kinds! {
     YoloRange "yolo-range" Error "A YOLO coordinate is not between 0 and 1; it may be in pixels." "divide by the image's size";
     YoloColumns "yolo-columns" Error "A YOLO row has the wrong number of columns." "write `class x y w h`, normalised";
     YoloClass "yolo-class" Error "A YOLO class is not an index into `names`." "correct the index, or add the name";
+    YoloSize "yolo-size" Error "The rows of a YOLO label file are fractions of an image that is missing or cannot be read, so they have no boxes." "restore the image; in CVAT choose `Save images` in the export";
     YoloPolygon "yolo-polygon" Warning "A YOLO row is a segmentation polygon; its bounding box is used." "no action needed if this is intended";
     YoloNamesGap "yolo-names-gap" Info "The `names` map skips an index." "no action needed if this is intended (--fix numbers the names 0, 1, 2, …)";
     YoloFromOne "yolo-from-one" Warning "The class indices of YOLO rows begin at 1." "no action needed if the names are right (--fix numbers them 0, 1, 2, …)";
     YoloCount "yolo-count" Warning "`nc` is not the number of names." "remove `nc`, or correct it";
     SplitMissing "split-missing" Error "A folder or list named in data.yaml does not exist." "correct the path";
     SplitAbsent "split-absent" Warning "A folder or list of test images named in data.yaml does not exist." "correct the path, or remove the entry";
-    LabelOtherFormat "label-other-format" Error "An image has no label file of this format, but one of another format." "convert each format on its own, and merge the results";
+    LabelOtherFormat "label-other-format" Error "An image has no label of the format that is read, but one of another format." "convert each format on its own, and merge the results";
+    FormatsMixed "formats-mixed" Warning "A folder has labels of several formats, of which one is read." "remove the labels that are not meant, or convert each format on its own and merge the results";
     LabelWithoutImage "label-without-image" Error "A label file has no image." "restore the image, or remove the label";
     // LabelMe.
     ShapeUnsupported "shape-unsupported" Warning "A LabelMe shape has no area (a point or a line); it is left out." "draw a rectangle, if it is an object";

@@ -6,7 +6,6 @@ use std::path::Path;
 use crate::dataset::{Dataset, Format, ImageRecord, Loaded, Object, Part};
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings};
-use crate::image_file::read_header;
 use crate::loss::Loss;
 use crate::split_name::find_split;
 
@@ -112,6 +111,8 @@ pub(crate) struct Conventions {
     pub(crate) single_file: bool,
     /// The images are those in the folders of the dataset, with or without labels.
     pub(crate) images_from_folders: bool,
+    /// Images are found by the extensions of their names, so an image must have one.
+    pub(crate) images_by_extension: bool,
     /// Meaning of [`crate::Object::source`].
     pub(crate) object_source: ObjectSource,
 }
@@ -152,7 +153,7 @@ impl SplitOutput<'_> {
     pub(crate) fn sized(&self, index: usize) -> ImageRecord {
         let mut image = self.dataset.images[index].clone();
         if (image.width == 0 || image.height == 0)
-            && let Some(Ok(header)) = self.dataset.image_path(index).map(|path| read_header(&path))
+            && let Some(header) = self.dataset.image_header(index)
         {
             (image.width, image.height) = (header.width, header.height);
         }
@@ -165,9 +166,7 @@ pub(crate) fn fill_sizes(dataset: &mut Dataset, findings: &mut Findings, message
     let unknown: Vec<usize> = (0..dataset.images.len())
         .filter(|&index| dataset.images[index].width == 0 || dataset.images[index].height == 0)
         .collect();
-    let headers = picodet_parallel::map(0..unknown.len(), 0, |index| {
-        dataset.image_path(unknown[index]).and_then(|path| read_header(&path).ok())
-    });
+    let headers = picodet_parallel::map(0..unknown.len(), 0, |index| dataset.image_header(unknown[index]));
     for (index, header) in unknown.into_iter().zip(headers) {
         let message = format!("{}: {message}", dataset.images[index].file);
         findings.push(FindingKind::SizeUnknown, dataset.image_location(index), message);

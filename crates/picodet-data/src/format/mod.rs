@@ -5,6 +5,7 @@
 pub mod coco;
 pub(crate) mod handler;
 pub mod labelme;
+pub(crate) mod other_labels;
 mod raw_entry;
 pub mod voc;
 pub mod yolo;
@@ -16,6 +17,7 @@ use handler::{FormatHandler, ObjectSource};
 use crate::dataset::{Dataset, Format, display};
 use crate::error::DataError;
 use crate::finding::Location;
+use crate::image_file::{ImageHeader, ImageSource};
 
 /// The formats in the order in which they are recognised.
 pub(crate) static HANDLERS: [&dyn FormatHandler; 4] =
@@ -54,6 +56,21 @@ impl Dataset {
     #[must_use]
     pub fn embedded_image(&self, index: usize) -> Option<Vec<u8>> {
         handler_of(self.format).embedded_image(self, index)
+    }
+
+    /// Returns the file of an image, or the image that is embedded in its label file if the file does not exist; `None`
+    /// if there is neither.
+    pub(crate) fn image_source(&self, index: usize) -> Option<ImageSource> {
+        let path = self.image_path(index)?;
+        if path.is_file() {
+            return Some(ImageSource::File(path));
+        }
+        self.embedded_image(index).map(ImageSource::Embedded)
+    }
+
+    /// Reads the header of an image, of its file or embedded; `None` if it cannot be read.
+    pub(crate) fn image_header(&self, index: usize) -> Option<ImageHeader> {
+        self.image_source(index)?.header().ok()
     }
 
     /// Reads the file of an image, or the image that is embedded in its label file if the file is absent.

@@ -3,9 +3,11 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::image_file::EXTENSIONS;
 use crate::input::open_regular;
 use crate::sniff::{JsonKind, files_with_extension, json_kind};
 use crate::split_name::subfolders;
+use crate::walk::has_extension;
 
 /// A format that is not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,10 @@ const TF_RECORD: Foreign = Foreign { format: "TFRecord", remedy: "export as COCO
 const CSV: Foreign = Foreign {
     format: "CSV with boxes (TensorFlow, RetinaNet, OpenImages or VIA)",
     remedy: "export as COCO, Pascal VOC or YOLO",
+};
+const LISTED_BOXES: Foreign = Foreign {
+    format: "a list of images with boxes (YOLO v4 PyTorch and YOLO v3 Keras of Roboflow, keras-yolo3)",
+    remedy: "export as `YOLO v8`, `COCO` or `Pascal VOC`",
 };
 const KITTI: Foreign = Foreign { format: "KITTI labels", remedy: "convert to YOLO or COCO" };
 const DOTA: Foreign = Foreign {
@@ -103,6 +109,9 @@ fn of_file(file: &Path) -> Option<Foreign> {
         }
         "txt" => {
             let start = beginning(file)?;
+            if start.lines().any(has_listed_box) {
+                return Some(LISTED_BOXES);
+            }
             let row: Vec<&str> =
                 start.lines().rfind(|line| line.split_whitespace().count() > 8)?.split_whitespace().collect();
             let numbers = |range: &[&str]| range.iter().all(|text| text.parse::<f64>().is_ok());
@@ -116,6 +125,16 @@ fn of_file(file: &Path) -> Option<Foreign> {
         }
         _ => None,
     }
+}
+
+/// Whether a line is `image.jpg x1,y1,x2,y2,class …`.
+fn has_listed_box(line: &str) -> bool {
+    let is_box = |column: &str| {
+        let numbers: Vec<&str> = column.split(',').collect();
+        numbers.len() == 5 && numbers.iter().all(|number| number.parse::<f64>().is_ok())
+    };
+    let is_image = |column: &str| has_extension(column, EXTENSIONS);
+    line.split_whitespace().skip_while(|column| !is_image(column)).nth(1).is_some_and(is_box)
 }
 
 /// The first kilobytes of a file as text; an incomplete last line is removed.

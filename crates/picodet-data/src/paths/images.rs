@@ -7,7 +7,6 @@ use super::index::{ImageFinder, Lookup};
 use super::stated::Stated;
 use crate::dataset::Dataset;
 use crate::finding::{FindingKind, Findings};
-use crate::image_file::read_header;
 use crate::split_name::split_role;
 use crate::walk::{file_name, without_extension};
 
@@ -94,7 +93,7 @@ fn fill_sizes(dataset: &mut Dataset, existed: &[bool]) {
     for index in (0..existed.len()).filter(|&index| !existed[index]) {
         let image = &dataset.images[index];
         if (image.width == 0 || image.height == 0)
-            && let Ok(header) = read_header(&dataset.root.join(&image.file))
+            && let Some(header) = dataset.image_header(index)
         {
             (dataset.images[index].width, dataset.images[index].height) = (header.width, header.height);
         }

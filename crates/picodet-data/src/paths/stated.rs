@@ -17,8 +17,13 @@ pub(crate) struct Stated {
 impl Stated {
     /// Normalises a path: `\` becomes `/`; `file://`, drive letters, leading slashes and `.` are removed; `..` removes the
     /// folder before it. A web address ends at its query, except one without a path of its own (`?d=folder/a.jpg`).
+    /// Spaces around the path are removed.
     pub(crate) fn new(path: &str) -> Self {
-        let path = path.trim();
+        Self::with_spaces(path.trim())
+    }
+
+    /// Normalises a path as [`Self::new`], and keeps the spaces around it: a file name can begin with one.
+    pub(crate) fn with_spaces(path: &str) -> Self {
         let without_scheme = match path.get(..7) {
             Some(scheme) if scheme.eq_ignore_ascii_case("file://") => percent_decoded(&path[7..]),
             _ => None,

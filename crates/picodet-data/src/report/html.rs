@@ -13,7 +13,6 @@ use crate::check::size::BINS;
 use crate::check::{Checked, DatasetSummary};
 use crate::dataset::{Dataset, ImageRecord};
 use crate::finding::{Finding, Location, Severity};
-use crate::image_file::preview;
 
 /// Images drawn per dataset.
 const SAMPLES: usize = 12;
@@ -125,7 +124,7 @@ fn samples(checked: &Checked, part: usize) -> String {
     let dataset = &checked.datasets[part];
     let chosen = choose(checked, part);
     let jpegs = picodet_parallel::map(0..chosen.len(), 0, |index| {
-        preview(&dataset.image_path(chosen[index])?, PREVIEW_SIDE)
+        dataset.image_source(chosen[index])?.preview(PREVIEW_SIDE)
     });
     let mut html = String::from("<h3>Samples</h3><div class=\"samples\">");
     for (&index, jpeg) in chosen.iter().zip(jpegs) {

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use picodet_data::{Dataset, Findings, open_lenient, splits};
 
-fn put(path: impl AsRef<Path>, text: impl AsRef<[u8]>) {
+pub(crate) fn put(path: impl AsRef<Path>, text: impl AsRef<[u8]>) {
     let path = path.as_ref();
     std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
     std::fs::write(path, text).expect("a file");
 }
 
-fn picture(path: impl AsRef<Path>) {
+pub(crate) fn picture(path: impl AsRef<Path>) {
     let path = path.as_ref();
     std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
     image::RgbImage::from_pixel(64, 48, image::Rgb([9, 99, 199])).save(path).expect("a picture");
@@ -106,7 +106,8 @@ fn labels_of_another_format_are_a_loss() {
     );
     put(root.join("c.json"), r#"{"version": "5.0", "shapes": [], "imagePath": "c.png"}"#);
     let loaded = open_lenient(root, None).expect("a set");
-    assert_eq!(kinds(&loaded.findings), ["label-other-format", "label-other-format", "image-without-label"]);
+    let expected = ["label-other-format", "label-other-format", "image-without-label", "formats-mixed"];
+    assert_eq!(kinds(&loaded.findings), expected);
     let losses: Vec<String> = loaded.findings.losses().iter().map(ToString::to_string).collect();
     assert_eq!(losses, ["label files of another format (2 times)"]);
     assert!(Dataset::open(root, None).is_err());

@@ -29,6 +29,7 @@ fn formats_that_are_not_read_are_named() {
     let label_studio = r#"[{"id": 1, "annotations": [{"result": []}], "data": {"image": "a.jpg"}}]"#;
     let captions =
         r#"{"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [{"image_id": 1, "caption": "a"}]}"#;
+    let listed = "b.jpg\na 1.jpg 77,20,136,90,0 12,14,50,60,1\n";
     let cases = [
         ("annotations.xml", cvat, "CVAT XML"),
         ("annotations/default.json", datumaro, "Datumaro"),
@@ -42,6 +43,7 @@ fn formats_that_are_not_read_are_named() {
         ("annotations.csv", retina_net, "CSV"),
         ("train-annotations-bbox.csv", open_images, "CSV"),
         ("train/cats.tfrecord", "x", "TFRecord"),
+        ("train/_annotations.txt", listed, "YOLO v4 PyTorch"),
         ("project-1.json", label_studio, "Label Studio"),
         ("annotations/captions_train2017.json", captions, "captions"),
     ];

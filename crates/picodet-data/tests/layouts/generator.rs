@@ -35,6 +35,7 @@ pub(crate) const TOOLS: &[Tool] = &[
     ("roboflow-coco", roboflow_coco, 2),
     ("roboflow-voc", roboflow_voc, 2),
     ("roboflow-yolo", roboflow_yolo, 2),
+    ("roboflow-darknet", roboflow_darknet, 2),
     ("label-studio-yolo", label_studio_yolo, 0),
     ("label-studio-coco", label_studio_coco, 1),
     ("cvat-yolo-1.1", cvat_yolo, 2),
@@ -200,6 +201,15 @@ fn roboflow_yolo(root: &Path) {
     put(root.join("data.yaml"), yaml.replace("test: ../test/images\n", "test: null\n"));
 }
 
+fn roboflow_darknet(root: &Path) {
+    images(root, roboflow);
+    labels(root, roboflow, |picture| rows(picture, 0, ""));
+    for split in ["train", "valid"] {
+        put(root.join(split).join("_darknet.labels"), "cat\ndog");
+    }
+    put(root.join("README.roboflow.txt"), "my set - v1\n");
+}
+
 fn label_studio_yolo(root: &Path) {
     images(root, |_| "images".to_string());
     labels(root, |_| "labels".to_string(), |picture| rows(picture, 0, ""));
@@ -260,7 +270,7 @@ fn cvat_voc(root: &Path) {
         root.join("labelmap.txt"),
         "# label:color_rgb:parts:actions\nbackground:0,0,0::\ncat:1,1,1::\ndog:2,2,2::\n",
     );
-    put(root.join("ImageSets/Main/default.txt"), "a 1\nb\nc\n");
+    put(root.join("ImageSets/Main/default.txt"), "\"a 1\"\nb\nc\n");
 }
 
 fn labelimg_voc(root: &Path) {

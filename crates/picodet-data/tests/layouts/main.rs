@@ -3,6 +3,8 @@
 mod absent;
 mod foreign;
 mod generator;
+mod mixed;
+mod names;
 mod values;
 
 use std::collections::BTreeMap;

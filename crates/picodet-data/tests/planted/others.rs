@@ -116,6 +116,10 @@ pub(crate) fn yolo(root: &Path) -> Vec<Expected> {
     add("train/latin1", b"\xe9");
     expected.push(expect(FindingKind::LabelNotUtf8, &["latin1.txt", "windows-1252"]));
     expected.push(expect(FindingKind::YoloColumns, &["latin1.txt:1:"]));
+    put(root.join("images/train/damaged.jpg"), [0; 40]);
+    put(root.join("labels/train/damaged.txt"), good);
+    expected.push(expect(FindingKind::YoloSize, &["damaged.txt", "2 rows", "cannot be read"]));
+    expected.push(expect(FindingKind::ImageUndecodable, &["damaged.jpg"]));
     put(root.join("labels/train/orphan.txt"), good);
     expected.push(expect(FindingKind::LabelWithoutImage, &["orphan.txt"]));
     picture(root.join("images/train/nolabel.jpg"), 200, 100, 100);
@@ -123,8 +127,9 @@ pub(crate) fn yolo(root: &Path) -> Vec<Expected> {
     picture(root.join("images/train/other.jpg"), 200, 100, 101);
     put(root.join("images/train/other.xml"), "<annotation><filename>other.jpg</filename></annotation>");
     expected.push(expect(FindingKind::LabelOtherFormat, &["other.jpg", "other.xml"]));
+    expected.push(expect(FindingKind::FormatsMixed, &["read as yolo", "labels of voc"]));
     // The images without label, and the one with an unreadable label.
-    expected.push(expect(FindingKind::ImagesWithoutObjects, &["3 without objects"]));
+    expected.push(expect(FindingKind::ImagesWithoutObjects, &["4 without objects"]));
     expected
 }
 

@@ -46,6 +46,9 @@ pub(super) fn prepare(command: &Train, group: &dyn ProcessGroup) -> Result<(Trai
     override_recipe(command, &mut experiment, false)?;
     let paths = dataset_paths(command, data)?;
     if group.is_first() {
+        if let Some(unused) = unused_validation_split(command, data)? {
+            status(&format!("--validation-share: the split `{unused}` of the dataset is not used"));
+        }
         if command.unchecked { check_images(&paths)? } else { check_data(&paths)? }
     }
     let weights = match &command.weights {
@@ -160,7 +163,7 @@ fn dataset_paths(command: &Train, data: &Path) -> Result<DatasetPaths> {
     let validation_split = command.validation_split.clone().or_else(|| match &command.validation {
         Some(_) => None,
         None if command.validation_share.is_some() => None,
-        None => first_of(&["val", "valid", "validation", "test"]),
+        None => usual_validation_split(&available).map(str::to_owned),
     });
     Ok(DatasetPaths {
         data: data.to_path_buf(),
@@ -171,6 +174,18 @@ fn dataset_paths(command: &Train, data: &Path) -> Result<DatasetPaths> {
         crowds_as_objects: command.crowds_as_objects,
         max_pixels: command.max_pixels,
     })
+}
+
+/// Returns the split that is evaluated on unless the arguments name another one.
+fn usual_validation_split(available: &[String]) -> Option<&str> {
+    ["val", "valid", "validation", "test"].iter().find_map(|name| find_split(available, name))
+}
+
+/// Returns the split that `--validation-share` takes the place of.
+fn unused_validation_split(command: &Train, data: &Path) -> Result<Option<String>> {
+    let available = splits(data)?;
+    let unused = usual_validation_split(&available).filter(|_| command.validation_share.is_some());
+    Ok(unused.filter(|split| command.split.as_deref() != Some(*split)).map(str::to_owned))
 }
 
 /// Reads the headers of the images that the run decodes. A missing, unknown or too large image ends the run before it starts.
@@ -188,7 +203,7 @@ fn check_images(paths: &DatasetPaths) -> Result<()> {
             findings.counts().iter().filter(|(kind, _)| is_unusable(**kind)).map(|(_, &count)| count).sum();
         if let Some(first) = findings.list().iter().find(|finding| is_unusable(finding.kind)) {
             bail!(
-                "{}: {count} images cannot be used, the first: {}; `picodet check --fix` leaves them out",
+                "{}: {count} images cannot be used, the first: {}; `picodet check --fix FOLDER --allow-loss` leaves them out",
                 path.display(),
                 first.message
             );
@@ -228,9 +243,16 @@ fn check_dataset(path: &Path, paths: &DatasetPaths) -> Result<()> {
         });
     if errors > 0 {
         let unusable = count(FindingKind::ImageMissing) + count(FindingKind::ImageUndecodable);
-        let anyway = if unusable == 0 { "; --unchecked trains anyway" } else { "" };
+        // Labels that cannot be read are an error without these checks, too.
+        let lost = report
+            .findings
+            .counts()
+            .keys()
+            .any(|kind| kind.severity() == Severity::Error && kind.lost().is_some());
+        let anyway = if unusable == 0 && !lost { "; --unchecked trains anyway" } else { "" };
         bail!(
-            "{}: {errors} errors, the first: {}; `picodet check` lists all and `picodet check --fix` repairs most{anyway}",
+            "{}: {errors} errors, the first: {}; `picodet check` lists all, `picodet check --fix FOLDER` repairs most, and \
+             with --allow-loss leaves out the rest{anyway}",
             path.display(),
             first.map(|finding| format!("{} ({})", finding.message, finding.fix)).unwrap_or_default()
         );

@@ -43,6 +43,7 @@ impl FormatHandler for CocoHandler {
             stores_extents: true,
             single_file: true,
             images_from_folders: false,
+            images_by_extension: false,
             object_source: ObjectSource::Element("/annotations"),
         }
     }

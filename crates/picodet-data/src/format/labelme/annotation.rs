@@ -79,7 +79,8 @@ fn parse_shape(
 ) {
     let location = || Location::pointer(file, format!("/shapes/{index}"));
     let label = match shape.get("label") {
-        Some(Value::String(label)) => label.clone(),
+        // As in `labels.txt`, spaces around a name are no part of it.
+        Some(Value::String(label)) => label.trim().to_string(),
         Some(Value::Number(label)) => label.to_string(),
         _ => {
             let message = "a shape without `label`; left out".to_string();

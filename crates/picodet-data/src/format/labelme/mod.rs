@@ -14,14 +14,18 @@ use super::handler::{
     Conventions, Evidence, FormatHandler, LossRule, ObjectSource, Recognition, Source, SplitOutput,
     choose_split, class_lines, write_file,
 };
+use super::other_labels::report_other_labels;
 use crate::dataset::{Dataset, Format, Loaded, Part};
 use crate::error::DataError;
+use crate::finding::Findings;
+use crate::image_file::EXTENSIONS;
 use crate::input::open_regular;
 use crate::layout::with_classes;
 use crate::loss::Loss;
 use crate::paths::resolve_images;
 use crate::sniff::{JsonKind, json_files, json_kind};
 use crate::split_name::{split_folders, subfolders};
+use crate::walk;
 
 pub use annotation::{Annotation, parse};
 pub use read::read;
@@ -54,6 +58,7 @@ impl FormatHandler for LabelMeHandler {
             stores_extents: false,
             single_file: false,
             images_from_folders: false,
+            images_by_extension: false,
             object_source: ObjectSource::Element("/shapes"),
         }
     }
@@ -127,6 +132,8 @@ impl Source for LabelMeFolder {
         };
         let top = dataset.root.clone();
         resolve_images(&mut dataset, &top, &mut findings);
+        let files = walk::files(&dataset.root, EXTENSIONS, &mut Findings::default())?;
+        report_other_labels(&dataset, &files, &mut findings);
         Ok(Loaded { dataset, findings, complete: true })
     }
 }

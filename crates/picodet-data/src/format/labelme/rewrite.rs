@@ -51,7 +51,7 @@ pub(super) fn rewrite_one(dataset: &Dataset, image: &ImageRecord, image_path: &s
                     None => String::new(),
                 };
                 if let Some(class) = dataset.classes.get(object.class)
-                    && class.name != stated
+                    && class.name != stated.trim()
                 {
                     entry.set_text("label", &class.name);
                 }

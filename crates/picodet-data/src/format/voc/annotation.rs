@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::shape::{bounding_box, derived_box};
-use super::xml::{child, text_of};
+use super::xml::{child, file_name_of, text_of};
 use crate::dataset::Object;
 use crate::finding::{FindingKind, Findings, Location};
 use crate::text::clip;
@@ -58,7 +58,7 @@ pub fn parse(text: &str, file: &str, findings: &mut Findings) -> Result<Annotati
         let problem = format!("<annotation> expected, not <{name}>");
         return Err(XmlError { line: line_of(root), problem });
     }
-    let text = |tag: &str| text_of(root, tag).map(str::to_string);
+    let text = |tag: &str| file_name_of(root, tag).map(str::to_string);
     let mut annotation =
         Annotation { file_name: text("filename"), path: text("path"), ..Annotation::default() };
     if let Some(size) = child(root, "size") {

@@ -30,9 +30,11 @@ impl ImageIndex {
     /// folder of the XML if there are any.
     pub(super) fn find(&self, label: &str, stated: &[&str]) -> Image {
         let stem = without_extension(label);
-        let own = Stated::new(stem);
+        let own = Stated::with_spaces(stem);
         let mut ambiguous = None;
-        for name in stated.iter().map(|name| Stated::new(name)).chain([own.clone()]) {
+        let as_written = stated.iter().map(|name| Stated::with_spaces(name));
+        let trimmed = stated.iter().filter(|name| name.trim() != **name).map(|name| Stated::new(name));
+        for name in as_written.chain(trimmed).chain([own.clone()]) {
             match self.files.find(&name, &|_| true) {
                 Lookup::Found(file) => return Image::One(file.to_string()),
                 Lookup::Missing => {}
@@ -60,7 +62,7 @@ impl ImageIndex {
             return Image::Two(first, second);
         }
         let folder = self.folder.as_deref().unwrap_or("JPEGImages");
-        let named = stated.last().map_or_else(|| format!("{stem}.jpg"), |name| (*name).to_string());
+        let named = stated.last().map_or_else(|| format!("{stem}.jpg"), |name| name.trim().to_string());
         Image::One(format!("{folder}/{}", file_name(&named)))
     }
 }
@@ -80,6 +82,17 @@ mod tests {
         assert_eq!(index.find("Annotations/1.xml", &["1.jpg"]), two);
         assert_eq!(index.find("Annotations/2.xml", &["2.jpg"]), one("JPEGImages/2.png"));
         assert_eq!(index.find("Annotations/3.xml", &["x/3.bmp"]), one("JPEGImages/3.bmp"));
+    }
+
+    #[test]
+    fn spaces_around_names_are_kept_where_a_file_has_them() {
+        let files = ["JPEGImages/ 1.jpg", "JPEGImages/1.jpg", "JPEGImages/ 2.jpg"];
+        let index = ImageIndex::new(files.map(str::to_string).to_vec());
+        let one = |file: &str| Image::One(file.to_string());
+        assert_eq!(index.find("Annotations/ 1.xml", &[" 1.jpg"]), one("JPEGImages/ 1.jpg"));
+        assert_eq!(index.find("Annotations/1.xml", &["1.jpg"]), one("JPEGImages/1.jpg"));
+        assert_eq!(index.find("Annotations/1.xml", &[" 1.jpg "]), one("JPEGImages/1.jpg"));
+        assert_eq!(index.find("Annotations/ 2.xml", &["2.jpg"]), one("JPEGImages/ 2.jpg"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::list::is_flag;
 use crate::finding::Findings;
 use crate::input::open_regular;
 use crate::sniff::files_with_extension;
@@ -123,14 +124,14 @@ fn split_of_list(list: &Path, every: bool) -> Option<String> {
 fn is_class_list(list: &Path) -> bool {
     let text = read_text(list, MAX_LIST, "an image list", &mut Findings::default()).unwrap_or_default();
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).take(100).peekable();
-    let flag = |line: &str| {
-        line.rsplit_once(char::is_whitespace).is_some_and(|(_, last)| matches!(last, "-1" | "0" | "1" | "+1"))
-    };
+    let flag = |line: &str| line.rsplit_once(char::is_whitespace).is_some_and(|(_, last)| is_flag(last));
     lines.peek().is_some() && lines.all(flag)
 }
 
 /// Whether the first line of a list names an XML file.
 fn names_xml(list: &Path) -> bool {
     let text = read_text(list, MAX_LIST, "an image list", &mut Findings::default()).unwrap_or_default();
-    text.lines().next().is_some_and(|line| line.trim_end().to_ascii_lowercase().ends_with(".xml"))
+    text.lines()
+        .next()
+        .is_some_and(|line| line.trim_end().trim_end_matches('"').to_ascii_lowercase().ends_with(".xml"))
 }

@@ -28,22 +28,23 @@ impl<'a> LabelIndex<'a> {
         Self { by_stem, by_name: FileIndex::new(labels.to_vec()) }
     }
 
-    /// Returns the XML of a line: `id`, `id 1`, `image.jpg`, `image.jpg annotation.xml`, with or without folders.
+    /// Returns the XML of a line: `id`, `id 1`, `image.jpg`, `image.jpg annotation.xml`, with or without folders. Columns
+    /// can be quoted.
     fn find(&self, line: &str) -> Entry<'_> {
-        let columns = || line.split(['\t', ',']).chain(line.rsplitn(2, char::is_whitespace));
-        if let Some(&index) = self.by_stem.get(line) {
-            return Entry::One(index);
+        // A name can begin or end with spaces or quotation marks, or contain what looks like a second column.
+        let inside = line.trim().strip_prefix('"').and_then(|line| line.strip_suffix('"'));
+        for whole in [line, line.trim()].into_iter().chain(inside) {
+            if let Some(&index) = self.by_stem.get(whole) {
+                return Entry::One(index);
+            }
         }
-        // The second column, then the line as a whole, then the first column.
-        let xml = columns().map(str::trim).find(|column| has_extension(column, &["xml"]));
-        let halves = line.split_once(char::is_whitespace).map(|(first, _)| first);
-        for column in xml.into_iter().chain([line]).chain(halves) {
+        for column in candidates(line) {
             let known = has_extension(column, EXTENSIONS) || has_extension(column, &["xml"]);
             let stem = if known { without_extension(column) } else { column };
             if let Some(&index) = self.by_stem.get(stem) {
                 return Entry::One(index);
             }
-            match self.by_name.find(&Stated::new(stem), &|_| true) {
+            match self.by_name.find(&Stated::with_spaces(stem), &|_| true) {
                 Lookup::Found(label) => {
                     return self
                         .by_stem
@@ -56,6 +57,48 @@ impl<'a> LabelIndex<'a> {
         }
         Entry::None
     }
+}
+
+/// Returns what can name the XML of a line: the column with an XML, then the line as a whole, without the flag at its end,
+/// and its first column.
+fn candidates(line: &str) -> Vec<&str> {
+    let is_xml = |column: &&str| has_extension(column, &["xml"]);
+    let quoted = quoted_columns(line);
+    if let Some(first) = quoted.first() {
+        return quoted.iter().find(|column| is_xml(column)).into_iter().chain([first]).copied().collect();
+    }
+    let trimmed = line.trim();
+    let mut columns =
+        trimmed.split(['\t', ',']).chain(trimmed.rsplitn(2, char::is_whitespace)).map(str::trim);
+    let flagged = trimmed.rsplit_once(char::is_whitespace).filter(|(_, last)| is_flag(last));
+    let halves = trimmed.split_once(char::is_whitespace);
+    let names = [Some(line), Some(trimmed), flagged.map(|(name, _)| name), halves.map(|(first, _)| first)];
+    columns.find(is_xml).into_iter().chain(names.into_iter().flatten()).collect()
+}
+
+/// Whether a column states if the image has objects of a class.
+pub(super) fn is_flag(column: &str) -> bool {
+    matches!(column, "-1" | "0" | "1" | "+1")
+}
+
+/// Returns the columns of a line that begins with a quotation mark; empty for other lines. CVAT and Datumaro quote names
+/// with spaces; a quotation mark within a name has no space behind it.
+fn quoted_columns(line: &str) -> Vec<&str> {
+    let mut columns = Vec::new();
+    let mut rest = line.trim();
+    if !rest.starts_with('"') {
+        return columns;
+    }
+    while !rest.is_empty() {
+        let ends = |(at, c): &(usize, char)| match rest.starts_with('"') {
+            true => *c == '"' && *at > 0 && rest[at + 1..].chars().next().is_none_or(char::is_whitespace),
+            false => c.is_whitespace(),
+        };
+        let end = rest.char_indices().find(ends).map_or(rest.len(), |(at, _)| at);
+        columns.push(rest[..end].strip_prefix('"').unwrap_or(&rest[..end]));
+        rest = rest[end..].strip_prefix('"').unwrap_or(&rest[end..]).trim_start();
+    }
+    columns
 }
 
 enum Entry<'a> {
@@ -74,22 +117,22 @@ pub(super) fn read_list(
     let mut seen: BTreeMap<usize, usize> = BTreeMap::new();
     let mut chosen = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
-        let line = line.trim();
-        if line.is_empty() {
+        let name = line.trim();
+        if name.is_empty() {
             continue;
         }
         let location = || Location::line(display(list), number as u64);
         match labels.find(line) {
             Entry::None => {
-                let message = format!("`{}` has no XML", clip(line));
+                let message = format!("`{}` has no XML", clip(name));
                 findings.push(FindingKind::SplitUnlabelled, location(), message);
             }
             Entry::Two(first, second) => {
-                let message = format!("`{}` can be `{first}` or `{second}`; line left out", clip(line));
+                let message = format!("`{}` can be `{first}` or `{second}`; line left out", clip(name));
                 findings.push(FindingKind::PathAmbiguous, location(), message);
             }
             Entry::One(index) if seen.contains_key(&index) => {
-                let message = format!("`{line}` is already in line {}", seen[&index]);
+                let message = format!("`{name}` is already in line {}", seen[&index]);
                 findings.push(FindingKind::SplitDuplicate, location(), message);
             }
             Entry::One(index) => {
@@ -99,4 +142,56 @@ pub(super) fn read_list(
         }
     }
     Ok(chosen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_every_tool_name_their_xml() {
+        let labels =
+            ["a b.xml", "a.xml", " c.xml", "d .xml", "e 1.xml", "x/f g.xml", "h\" i.xml", "\"j k\".xml"];
+        let labels = labels.map(str::to_string).to_vec();
+        let index = LabelIndex::new(&labels);
+        let cases = [
+            ("a b", "a b"),
+            ("\"a b\"", "a b"),
+            ("\"a b\" 1", "a b"),
+            ("\"a b\"  -1 ", "a b"),
+            ("a b 1", "a b"),
+            ("a b\t0", "a b"),
+            ("\"JPEGImages/a b.jpg\" \"Annotations/a b.xml\"", "a b"),
+            ("JPEGImages/a b.jpg", "a b"),
+            ("a", "a"),
+            (" a ", "a"),
+            ("a 1", "a"),
+            ("a.jpg,a.xml", "a"),
+            (" c", " c"),
+            ("\" c\"", " c"),
+            ("\" c\" 1", " c"),
+            ("JPEGImages/ c.jpg", " c"),
+            ("d ", "d "),
+            ("\"d \" 1", "d "),
+            ("d  1", "d "),
+            ("e 1", "e 1"),
+            ("\"e 1\"", "e 1"),
+            ("\"x/f g\"", "x/f g"),
+            ("\"f g\" 0", "x/f g"),
+            ("\"h\" i\"", "h\" i"),
+            ("\"j k\"", "\"j k\""),
+        ];
+        let found = |line: &str| match index.find(line) {
+            Entry::One(index) => without_extension(&labels[index]).to_string(),
+            Entry::None => "none".to_string(),
+            Entry::Two(..) => "two".to_string(),
+        };
+        let wrong: Vec<_> = cases
+            .into_iter()
+            .filter(|(line, label)| found(line) != *label)
+            .map(|(line, _)| (line, found(line)))
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+        assert_eq!(["\"b\"", "\"", "\"a"].map(found), ["none", "none", "a"]);
+    }
 }

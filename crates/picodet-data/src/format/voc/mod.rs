@@ -51,6 +51,7 @@ impl FormatHandler for VocHandler {
             stores_extents: false,
             single_file: false,
             images_from_folders: false,
+            images_by_extension: true,
             object_source: ObjectSource::Line,
         }
     }

@@ -11,6 +11,7 @@ use crate::dataset::{Class, Dataset, Format, ImageRecord, Object, display};
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
 use crate::format::handler::choose_split;
+use crate::format::other_labels::report_other_labels;
 use crate::image_file::{EXTENSIONS, read_header};
 use crate::text::{read_names, read_xml};
 use crate::walk::{self, file_name, without_extension};
@@ -43,7 +44,8 @@ pub(super) fn read_layout(layout: &VocLayout, split: Option<&str>) -> Result<(Da
     let split = split.map(|split| choose_split(root, split, &available)).transpose()?;
     let prefix = if folder == "." { String::new() } else { format!("{folder}/") };
     let labels: Vec<String> = walk::files(&root.join(folder), &["xml"], &mut findings)?;
-    let images = ImageIndex::new(walk::files(root, EXTENSIONS, &mut Findings::default())?);
+    let image_files = walk::files(root, EXTENSIONS, &mut Findings::default())?;
+    let images = ImageIndex::new(image_files.clone());
 
     let parsed = picodet_parallel::map(0..labels.len(), 0, |index| {
         let path = root.join(folder).join(&labels[index]);
@@ -88,7 +90,7 @@ pub(super) fn read_layout(layout: &VocLayout, split: Option<&str>) -> Result<(Da
             }
         };
         if let Some(named) = named.as_deref().map(file_name)
-            && without_extension(named) != file_name(stem)
+            && without_extension(named).trim() != file_name(stem).trim()
         {
             let message = format!("<filename> is `{named}`, the XML is `{}.xml`", file_name(stem));
             findings.push(FindingKind::VocFileName, Location::file(display(&root.join(&label))), message);
@@ -115,6 +117,10 @@ pub(super) fn read_layout(layout: &VocLayout, split: Option<&str>) -> Result<(Da
         images: records,
     };
     fill_sizes(&mut dataset, &mut findings);
+    // The images of a list are those with an XML.
+    if split.is_none() {
+        report_other_labels(&dataset, &image_files, &mut findings);
+    }
     Ok((dataset, findings))
 }
 

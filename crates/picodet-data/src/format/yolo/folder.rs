@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::data_yaml::DataYaml;
-use super::label_path::find_label;
+use super::label_path::{can_be_labels, find_label};
 use crate::error::DataError;
 use crate::finding::Findings;
 use crate::format::handler::Recognition;
@@ -12,10 +12,18 @@ use crate::image_file::EXTENSIONS;
 use crate::sniff::files_with_extension;
 use crate::split_name::{split_folders, subfolders};
 use crate::text::read_names;
+use crate::walk::{self, file_name};
 
 /// File names of class lists.
-const CLASS_LISTS: [&str; 6] =
-    ["classes.txt", "obj.names", "names.txt", "class.txt", "class_names.txt", "predefined_classes.txt"];
+const CLASS_LISTS: [&str; 7] = [
+    "classes.txt",
+    "obj.names",
+    "names.txt",
+    "class.txt",
+    "class_names.txt",
+    "predefined_classes.txt",
+    "_darknet.labels",
+];
 /// Class lists that other formats have as well.
 const OTHER_LISTS: [&str; 2] = ["labels.txt", "label_list.txt"];
 /// Number of images that are inspected for label files.
@@ -34,7 +42,15 @@ pub(super) struct YoloFolder {
 
 /// Recognises a folder of images with label files.
 pub(super) fn recognise(root: &Path) -> Option<Result<YoloFolder, Recognition>> {
-    let splits = image_folders(root)?;
+    let Some(splits) = image_folders(root) else {
+        let label = label_without_images(root)?;
+        return Some(Err(Recognition::Refused(format!(
+            "YOLO labels without images, the first is {label}; copy the images into `images`, or export with images"
+        ))));
+    };
+    if lists_differ(root, &splits) {
+        return None;
+    }
     let Some(classes) = class_list(root, &splits) else {
         return Some(Err(Recognition::Refused(
             "YOLO labels without class names; add a data.yaml or classes.txt".to_string(),
@@ -113,8 +129,31 @@ fn has_own_labels(root: &Path, folder: &str) -> bool {
     let images = files_with_extension(&root.join(folder), EXTENSIONS);
     images.iter().take(INSPECTED).filter_map(|image| image.file_name()?.to_str()).any(|name| {
         let image = if folder == "." { name.to_string() } else { format!("{folder}/{name}") };
-        find_label(root, &image).1
+        let (label, exists) = find_label(root, &image);
+        exists && can_be_labels(&root.join(label))
     })
+}
+
+/// Returns the first label file of a folder of labels with a class list, but without images.
+fn label_without_images(root: &Path) -> Option<String> {
+    class_list(root, &[])?;
+    if !walk::files(root, EXTENSIONS, &mut Findings::default()).ok()?.is_empty() {
+        return None;
+    }
+    let labels = walk::files(&root.join("labels"), &["txt"], &mut Findings::default()).ok()?;
+    let label = labels.into_iter().find(|label| !CLASS_LISTS.contains(&file_name(label)))?;
+    can_be_labels(&root.join("labels").join(&label)).then(|| format!("labels/{label}"))
+}
+
+/// Whether the folders of two splits have class lists of their own with other contents; each of them is a dataset.
+fn lists_differ(root: &Path, splits: &[(String, String)]) -> bool {
+    let read = |name: &str| {
+        let own = |list: &&&str| root.join(name).join(list).is_file();
+        let list = CLASS_LISTS.iter().chain(&OTHER_LISTS).find(own)?;
+        read_names(&root.join(name).join(list), &mut Findings::default()).ok()
+    };
+    let mut lists = splits.iter().filter_map(|(name, _)| read(name));
+    lists.next().is_some_and(|first| lists.any(|list| list != first))
 }
 
 /// Returns the class list in the folder, its subfolders of labels, or its splits.

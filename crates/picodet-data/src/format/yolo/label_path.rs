@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use super::read::MAX_LABELS;
+use crate::finding::Findings;
+use crate::text::read_text;
 use crate::walk::without_extension;
 
 /// Names of image folders that a folder of labels replaces.
@@ -37,6 +40,29 @@ pub(super) fn find_label(root: &Path, image: &str) -> (String, bool) {
         Some(label) => (label, true),
         None => (first, false),
     }
+}
+
+/// Returns the label file of an image that has rows: a text beside an image can be anything.
+pub(crate) fn row_file_of(root: &Path, image: &str) -> Option<String> {
+    let (label, exists) = find_label(root, image);
+    if !exists {
+        return None;
+    }
+    let row = first_row(&root.join(&label))?;
+    let numbers = row.split_whitespace().filter(|column| column.parse::<f64>().is_ok()).count();
+    (numbers >= 5 && numbers == row.split_whitespace().count()).then_some(label)
+}
+
+/// Whether a text can be a label file: it is empty, or its first row has a number. Captions of images are texts as well.
+pub(super) fn can_be_labels(path: &Path) -> bool {
+    let is_number = |column: &str| column.parse::<f64>().is_ok();
+    first_row(path).is_none_or(|row| row.split_whitespace().any(is_number))
+}
+
+/// The first line of a text that is not empty; `None` if there is none, or the text cannot be read.
+fn first_row(path: &Path) -> Option<String> {
+    let text = read_text(path, MAX_LABELS, "a YOLO label file", &mut Findings::default()).ok()?;
+    text.lines().find(|line| !line.trim().is_empty()).map(str::to_string)
 }
 
 fn beside(image: &str) -> String {

@@ -44,6 +44,24 @@ fn class_index(text: &str) -> Option<u32> {
     (index.fract() == 0.0 && (0.0..4e9).contains(&index)).then_some(index as u32)
 }
 
+/// Sorted indices as text, as in `0 to 2, 5`; the first ten ranges.
+fn ranges(indices: &[u32]) -> String {
+    let follows = |a: &u32, b: &u32| a.checked_add(1) == Some(*b);
+    let mut parts: Vec<String> = Vec::new();
+    for run in indices.chunk_by(follows) {
+        match run {
+            _ if parts.len() == 10 => {
+                parts.push("…".to_string());
+                break;
+            }
+            [first, .., last] => parts.push(format!("{first} to {last}")),
+            [only] => parts.push(only.to_string()),
+            [] => {}
+        }
+    }
+    parts.join(", ")
+}
+
 /// Least and largest class index of rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct IndexRange(Option<(u32, u32)>);
@@ -192,9 +210,10 @@ fn parse_row(
         }
     };
     let Some(class) = format.class(columns[0]) else {
-        let expected = match &format.indices[..] {
-            [first, .., last] if *first > 0 => format!("one of the indices {first} to {last} of `names`"),
-            indices => format!("an index below {}, the number of names", indices.len()),
+        let expected = if format.begins_at_zero() || format.indices.is_empty() {
+            format!("an index below {}, the number of names", format.indices.len())
+        } else {
+            format!("one of the indices {} of `names`", ranges(&format.indices))
         };
         let message = format!("class `{}` is not {expected}; row left out", clip(columns[0]));
         return leave_out(FindingKind::YoloClass, message);

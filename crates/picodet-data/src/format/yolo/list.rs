@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::label_path::label_of;
+use super::label_path::{find_label, label_of};
 use crate::dataset::display;
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
@@ -47,7 +47,16 @@ impl<'a> SplitFiles<'a> {
                 return Ok(());
             }
             Found::None => {
-                let message = format!("`{split}: {entry}` does not exist under {}", self.root.display());
+                let mut message = format!("`{split}: {entry}` does not exist under {}", self.root.display());
+                // An export without images.
+                let probe = label_of(&format!("{}/x.jpg", Stated::new(entry).joined()));
+                if let Some(labels) =
+                    probe.strip_suffix("/x.txt").filter(|labels| self.root.join(labels).is_dir())
+                {
+                    message += &format!(
+                        ", but its labels {labels} do; copy the images there, or export with images"
+                    );
+                }
                 findings.push(FindingKind::SplitMissing, Location::file(display(self.data)), message);
                 return Ok(());
             }
@@ -123,6 +132,11 @@ impl<'a> SplitFiles<'a> {
                     continue;
                 }
                 let path = if relative.is_empty() { own.clone() } else { format!("{relative}/{own}") };
+                // `labels/train` has no images of `images/train`.
+                let is_labels = fold(&own) == "labels" && !wanted.iter().any(|name| name == "labels");
+                if is_labels {
+                    continue;
+                }
                 let fits = fold(&own) == name && (kind.is_dir() || name.ends_with(".txt"));
                 if fits && !is_of_other(&path, split) {
                     let common = (path.rsplit('/').zip(wanted.iter().rev()))
@@ -148,7 +162,9 @@ impl<'a> SplitFiles<'a> {
         let text = read_text(list, MAX_LIST, "an image list", findings)?;
         let mut seen: HashMap<&str, usize> = HashMap::new();
         for (number, line) in text.lines().enumerate() {
-            let line = line.trim();
+            // A name can begin with a space.
+            let written = line.strip_prefix("./").unwrap_or(line);
+            let line = if self.root.join(written).is_file() { line } else { line.trim() };
             if line.is_empty() {
                 continue;
             }
@@ -187,7 +203,12 @@ impl<'a> SplitFiles<'a> {
             return;
         }
         match self.finder.index().find(&stated, &|_| true) {
-            Lookup::Missing => self.files.push(if line.contains('\\') { normal } else { plain.to_string() }),
+            Lookup::Missing => {
+                // The labels of a missing image are at the place where it should be.
+                let labelled = stated.suffixes().find(|suffix| find_label(self.root, suffix).1);
+                let written = if line.contains('\\') { normal } else { plain.to_string() };
+                self.files.push(labelled.unwrap_or(written));
+            }
             Lookup::Found(file) => {
                 let file = file.to_string();
                 self.note(line, &file, location);

@@ -28,6 +28,7 @@ use folder::YoloFolder;
 use write::has_row;
 
 pub use data_yaml::{DataYaml, parse_data_yaml};
+pub(crate) use label_path::row_file_of;
 pub use labels::parse_labels;
 pub use read::{read, read_folder};
 pub use write::{write_data_yaml, write_rows};
@@ -54,6 +55,7 @@ impl FormatHandler for YoloHandler {
             stores_extents: false,
             single_file: false,
             images_from_folders: true,
+            images_by_extension: true,
             object_source: ObjectSource::Line,
         }
     }

@@ -11,13 +11,11 @@ use crate::dataset::{Class, Dataset, Format, ImageRecord, display};
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
 use crate::format::handler::choose_split;
-use crate::format::voc::is_voc;
+use crate::format::other_labels::label_of_other_format;
 use crate::image_file::read_header;
 use crate::paths::{Stated, is_absent};
-use crate::sniff::{JsonKind, json_kind};
 use crate::split_name::{sort_splits, split_role};
 use crate::text::read_text;
-use crate::walk::without_extension;
 
 /// Largest label file in bytes.
 pub(super) const MAX_LABELS: u64 = 64 << 20;
@@ -164,6 +162,8 @@ struct Labels {
     size: (u32, u32),
     label: Option<String>,
     rows: Rows,
+    /// The rows that have no boxes, since the image is missing or cannot be read.
+    without_size: usize,
     findings: Findings,
 }
 
@@ -174,17 +174,6 @@ fn read_all_labels(root: &Path, files: &[String], format: &RowFormat) -> Vec<Lab
 /// The class indices of all rows.
 fn indices_of(labels: &[Labels]) -> IndexRange {
     labels.iter().fold(IndexRange::default(), |range, labels| range.union(labels.rows.indices))
-}
-
-/// Returns the VOC or LabelMe file beside an image.
-fn label_of_other_format(root: &Path, image: &str) -> Option<String> {
-    let stem = without_extension(image);
-    let (xml, json) = (format!("{stem}.xml"), format!("{stem}.json"));
-    if is_voc(&root.join(&xml)) {
-        return Some(xml);
-    }
-    let path = root.join(&json);
-    (path.is_file() && json_kind(&path) == JsonKind::LabelMe).then_some(json)
 }
 
 /// Joins images and their labels.
@@ -210,6 +199,7 @@ fn to_dataset(
         let location = first.map_or_else(|| Location::file(display(source)), |first| first.location.clone());
         findings.push(FindingKind::YoloRange, location, message);
     }
+    report_rows_without_size(root, &files, &read, source, findings);
     let mut images = Vec::with_capacity(files.len());
     for (file, labels) in files.into_iter().zip(read) {
         findings.extend(labels.findings);
@@ -236,6 +226,33 @@ fn to_dataset(
     }
 }
 
+/// Reports the label files whose rows have no boxes: one by one, or together if no image exists at all.
+fn report_rows_without_size(
+    root: &Path,
+    files: &[String],
+    read: &[Labels],
+    source: &Path,
+    findings: &mut Findings,
+) {
+    let lost: Vec<usize> = (0..files.len()).filter(|&index| read[index].without_size > 0).collect();
+    let Some(&first) = lost.first() else { return };
+    let (total, image) = (files.len(), root.join(&files[first]));
+    if total > 1 && files.iter().all(|file| !root.join(file).exists()) {
+        let message = format!(
+            "none of the {total} images exists, the first is {}; copy the images there, or export with images",
+            image.display()
+        );
+        findings.push(FindingKind::YoloSize, Location::file(display(source)), message);
+        return;
+    }
+    for index in lost {
+        let label = read[index].label.as_deref().unwrap_or_default();
+        let problem = if root.join(&files[index]).exists() { "cannot be read" } else { "does not exist" };
+        let message = format!("{} rows, but {} {problem}", read[index].without_size, files[index]);
+        findings.push(FindingKind::YoloSize, Location::file(display(&root.join(label))), message);
+    }
+}
+
 /// Reads the label file of an image.
 fn read_labels(root: &Path, file: &str, format: &RowFormat) -> Labels {
     let mut findings = Findings::default();
@@ -245,7 +262,7 @@ fn read_labels(root: &Path, file: &str, format: &RowFormat) -> Labels {
     let size = header.as_ref().map_or((0, 0), |header| (header.width, header.height));
     if !exists && !path.exists() {
         let location = Location::file(display(&root.join(file)));
-        match label_of_other_format(root, file) {
+        match label_of_other_format(root, file, Format::YOLO) {
             Some(other) => {
                 let message = format!("{file} has no label file {label}, but {other}, which is not read");
                 findings.push(FindingKind::LabelOtherFormat, location, message);
@@ -255,19 +272,21 @@ fn read_labels(root: &Path, file: &str, format: &RowFormat) -> Labels {
                 findings.push(FindingKind::ImageWithoutLabel, location, message);
             }
         }
-        return Labels { size, label: None, rows: Rows::default(), findings };
+        return Labels { size, label: None, rows: Rows::default(), without_size: 0, findings };
     }
     let location = Location::file(display(&path));
     let mut rows = Rows::default();
+    let mut without_size = 0;
     match read_text(&path, MAX_LABELS, "a YOLO label file", &mut findings) {
         Err(error) => findings.push(FindingKind::FileUnreadable, location, error.to_string()),
         Ok(text) => {
             rows = parse_rows(&text, size, format, &location.file, &mut findings);
-            // Without the size of the image, which is reported, the rows can only be checked.
+            // Without the size of the image the rows can only be checked.
             if size.0 == 0 {
+                without_size = rows.objects.len();
                 rows.objects.clear();
             }
         }
     }
-    Labels { size, label: Some(label), rows, findings }
+    Labels { size, label: Some(label), rows, without_size, findings }
 }
