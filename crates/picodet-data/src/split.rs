@@ -70,7 +70,7 @@ pub fn split(dataset: &Dataset, parts: &[(&str, f64)], seed: u64) -> Result<Vec<
     Ok(result)
 }
 
-/// What makes two images equal.
+/// Key that equal images share.
 #[derive(PartialEq, Eq, Hash)]
 enum Content {
     /// The hash of their bytes.

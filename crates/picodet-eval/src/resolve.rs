@@ -26,7 +26,7 @@ pub struct ResultTargets {
     pub sizes: HashMap<i64, (u32, u32)>,
 }
 
-/// Entries of a results file that were left out, and what looks wrong about the others.
+/// Entries of a results file that were left out, and suspicious boxes of the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResultNotes {
@@ -46,11 +46,11 @@ pub struct ResultNotes {
     pub category_ids: BTreeSet<String>,
     /// The category ids of the dataset.
     pub known_category_ids: BTreeSet<i64>,
-    /// What looks wrong about the boxes.
+    /// Suspicious boxes.
     pub boxes: BoxNotes,
 }
 
-/// What looks wrong about the boxes of results. They are evaluated as they are.
+/// Counts of suspicious boxes in results; they are evaluated unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BoxNotes {
@@ -82,7 +82,7 @@ impl BoxNotes {
         );
     }
 
-    /// One line for each way in which the boxes look wrong.
+    /// One line for each kind of suspicious boxes.
     fn lines(&self) -> Vec<String> {
         const EXPECTED: &str = "a box is [left, top, width, height] in pixels of the image";
         let Self { total, inverted, in_corner, outside, .. } = self;
@@ -140,7 +140,7 @@ impl ResultNotes {
         }
     }
 
-    /// One line for each reason for which entries were left out, and for what looks wrong about the others.
+    /// One line for each reason for which entries were left out, and for each kind of suspicious boxes.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let Self { total, malformed, unknown_images, unknown_categories, .. } = self;

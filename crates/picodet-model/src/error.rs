@@ -58,7 +58,7 @@ pub enum ModelError {
     },
 }
 
-/// Returns what a user can do about a file that is no model, where the error does not say it.
+/// Returns advice about a file that is not a model, unless the error contains it.
 fn remedy(error: &ReadError) -> &'static str {
     match error {
         ReadError::Contents { .. } => "",

@@ -3,8 +3,8 @@
 //! Exported files keep neither parameter names nor those of the reference, only the structure: each
 //! convolution's shape and the convolutions it depends on. Both networks are reduced to that. Colours are
 //! refined along the edges in both directions until they are stable (Weisfeiler-Lehman), and sites of equal
-//! colour are paired by their depth: towers of equal shape behind a neck without convolutions differ in nothing
-//! else. The order of the file's nodes does not count.
+//! colour are paired by their depth, the only difference between towers of equal shape behind a neck without
+//! convolutions. The order of the file's nodes does not count.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -49,12 +49,12 @@ pub enum AlignError {
     Missing(String),
     /// Several convolutions of the file could be one of the graph.
     #[error(
-        "several convolutions of the file fit {0}; give a file that names the parameters (.safetensors, .pdparams)"
+        "several convolutions of the file fit {0}; use a file with parameter names (.safetensors, .pdparams)"
     )]
     Ambiguous(String),
 }
 
-/// What a value is computed from.
+/// The convolutions that a value is computed from.
 #[derive(Clone, Default)]
 struct Origin {
     /// The nearest convolutions. Shared, since hostile files have many nodes of one input.
@@ -141,8 +141,8 @@ pub fn sites_of_foreign(network: &ForeignNetwork) -> Vec<ConvolutionSite> {
 /// Sites of equal colour are paired in the order of their depth.
 ///
 /// # Errors
-/// [`AlignError`] when the networks differ, with the first sites that have no counterpart, and when sites differ in
-/// nothing.
+/// [`AlignError`] when the networks differ, with the first sites that have no counterpart, and when sites are
+/// equivalent.
 pub fn align(ours: &[ConvolutionSite], theirs: &[ConvolutionSite]) -> Result<Vec<usize>, AlignError> {
     if ours.len() != theirs.len() {
         return Err(AlignError::Count { ours: ours.len(), theirs: theirs.len() });
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn convolutions_that_differ_in_nothing_are_refused() {
+    fn equivalent_convolutions_are_refused() {
         let site = |key: &str| ConvolutionSite {
             key: key.to_owned(),
             weight_shape: vec![8, 3, 1, 1],

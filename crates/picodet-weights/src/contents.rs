@@ -11,10 +11,10 @@ pub(crate) const SAFETENSORS: &str = "a safetensors file";
 
 const AGAIN: &str = "copy or download it again";
 const ORIGINAL: &str =
-    "give the weights that it was made of, as .pdparams, .safetensors, .onnx or ncnn's .param";
-const CONVERT: &str = "`picodet convert` makes a model of it";
+    "convert the original weights instead (.pdparams, .safetensors, .onnx or ncnn's .param)";
+const CONVERT: &str = "`picodet convert` converts it";
 
-/// Returns the kind of a file, with its article, and what a user can do about it.
+/// Returns the kind of a file, with its article, and advice for the user.
 fn recognise(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     const SAMPLE: usize = 1024;
     let starts = |magic: &[&[u8]]| magic.iter().any(|magic| bytes.starts_with(magic));

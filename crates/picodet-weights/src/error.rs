@@ -28,7 +28,7 @@ pub enum ReadError {
     Contents {
         /// The kind, as in `an HTML page`.
         found: &'static str,
-        /// What a user can do.
+        /// Advice for the user.
         remedy: &'static str,
     },
     /// A `.pdparams` file is not a supported pickle.

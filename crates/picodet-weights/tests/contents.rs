@@ -1,4 +1,4 @@
-//! What is not a weight file is named, whatever its reader.
+//! Errors name files that contain no weights.
 
 use picodet_testing::Cases;
 use picodet_weights::{ReadError, ncnn, onnx, paddle, pdparams};
@@ -24,11 +24,11 @@ fn what_is_no_weight_file_is_named() {
         (b"\n<!DOCTYPE html><html><body>404</body></html>", "an HTML page; copy or download it again"),
         (b"PK\x03\x04\x14\0\0\0archive/data.pkl", "a zip archive; unpack it"),
         (b"\x1f\x8b\x08\0\0\0\0\0", "a compressed archive; unpack it"),
-        (b"\x1c\0\0\0TFL3\x14\0\x20\0", "a TensorFlow Lite model; give the weights"),
-        (b"\x89HDF\r\n\x1a\n\0", "an HDF5 file; give the weights"),
+        (b"\x1c\0\0\0TFL3\x14\0\x20\0", "a TensorFlow Lite model; convert the original weights"),
+        (b"\x89HDF\r\n\x1a\n\0", "an HDF5 file; convert the original weights"),
         (
             b"<?xml version=\"1.0\"?>\n<net name=\"a\">",
-            "an XML file, as OpenVINO writes it; give the weights",
+            "an XML file, as OpenVINO writes it; convert the original weights",
         ),
     ];
     let mut cases = Cases::new();
@@ -46,7 +46,7 @@ fn weights_for_another_reader_are_named_and_own_ones_keep_their_error() {
     let onnx_file = b"\x08\x08\x12\x07pytorch\x3a\xff";
     let error = |found: Option<ReadError>| found.map(|error| error.to_string()).unwrap_or_default();
     let as_model = error(picodet_weights::read(onnx_file).err());
-    assert_eq!(as_model, "an ONNX model; `picodet convert` makes a model of it");
+    assert_eq!(as_model, "an ONNX model; `picodet convert` converts it");
     let own = error(onnx::read(onnx_file).err());
     assert!(own.starts_with("not an ONNX file"), "{own}");
     let pickle = b"\x80\x02}q\x00";

@@ -11,6 +11,9 @@ use crate::paths::Stated;
 use crate::sniff::{JsonKind, json_kind};
 use crate::walk::{file_name, without_extension};
 
+/// Whether a file is a label of a format.
+type IsLabel<'a> = &'a dyn Fn(&Path) -> bool;
+
 /// Folders of labels at the place of a folder of images.
 const LABEL_FOLDERS: [&str; 3] = ["Annotations", "annotations", "labels"];
 
@@ -28,7 +31,7 @@ pub(crate) fn label_of_other_format(root: &Path, image: &str, own: Format) -> Op
         }
     }
     let is_labelme = |path: &Path| path.is_file() && json_kind(path) == JsonKind::LabelMe;
-    let kinds: [(Format, &str, &dyn Fn(&Path) -> bool); 2] =
+    let kinds: [(Format, &str, IsLabel<'_>); 2] =
         [(Format::VOC, "xml", &is_voc), (Format::LABELME, "json", &is_labelme)];
     for (_, extension, is_label) in kinds.into_iter().filter(|(format, ..)| *format != own) {
         let files = stems.iter().map(|stem| format!("{stem}.{extension}"));

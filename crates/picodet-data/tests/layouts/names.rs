@@ -121,7 +121,7 @@ fn spaces_around_class_names_are_no_part_of_them() {
         let names: Vec<_> = dataset.classes.iter().map(|class| class.name.as_str()).collect();
         assert_eq!((names, dataset.class_counts()), (vec!["dog", "cat"], vec![1, 2]), "{}", root.display());
     }
-    // A copy keeps the shapes as they are.
+    // A copy keeps the shapes unchanged.
     let out = folder.path().join("copy");
     convert(&labelme, None, Format::LABELME, &out, Images::Copy).expect("a copy");
     let copied = std::fs::read_to_string(out.join("all/a.json")).expect("a file");

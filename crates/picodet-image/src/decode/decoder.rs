@@ -47,7 +47,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Returns width and height as they are stored.
+    /// Returns the width and height in the file, before the image is turned.
     pub(super) fn size(&self) -> (u32, u32) {
         with!(self, decoder => decoder.dimensions())
     }
@@ -86,12 +86,12 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// A picture as it is stored: not turned, with its own channels.
+/// A decoded picture before it is turned, with the channels of the file.
 pub(super) struct Samples {
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) color: ColorType,
-    /// `[height, width, channels]`, samples of 16 bits in the order of the processor.
+    /// `[height, width, channels]`, 16-bit samples in native byte order.
     pub(super) bytes: Vec<u8>,
 }
 
@@ -103,7 +103,7 @@ impl Samples {
     }
 
     /// Returns red, green and blue of all pixels: grey becomes three equal values, alpha is dropped without blending, and
-    /// samples of 16 bits lose their lower byte.
+    /// 16-bit samples lose their lower byte.
     pub(super) fn into_rgb(self) -> Vec<u8> {
         let mut bytes = self.bytes;
         let mut color = self.color;

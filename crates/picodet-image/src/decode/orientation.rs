@@ -1,4 +1,4 @@
-//! The EXIF orientation of a file: where it is stated, and how a picture is turned by it.
+//! Finds the EXIF orientation of a file, and turns pictures by it.
 
 use image::RgbImage;
 use image::imageops::{

@@ -59,7 +59,7 @@ impl<'a> LabelIndex<'a> {
     }
 }
 
-/// Returns what can name the XML of a line: the column with an XML, then the line as a whole, without the flag at its end,
+/// Returns the candidates for the name of the XML of a line: the column with an XML, then the line as a whole, without the flag at its end,
 /// and its first column.
 fn candidates(line: &str) -> Vec<&str> {
     let is_xml = |column: &&str| has_extension(column, &["xml"]);
