@@ -3,6 +3,7 @@
 #![cfg(unix)]
 #![allow(clippy::print_stderr)]
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::read::MAX_LABELS;
+use super::labels::MAX_LABELS;
 use crate::finding::Findings;
 use crate::text::read_text;
 use crate::walk::without_extension;

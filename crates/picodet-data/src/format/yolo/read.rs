@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::data_yaml::{DataYaml, load_yaml};
 use super::folder;
 use super::label_path::find_label;
-use super::labels::{IndexRange, RowFormat, Rows, parse_rows};
+use super::labels::{IndexRange, MAX_LABELS, RowFormat, Rows, parse_rows};
 use super::list::SplitFiles;
 use crate::dataset::{Class, Dataset, Format, ImageRecord, display};
 use crate::error::DataError;
@@ -16,9 +16,6 @@ use crate::image_file::read_header;
 use crate::paths::{Stated, is_absent};
 use crate::split_name::{sort_splits, split_role};
 use crate::text::read_text;
-
-/// Largest label file in bytes.
-pub(super) const MAX_LABELS: u64 = 64 << 20;
 
 /// Reads a YOLO dataset with a `data.yaml`; without `split`, all splits together.
 ///
