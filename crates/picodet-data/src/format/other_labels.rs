@@ -11,9 +11,6 @@ use crate::paths::Stated;
 use crate::sniff::{JsonKind, json_kind};
 use crate::walk::{file_name, without_extension};
 
-/// Whether a file is a label of a format.
-type IsLabel<'a> = &'a dyn Fn(&Path) -> bool;
-
 /// Folders of labels at the place of a folder of images.
 const LABEL_FOLDERS: [&str; 3] = ["Annotations", "annotations", "labels"];
 
@@ -31,15 +28,14 @@ pub(crate) fn label_of_other_format(root: &Path, image: &str, own: Format) -> Op
         }
     }
     let is_labelme = |path: &Path| path.is_file() && json_kind(path) == JsonKind::LabelMe;
-    let kinds: [(Format, &str, IsLabel<'_>); 2] =
-        [(Format::VOC, "xml", &is_voc), (Format::LABELME, "json", &is_labelme)];
-    for (_, extension, is_label) in kinds.into_iter().filter(|(format, ..)| *format != own) {
+    let find = |extension: &str, is_label: &dyn Fn(&Path) -> bool| {
         let files = stems.iter().map(|stem| format!("{stem}.{extension}"));
-        if let Some(found) = files.into_iter().find(|file| is_label(&root.join(file))) {
-            return Some(found);
-        }
-    }
-    if own == Format::YOLO { None } else { row_file_of(root, image) }
+        files.into_iter().find(|file| is_label(&root.join(file)))
+    };
+    let xml = || if own == Format::VOC { None } else { find("xml", &is_voc) };
+    let json = || if own == Format::LABELME { None } else { find("json", &is_labelme) };
+    let rows = || if own == Format::YOLO { None } else { row_file_of(root, image) };
+    xml().or_else(json).or_else(rows)
 }
 
 /// Reports the images among `files`, relative to the dataset, that it does not contain since they have only a label of another

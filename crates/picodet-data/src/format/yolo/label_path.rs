@@ -2,12 +2,10 @@
 
 use std::path::Path;
 
+use super::labels::MAX_LABELS;
 use crate::finding::Findings;
 use crate::text::read_text;
 use crate::walk::without_extension;
-
-/// Largest label file in bytes.
-pub(super) const MAX_LABELS: u64 = 64 << 20;
 
 /// Names of image folders that a folder of labels replaces.
 const IMAGE_FOLDERS: [&str; 5] = ["images", "image", "imgs", "img", "JPEGImages"];

@@ -5,6 +5,8 @@ use crate::finding::{FindingKind, Findings, Location};
 use crate::geometry::bounds;
 use crate::text::clip;
 
+/// Largest label file in bytes.
+pub(super) const MAX_LABELS: u64 = 64 << 20;
 /// Maximum number of columns in one row: a polygon of ten thousand points.
 const MAX_COLUMNS: usize = 20_001;
 /// Fractions from −0.5 to 1.5 are boxes that extend beyond the image; others are pixels.

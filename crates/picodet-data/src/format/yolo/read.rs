@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::data_yaml::{DataYaml, load_yaml};
 use super::folder;
-use super::label_path::{MAX_LABELS, find_label};
-use super::labels::{IndexRange, RowFormat, Rows, parse_rows};
+use super::label_path::find_label;
+use super::labels::{IndexRange, MAX_LABELS, RowFormat, Rows, parse_rows};
 use super::list::SplitFiles;
 use crate::dataset::{Class, Dataset, Format, ImageRecord, display};
 use crate::error::DataError;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::data_yaml::load_yaml;
-use super::label_path::MAX_LABELS;
+use super::labels::MAX_LABELS;
 use super::write::{has_row, write_row};
 use crate::dataset::{Dataset, ImageRecord, Object, Part};
 use crate::finding::Findings;
