@@ -9,6 +9,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -200,8 +201,8 @@ def test_control_c_ends_a_long_batch(tmp_path: Path) -> None:
 import numpy, picodet, sys
 model = picodet.Model("layout_cdla", threads=1)
 image = picodet.open_image({str(PAGE)!r})
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     model([image] * 100_000)
 except KeyboardInterrupt:
     sys.exit(7)
@@ -209,6 +210,8 @@ except KeyboardInterrupt:
     )
     process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE)
     assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+    # The batch begins after the line has been written.
+    time.sleep(1)
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 7
     process.stdout.close()
