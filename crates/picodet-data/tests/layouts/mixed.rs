@@ -68,7 +68,8 @@ fn texts_and_settings_beside_labels_are_no_labels() {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path();
     voc(root);
-    put(root.join("JPEGImages/c.txt"), "a cat on a mat\n");
+    put(root.join("JPEGImages/a.txt"), "2 cats on a mat\n");
+    put(root.join("JPEGImages/c.txt"), "a cat on mat 7\n");
     put(root.join("labels.txt"), "cat\n");
     put(root.join("settings.json"), "{\"theme\": \"dark\"}");
     let loaded = open_lenient(root, None).expect("a dataset");

@@ -53,10 +53,14 @@ pub(crate) fn row_file_of(root: &Path, image: &str) -> Option<String> {
     (numbers >= 5 && numbers == row.split_whitespace().count()).then_some(label)
 }
 
-/// Whether a text can be a label file: it is empty, or its first row has a number. Captions of images are texts as well.
+/// Whether a text can be a label file: it is empty, or at least half of the columns of its first row are numbers. Captions
+/// of images are texts as well, and can contain numbers.
 pub(super) fn can_be_labels(path: &Path) -> bool {
-    let is_number = |column: &str| column.parse::<f64>().is_ok();
-    first_row(path).is_none_or(|row| row.split_whitespace().any(is_number))
+    let is_number = |column: &&str| column.parse::<f64>().is_ok();
+    first_row(path).is_none_or(|row| {
+        let numbers = row.split_whitespace().filter(is_number).count();
+        2 * numbers >= row.split_whitespace().count()
+    })
 }
 
 /// The first line of a text that is not empty; `None` if there is none, or the text cannot be read.
