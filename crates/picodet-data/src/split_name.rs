@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::walk::is_folder;
+
 /// Roles of splits with the names that they have in datasets.
 const ROLES: [(&str, &[&str]); 3] = [
     ("train", &["train", "training", "trn"]),
@@ -68,7 +70,7 @@ pub(crate) fn subfolders(inside: &Path) -> Vec<String> {
     };
     let mut names: Vec<String> = listing
         .flatten()
-        .filter(|entry| entry.path().is_dir())
+        .filter(is_folder)
         .filter_map(|entry| entry.file_name().to_str().map(str::to_string))
         .filter(|name| !name.starts_with('.') && name != "__MACOSX")
         .collect();

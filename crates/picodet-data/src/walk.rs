@@ -1,6 +1,7 @@
 //! Lists folders recursively: sorted, bounded, robust against cyclic links and names that are not UTF-8.
 
 use std::collections::HashMap;
+use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
 use crate::dataset::display;
@@ -13,6 +14,11 @@ const MAX_DEPTH: usize = 32;
 const MAX_PATHS: u32 = 8;
 /// Maximum number of entries.
 const MAX_ENTRIES: usize = 20_000_000;
+
+/// Whether an entry of a folder is a folder, or a link to one. Only links need a look at the disk.
+pub(crate) fn is_folder(entry: &DirEntry) -> bool {
+    entry.file_type().is_ok_and(|kind| kind.is_dir() || (kind.is_symlink() && entry.path().is_dir()))
+}
 
 /// Returns the files below `root` with one of the extensions, as `/`-separated paths relative to `root`,
 /// sorted. Links to folders are followed unless they lead to a parent folder, or to a folder that was already
@@ -53,7 +59,7 @@ pub(crate) fn files(
                 });
             }
             let path = entry.path();
-            let is_folder = path.is_dir();
+            let is_folder = is_folder(&entry);
             let name = entry.file_name();
             let Some(name) = name.to_str() else {
                 if is_folder || has_extension(&name.to_string_lossy(), extensions) {
