@@ -9,12 +9,11 @@ use crate::error::DataError;
 /// Splits `dataset` into parts with the given names and fractions, which must add up to 1.
 ///
 /// Each part gets its share of the images by the method of the largest remainder, and at least one, with objects if
-/// there are any. Iterative
-/// stratification: classes are distributed in order of increasing frequency, each image to the part that lacks
-/// most objects of the class; the images that remain of a class after whole numbers go to the part that lacks
-/// most images. Images without objects are treated as one more class. Images with equal contents are assigned
-/// to the same part, whether they are files or embedded in their label files. A seed gives the same split on
-/// every machine; the order and ids of images are preserved.
+/// there are any. Iterative stratification: classes are distributed in order of increasing frequency, each image
+/// to the part that lacks most objects of the class; the images that remain of a class after whole numbers go to
+/// the part that lacks most images. Images without objects are treated as one more class. Images with equal bytes
+/// are assigned to the same part, whether they are files or embedded in their label files. A seed gives the same
+/// split on every machine; the order and ids of images are preserved.
 ///
 /// # Errors
 /// [`DataError::BadArgument`] for fractions that are not positive or do not add up to 1, for names that are

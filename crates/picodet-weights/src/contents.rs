@@ -2,12 +2,10 @@
 
 use crate::ReadError;
 
-/// Kinds that have a reader.
+/// Kinds that are recognised and have a reader.
 pub(crate) const PICKLE: &str = "a pickle, as Paddle writes .pdparams";
 pub(crate) const ONNX: &str = "an ONNX model";
 pub(crate) const NCNN: &str = "the network of an ncnn model";
-pub(crate) const PROGRAM: &str = "a Paddle inference model";
-pub(crate) const SAFETENSORS: &str = "a safetensors file";
 
 const AGAIN: &str = "copy or download it again";
 const ORIGINAL: &str =
@@ -62,11 +60,11 @@ fn recognise(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
 }
 
 impl ReadError {
-    /// Says what `bytes`, which the reader of the kind `own` refuses with this error, contain, if they are recognised as
-    /// another kind.
-    pub(crate) fn explained(self, bytes: &[u8], own: &str) -> Self {
+    /// Says what `bytes`, which are refused with this error, contain, if they are recognised as another kind than `own`, that of
+    /// the reader.
+    pub(crate) fn explained(self, bytes: &[u8], own: Option<&str>) -> Self {
         match recognise(bytes) {
-            Some((found, remedy)) if found != own => Self::Contents { found, remedy },
+            Some((found, remedy)) if Some(found) != own => Self::Contents { found, remedy },
             _ => self,
         }
     }

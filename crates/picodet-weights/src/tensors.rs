@@ -9,7 +9,6 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use crate::ReadError;
 use crate::bytes::{Views, floats, not_safetensors};
-use crate::contents::SAFETENSORS;
 use crate::int8_rows::{SCALE_SUFFIX, are_scales, quantise};
 use crate::quantised::{IntegerRows, MAP_SCALE_SUFFIX, MAP_ZERO_SUFFIX, StoredQuantisation};
 
@@ -52,8 +51,8 @@ pub fn read_tensors(bytes: &[u8]) -> Result<(Weights, BTreeMap<String, String>),
 
 /// Returns the tensors and the metadata of a safetensors file.
 pub(crate) fn open(bytes: &[u8]) -> Result<(Views<'_>, BTreeMap<String, String>), ReadError> {
-    let (length, header) = SafeTensors::read_metadata(bytes)
-        .map_err(|error| not_safetensors(error).explained(bytes, SAFETENSORS))?;
+    let (length, header) =
+        SafeTensors::read_metadata(bytes).map_err(|error| not_safetensors(error).explained(bytes, None))?;
     let mut entries: BTreeMap<String, String> =
         header.metadata().clone().unwrap_or_default().into_iter().collect();
     // Native files pack all entries into one; a damaged one is kept and refused by `Metadata::from_entries`.

@@ -27,11 +27,8 @@ const MAX_LAYERS: usize = 100_000;
 /// the `.bin` does not hold exactly the weights of the layers.
 pub fn read(param: &[u8], bin: &[u8]) -> Result<ForeignNetwork, ReadError> {
     parse(param, bin).map_err(|error| {
-        if param.trim_ascii_start().starts_with(MAGIC.as_bytes()) {
-            error.explained(bin, NCNN)
-        } else {
-            error.explained(param, NCNN)
-        }
+        let is_network = param.trim_ascii_start().starts_with(MAGIC.as_bytes());
+        error.explained(if is_network { bin } else { param }, Some(NCNN))
     })
 }
 

@@ -47,7 +47,7 @@ fn read_model(bytes: &[u8], external: &mut ExternalData) -> Result<ForeignNetwor
         return Err(ReadError::Format { format: "an ONNX file", problem: problem.to_owned() });
     }
     let Model { nodes, mut constants, inputs, metadata } =
-        Model::read(bytes, external).map_err(|error| error.explained(bytes, ONNX))?;
+        Model::read(bytes, external).map_err(|error| error.explained(bytes, Some(ONNX)))?;
     let size = bytes.len().saturating_add(external.bytes_read());
     let (mut constant_budget, mut weight_budget) = (size, size);
     let mut network = ForeignNetwork { nodes: Vec::with_capacity(nodes.len()), metadata };

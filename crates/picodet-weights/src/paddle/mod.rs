@@ -9,7 +9,6 @@ mod operation;
 mod program;
 mod tensors;
 
-use crate::contents::PROGRAM;
 use crate::{ForeignNetwork, ReadError};
 
 /// Reads a network from the bytes of a `.pdmodel` or `.json` file and of its `.pdiparams` file.
@@ -21,8 +20,8 @@ use crate::{ForeignNetwork, ReadError};
 /// convolution is of an unsupported kind.
 pub fn read(program: &[u8], parameters: &[u8]) -> Result<ForeignNetwork, ReadError> {
     let is_json = program.trim_ascii_start().first() == Some(&b'{');
-    let explained = |error: ReadError| error.explained(program, PROGRAM);
-    let program = if is_json { json::read(program) } else { program::read(program) }.map_err(explained)?;
-    let tensors = tensors::read(parameters).map_err(|error| error.explained(parameters, PROGRAM))?;
-    network::assemble(program, tensors)
+    let parsed = if is_json { json::read(program) } else { program::read(program) };
+    let parsed = parsed.map_err(|error| error.explained(program, None))?;
+    let tensors = tensors::read(parameters).map_err(|error| error.explained(parameters, None))?;
+    network::assemble(parsed, tensors)
 }

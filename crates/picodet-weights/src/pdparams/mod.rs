@@ -49,7 +49,7 @@ pub fn read(bytes: &[u8]) -> Result<Weights, ReadError> {
             PickleError::Truncated { offset } => ReadError::Truncated { at: offset, what: "a pickle" },
             error => ReadError::Pickle(error),
         };
-        error.explained(bytes, PICKLE)
+        error.explained(bytes, Some(PICKLE))
     })?;
     let Value::Dict(dict) = &value else {
         return Err(format("the pickle is not a dict of tensors"));

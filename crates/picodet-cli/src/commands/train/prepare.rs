@@ -183,8 +183,11 @@ fn usual_validation_split(available: &[String]) -> Option<&str> {
 
 /// Returns the split that `--validation-share` takes the place of.
 fn unused_validation_split(command: &Train, data: &Path) -> Result<Option<String>> {
+    if command.validation_share.is_none() {
+        return Ok(None);
+    }
     let available = splits(data)?;
-    let unused = usual_validation_split(&available).filter(|_| command.validation_share.is_some());
+    let unused = usual_validation_split(&available);
     Ok(unused.filter(|split| command.split.as_deref() != Some(*split)).map(str::to_owned))
 }
 

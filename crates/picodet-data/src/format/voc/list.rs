@@ -59,8 +59,8 @@ impl<'a> LabelIndex<'a> {
     }
 }
 
-/// Returns the candidates for the name of the XML of a line: the column with an XML, then the line as a whole, without the flag at its end,
-/// and its first column.
+/// Returns the candidates for the name of the XML of a line: the column with an XML, then the line as a whole, without the
+/// flag at its end, and its first column.
 fn candidates(line: &str) -> Vec<&str> {
     let is_xml = |column: &&str| has_extension(column, &["xml"]);
     let quoted = quoted_columns(line);

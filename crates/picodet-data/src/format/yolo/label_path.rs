@@ -48,25 +48,24 @@ pub(crate) fn row_file_of(root: &Path, image: &str) -> Option<String> {
     if !exists {
         return None;
     }
-    let row = first_row(&root.join(&label))?;
-    let numbers = row.split_whitespace().filter(|column| column.parse::<f64>().is_ok()).count();
-    (numbers >= 5 && numbers == row.split_whitespace().count()).then_some(label)
+    let (numbers, columns) = first_row(&root.join(&label))?;
+    (numbers >= 5 && numbers == columns).then_some(label)
 }
 
 /// Whether a text can be a label file: it is empty, or at least half of the columns of its first row are numbers. Captions
 /// of images are texts as well, and can contain numbers.
 pub(super) fn can_be_labels(path: &Path) -> bool {
-    let is_number = |column: &&str| column.parse::<f64>().is_ok();
-    first_row(path).is_none_or(|row| {
-        let numbers = row.split_whitespace().filter(is_number).count();
-        2 * numbers >= row.split_whitespace().count()
-    })
+    first_row(path).is_none_or(|(numbers, columns)| 2 * numbers >= columns)
 }
 
-/// The first line of a text that is not empty; `None` if there is none, or the text cannot be read.
-fn first_row(path: &Path) -> Option<String> {
+/// Number of columns that are numbers, and of all columns, of the first line of a text that is not empty; `None` if there is
+/// none, or the text cannot be read.
+fn first_row(path: &Path) -> Option<(usize, usize)> {
     let text = read_text(path, MAX_LABELS, "a YOLO label file", &mut Findings::default()).ok()?;
-    text.lines().find(|line| !line.trim().is_empty()).map(str::to_string)
+    let row: Vec<&str> =
+        text.lines().map(|line| line.split_whitespace().collect()).find(|row: &Vec<_>| !row.is_empty())?;
+    let numbers = row.iter().filter(|column| column.parse::<f64>().is_ok()).count();
+    Some((numbers, row.len()))
 }
 
 fn beside(image: &str) -> String {

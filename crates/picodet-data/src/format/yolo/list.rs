@@ -163,8 +163,9 @@ impl<'a> SplitFiles<'a> {
         let mut seen: HashMap<&str, usize> = HashMap::new();
         for (number, line) in text.lines().enumerate() {
             // A name can begin with a space.
+            let has_spaces = line != line.trim();
             let written = line.strip_prefix("./").unwrap_or(line);
-            let line = if self.root.join(written).is_file() { line } else { line.trim() };
+            let line = if has_spaces && self.root.join(written).is_file() { line } else { line.trim() };
             if line.is_empty() {
                 continue;
             }
