@@ -8,11 +8,23 @@ use picodet_format::write_atomically;
 
 use crate::host::{self, HostEvent};
 
-/// Writes a result to standard output or to the host.
+/// Writes the result of a command to standard output or to the host. A reader that closed the pipe (`head`, a pager) needs no
+/// more of it, which is no error: the command still writes its files and has its exit code.
 ///
 /// # Errors
-/// When standard output is closed or cannot be written.
+/// When standard output cannot be written.
 pub(crate) fn print_result(text: &str) -> std::io::Result<()> {
+    match print_part(text) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// Writes one of many parts of a result to standard output or to the host.
+///
+/// # Errors
+/// When the reader closed the pipe, or standard output cannot be written.
+pub(crate) fn print_part(text: &str) -> std::io::Result<()> {
     if host::send(|| HostEvent::Result(text.to_owned())) {
         return Ok(());
     }

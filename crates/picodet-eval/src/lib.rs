@@ -36,6 +36,7 @@ mod labels;
 mod matching;
 mod numpy;
 mod parameters;
+mod readings;
 mod report;
 mod resolve;
 mod table;
@@ -54,7 +55,8 @@ pub use parameters::{AreaRange, Parameters, ZeroId};
 pub use picodet_format::coco::{
     DEFAULT_LIMIT, Id, ImageNames, JsonError, ResultRecords, read_result_records,
 };
+pub use readings::reading_notes;
 pub use report::{LabelledBox, Mark, Picture, Report, render_html};
-pub use resolve::{BoxNotes, ResultNotes, ResultTargets, resolve_results};
+pub use resolve::{ResultNotes, ResultTargets, resolve_results};
 pub use table::{class_table, error_table, summary_table, text_table};
 pub use types::{Category, Detection, GroundTruth, Notes, intersection_over_union};

@@ -22,11 +22,9 @@ pub struct ResultTargets {
     pub text_ids: HashMap<String, i64>,
     /// The categories.
     pub categories: Vec<Category>,
-    /// Width and height in pixels of the images whose size is known.
-    pub sizes: HashMap<i64, (u32, u32)>,
 }
 
-/// Entries of a results file that were left out, and suspicious boxes of the others.
+/// Entries of a results file that were left out, and inverted boxes among the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResultNotes {
@@ -46,65 +44,10 @@ pub struct ResultNotes {
     pub category_ids: BTreeSet<String>,
     /// The category ids of the dataset.
     pub known_category_ids: BTreeSet<i64>,
-    /// Suspicious boxes.
-    pub boxes: BoxNotes,
-}
-
-/// Counts of suspicious boxes in results; they are evaluated unchanged.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BoxNotes {
-    /// Number of boxes of the dataset's images and categories.
-    pub total: usize,
-    /// Number of boxes with a negative width or height.
+    /// Number of boxes with a negative width or height, which are evaluated unchanged.
     pub inverted: usize,
     /// Index of the first of them.
     pub first_inverted: Option<usize>,
-    /// Number of boxes that end within a pixel of the image's corner, as fractions do.
-    pub in_corner: usize,
-    /// Number of boxes that end outside of their image.
-    pub outside: usize,
-}
-
-impl BoxNotes {
-    fn add(&mut self, index: usize, [x, y, width, height]: [f64; 4], size: Option<&(u32, u32)>) {
-        self.total += 1;
-        if width < 0.0 || height < 0.0 {
-            self.inverted += 1;
-            self.first_inverted.get_or_insert(index);
-        }
-        let (right, bottom) = (x + width, y + height);
-        // Boxes that are not clipped may exceed the image a little.
-        let is_fraction = |value: &f64| (-0.1..=1.1).contains(value);
-        self.in_corner += usize::from([x, y, right, bottom].iter().all(is_fraction));
-        let exceeds = |end: f64, side: u32| side > 0 && end > 1.1 * f64::from(side);
-        self.outside += usize::from(
-            size.is_some_and(|&(columns, rows)| exceeds(right, columns) || exceeds(bottom, rows)),
-        );
-    }
-
-    /// One line for each kind of suspicious boxes.
-    fn lines(&self) -> Vec<String> {
-        const EXPECTED: &str = "a box is [left, top, width, height] in pixels of the image";
-        let Self { total, inverted, in_corner, outside, .. } = self;
-        let mut lines = Vec::new();
-        if let Some(first) = self.first_inverted {
-            lines.push(format!(
-                "{inverted} of {total} boxes have a negative width or height, the first in detection {first}; {EXPECTED}"
-            ));
-        }
-        if *total > 0 && 10 * in_corner >= 9 * total {
-            lines.push(format!(
-                "{in_corner} of {total} boxes seem to be fractions of the image's sides; {EXPECTED}"
-            ));
-        }
-        if 2 * outside > *total {
-            lines.push(format!(
-                "{outside} of {total} boxes end outside of their image, as [left, top, right, bottom] does; {EXPECTED}"
-            ));
-        }
-        lines
-    }
 }
 
 impl ResultNotes {
@@ -143,11 +86,18 @@ impl ResultNotes {
         }
     }
 
-    /// One line for each reason for which entries were left out, and for each kind of suspicious boxes.
+    /// One line for each reason for which entries were left out, and for inverted boxes.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let Self { total, malformed, unknown_images, unknown_categories, .. } = self;
-        let mut lines = self.boxes.lines();
+        let mut lines = Vec::new();
+        if let Some(first) = self.first_inverted {
+            lines.push(format!(
+                "{} of {total} boxes have a negative width or height, the first in detection {first}; \
+                 a box is [left, top, width, height] in pixels of the image",
+                self.inverted
+            ));
+        }
         if *total == 0 {
             lines.push("the file has no detections".to_owned());
         }
@@ -232,7 +182,10 @@ pub fn resolve_results(
             }
             continue;
         };
-        notes.boxes.add(record.index, record.bbox, targets.sizes.get(&image_id));
+        if record.bbox[2] < 0.0 || record.bbox[3] < 0.0 {
+            notes.inverted += 1;
+            notes.first_inverted.get_or_insert(record.index);
+        }
         detections.push(Detection { image_id, category_id, bbox: record.bbox, score: record.score });
     }
     Ok((detections, notes))
@@ -278,7 +231,6 @@ mod tests {
                 Category { id: 1, name: "cat".to_owned() },
                 Category { id: 2, name: "dog".to_owned() },
             ],
-            sizes: [(1, (100, 50))].into(),
         }
     }
 
@@ -317,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn boxes_that_look_wrong_are_said() {
+    fn inverted_boxes_and_empty_files_are_said() {
         let lines = |boxes: &[&str]| {
             let entry =
                 |b: &&str| format!(r#"{{"image_id": 1, "category_id": 1, "bbox": [{b}], "score": 0.5}}"#);
@@ -333,10 +285,6 @@ mod tests {
         assert!(
             inverted.starts_with("1 of 2 boxes have a negative width or height, the first in detection 1;")
         );
-        let fractions = lines(&["0.1, 0.2, 0.3, 0.3", "0.5, 0.5, 0.5, 0.500001"]);
-        assert!(fractions.starts_with("2 of 2 boxes seem to be fractions"), "{fractions}");
-        let corners = lines(&["60, 30, 90, 45", "70, 10, 95, 20", "1, 1, 5, 5"]);
-        assert!(corners.starts_with("2 of 3 boxes end outside of their image"), "{corners}");
     }
 
     #[test]

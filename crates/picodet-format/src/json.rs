@@ -72,7 +72,11 @@ impl<R: Read> Read for JsonGuard<R> {
     }
 }
 
-/// Replaces the tokens `NaN`, `Infinity` and `-Infinity` (written by Python, forbidden in JSON) by `null`.
+/// Longest number that is checked; a longer one is passed on.
+const MAX_NUMBER: usize = 400;
+
+/// Replaces the tokens `NaN`, `Infinity` and `-Infinity` (written by Python, forbidden in JSON) and numbers beyond the
+/// range of a double by `null`.
 ///
 /// Reads byte by byte: meant for a second attempt after a parser has refused the file.
 #[derive(Debug)]
@@ -81,7 +85,7 @@ pub struct NonFiniteToNull<R> {
     in_string: bool,
     escaped: bool,
     pending: VecDeque<u8>,
-    minus: bool,
+    number: Vec<u8>,
     replaced: Rc<Cell<usize>>,
 }
 
@@ -93,7 +97,7 @@ impl<R: BufRead> NonFiniteToNull<R> {
             in_string: false,
             escaped: false,
             pending: VecDeque::new(),
-            minus: false,
+            number: Vec::new(),
             replaced: Rc::default(),
         }
     }
@@ -104,11 +108,25 @@ impl<R: BufRead> NonFiniteToNull<R> {
         self.replaced.clone()
     }
 
+    fn replace(&mut self) {
+        self.replaced.set(self.replaced.get() + 1);
+        self.pending.extend(b"null");
+        self.number.clear();
+    }
+
+    /// Passes the number before the current byte on, or replaces it.
+    fn end_number(&mut self) {
+        let number = std::str::from_utf8(&self.number).ok().and_then(|text| text.parse::<f64>().ok());
+        if number.is_some_and(f64::is_infinite) {
+            self.replace();
+        } else {
+            self.pending.extend(self.number.drain(..));
+        }
+    }
+
     fn step(&mut self) -> io::Result<bool> {
         let Some(byte) = self.inner.next().transpose()? else {
-            if std::mem::take(&mut self.minus) {
-                self.pending.push_back(b'-');
-            }
+            self.end_number();
             return Ok(!self.pending.is_empty());
         };
         if self.in_string {
@@ -120,28 +138,27 @@ impl<R: BufRead> NonFiniteToNull<R> {
         let word: &[u8] = match byte {
             b'N' => b"aN",
             b'I' => b"nfinity",
-            b'-' if !self.minus => {
-                self.minus = true;
+            b'-' | b'0'..=b'9' if self.number.len() < MAX_NUMBER => {
+                self.number.push(byte);
                 return Ok(true);
             }
-            _ => b"",
-        };
-        if word.is_empty() {
-            if std::mem::take(&mut self.minus) {
-                self.pending.push_back(b'-');
+            b'.' | b'+' | b'e' | b'E' if !self.number.is_empty() => {
+                self.number.push(byte);
+                return Ok(true);
             }
-            self.in_string = byte == b'"';
-            self.pending.push_back(byte);
-            return Ok(true);
-        }
+            _ => {
+                self.end_number();
+                self.in_string = byte == b'"';
+                self.pending.push_back(byte);
+                return Ok(true);
+            }
+        };
         for &expected in word {
             if self.inner.next().transpose()? != Some(expected) {
                 return Err(invalid("a token that is neither a number nor NaN nor Infinity".to_string()));
             }
         }
-        self.minus = false;
-        self.replaced.set(self.replaced.get() + 1);
-        self.pending.extend(b"null");
+        self.replace();
         Ok(true)
     }
 }
@@ -189,11 +206,12 @@ mod tests {
 
     #[test]
     fn non_finite_tokens_become_null() {
-        let text = r#"{"a NaN \" Infinity": [NaN, -Infinity, Infinity, -1.5, 2]}"#;
+        let text =
+            r#"{"a NaN \" Infinity": [NaN, -Infinity, Infinity, -1.5, 2, 1e999, -2E+400, true, 1e308]}"#;
         let mut reader = NonFiniteToNull::new(text.as_bytes());
         let mut out = String::new();
         reader.read_to_string(&mut out).unwrap();
-        assert_eq!(out, r#"{"a NaN \" Infinity": [null, null, null, -1.5, 2]}"#);
-        assert_eq!(reader.replaced().get(), 3);
+        assert_eq!(out, r#"{"a NaN \" Infinity": [null, null, null, -1.5, 2, null, null, true, 1e308]}"#);
+        assert_eq!(reader.replaced().get(), 5);
     }
 }

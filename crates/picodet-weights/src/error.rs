@@ -31,6 +31,9 @@ pub enum ReadError {
         /// Advice for the user.
         remedy: &'static str,
     },
+    /// The second file of a pair, ncnn's `.bin` or Paddle's `.pdiparams`, is refused.
+    #[error("the file of the weights: {0}")]
+    Paired(Box<Self>),
     /// A `.pdparams` file is not a supported pickle.
     #[error("not a .pdparams file: {0}")]
     Pickle(#[from] PickleError),

@@ -24,6 +24,7 @@ mod quantised;
 mod tensors;
 
 pub use align::{AlignError, ConvolutionSite, align, import, sites_of_foreign, sites_of_graph};
+pub use contents::WeightsFormat;
 pub use error::ReadError;
 pub use foreign::{ForeignConvolution, ForeignNetwork, ForeignNode};
 pub use native::{Metadata, ModelFile, read, write, write_keeping};

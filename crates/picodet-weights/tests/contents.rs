@@ -17,7 +17,8 @@ fn refusals(bytes: &[u8]) -> [(&'static str, Option<ReadError>); 6] {
 
 #[test]
 fn what_is_no_weight_file_is_named() {
-    let files: [(&[u8], &str); 9] = [
+    let tar = [&[b'a'; 100][..], &[0; 157], b"ustar\x0000"].concat();
+    let files: [(&[u8], &str); 14] = [
         (b"", "an empty file; copy or download it again"),
         (&[0; 100], "a file of zero bytes; copy or download it again"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 5\n", "a Git LFS pointer; fetch"),
@@ -26,6 +27,11 @@ fn what_is_no_weight_file_is_named() {
         (b"\x1f\x8b\x08\0\0\0\0\0", "a compressed archive; unpack it"),
         (b"\x1c\0\0\0TFL3\x14\0\x20\0", "a TensorFlow Lite model; convert the original weights"),
         (b"\x89HDF\r\n\x1a\n\0", "an HDF5 file; convert the original weights"),
+        (b"\x89PNG\r\n\x1a\n\0", "an image; it has no weights"),
+        (b"\xff\xd8\xff\xe0\0", "an image; it has no weights"),
+        (b"%PDF-1.7\n%\xe2\xe3", "a PDF document; it has no weights"),
+        (b"\xdd\x85\x76\0\x10\0", "the binary form of an ncnn .param; use its text form"),
+        (&tar, "a tar archive; unpack it"),
         (
             b"<?xml version=\"1.0\"?>\n<net name=\"a\">",
             "an XML file, as OpenVINO writes it; convert the original weights",
@@ -56,6 +62,10 @@ fn weights_for_another_reader_are_named_and_own_ones_keep_their_error() {
         "{}",
         error(pdparams::read(pickle).err())
     );
+    let text = b"image_id,score\n1,0.5\n";
+    assert!(error(picodet_weights::read(text).err()).starts_with("a text file; it has no weights"));
+    assert!(error(ncnn::read(text, &[]).err()).contains("`7767517` expected"));
+    assert!(error(onnx::read(b"[1, 2]").err()).starts_with("a JSON text; it has no weights"));
     assert!(
         error(picodet_weights::read(b"7767517\n3 3\n").err()).starts_with("the network of an ncnn model")
     );

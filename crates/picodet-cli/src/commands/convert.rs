@@ -42,6 +42,18 @@ pub(crate) fn run(command: &Convert) -> Result<ExitCode> {
         model.graph.parameter_count(),
         bytes.len()
     ));
+    let names = &model.metadata.classes;
+    if command.classes.is_none()
+        && names.iter().enumerate().all(|(class, name)| *name == format!("class_{class}"))
+    {
+        status(&format!(
+            "picodet: the weights have {} classes, {} has {}; the names are class_0, class_1, …; \
+             set others with --classes FILE",
+            names.len(),
+            variant.name,
+            variant.classes.len()
+        ));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail};
 use picodet::crates::data::{Dataset, Format, coco, open_lenient};
 use picodet::crates::eval::{
     DEFAULT_LIMIT, Detection, DiagnosticOptions, Diagnostics, Evaluation, Evaluator, Id, ImageNames,
-    Parameters, Picture, Report, ResultTargets, class_table, error_table, read_result_records, render_html,
-    resolve_results, summary_table, write_results,
+    Parameters, Picture, Report, ResultTargets, class_table, error_table, read_result_records, reading_notes,
+    render_html, resolve_results, summary_table, write_results,
 };
 use picodet::evaluate::{GroundTruths, detect_dataset};
 use serde_json::json;
@@ -39,9 +39,10 @@ pub(crate) fn run(command: &Eval) -> Result<ExitCode> {
     if let Some(folder) = &command.images {
         dataset.root.clone_from(folder);
     }
+    let truth = GroundTruths::of(&dataset);
     let (detections, failures) = match (model, &command.detections) {
         (Some(model), _) => detect(command, model, &dataset)?,
-        (None, Some(path)) => read(path, &dataset)?,
+        (None, Some(path)) => read(path, &dataset, &truth)?,
         (None, None) => bail!(MISSING_INPUT),
     };
     if let Some(path) = &command.output {
@@ -50,7 +51,6 @@ pub(crate) fn run(command: &Eval) -> Result<ExitCode> {
         write_file(path, &bytes)?;
         status(&format!("detections: {}", path.display()));
     }
-    let truth = GroundTruths::of(&dataset);
     let evaluator = Evaluator::new(
         &truth.image_ids,
         &truth.categories,
@@ -80,7 +80,7 @@ pub(crate) fn run(command: &Eval) -> Result<ExitCode> {
 }
 
 /// Reads a results file; returns the detections of the dataset and the number of entries that cannot be read.
-fn read(path: &Path, dataset: &Dataset) -> Result<(Vec<Detection>, usize)> {
+fn read(path: &Path, dataset: &Dataset, truth: &GroundTruths) -> Result<(Vec<Detection>, usize)> {
     let name = || path.display().to_string();
     let file = std::fs::File::open(path).with_context(name)?;
     let records = read_result_records(file, DEFAULT_LIMIT).with_context(name)?;
@@ -95,12 +95,13 @@ fn read(path: &Path, dataset: &Dataset) -> Result<(Vec<Detection>, usize)> {
         image_ids: images().map(|image| image.id).collect(),
         names: ImageNames::new(images().map(|image| (image.id, image.file.clone()))),
         text_ids,
-        categories: GroundTruths::of(dataset).categories,
-        sizes: images().map(|image| (image.id, (image.width, image.height))).collect(),
+        categories: truth.categories.clone(),
     };
     let (detections, notes) = resolve_results(records, &targets).with_context(name)?;
     notes.check().with_context(name)?;
-    for line in notes.lines() {
+    let sizes = images().map(|image| (image.id, (image.width, image.height))).collect();
+    let readings = reading_notes(&detections, &truth.objects, &truth.categories, &sizes);
+    for line in notes.lines().iter().chain(&readings) {
         status(&format!("picodet: {}: {line}", path.display()));
     }
     Ok((detections, notes.malformed))

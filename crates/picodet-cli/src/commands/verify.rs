@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use picodet::crates::eval::{
-    Category, DEFAULT_LIMIT, ImageNames, ResultTargets, read_result_records, resolve_results,
+    Category, DEFAULT_LIMIT, Detection, GroundTruth, ImageNames, ResultTargets, read_result_records,
+    reading_notes, resolve_results,
 };
 use picodet::verify::{Comparison, Tolerance};
 use picodet::{Detector, Image, ImageBox, Options, ScoredBox};
@@ -33,7 +34,7 @@ pub(crate) fn run(command: &Verify) -> Result<ExitCode> {
     let (classes, category_ids) = (first.classes().to_vec(), first.category_ids().to_vec());
     let first = Side::Model(Box::new(first));
     let mut failures = 0usize;
-    let second = if command.second.ends_with(".json") || command.second.ends_with(".jsonl") {
+    let second = if is_results_file(&command.second)? {
         let ids = image_ids(&sources, command.annotations.as_deref())?;
         refuse_duplicates(&sources, &ids)?;
         let path = Path::new(&command.second);
@@ -54,6 +55,7 @@ pub(crate) fn run(command: &Verify) -> Result<ExitCode> {
     let tolerance =
         Tolerance { score_threshold: command.score, iou: command.iou, score: command.score_tolerance };
     let mut comparison = Comparison::new();
+    let mut readings = Readings::default();
     let bar = images::progress(sources.len(), "comparing");
     for (index, source) in sources.iter().enumerate() {
         let name = source.display().to_string();
@@ -62,6 +64,7 @@ pub(crate) fn run(command: &Verify) -> Result<ExitCode> {
             let of = |side: &Side| detections(side, &image, index, command.clip);
             let (ours, theirs) = (of(&first)?, of(&second)?);
             comparison.add(&name, &ours, &theirs, &tolerance);
+            readings.add(index, image.source_size(), &ours, &theirs);
             Ok(())
         };
         if let Err(error) = compare().with_context(|| name.clone()) {
@@ -72,7 +75,79 @@ pub(crate) fn run(command: &Verify) -> Result<ExitCode> {
     }
     bar.finish_and_clear();
     print_result(&comparison.text(&classes))?;
-    Ok(if comparison.is_equal() && failures == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    if matches!(second, Side::File(_)) {
+        for note in readings.notes(&classes) {
+            status(&format!("picodet: {}: {note}", command.second));
+        }
+    }
+    let is_empty = comparison.first + comparison.second == 0;
+    if is_empty {
+        status(&format!(
+            "picodet: no detection of either side has a score of at least {}, so there is no comparison; lower --score",
+            command.score
+        ));
+    }
+    Ok(if comparison.is_equal() && failures == 0 && !is_empty {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    })
+}
+
+/// Whether the second argument is a results file, from its extension.
+///
+/// # Errors
+/// For files of other tables and lists.
+fn is_results_file(second: &str) -> Result<bool> {
+    let extension =
+        Path::new(second).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    match extension.to_ascii_lowercase().as_str() {
+        "json" | "jsonl" => Ok(true),
+        "csv" | "tsv" | "txt" | "xml" | "pkl" | "npy" | "npz" => {
+            bail!("{second}: neither a model nor COCO results, which are JSON (.json or .jsonl)")
+        }
+        _ => Ok(false),
+    }
+}
+
+/// The detections of both sides, for what the numbers of a results file seem to mean.
+#[derive(Default)]
+struct Readings {
+    first: Vec<GroundTruth>,
+    second: Vec<Detection>,
+    sizes: HashMap<i64, (u32, u32)>,
+}
+
+impl Readings {
+    fn add(
+        &mut self,
+        index: usize,
+        (width, height): (usize, usize),
+        first: &[ScoredBox],
+        second: &[ScoredBox],
+    ) {
+        let side = |pixels: usize| u32::try_from(pixels).unwrap_or_default();
+        let image_id = index as i64;
+        self.sizes.insert(image_id, (side(width), side(height)));
+        let numbers = |found: &ScoredBox| (found.class as i64, found.bbox.xywh().map(f64::from));
+        for found in first {
+            let (category_id, bbox) = numbers(found);
+            let id = self.first.len() as i64 + 1;
+            let area = bbox[2] * bbox[3];
+            let object = GroundTruth { id, image_id, category_id, bbox, area, crowd: false, ignore: false };
+            self.first.push(object);
+        }
+        self.second.extend(second.iter().map(|found| {
+            let (category_id, bbox) = numbers(found);
+            Detection { image_id, category_id, bbox, score: f64::from(found.score) }
+        }));
+    }
+
+    fn notes(&self, classes: &[Arc<str>]) -> Vec<String> {
+        let category = |(id, name): (i64, &Arc<str>)| Category { id, name: name.to_string() };
+        let categories: Vec<Category> = (0..).zip(classes).map(category).collect();
+        reading_notes(&self.second, &self.first, &categories, &self.sizes)
+    }
 }
 
 fn detector(command: &Verify, name: &str) -> Result<Detector> {

@@ -94,7 +94,9 @@ impl JsonError {
     /// Whether the parser stopped at NaN or an infinity in `bytes`.
     pub(super) fn is_non_finite(&self, bytes: &[u8]) -> bool {
         match self {
-            Self::Malformed { line, column, .. } => non_finite_token(bytes, *line, *column).is_some(),
+            Self::Malformed { problem, line, column, .. } => {
+                problem.contains("number out of range") || non_finite_token(bytes, *line, *column).is_some()
+            }
             _ => false,
         }
     }

@@ -77,7 +77,7 @@ fn complete(index: usize, found: AnyResult) -> Result<ResultRecord, String> {
             field => format!("`{field}` is {}", odd.found),
         });
     }
-    let missing = |field: &str| format!("missing field `{field}`");
+    let missing = |field: &str| format!("`{field}` is missing or null");
     let record = ResultRecord {
         index,
         image: found.image_id.ok_or_else(|| missing("image_id"))?,
@@ -287,13 +287,13 @@ mod tests {
             (format!("[{}]", bad_score("Infinity")), &["detection 0:", "Infinity"]),
             (format!("[{}]", bad_score("-Infinity")), &["detection 0:", "-Infinity"]),
             (format!("[{}]", bad_score("1e999")), &["detection 0:", "out of range"]),
-            (format!("[{}]", bad_score("null")), &["detection 0:", "missing field `score`"]),
+            (format!("[{}]", bad_score("null")), &["detection 0:", "`score` is missing or null"]),
             (format!("[{}]", bad_score("\"high\"")), &["detection 0:", "`score` is the text \"high\""]),
             (format!("[{}]", good.replace("0, 0, 1.5, 2", "0, 0, 1.5")), &["detection 0:", "3 values"]),
             (format!("[{}]", good.replace("0, 0, 1.5, 2", "0, 0, 1.5, 2, 3")), &["detection 0:"]),
             (
                 format!("[{good}, {}]", good.replace("score", "scor")),
-                &["detection 1:", "missing field `score`"],
+                &["detection 1:", "`score` is missing or null"],
             ),
             (
                 format!("[{}]", good.replace("\"image_id\": 1", "\"image_id\": \"a\"")),
@@ -302,7 +302,7 @@ mod tests {
             (format!("[{}]", good.replace("\"image_id\": 1", "\"image_id\": 1.5")), &["detection 0:", "1.5"]),
             (format!("[{good},"), &["detection 1:", "EOF"]),
             (format!("[{good}] x"), &["trailing"]),
-            (r#"{"images": []}"#.to_owned(), &["detection 0:", "missing field `image_id`"]),
+            (r#"{"images": []}"#.to_owned(), &["detection 0:", "`image_id` is missing or null"]),
             (r#""text""#.to_owned(), &["a list with one detection per entry"]),
             ("image_id,score\n1,0.5\n".to_owned(), &["expected value", "a results file is JSON"]),
             (String::new(), &["EOF"]),
@@ -379,19 +379,21 @@ mod tests {
         }
         let broken = format!("[{one}, {}, 7]", one.replace("\"0.5\"", "null"));
         let found = read_result_records(broken.as_bytes(), 10_000).expect("one good entry");
-        let first = Some((1, "missing field `score`".to_owned()));
+        let first = Some((1, "`score` is missing or null".to_owned()));
         assert_eq!((found.records.len(), found.left_out, found.first_problem), (1, 2, first));
         let score = |score: &str| one.replace("\"0.5\"", score);
         let not_finite = [
             format!("[{one}, {}, {one}]", score("NaN")),
             format!("{one}\n{}\n{one}", score("-Infinity")),
             format!("[{one}, {}, {one}]", one.replace("1.5", "Infinity")),
+            format!("[{one}, {}, {one}]", score("1e999")),
         ];
         for text in not_finite {
             let found = read_result_records(text.as_bytes(), 10_000).expect("two good entries");
             let (index, problem) = found.first_problem.expect("a problem");
             assert_eq!((found.records.len(), found.left_out, index), (2, 1, 1), "{text}");
-            assert!(problem.contains("is not a valid JSON number") && problem.contains("line "), "{problem}");
+            let is_named = problem.contains("is not a valid JSON number") || problem.contains("out of range");
+            assert!(is_named && problem.contains("line "), "{problem}");
         }
         let unused =
             read_result_records(format!("[{}]", one.replacen('{', "{\"area\": NaN, ", 1)).as_bytes(), 10_000);

@@ -12,7 +12,9 @@ pub(super) fn header(format: ImageFormat, bytes: &[u8]) -> Option<Missing> {
         // Signature and IHDR; size and method.
         ImageFormat::Png => (bytes.len() < 33 || !png_has_data(bytes)).then_some(Missing::Unknown),
         ImageFormat::WebP => webp(bytes),
-        ImageFormat::Bmp => (bytes.len() < 54).then_some(Missing::Unknown),
+        // The header says where the pixels begin, after the palette.
+        ImageFormat::Bmp => (bytes.len() < long(bytes, 10).map_or(54, |start| start.max(54) as usize))
+            .then_some(Missing::Unknown),
         ImageFormat::Gif => gif(bytes),
         _ => None,
     }
@@ -94,9 +96,14 @@ fn gif_picture_end(bytes: &[u8]) -> Option<usize> {
     }
 }
 
+/// Returns a 32-bit number, least significant byte first.
+fn long(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
 /// Returns the missing rows of an uncompressed BMP file.
 fn bmp(bytes: &[u8]) -> Option<Missing> {
-    let long = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+    let long = |at: usize| long(bytes, at);
     let (start, width, height) = (long(10)? as usize, long(18)? as usize, long(22)? as i32);
     let (bits, compression) = (long(28)? as usize & 0xffff, long(30)?);
     let count = height.unsigned_abs() as usize;

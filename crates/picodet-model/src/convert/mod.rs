@@ -23,7 +23,7 @@ pub use options::ConvertOptions;
 
 /// Reads the weights of `variant` from a file.
 ///
-/// The extension selects the format: `.pdparams`, `.safetensors` with the names of the reference
+/// The contents select the format, or the extension where they leave it open: `.pdparams`, `.safetensors` with the names of the reference
 /// implementation, `.param` with its `.bin`, `.onnx` with its external data, or a Paddle inference model
 /// (`.json` or `.pdmodel` with its `.pdiparams`, or their folder). Batch norms of exported networks are
 /// folded into the convolutions.

@@ -16,6 +16,8 @@ const DESCRIPTIONS: &[&str] = &["inference.yml", "infer_cfg.yml"];
 pub(super) struct Files {
     pub(super) program: Vec<u8>,
     pub(super) parameters: Vec<u8>,
+    /// The file of the parameters.
+    pub(super) parameters_path: PathBuf,
     /// The text of the description.
     description: Option<String>,
 }
@@ -31,7 +33,12 @@ impl Files {
         let parameters = parameters.map_or_else(|| parameters_path(&program), Path::to_path_buf);
         let description =
             DESCRIPTIONS.iter().find_map(|name| std::fs::read_to_string(program.with_file_name(name)).ok());
-        Ok(Self { program: read_file(&program)?, parameters: read_file(&parameters)?, description })
+        Ok(Self {
+            program: read_file(&program)?,
+            parameters: read_file(&parameters)?,
+            parameters_path: parameters,
+            description,
+        })
     }
 
     fn of_archive(source: &Path) -> Result<Self, ConvertError> {
@@ -48,6 +55,7 @@ impl Files {
         Ok(Self {
             program: program.contents.to_vec(),
             parameters: parameters.contents.to_vec(),
+            parameters_path: source.join(parameters.name),
             description: description.map(text),
         })
     }

@@ -1,8 +1,8 @@
-//! Reads the network of a file, in the format of its extension.
+//! Reads the network of a file, in the format that its contents or its extension show.
 
 use std::path::Path;
 
-use picodet_weights::{ForeignNetwork, ReadError, ncnn, onnx, pdparams, read_tensors};
+use picodet_weights::{ForeignNetwork, ReadError, WeightsFormat, ncnn, onnx, pdparams, read_tensors};
 use picodet_zoo::Variant;
 
 use super::error::{ConvertError, WeightsError};
@@ -22,6 +22,35 @@ pub(super) struct Source {
     pub(super) classes: Option<Vec<String>>,
 }
 
+/// The reader that a file needs.
+enum Kind {
+    Weights(WeightsFormat),
+    /// A Paddle inference model.
+    Paddle,
+    Unknown,
+}
+
+impl Kind {
+    /// Chooses by the contents, or by the extension where they leave it open.
+    fn of(source: &Path, bytes: &[u8]) -> Self {
+        if source.is_dir() {
+            return Self::Paddle;
+        }
+        if let Some(format) = WeightsFormat::of(bytes) {
+            return Self::Weights(format);
+        }
+        let extension = source.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        match extension.to_ascii_lowercase().as_str() {
+            "pdparams" | "pdema" | "pkl" => Self::Weights(WeightsFormat::Pickle),
+            "safetensors" => Self::Weights(WeightsFormat::Safetensors),
+            "param" => Self::Weights(WeightsFormat::Ncnn),
+            "onnx" => Self::Weights(WeightsFormat::Onnx),
+            "json" | "pdmodel" | "pdiparams" | "tar" | "" => Self::Paddle,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 /// Reads the network of `variant` from a file or a folder.
 pub(super) fn read(
     source: &Path,
@@ -34,40 +63,44 @@ pub(super) fn read(
         variant: variant.name,
         source: error,
     };
+    // A pair of files: the error has the path of the refused one.
+    let parse_pair = |error: ReadError, second: &Path| match error {
+        ReadError::Paired(error) => ConvertError::Parse { path: second.to_path_buf(), source: *error },
+        error => parse(error),
+    };
     let mut known = *variant;
-    let extension = source.extension().filter(|_| !source.is_dir());
-    let extension = extension.and_then(|extension| extension.to_str()).unwrap_or_default();
     let mut classes = None;
-    let network = match extension.to_ascii_lowercase().as_str() {
-        "pdparams" | "pdema" | "pkl" => {
-            let tensors = pdparams::read(&read_file(source)?).map_err(parse)?;
+    let bytes = if source.is_dir() { Vec::new() } else { read_file(source)? };
+    let network = match Kind::of(source, &bytes) {
+        Kind::Weights(WeightsFormat::Pickle) => {
+            reference::network(variant, pdparams::read(&bytes).map_err(parse)?)
+        }
+        Kind::Weights(WeightsFormat::Safetensors) => {
+            let (tensors, _) = read_tensors(&bytes).map_err(parse)?;
             reference::network(variant, tensors)
         }
-        "safetensors" => {
-            let (tensors, _) = read_tensors(&read_file(source)?).map_err(parse)?;
-            reference::network(variant, tensors)
-        }
-        "param" => {
+        Kind::Weights(WeightsFormat::Ncnn) => {
             let bin = options.bin.clone().unwrap_or_else(|| source.with_extension("bin"));
-            let network = ncnn::read(&read_file(source)?, &read_file(&bin)?).map_err(parse)?;
+            let network = ncnn::read(&bytes, &read_file(&bin)?).map_err(|error| parse_pair(error, &bin))?;
             exported::network(variant, &network)
         }
-        "onnx" => {
+        Kind::Weights(WeightsFormat::Onnx) => {
             let folder = source.parent().unwrap_or(Path::new(""));
-            let network = onnx::read_with_external_data(&read_file(source)?, folder).map_err(parse)?;
+            let network = onnx::read_with_external_data(&bytes, folder).map_err(parse)?;
             known = with_own_architecture(variant, &network)
                 .map_err(|error| ConvertError::Architecture { path: source.to_path_buf(), source: error })?;
             exported::network(&known, &network)
         }
-        "json" | "pdmodel" | "pdiparams" | "tar" | "" => {
+        Kind::Paddle => {
             let files = paddle::Files::read(source, options.bin.as_deref())?;
-            let network = picodet_weights::paddle::read(&files.program, &files.parameters).map_err(parse)?;
+            let network = picodet_weights::paddle::read(&files.program, &files.parameters)
+                .map_err(|error| parse_pair(error, &files.parameters_path))?;
             classes = files.class_names();
             exported::network(variant, &network)
         }
         _ => {
-            let recognised = read_file(source).ok().and_then(|bytes| ReadError::of_unknown(&bytes));
-            return Err(recognised.map_or_else(|| ConvertError::Format(source.to_path_buf()), parse));
+            let unknown = || ConvertError::Format(source.to_path_buf());
+            return Err(ReadError::of_unknown(&bytes).map_or_else(unknown, parse));
         }
     };
     Ok(Source { variant: known, network: network.map_err(mismatch)?, classes })

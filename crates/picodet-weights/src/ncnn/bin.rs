@@ -44,19 +44,30 @@ impl<'a> Reader<'a> {
                 return Ok(halves.map(|chunk| f16::from_le_bytes(*chunk).to_f32()).collect());
             }
             INT8_FLAG => "the weights are quantised to int8; convert the file before quantisation".to_owned(),
-            flag => format!("storage flag {flag:#010x} is not supported; export with f32 or f16 weights"),
+            flag => format!(
+                "{flag:#010x} at byte {} marks no kind of weights; the file is damaged or of another .param",
+                self.at - 4
+            ),
         };
-        Err(ReadError::Tensor { name: name.to_owned(), problem })
+        Err(error(name, problem))
     }
 
     fn take(&mut self, count: usize, name: &str) -> Result<&'a [u8], ReadError> {
         let end = self.at.checked_add(count).filter(|&end| end <= self.bytes.len());
-        let end = end.ok_or_else(|| ReadError::Tensor {
-            name: name.to_owned(),
-            problem: format!("the .bin ends at byte {}, {count} more bytes are needed", self.bytes.len()),
+        let end = end.ok_or_else(|| {
+            let problem = format!(
+                "the file ends at byte {}, {count} bytes are needed from byte {}; it is cut or of another .param",
+                self.bytes.len(),
+                self.at
+            );
+            error(name, problem)
         })?;
         let slice = &self.bytes[self.at..end];
         self.at = end;
         Ok(slice)
     }
+}
+
+fn error(name: &str, problem: String) -> ReadError {
+    ReadError::Paired(Box::new(ReadError::Tensor { name: name.to_owned(), problem }))
 }

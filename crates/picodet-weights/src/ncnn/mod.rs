@@ -23,12 +23,12 @@ const MAX_LAYERS: usize = 100_000;
 /// Reads a network from the bytes of its `.param` and its `.bin`.
 ///
 /// # Errors
-/// [`ReadError`] when the text is not a list of layers, a layer with weights is of an unsupported kind, or
-/// the `.bin` does not hold exactly the weights of the layers.
+/// [`ReadError`] when the text is not a list of layers, or a layer with weights is of an unsupported kind;
+/// [`ReadError::Paired`] when the `.bin` does not hold exactly the weights of the layers.
 pub fn read(param: &[u8], bin: &[u8]) -> Result<ForeignNetwork, ReadError> {
-    parse(param, bin).map_err(|error| {
-        let is_network = param.trim_ascii_start().starts_with(MAGIC.as_bytes());
-        error.explained(if is_network { bin } else { param }, Some(NCNN))
+    parse(param, bin).map_err(|error| match error {
+        ReadError::Paired(error) => ReadError::Paired(Box::new(error.explained(bin, None))),
+        error => error.explained(param, Some(NCNN)),
     })
 }
 
@@ -66,7 +66,8 @@ fn parse(param: &[u8], bin: &[u8]) -> Result<ForeignNetwork, ReadError> {
     }
     if weights.remaining() > 0 {
         let problem = format!("{} bytes follow the weights of the last layer", weights.remaining());
-        return Err(ReadError::Format { format: "the .bin of this .param file", problem });
+        let error = ReadError::Format { format: "the .bin of this .param file", problem };
+        return Err(ReadError::Paired(Box::new(error)));
     }
     fold(&mut network, &foldable);
     Ok(network)

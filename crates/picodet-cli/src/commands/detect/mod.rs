@@ -15,7 +15,7 @@ use self::drawing::Drawings;
 use self::writer::Writer;
 use crate::args::{Detect, Format};
 use crate::image_ids::{NO_IMAGE_ID, image_ids, refuse_duplicates};
-use crate::output::{report_error, status};
+use crate::output::{is_closed_pipe, report_error, status};
 use crate::{images, model};
 
 pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
@@ -39,6 +39,7 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
     let mut drawings = command.output.as_ref().map(drawings).transpose()?;
     let mut writer = Writer::new(command.format)?;
 
+    let mut is_read = true;
     let bar = images::progress(sources.len(), "detecting");
     for (source, &id) in sources.iter().zip(&ids) {
         let image = match first_image.take().map(JoinHandle::join) {
@@ -48,7 +49,13 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
         };
         let outcome = match detect(source, image, &detector, command.format, id) {
             Ok((result, image)) => {
-                bar.suspend(|| writer.write(&result, &detector))?;
+                if is_read {
+                    match bar.suspend(|| writer.write(&result, &detector)) {
+                        // The drawings are written even if the reader of the results is gone.
+                        Err(error) if is_closed_pipe(&error) && drawings.is_some() => is_read = false,
+                        other => other?,
+                    }
+                }
                 // Results are written first, since drawing takes longer than detecting.
                 let drawn =
                     drawings.as_mut().map(|drawings| drawings.write(source, &image, &result.detections));

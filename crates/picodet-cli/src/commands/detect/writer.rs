@@ -5,7 +5,7 @@ use picodet::Detector;
 use picodet::results::{self, ImageResult};
 
 use crate::args::Format;
-use crate::output::print_result;
+use crate::output::{print_part, print_result};
 
 /// A writer of the detections of one image after another.
 pub(super) enum Writer {
@@ -34,6 +34,9 @@ impl Writer {
     }
 
     /// Writes the detections of one image.
+    ///
+    /// # Errors
+    /// When the reader closed the pipe, or standard output cannot be written.
     pub(super) fn write(&mut self, result: &ImageResult, detector: &Detector) -> Result<()> {
         let text = match self {
             Self::Text => results::text(result),
@@ -44,7 +47,7 @@ impl Writer {
                 return Ok(());
             }
         };
-        Ok(print_result(&text)?)
+        Ok(print_part(&text)?)
     }
 
     /// Writes the results that the format collects.

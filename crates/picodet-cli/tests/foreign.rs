@@ -1,0 +1,229 @@
+//! Weights and results of other programs, as a user has them: renamed, damaged, or in another form.
+
+use std::path::Path;
+use std::process::{Command as Process, Stdio};
+
+use assert_cmd::Command;
+use picodet_testing::{Cases, shared_path};
+use serde_json::{Value, json};
+
+const PHOTO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/coffee.jpg");
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/page.png");
+
+/// Exit code, standard output, standard error.
+fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let mut command = Command::cargo_bin("picodet").expect("the command is built");
+    let output = command.args(arguments).current_dir(folder).output().expect("the command runs");
+    let words = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (output.status.code().unwrap_or(-1), words(output.stdout), words(output.stderr))
+}
+
+#[test]
+fn weights_are_read_by_their_contents() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let (code, _, err) =
+        run(folder, &["export", "--model", picodet::DEFAULT_MODEL, "--output", "right.onnx"]);
+    assert_eq!(code, 0, "{err}");
+    let convert = |source: &str| {
+        let arguments =
+            ["convert", source, "--variant", "legacy_s_416", "--origin", "o", "--output", "out.safetensors"];
+        let (code, _, err) = run(folder, &arguments);
+        (code, std::fs::read(folder.join("out.safetensors")).ok(), err)
+    };
+    let (code, expected, err) = convert("right.onnx");
+    assert_eq!(code, 0, "{err}");
+    for name in ["weights.pdparams", "weights.bin", "weights", "weights.safetensors", "weights.pb"] {
+        std::fs::copy(folder.join("right.onnx"), folder.join(name)).expect("a copy");
+        let (code, found, err) = convert(name);
+        assert!(code == 0 && found == expected, "{name}: {err}");
+    }
+    std::fs::copy(PHOTO, folder.join("photo.onnx")).expect("a copy");
+    let (code, _, err) = convert("photo.onnx");
+    assert!(code == 2 && err.contains("photo.onnx: an image; it has no weights"), "{err}");
+    // A network of one class, with the 80 of COCO.
+    let arguments = ["convert", "right.onnx", "--variant", "pedestrian_s_320", "--output", "p.safetensors"];
+    let (code, _, err) = run(folder, &arguments);
+    assert!(code == 0 && err.contains("the weights have 80 classes, pedestrian_s_320 has 1"), "{err}");
+}
+
+#[test]
+fn of_a_pair_of_files_the_damaged_one_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let Some(param) = shared_path("data/weights/picodet_s_416_esnet_legacy.ncnn.param") else { return };
+    let Some(other) = shared_path("data/weights/picodet_s_320_esnet_legacy.ncnn.bin") else { return };
+    std::fs::copy(&param, folder.join("m.param")).expect("a copy");
+    let bin = std::fs::read(param.with_extension("bin")).expect("the weights");
+    let convert = |weights: &[u8]| {
+        std::fs::write(folder.join("w.bin"), weights).expect("a file");
+        let arguments =
+            ["convert", "m.param", "--bin", "w.bin", "--variant", "legacy_s_416", "-o", "out.safetensors"];
+        let (code, _, err) = run(folder, &arguments);
+        (code, err)
+    };
+    assert_eq!(convert(&bin).0, 0);
+    assert_eq!(
+        convert(&std::fs::read(other).expect("the weights")).0,
+        0,
+        "the network of another input size"
+    );
+    let mut cases = Cases::new();
+    let shifted: Vec<u8> = bin[8..].to_vec();
+    let longer = [&bin[..], &[0; 12]].concat();
+    let faults: [(&[u8], &str); 5] = [
+        (&bin[..bin.len() / 2], "w.bin: tensor `"),
+        (&shifted, "w.bin: tensor `"),
+        (&longer, "12 bytes follow the weights"),
+        (b"<!DOCTYPE html><html></html>", "w.bin: an HTML page"),
+        (b"", "w.bin: an empty file"),
+    ];
+    for (weights, expected) in faults {
+        let (code, err) = convert(weights);
+        cases.check(
+            format!("{expected}: {err}"),
+            code == 2 && err.contains(expected) && !err.contains("m.param"),
+        );
+    }
+    cases.finish();
+}
+
+/// COCO results that are the objects of the data, with a slight shift.
+fn results(folder: &Path, change: impl Fn([f64; 4], [f64; 2]) -> [f64; 4]) -> Value {
+    let text = std::fs::read_to_string(folder.join("data.json")).expect("the annotations");
+    let data: Value = serde_json::from_str(&text).expect("JSON");
+    let number = |value: &Value| value.as_f64().expect("a number");
+    let sides = |id: &Value| {
+        let images = data["images"].as_array().expect("images");
+        let image = images.iter().find(|image| &image["id"] == id).expect("the image");
+        [number(&image["width"]), number(&image["height"])]
+    };
+    let objects = data["annotations"].as_array().expect("annotations");
+    let entries = objects.iter().map(|object| {
+        let values: Vec<f64> = object["bbox"].as_array().expect("a box").iter().map(number).collect();
+        let bbox = change([values[0], values[1], values[2], values[3]], sides(&object["image_id"]));
+        json!({"image_id": object["image_id"], "category_id": object["category_id"], "bbox": bbox, "score": 0.9})
+    });
+    entries.collect()
+}
+
+/// Writes a set of three images with objects away from the corner.
+fn write_data(folder: &Path) {
+    let images: Vec<Value> = (1..=3)
+        .map(|id| json!({"id": id, "file_name": format!("{id}.jpg"), "width": 600, "height": 400}))
+        .collect();
+    let mut annotations = Vec::new();
+    for image in 1..=3 {
+        for (index, bbox) in [[50, 60, 100, 200], [300, 100, 200, 80], [450, 250, 90, 120]].iter().enumerate()
+        {
+            let id = annotations.len() + 1;
+            let area = bbox[2] * bbox[3];
+            annotations.push(json!({
+                "id": id, "image_id": image, "category_id": index + 1, "bbox": bbox, "area": area, "iscrowd": 0
+            }));
+        }
+    }
+    let categories: Vec<Value> = (1..=3).map(|id| json!({"id": id, "name": format!("kind {id}")})).collect();
+    let data = json!({"images": images, "annotations": annotations, "categories": categories});
+    std::fs::write(folder.join("data.json"), data.to_string()).expect("a file");
+}
+
+/// A change of a box in an image with these sides.
+type Change<'a> = &'a dyn Fn([f64; 4], [f64; 2]) -> [f64; 4];
+
+#[test]
+fn eval_says_in_which_form_results_would_match() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    write_data(folder);
+    let eval = |results: &Value| {
+        std::fs::write(folder.join("found.json"), results.to_string()).expect("a file");
+        let (code, _, err) = run(folder, &["eval", "data.json", "--detections", "found.json"]);
+        assert_eq!(code, 0, "{err}");
+        err
+    };
+    let mut cases = Cases::new();
+    let right = eval(&results(folder, |bbox, _| bbox));
+    cases.check(format!("right: {right}"), !right.contains("found.json"));
+    let forms: [(Change<'_>, &str); 4] = [
+        (
+            &|[x, y, w, h], _| [x + w / 2.0, y + h / 2.0, w, h],
+            "read as [centre x, centre y, width, height] in pixels",
+        ),
+        (&|[x, y, w, h], [width, height]| [x / width, y / height, w / width, h / height], "in fractions"),
+        (&|[x, y, w, h], _| [x, y, x + w, y + h], "read as [left, top, right, bottom] in pixels"),
+        (
+            &|[x, y, w, h], [width, height]| {
+                [x / width, y / height, w / width, h / height].map(|value| value * 416.0)
+            },
+            "in pixels of an input of 416×416",
+        ),
+    ];
+    for (change, expected) in forms {
+        let err = eval(&results(folder, change));
+        cases.check(format!("{expected}: {err}"), err.contains(expected));
+    }
+    let mut shifted = results(folder, |bbox, _| bbox);
+    for entry in shifted.as_array_mut().into_iter().flatten() {
+        entry["category_id"] = (entry["category_id"].as_i64().unwrap_or_default() - 1).into();
+    }
+    let err = eval(&shifted);
+    cases.check(format!("from 0: {err}"), err.contains("one less than the dataset's ids"));
+    cases.finish();
+}
+
+#[test]
+fn verify_needs_detections_to_compare() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let model = picodet::LAYOUT_MODEL;
+    let compare = |second: &str, more: &[&str]| {
+        run(folder, &[&["verify", model, second, "--images", PAGE], more].concat())
+    };
+    let (code, _, err) = compare(model, &[]);
+    assert_eq!(code, 0, "{err}");
+    let (code, _, err) = compare(model, &["--score", "1"]);
+    assert!(code == 1 && err.contains("no comparison; lower --score"), "{err}");
+    std::fs::write(folder.join("found.csv"), "image,score\n").expect("a file");
+    let (code, _, err) = compare("found.csv", &[]);
+    assert!(code == 2 && err.contains("found.csv: neither a model nor COCO results"), "{err}");
+    let (code, found, err) = run(folder, &["detect", PAGE, "--model", model, "--format", "json"]);
+    assert_eq!(code, 0, "{err}");
+    let found: Value = serde_json::from_str(&found).expect("JSON");
+    let entry = |object: &Value| json!({"image_id": "page", "category_id": object["name"], "bbox": object["box"], "score": object["score"]});
+    let corners: Vec<Value> = found["detections"].as_array().into_iter().flatten().map(entry).collect();
+    std::fs::write(folder.join("corners.json"), Value::Array(corners).to_string()).expect("a file");
+    let (code, _, err) = compare("corners.json", &[]);
+    assert!(code == 1 && err.contains("read as [left, top, right, bottom] in pixels"), "{err}");
+}
+
+#[test]
+fn files_are_written_when_the_reader_of_the_results_is_gone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["a.jpg", "b.jpg", "c.jpg"] {
+        std::fs::copy(PHOTO, folder.path().join(name)).expect("a copy");
+    }
+    let closed = |arguments: &[&str]| {
+        let mut process = Process::new(assert_cmd::cargo::cargo_bin("picodet"))
+            .args(arguments)
+            .current_dir(folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the command starts");
+        drop(process.stdout.take());
+        process.wait().expect("the command ends").code()
+    };
+    assert_eq!(closed(&["detect", "a.jpg", "b.jpg", "c.jpg", "--output", "drawn"]), Some(0));
+    for name in ["a.jpg", "b.jpg", "c.jpg"] {
+        assert!(folder.path().join("drawn").join(name).exists(), "{name} is not drawn");
+    }
+    write_data(folder.path());
+    std::fs::write(folder.path().join("found.json"), "[]").expect("a file");
+    let report = ["eval", "data.json", "--detections", "found.json", "--html", "report.html"];
+    assert_eq!(closed(&report), Some(0));
+    assert!(folder.path().join("report.html").exists());
+    // The exit code is that of the check.
+    std::fs::write(folder.path().join("broken.json"), "{\"images\": []}").expect("a file");
+    assert_eq!(closed(&["check", "broken.json"]), Some(2));
+}

@@ -1,0 +1,350 @@
+//! Recognises results that match the objects of a dataset better when their numbers are read in another way
+//! than COCO's.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use crate::types::{Category, Detection, GroundTruth, intersection_over_union};
+
+/// Detections with the highest scores that are compared in an image.
+const PER_IMAGE: usize = 100;
+/// Images that are compared.
+const IMAGES: usize = 500;
+/// Least IoU with an object.
+const LEAST_IOU: f64 = 0.5;
+/// Least number of objects that another reading matches in addition, and its shares.
+const LEAST_GAIN: usize = 3;
+const LEAST_SHARE_GAIN: f64 = 0.15;
+const LEAST_RATIO: f64 = 1.3;
+/// Sides of network inputs whose pixels may be the unit.
+const INPUT_SIDES: [u16; 6] = [320, 416, 512, 608, 640, 1280];
+
+/// The meaning of the four numbers of a box.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Numbers {
+    Size,
+    Corners,
+    Centre,
+    RowFirstCorners,
+    RowFirstSize,
+}
+
+/// The unit of these numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Unit {
+    Pixels,
+    Fractions,
+    /// Pixels of a square input to which the image was resized.
+    Stretched(u16),
+    /// Pixels of a square input in whose centre the image was placed.
+    Letterboxed(u16),
+}
+
+/// A way to read a box.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Reading {
+    numbers: Numbers,
+    unit: Unit,
+}
+
+const COCO: Reading = Reading { numbers: Numbers::Size, unit: Unit::Pixels };
+
+impl Reading {
+    fn all() -> impl Iterator<Item = Self> {
+        use Numbers::{Centre, Corners, RowFirstCorners, RowFirstSize, Size};
+        let inputs = INPUT_SIDES.iter().flat_map(|&side| [Unit::Stretched(side), Unit::Letterboxed(side)]);
+        let units = [Unit::Pixels, Unit::Fractions].into_iter().chain(inputs);
+        units.flat_map(|unit| {
+            [Size, Corners, Centre, RowFirstCorners, RowFirstSize].map(|numbers| Self { numbers, unit })
+        })
+    }
+
+    /// Returns `[left, top, width, height]` in pixels of an image with these sides.
+    fn read(self, [a, b, c, d]: [f64; 4], [width, height]: [f64; 2]) -> [f64; 4] {
+        let [x, y, w, h] = match self.numbers {
+            Numbers::Size => [a, b, c, d],
+            Numbers::Corners => [a, b, c - a, d - b],
+            Numbers::Centre => [a - c / 2.0, b - d / 2.0, c, d],
+            Numbers::RowFirstCorners => [b, a, d - b, c - a],
+            Numbers::RowFirstSize => [b, a, d, c],
+        };
+        let scaled = |sx: f64, sy: f64| [x * sx, y * sy, w * sx, h * sy];
+        match self.unit {
+            Unit::Pixels => [x, y, w, h],
+            Unit::Fractions => scaled(width, height),
+            Unit::Stretched(side) => scaled(width / f64::from(side), height / f64::from(side)),
+            Unit::Letterboxed(side) => {
+                let scale = width.max(height) / f64::from(side);
+                let [x, y, w, h] = scaled(scale, scale);
+                let margin = |own: f64| (width.max(height) - own) / 2.0;
+                [x - margin(width), y - margin(height), w, h]
+            }
+        }
+    }
+}
+
+impl fmt::Display for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.numbers {
+            Numbers::Size => "[left, top, width, height]",
+            Numbers::Corners => "[left, top, right, bottom]",
+            Numbers::Centre => "[centre x, centre y, width, height]",
+            Numbers::RowFirstCorners => "[top, left, bottom, right]",
+            Numbers::RowFirstSize => "[top, left, height, width]",
+        })?;
+        match self.unit {
+            Unit::Pixels => f.write_str(" in pixels of the image"),
+            Unit::Fractions => f.write_str(" in fractions of the image's sides"),
+            Unit::Stretched(side) => write!(f, " in pixels of an input of {side}×{side}"),
+            Unit::Letterboxed(side) => write!(f, " in pixels of a letterboxed input of {side}×{side}"),
+        }
+    }
+}
+
+/// A way to read a category id.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum CategoryReading {
+    /// The id is the category's id less this number.
+    Less(i64),
+    /// The id is the position of the category in the dataset, counted from this number.
+    PositionFrom(i64),
+}
+
+impl CategoryReading {
+    const ALL: [Self; 4] = [Self::Less(1), Self::Less(-1), Self::PositionFrom(0), Self::PositionFrom(1)];
+
+    /// Returns the id of the category in the dataset, whose ids are `ids`.
+    fn read(self, id: i64, ids: &[i64]) -> Option<i64> {
+        match self {
+            Self::Less(difference) => Some(id.saturating_add(difference)),
+            Self::PositionFrom(first) => {
+                usize::try_from(id.checked_sub(first)?).ok().and_then(|index| ids.get(index).copied())
+            }
+        }
+    }
+}
+
+impl fmt::Display for CategoryReading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Less(1) => f.write_str("one less than the dataset's ids"),
+            Self::Less(_) => f.write_str("one more than the dataset's ids"),
+            Self::PositionFrom(first) => {
+                write!(f, "positions in the dataset's list of categories, from {first}")
+            }
+        }
+    }
+}
+
+/// The boxes of an image.
+struct Picture<'a> {
+    sides: [f64; 2],
+    objects: Vec<&'a GroundTruth>,
+    /// With descending scores.
+    detections: Vec<&'a Detection>,
+}
+
+impl Picture<'_> {
+    /// Counts the objects that a detection matches; without `category`, of any category.
+    fn matched(&self, reading: Reading, category: Option<&dyn Fn(i64) -> Option<i64>>) -> usize {
+        let found: Vec<_> = (self.detections.iter())
+            .map(|found| {
+                let category = category.and_then(|category| category(found.category_id));
+                (category, reading.read(found.bbox, self.sides))
+            })
+            .collect();
+        let is_matched = |object: &&&GroundTruth| {
+            found.iter().any(|(id, bbox)| {
+                (category.is_none() || *id == Some(object.category_id))
+                    && intersection_over_union(bbox, &object.bbox, false) >= LEAST_IOU
+            })
+        };
+        self.objects.iter().filter(is_matched).count()
+    }
+}
+
+/// Groups detections and objects by image; images whose size is unknown, and those without objects, are not compared.
+fn pictures<'a>(
+    detections: &'a [Detection],
+    objects: &'a [GroundTruth],
+    sizes: &HashMap<i64, (u32, u32)>,
+) -> Vec<Picture<'a>> {
+    let mut by_image: HashMap<i64, usize> = HashMap::new();
+    let mut pictures: Vec<Picture<'_>> = Vec::new();
+    for object in objects.iter().filter(|object| !object.crowd && !object.ignore) {
+        let size = sizes.get(&object.image_id).filter(|(width, height)| *width > 0 && *height > 0);
+        let Some(&(width, height)) = size else { continue };
+        let next = pictures.len();
+        if next == IMAGES && !by_image.contains_key(&object.image_id) {
+            continue;
+        }
+        let index = *by_image.entry(object.image_id).or_insert(next);
+        if index == next {
+            let sides = [f64::from(width), f64::from(height)];
+            pictures.push(Picture { sides, objects: Vec::new(), detections: Vec::new() });
+        }
+        pictures[index].objects.push(object);
+    }
+    for detection in detections {
+        if let Some(&index) = by_image.get(&detection.image_id) {
+            pictures[index].detections.push(detection);
+        }
+    }
+    for picture in &mut pictures {
+        picture.detections.sort_by(|a, b| b.score.total_cmp(&a.score));
+        picture.detections.truncate(PER_IMAGE);
+    }
+    pictures
+}
+
+/// Describes in one line each what seems to be meant in another way than COCO's: the boxes or categories of
+/// detections that match far more of the objects when they are read so, and negative scores.
+#[must_use]
+pub fn reading_notes(
+    detections: &[Detection],
+    objects: &[GroundTruth],
+    categories: &[Category],
+    sizes: &HashMap<i64, (u32, u32)>,
+) -> Vec<String> {
+    let mut notes = Vec::new();
+    let pictures = pictures(detections, objects, sizes);
+    let total: usize = pictures.iter().map(|picture| picture.objects.len()).sum();
+    let is_better = |other: usize, own: usize| {
+        other >= own + LEAST_GAIN
+            && other as f64 >= LEAST_RATIO * own as f64
+            && (other - own) as f64 >= LEAST_SHARE_GAIN * total as f64
+    };
+    let with = |reading: Reading| pictures.iter().map(|picture| picture.matched(reading, None)).sum();
+    let own: usize = with(COCO);
+    // Most results are right: the others are tried only if they can be better.
+    if is_better(total, own) {
+        // The first of equals, which is the simplest.
+        let best = Reading::all()
+            .map(|reading| (with(reading), reading))
+            .reduce(|best, next| if next.0 > best.0 { next } else { best });
+        if let Some((matched, reading)) = best.filter(|(matched, _)| is_better(*matched, own)) {
+            notes.push(format!(
+                "the boxes match {own} of {total} objects; read as {reading}, {matched}; a box is {COCO}"
+            ));
+            return notes;
+        }
+    }
+    let ids: Vec<i64> = categories.iter().map(|category| category.id).collect();
+    let with = |category: &dyn Fn(i64) -> Option<i64>| -> usize {
+        pictures.iter().map(|picture| picture.matched(COCO, Some(category))).sum()
+    };
+    let same = with(&Some);
+    if is_better(own, same) {
+        let best = (CategoryReading::ALL.into_iter())
+            .map(|reading| (with(&|id| reading.read(id, &ids)), reading))
+            .reduce(|best, next| if next.0 > best.0 { next } else { best });
+        if let Some((matched, reading)) = best.filter(|(matched, _)| is_better(*matched, same)) {
+            notes.push(format!(
+                "the categories of the detections match {same} of {total} objects; read as {reading}, {matched}"
+            ));
+        }
+    }
+    if !detections.is_empty() && detections.iter().all(|found| found.score < 0.0) {
+        notes.push("all scores are negative; the surer a detection, the higher its score".to_owned());
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIDES: [f64; 2] = [640.0, 480.0];
+    const OBJECTS: [[f64; 4]; 6] = [
+        [10.0, 20.0, 60.0, 200.0],
+        [300.0, 40.0, 200.0, 90.0],
+        [0.0, 300.0, 100.0, 150.0],
+        [500.0, 350.0, 120.0, 100.0],
+        [200.0, 200.0, 40.0, 40.0],
+        [620.0, 0.0, 20.0, 50.0],
+    ];
+
+    fn categories() -> Vec<Category> {
+        [1, 2, 5].map(|id| Category { id, name: format!("class {id}") }).into()
+    }
+
+    fn objects() -> Vec<GroundTruth> {
+        let ids = [1, 2, 5].into_iter().cycle();
+        (OBJECTS.into_iter().zip(ids).zip(1..))
+            .map(|((bbox, category_id), id)| {
+                let area = bbox[2] * bbox[3];
+                GroundTruth { id, image_id: 7, category_id, bbox, area, crowd: false, ignore: false }
+            })
+            .collect()
+    }
+
+    fn detections(change: impl Fn([f64; 4]) -> [f64; 4]) -> Vec<Detection> {
+        (objects().iter())
+            .map(|object| {
+                let bbox = change(object.bbox.map(|value| value + 1.0));
+                Detection { image_id: 7, category_id: object.category_id, bbox, score: 0.5 }
+            })
+            .collect()
+    }
+
+    fn notes(detections: &[Detection]) -> String {
+        let sizes = [(7, (SIDES[0] as u32, SIDES[1] as u32))].into();
+        reading_notes(detections, &objects(), &categories(), &sizes).join("\n")
+    }
+
+    #[test]
+    fn right_results_are_not_doubted() {
+        assert_eq!(notes(&detections(|bbox| bbox)), "");
+        assert_eq!(notes(&[]), "");
+        // Boxes that match nothing in any way.
+        assert_eq!(notes(&detections(|_| [0.0, 0.0, 1.0, 1.0])), "");
+    }
+
+    type Change<'a> = &'a dyn Fn([f64; 4]) -> [f64; 4];
+
+    #[test]
+    fn boxes_in_other_forms_are_named() {
+        let corners = |[x, y, w, h]: [f64; 4]| [x, y, x + w, y + h];
+        let fraction = |[a, b, c, d]: [f64; 4]| [a / SIDES[0], b / SIDES[1], c / SIDES[0], d / SIDES[1]];
+        let forms: [(Change<'_>, &str); 8] = [
+            (&corners, "[left, top, right, bottom] in pixels of the image"),
+            (
+                &|[x, y, w, h]| [x + w / 2.0, y + h / 2.0, w, h],
+                "[centre x, centre y, width, height] in pixels of the image",
+            ),
+            (&fraction, "[left, top, width, height] in fractions"),
+            (&|bbox| fraction(corners(bbox)), "[left, top, right, bottom] in fractions"),
+            (&|[x, y, w, h]| [y, x, h, w], "[top, left, height, width] in pixels of the image"),
+            (&|[x, y, w, h]| [y, x, y + h, x + w], "[top, left, bottom, right] in pixels of the image"),
+            (&|bbox| fraction(bbox).map(|value| value * 416.0), "in pixels of an input of 416×416"),
+            (
+                &|[x, y, w, h]| [x, y + 80.0, w, h].map(|value| value / 2.0),
+                "in pixels of a letterboxed input of 320×320",
+            ),
+        ];
+        for (change, expected) in forms {
+            let notes = notes(&detections(change));
+            assert!(notes.contains(expected), "{expected}: {notes}");
+            assert_eq!(notes.lines().count(), 1, "{notes}");
+        }
+    }
+
+    #[test]
+    fn category_ids_in_other_forms_and_negative_scores_are_named() {
+        let changed = |change: &dyn Fn(i64) -> i64| {
+            let mut detections = detections(|bbox| bbox);
+            detections.iter_mut().for_each(|found| found.category_id = change(found.category_id));
+            notes(&detections)
+        };
+        let zero_based = changed(&|id| [1, 2, 5].iter().position(|&other| other == id).unwrap_or(0) as i64);
+        assert!(
+            zero_based.contains("positions in the dataset's list of categories, from 0, 6"),
+            "{zero_based}"
+        );
+        assert!(changed(&|id| id - 1).contains("one less than the dataset's ids, 6"));
+        assert_eq!(changed(&|_| 2), "");
+        let mut negative = detections(|bbox| bbox);
+        negative.iter_mut().for_each(|found| found.score = -0.5);
+        assert!(notes(&negative).starts_with("all scores are negative"));
+    }
+}
