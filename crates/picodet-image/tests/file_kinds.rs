@@ -1,6 +1,6 @@
 //! Files that are not images of a supported format are named as what they are.
 
-use picodet_image::{DecodeError, FileKind, Limits, decode};
+use picodet_image::{DecodeError, FileKind, Image, Limits, decode, encode_jpeg};
 
 fn brands(brands: &[&[u8; 4]]) -> Vec<u8> {
     let size = 16 + 4 * (brands.len() as u32 - 1);
@@ -95,4 +95,26 @@ fn no_beginning_of_a_file_panics() {
             let _ = FileKind::of(&bytes[..end]);
         }
     }
+}
+
+#[test]
+fn coding_processes_of_jpeg_without_a_decoder_are_named() {
+    let image = Image::new(17, 9, vec![90; 17 * 9 * 3]).expect("an image");
+    let jpeg = encode_jpeg(&image, 90);
+    let frame = jpeg.windows(2).position(|marker| marker == [0xff, 0xc0]).expect("a frame header");
+    for (marker, name) in [
+        (0xc3, "lossless JPEG"),
+        (0xc5, "hierarchical JPEG"),
+        (0xc9, "JPEG with arithmetic coding"),
+        (0xca, "JPEG with arithmetic coding"),
+        (0xcb, "lossless JPEG"),
+        (0xf7, "JPEG-LS"),
+    ] {
+        let mut changed = jpeg.clone();
+        changed[frame + 1] = marker;
+        let error = decode(&changed, &Limits::default()).map(drop).map_err(|error| error.to_string());
+        let expected = format!("{name} is not supported; save the image as PNG");
+        assert!(error.as_ref().is_err_and(|error| error.contains(&expected)), "{marker:#x}: {error:?}");
+    }
+    assert!(decode(&jpeg, &Limits::default()).is_ok());
 }

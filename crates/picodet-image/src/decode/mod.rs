@@ -78,10 +78,9 @@ fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Opened<'a>, DecodeError>
     let (format, name) = format_of(bytes)?;
     let broken = |problem: String| DecodeError::Broken { format: name, problem };
     let outline = (format == ImageFormat::Jpeg).then(|| Outline::of(bytes));
-    if outline.as_ref().is_some_and(Outline::is_lossless) {
-        return Err(broken(
-            "lossless JPEG is not supported; save the image as PNG or as a baseline JPEG".to_owned(),
-        ));
+    if let Some(process) = outline.as_ref().and_then(Outline::unsupported_process) {
+        let remedy = "save the image as PNG or as a baseline JPEG";
+        return Err(broken(format!("{process} is not supported; {remedy}")));
     }
     let mut decoder =
         Decoder::new(bytes, format, limits.bytes().max(METADATA)).map_err(|error| {

@@ -1,6 +1,6 @@
 //! The frame header of a JPEG file: size, coding process and sampling factors (ITU-T T.81, B.2.2).
 
-use super::segments::Segment;
+use super::segments::{JPEG_LS, Segment};
 
 /// A colour component of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +60,15 @@ impl Frame {
         self.marker == 0xc2
     }
 
-    /// Whether the coding process is lossless.
-    pub(super) fn is_lossless(&self) -> bool {
-        matches!(self.marker, 0xc3 | 0xc7 | 0xcb | 0xcf)
+    /// Returns the coding process if no decoder here supports it.
+    pub(super) fn unsupported_process(&self) -> Option<&'static str> {
+        Some(match self.marker {
+            0xc3 | 0xc7 | 0xcb | 0xcf => "lossless JPEG",
+            0xc5 | 0xc6 | 0xcd | 0xce => "hierarchical JPEG",
+            0xc9 | 0xca => "JPEG with arithmetic coding",
+            JPEG_LS => "JPEG-LS",
+            _ => return None,
+        })
     }
 
     /// Columns and rows of MCUs of a scan with several components.

@@ -62,9 +62,9 @@ impl Outline {
         self.orientation
     }
 
-    /// Whether the coding process is lossless.
-    pub(super) fn is_lossless(&self) -> bool {
-        self.frame.as_ref().is_some_and(Frame::is_lossless)
+    /// Returns the coding process if it is not supported.
+    pub(super) fn unsupported_process(&self) -> Option<&'static str> {
+        self.frame.as_ref().and_then(Frame::unsupported_process)
     }
 
     /// Whether the file ends before its picture does, or describes it in an unusual way, so that its data must be read to

@@ -13,6 +13,9 @@ pub(super) const DHT: u8 = 0xc4;
 /// Definition of the restart interval.
 pub(super) const DRI: u8 = 0xdd;
 
+/// Frame header of JPEG-LS (ITU-T T.87).
+pub(super) const JPEG_LS: u8 = 0xf7;
+
 /// A marker with the data that belongs to it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segment<'a> {
@@ -27,7 +30,7 @@ pub(super) struct Segment<'a> {
 impl Segment<'_> {
     /// Whether this is a frame header, of any coding process.
     pub(super) fn is_frame(&self) -> bool {
-        is_frame_marker(self.marker)
+        is_frame_marker(self.marker) || self.marker == JPEG_LS
     }
 }
 
