@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The npm package against onnxruntime-web on the same network, one thread each, in headless Chromium:
+# The npm package against onnxruntime-web on the same network, one and two threads each, in headless Chromium:
 #   bench/web/run.sh [WEIGHTS.ncnn.param]      default: PicoDet-S 416 of the reference data
-# Needs npm, Chromium, and the target wasm32-unknown-unknown.
+# Needs npm, Chromium, the target wasm32-unknown-unknown and the component rust-src.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 weights="${1:-${PICODET_SHARED:-../shared}/data/weights/picodet_s_416_esnet_legacy.ncnn.param}"

@@ -61,6 +61,13 @@ pub(crate) fn program(names: &[&str]) -> Option<PathBuf> {
     places.into_iter().find(|file| file.is_file())
 }
 
+/// Returns the folder of the Rust toolchain.
+pub(crate) fn sysroot() -> Result<PathBuf> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc).args(["--print", "sysroot"]).output().context("rustc")?;
+    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
+}
+
 /// Returns the files in a folder and the folders in it, sorted.
 pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();

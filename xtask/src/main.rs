@@ -37,7 +37,7 @@ cargo xtask TASK
   wasm-test  the engine's tests in WebAssembly, in Node or wasmtime; `wasm-test relaxed` with fused multiply-add
   android    the AAR in target/android, without an NDK (clang, a JDK, and the Rust targets of Android)
   android-test  the package in Java, in Java for ARM under emulation, and the demo application
-  web        the npm package in target/web; needs the target wasm32-unknown-unknown
+  web        the npm package in target/web; needs the target wasm32-unknown-unknown and rust-src
   web-test   tests of the npm package in Node and Chromium; `web-test --all` with bundlers
   miri       the kernels' tests on small sizes under Miri: undefined behaviour (minutes; a nightly toolchain)
   asan       the engine's tests under the address sanitizer (minutes; a nightly toolchain)

@@ -11,8 +11,16 @@ use crate::cross;
 const TARGET: &str = "wasm32-unknown-unknown";
 /// 128-bit vectors, and kernels for them only: engines without them cannot load the module.
 const FLAGS: &str = "-C target-feature=+simd128 --cfg picodet_simd128_only";
-/// Largest size of the package without a model, compressed, in bytes.
+/// Further flags of the module with threads, whose memory is shared: `js/engine.js` creates it with these limits, and threads
+/// set their own stack and variables.
+const THREADS: &str = "-C target-feature=+atomics,+bulk-memory,+mutable-globals -C link-arg=--shared-memory \
+    -C link-arg=--import-memory -C link-arg=--initial-memory=4194304 -C link-arg=--max-memory=1073741824 \
+    -C link-arg=--export=__stack_pointer -C link-arg=--export=__wasm_init_tls -C link-arg=--export=__tls_size \
+    -C link-arg=--export=__tls_align";
+/// Largest size of the files that a page loads without a model, compressed, in bytes: the scripts and one of the modules.
 const MAX_COMPRESSED: u64 = 500_000;
+/// The module with threads in the package.
+const THREADS_MODULE: &str = "picodet-threads.wasm";
 /// The tools of the tests, from npm.
 const TOOLS: [&str; 2] = ["typescript@7.0.2", "playwright-core@1.65.1"];
 /// The bundlers of `web-test --all`.
@@ -47,6 +55,7 @@ impl Folders {
 pub(crate) fn build() -> Result<()> {
     let folders = Folders::new()?;
     let module = build_module(&folders)?;
+    let with_threads = build_threads_module(&folders)?;
     let package = folders.package();
     if package.exists() {
         fs::remove_dir_all(&package)?;
@@ -57,6 +66,7 @@ pub(crate) fn build() -> Result<()> {
         fs::copy(entry.path(), package.join(entry.file_name()))?;
     }
     fs::copy(module, package.join("picodet.wasm"))?;
+    fs::copy(with_threads, package.join(THREADS_MODULE))?;
     fs::copy(folders.source("README.md"), package.join("README.md"))?;
     for file in ["LICENSE", "NOTICE"] {
         fs::copy(folders.root.join(file), package.join(file))?;
@@ -73,10 +83,28 @@ fn build_module(folders: &Folders) -> Result<PathBuf> {
         bail!("the target is not installed; run `rustup target add {TARGET}`");
     }
     let target = folders.web.with_file_name("web-build");
+    cross::run(cargo_build(&target).env("RUSTFLAGS", FLAGS))?;
+    Ok(target.join(TARGET).join("web/picodet_web.wasm"))
+}
+
+/// Builds the module with threads, with a standard library that is compiled for shared memory. Cargo builds that with its unstable
+/// `build-std`, which the stable toolchain allows with `RUSTC_BOOTSTRAP`.
+fn build_threads_module(folders: &Folders) -> Result<PathBuf> {
+    if !cross::sysroot()?.join("lib/rustlib/src/rust/library").is_dir() {
+        bail!("the sources of the standard library are missing; run `rustup component add rust-src`");
+    }
+    let target = folders.web.with_file_name("web-threads");
+    let mut command = cargo_build(&target);
+    command.args(["-Z", "build-std=std,panic_abort"]).env("RUSTC_BOOTSTRAP", "1");
+    cross::run(command.env("RUSTFLAGS", format!("{FLAGS} {THREADS}")))?;
+    Ok(target.join(TARGET).join("web/picodet_web.wasm"))
+}
+
+fn cargo_build(target: &Path) -> Command {
     let mut command = Command::new(env!("CARGO"));
     command.args(["build", "--profile", "web", "--locked", "--package", "picodet-web", "--target", TARGET]);
-    cross::run(command.arg("--target-dir").arg(&target).env("RUSTFLAGS", FLAGS))?;
-    Ok(target.join(TARGET).join("web/picodet_web.wasm"))
+    command.arg("--target-dir").arg(target);
+    command
 }
 
 /// Copies the demo page next to the package, so that `target/web` can be served.
@@ -92,23 +120,35 @@ fn copy_demo(folders: &Folders) -> Result<()> {
     Ok(())
 }
 
-/// Packs the tarball, which is compressed with gzip, and checks its size.
+/// Packs the tarball, which is compressed with gzip, and checks the size of what a page loads of it: one of the modules.
 fn print_sizes(folders: &Folders) -> Result<()> {
-    let module = fs::metadata(folders.package().join("picodet.wasm"))?.len();
-    println!("picodet.wasm: {module} bytes");
+    let package = folders.package();
+    for module in ["picodet.wasm", THREADS_MODULE] {
+        println!("{module}: {} bytes", fs::metadata(package.join(module))?.len());
+    }
     let Some(npm) = cross::program(&["npm"]) else {
         println!("npm is not installed: no tarball");
         return Ok(());
     };
-    let mut command = Command::new(npm);
-    command.args(["pack", "--silent", "--pack-destination"]).arg(&folders.web);
-    cross::run(command.current_dir(folders.package()))?;
-    let tarball = folders.web.join(format!("picodet-{}.tgz", env!("CARGO_PKG_VERSION")));
-    let compressed = fs::metadata(&tarball).with_context(|| tarball.display().to_string())?.len();
-    println!("{}: {compressed} bytes", tarball.display());
-    if compressed > MAX_COMPRESSED {
-        bail!("the package has {compressed} bytes, over {MAX_COMPRESSED}");
+    let pack = || -> Result<u64> {
+        let mut command = Command::new(&npm);
+        command.args(["pack", "--silent", "--pack-destination"]).arg(&folders.web);
+        cross::run(command.current_dir(&package))?;
+        let tarball = folders.web.join(format!("picodet-{}.tgz", env!("CARGO_PKG_VERSION")));
+        Ok(fs::metadata(&tarball).with_context(|| tarball.display().to_string())?.len())
+    };
+    for other in [THREADS_MODULE, "picodet.wasm"] {
+        let aside = folders.web.join("aside.wasm");
+        fs::rename(package.join(other), &aside)?;
+        let size = pack();
+        fs::rename(aside, package.join(other))?;
+        let size = size?;
+        println!("the package without {other}: {size} bytes compressed");
+        if size > MAX_COMPRESSED {
+            bail!("the package without {other} has {size} bytes, over {MAX_COMPRESSED}");
+        }
     }
+    println!("the package: {} bytes compressed", pack()?);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ import { prepare } from "./sources.js";
 import { streamOf } from "./stream.js";
 
 const OPTIONS = ["score", "iou", "maxDetections", "inputSize"];
-const KNOWN = [...OPTIONS, "model", "wasm", "worker", "workerUrl", "onProgress", "signal"];
+const KNOWN = [...OPTIONS, "model", "wasm", "worker", "workerUrl", "threads", "threadUrl", "onProgress", "signal"];
 
 /** Checks what JavaScript converts silently; the module checks the ranges. */
 function moduleOptions(options) {
@@ -37,8 +37,29 @@ function expected(name) {
   return name === "maxDetections" ? "a whole number above 0" : "a number from 0 to 1";
 }
 
-/** Returns the detector class of a platform: where its module is, and how to start a worker if it has any. */
-export function detectorClass({ defaultWasm, startWorker }) {
+/** Most threads that are used by default. */
+const MOST_THREADS = 4;
+
+/** Returns the number of threads of a detection: several need a worker, and a page that may share memory. */
+function threadsOf({ threads, wasm }, inWorker) {
+  if (threads !== undefined && !(isSize(threads) && threads <= 64)) {
+    throw errorOf("option", `\`threads\` is ${format(threads)}; expected a whole number from 1 to 64`);
+  }
+  if (threads > 1 && !inWorker) throw errorOf("option", "`threads` above 1 are for a `worker` in a browser");
+  if (globalThis.crossOriginIsolated !== true) {
+    if (threads > 1) {
+      const headers = "Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp";
+      console.info(`picodet: one thread, since this page may not share memory; serve it with ${headers}`);
+    }
+    return 1;
+  }
+  // A module that the caller chose may be the one without threads.
+  if (!inWorker || (threads === undefined && wasm !== undefined)) return 1;
+  return threads ?? Math.min(Math.ceil((globalThis.navigator?.hardwareConcurrency ?? 1) / 2), MOST_THREADS);
+}
+
+/** Returns the detector class of a platform: where its module is, and how to start workers if it has any. */
+export function detectorClass({ defaultWasm, startWorker, startThread }) {
   return class Detector {
     #runner;
     #closed = false;
@@ -54,6 +75,7 @@ export function detectorClass({ defaultWasm, startWorker }) {
       this.categoryIds = Object.freeze(categoryIds);
       this.inputSize = Object.freeze(inputSize);
       this.version = version;
+      this.threads = runner.threads ?? 1;
     }
 
     static async create(options) {
@@ -61,14 +83,17 @@ export function detectorClass({ defaultWasm, startWorker }) {
       const chosen = { score: 0.25, ...moduleOptions(options) };
       const { signal } = options;
       signal?.throwIfAborted();
-      const model = await readModel(options.model, options);
-      signal?.throwIfAborted();
       const inWorker = options.worker ?? startWorker !== null;
       if (inWorker && startWorker === null) throw errorOf("option", "`worker` is for browsers; start a thread instead");
-      const request = { wasm: options.wasm ?? (await defaultWasm()), model, options: chosen };
+      chosen.threads = threadsOf(options, inWorker);
+      const model = await readModel(options.model, options);
+      signal?.throwIfAborted();
+      const request = { wasm: options.wasm ?? (await defaultWasm(chosen.threads)), model, options: chosen };
       if (request.wasm instanceof URL) request.wasm = request.wasm.href;
       const runner = inWorker
-        ? await RemoteRunner.create(startWorker(options.workerUrl), request, [model.buffer])
+        ? await RemoteRunner.create(startWorker(options.workerUrl), request, [model.buffer], () =>
+            startThread(options.threadUrl),
+          )
         : await LocalRunner.create(request);
       if (signal?.aborted) runner.free();
       signal?.throwIfAborted();

@@ -3,6 +3,10 @@
 import { errorOf } from "./errors.js";
 
 const FLOATS_PER_OBJECT = 6;
+/** Limits of the shared memory in pages of 64 KiB; the module with threads is linked with the same ones. */
+const SHARED_MEMORY = { initial: 64, maximum: 16384, shared: true };
+/** Stack of a helper thread in bytes. */
+const STACK = 1 << 20;
 
 /** Compiles the module: bytes, a compiled module, or a URL. */
 export async function compile(source) {
@@ -22,19 +26,24 @@ export async function compile(source) {
 
 /** A detector in an instance of its own: freeing it frees its whole memory. */
 export class Engine {
+  #module;
   #exports;
   #memory;
   #broken = null;
 
-  constructor(exports) {
+  constructor(module, exports, memory) {
+    this.#module = module;
     this.#exports = exports;
-    this.#memory = exports.memory;
+    this.#memory = memory ?? exports.memory;
   }
 
   /** Creates a detector from a model file (`Uint8Array`). */
   static async create(module, model, options) {
-    const instance = await WebAssembly.instantiate(module, {});
-    const engine = new Engine(instance.exports);
+    // The module with threads imports its memory.
+    const isShared = WebAssembly.Module.imports(module).length > 0;
+    const memory = isShared ? new WebAssembly.Memory(SHARED_MEMORY) : undefined;
+    const instance = await WebAssembly.instantiate(module, isShared ? { env: { memory } } : {});
+    const engine = new Engine(module, instance.exports, memory);
     engine.#guard(() => engine.#exports.picodet_start());
     const head = new TextEncoder().encode(JSON.stringify(options));
     engine.#write(head.length + model.length, (bytes) => {
@@ -45,6 +54,22 @@ export class Engine {
     const { classes, categoryIds, inputSize, version } = JSON.parse(engine.#text());
     engine.description = { classes, categoryIds, inputSize, version };
     return engine;
+  }
+
+  /** Returns what threads need to help this engine (thread.js): at most `count`, none without shared memory. */
+  helpers(count) {
+    const helpers = [];
+    const { picodet_thread_memory: allocate, __tls_size: size, __tls_align: alignment } = this.#exports;
+    while (allocate && helpers.length < count) {
+      const align = (at, step) => Math.ceil(at / step) * step;
+      const step = Math.max(alignment.value, 16);
+      const at = this.#guard(() => allocate(STACK + size.value + 2 * step)) >>> 0;
+      if (at === 0) break;
+      // The stack grows down to the start of its memory; the variables of the thread are behind it.
+      const stack = align(at, step) + STACK;
+      helpers.push({ module: this.#module, memory: this.#memory, stack, variables: align(stack, step) });
+    }
+    return helpers;
   }
 
   /** Detects in the bytes of an image file. */
@@ -96,7 +121,8 @@ export class Engine {
   }
 
   #text() {
-    return new TextDecoder().decode(this.#output());
+    // A copy: shared memory cannot be decoded.
+    return new TextDecoder().decode(this.#output().slice());
   }
 
   /** Runs a call of the module. After a trap its state is undefined: no further call reaches it. */

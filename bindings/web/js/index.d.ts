@@ -55,7 +55,14 @@ export interface CreateOptions {
   worker?: boolean;
   /** Address of `worker.js`, for bundlers that do not find it. */
   workerUrl?: string | URL;
-  /** Address or contents of `picodet.wasm`, for bundlers that do not find it. */
+  /**
+   * Number of threads of a detection, 1 to 64. More than one need a worker and a cross-origin isolated page. Default: half of
+   * the processor's cores, at most 4; 1 where memory may not be shared.
+   */
+  threads?: number;
+  /** Address of `thread.js`, for bundlers that do not find it. */
+  threadUrl?: string | URL;
+  /** Address or contents of `picodet.wasm`, or of `picodet-threads.wasm` for several threads, for bundlers that do not find it. */
   wasm?: string | URL | ArrayBuffer | ArrayBufferView | WebAssembly.Module;
   /** Called while the model is downloaded. */
   onProgress?: (progress: Progress) => void;
@@ -94,6 +101,8 @@ export class Detector {
   readonly categoryIds: readonly number[];
   /** Height and width of the network input. */
   readonly inputSize: readonly [height: number, width: number];
+  /** Number of threads of a detection. */
+  readonly threads: number;
   /** Version of the package. */
   readonly version: string;
   /** Memory of the WebAssembly module in bytes, after the last detection. */

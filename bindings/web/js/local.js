@@ -46,6 +46,11 @@ export class LocalRunner {
     }
   }
 
+  /** Returns what threads need to help this detector. */
+  helpers(count) {
+    return this.#engine.helpers(count);
+  }
+
   get memoryBytes() {
     return this.#engine.memoryBytes;
   }

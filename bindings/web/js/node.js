@@ -9,4 +9,5 @@ export { ClosedError, ImageError, InternalError, ModelError, OptionError, Picode
 export const Detector = detectorClass({
   defaultWasm: () => readFile(new URL("./picodet.wasm", import.meta.url)),
   startWorker: null,
+  startThread: null,
 });

@@ -5,6 +5,7 @@ import { errorOf } from "./errors.js";
 /** A detector in a worker of its own; the caller awaits each answer before the next request. */
 export class RemoteRunner {
   #worker;
+  #threads = [];
   #pending = null;
   #failure = null;
 
@@ -25,15 +26,56 @@ export class RemoteRunner {
     worker.onmessageerror = () => this.#stop(errorOf("internal", "the worker's answer cannot be read"));
   }
 
-  static async create(worker, request, transfer) {
+  static async create(worker, request, transfer, startThread) {
     const runner = new RemoteRunner(worker);
     try {
-      runner.description = await runner.#ask("create", request, transfer);
+      const { description, helpers } = await runner.#ask("create", request, transfer);
+      runner.description = description;
+      await Promise.all(helpers.map((helper) => runner.#help(startThread(), helper)));
+      if (runner.#failure) throw runner.#failure;
       return runner;
     } catch (error) {
-      worker.terminate();
+      runner.#stop(error);
       throw error;
     }
+  }
+
+  /** Number of threads of a detection. */
+  get threads() {
+    return 1 + this.#threads.length;
+  }
+
+  /** Makes a thread a helper of the worker's detector. Without it the detector is slower, not wrong. */
+  #help(thread, helper) {
+    return new Promise((resolve) => {
+      let isReady = false;
+      const fail = (reason) => {
+        thread.terminate();
+        if (isReady) {
+          // The detector may wait for it for ever.
+          this.#stop(errorOf("internal", `a thread has stopped (${reason}); free this detector and create another one`));
+          return;
+        }
+        const remedy = "serve thread.js beside the script, or pass a `threadUrl`";
+        console.warn(`picodet: a thread has not started (${reason}); ${remedy}`);
+        resolve();
+      };
+      thread.onmessage = ({ data }) => {
+        if (!data.isReady) {
+          fail(data.message);
+          return;
+        }
+        isReady = true;
+        this.#threads.push(thread);
+        if (this.#failure) thread.terminate();
+        resolve();
+      };
+      thread.onerror = (event) => {
+        event.preventDefault?.();
+        fail(event.message || "it cannot be loaded");
+      };
+      thread.postMessage(helper);
+    });
   }
 
   /** Detects in a prepared source (sources.js) and returns the values of the module. */
@@ -67,6 +109,7 @@ export class RemoteRunner {
   #stop(failure) {
     this.#failure ??= failure;
     this.#worker.terminate();
+    for (const thread of this.#threads) thread.terminate();
     this.#pending?.reject(this.#failure);
     this.#pending = null;
   }

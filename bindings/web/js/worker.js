@@ -9,7 +9,7 @@ async function answer({ kind, request }) {
   switch (kind) {
     case "create":
       runner = await LocalRunner.create(request);
-      return runner.description;
+      return { description: runner.description, helpers: runner.helpers(request.options.threads - 1) };
     case "detect":
       return { values: await runner.detect(request), memoryBytes: runner.memoryBytes };
     default:

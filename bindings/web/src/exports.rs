@@ -98,3 +98,24 @@ pub extern "C" fn picodet_detect_file() -> u32 {
 pub extern "C" fn picodet_detect_pixels(width: u32, height: u32) -> u32 {
     call(|session| session.detect_pixels(width, height))
 }
+
+/// Returns memory for the stack and the local variables of a helper thread, for ever; null if there is none.
+#[cfg(target_feature = "atomics")]
+// SAFETY: no other symbol of this module has this name.
+#[unsafe(no_mangle)]
+pub extern "C" fn picodet_thread_memory(bytes: usize) -> *mut u8 {
+    let mut memory = Vec::new();
+    if memory.try_reserve_exact(bytes).is_err() {
+        return std::ptr::null_mut();
+    }
+    memory.resize(bytes, 0);
+    memory.leak().as_mut_ptr()
+}
+
+/// Makes the calling thread a helper of the detector; never returns.
+#[cfg(target_feature = "atomics")]
+// SAFETY: no other symbol of this module has this name.
+#[unsafe(no_mangle)]
+pub extern "C" fn picodet_help() -> ! {
+    picodet::crates::engine::help_inferences()
+}

@@ -3,6 +3,9 @@
 //! The exported functions take numbers only. The caller writes into the buffer of [`exports::picodet_input`] and reads from
 //! that of [`exports::picodet_output`]; an error is a status of 1 and a JSON object `{code, message}` in the output. The
 //! module has no imports.
+//!
+//! Built with atomics, it imports a shared memory as `env.memory`, and threads of the page become helpers of the detector by
+//! [`exports::picodet_help`].
 
 pub mod exports;
 mod request;

@@ -17,6 +17,8 @@ pub struct CreateOptions {
     pub max_detections: Option<usize>,
     /// Height and width of the network input instead of the model's own.
     pub input_size: Option<(usize, usize)>,
+    /// Number of threads of a detection.
+    pub threads: Option<usize>,
 }
 
 impl CreateOptions {
@@ -29,7 +31,7 @@ impl CreateOptions {
             max_detections: self.max_detections.unwrap_or(default.max_detections),
             ..default
         };
-        Options::new().with_nms(nms).with_input_size(self.input_size)
+        Options::new().with_nms(nms).with_input_size(self.input_size).with_threads(self.threads.unwrap_or(1))
     }
 }
 

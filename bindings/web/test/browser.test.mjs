@@ -12,16 +12,18 @@ import { serve } from "./server.mjs";
 const { PICODET_PACKAGE, PICODET_EXPECTED, PICODET_CLIP, PICODET_FRAMES } = process.env;
 const cases = JSON.parse(await readFile(`${PICODET_EXPECTED}/expected.json`));
 const [{ picture, found: expected }] = cases;
-let server, browser;
+let server, isolated, browser;
 
 before(async () => {
-  server = await serve({
+  const folders = {
     "/package/": PICODET_PACKAGE,
     "/web/": dirname(PICODET_PACKAGE),
     "/expected/": PICODET_EXPECTED,
     "/pictures/": dirname(picture),
     "/demo/": new URL("../demo", import.meta.url).pathname,
-  });
+  };
+  server = await serve(folders);
+  isolated = await serve(folders, { isolated: true });
   const camera = PICODET_CLIP ? [`--use-file-for-fake-video-capture=${PICODET_CLIP}`] : [];
   browser = await launch("--use-fake-device-for-media-stream", ...camera);
 });
@@ -29,15 +31,16 @@ before(async () => {
 after(async () => {
   await browser?.close();
   await server?.stop();
+  await isolated?.stop();
 });
 
 /** A page with the package as `picodet`; its errors fail the test. */
-async function open(permissions = []) {
+async function open(permissions = [], { address } = server) {
   const context = await browser.newContext({ permissions });
   const page = await context.newPage();
   const errors = [];
   page.on("pageerror", (error) => errors.push(String(error)));
-  await page.goto(`${server.address}/demo/index.html?package=/package/index.js&model=/expected/layout.safetensors`);
+  await page.goto(`${address}/demo/index.html?package=/package/index.js&model=/expected/layout.safetensors`);
   await page.evaluate(async () => (globalThis.picodet = await import("/package/index.js")));
   return { page, close: () => context.close().then(() => assert.deepEqual(errors, [])) };
 }
@@ -110,6 +113,93 @@ test("every kind of source gives the same boxes for a PNG picture", async () => 
   await close();
 });
 
+test("several threads find the same boxes", async () => {
+  const { page, close } = await open([], isolated);
+  const requests = [];
+  page.on("request", (request) => requests.push(basename(new URL(request.url()).pathname)));
+  const { one, several, threads, memory, closed } = await page.evaluate(async (url) => {
+    const blob = await (await fetch(url)).blob();
+    const model = "/expected/layout.safetensors";
+    const single = await picodet.Detector.create({ model, score: 0.1, threads: 1 });
+    const one = await single.detect(blob);
+    single.free();
+    const several = [];
+    const threads = [];
+    const memory = [];
+    let closed;
+    for (const count of [2, 3, 8]) {
+      const detector = await picodet.Detector.create({ model, score: 0.1, threads: count });
+      threads.push(detector.threads);
+      for (let round = 0; round < 4; round += 1) {
+        several.push(await detector.detect(blob));
+        if (round % 3 === 0) memory.push(detector.memoryBytes);
+      }
+      detector.free();
+      closed = await detector.detect(blob).catch((error) => error.name);
+    }
+    return { one, several, threads, memory, closed };
+  }, url());
+  assert.deepEqual(threads, [2, 3, 8]);
+  assert.ok(one.length > 5);
+  several.forEach((found, at) => {
+    // The same number of threads gives the same bits, another one the same within rounding.
+    assert.deepEqual(found, several[4 * Math.floor(at / 4)]);
+    assert.equal(found.length, one.length);
+    found.forEach((object, index) => {
+      assert.equal(object.label, one[index].label);
+      assert.ok(Math.abs(object.score - one[index].score) <= 1e-4);
+      object.box.forEach((side, at) => assert.ok(Math.abs(side - one[index].box[at]) <= 2e-3));
+    });
+  });
+  for (let at = 0; at < memory.length; at += 2) assert.equal(memory[at], memory[at + 1], "the memory grows");
+  assert.equal(closed, "ClosedError");
+  assert.ok(requests.includes("picodet.wasm") && requests.includes("picodet-threads.wasm"));
+  await close();
+});
+
+test("a page without shared memory, or without the script of threads, detects with one thread", async () => {
+  const count = async (address, options) => {
+    const { page, close } = await open([], address);
+    const messages = [];
+    page.on("console", (message) => messages.push(message.text()));
+    const threads = await page.evaluate(async (options) => {
+      const detector = await picodet.Detector.create({ model: "/expected/layout.safetensors", ...options });
+      await detector.detect(new ImageData(64, 64));
+      const { threads } = detector;
+      detector.free();
+      return threads;
+    }, options);
+    await close();
+    return { threads, messages: messages.filter((text) => text.startsWith("picodet:")).join() };
+  };
+  assert.deepEqual(await count(server, {}), { threads: 1, messages: "" });
+  const asked = await count(server, { threads: 2 });
+  assert.equal(asked.threads, 1);
+  assert.match(asked.messages, /one thread, since this page may not share memory.*Cross-Origin-Opener-Policy/);
+  const missing = await count(isolated, { threads: 3, threadUrl: "/missing.js" });
+  assert.equal(missing.threads, 1);
+  assert.match(missing.messages, /a thread has not started.*threadUrl/);
+  const plain = await count(isolated, { threads: 3, wasm: "/package/picodet.wasm" });
+  assert.equal(plain.threads, 1);
+  assert.ok((await count(isolated, {})).threads >= 1);
+});
+
+test("a thread that stops ends the detector with an error", async () => {
+  const { page, close } = await open([], isolated);
+  const failure = await page.evaluate(async () => {
+    const source = `self.onmessage = () => {
+      self.postMessage({ isReady: true });
+      setTimeout(() => self.postMessage({ message: "unreachable" }), 300);
+    }`;
+    const threadUrl = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+    const detector = await picodet.Detector.create({ model: "/expected/layout.safetensors", threads: 2, threadUrl });
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    return detector.detect(new ImageData(64, 64)).catch((error) => `${error.name}: ${error.message}`);
+  });
+  assert.match(failure, /^InternalError: a thread has stopped \(unreachable\)/);
+  await close();
+});
+
 test("the page of docs/web.md detects in a file", async () => {
   const text = await readFile(new URL("../../../docs/web.md", import.meta.url), "utf8");
   await writeFile(join(dirname(PICODET_PACKAGE), "docs.html"), text.match(/```html\n([\s\S]*?)```/)[1]);
@@ -154,6 +244,8 @@ test("errors of the page", async () => {
       video: await failed(detector.detect(document.createElement("video"))),
       text: await failed(detector.detect(new Blob(["text"]))),
       element: await failed(detector.detect(document.body)),
+      threads: await failed(picodet.Detector.create({ model: "/missing.safetensors", threads: 0 })),
+      local: await failed(picodet.Detector.create({ model: "/expected/layout.safetensors", threads: 2, worker: false })),
     };
     const control = new AbortController();
     const calls = [1, 2, 3].map(() => failed(detector.detect(new ImageData(64, 64), { signal: control.signal })));
@@ -172,6 +264,8 @@ test("errors of the page", async () => {
   assert.match(errors.canvas, /^ImageError: the image is empty/);
   assert.match(errors.video, /^ImageError: the video has no frame yet/);
   assert.match(errors.text, /^ImageError: this is a text file/);
+  assert.match(errors.threads, /^OptionError: `threads` is 0; expected a whole number from 1 to 64/);
+  assert.match(errors.local, /^OptionError: `threads` above 1 are for a `worker`/);
   assert.match(errors.element, /^ImageError: an object of class HTMLBodyElement/);
   assert.equal(errors.aborted, Array(3).fill("AbortError: enough").join(" "));
   assert.equal(typeof errors.afterwards, "number");

@@ -156,7 +156,7 @@ test("after a trap the detector is unusable, others are not", async () => {
   const module = await WebAssembly.compile(await readFile(new URL(from("picodet.wasm"))));
   const { exports } = await WebAssembly.instantiate(module, {});
   // Destroys the state of the instance: pointers and lengths become invalid.
-  const broken = new Engine({
+  const broken = new Engine(null, {
     ...exports,
     picodet_detect_file: () => {
       new Uint8Array(exports.memory.buffer, 0, exports.memory.buffer.byteLength).fill(0x7f);

@@ -15,8 +15,11 @@ const TYPES = {
   ".mp4": "video/mp4",
 };
 
+/** With these headers a page may share memory between threads. */
+const ISOLATION = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" };
+
 /** Serves `{ "/prefix/": folder }`; returns the address and a function that stops the server. */
-export async function serve(folders) {
+export async function serve(folders, { isolated = false } = {}) {
   const server = createServer(async (request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url, "http://localhost").pathname));
     const prefix = Object.keys(folders).find((prefix) => path.startsWith(prefix));
@@ -27,7 +30,8 @@ export async function serve(folders) {
       return;
     }
     const type = TYPES[extname(file)] ?? "application/octet-stream";
-    response.writeHead(200, { "content-type": type, "content-length": found.size });
+    const headers = { "content-type": type, "content-length": found.size, ...(isolated && ISOLATION) };
+    response.writeHead(200, headers);
     createReadStream(file).pipe(response);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));

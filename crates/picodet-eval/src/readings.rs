@@ -296,7 +296,7 @@ mod tests {
     fn right_results_are_not_doubted() {
         assert_eq!(notes(&detections(|bbox| bbox)), "");
         assert_eq!(notes(&[]), "");
-        // Boxes that match nothing in any way.
+        // Boxes that match no object in any form.
         assert_eq!(notes(&detections(|_| [0.0, 0.0, 1.0, 1.0])), "");
     }
 

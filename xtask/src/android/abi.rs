@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::symbols::{self, Symbol};
 use crate::cross;
@@ -87,7 +87,7 @@ impl Abi {
 
     /// Compiles libunwind from the sources of Rust's standard library.
     fn build_unwinder(&self, folder: &Path) -> Result<()> {
-        let source = sysroot()?.join("lib/rustlib/src/rust/src/llvm-project/libunwind");
+        let source = cross::sysroot()?.join("lib/rustlib/src/rust/src/llvm-project/libunwind");
         if !source.is_dir() {
             bail!("the sources of the standard library are missing; run `rustup component add rust-src`");
         }
@@ -122,7 +122,7 @@ impl Abi {
     fn build_stubs(&self, folder: &Path) -> Result<()> {
         let symbols = symbols::list()?;
         let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-        let linker = sysroot()?.join("lib/rustlib").join(host).join("bin/gcc-ld/ld.lld");
+        let linker = cross::sysroot()?.join("lib/rustlib").join(host).join("bin/gcc-ld/ld.lld");
         for library in ["c", "dl", "m", "log"] {
             let source = folder.join(format!("lib{library}.s"));
             let symbols = symbols.iter().filter(|symbol| symbol.library == library);
@@ -140,11 +140,4 @@ impl Abi {
         clang.arg(format!("--target={}{MIN_API}", self.clang));
         clang
     }
-}
-
-/// Returns the folder of the Rust toolchain.
-fn sysroot() -> Result<PathBuf> {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(rustc).args(["--print", "sysroot"]).output().context("rustc")?;
-    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
 }

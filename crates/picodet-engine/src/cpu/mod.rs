@@ -27,9 +27,11 @@ pub use picodet_simd::{Int8Isa, Int8Kind, Isa, IsaKind};
 pub use plan::CpuPlan;
 pub use precision::Precision;
 pub use profile::StepTime;
+pub use threads::help_inferences;
 
 /// Most threads of one inference.
-const MAX_THREADS: usize = if cfg!(target_family = "wasm") { 1 } else { 256 };
+const MAX_THREADS: usize =
+    if cfg!(all(target_family = "wasm", not(target_feature = "atomics"))) { 1 } else { 256 };
 
 /// The engine for processors.
 #[derive(Clone, Copy, Debug)]

@@ -10,6 +10,9 @@ use super::outputs::{self, Outputs};
 use super::threads::{HelperPolicy, run_on_helpers};
 use crate::{BufferPool, Lease, Plan, RunError};
 
+/// Whether the system has a clock.
+const HAS_CLOCK: bool = !cfg!(all(target_family = "wasm", target_os = "unknown"));
+
 /// A network prepared by [`CpuEngine`](super::CpuEngine): a checked program with its packed weights, which never change.
 ///
 /// Clones share all of it; each running inference leases its own arena.
@@ -92,9 +95,9 @@ impl CpuPlan {
     /// arena.
     fn run_in_bands(&self, arena: &mut Arena, images: &mut [Image<'_>], export: bool) {
         let workers = self.program.schedule().workers;
-        // Not every system without threads has a clock.
-        let start = (workers > 1 && images.len() == 1).then(Instant::now);
-        let helped = workers > 1 && self.policy.use_helpers();
+        // Without a clock, as in a browser, the times cannot be compared.
+        let start = (HAS_CLOCK && workers > 1 && images.len() == 1).then(Instant::now);
+        let helped = workers > 1 && (!HAS_CLOCK || self.policy.use_helpers());
         let spawn: Option<&Spawn> = if helped { Some(&run_on_helpers) } else { None };
         self.program.run_in_bands(arena, images, export, spawn);
         if let Some(start) = start {

@@ -12,7 +12,7 @@ pub(super) fn header(format: ImageFormat, bytes: &[u8]) -> Option<Missing> {
         // Signature and IHDR; size and method.
         ImageFormat::Png => (bytes.len() < 33 || !png_has_data(bytes)).then_some(Missing::Unknown),
         ImageFormat::WebP => webp(bytes),
-        // The header says where the pixels begin, after the palette.
+        // The header has the position of the pixels, after the palette.
         ImageFormat::Bmp => (bytes.len() < long(bytes, 10).map_or(54, |start| start.max(54) as usize))
             .then_some(Missing::Unknown),
         ImageFormat::Gif => gif(bytes),

@@ -2,7 +2,8 @@
 //!
 //! An inference requests one helper for each of its threads besides its own. It gets helpers only for free cores; cores that
 //! other inferences of the process use are not free, so that two detectors do not compete for them. Without helpers it runs
-//! on its own thread. Helpers live as long as the process; a process that was forked from it starts its own pool.
+//! on its own thread. Helpers live as long as the process; a process that was forked from it starts its own pool. In a
+//! browser the library cannot start threads: there they are those that call [`help_inferences`].
 
 use std::collections::VecDeque;
 use std::num::NonZero;
@@ -11,6 +12,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 use picodet_kernel::program::Job;
+
+/// Whether the library can neither start threads nor count cores.
+const IN_BROWSER: bool = cfg!(all(target_family = "wasm", target_os = "unknown"));
 
 #[derive(Default)]
 struct State {
@@ -65,8 +69,12 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn help(&self) -> ! {
-        let mut state = self.state();
+    /// Returns the number of cores that inferences share.
+    fn cores(&self, state: &State) -> usize {
+        if IN_BROWSER { 1 + state.helpers } else { self.cores }
+    }
+
+    fn help<'a>(&'a self, mut state: MutexGuard<'a, State>) -> ! {
         loop {
             let Some((job, worker)) = state.waiting.pop_front() else {
                 state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -79,6 +87,15 @@ impl Pool {
             state = self.state();
         }
     }
+}
+
+/// Makes the calling thread a helper of the inferences of this process, for ever: for systems on which the library cannot
+/// start threads, which are WebAssembly modules with shared memory.
+pub fn help_inferences() -> ! {
+    let pool = pool();
+    let mut state = pool.state();
+    state.helpers += 1;
+    pool.help(state)
 }
 
 /// Calls `job(0)` on this thread and, at the same time, at most `job(1)` to `job(workers - 1)` on helpers. Returns when
@@ -99,10 +116,10 @@ impl<'a> CoreReservation<'a> {
         let pool = pool();
         let mut state = pool.state();
         state.busy += 1;
-        let mut granted = (workers - 1).min(pool.cores.saturating_sub(state.busy));
+        let mut granted = (workers - 1).min(pool.cores(&state).saturating_sub(state.busy));
         while state.helpers < granted {
             // Without the thread the inference is slower, not wrong.
-            if thread::Builder::new().name("picodet".into()).spawn(|| pool.help()).is_err() {
+            if thread::Builder::new().name("picodet".into()).spawn(|| pool.help(pool.state())).is_err() {
                 granted = state.helpers;
                 break;
             }
