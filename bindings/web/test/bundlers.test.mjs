@@ -15,8 +15,13 @@ const tools = join(dirname(PICODET_NODE_MODULES), "bundlers");
 const run = promisify(execFile);
 const APPLICATION = `
 import { Detector } from "picodet";
-Detector.create({ model: "/expected/layout.safetensors" }).then(
-  async (detector) => (globalThis.result = (await detector.detect(new ImageData(64, 64))).length),
+const find = async (threads) => {
+  const detector = await Detector.create({ model: "/expected/layout.safetensors", threads });
+  const { length } = await detector.detect(new ImageData(64, 64));
+  return [detector.threads, typeof length];
+};
+Promise.all([find(1), find(2)]).then(
+  (result) => (globalThis.result = result),
   (error) => (globalThis.result = String(error)),
 );
 `;
@@ -36,7 +41,7 @@ let server, browser;
 
 before(async () => {
   browser = await launch();
-  server = await serve({ "/expected/": PICODET_EXPECTED, "/apps/": join(tools, "apps") });
+  server = await serve({ "/expected/": PICODET_EXPECTED, "/apps/": join(tools, "apps") }, { isolated: true });
 });
 
 after(async () => {
@@ -63,7 +68,7 @@ for (const [name, [program, ...values]] of Object.entries(BUNDLERS)) {
     const page = await browser.newPage();
     await page.goto(`${server.address}/apps/${name}/out/index.html`);
     await page.waitForFunction(() => globalThis.result !== undefined);
-    assert.equal(typeof (await page.evaluate(() => globalThis.result)), "number");
+    assert.deepEqual(await page.evaluate(() => globalThis.result), [[1, "number"], [2, "number"]]);
     await page.close();
   });
 }
