@@ -9,9 +9,11 @@ use anyhow::{Context, Result, bail};
 use crate::cross;
 
 const TARGET: &str = "wasm32-unknown-unknown";
-/// 128-bit vectors, and kernels for them only: engines without them cannot load the module.
+/// 128-bit vectors, and kernels for them only: engines without them cannot load the modules.
 const FLAGS: &str = "-C target-feature=+simd128 --cfg picodet_simd128_only";
-/// Further flags of the module with threads, whose memory is shared: `js/engine.js` creates it with these limits, and threads
+/// Further flag of the modules with a fused multiply-add: engines without it cannot load these.
+const RELAXED: &str = "-C target-feature=+relaxed-simd";
+/// Further flags of the modules with threads, whose memory is shared: `js/engine.js` creates it with these limits, and threads
 /// set their own stack and variables.
 const THREADS: &str = "-C target-feature=+atomics,+bulk-memory,+mutable-globals -C link-arg=--shared-memory \
     -C link-arg=--import-memory -C link-arg=--initial-memory=4194304 -C link-arg=--max-memory=1073741824 \
@@ -19,12 +21,53 @@ const THREADS: &str = "-C target-feature=+atomics,+bulk-memory,+mutable-globals 
     -C link-arg=--export=__tls_align";
 /// Largest size of the files that a page loads without a model, compressed, in bytes: the scripts and one of the modules.
 const MAX_COMPRESSED: u64 = 500_000;
-/// The module with threads in the package.
-const THREADS_MODULE: &str = "picodet-threads.wasm";
+/// The modules in the package, of which a page loads the fastest that its browser runs (`js/modules.js`).
+const MODULES: [Module; 4] = [
+    Module { name: "picodet.wasm", threads: false, relaxed: false },
+    Module { name: "picodet-relaxed.wasm", threads: false, relaxed: true },
+    Module { name: "picodet-threads.wasm", threads: true, relaxed: false },
+    Module { name: "picodet-threads-relaxed.wasm", threads: true, relaxed: true },
+];
 /// The tools of the tests, from npm.
 const TOOLS: [&str; 2] = ["typescript@7.0.2", "playwright-core@1.65.1"];
 /// The bundlers of `web-test --all`.
 const BUNDLERS: [&str; 5] = ["vite@8.3.8", "webpack@5", "webpack-cli@6", "esbuild@0.28", "rollup@4"];
+
+/// A WebAssembly module.
+struct Module {
+    name: &'static str,
+    /// Whether it has shared memory.
+    threads: bool,
+    /// Whether it has relaxed SIMD.
+    relaxed: bool,
+}
+
+impl Module {
+    /// Builds the module and returns its path. Modules with threads have a standard library that is compiled for shared memory by
+    /// Cargo's unstable `build-std`, which the stable toolchain allows with `RUSTC_BOOTSTRAP`.
+    fn build(&self, folders: &Folders) -> Result<PathBuf> {
+        let target = folders.web.with_file_name(if self.threads { "web-threads" } else { "web-build" });
+        let mut command = Command::new(env!("CARGO"));
+        command.args([
+            "build",
+            "--profile",
+            "web",
+            "--locked",
+            "--package",
+            "picodet-web",
+            "--target",
+            TARGET,
+        ]);
+        let mut flags = vec![FLAGS];
+        flags.extend(self.relaxed.then_some(RELAXED));
+        if self.threads {
+            flags.push(THREADS);
+            command.args(["-Z", "build-std=std,panic_abort"]).env("RUSTC_BOOTSTRAP", "1");
+        }
+        cross::run(command.arg("--target-dir").arg(&target).env("RUSTFLAGS", flags.join(" ")))?;
+        Ok(target.join(TARGET).join("web/picodet_web.wasm"))
+    }
+}
 
 /// The folders of the package and of its tests.
 struct Folders {
@@ -54,8 +97,12 @@ impl Folders {
 /// When the target is not installed, something does not compile, or the package is too large.
 pub(crate) fn build() -> Result<()> {
     let folders = Folders::new()?;
-    let module = build_module(&folders)?;
-    let with_threads = build_threads_module(&folders)?;
+    if !cross::has_target(TARGET) {
+        bail!("the target is not installed; run `rustup target add {TARGET}`");
+    }
+    if !cross::sysroot()?.join("lib/rustlib/src/rust/library").is_dir() {
+        bail!("the sources of the standard library are missing; run `rustup component add rust-src`");
+    }
     let package = folders.package();
     if package.exists() {
         fs::remove_dir_all(&package)?;
@@ -65,8 +112,9 @@ pub(crate) fn build() -> Result<()> {
         let entry = entry?;
         fs::copy(entry.path(), package.join(entry.file_name()))?;
     }
-    fs::copy(module, package.join("picodet.wasm"))?;
-    fs::copy(with_threads, package.join(THREADS_MODULE))?;
+    for module in &MODULES {
+        fs::copy(module.build(&folders)?, package.join(module.name))?;
+    }
     fs::copy(folders.source("README.md"), package.join("README.md"))?;
     for file in ["LICENSE", "NOTICE"] {
         fs::copy(folders.root.join(file), package.join(file))?;
@@ -76,35 +124,6 @@ pub(crate) fn build() -> Result<()> {
     fs::write(package.join("package.json"), description.replace("\"version\": \"0.0.0\"", &version))?;
     copy_demo(&folders)?;
     print_sizes(&folders)
-}
-
-fn build_module(folders: &Folders) -> Result<PathBuf> {
-    if !cross::has_target(TARGET) {
-        bail!("the target is not installed; run `rustup target add {TARGET}`");
-    }
-    let target = folders.web.with_file_name("web-build");
-    cross::run(cargo_build(&target).env("RUSTFLAGS", FLAGS))?;
-    Ok(target.join(TARGET).join("web/picodet_web.wasm"))
-}
-
-/// Builds the module with threads, with a standard library that is compiled for shared memory. Cargo builds that with its unstable
-/// `build-std`, which the stable toolchain allows with `RUSTC_BOOTSTRAP`.
-fn build_threads_module(folders: &Folders) -> Result<PathBuf> {
-    if !cross::sysroot()?.join("lib/rustlib/src/rust/library").is_dir() {
-        bail!("the sources of the standard library are missing; run `rustup component add rust-src`");
-    }
-    let target = folders.web.with_file_name("web-threads");
-    let mut command = cargo_build(&target);
-    command.args(["-Z", "build-std=std,panic_abort"]).env("RUSTC_BOOTSTRAP", "1");
-    cross::run(command.env("RUSTFLAGS", format!("{FLAGS} {THREADS}")))?;
-    Ok(target.join(TARGET).join("web/picodet_web.wasm"))
-}
-
-fn cargo_build(target: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO"));
-    command.args(["build", "--profile", "web", "--locked", "--package", "picodet-web", "--target", TARGET]);
-    command.arg("--target-dir").arg(target);
-    command
 }
 
 /// Copies the demo page next to the package, so that `target/web` can be served.
@@ -123,9 +142,6 @@ fn copy_demo(folders: &Folders) -> Result<()> {
 /// Packs the tarball, which is compressed with gzip, and checks the size of what a page loads of it: one of the modules.
 fn print_sizes(folders: &Folders) -> Result<()> {
     let package = folders.package();
-    for module in ["picodet.wasm", THREADS_MODULE] {
-        println!("{module}: {} bytes", fs::metadata(package.join(module))?.len());
-    }
     let Some(npm) = cross::program(&["npm"]) else {
         println!("npm is not installed: no tarball");
         return Ok(());
@@ -137,15 +153,21 @@ fn print_sizes(folders: &Folders) -> Result<()> {
         let tarball = folders.web.join(format!("picodet-{}.tgz", env!("CARGO_PKG_VERSION")));
         Ok(fs::metadata(&tarball).with_context(|| tarball.display().to_string())?.len())
     };
-    for other in [THREADS_MODULE, "picodet.wasm"] {
-        let aside = folders.web.join("aside.wasm");
-        fs::rename(package.join(other), &aside)?;
+    let aside = folders.web.join("aside");
+    fs::create_dir_all(&aside)?;
+    let move_all = |from: &Path, to: &Path| {
+        MODULES.iter().try_for_each(|module| fs::rename(from.join(module.name), to.join(module.name)))
+    };
+    for module in &MODULES {
+        move_all(&package, &aside)?;
+        fs::copy(aside.join(module.name), package.join(module.name))?;
         let size = pack();
-        fs::rename(aside, package.join(other))?;
+        move_all(&aside, &package)?;
         let size = size?;
-        println!("the package without {other}: {size} bytes compressed");
+        let bytes = fs::metadata(package.join(module.name))?.len();
+        println!("{}: {bytes} bytes; the package with it alone: {size} bytes compressed", module.name);
         if size > MAX_COMPRESSED {
-            bail!("the package without {other} has {size} bytes, over {MAX_COMPRESSED}");
+            bail!("the package with {} alone has {size} bytes, over {MAX_COMPRESSED}", module.name);
         }
     }
     println!("the package: {} bytes compressed", pack()?);

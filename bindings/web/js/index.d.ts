@@ -62,7 +62,10 @@ export interface CreateOptions {
   threads?: number;
   /** Address of `thread.js`, for bundlers that do not find it. */
   threadUrl?: string | URL;
-  /** Address or contents of `picodet.wasm`, or of `picodet-threads.wasm` for several threads, for bundlers that do not find it. */
+  /**
+   * Address or contents of a module of the package, for bundlers that do not find them: `picodet.wasm`, or
+   * `picodet-threads.wasm` for several threads. The modules `-relaxed` are faster, where the engine has relaxed SIMD.
+   */
   wasm?: string | URL | ArrayBuffer | ArrayBufferView | WebAssembly.Module;
   /** Called while the model is downloaded. */
   onProgress?: (progress: Progress) => void;

@@ -153,7 +153,33 @@ test("several threads find the same boxes", async () => {
   });
   for (let at = 0; at < memory.length; at += 2) assert.equal(memory[at], memory[at + 1], "the memory grows");
   assert.equal(closed, "ClosedError");
-  assert.ok(requests.includes("picodet.wasm") && requests.includes("picodet-threads.wasm"));
+  const modules = requests.filter((name) => name.endsWith(".wasm")).map((name) => name.includes("threads"));
+  assert.ok(modules.includes(false) && modules.filter(Boolean).length === 3, modules.join());
+  await close();
+});
+
+test("every module finds the library's boxes", async () => {
+  const { page, close } = await open([], isolated);
+  const results = await page.evaluate(async (url) => {
+    const blob = await (await fetch(url)).blob();
+    const results = {};
+    for (const [name, threads] of [["", 1], ["-relaxed", 1], ["-threads", 2], ["-threads-relaxed", 2]]) {
+      const wasm = `/package/picodet${name}.wasm`;
+      const detector = await picodet.Detector.create({ model: "/expected/layout.safetensors", score: 0.2, wasm, threads });
+      if (detector.threads === threads) results[wasm] = await detector.detect(blob);
+      detector.free();
+    }
+    return results;
+  }, url());
+  assert.equal(Object.keys(results).length, 4);
+  for (const [name, found] of Object.entries(results)) {
+    assert.equal(found.length, expected.length, name);
+    found.forEach((object, index) => {
+      assert.equal(object.label, expected[index].label, name);
+      assert.ok(Math.abs(object.score - expected[index].score) <= 1e-4, name);
+      object.box.forEach((side, at) => assert.ok(Math.abs(side - expected[index].box[at]) <= 2e-3, name));
+    });
+  }
   await close();
 });
 
