@@ -81,7 +81,7 @@ fn one_stray_label_does_not_decide_the_format() {
         put(root.join(format!("a.{extension}")), &text);
         let loaded = read(root);
         assert_eq!((loaded.dataset.format, loaded.dataset.object_count()), (Format::COCO, 3), "{format}");
-        assert_eq!(messages(&loaded), [mixed.clone()], "{format}");
+        assert_eq!(messages(&loaded), std::slice::from_ref(&mixed), "{format}");
         std::fs::remove_file(root.join(format!("a.{extension}"))).unwrap();
         // The image is not in the COCO file, or has no objects there.
         for image in ["d", "c"] {

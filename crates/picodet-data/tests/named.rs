@@ -1,4 +1,4 @@
-//! What readers change or cannot read is named: names of classes, quoted names, images without extension, label files without
+//! Changes by readers, and contents that they cannot read, are named: names of classes, quoted names, images without extension, label files without
 //! image, damaged embedded images, rows of DOTA.
 
 mod common;
@@ -159,6 +159,26 @@ fn classes_that_differ_in_spaces_are_reported() {
     for name in ["labelme", "voc", "yolo"] {
         let found = open_lenient(set(name), None).unwrap().findings;
         assert_eq!(found.counts().len(), 0, "{name}: {:?}", found.list());
+    }
+}
+
+#[test]
+fn class_names_lose_their_spaces_in_copies_of_coco_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("set");
+    picture(root.join("a.png"), 200, 100, 1);
+    coco(&root, &[("a.png", 200)], &[[10.0, 10.0, 50.0, 50.0]]);
+    let file = root.join("train.json");
+    let text = fs::read_to_string(&file).unwrap().replace("\"cat\"", "\" big\\tcat \"");
+    put(&file, text);
+    assert_eq!(faults(&root).iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), ["class-name-changed"]);
+    let copies = ["converted", "fixed"].map(|name| folder.path().join(name));
+    convert(&root, None, Format::COCO, &copies[0], Images::Copy).unwrap();
+    // No object is lost, so that no permission is needed.
+    fix(&checked(&root), &copies[1], Images::Copy).unwrap();
+    for copy in copies {
+        assert_eq!(faults(&copy), []);
+        assert_eq!(Dataset::open(&copy, None).unwrap().classes[0].name, "big cat");
     }
 }
 

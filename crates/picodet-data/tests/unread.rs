@@ -124,6 +124,9 @@ fn labels_beside_the_folders_of_yolo_are_reported() {
     put(root.join("d.txt"), "3 dogs and a cat\n");
     picture(root.join("e.png"), 200, 100, 4);
     put(root.join("e.txt"), "");
+    // The results of a detector have scores.
+    picture(root.join("runs/f.png"), 200, 100, 5);
+    put(root.join("runs/labels/f.txt"), "0 0.5 0.5 0.2 0.2 0.9\n");
     expect_sound(root, 2);
     labelled(root, "c", Format::YOLO);
     assert_eq!(faults(root), [("label-unread", "c.txt".to_string())]);

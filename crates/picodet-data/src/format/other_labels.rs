@@ -34,7 +34,7 @@ pub(crate) fn label_file(path: &Path) -> Option<LabelFile> {
     Some(LabelFile { format: Format::YOLO, objects, image: None })
 }
 
-/// Returns the label file with objects that an image has in another format than `own`: beside it, or in a folder of labels.
+/// Returns the label file with objects that an image has in another format than `own`: next to it, or in a folder of labels.
 pub(crate) fn label_of_other_format(root: &Path, image: &str, own: Format) -> Option<String> {
     let stem = without_extension(image);
     let mut stems = vec![stem.to_string()];

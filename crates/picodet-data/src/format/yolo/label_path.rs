@@ -43,19 +43,19 @@ pub(super) fn find_label(root: &Path, image: &str) -> (String, bool) {
 }
 
 /// Number of rows of a text that can only be a label file: its first row is the index of a class and four or more other
-/// numbers. `None` for other texts: a text beside an image can be anything.
+/// numbers. `None` for other texts: a text next to an image can be anything. Five other numbers are a detection.
 pub(crate) fn rows_in(path: &Path) -> Option<usize> {
     let text = read_text(path, MAX_LABELS, "a YOLO label file", &mut Findings::default()).ok()?;
     let mut rows = text.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
     is_row(rows.peek()?).then(|| rows.filter(|row| is_row(row)).count())
 }
 
-/// Whether a line is a row: the index of a class and four or more other numbers.
+/// Whether a line is a row: the index of a class and four or more other numbers, but not five, of which the last is a score.
 fn is_row(line: &str) -> bool {
     let is_index = |text: &str| text.parse::<f64>().is_ok_and(|index| index >= 0.0 && index.fract() == 0.0);
     let mut columns = line.split_whitespace();
     columns.next().is_some_and(is_index)
-        && columns.clone().nth(3).is_some()
+        && !matches!(columns.clone().take(6).count(), 0..=3 | 5)
         && columns.all(|column| column.parse::<f64>().is_ok())
 }
 
