@@ -7,8 +7,9 @@ use crate::dataset::{Dataset, Format, display};
 use crate::finding::{FindingKind, Findings, Location};
 use crate::format::coco::{is_other_task, read_with_images};
 use crate::format::other_labels::{LabelFile, label_file, label_of_other_format};
+use crate::format::yolo::is_data_yaml;
 use crate::paths::{FileIndex, Lookup, Stated};
-use crate::sniff::{JsonKind, json_kind};
+use crate::sniff::{JsonKind, files_with_extension, json_kind};
 use crate::walk::{self, file_name, has_extension, without_extension};
 
 /// Labels that are not read.
@@ -72,7 +73,9 @@ fn folder_of(path: &Path, datasets: &[&Dataset]) -> Option<PathBuf> {
         return Some(if inside { first.root.clone() } else { path.to_path_buf() });
     }
     let beside = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let data_files = crate::sniff::files_with_extension(beside, &["yaml", "yml", "data"]);
+    let mut data_files = files_with_extension(beside, &["yaml", "yml", "data"]);
+    data_files
+        .retain(|file| file.extension().is_some_and(|extension| extension == "data") || is_data_yaml(file));
     (first.format == Format::YOLO && data_files.len() == 1).then(|| first.root.clone())
 }
 

@@ -149,6 +149,7 @@ fn labelled_images_that_no_entry_of_a_data_file_names_are_reported() {
             }
         };
         put(root.join("data.yaml"), yaml);
+        put(root.join("settings.yaml"), "epochs: 3\n");
         add("train");
         add("val");
         expect_sound(root, 2);

@@ -134,7 +134,7 @@ pub(super) fn can_be_data_yaml(path: &Path) -> bool {
 }
 
 /// Whether a YAML file describes a dataset: it has class names, and a split or a path.
-pub(super) fn is_data_yaml(path: &Path) -> bool {
+pub(crate) fn is_data_yaml(path: &Path) -> bool {
     let Ok(text) = read_text(path, MAX_SIZE, "a data.yaml", &mut Findings::default()) else { return false };
     let Ok(yaml) = yaml::parse(&text, path) else { return false };
     let has = |key: &str| yaml.get(key).is_some();

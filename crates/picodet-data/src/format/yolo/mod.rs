@@ -28,6 +28,7 @@ use crate::split_name::split_role;
 use folder::YoloFolder;
 use write::has_row;
 
+pub(crate) use data_yaml::is_data_yaml;
 pub use data_yaml::{DataYaml, parse_data_yaml};
 pub(crate) use label_path::rows_in;
 pub(crate) use labels::is_dota;
