@@ -10,11 +10,12 @@ use crate::error::DataError;
 use crate::finding::Findings;
 use crate::format::handler::{FormatHandler, SplitOutput, make_parent};
 use crate::format::handler_of;
-use crate::image_file::read_header;
+use crate::image_file::{ImageHeader, read_header};
 use crate::image_names::{names_in, safe, stays_inside};
 use crate::image_sizes::with_image_sizes;
 use crate::loss::Loss;
-use crate::open::{open_lenient, refuse_faults_of_copy, splits_without_unions};
+use crate::open::{open_split, refuse_faults_of_copy, splits_without_unions};
+use crate::unread::find_unread;
 
 /// Treatment of the images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,8 +75,8 @@ pub struct WriteReport {
     pub losses: Vec<Loss>,
     /// Images that could not be copied: they do not exist, or are outside of the dataset and not images.
     pub missing: Vec<PathBuf>,
-    /// Number of images whose label states another size than the image has. YOLO stores boxes as fractions of the size,
-    /// which is taken from the image.
+    /// Number of images whose label states another size than the image has, among those that are read: all for YOLO, which
+    /// stores boxes as fractions of the size and takes it from the image, otherwise those that are copied.
     pub corrected_sizes: usize,
 }
 
@@ -101,12 +102,15 @@ pub fn convert(
     let mut findings = Findings::default();
     let mut datasets = Vec::new();
     for name in names {
-        let loaded = open_lenient(from, name.as_deref())?;
+        let loaded = open_split(from, name.as_deref())?;
         findings.extend(loaded.findings);
         datasets.push(loaded.dataset);
     }
     // Splits can share label files and therefore their faults.
     findings.deduplicate();
+    if split.is_none() {
+        findings.extend(find_unread(from, &datasets.iter().collect::<Vec<_>>()).findings);
+    }
     if !options.allow_loss {
         refuse_faults_of_copy(&findings, from)?;
     }
@@ -245,7 +249,12 @@ fn copy_images(
         let to = folder.join(name);
         // A label must not copy an arbitrary file of this machine (`../../.ssh/…`).
         let stays = stays_inside(&dataset.images[index].file);
-        if from.is_file() && (stays || read_header(&from).is_ok()) {
+        let header = read_header(&from);
+        if from.is_file() && (stays || header.is_ok()) {
+            let (image, header) = (&dataset.images[index], header.ok());
+            let other = |header: ImageHeader| (header.width, header.height) != (image.width, image.height);
+            let is_stated = image.width > 0 && image.height > 0;
+            report.corrected_sizes += usize::from(is_stated && header.is_some_and(other));
             make_parent(&to)?;
             fs::copy(&from, &to).map_err(|source| DataError::io(&from, source))?;
         } else if let Some(bytes) = dataset.embedded_image(index) {
@@ -328,7 +337,17 @@ fn losses(parts: &[Part<'_>], format: Format) -> Result<Vec<Loss>, DataError> {
     for rule in handler.losses() {
         add(rule.what, count(parts, rule.applies));
     }
+    add("files of images that are listed twice (each entry keeps its objects)", listed_twice(parts));
     Ok(losses)
+}
+
+/// Number of entries of images that an earlier entry of the same split has as well.
+fn listed_twice(parts: &[Part<'_>]) -> usize {
+    let repeated = |part: &Part<'_>| {
+        let mut seen = HashSet::new();
+        part.dataset.images.iter().filter(|image| !seen.insert(image.file.as_str())).count()
+    };
+    parts.iter().map(repeated).sum()
 }
 
 fn is_single_file(format: Format) -> bool {

@@ -71,11 +71,11 @@ pub fn fix(
     }
     let of_reader = checked.report.findings.losses_of_copy();
     let lost = tally.lost.iter().map(|(what, count)| Loss { what: (*what).to_string(), count: *count });
-    // Categories that group others are no objects.
-    let harmless = FindingKind::CategoryRoot.lost();
+    // Categories that group others and spaces in names are no objects.
+    let harmless = [FindingKind::CategoryRoot.lost(), FindingKind::ClassNameChanged.lost()];
     let objects: Vec<Loss> = of_reader
         .iter()
-        .filter(|loss| harmless != Some(loss.what.as_str()))
+        .filter(|loss| !harmless.contains(&Some(loss.what.as_str())))
         .cloned()
         .chain(lost.clone())
         .collect();

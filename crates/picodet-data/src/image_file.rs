@@ -82,6 +82,15 @@ pub fn read_header(path: &Path) -> Result<ImageHeader, ImageError> {
     header_of(&bytes)
 }
 
+/// Whether a file begins as an image of a known format.
+pub(crate) fn begins_as_image(path: &Path) -> bool {
+    let mut start = [0; 12];
+    let read = open_regular(path).ok().and_then(|mut file| file.read_exact(&mut start).ok());
+    let webp = start.starts_with(b"RIFF") && start.ends_with(b"WEBP");
+    let others: [&[u8]; 4] = [JPEG, b"\x89PNG", b"GIF8", b"BM"];
+    read.is_some() && (webp || others.iter().any(|magic| start.starts_with(magic)))
+}
+
 /// An image of a dataset: its file, or its bytes in the label file.
 #[derive(Debug)]
 pub(crate) enum ImageSource {

@@ -17,6 +17,7 @@
 
 mod check;
 mod class_list;
+mod class_names;
 mod convert;
 mod dataset;
 mod error;
@@ -37,6 +38,7 @@ mod sniff;
 mod split;
 mod split_name;
 mod text;
+mod unread;
 mod walk;
 
 pub use check::{CheckOptions, Checked, DatasetSummary, Report, check, check_datasets, suggest_input_size};

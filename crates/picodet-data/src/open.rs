@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use crate::dataset::{Dataset, Loaded};
+use crate::dataset::{Dataset, Loaded, display};
 use crate::error::DataError;
-use crate::finding::Findings;
+use crate::finding::{FindingKind, Findings, Location};
 use crate::layout;
 use crate::split_name::{sort_splits, split_role};
+use crate::text::clip;
+use crate::unread::find_unread;
 
 impl Dataset {
     /// Reads a dataset of any format, and refuses one with labels that cannot be represented.
@@ -59,18 +61,33 @@ fn refuse_faults(findings: &Findings, path: &Path, remedy: &'static str) -> Resu
     Err(DataError::Faulty { path, count, first, remedy })
 }
 
-/// Reads a dataset of any format and reports faults as findings; see [`Dataset::open`] for paths and splits.
+/// Reads a dataset of any format and reports faults as findings; see [`Dataset::open`] for paths and splits. Without `split`,
+/// labels of images that no split contains are among the findings.
 ///
 /// # Errors
 /// [`DataError`] when there is no dataset at `path`, or the label file of a COCO or YOLO dataset cannot be
 /// parsed.
 pub fn open_lenient(path: impl AsRef<Path>, split: Option<&str>) -> Result<Loaded, DataError> {
-    let mut loaded = layout::find(path.as_ref())?.read(split)?;
+    let path = path.as_ref();
+    let mut loaded = open_split(path, split)?;
+    if split.is_none() {
+        loaded.findings.extend(find_unread(path, &[&loaded.dataset]).findings);
+    }
+    Ok(loaded)
+}
+
+/// Reads one split, or a dataset as a whole, without the search for labels that no split contains.
+pub(crate) fn open_split(path: &Path, split: Option<&str>) -> Result<Loaded, DataError> {
+    let mut loaded = layout::find(path)?.read(split)?;
+    let location = Location::file(display(loaded.dataset.annotations.as_deref().unwrap_or(path)));
     for class in &mut loaded.dataset.classes {
-        // Lists of classes have one name per line.
-        if class.name.contains(char::is_control) {
-            let words = class.name.split(char::is_control).map(str::trim).filter(|word| !word.is_empty());
-            class.name = words.collect::<Vec<_>>().join(" ");
+        // Lists of classes have one name per line, and readers remove the spaces around it.
+        let words = class.name.split(char::is_control).map(str::trim).filter(|word| !word.is_empty());
+        let name = words.collect::<Vec<_>>().join(" ");
+        if name != class.name && !name.is_empty() {
+            let message = format!("class {:?} is read as `{}`", clip(&class.name), clip(&name));
+            loaded.findings.push(FindingKind::ClassNameChanged, location.clone(), message);
+            class.name = name;
         }
     }
     Ok(loaded)

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use crate::dataset::Dataset;
 use crate::error::DataError;
+use crate::image_names::safe;
+use crate::text::clip;
 
 /// Splits `dataset` into parts with the given names and fractions, which must add up to 1.
 ///
@@ -32,6 +34,13 @@ pub fn split(dataset: &Dataset, parts: &[(&str, f64)], seed: u64) -> Result<Vec<
     names.dedup();
     if names.len() != parts.len() || names.contains(&"") {
         return Err(bad("split names must be different and not empty"));
+    }
+    let is_name = |name: &str| !name.starts_with('.') && safe(name) == name && !name.contains('/');
+    if let Some(name) = names.iter().find(|name| !is_name(name)) {
+        return Err(bad(&format!(
+            "split name `{}`: it becomes the name of a folder, and must not contain `/`, `\\` or `:`, nor begin with a dot",
+            clip(name)
+        )));
     }
 
     let groups = groups(dataset);

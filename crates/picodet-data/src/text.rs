@@ -17,6 +17,12 @@ pub(crate) fn clip(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
+/// Returns the text inside of single or double quotation marks; `None` if there are none around it.
+pub(crate) fn unquoted(text: &str) -> Option<&str> {
+    let inside = |mark: char| text.strip_prefix(mark)?.strip_suffix(mark).filter(|inside| !inside.is_empty());
+    inside('"').or_else(|| inside('\''))
+}
+
 /// Reads a text file of at most `limit` bytes; `what` is its kind in the error. A guessed encoding is a finding.
 pub(crate) fn read_text(
     path: &Path,
@@ -61,10 +67,4 @@ fn text_of(
         findings.push(FindingKind::LabelNotUtf8, Location::file(display(path)), message);
     }
     Ok(text)
-}
-
-/// Reads a list of class names, one per line. An empty line between names keeps its index.
-pub(crate) fn read_names(path: &Path, findings: &mut Findings) -> Result<Vec<String>, DataError> {
-    let text = read_text(path, 4 << 20, "a class list", findings)?;
-    Ok(text.trim_end().lines().map(|line| line.trim().to_string()).collect())
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::dataset::display;
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
+use crate::image_file::{EXTENSIONS, begins_as_image};
 
 /// Maximum depth below the root.
 const MAX_DEPTH: usize = 32;
@@ -30,6 +31,41 @@ pub(crate) fn is_folder(entry: &DirEntry) -> bool {
 pub(crate) fn files(
     root: &Path,
     extensions: &[&str],
+    findings: &mut Findings,
+) -> Result<Vec<String>, DataError> {
+    select(root, &|name, _| has_extension(name, extensions), findings)
+}
+
+/// Returns the images below `root` as [`files`]: those with an extension of images, and files without extension that begin
+/// as an image.
+///
+/// # Errors
+/// As [`files`].
+pub(crate) fn images(root: &Path, findings: &mut Findings) -> Result<Vec<String>, DataError> {
+    select(root, &is_image, findings)
+}
+
+/// Whether a file is an image by its extension, or without one by its first bytes.
+pub(crate) fn is_image(name: &str, path: &Path) -> bool {
+    has_extension(name, EXTENSIONS) || (!name.contains('.') && begins_as_image(path))
+}
+
+/// Returns the images directly in a folder, sorted; hidden ones are left out.
+pub(crate) fn images_in(folder: &Path) -> Vec<String> {
+    let listing = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = listing.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry)));
+    let mut images: Vec<String> = names
+        .filter(|(name, entry)| !name.starts_with('.') && is_image(name, &entry.path()))
+        .map(|(name, _)| name)
+        .collect();
+    images.sort_unstable();
+    images
+}
+
+/// Returns the files below `root` that `accept` admits by name and path.
+fn select(
+    root: &Path,
+    accept: &dyn Fn(&str, &Path) -> bool,
     findings: &mut Findings,
 ) -> Result<Vec<String>, DataError> {
     let top = root.canonicalize().map_err(|source| DataError::io(root, source))?;
@@ -62,7 +98,7 @@ pub(crate) fn files(
             let is_folder = is_folder(&entry);
             let name = entry.file_name();
             let Some(name) = name.to_str() else {
-                if is_folder || has_extension(&name.to_string_lossy(), extensions) {
+                if is_folder || accept(&name.to_string_lossy(), &path) {
                     findings.push(
                         FindingKind::NameNotUtf8,
                         Location::file(display(&path)),
@@ -76,7 +112,7 @@ pub(crate) fn files(
             }
             let below = if relative.is_empty() { name.to_string() } else { format!("{relative}/{name}") };
             if !is_folder {
-                if has_extension(name, extensions) {
+                if accept(name, &path) {
                     found.push(below);
                 }
                 continue;

@@ -1,7 +1,7 @@
 //! Finds faults of image files and their paths, and images shared between splits.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::options::CheckOptions;
 use super::result::ImageFacts;
@@ -68,6 +68,11 @@ pub(super) fn check(
                     hashes.insert(hash, index);
                 }
             }
+        }
+        if !facts.exists && handler_of(dataset.format).has_broken_image(dataset, index) {
+            let message = format!("{}: it exists only in its label file, as broken base64", image.file);
+            findings.push(FindingKind::ImageUndecodable, location(), message);
+            continue;
         }
         if !facts.exists {
             let path = dataset.image_path(index).unwrap_or_default();
@@ -186,8 +191,8 @@ pub(super) fn across(datasets: &[Dataset], facts: &[Vec<ImageFacts>], findings: 
     }
 }
 
-/// Finds image files next to labelled ones to which no label or split refers.
-pub(super) fn unreferenced(datasets: &[Dataset], findings: &mut Findings) {
+/// Finds image files next to labelled ones to which no label or split refers, except those that are `reported` as unread.
+pub(super) fn unreferenced(datasets: &[Dataset], reported: &HashSet<PathBuf>, findings: &mut Findings) {
     let mut by_root: BTreeMap<&Path, BTreeSet<String>> = BTreeMap::new();
     for dataset in
         datasets.iter().filter(|dataset| !handler_of(dataset.format).conventions().images_from_folders)
@@ -198,11 +203,13 @@ pub(super) fn unreferenced(datasets: &[Dataset], findings: &mut Findings) {
     for (root, used) in by_root {
         let folder = |file: &str| file.rsplit_once('/').map_or("", |(f, _)| f).to_string();
         let folders: HashSet<String> = used.iter().map(|file| folder(file)).collect();
-        let Ok(files) = walk::files(root, EXTENSIONS, &mut Findings::default()) else {
+        let Ok(files) = walk::images(root, &mut Findings::default()) else {
             continue;
         };
+        let real = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
         for file in files {
-            if !used.contains(&file) && folders.contains(&folder(&file)) {
+            let is_free = !used.contains(&file) && folders.contains(&folder(&file));
+            if is_free && !reported.contains(&real.join(&file)) {
                 let location = Location::file(display(&root.join(&file)));
                 findings.push(
                     FindingKind::ImageUnreferenced,

@@ -12,7 +12,8 @@ use std::path::Path;
 use crate::dataset::{Dataset, Loaded, display};
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
-use crate::open::{open_lenient, splits_without_unions};
+use crate::open::{open_split, splits_without_unions};
+use crate::unread::{Unread, find_unread};
 
 pub use options::CheckOptions;
 pub(crate) use result::ImageFacts;
@@ -41,7 +42,7 @@ pub fn check(
         },
     };
     for name in names {
-        match open_lenient(path, name.as_deref()) {
+        match open_split(path, name.as_deref()) {
             Ok(mut part) => {
                 part.complete |= split.is_none() && name.is_some();
                 loaded.push(part);
@@ -50,7 +51,11 @@ pub fn check(
             Err(error) => return Err(error),
         }
     }
-    let mut checked = check_datasets(loaded, options);
+    let unread = match split {
+        Some(_) => Unread::default(),
+        None => find_unread(path, &loaded.iter().map(|part| &part.dataset).collect::<Vec<_>>()),
+    };
+    let mut checked = check_parts(loaded, unread, options);
     checked.report.path = display(path);
     checked.report.findings.extend(broken);
     checked.report.findings.sort();
@@ -71,6 +76,11 @@ fn as_finding(error: &DataError, findings: &mut Findings) -> bool {
 /// Checks datasets that belong together (the splits of one).
 #[must_use]
 pub fn check_datasets(loaded: Vec<Loaded>, options: &CheckOptions) -> Checked {
+    check_parts(loaded, Unread::default(), options)
+}
+
+/// Checks the splits of a dataset, of which `unread` labels are in no split.
+fn check_parts(loaded: Vec<Loaded>, unread: Unread, options: &CheckOptions) -> Checked {
     let complete = loaded.iter().all(|part| part.complete);
     let mut findings = Findings::default();
     let mut datasets = Vec::new();
@@ -84,6 +94,7 @@ pub fn check_datasets(loaded: Vec<Loaded>, options: &CheckOptions) -> Checked {
         datasets.push(dataset);
     }
     findings.deduplicate();
+    findings.extend(unread.findings);
     let facts: Vec<Vec<ImageFacts>> =
         datasets.iter().map(|dataset| images::facts(dataset, options)).collect();
     for (dataset, facts) in datasets.iter().zip(&facts) {
@@ -100,7 +111,7 @@ pub fn check_datasets(loaded: Vec<Loaded>, options: &CheckOptions) -> Checked {
     }
     images::across(&datasets, &facts, &mut findings);
     if complete {
-        images::unreferenced(&datasets, &mut findings);
+        images::unreferenced(&datasets, &unread.images, &mut findings);
     }
     classes::check(&datasets, options, &mut findings);
     findings.sort();

@@ -87,6 +87,9 @@ impl FindingKind {
             Self::CategoryRoot => "categories that only group others",
             Self::FileUnreadable => "label files that cannot be read",
             Self::LabelOtherFormat => "label files of another format",
+            Self::ClassNameChanged => "spaces and control characters in class names",
+            Self::LabelUnread => "labels of images in no split",
+            Self::LabelWithoutImage => "label files without image",
             _ => return None,
         })
     }
@@ -127,7 +130,7 @@ kinds! {
     ImageWithoutLabel "image-without-label" Info "A YOLO image has no label file; it counts as a background image." "add an empty .txt if this is intended";
     ImageDuplicate "image-duplicate" Warning "Two images of one split have the same content." "keep one (--fix does)";
     ImagesWithoutObjects "images-without-objects" Info "Images without objects are kept as background images." "no action needed if this is intended";
-    Leakage "leakage" Error "The same image is in two splits, so the evaluation is unreliable." "keep it in one split (--fix keeps the first), or split again with `picodet split`, which groups equal images";
+    Leakage "leakage" Error "The same image is in two splits, so the evaluation is unreliable." "keep it in one split (--fix keeps the first), or split again with `picodet data split`, which groups equal images";
     // Ids.
     DuplicateImageId "duplicate-image-id" Error "Two images have the same id." "renumber (--fix keeps the first)";
     DuplicateAnnotationId "duplicate-annotation-id" Error "Two annotations have the same id; pycocotools silently drops one." "renumber (--fix does)";
@@ -141,12 +144,13 @@ kinds! {
     ClassImbalance "class-imbalance" Warning "A class has far fewer objects than the most frequent one." "collect more, or repeat its images in training";
     DuplicateClassName "duplicate-class-name" Error "Two classes have the same name." "merge them (--fix does)";
     ClassNameSimilar "class-name-similar" Warning "Two class names differ only in case, spaces, `-` or `_`." "merge them if they are the same class";
+    ClassNameChanged "class-name-changed" Warning "A class name has spaces around it, or tabs or line ends, which are removed." "write the name without them (--fix does)";
     ClassNameEmpty "class-name-empty" Error "A class has no name." "name it";
     ClassesDiffer "classes-differ" Error "A split has classes that the first split does not have." "use one class list for all splits (--fix does)";
     ClassIdsDiffer "class-ids-differ" Warning "Two splits list the same classes with other ids, or not all of them; they are matched by name." "use one class list for all splits (--fix does)";
     AllCrowds "all-crowds" Error "All objects are crowd regions, which training skips and an evaluation ignores." "set `iscrowd` to 0, or read them as objects with --crowds-as-objects (`picodet train`, `picodet data convert`)";
     ManyCrowds "many-crowds" Warning "More than a fifth of the objects are crowd regions, which training skips and an evaluation ignores." "set `iscrowd` to 0 where a mask is of one object, or read all as objects with --crowds-as-objects (`picodet train`, `picodet data convert`)";
-    ClassUntrained "class-untrained" Warning "A class has objects in another split but none in train." "split again with `picodet split`, which stratifies by class";
+    ClassUntrained "class-untrained" Warning "A class has objects in another split but none in train." "split again with `picodet data split`, which stratifies by class";
     // Boxes.
     BoxOutside "box-outside" Error "A box is completely outside of its image." "remove it (--fix does); check x/y order and the image's rotation";
     BoxPartlyOutside "box-partly-outside" Warning "A box extends beyond its image." "clip it (--fix does)";
@@ -175,6 +179,7 @@ kinds! {
     SplitMissing "split-missing" Error "A folder or list named in data.yaml does not exist." "correct the path";
     SplitAbsent "split-absent" Warning "A folder or list of test images named in data.yaml does not exist." "correct the path, or remove the entry";
     LabelOtherFormat "label-other-format" Error "An image has no label of the format that is read, but one of another format." "convert each format on its own, and merge the results";
+    LabelUnread "label-unread" Error "An image has a label of the format that is read, but is in no split." "add the image to a split, or remove it with its label";
     FormatsMixed "formats-mixed" Warning "A folder has labels of several formats, of which one is read." "remove the labels that are not meant, or convert each format on its own and merge the results";
     LabelWithoutImage "label-without-image" Error "A label file has no image." "restore the image, or remove the label";
     // LabelMe.

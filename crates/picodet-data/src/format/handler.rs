@@ -48,6 +48,11 @@ pub(crate) trait FormatHandler: Sync {
         None
     }
 
+    /// Whether the label file of an image contains an image that cannot be read from it.
+    fn has_broken_image(&self, _dataset: &Dataset, _image: usize) -> bool {
+        false
+    }
+
     /// Writes the labels of one split. A dataset that was read in this format keeps what its label files
     /// contain beyond the dataset.
     ///

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::format::yolo::is_dota;
 use crate::image_file::EXTENSIONS;
 use crate::input::open_regular;
 use crate::sniff::{JsonKind, files_with_extension, json_kind};
@@ -119,8 +120,7 @@ fn of_file(file: &Path) -> Option<Foreign> {
             if matches!(row.len(), 15 | 16) && word(row[0]) && numbers(&row[1..]) {
                 Some(KITTI)
             } else {
-                let dota = matches!(row.len(), 9 | 10) && numbers(&row[..8]) && word(row[8]);
-                dota.then_some(DOTA)
+                is_dota(&row).then_some(DOTA)
             }
         }
         _ => None,

@@ -100,7 +100,7 @@ impl ImageFinder {
     /// The images below the folder.
     pub(crate) fn index(&self) -> &FileIndex {
         self.index.get_or_init(|| {
-            let files = walk::files(&self.root, EXTENSIONS, &mut Findings::default());
+            let files = walk::images(&self.root, &mut Findings::default());
             FileIndex::new(files.unwrap_or_default())
         })
     }

@@ -104,7 +104,12 @@ fn labels_of_another_format_are_a_loss() {
         root.join("b.xml"),
         "<annotation><filename>b.png</filename><object><name>cat</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object></annotation>",
     );
-    put(root.join("c.json"), r#"{"version": "5.0", "shapes": [], "imagePath": "c.png"}"#);
+    let shapes =
+        |shapes: &str| format!(r#"{{"version": "5.0", "shapes": [{shapes}], "imagePath": "c.png"}}"#);
+    let shape = r#"{"label": "cat", "shape_type": "rectangle", "points": [[1, 2], [9, 9]]}"#;
+    put(root.join("c.json"), shapes(shape));
+    // A file without shapes is no loss.
+    put(root.join("d.json"), shapes(""));
     let loaded = open_lenient(root, None).expect("a set");
     let expected = ["label-other-format", "label-other-format", "image-without-label", "formats-mixed"];
     assert_eq!(kinds(&loaded.findings), expected);

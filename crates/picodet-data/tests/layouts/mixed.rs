@@ -2,14 +2,18 @@
 
 use std::path::Path;
 
-use picodet_data::{DataError, Dataset, Findings, Format, Images, convert, open_lenient, splits};
+use picodet_data::{DataError, Dataset, Finding, Findings, Format, Images, convert, open_lenient, splits};
 
 use crate::absent::{picture, put};
 
 const JSON: &str = r#"{"version": "5.0", "shapes": [{"label": "cat", "shape_type": "rectangle", "points": [[1, 2], [9, 9]]}], "imagePath": "x.png", "imageWidth": 64, "imageHeight": 48}"#;
 
+/// Kind and message of each finding, sorted.
 fn messages(findings: &Findings) -> Vec<String> {
-    findings.list().iter().map(|finding| format!("{}: {}", finding.kind.id(), finding.message)).collect()
+    let message = |finding: &Finding| format!("{}: {}", finding.kind.id(), finding.message);
+    let mut messages: Vec<String> = findings.list().iter().map(message).collect();
+    messages.sort();
+    messages
 }
 
 /// VOC labels of the images `a` and `b`, and the image `c` without.
@@ -55,7 +59,7 @@ fn other_labels_beside_those_of_voc_are_reported() {
                 "label-other-format: JPEGImages/c.png has no label of the format voc, but {file}, which is not read"
             )
         });
-        assert_eq!(only.iter().chain([&mixed]).cloned().collect::<Vec<_>>(), found, "{files:?}");
+        assert_eq!([&mixed].into_iter().chain(&only).cloned().collect::<Vec<_>>(), found, "{files:?}");
         assert_eq!(Dataset::open(root, None).is_err(), lost.is_some(), "{files:?}");
         let copied = convert(root, None, Format::COCO, root.with_extension("out"), Images::Leave);
         assert_eq!(matches!(copied, Err(DataError::Faulty { .. })), lost.is_some(), "{files:?}");
@@ -89,8 +93,8 @@ fn labels_beside_those_of_labelme_are_reported() {
     assert_eq!(
         messages(&loaded.findings),
         [
-            "label-other-format: y.png has no label of the format labelme, but y.txt, which is not read",
-            "formats-mixed: read as labelme; labels of yolo are here as well, and not read"
+            "formats-mixed: read as labelme; labels of yolo are here as well, and not read",
+            "label-other-format: y.png has no label of the format labelme, but y.txt, which is not read"
         ]
     );
 }

@@ -80,7 +80,7 @@ fn every_format_keeps_spaces_around_names_of_images() {
         assert_eq!(contents(&out, Some("train")), expected, "{format}");
     }
     // A list of YOLO.
-    let yolo = folder.path().join("yolo");
+    let yolo = folder.path().join("yolo-list");
     put(yolo.join("data.yaml"), "train: train.txt\nnames: [cat]\n");
     for name in [" x", "x"] {
         picture(yolo.join(format!("{name}.png")));

@@ -271,6 +271,11 @@ pub(crate) fn odd_coco(root: &Path, kind: FindingKind) -> Vec<Expected> {
             coco.categories.insert(0, json!({"id": 0, "name": "all", "supercategory": "none"}));
             coco.plant(kind, &["#/categories/0:", "`all`"]);
         }
+        FindingKind::ClassNameChanged => {
+            let name = coco.categories[0]["name"].as_str().unwrap_or_default().to_string();
+            coco.categories[0]["name"] = json!(format!("{name}\t"));
+            coco.plant(kind, &["train.json:", &format!("{name}\\t")]);
+        }
         _ => {
             let crowds = if kind == FindingKind::AllCrowds { 4 } else { 1 };
             coco.annotations.iter_mut().take(crowds).for_each(|entry| entry["iscrowd"] = json!(1));

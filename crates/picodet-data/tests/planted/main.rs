@@ -69,6 +69,7 @@ fn one_of_each_kind_is_found_and_nothing_else() {
         FindingKind::TextId,
         FindingKind::CategoriesMissing,
         FindingKind::CategoryRoot,
+        FindingKind::ClassNameChanged,
         FindingKind::AllCrowds,
         FindingKind::ManyCrowds,
     ] {

@@ -61,6 +61,9 @@ pub(crate) fn voc(root: &Path) -> Vec<Expected> {
     put(root.join("ImageSets/Main/train.txt"), listed.join("\n"));
     picture(root.join("JPEGImages/nolabel.png"), 200, 100, 99);
     expected.push(expect(FindingKind::ImageUnreferenced, &["nolabel.png"]));
+    picture(root.join("JPEGImages/unlisted.png"), 200, 100, 97);
+    put(root.join("Annotations/unlisted.xml"), voc_xml("unlisted.png", &good));
+    expected.push(expect(FindingKind::LabelUnread, &["unlisted.png", "Annotations/unlisted.xml"]));
     #[cfg(unix)]
     {
         use std::os::unix::ffi::OsStrExt;
@@ -125,7 +128,7 @@ pub(crate) fn yolo(root: &Path) -> Vec<Expected> {
     picture(root.join("images/train/nolabel.jpg"), 200, 100, 100);
     expected.push(expect(FindingKind::ImageWithoutLabel, &["nolabel.jpg"]));
     picture(root.join("images/train/other.jpg"), 200, 100, 101);
-    put(root.join("images/train/other.xml"), "<annotation><filename>other.jpg</filename></annotation>");
+    put(root.join("images/train/other.xml"), voc_xml("other.jpg", &voc_object("cat", ["1", "1", "9", "9"])));
     expected.push(expect(FindingKind::LabelOtherFormat, &["other.jpg", "other.xml"]));
     expected.push(expect(FindingKind::FormatsMixed, &["read as yolo", "labels of voc"]));
     // The images without label, and the one with an unreadable label.

@@ -1,5 +1,6 @@
 //! Recognises COCO files and folders: the files of the splits, and the folder of their images.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::read::read;
@@ -8,12 +9,15 @@ use crate::error::DataError;
 use crate::format::handler::{Evidence, Recognition, Source, choose_split, fill_sizes, unknown_split};
 use crate::paths::{Stated, resolve_images};
 use crate::sniff::{JsonKind, json_files, json_kind};
-use crate::split_name::{find_split, split_of_file, split_rank, split_role, subfolders};
+use crate::split_name::{find_split, split_folders, split_of_file, split_rank, split_role, subfolders};
+use crate::walk::{self, without_extension};
 
 /// Folders with annotation files.
 const FOLDERS: [&str; 4] = ["annotations", "Annotations", "", "labels"];
 /// Files of COCO without boxes of all classes, which `instances_*` files replace.
 const OTHER_TASKS: [&str; 5] = ["captions", "person_keypoints", "stuff", "panoptic", "image_info"];
+/// Number of LabelMe files that are inspected until a folder is taken for one of them.
+const INSPECTED: usize = 50;
 /// Usual folders of images.
 const IMAGE_FOLDERS: [&str; 7] = ["", "images", "JPEGImages", "train2017", "val2017", "data", "img"];
 
@@ -39,7 +43,19 @@ pub(super) fn recognise(path: &Path, evidence: Evidence) -> Recognition {
         };
     }
     let found = FOLDERS.iter().map(|folder| coco_files(&path.join(folder))).find(|files| !files.is_empty());
-    found.map_or(Recognition::None, |files| Recognition::Found(Box::new(CocoFolder::new(path, files))))
+    match found {
+        Some(files) if !are_beside_splits(path, &files) => {
+            Recognition::Found(Box::new(CocoFolder::new(path, files)))
+        }
+        _ => Recognition::None,
+    }
+}
+
+/// Whether no file is of a split, and the folder has folders of splits that contain files.
+fn are_beside_splits(folder: &Path, files: &[PathBuf]) -> bool {
+    let of_split = |file: &PathBuf| split_of_file(file).as_deref().and_then(split_role).is_some();
+    files.iter().all(|file| file.parent() == Some(folder) && !of_split(file))
+        && split_folders(folder).iter().any(|split| !coco_files(&folder.join(split)).is_empty())
 }
 
 /// A single annotation file.
@@ -117,20 +133,46 @@ fn load(json: &Path, complete: bool) -> Result<Loaded, DataError> {
     Ok(Loaded { dataset, findings, complete })
 }
 
+/// Reads a file and finds its images; `None` if it cannot be read.
+pub(crate) fn read_with_images(json: &Path) -> Option<Dataset> {
+    load(json, false).ok().map(|loaded| loaded.dataset)
+}
+
+/// Whether a file has the name of one without boxes of all classes (`captions_*`, `person_keypoints_*`).
+pub(crate) fn is_other_task(file: &Path) -> bool {
+    OTHER_TASKS.iter().any(|task| name_of(file).starts_with(task))
+}
+
+/// The name of a file without extension, in lower case.
+fn name_of(file: &Path) -> String {
+    file.file_stem().unwrap_or_default().to_string_lossy().to_ascii_lowercase()
+}
+
 /// Returns the COCO files of a folder, sorted: those with boxes of all classes if there are any.
 fn coco_files(folder: &Path) -> Vec<PathBuf> {
+    let files = json_files(folder);
+    let images: HashSet<PathBuf> = match files.len() {
+        0 => return Vec::new(),
+        _ => walk::images_in(folder).iter().map(|image| Path::new(without_extension(image)).into()).collect(),
+    };
+    // A LabelMe folder has thousands of files, each next to its image; the first ones are sufficient.
+    let is_label = |file: &&PathBuf| file.file_stem().is_some_and(|stem| images.contains(Path::new(stem)));
+    let (beside_images, others): (Vec<&PathBuf>, Vec<&PathBuf>) = files.iter().partition(is_label);
     let mut found = Vec::new();
-    for file in json_files(folder) {
-        match json_kind(&file) {
-            JsonKind::Coco => found.push(file),
-            // A LabelMe folder has thousands of files; its first file is sufficient.
-            JsonKind::LabelMe if found.is_empty() => return Vec::new(),
+    let mut inspected = 0;
+    for file in others.into_iter().chain(beside_images.into_iter().take(INSPECTED)) {
+        match json_kind(file) {
+            JsonKind::Coco => found.push(file.clone()),
+            JsonKind::LabelMe => inspected += 1,
             _ => {}
         }
+        if found.is_empty() && inspected == INSPECTED {
+            break;
+        }
     }
-    let name = |file: &PathBuf| file.file_stem().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    if found.iter().any(|file| name(file).starts_with("instance")) {
-        found.retain(|file| !OTHER_TASKS.iter().any(|task| name(file).starts_with(task)));
+    found.sort_unstable();
+    if found.iter().any(|file| name_of(file).starts_with("instance")) {
+        found.retain(|file| !is_other_task(file));
     }
     found
 }

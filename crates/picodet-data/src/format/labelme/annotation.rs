@@ -2,9 +2,9 @@
 
 use std::io::{BufReader, Read};
 
-use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{DecodeError, Engine as _};
 use picodet_format::coco::JsonError;
 use picodet_format::json::{JsonGuard, MAX_TOKEN};
 use serde::Deserialize;
@@ -34,7 +34,7 @@ pub struct Annotation {
     pub image_path: Option<String>,
     /// Width and height in pixels; 0 if missing.
     pub size: [u32; 2],
-    /// Class name and object (its `class` is 0).
+    /// Class name as in the file, and object (its `class` is 0).
     pub objects: Vec<(String, Object)>,
     /// Class names of the shapes that have no bounding box.
     pub other_classes: Vec<String>,
@@ -79,8 +79,7 @@ fn parse_shape(
 ) {
     let location = || Location::pointer(file, format!("/shapes/{index}"));
     let label = match shape.get("label") {
-        // As in `labels.txt`, spaces around a name are no part of it.
-        Some(Value::String(label)) => label.trim().to_string(),
+        Some(Value::String(label)) => label.clone(),
         Some(Value::Number(label)) => label.to_string(),
         _ => {
             let message = "a shape without `label`; left out".to_string();
@@ -114,8 +113,8 @@ fn parse_shape(
     }
 }
 
-/// Returns the image that is embedded in a LabelMe JSON; `None` if there is none or it is not base64.
-pub(super) fn embedded_image(reader: impl Read) -> Option<Vec<u8>> {
+/// Returns the image that is embedded in a LabelMe JSON, or an error if it is not base64; `None` if there is none.
+pub(super) fn embedded_image(reader: impl Read) -> Option<Result<Vec<u8>, DecodeError>> {
     #[derive(Deserialize)]
     struct Embedded {
         #[serde(rename = "imageData")]
@@ -125,7 +124,8 @@ pub(super) fn embedded_image(reader: impl Read) -> Option<Vec<u8>> {
     let text: Vec<u8> = raw.data?.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let start = text.windows(7).take(64).position(|part| part == b"base64,").map_or(0, |start| start + 7);
     let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    GeneralPurpose::new(&STANDARD, config).decode(&text[start..]).ok().filter(|image| !image.is_empty())
+    let data = &text[start..];
+    (!data.is_empty()).then(|| GeneralPurpose::new(&STANDARD, config).decode(data))
 }
 
 #[cfg(test)]
@@ -156,9 +156,10 @@ mod tests {
     #[test]
     fn embedded_images_are_decoded() {
         let image = |data: &str| embedded_image(format!("{{\"imageData\": {data}}}").as_bytes());
-        assert_eq!(image("\"AQID\""), Some(vec![1, 2, 3]));
-        assert_eq!(image("\"AQ\\nIDBA\""), Some(vec![1, 2, 3, 4]));
-        assert_eq!(image("\"data:image/png;base64,AQID\""), Some(vec![1, 2, 3]));
-        assert_eq!([image("null"), image("\"***\""), image("\"\""), image("7")], [None, None, None, None]);
+        assert_eq!(image("\"AQID\""), Some(Ok(vec![1, 2, 3])));
+        assert_eq!(image("\"AQ\\nIDBA\""), Some(Ok(vec![1, 2, 3, 4])));
+        assert_eq!(image("\"data:image/png;base64,AQID\""), Some(Ok(vec![1, 2, 3])));
+        assert_eq!([image("null"), image("\"\""), image("7")], [None, None, None]);
+        assert!(matches!(image("\"***\""), Some(Err(_))));
     }
 }

@@ -14,20 +14,17 @@ use super::handler::{
     Conventions, Evidence, FormatHandler, LossRule, ObjectSource, Recognition, Source, SplitOutput,
     choose_split, class_lines, write_file,
 };
-use super::other_labels::report_other_labels;
 use crate::dataset::{Dataset, Format, Loaded, Part};
 use crate::error::DataError;
-use crate::finding::Findings;
-use crate::image_file::EXTENSIONS;
 use crate::input::open_regular;
 use crate::layout::with_classes;
 use crate::loss::Loss;
 use crate::paths::resolve_images;
 use crate::sniff::{JsonKind, json_files, json_kind};
 use crate::split_name::{split_folders, subfolders};
-use crate::walk;
 
 pub use annotation::{Annotation, parse};
+pub(crate) use read::objects_in;
 pub use read::read;
 pub use write::write_one;
 
@@ -88,7 +85,11 @@ impl FormatHandler for LabelMeHandler {
     }
 
     fn losses(&self) -> &'static [LossRule] {
-        &[]
+        &[LossRule {
+            what: "swapped corners of boxes (read as the boxes between them)",
+            applies: |_, object| object.bbox[2] < object.bbox[0] || object.bbox[3] < object.bbox[1],
+            drops_object: false,
+        }]
     }
 
     fn extras(&self, parts: &[Part<'_>]) -> Result<Vec<Loss>, DataError> {
@@ -97,7 +98,13 @@ impl FormatHandler for LabelMeHandler {
 
     fn embedded_image(&self, dataset: &Dataset, image: usize) -> Option<Vec<u8>> {
         let label = dataset.images.get(image)?.label.as_ref()?;
-        annotation::embedded_image(open_regular(&dataset.root.join(label)).ok()?)
+        annotation::embedded_image(open_regular(&dataset.root.join(label)).ok()?)?.ok()
+    }
+
+    fn has_broken_image(&self, dataset: &Dataset, image: usize) -> bool {
+        let label = dataset.images.get(image).and_then(|image| image.label.as_ref());
+        let file = label.and_then(|label| open_regular(&dataset.root.join(label)).ok());
+        file.and_then(annotation::embedded_image).is_some_and(|image| image.is_err())
     }
 
     fn write_split(&self, output: &SplitOutput<'_>) -> Result<(), DataError> {
@@ -132,8 +139,6 @@ impl Source for LabelMeFolder {
         };
         let top = dataset.root.clone();
         resolve_images(&mut dataset, &top, &mut findings);
-        let files = walk::files(&dataset.root, EXTENSIONS, &mut Findings::default())?;
-        report_other_labels(&dataset, &files, &mut findings);
         Ok(Loaded { dataset, findings, complete: true })
     }
 }

@@ -4,13 +4,14 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use super::annotation::parse;
+use crate::class_names::{read_names, report_spaces};
 use crate::dataset::{Class, Dataset, Format, ImageRecord, Object, display};
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
 use crate::format::handler::fill_sizes;
 use crate::input::open_regular;
 use crate::sniff::{JsonKind, json_kind};
-use crate::text::{legacy_json, read_names};
+use crate::text::legacy_json;
 use crate::walk::{self, without_extension};
 
 /// Reads a folder of LabelMe files in the order of their names; JSON files of another kind are skipped.
@@ -54,6 +55,9 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
         found.extend(annotation.objects.iter().map(|(name, _)| name.clone()));
         found.extend(annotation.other_classes.iter().cloned());
     }
+    // As in `labels.txt`, spaces around a name are no part of it.
+    report_spaces(found.iter().map(String::as_str), &Location::file(display(root)), &mut findings);
+    let found: BTreeSet<String> = found.iter().map(|name| name.trim().to_string()).collect();
     let known: HashSet<&String> = listed.iter().collect();
     let extra: Vec<String> = found.into_iter().filter(|name| !known.contains(name)).collect();
     let classes: Vec<Class> = listed
@@ -79,7 +83,7 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
         let objects = annotation
             .objects
             .into_iter()
-            .filter_map(|(name, object)| class_of.get(name.as_str()).map(|&class| Object { class, ..object }))
+            .filter_map(|(name, object)| class_of.get(name.trim()).map(|&class| Object { class, ..object }))
             .collect();
         let id = images.len() as i64 + 1;
         images.push(ImageRecord { id, file, width, height, objects, label: Some(label), source: 0 });
@@ -94,6 +98,15 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
     };
     fill_sizes(&mut dataset, &mut findings, "imageWidth or imageHeight is missing");
     Ok((dataset, findings))
+}
+
+/// Number of objects in a LabelMe file, and the name of its image; `None` if it is another file.
+pub(crate) fn objects_in(path: &Path) -> Option<(usize, Option<String>)> {
+    if json_kind(path) != JsonKind::LabelMe {
+        return None;
+    }
+    let annotation = parse(open_regular(path).ok()?, &display(path), &mut Findings::default()).ok()?;
+    Some((annotation.objects.len(), annotation.image_path))
 }
 
 /// The image path relative to the dataset, as in the label (`check` reports backslashes).

@@ -24,7 +24,7 @@ pub struct Annotation {
     pub path: Option<String>,
     /// `<size>`: width and height in pixels; 0 if missing.
     pub size: [u32; 2],
-    /// Class name and object (its `class` is 0).
+    /// Class name as in the file, and object (its `class` is 0).
     pub objects: Vec<(String, Object)>,
 }
 
@@ -91,7 +91,7 @@ pub(super) fn parse_object(
 ) -> Option<(String, Object)> {
     let location = || Location::line(file, line);
     let bbox = bounding_box(node);
-    let (Some(name), Some(bbox)) = (text_of(node, "name"), bbox) else {
+    let (Some(name), Some(bbox)) = (file_name_of(node, "name"), bbox) else {
         let message = "an <object> without <name> or <bndbox>; left out".to_string();
         findings.push(FindingKind::MissingField, location(), message);
         return None;

@@ -6,7 +6,7 @@ use crate::walk::{file_name, without_extension};
 /// The image files below the dataset.
 pub(super) struct ImageIndex {
     files: FileIndex,
-    /// The folder in which missing images are expected.
+    /// The folder in which missing images are expected; `None` for that of the XML.
     folder: Option<String>,
 }
 
@@ -20,8 +20,10 @@ pub(super) enum Image {
 }
 
 impl ImageIndex {
-    pub(super) fn new(files: Vec<String>) -> Self {
-        let folder = files.iter().find_map(|file| file.split_once('/').map(|(folder, _)| folder.to_string()));
+    /// Indexes image files. Missing images are expected in their folder, or in that of the XML.
+    pub(super) fn new(files: Vec<String>, beside: bool) -> Self {
+        let first = || files.iter().find_map(|file| Some(file.split_once('/')?.0.to_string()));
+        let folder = (!beside).then(|| first().unwrap_or_else(|| "JPEGImages".to_string()));
         Self { files: FileIndex::new(files), folder }
     }
 
@@ -61,9 +63,12 @@ impl ImageIndex {
         if let Some((first, second)) = ambiguous {
             return Image::Two(first, second);
         }
-        let folder = self.folder.as_deref().unwrap_or("JPEGImages");
         let named = stated.last().map_or_else(|| format!("{stem}.jpg"), |name| name.trim().to_string());
-        Image::One(format!("{folder}/{}", file_name(&named)))
+        let named = file_name(&named);
+        Image::One(match &self.folder {
+            Some(folder) => format!("{folder}/{named}"),
+            None => format!("{}{named}", &label[..label.len() - file_name(label).len()]),
+        })
     }
 }
 
@@ -74,7 +79,7 @@ mod tests {
     #[test]
     fn folders_decide_between_equal_names() {
         let files = ["JPEGImages/a/1.jpg", "JPEGImages/b/1.jpg", "JPEGImages/2.png"];
-        let index = ImageIndex::new(files.map(str::to_string).to_vec());
+        let index = ImageIndex::new(files.map(str::to_string).to_vec(), false);
         let one = |file: &str| Image::One(file.to_string());
         assert_eq!(index.find("Annotations/a/1.xml", &["1.jpg"]), one("JPEGImages/a/1.jpg"));
         assert_eq!(index.find("Annotations/1.xml", &[r"C:\x\b\1.jpg", "1.jpg"]), one("JPEGImages/b/1.jpg"));
@@ -82,12 +87,15 @@ mod tests {
         assert_eq!(index.find("Annotations/1.xml", &["1.jpg"]), two);
         assert_eq!(index.find("Annotations/2.xml", &["2.jpg"]), one("JPEGImages/2.png"));
         assert_eq!(index.find("Annotations/3.xml", &["x/3.bmp"]), one("JPEGImages/3.bmp"));
+        let flat = ImageIndex::new(vec!["a/1.jpg".to_string()], true);
+        assert_eq!(flat.find("3.xml", &["3.bmp"]), one("3.bmp"));
+        assert_eq!(flat.find("a/3.xml", &[]), one("a/3.jpg"));
     }
 
     #[test]
     fn spaces_around_names_are_kept_where_a_file_has_them() {
         let files = ["JPEGImages/ 1.jpg", "JPEGImages/1.jpg", "JPEGImages/ 2.jpg"];
-        let index = ImageIndex::new(files.map(str::to_string).to_vec());
+        let index = ImageIndex::new(files.map(str::to_string).to_vec(), false);
         let one = |file: &str| Image::One(file.to_string());
         assert_eq!(index.find("Annotations/ 1.xml", &[" 1.jpg"]), one("JPEGImages/ 1.jpg"));
         assert_eq!(index.find("Annotations/1.xml", &["1.jpg"]), one("JPEGImages/1.jpg"));
@@ -98,7 +106,7 @@ mod tests {
     #[test]
     fn the_folder_of_labels_stands_for_that_of_images() {
         let files = ["JPEGImages/1.jpg", "JPEGImages/JPEGImages/1.jpg", "JPEGImages/a/1.jpg"];
-        let index = ImageIndex::new(files.map(str::to_string).to_vec());
+        let index = ImageIndex::new(files.map(str::to_string).to_vec(), false);
         for (label, image) in [("1", files[0]), ("JPEGImages/1", files[1]), ("a/1", files[2])] {
             let found = index.find(&format!("Annotations/{label}.xml"), &["1.jpg"]);
             assert_eq!(found, Image::One(image.to_string()));

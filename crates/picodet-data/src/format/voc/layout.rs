@@ -39,13 +39,17 @@ impl VocLayout {
         // A folder of broken files is opened for the errors of the parser.
         let broken = || !files_with_extension(&root.join("Annotations"), &["xml"]).is_empty();
         let usual = usual.or_else(|| broken().then_some("Annotations"));
-        let labels = usual.or_else(|| has_xml(root, 0).then_some("."));
-        let listed = || {
-            let lists = lists(root);
-            (lists.iter().any(|(_, list)| names_xml(list)) && has_xml(root, DEPTH)).then_some(".")
+        let lists = lists(root);
+        // Folders of splits are datasets, and the files next to them are in no split.
+        let divided = || {
+            let mut splits = split_folders(root).into_iter();
+            lists.is_empty() && splits.any(|split| has_xml(&root.join(split), 1))
         };
+        let labels = usual.or_else(|| (has_xml(root, 0) && !divided()).then_some("."));
+        let listed =
+            || (lists.iter().any(|(_, list)| names_xml(list)) && has_xml(root, DEPTH)).then_some(".");
         let labels = labels.or_else(listed)?;
-        Some(Self { root: root.to_path_buf(), labels: labels.to_string(), lists: lists(root) })
+        Some(Self { root: root.to_path_buf(), labels: labels.to_string(), lists })
     }
 
     /// Recognises a folder with XML files anywhere below.
@@ -79,7 +83,7 @@ fn has_xml(folder: &Path, depth: usize) -> bool {
 }
 
 /// Whether the beginning of an XML file has an element `<annotation>`.
-pub(crate) fn is_voc(file: &Path) -> bool {
+pub(super) fn is_voc(file: &Path) -> bool {
     let mut bytes = Vec::new();
     let Ok(reader) = open_regular(file) else { return false };
     if reader.take(2048).read_to_end(&mut bytes).is_err() {

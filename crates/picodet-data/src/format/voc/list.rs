@@ -8,7 +8,7 @@ use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
 use crate::image_file::EXTENSIONS;
 use crate::paths::{FileIndex, Lookup, Stated};
-use crate::text::{clip, read_text};
+use crate::text::{clip, read_text, unquoted};
 use crate::walk::{has_extension, without_extension};
 
 /// Largest list in bytes.
@@ -32,7 +32,7 @@ impl<'a> LabelIndex<'a> {
     /// can be quoted.
     fn find(&self, line: &str) -> Entry<'_> {
         // A name can begin or end with spaces or quotation marks, or contain what looks like a second column.
-        let inside = line.trim().strip_prefix('"').and_then(|line| line.strip_suffix('"'));
+        let inside = unquoted(line.trim());
         for whole in [line, line.trim()].into_iter().chain(inside) {
             if let Some(&index) = self.by_stem.get(whole) {
                 return Entry::One(index);
@@ -72,7 +72,9 @@ fn candidates(line: &str) -> Vec<&str> {
         trimmed.split(['\t', ',']).chain(trimmed.rsplitn(2, char::is_whitespace)).map(str::trim);
     let flagged = trimmed.rsplit_once(char::is_whitespace).filter(|(_, last)| is_flag(last));
     let halves = trimmed.split_once(char::is_whitespace);
-    let names = [Some(line), Some(trimmed), flagged.map(|(name, _)| name), halves.map(|(first, _)| first)];
+    let flagged = flagged.map(|(name, _)| name);
+    let names =
+        [Some(line), Some(trimmed), flagged, flagged.map(str::trim_end), halves.map(|(first, _)| first)];
     columns.find(is_xml).into_iter().chain(names.into_iter().flatten()).collect()
 }
 
@@ -81,22 +83,20 @@ pub(super) fn is_flag(column: &str) -> bool {
     matches!(column, "-1" | "0" | "1" | "+1")
 }
 
-/// Returns the columns of a line that begins with a quotation mark; empty for other lines. CVAT and Datumaro quote names
-/// with spaces; a quotation mark within a name has no space behind it.
+/// Returns the columns of a line that begins with a single or double quotation mark; empty for other lines. CVAT and
+/// Datumaro quote names with spaces; a quotation mark within a name has no space behind it.
 fn quoted_columns(line: &str) -> Vec<&str> {
     let mut columns = Vec::new();
     let mut rest = line.trim();
-    if !rest.starts_with('"') {
-        return columns;
-    }
+    let Some(mark) = rest.chars().next().filter(|c| matches!(c, '"' | '\'')) else { return columns };
     while !rest.is_empty() {
-        let ends = |(at, c): &(usize, char)| match rest.starts_with('"') {
-            true => *c == '"' && *at > 0 && rest[at + 1..].chars().next().is_none_or(char::is_whitespace),
+        let ends = |(at, c): &(usize, char)| match rest.starts_with(mark) {
+            true => *c == mark && *at > 0 && rest[at + 1..].chars().next().is_none_or(char::is_whitespace),
             false => c.is_whitespace(),
         };
         let end = rest.char_indices().find(ends).map_or(rest.len(), |(at, _)| at);
-        columns.push(rest[..end].strip_prefix('"').unwrap_or(&rest[..end]));
-        rest = rest[end..].strip_prefix('"').unwrap_or(&rest[end..]).trim_start();
+        columns.push(rest[..end].strip_prefix(mark).unwrap_or(&rest[..end]));
+        rest = rest[end..].strip_prefix(mark).unwrap_or(&rest[end..]).trim_start();
     }
     columns
 }
@@ -150,9 +150,8 @@ mod tests {
 
     #[test]
     fn lines_of_every_tool_name_their_xml() {
-        let labels =
-            ["a b.xml", "a.xml", " c.xml", "d .xml", "e 1.xml", "x/f g.xml", "h\" i.xml", "\"j k\".xml"];
-        let labels = labels.map(str::to_string).to_vec();
+        let labels = ["a b", "a", " c", "d ", "e 1", "x/f g", "h\" i", "\"j k\"", "l'm", "'n'"];
+        let labels = labels.map(|label| format!("{label}.xml")).to_vec();
         let index = LabelIndex::new(&labels);
         let cases = [
             ("a b", "a b"),
@@ -174,6 +173,14 @@ mod tests {
             ("d ", "d "),
             ("\"d \" 1", "d "),
             ("d  1", "d "),
+            ("a  1", "a"),
+            ("a b   -1", "a b"),
+            ("a\t\t0", "a"),
+            ("'a b'", "a b"),
+            ("'a b' 1", "a b"),
+            ("'JPEGImages/a b.jpg' 'Annotations/a b.xml'", "a b"),
+            ("l'm", "l'm"),
+            ("'n'", "'n'"),
             ("e 1", "e 1"),
             ("\"e 1\"", "e 1"),
             ("\"x/f g\"", "x/f g"),

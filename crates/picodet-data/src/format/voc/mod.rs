@@ -23,7 +23,7 @@ use crate::error::DataError;
 use crate::loss::Loss;
 use devkit::Devkit;
 use layout::VocLayout;
-pub(crate) use layout::is_voc;
+pub(crate) use read::objects_in;
 
 pub use annotation::{Annotation, XmlError, parse};
 pub use read::read;

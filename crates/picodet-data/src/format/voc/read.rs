@@ -5,15 +5,15 @@ use std::path::Path;
 
 use super::annotation::{Annotation, parse};
 use super::image_index::{Image, ImageIndex};
-use super::layout::VocLayout;
+use super::layout::{VocLayout, is_voc};
 use super::list::{LabelIndex, read_list};
+use crate::class_names::{read_names, report_spaces};
 use crate::dataset::{Class, Dataset, Format, ImageRecord, Object, display};
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
 use crate::format::handler::choose_split;
-use crate::format::other_labels::report_other_labels;
-use crate::image_file::{EXTENSIONS, read_header};
-use crate::text::{read_names, read_xml};
+use crate::image_file::read_header;
+use crate::text::read_xml;
 use crate::walk::{self, file_name, without_extension};
 
 /// Largest XML in bytes.
@@ -21,8 +21,8 @@ pub(super) const MAX_XML: u64 = 16 << 20;
 /// File names of class lists.
 const CLASS_LISTS: [&str; 3] = ["label_list.txt", "labels.txt", "classes.txt"];
 
-/// Reads a VOC folder; with `split`, the images of its list (`ImageSets/Main/<split>.txt`) in its order, otherwise all
-/// XML files in the order of their names. Classes are those of all XML files for every split, in the order of
+/// Reads a VOC folder; with `split`, the images of its list (`ImageSets/Main/<split>.txt`) in its order, otherwise those
+/// of all lists, or all XML files if there are no lists, in the order of their names. Classes are those of all XML files for every split, in the order of
 /// `label_list.txt` if it exists, otherwise sorted by name.
 ///
 /// # Errors
@@ -44,8 +44,7 @@ pub(super) fn read_layout(layout: &VocLayout, split: Option<&str>) -> Result<(Da
     let split = split.map(|split| choose_split(root, split, &available)).transpose()?;
     let prefix = if folder == "." { String::new() } else { format!("{folder}/") };
     let labels: Vec<String> = walk::files(&root.join(folder), &["xml"], &mut findings)?;
-    let image_files = walk::files(root, EXTENSIONS, &mut Findings::default())?;
-    let images = ImageIndex::new(image_files.clone());
+    let images = ImageIndex::new(walk::images(root, &mut Findings::default())?, folder == ".");
 
     let parsed = picodet_parallel::map(0..labels.len(), 0, |index| {
         let path = root.join(folder).join(&labels[index]);
@@ -61,11 +60,7 @@ pub(super) fn read_layout(layout: &VocLayout, split: Option<&str>) -> Result<(Da
     let class_of: HashMap<&str, usize> =
         classes.iter().enumerate().map(|(index, class)| (class.name.as_str(), index)).collect();
 
-    let list = layout.lists.iter().find(|(name, _)| Some(name.as_str()) == split);
-    let chosen: Vec<usize> = match list {
-        None => (0..labels.len()).collect(),
-        Some((_, list)) => read_list(list, &LabelIndex::new(&labels), &mut findings)?,
-    };
+    let chosen = chosen(layout, split, &labels, &mut findings)?;
     let mut records = Vec::with_capacity(chosen.len());
     for index in chosen {
         findings.extend(std::mem::take(&mut own_findings[index]));
@@ -97,7 +92,7 @@ pub(super) fn read_layout(layout: &VocLayout, split: Option<&str>) -> Result<(Da
         }
         let mut objects: Vec<Object> = Vec::with_capacity(annotation.objects.len());
         for (name, mut object) in annotation.objects {
-            let Some(&class) = class_of.get(name.as_str()) else {
+            let Some(&class) = class_of.get(name.trim()) else {
                 continue;
             };
             object.class = class;
@@ -117,11 +112,29 @@ pub(super) fn read_layout(layout: &VocLayout, split: Option<&str>) -> Result<(Da
         images: records,
     };
     fill_sizes(&mut dataset, &mut findings);
-    // The images of a list are those with an XML.
-    if split.is_none() {
-        report_other_labels(&dataset, &image_files, &mut findings);
-    }
     Ok((dataset, findings))
+}
+
+/// Returns the XML files of a split: those of its list. Without a split those of all lists, or all files if there are no
+/// lists.
+fn chosen(
+    layout: &VocLayout,
+    split: Option<&str>,
+    labels: &[String],
+    findings: &mut Findings,
+) -> Result<Vec<usize>, DataError> {
+    let index = LabelIndex::new(labels);
+    if let Some((_, list)) = layout.lists.iter().find(|(name, _)| Some(name.as_str()) == split) {
+        return read_list(list, &index, findings);
+    }
+    if layout.lists.is_empty() {
+        return Ok((0..labels.len()).collect());
+    }
+    let mut chosen = BTreeSet::new();
+    for (_, list) in &layout.lists {
+        chosen.extend(read_list(list, &index, findings)?);
+    }
+    Ok(chosen.into_iter().collect())
 }
 
 /// Takes sizes that are missing in the label (0) from the image, and reports them.
@@ -139,6 +152,12 @@ fn fill_sizes(dataset: &mut Dataset, findings: &mut Findings) {
             (dataset.images[index].width, dataset.images[index].height) = (header.width, header.height);
         }
     }
+}
+
+/// Number of objects in an XML file, and the name of its image; `None` if it is no annotation.
+pub(crate) fn objects_in(path: &Path) -> Option<(usize, Option<String>)> {
+    let annotation = is_voc(path).then(|| read_one(path).0).flatten()?;
+    Some((annotation.objects.len(), annotation.file_name))
 }
 
 /// Reads one XML file; `None` if it cannot be parsed.
@@ -171,6 +190,8 @@ fn class_list(
     for annotation in annotations.iter().flatten() {
         used.extend(annotation.objects.iter().map(|(name, _)| name.as_str()));
     }
+    report_spaces(used.iter().copied(), &Location::file(display(root)), findings);
+    let used: BTreeSet<&str> = used.into_iter().map(str::trim).collect();
     let mut names: Vec<String> = Vec::new();
     for file in CLASS_LISTS {
         let list = root.join(file);

@@ -12,7 +12,7 @@ pub(super) fn text_of<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
     child(node, name)?.text().map(str::trim).filter(|text| !text.is_empty())
 }
 
-/// Returns the text of the first child element of this name, with the spaces of a file name: those around a text that has a
+/// Returns the text of the first child element of this name, with the spaces of a file or class name: those around a text that has a
 /// line of its own are removed. `None` if it is empty.
 pub(super) fn file_name_of<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
     let text = child(node, name)?.text()?;

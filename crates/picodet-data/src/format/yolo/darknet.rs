@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::data_yaml::DataYaml;
+use crate::class_names::read_names;
 use crate::error::DataError;
 use crate::finding::Findings;
 use crate::paths::{Stated, is_absent};
 use crate::sniff::files_with_extension;
-use crate::text::{read_names, read_text};
+use crate::text::read_text;
 
 /// Image lists that are looked for without an `obj.data`, with their splits.
 const LISTS: [(&str, &str); 6] = [

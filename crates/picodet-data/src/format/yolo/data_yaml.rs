@@ -125,8 +125,16 @@ pub(super) fn load_yaml(path: &Path, findings: &mut Findings) -> Result<DataYaml
     parse_data_yaml(&text, path, findings)
 }
 
+/// Whether a YAML file can be meant as the description of a dataset: it has class names or splits, or is broken. Other
+/// programs have files of this name as well.
+pub(super) fn can_be_data_yaml(path: &Path) -> bool {
+    let Ok(text) = read_text(path, MAX_SIZE, "a data.yaml", &mut Findings::default()) else { return true };
+    let Ok(yaml) = yaml::parse(&text, path) else { return true };
+    ["names", "nc"].iter().chain(&SPLITS).any(|key| yaml.get(key).is_some())
+}
+
 /// Whether a YAML file describes a dataset: it has class names, and a split or a path.
-pub(super) fn is_data_yaml(path: &Path) -> bool {
+pub(crate) fn is_data_yaml(path: &Path) -> bool {
     let Ok(text) = read_text(path, MAX_SIZE, "a data.yaml", &mut Findings::default()) else { return false };
     let Ok(yaml) = yaml::parse(&text, path) else { return false };
     let has = |key: &str| yaml.get(key).is_some();

@@ -5,13 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::data_yaml::DataYaml;
 use super::label_path::{can_be_labels, find_label};
+use crate::class_names::read_names;
 use crate::error::DataError;
 use crate::finding::Findings;
 use crate::format::handler::Recognition;
-use crate::image_file::EXTENSIONS;
-use crate::sniff::files_with_extension;
 use crate::split_name::{split_folders, subfolders};
-use crate::text::read_names;
 use crate::walk::{self, file_name};
 
 /// File names of class lists.
@@ -126,9 +124,8 @@ fn has_labels(root: &Path, folder: &str) -> bool {
 /// Whether one of the first images in a folder has a label file.
 fn has_own_labels(root: &Path, folder: &str) -> bool {
     let folder = folder.trim_start_matches("./");
-    let images = files_with_extension(&root.join(folder), EXTENSIONS);
-    images.iter().take(INSPECTED).filter_map(|image| image.file_name()?.to_str()).any(|name| {
-        let image = if folder == "." { name.to_string() } else { format!("{folder}/{name}") };
+    walk::images_in(&root.join(folder)).into_iter().take(INSPECTED).any(|name| {
+        let image = if folder == "." { name } else { format!("{folder}/{name}") };
         let (label, exists) = find_label(root, &image);
         exists && can_be_labels(&root.join(label))
     })
@@ -137,7 +134,7 @@ fn has_own_labels(root: &Path, folder: &str) -> bool {
 /// Returns the first label file of a folder of labels with a class list, but without images.
 fn label_without_images(root: &Path) -> Option<String> {
     class_list(root, &[])?;
-    if !walk::files(root, EXTENSIONS, &mut Findings::default()).ok()?.is_empty() {
+    if !walk::images(root, &mut Findings::default()).ok()?.is_empty() {
         return None;
     }
     let labels = walk::files(&root.join("labels"), &["txt"], &mut Findings::default()).ok()?;

@@ -42,20 +42,32 @@ pub(super) fn find_label(root: &Path, image: &str) -> (String, bool) {
     }
 }
 
-/// Returns the label file of an image that has rows: a text beside an image can be anything.
-pub(crate) fn row_file_of(root: &Path, image: &str) -> Option<String> {
-    let (label, exists) = find_label(root, image);
-    if !exists {
-        return None;
-    }
-    let (numbers, columns) = first_row(&root.join(&label))?;
-    (numbers >= 5 && numbers == columns).then_some(label)
+/// Number of rows of a text that can only be a label file: its first row is the index of a class and four or more other
+/// numbers. `None` for other texts: a text next to an image can be anything. Five other numbers are a detection.
+pub(crate) fn rows_in(path: &Path) -> Option<usize> {
+    let text = read_text(path, MAX_LABELS, "a YOLO label file", &mut Findings::default()).ok()?;
+    let mut rows = text.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
+    is_row(rows.peek()?).then(|| rows.filter(|row| is_row(row)).count())
 }
 
-/// Whether a text can be a label file: it is empty, or at least half of the columns of its first row are numbers. Captions
-/// of images are texts as well, and can contain numbers.
+/// Whether a line is a row: the index of a class and four or more other numbers, but not five, of which the last is a score.
+fn is_row(line: &str) -> bool {
+    let is_index = |text: &str| text.parse::<f64>().is_ok_and(|index| index >= 0.0 && index.fract() == 0.0);
+    let mut columns = line.split_whitespace();
+    columns.next().is_some_and(is_index)
+        && !matches!(columns.clone().take(6).count(), 0..=3 | 5)
+        && columns.all(|column| column.parse::<f64>().is_ok())
+}
+
+/// Whether a text can be a label file: it is empty, or most of the columns of its first row are numbers, and at least three.
+/// Captions of images are texts as well, and can contain numbers.
 pub(super) fn can_be_labels(path: &Path) -> bool {
-    first_row(path).is_none_or(|(numbers, columns)| 2 * numbers >= columns)
+    first_row(path).is_none() || has_rows(path)
+}
+
+/// Whether most of the columns of the first row of a text are numbers, and at least three.
+pub(super) fn has_rows(path: &Path) -> bool {
+    first_row(path).is_some_and(|(numbers, columns)| numbers >= 3 && 2 * numbers > columns)
 }
 
 /// Number of columns that are numbers, and of all columns, of the first line of a text that is not empty; `None` if there is

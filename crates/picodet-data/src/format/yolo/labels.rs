@@ -153,6 +153,12 @@ pub(super) fn value_in_pixels(positions: &[f64], extents: &[f64]) -> Option<f64>
     positions.iter().find(far).or_else(|| extents.iter().find(too_large)).copied()
 }
 
+/// Whether a row is of DOTA: four corners in pixels, the name of the class, and usually the difficulty.
+pub(crate) fn is_dota(columns: &[&str]) -> bool {
+    let is_number = |text: &&str| text.parse::<f64>().is_ok();
+    matches!(columns.len(), 9 | 10) && columns[..8].iter().all(is_number) && !is_number(&columns[8])
+}
+
 /// The meaning of a row.
 enum Row {
     Empty,
@@ -182,13 +188,15 @@ fn parse_row(
     };
     let pose = format.keypoints.map(|[count, values]| 5 + count * values);
     let polygon = pose.is_none() && columns.len() >= 7 && columns.len() % 2 == 1;
-    if columns.len() > MAX_COLUMNS || !(columns.len() == 5 || polygon || pose == Some(columns.len())) {
+    let has_known_count = columns.len() == 5 || polygon || pose == Some(columns.len());
+    if columns.len() > MAX_COLUMNS || !has_known_count || is_dota(&columns) {
         let count = line.split_whitespace().count();
         let expected = match format.keypoints {
             Some([number, values]) => format!("`class x y w h` and {number} keypoints of {values} values"),
             None => "`class x y w h`".to_string(),
         };
         let hint = match (pose, count) {
+            _ if is_dota(&columns) => " (this is a row of DOTA, with corners in pixels and a class name)",
             (None, 6) => " (a sixth column is a detector's score)",
             (None, 8..) => " (rows with keypoints need `kpt_shape` in the data file)",
             _ => "",

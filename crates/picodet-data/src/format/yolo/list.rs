@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::label_path::{find_label, label_of};
+use super::orphans::report_orphans;
 use crate::dataset::display;
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
-use crate::image_file::EXTENSIONS;
 use crate::paths::{ImageFinder, Lookup, Stated, fold};
 use crate::split_name::split_role;
-use crate::text::read_text;
-use crate::walk::{self, file_name, without_extension};
+use crate::text::{read_text, unquoted};
+use crate::walk;
 
 /// Largest image list in bytes.
 const MAX_LIST: u64 = 1 << 30;
@@ -61,13 +61,13 @@ impl<'a> SplitFiles<'a> {
                 return Ok(());
             }
         };
-        let path = self.root.join(&found);
+        let path = if found == "." { self.root.to_path_buf() } else { self.root.join(&found) };
         if !path.is_dir() {
             return self.add_list(&path, findings);
         }
-        let listed = walk::files(&path, EXTENSIONS, findings)?;
+        let listed = walk::images(&path, findings)?;
         let prefix = if found == "." || found.is_empty() { String::new() } else { format!("{found}/") };
-        orphans(&path, &prefix, &listed, findings)?;
+        report_orphans(&path, &prefix, &listed, findings)?;
         self.files.extend(listed.into_iter().map(|file| format!("{prefix}{file}")));
         Ok(())
     }
@@ -162,10 +162,7 @@ impl<'a> SplitFiles<'a> {
         let text = read_text(list, MAX_LIST, "an image list", findings)?;
         let mut seen: HashMap<&str, usize> = HashMap::new();
         for (number, line) in text.lines().enumerate() {
-            // A name can begin with a space.
-            let has_spaces = line != line.trim();
-            let written = line.strip_prefix("./").unwrap_or(line);
-            let line = if has_spaces && self.root.join(written).is_file() { line } else { line.trim() };
+            let line = self.name_in(line);
             if line.is_empty() {
                 continue;
             }
@@ -178,6 +175,19 @@ impl<'a> SplitFiles<'a> {
             self.add_listed(line, list, location, findings);
         }
         Ok(())
+    }
+
+    /// Returns the path in a line of a list, without the spaces and quotation marks around it, unless a name has these.
+    fn name_in<'l>(&self, line: &'l str) -> &'l str {
+        let exists = |line: &str| self.root.join(line.strip_prefix("./").unwrap_or(line)).is_file();
+        let trimmed = line.trim();
+        if line != trimmed && exists(line) {
+            return line;
+        }
+        match unquoted(trimmed) {
+            Some(inside) if !exists(trimmed) => inside,
+            _ => trimmed,
+        }
     }
 
     /// Adds one image of a list: as written under the root or next to the list, otherwise by the end of its path.
@@ -240,32 +250,4 @@ enum Found {
     None,
     One(String),
     Two(String, String),
-}
-
-/// Reports label files without image.
-fn orphans(folder: &Path, prefix: &str, images: &[String], findings: &mut Findings) -> Result<(), DataError> {
-    let stems: HashSet<&str> = images.iter().map(|file| without_extension(file)).collect();
-    let probe = label_of(&format!("{prefix}x.jpg"));
-    let Some(below) = probe.strip_suffix("x.txt") else {
-        return Ok(());
-    };
-    let base = folder.to_string_lossy();
-    let Some(root) = base.strip_suffix(prefix.trim_end_matches('/')) else {
-        return Ok(());
-    };
-    let labels = Path::new(root).join(below);
-    if !labels.is_dir() || labels == folder {
-        return Ok(());
-    }
-    for label in walk::files(&labels, &["txt"], findings)? {
-        let special = matches!(
-            file_name(&label),
-            "classes.txt" | "README.txt" | "train.txt" | "val.txt" | "test.txt" | "predefined_classes.txt"
-        );
-        if !special && !stems.contains(without_extension(&label)) {
-            let location = Location::file(display(&labels.join(&label)));
-            findings.push(FindingKind::LabelWithoutImage, location, "no image of this name".to_string());
-        }
-    }
-    Ok(())
 }

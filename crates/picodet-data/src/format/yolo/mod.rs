@@ -6,6 +6,7 @@ mod folder;
 mod label_path;
 mod labels;
 mod list;
+mod orphans;
 mod read;
 mod rewrite;
 mod split;
@@ -27,8 +28,10 @@ use crate::split_name::split_role;
 use folder::YoloFolder;
 use write::has_row;
 
+pub(crate) use data_yaml::is_data_yaml;
 pub use data_yaml::{DataYaml, parse_data_yaml};
-pub(crate) use label_path::row_file_of;
+pub(crate) use label_path::rows_in;
+pub(crate) use labels::is_dota;
 pub use labels::parse_labels;
 pub use read::{read, read_folder};
 pub use write::{write_data_yaml, write_rows};
@@ -83,7 +86,10 @@ impl FormatHandler for YoloHandler {
                 Some(Err(refused)) => refused,
                 None => Recognition::None,
             },
-            Evidence::Weak => Recognition::None,
+            // A file that states no classes is opened for its error.
+            Evidence::Weak => {
+                usual_data_file(path).map_or(Recognition::None, |yaml| found(DataFile::Yaml(yaml)))
+            }
         }
     }
 
@@ -152,8 +158,7 @@ fn split_keys(splits: &[String]) -> Vec<String> {
 
 /// Finds the data file of a folder, or a folder with images, labels and a class list.
 fn recognise_data_file(path: &Path) -> Recognition {
-    let usual = ["data.yaml", "data.yml", "dataset.yaml", "dataset.yml"];
-    if let Some(yaml) = usual.into_iter().map(|name| path.join(name)).find(|path| path.is_file()) {
+    if let Some(yaml) = usual_data_file(path).filter(|yaml| data_yaml::can_be_data_yaml(yaml)) {
         return found(DataFile::Yaml(yaml));
     }
     let mut others = files_with_extension(path, &["yaml", "yml"]);
@@ -177,6 +182,12 @@ fn recognise_data_file(path: &Path) -> Recognition {
         Some(Ok(folder)) => Recognition::Found(Box::new(folder)),
         _ => Recognition::None,
     }
+}
+
+/// Returns the file of a folder that has a usual name of data files.
+fn usual_data_file(folder: &Path) -> Option<PathBuf> {
+    let usual = ["data.yaml", "data.yml", "dataset.yaml", "dataset.yml"];
+    usual.into_iter().map(|name| folder.join(name)).find(|path| path.is_file())
 }
 
 fn found(file: DataFile) -> Recognition {

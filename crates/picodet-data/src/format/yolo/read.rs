@@ -277,6 +277,17 @@ fn read_labels(root: &Path, file: &str, format: &RowFormat) -> Labels {
     match read_text(&path, MAX_LABELS, "a YOLO label file", &mut findings) {
         Err(error) => findings.push(FindingKind::FileUnreadable, location, error.to_string()),
         Ok(text) => {
+            if text.trim().is_empty()
+                && let Some(other) = label_of_other_format(root, file, Format::YOLO)
+            {
+                let message =
+                    format!("the label file {label} is empty, but {other} is not, which is not read");
+                findings.push(
+                    FindingKind::LabelOtherFormat,
+                    Location::file(display(&root.join(file))),
+                    message,
+                );
+            }
             rows = parse_rows(&text, size, format, &location.file, &mut findings);
             // Without the size of the image the rows can only be checked.
             if size.0 == 0 {

@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 
-use super::data_yaml::load_yaml;
+use super::data_yaml::{load_yaml, parse_data_yaml};
 use super::labels::MAX_LABELS;
 use super::write::{has_row, write_row};
+use super::yaml::{self, Yaml};
 use crate::dataset::{Dataset, ImageRecord, Object, Part};
 use crate::finding::Findings;
 use crate::geometry::bounds;
 use crate::loss::Loss;
-use crate::text::read_text;
+use crate::text::{clip, read_text};
 use crate::walk::has_extension;
 
 /// Keys of a data file that are written from the dataset.
-const WRITTEN: [&str; 9] = ["path", "train", "val", "valid", "validation", "test", "nc", "names", "download"];
+const WRITTEN: [&str; 8] = ["path", "train", "val", "valid", "validation", "test", "nc", "names"];
 
 /// Returns the rows of one image with the columns of its label file that the dataset does not represent; `None`
 /// if the label file cannot be read.
@@ -72,31 +74,75 @@ fn rest_of_row(columns: &[&str], object: &Object, image: &ImageRecord) -> Option
 
 /// Returns the lines of the data file, from keys at its top level that are not written from the dataset.
 pub(super) fn rest_of_yaml(parts: &[Part<'_>]) -> String {
-    let Some(path) = parts.first().and_then(|part| part.dataset.annotations.as_ref()) else {
-        return String::new();
-    };
-    // A list of classes is no data file, even if a name has a colon.
-    if !has_extension(&path.to_string_lossy(), &["yaml", "yml"]) {
-        return String::new();
-    }
-    let Ok(text) = read_text(path, 4 << 20, "a data.yaml", &mut Findings::default()) else {
-        return String::new();
-    };
+    let Some((text, splits)) = data_file(parts) else { return String::new() };
     let mut kept = String::new();
-    let mut keep = false;
+    let mut entry = Entry::Written;
     for line in text.lines() {
-        let starts =
-            line.chars().next().is_some_and(|c| !c.is_whitespace() && !matches!(c, '#' | '-' | '}' | ']'));
-        if starts {
-            let key = line.split(':').next().unwrap_or_default().trim().trim_matches(['"', '\'']);
-            keep = line.contains(':') && !line.starts_with('{') && !WRITTEN.contains(&key);
+        let first = line.chars().next();
+        if first.is_some_and(|c| !c.is_whitespace() && !matches!(c, '#' | '-' | '}' | ']')) {
+            entry = Entry::of(line, &splits);
+        } else if matches!(line, "---" | "...") {
+            entry = Entry::Written;
         }
-        if keep && !line.trim_start().starts_with('#') && !line.trim().is_empty() {
+        let is_content = !line.trim().is_empty() && !line.trim_start().starts_with('#');
+        // Within a block of text, lines that look like comments are text.
+        if entry == Entry::Text || (entry == Entry::Kept && is_content) {
             kept.push_str(line);
             kept.push('\n');
         }
     }
     kept
+}
+
+/// The keys of the data file that a dataset does not represent.
+fn other_keys(parts: &[Part<'_>]) -> Vec<String> {
+    let Some((text, splits)) = data_file(parts) else { return Vec::new() };
+    match yaml::parse(&text, Path::new("")) {
+        Ok(Yaml::Map(entries)) => {
+            let names = entries.into_iter().map(|(key, _)| key);
+            names.filter(|key| !is_written(key, &splits) && key != "kpt_shape").collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// An entry of a data file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    /// It is written from the dataset.
+    Written,
+    Kept,
+    /// It is kept, and its value is a block of text.
+    Text,
+}
+
+impl Entry {
+    /// The entry that begins with a line.
+    fn of(line: &str, splits: &[String]) -> Self {
+        let Some((key, value)) = line.split_once(':').filter(|_| !line.starts_with('{')) else {
+            return Self::Written;
+        };
+        if is_written(key.trim().trim_matches(['"', '\'']), splits) {
+            return Self::Written;
+        }
+        if value.trim_start().starts_with(['|', '>']) { Self::Text } else { Self::Kept }
+    }
+}
+
+fn is_written(key: &str, splits: &[String]) -> bool {
+    WRITTEN.contains(&key) || splits.iter().any(|split| split == key)
+}
+
+/// Returns the text and the splits of the data file of a dataset.
+fn data_file(parts: &[Part<'_>]) -> Option<(String, Vec<String>)> {
+    let path = parts.first()?.dataset.annotations.as_ref()?;
+    // A list of classes is no data file, even if a name has a colon.
+    if !has_extension(&path.to_string_lossy(), &["yaml", "yml"]) {
+        return None;
+    }
+    let text = read_text(path, 4 << 20, "a data.yaml", &mut Findings::default()).ok()?;
+    let data = parse_data_yaml(&text, path, &mut Findings::default()).ok()?;
+    Some((text, data.splits.into_keys().collect()))
 }
 
 /// Counts the columns of the label files that a dataset does not represent.
@@ -117,5 +163,9 @@ pub(super) fn extras(parts: &[Part<'_>]) -> Vec<Loss> {
             *counts.entry(what).or_default() += total;
         }
     }
-    counts.into_iter().map(|(what, count)| Loss { what: what.to_string(), count }).collect()
+    let of_rows = counts.into_iter().map(|(what, count)| Loss { what: what.to_string(), count });
+    let of_file = other_keys(parts).into_iter();
+    of_rows
+        .chain(of_file.map(|key| Loss { what: format!("`{}` of the data file", clip(&key)), count: 1 }))
+        .collect()
 }

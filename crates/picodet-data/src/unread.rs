@@ -1,0 +1,234 @@
+//! Finds labels below the folder of a dataset that none of its splits contains.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Component, Path, PathBuf};
+
+use crate::dataset::{Dataset, Format, display};
+use crate::finding::{FindingKind, Findings, Location};
+use crate::format::coco::{is_other_task, read_with_images};
+use crate::format::other_labels::{LabelFile, label_file, label_of_other_format};
+use crate::format::yolo::is_data_yaml;
+use crate::paths::{FileIndex, Lookup, Stated};
+use crate::sniff::{JsonKind, files_with_extension, json_kind};
+use crate::walk::{self, file_name, has_extension, without_extension};
+
+/// Labels that are not read.
+#[derive(Debug, Default)]
+pub(crate) struct Unread {
+    /// One finding per image.
+    pub(crate) findings: Findings,
+    /// The images.
+    pub(crate) images: HashSet<PathBuf>,
+}
+
+/// A label that is not read, of an image without objects otherwise.
+struct Lost {
+    kind: FindingKind,
+    location: Location,
+    message: String,
+    image: PathBuf,
+}
+
+/// Finds the labels below `path` that `datasets`, all splits of the dataset there, do not contain: label files of images
+/// that have no objects in any split. Files are read only if their image is not in a split or has no objects there.
+pub(crate) fn find_unread(path: &Path, datasets: &[&Dataset]) -> Unread {
+    let mut unread = Unread::default();
+    let Some(shown) = folder_of(path, datasets) else { return unread };
+    let (Some(first), Ok(top)) = (datasets.first(), shown.canonicalize()) else { return unread };
+    let read = label_files(datasets);
+    let mut labels = walk::files(&top, &["xml", "json", "txt"], &mut Findings::default()).unwrap_or_default();
+    labels.retain(|label| !read.contains(&top.join(label)));
+    if labels.is_empty() {
+        return unread;
+    }
+    let files = walk::images(&top, &mut Findings::default()).unwrap_or_default();
+    let (images, files) = (Images::of(datasets), FileIndex::new(files));
+    let sweep = Sweep { top, shown, format: first.format, images, files, read };
+    let lost = picodet_parallel::map(0..labels.len(), 0, |index| sweep.lost(&labels[index]));
+    for lost in lost.into_iter().flatten() {
+        unread.add(lost);
+    }
+    for json in labels.iter().filter(|label| has_extension(label, &["json"])) {
+        sweep.lost_of_coco(json).into_iter().for_each(|lost| unread.add(lost));
+    }
+    unread
+}
+
+impl Unread {
+    /// Adds a label, if it is the first one of its image.
+    fn add(&mut self, lost: Lost) {
+        if self.images.insert(lost.image) {
+            self.findings.push(lost.kind, lost.location, lost.message);
+        }
+    }
+}
+
+/// Returns the folder of the whole dataset at a path. A data file of YOLO describes its folder, unless others are beside
+/// it; another file is read on its own.
+fn folder_of(path: &Path, datasets: &[&Dataset]) -> Option<PathBuf> {
+    let first = datasets.first()?;
+    if path.is_dir() {
+        let (real, root) = (path.canonicalize().ok()?, first.root.canonicalize().ok()?);
+        let inside = real != root && real.starts_with(&root);
+        return Some(if inside { first.root.clone() } else { path.to_path_buf() });
+    }
+    let beside = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut data_files = files_with_extension(beside, &["yaml", "yml", "data"]);
+    data_files
+        .retain(|file| file.extension().is_some_and(|extension| extension == "data") || is_data_yaml(file));
+    (first.format == Format::YOLO && data_files.len() == 1).then(|| first.root.clone())
+}
+
+/// The label files that the datasets contain.
+fn label_files(datasets: &[&Dataset]) -> HashSet<PathBuf> {
+    let mut read = HashSet::new();
+    for dataset in datasets {
+        let root = dataset.root.canonicalize().unwrap_or_else(|_| dataset.root.clone());
+        let labels = dataset.images.iter().filter_map(|image| image.label.as_ref());
+        read.extend(labels.map(|label| plain(&root.join(label))));
+        read.extend(dataset.annotations.iter().filter_map(|file| file.canonicalize().ok()));
+    }
+    read
+}
+
+/// The images of datasets, and whether they have objects.
+struct Images {
+    by_path: HashMap<PathBuf, bool>,
+    names: HashSet<String>,
+}
+
+impl Images {
+    fn of(datasets: &[&Dataset]) -> Self {
+        let mut images = Self { by_path: HashMap::new(), names: HashSet::new() };
+        for dataset in datasets {
+            let root = dataset.root.canonicalize().unwrap_or_else(|_| dataset.root.clone());
+            for image in &dataset.images {
+                let path = plain(&root.join(turned(&image.file)));
+                *images.by_path.entry(path).or_default() |= !image.objects.is_empty();
+                images.names.insert(file_name(&image.file).to_string());
+            }
+        }
+        images
+    }
+}
+
+/// A path with the separators of this system.
+fn turned(file: &str) -> String {
+    if file.contains('\\') { file.replace('\\', "/") } else { file.to_string() }
+}
+
+/// A path without `.` and `..`.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+struct Sweep {
+    top: PathBuf,
+    /// The folder as the user writes it.
+    shown: PathBuf,
+    format: Format,
+    images: Images,
+    files: FileIndex,
+    read: HashSet<PathBuf>,
+}
+
+impl Sweep {
+    /// Returns what is lost with a label file of one image.
+    fn lost(&self, label: &str) -> Option<Lost> {
+        let path = self.top.join(label);
+        let mut image = self.image_of(without_extension(label));
+        let is_needed = |image: Option<&str>| image.is_some_and(|image| self.has_no_objects(image));
+        if image.is_some() && !is_needed(image) {
+            return None;
+        }
+        let LabelFile { format, objects, image: stated } = label_file(&path)?;
+        if image.is_none() {
+            let folder = label.rsplit_once('/').map_or("", |(folder, _)| folder);
+            image = stated.and_then(|stated| self.image_of(&format!("{folder}/{stated}")));
+        }
+        let image = image.filter(|image| objects > 0 && is_needed(Some(image)))?;
+        let known = self.images.by_path.contains_key(&self.top.join(image));
+        // The reader of YOLO has reported the images of its splits.
+        if format != self.format
+            && self.format == Format::YOLO
+            && known
+            && label_of_other_format(&self.top, image, self.format).is_some()
+        {
+            return None;
+        }
+        Some(self.loss(format, image, label, Location::file(display(&self.shown.join(label)))))
+    }
+
+    /// Returns the image of this name, with or without extension, that has the most folders in common.
+    fn image_of(&self, name: &str) -> Option<&str> {
+        match self.files.find(&Stated::with_spaces(name), &|_| true) {
+            Lookup::Found(image) => Some(image),
+            Lookup::Ambiguous(first, second) => {
+                Some(if self.has_no_objects(first) && self.has_no_objects(second) { first } else { second })
+                    .filter(|image| self.has_no_objects(image))
+            }
+            Lookup::Missing => None,
+        }
+    }
+
+    fn has_no_objects(&self, image: &str) -> bool {
+        !self.images.by_path.get(&self.top.join(image)).is_some_and(|has_objects| *has_objects)
+    }
+
+    fn loss(&self, format: Format, image: &str, label: &str, location: Location) -> Lost {
+        let own = self.format;
+        let known = self.images.by_path.contains_key(&self.top.join(image));
+        let (kind, location, message) = if format != own {
+            let location = Location::file(display(&self.shown.join(image)));
+            let message = format!("{image} has no label of the format {own}, but {label}, which is not read");
+            (FindingKind::LabelOtherFormat, location, message)
+        } else if known {
+            let message = format!("{image} has no objects in its split, but in {label}, which is not read");
+            (FindingKind::LabelUnread, location, message)
+        } else {
+            let message = format!("{image}, labelled in {label}, is in no split");
+            (FindingKind::LabelUnread, location, message)
+        };
+        Lost { kind, location, message, image: self.top.join(image) }
+    }
+
+    /// Returns what is lost with a COCO file: the images with objects that no split contains.
+    fn lost_of_coco(&self, label: &str) -> Vec<Lost> {
+        let path = self.top.join(label);
+        let beside = |read: &PathBuf| read.parent() == path.parent() && has_extension(label, &["json"]);
+        let of_other_task = is_other_task(&path) && self.read.iter().any(beside);
+        if of_other_task || json_kind(&path) != JsonKind::Coco {
+            return Vec::new();
+        }
+        let Some(dataset) = read_with_images(&path) else { return Vec::new() };
+        let root = dataset.root.canonicalize().unwrap_or_else(|_| dataset.root.clone());
+        let labelled = dataset.images.iter().filter(|image| !image.objects.is_empty());
+        labelled
+            .filter_map(|image| {
+                let file = plain(&root.join(turned(&image.file)));
+                let known = self.images.by_path.get(&file);
+                // An image that is not found can be one of the dataset under another path.
+                let elsewhere =
+                    known.is_none() && self.images.names.contains(file_name(&image.file)) && !file.is_file();
+                if elsewhere || known.is_some_and(|has_objects| *has_objects) {
+                    return None;
+                }
+                let shown = file.strip_prefix(&self.top).unwrap_or(&file);
+                let shown = display(shown).replace('\\', "/");
+                let pointer = format!("/images/{}", image.source);
+                let location = Location::pointer(display(&self.shown.join(label)), pointer);
+                Some(self.loss(Format::COCO, &shown, label, location))
+            })
+            .collect()
+    }
+}
