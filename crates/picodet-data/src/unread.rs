@@ -63,8 +63,8 @@ impl Unread {
     }
 }
 
-/// Returns the folder of the whole dataset at a path. A data file of YOLO describes its folder, unless others are beside
-/// it; another file is read on its own.
+/// Returns the folder of the whole dataset at a path. A data file of YOLO describes its folder, unless there are several;
+/// another file is read on its own.
 fn folder_of(path: &Path, datasets: &[&Dataset]) -> Option<PathBuf> {
     let first = datasets.first()?;
     if path.is_dir() {

@@ -16,7 +16,7 @@ const MAX_PATHS: u32 = 8;
 /// Maximum number of entries.
 const MAX_ENTRIES: usize = 20_000_000;
 
-/// Whether an entry of a folder is a folder, or a link to one. Only links need a look at the disk.
+/// Whether an entry of a folder is a folder, or a link to one. Only links need an access to the disk.
 pub(crate) fn is_folder(entry: &DirEntry) -> bool {
     entry.file_type().is_ok_and(|kind| kind.is_dir() || (kind.is_symlink() && entry.path().is_dir()))
 }

@@ -151,7 +151,7 @@ fn classes_that_differ_in_spaces_are_reported() {
         let losses = convert(set(name), None, Format::COCO, out, Images::Leave).unwrap().losses;
         assert!(losses.iter().any(|loss| loss.what.contains("class names")), "{name}: {losses:?}");
     }
-    // Spaces at the end of lines, and names on lines of their own, are common and change no class.
+    // Spaces at the end of lines, and names on separate lines, are common and change no class.
     put(set("yolo/classes.txt"), "cat \ndog\r\n");
     let xml = fs::read_to_string(set("voc/a.xml")).unwrap();
     put(set("voc/b.xml"), xml.replace("<name>cat<", "<name>\n  cat\n<").replace("a.png", "b.png"));

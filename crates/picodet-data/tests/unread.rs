@@ -119,7 +119,7 @@ fn labels_beside_the_folders_of_yolo_are_reported() {
         put(root.join(format!("labels/{name}.txt")), ROW);
     }
     put(root.join("classes.txt"), "cat\n");
-    // Neither a caption nor a background image is a loss.
+    // Captions and background images are not losses.
     picture(root.join("d.png"), 200, 100, 3);
     put(root.join("d.txt"), "3 dogs and a cat\n");
     picture(root.join("e.png"), 200, 100, 4);

@@ -97,7 +97,7 @@ impl FormatHandler for YoloHandler {
         format!("images/{split}")
     }
 
-    /// The last folder `images` of a path has the labels beside it.
+    /// The labels are in the folder next to the last folder `images` of a path.
     fn folder_name(&self, name: &str) -> String {
         if name.eq_ignore_ascii_case("images") { format!("{name}_") } else { name.to_owned() }
     }
