@@ -42,10 +42,13 @@ pub extern "C" fn picodet_start() {
 #[unsafe(no_mangle)]
 pub extern "C" fn picodet_input(bytes: usize) -> *mut u8 {
     let input = &mut session().input;
-    input.clear();
-    if input.try_reserve_exact(bytes).is_err() {
-        return std::ptr::null_mut();
+    if input.len() < bytes {
+        input.clear();
+        if input.try_reserve_exact(bytes).is_err() {
+            return std::ptr::null_mut();
+        }
     }
+    // The caller overwrites what earlier calls have left.
     input.resize(bytes, 0);
     input.as_mut_ptr()
 }

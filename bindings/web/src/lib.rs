@@ -5,7 +5,7 @@
 //! module has no imports.
 //!
 //! Built with atomics, it imports a shared memory as `env.memory`, and threads of the page become helpers of the detector by
-//! [`exports::picodet_help`].
+//! `picodet_help`.
 
 pub mod exports;
 mod request;

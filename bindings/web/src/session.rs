@@ -83,7 +83,11 @@ impl Session {
         if (width * height).checked_mul(4) != Some(self.input.len() as u64) {
             return Err(size);
         }
-        let rgb = self.input.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
+        let (pixels, _) = self.input.as_chunks::<4>();
+        let mut rgb = vec![0; 3 * pixels.len()];
+        for (to, &[red, green, blue, _]) in rgb.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
+            *to = [red, green, blue];
+        }
         let image = Image::new(width as usize, height as usize, rgb).ok_or(size)?;
         let found = detector.detect(&image)?;
         self.write(&found);
