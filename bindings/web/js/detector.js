@@ -20,7 +20,7 @@ function moduleOptions(options) {
   for (const name of OPTIONS) {
     const value = options[name];
     if (value === undefined) continue;
-    const fits = name === "inputSize" ? Array.isArray(value) && value.length === 2 && value.every(isSize)
+    const fits = name === "inputSize" ? Array.isArray(value) && value.length === 2 && value.every(isSide)
       : name === "maxDetections" ? isSize(value) : inUnit(value);
     if (!fits) throw errorOf("option", `\`${name}\` is ${format(value)}; expected ${expected(name)}`);
     chosen[name] = value;
@@ -28,15 +28,20 @@ function moduleOptions(options) {
   return chosen;
 }
 
+/** Sides above this are no network inputs; the command has the same limit. */
+const MOST_SIDE = 4096;
+const isSide = (value) => isSize(value) && value <= MOST_SIDE && value % 32 === 0;
 const isSize = (value) => Number.isInteger(value) && value > 0 && value < 2 ** 31;
 const inUnit = (value) => typeof value === "number" && value >= 0 && value <= 1;
 const format = (value) => (typeof value === "string" ? JSON.stringify(value) : String(value));
 
 function expected(name) {
-  if (name === "inputSize") return "[height, width], multiples of 32";
+  if (name === "inputSize") return `[height, width], multiples of 32 up to ${MOST_SIDE}`;
   return name === "maxDetections" ? "a whole number above 0" : "a number from 0 to 1";
 }
 
+/** Whether the reason for one thread has been said. */
+let isWarned = false;
 /** Most threads that are used by default. */
 const MOST_THREADS = 4;
 
@@ -47,7 +52,8 @@ function threadsOf({ threads, wasm }, inWorker) {
   }
   if (threads > 1 && !inWorker) throw errorOf("option", "`threads` above 1 are for a `worker` in a browser");
   if (globalThis.crossOriginIsolated !== true) {
-    if (threads > 1) {
+    if (threads > 1 && !isWarned) {
+      isWarned = true;
       const headers = "Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp";
       console.info(`picodet: one thread, since this page may not share memory; serve it with ${headers}`);
     }
@@ -91,16 +97,15 @@ export function detectorClass({ defaultWasm, startWorker, startThread }) {
       const request = { wasm: options.wasm ?? (await defaultWasm(chosen.threads)), model, options: chosen };
       if (request.wasm instanceof URL) request.wasm = request.wasm.href;
       const runner = inWorker
-        ? await RemoteRunner.create(startWorker(options.workerUrl), request, [model.buffer], () =>
-            startThread(options.threadUrl),
-          )
+        ? await RemoteRunner.create(startWorker(options.workerUrl), request, [model.buffer], () => startThread(options.threadUrl), signal)
         : await LocalRunner.create(request);
       if (signal?.aborted) runner.free();
       signal?.throwIfAborted();
       return new Detector(runner, chosen.score);
     }
 
-    async detect(source, { score, signal } = {}) {
+    async detect(source, options) {
+      const { score, signal } = options ?? {};
       signal?.throwIfAborted();
       if (score !== undefined && !(inUnit(score) && score >= this.#score)) {
         const range = `a number from ${this.#score}, the detector's own, to 1`;
@@ -121,8 +126,8 @@ export function detectorClass({ defaultWasm, startWorker, startThread }) {
       return toDetections(values, this.classes, score);
     }
 
-    stream(video, options = {}) {
-      return streamOf(this, video, options);
+    stream(video, options) {
+      return streamOf(this, () => this.#check(), video, options);
     }
 
     get memoryBytes() {

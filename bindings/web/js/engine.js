@@ -19,7 +19,7 @@ export async function compile(source) {
     return await WebAssembly.compile(await response.arrayBuffer());
   } catch (cause) {
     const place = typeof source === "string" || source instanceof URL ? `${source}: ` : "";
-    const remedy = "serve picodet.wasm beside the script, or pass its address as `wasm`";
+    const remedy = "serve the .wasm files of the package beside the script, or pass an address as `wasm`";
     throw errorOf("internal", `${place}the WebAssembly module cannot be loaded (${cause.message}); ${remedy}`, { cause });
   }
 }
@@ -88,7 +88,7 @@ export class Engine {
 
   /** Size of the instance's memory in bytes. */
   get memoryBytes() {
-    return this.#memory.buffer.byteLength;
+    return this.#memory?.buffer.byteLength ?? 0;
   }
 
   /** Releases the instance. */

@@ -43,8 +43,10 @@ async function download(response, onProgress, signal, name = response.url || "th
   try {
     if (!response.body) return new Uint8Array(await response.arrayBuffer());
     const reader = response.body.getReader();
+    signal?.addEventListener("abort", () => reader.cancel().catch(() => {}), { once: true });
     for (;;) {
       const { done, value } = await reader.read();
+      signal?.throwIfAborted();
       if (done) break;
       parts.push(value);
       loaded += value.length;

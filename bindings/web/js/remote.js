@@ -2,16 +2,26 @@
 
 import { errorOf } from "./errors.js";
 
+/** Time in which the scripts of workers must have started, in milliseconds. */
+const START = 20_000;
+
 /** A detector in a worker of its own; the caller awaits each answer before the next request. */
 export class RemoteRunner {
   #worker;
   #threads = [];
   #pending = null;
   #failure = null;
+  #start;
 
   constructor(worker) {
     this.#worker = worker;
+    const remedy = "serve worker.js and the other files of the package beside the script, or pass a `workerUrl`";
+    this.#start = setTimeout(() => this.#stop(errorOf("internal", `the worker has not started; ${remedy}`)), START);
     worker.onmessage = ({ data }) => {
+      if (data.isReady) {
+        clearTimeout(this.#start);
+        return;
+      }
       const pending = this.#pending;
       this.#pending = null;
       if (!pending) return;
@@ -26,8 +36,10 @@ export class RemoteRunner {
     worker.onmessageerror = () => this.#stop(errorOf("internal", "the worker's answer cannot be read"));
   }
 
-  static async create(worker, request, transfer, startThread) {
+  static async create(worker, request, transfer, startThread, signal) {
     const runner = new RemoteRunner(worker);
+    const abort = () => runner.#stop(signal.reason);
+    signal?.addEventListener("abort", abort);
     try {
       const { description, helpers } = await runner.#ask("create", request, transfer);
       runner.description = description;
@@ -37,6 +49,8 @@ export class RemoteRunner {
     } catch (error) {
       runner.#stop(error);
       throw error;
+    } finally {
+      signal?.removeEventListener("abort", abort);
     }
   }
 
@@ -49,7 +63,9 @@ export class RemoteRunner {
   #help(thread, helper) {
     return new Promise((resolve) => {
       let isReady = false;
+      const timer = setTimeout(() => fail("its script does not answer"), START);
       const fail = (reason) => {
+        clearTimeout(timer);
         thread.terminate();
         if (isReady) {
           // The detector may wait for it for ever.
@@ -66,6 +82,7 @@ export class RemoteRunner {
           return;
         }
         isReady = true;
+        clearTimeout(timer);
         this.#threads.push(thread);
         if (this.#failure) thread.terminate();
         resolve();
@@ -108,6 +125,7 @@ export class RemoteRunner {
 
   #stop(failure) {
     this.#failure ??= failure;
+    clearTimeout(this.#start);
     this.#worker.terminate();
     for (const thread of this.#threads) thread.terminate();
     this.#pending?.reject(this.#failure);

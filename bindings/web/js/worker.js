@@ -17,6 +17,8 @@ async function answer({ kind, request }) {
   }
 }
 
+self.postMessage({ isReady: true });
+
 self.onmessage = async ({ data }) => {
   try {
     const result = await answer(data);

@@ -226,6 +226,69 @@ test("a thread that stops ends the detector with an error", async () => {
   await close();
 });
 
+test("streams end with their video, and say what is wrong", async () => {
+  const { page, close } = await open();
+  const results = await page.evaluate(async () => {
+    const canvas = Object.assign(document.createElement("canvas"), { width: 64, height: 64 });
+    document.body.append(canvas);
+    const context = canvas.getContext("2d");
+    const drawing = setInterval(() => context.fillRect(Math.random() * 60, 0, 4, 4), 40);
+    const play = async () => {
+      const video = Object.assign(document.createElement("video"), { muted: true });
+      video.srcObject = canvas.captureStream(25);
+      await video.play();
+      return video;
+    };
+    const detector = await picodet.Detector.create({ model: "/expected/layout.safetensors", inputSize: [64, 64] });
+    const outcome = async (video, change, used = detector) => {
+      let frames = 0;
+      const limit = new Promise((resolve) => setTimeout(resolve, 8000, "hangs"));
+      const run = async () => {
+        for await (const _ of used.stream(video)) {
+          frames += 1;
+          if (frames === 3) change(video);
+        }
+        return "ends";
+      };
+      return Promise.race([run().catch((error) => `${error.name}: ${error.message}`), limit]);
+    };
+    const results = {
+      stopped: await outcome(await play(), (video) => video.srcObject.getTracks().forEach((track) => track.stop())),
+      removed: await outcome(await play(), (video) => (video.srcObject = null)),
+      canvas: await outcome(canvas),
+      nothing: await outcome(null),
+    };
+    const other = await picodet.Detector.create({ model: "/expected/layout.safetensors", inputSize: [64, 64] });
+    const paused = (video) => {
+      video.pause();
+      setTimeout(() => other.free(), 400);
+    };
+    results.freed = await outcome(await play(), paused, other);
+    clearInterval(drawing);
+    detector.free();
+    return results;
+  });
+  assert.equal(results.stopped, "ends");
+  assert.equal(results.removed, "ends");
+  assert.match(results.canvas, /^ImageError: `stream` takes a video element/);
+  assert.match(results.nothing, /^ImageError: `stream` takes a video element/);
+  assert.match(results.freed, /^ClosedError/);
+  await close();
+});
+
+test("a download that stalls is stopped by its signal, also one of the caller", async () => {
+  const { page, close } = await open();
+  const reason = await page.evaluate(async () => {
+    const control = new AbortController();
+    const body = new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(8)) });
+    setTimeout(() => control.abort(new Error("enough")), 200);
+    const created = picodet.Detector.create({ model: new Response(body), signal: control.signal });
+    return created.then(() => "created", (error) => error.message);
+  });
+  assert.equal(reason, "enough");
+  await close();
+});
+
 test("the page of docs/web.md detects in a file", async () => {
   const text = await readFile(new URL("../../../docs/web.md", import.meta.url), "utf8");
   await writeFile(join(dirname(PICODET_PACKAGE), "docs.html"), text.match(/```html\n([\s\S]*?)```/)[1]);
@@ -270,6 +333,7 @@ test("errors of the page", async () => {
       video: await failed(detector.detect(document.createElement("video"))),
       text: await failed(detector.detect(new Blob(["text"]))),
       element: await failed(detector.detect(document.body)),
+      side: await failed(picodet.Detector.create({ model: "/missing.safetensors", inputSize: [32000000, 32] })),
       threads: await failed(picodet.Detector.create({ model: "/missing.safetensors", threads: 0 })),
       local: await failed(picodet.Detector.create({ model: "/expected/layout.safetensors", threads: 2, worker: false })),
     };
@@ -284,12 +348,13 @@ test("errors of the page", async () => {
     return errors;
   });
   assert.match(errors.model, /^ModelError: .*missing\.safetensors: HTTP 404.*check the URL/);
-  assert.match(errors.wasm, /^InternalError: .*HTTP 404.*picodet\.wasm/);
+  assert.match(errors.wasm, /^InternalError: .*HTTP 404.*serve the \.wasm files/);
   assert.match(errors.worker, /^InternalError: .*worker/);
   assert.match(errors.image, /^ImageError: .*missing\.png: cannot be loaded/);
   assert.match(errors.canvas, /^ImageError: the image is empty/);
   assert.match(errors.video, /^ImageError: the video has no frame yet/);
   assert.match(errors.text, /^ImageError: this is a text file/);
+  assert.match(errors.side, /^OptionError: .*multiples of 32 up to 4096/);
   assert.match(errors.threads, /^OptionError: `threads` is 0; expected a whole number from 1 to 64/);
   assert.match(errors.local, /^OptionError: `threads` above 1 are for a `worker`/);
   assert.match(errors.element, /^ImageError: an object of class HTMLBodyElement/);

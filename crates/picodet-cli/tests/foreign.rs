@@ -88,6 +88,39 @@ fn of_a_pair_of_files_the_damaged_one_is_named() {
     cases.finish();
 }
 
+#[test]
+fn other_activations_and_incomplete_copies_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let Some(param) = shared_path("data/weights/picodet_s_416_esnet_legacy.ncnn.param") else { return };
+    let text = std::fs::read_to_string(&param).expect("the network");
+    let bin = std::fs::read(param.with_extension("bin")).expect("the weights");
+    std::fs::write(folder.join("m.bin"), &bin).expect("a file");
+    let convert = |text: &str, bin: &[u8], variant: &str| {
+        std::fs::write(folder.join("m.param"), text).expect("a file");
+        std::fs::write(folder.join("m.bin"), bin).expect("a file");
+        let (code, _, err) =
+            run(folder, &["convert", "m.param", "--variant", variant, "-o", "out.safetensors"]);
+        (code, err)
+    };
+    assert_eq!(convert(&text, &bin, "legacy_s_416").0, 0);
+    let (code, err) = convert(&text, &bin, "ablation_7_esnet_416");
+    assert!(code == 2 && err.contains("its activations are hard-swish, those of the network ReLU"), "{err}");
+    let (code, err) = convert(&text.replace("HardSwish ", "ReLU "), &bin, "legacy_s_416");
+    assert!(code == 2 && err.contains("its activations are ReLU, those of the network hard-swish"), "{err}");
+    let zeros = |from: usize, to: usize| {
+        let mut copy = bin.clone();
+        copy[from..to].fill(0);
+        convert(&text, &copy, "legacy_s_416")
+    };
+    for (from, to) in
+        [(0, bin.len()), (bin.len() - 20_000, bin.len()), (bin.len() / 2, bin.len() / 2 + 500_000)]
+    {
+        let (code, err) = zeros(from, to);
+        assert!(code == 2 && err.contains("as in an incomplete copy"), "{from} to {to}: {err}");
+    }
+}
+
 /// COCO results that are the objects of the data, with a slight shift.
 fn results(folder: &Path, change: impl Fn([f64; 4], [f64; 2]) -> [f64; 4]) -> Value {
     let text = std::fs::read_to_string(folder.join("data.json")).expect("the annotations");

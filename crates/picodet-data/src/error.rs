@@ -127,6 +127,15 @@ pub enum DataError {
         /// `images` or `objects`.
         what: &'static str,
     },
+    /// A repair would remove all images of a split.
+    #[error(
+        "the split `{name}` would be empty: all its images are in earlier splits, or cannot be read; split again with \
+         `picodet data split`, which groups equal images"
+    )]
+    SplitWouldBeEmpty {
+        /// The split.
+        name: String,
+    },
     /// The output folder exists and is not empty.
     #[error("{}: the output folder exists and is not empty; choose a new one", .path.display())]
     OutputExists {

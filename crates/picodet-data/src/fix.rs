@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::check::boxes::{fault, wrong_area};
 use crate::check::{CheckOptions, Checked, ImageFacts};
 use crate::convert::{WriteOptions, WriteReport, write};
-use crate::dataset::{Dataset, Object, Part};
+use crate::dataset::{Dataset, ImageRecord, Object, Part};
 use crate::error::DataError;
 use crate::finding::FindingKind;
 use crate::loss::Loss;
@@ -44,13 +44,14 @@ impl Tally {
 /// Writes a repaired copy in the same format under the new or empty folder `out`.
 ///
 /// Corrected: swapped corners, boxes beyond the image, sizes, areas, duplicate ids, class ids and names, and
-/// paths. Removed: images that are also in an earlier split or twice in one, and duplicate boxes. Left out if
+/// paths. Removed: images that are also in an earlier split or twice in one, whose objects are merged, and duplicate
+/// boxes. Left out if
 /// the options allow it: boxes that are empty, outside of the image or not finite, labels of missing or
 /// undecodable images, and entries that cannot be read. Unchanged: faults that need a human decision (EXIF
 /// orientation, two classes on one box). Fields that a [`Dataset`] does not represent are kept.
 ///
 /// # Errors
-/// As [`write()`]; [`DataError::WouldLose`] when objects would be left out that the options do not allow to
+/// As [`write()`]; [`DataError::SplitWouldBeEmpty`] when all images of a split are in earlier ones; [`DataError::WouldLose`] when objects would be left out that the options do not allow to
 /// lose.
 pub fn fix(
     checked: &Checked,
@@ -59,14 +60,20 @@ pub fn fix(
 ) -> Result<FixReport, DataError> {
     let (out, options) = (out.as_ref(), options.into());
     let mut tally = Tally::default();
-    let mut seen_elsewhere: HashSet<[u8; 32]> = HashSet::new();
+    let mut seen_elsewhere = HashMap::new();
     let mut repaired: Vec<Dataset> = Vec::new();
-    for (dataset, facts) in checked.datasets.iter().zip(&checked.facts) {
-        let mut dataset = repair(dataset, facts, &seen_elsewhere, &mut tally);
+    for (source, facts) in checked.datasets.iter().zip(&checked.facts) {
+        let mut dataset = repair(source, facts, &seen_elsewhere, &mut tally);
+        if dataset.images.is_empty() && !source.images.is_empty() && !repaired.is_empty() {
+            return Err(DataError::SplitWouldBeEmpty { name: source.split_name().to_string() });
+        }
         if options.crowds_as_objects {
             dataset.crowds_as_objects();
         }
-        seen_elsewhere.extend(facts.iter().filter_map(|facts| facts.hash));
+        for (image, facts) in source.images.iter().zip(facts) {
+            let Some(hash) = facts.hash else { continue };
+            seen_elsewhere.entry(hash).or_insert_with(HashSet::new).extend(objects_of(image, source));
+        }
         repaired.push(dataset);
     }
     let of_reader = checked.report.findings.losses_of_copy();
@@ -92,10 +99,20 @@ pub fn fix(
     Ok(FixReport { actions: tally.actions, written })
 }
 
+/// The class and the bits of the box of an object.
+type Content = (String, [u64; 4]);
+
+/// Returns the contents of the objects of an image.
+fn objects_of(image: &ImageRecord, dataset: &Dataset) -> Vec<Content> {
+    let class = |object: &Object| dataset.classes.get(object.class).map(|class| class.name.clone());
+    let objects = image.objects.iter();
+    objects.map(|object| (class(object).unwrap_or_default(), object.bbox.map(f64::to_bits))).collect()
+}
+
 fn repair(
     source: &Dataset,
     facts: &[ImageFacts],
-    seen_elsewhere: &HashSet<[u8; 32]>,
+    seen_elsewhere: &HashMap<[u8; 32], HashSet<Content>>,
     tally: &mut Tally,
 ) -> Dataset {
     let mut dataset = Dataset { images: Vec::new(), classes: Vec::new(), ..source.clone() };
@@ -123,7 +140,7 @@ fn repair(
         .filter_map(|object| object.id)
         .fold(0i64, i64::max);
     let mut by_file: HashMap<&str, usize> = HashMap::new();
-    let mut hashes: HashSet<[u8; 32]> = HashSet::new();
+    let mut hashes: HashMap<[u8; 32], usize> = HashMap::new();
     for (image, facts) in source.images.iter().zip(facts) {
         if !facts.exists {
             tally.done("missing images removed with their labels");
@@ -144,14 +161,20 @@ fn repair(
             continue;
         }
         if let Some(hash) = facts.hash {
-            if seen_elsewhere.contains(&hash) {
+            if let Some(known) = seen_elsewhere.get(&hash) {
                 tally.done("images removed that are in an earlier split");
+                let others =
+                    objects_of(image, source).iter().filter(|object| !known.contains(*object)).count();
+                tally.lost("objects of images that are in an earlier split without them", others);
                 continue;
             }
-            if !hashes.insert(hash) {
-                tally.done("duplicate images removed");
+            if let Some(&first) = hashes.get(&hash) {
+                tally.done("duplicate images removed, their objects merged");
+                let objects = clean(record.objects, &dataset, first, &class_map, tally);
+                dataset.images[first].objects.extend(objects);
                 continue;
             }
+            hashes.insert(hash, dataset.images.len());
         }
         if let Some(header) = facts.header {
             let turned = header.turned && (image.width, image.height) == (header.height, header.width);

@@ -62,6 +62,8 @@ fn text_of(
         line: None,
         message: error.to_string(),
     })?;
+    // Old programs end lines with a carriage return.
+    let text = if text.contains('\r') && !text.contains('\n') { text.replace('\r', "\n") } else { text };
     if guessed {
         let message = format!("not UTF-8; read as {encoding}");
         findings.push(FindingKind::LabelNotUtf8, Location::file(display(path)), message);

@@ -1,6 +1,6 @@
 //! Finds labels below the folder of a dataset that none of its splits contains.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use crate::dataset::{Dataset, Format, display};
@@ -8,9 +8,14 @@ use crate::finding::{FindingKind, Findings, Location};
 use crate::format::coco::{is_other_task, read_with_images};
 use crate::format::other_labels::{LabelFile, label_file, label_of_other_format};
 use crate::format::yolo::is_data_yaml;
+use crate::layout::foreign::of_file;
 use crate::paths::{FileIndex, Lookup, Stated};
 use crate::sniff::{JsonKind, files_with_extension, json_kind};
+use crate::text::read_text;
 use crate::walk::{self, file_name, has_extension, without_extension};
+
+/// Largest file of a format that is not read, in bytes.
+const MAX_FOREIGN: u64 = 256 << 20;
 
 /// Labels that are not read.
 #[derive(Debug, Default)]
@@ -36,13 +41,16 @@ pub(crate) fn find_unread(path: &Path, datasets: &[&Dataset]) -> Unread {
     let Some(shown) = folder_of(path, datasets) else { return unread };
     let (Some(first), Ok(top)) = (datasets.first(), shown.canonicalize()) else { return unread };
     let read = label_files(datasets);
-    let mut labels = walk::files(&top, &["xml", "json", "txt"], &mut Findings::default()).unwrap_or_default();
-    labels.retain(|label| !read.contains(&top.join(label)));
-    if labels.is_empty() {
+    let extensions = ["xml", "json", "txt", "csv"];
+    let mut others = walk::files(&top, &extensions, &mut Findings::default()).unwrap_or_default();
+    others.retain(|label| !read.contains(&top.join(label)));
+    if others.is_empty() {
         return unread;
     }
     let files = walk::images(&top, &mut Findings::default()).unwrap_or_default();
     let (images, files) = (Images::of(datasets), FileIndex::new(files));
+    let labels: Vec<String> =
+        others.iter().filter(|label| !has_extension(label, &["csv"])).cloned().collect();
     let sweep = Sweep { top, shown, format: first.format, images, files, read };
     let lost = picodet_parallel::map(0..labels.len(), 0, |index| sweep.lost(&labels[index]));
     for lost in lost.into_iter().flatten() {
@@ -51,6 +59,7 @@ pub(crate) fn find_unread(path: &Path, datasets: &[&Dataset]) -> Unread {
     for json in labels.iter().filter(|label| has_extension(label, &["json"])) {
         sweep.lost_of_coco(json).into_iter().for_each(|lost| unread.add(lost));
     }
+    sweep.lost_of_foreign(&others, &unread.images).into_iter().for_each(|lost| unread.add(lost));
     unread
 }
 
@@ -132,6 +141,11 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
+/// The parts of a text that can be names of files.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['"', '\'', '<', '>', ',', ';', '\t', '\r', '\n', '/', '\\']).map(str::trim)
+}
+
 struct Sweep {
     top: PathBuf,
     /// The folder as the user writes it.
@@ -179,6 +193,44 @@ impl Sweep {
             }
             Lookup::Missing => None,
         }
+    }
+
+    /// Returns what is lost with files of formats that are not read: the images without objects that they name, except the
+    /// `reported` ones.
+    fn lost_of_foreign(&self, labels: &[String], reported: &HashSet<PathBuf>) -> Vec<Lost> {
+        let is_open = |image: &&str| self.has_no_objects(image) && !reported.contains(&self.top.join(image));
+        let open: Vec<&str> = self.files.iter().filter(is_open).collect();
+        if open.is_empty() {
+            return Vec::new();
+        }
+        let by_name: HashMap<&str, &str> = open.iter().map(|image| (file_name(image), *image)).collect();
+        let by_stem: HashMap<&str, &str> =
+            open.iter().map(|image| (without_extension(file_name(image)), *image)).collect();
+        let of_label = |label: &String| -> Vec<Lost> {
+            let path = self.top.join(label);
+            let Some(foreign) = of_file(&path) else { return Vec::new() };
+            let stem = without_extension(file_name(label));
+            let own = by_name.get(stem).or_else(|| by_stem.get(stem)).copied();
+            let text =
+                || read_text(&path, MAX_FOREIGN, "labels", &mut Findings::default()).unwrap_or_default();
+            let images: BTreeSet<&str> = match own {
+                Some(image) => [image].into(),
+                None => words(&text()).filter_map(|word| by_name.get(word).copied()).collect(),
+            };
+            let lost = |image: &str| {
+                let message = format!(
+                    "{image} has no label of the format {}, but one in {label} ({}), which is not read; {}",
+                    self.format, foreign.format, foreign.remedy
+                );
+                let location = Location::file(display(&self.shown.join(image)));
+                Lost { kind: FindingKind::LabelOtherFormat, location, message, image: self.top.join(image) }
+            };
+            images.into_iter().map(lost).collect()
+        };
+        picodet_parallel::map(0..labels.len(), 0, |index| of_label(&labels[index]))
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     fn has_no_objects(&self, image: &str) -> bool {

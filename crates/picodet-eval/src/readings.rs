@@ -16,6 +16,12 @@ const LEAST_IOU: f64 = 0.5;
 const LEAST_GAIN: usize = 3;
 const LEAST_SHARE_GAIN: f64 = 0.15;
 const LEAST_RATIO: f64 = 1.3;
+/// Least share of the objects that a reading in pixels of an input matches: there are many such readings.
+const LEAST_INPUT_SHARE: f64 = 0.4;
+/// Share of the objects below which the matched ones are reported.
+const POOR_SHARE: f64 = 0.05;
+/// Least number of objects and of detections for a statement on them.
+const LEAST_COUNT: usize = 20;
 /// Sides of network inputs whose pixels may be the unit.
 const INPUT_SIDES: [u16; 6] = [320, 416, 512, 608, 640, 1280];
 
@@ -197,8 +203,28 @@ fn pictures<'a>(
     pictures
 }
 
+/// Whether detections that match an object of their category have lower scores than the others, on average.
+fn is_reversed(pictures: &[Picture<'_>]) -> bool {
+    let mut sums = [(0.0, 0usize); 2];
+    for picture in pictures {
+        for found in &picture.detections {
+            let is_match = picture.objects.iter().any(|object| {
+                object.category_id == found.category_id
+                    && intersection_over_union(&found.bbox, &object.bbox, false) >= LEAST_IOU
+            });
+            let (sum, count) = &mut sums[usize::from(is_match)];
+            *sum += found.score;
+            *count += 1;
+        }
+    }
+    let [(others, other_count), (matches, match_count)] = sums;
+    let mean = |sum: f64, count: usize| sum / count as f64;
+    other_count.min(match_count) >= LEAST_COUNT && mean(matches, match_count) < mean(others, other_count)
+}
+
 /// Describes in one line each what seems to be meant in another way than COCO's: the boxes or categories of
-/// detections that match far more of the objects when they are read so, and negative scores.
+/// detections that match far more of the objects when they are read so, and scores in reverse order. `detections`
+/// may have categories that the dataset does not have.
 #[must_use]
 pub fn reading_notes(
     detections: &[Detection],
@@ -222,9 +248,20 @@ pub fn reading_notes(
         let best = Reading::all()
             .map(|reading| (with(reading), reading))
             .reduce(|best, next| if next.0 > best.0 { next } else { best });
-        if let Some((matched, reading)) = best.filter(|(matched, _)| is_better(*matched, own)) {
+        let is_likely = |&(matched, reading): &(usize, Reading)| {
+            let is_input = matches!(reading.unit, Unit::Stretched(_) | Unit::Letterboxed(_));
+            is_better(matched, own) && (!is_input || matched as f64 >= LEAST_INPUT_SHARE * total as f64)
+        };
+        if let Some((matched, reading)) = best.filter(is_likely) {
             notes.push(format!(
                 "the boxes match {own} of {total} objects; read as {reading}, {matched}; a box is {COCO}"
+            ));
+            return notes;
+        }
+        if (own as f64) < POOR_SHARE * total as f64 && total >= LEAST_COUNT && detections.len() >= LEAST_COUNT
+        {
+            notes.push(format!(
+                "the boxes match {own} of {total} objects with an IoU of {LEAST_IOU} or more; a box is {COCO}"
             ));
             return notes;
         }
@@ -244,8 +281,12 @@ pub fn reading_notes(
             ));
         }
     }
-    if !detections.is_empty() && detections.iter().all(|found| found.score < 0.0) {
-        notes.push("all scores are negative; the surer a detection, the higher its score".to_owned());
+    if notes.is_empty() && is_reversed(&pictures) {
+        notes.push(
+            "detections that match an object have lower scores than the others; the surer a detection, the higher \
+             its score"
+                .to_owned(),
+        );
     }
     notes
 }
@@ -343,8 +384,30 @@ mod tests {
         );
         assert!(changed(&|id| id - 1).contains("one less than the dataset's ids, 6"));
         assert_eq!(changed(&|_| 2), "");
-        let mut negative = detections(|bbox| bbox);
-        negative.iter_mut().for_each(|found| found.score = -0.5);
-        assert!(notes(&negative).starts_with("all scores are negative"));
+    }
+
+    #[test]
+    fn reversed_scores_and_boxes_that_match_nothing_are_named() {
+        let sizes: HashMap<i64, (u32, u32)> = (0..5).map(|id| (id, (640, 480))).collect();
+        let in_image = |id: i64, object: GroundTruth| GroundTruth { image_id: id, ..object };
+        let objects: Vec<GroundTruth> =
+            (0..5).flat_map(|id| objects().into_iter().map(move |object| in_image(id, object))).collect();
+        let notes = |right: f64, wrong: f64, shift: f64| {
+            let mut found = Vec::new();
+            for object in &objects {
+                let [x, y, w, h] = object.bbox;
+                let (image_id, category_id) = (object.image_id, object.category_id);
+                let bbox = [x + shift, y, w, h];
+                found.push(Detection { image_id, category_id, bbox, score: right });
+                found.push(Detection { image_id, category_id, bbox: [x, y, 3.0, 3.0], score: wrong });
+            }
+            reading_notes(&found, &objects, &categories(), &sizes).join("\n")
+        };
+        assert_eq!(notes(0.9, 0.1, 0.0), "");
+        // Logarithms of probabilities.
+        assert_eq!(notes(-0.1, -3.0, 0.0), "");
+        assert!(notes(0.1, 0.9, 0.0).starts_with("detections that match an object have lower scores"));
+        assert!(notes(-0.9, -0.1, 0.0).starts_with("detections that match an object have lower scores"));
+        assert!(notes(0.9, 0.1, 5000.0).starts_with("the boxes match 0 of 30 objects"));
     }
 }

@@ -25,7 +25,7 @@ pub struct ResultTargets {
 }
 
 /// Entries of a results file that were left out, and inverted boxes among the others.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ResultNotes {
     /// Number of entries in the file.
@@ -44,6 +44,8 @@ pub struct ResultNotes {
     pub category_ids: BTreeSet<String>,
     /// The category ids of the dataset.
     pub known_category_ids: BTreeSet<i64>,
+    /// The entries of numeric categories that the dataset does not have, for [`crate::reading_notes`].
+    pub of_unknown_categories: Vec<Detection>,
     /// Number of boxes with a negative width or height, which are evaluated unchanged.
     pub inverted: usize,
     /// Index of the first of them.
@@ -179,6 +181,10 @@ pub fn resolve_results(
             notes.unknown_categories += 1;
             if notes.category_ids.len() <= LISTED {
                 notes.category_ids.insert(record.category.to_string());
+            }
+            if let Id::Number(category_id) = record.category {
+                let ResultRecord { bbox, score, .. } = record;
+                notes.of_unknown_categories.push(Detection { image_id, category_id, bbox, score });
             }
             continue;
         };

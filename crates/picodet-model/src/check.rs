@@ -27,7 +27,10 @@ pub(crate) fn check_metadata(metadata: &Metadata) -> Result<(), ModelError> {
     Err(ModelError::Metadata(problem))
 }
 
-/// Checks that all weights are finite, and variances not negative.
+/// Values of 0 in a row that only an incomplete copy has.
+const ZEROS: usize = 4096;
+
+/// Checks that all weights are finite and not a long run of zeros, and variances not negative.
 pub(crate) fn check_weights(graph: &Graph, weights: &Weights) -> Result<(), ModelError> {
     for param in &graph.params {
         let Some(tensor) = weights.get(&param.name) else { continue };
@@ -35,11 +38,26 @@ pub(crate) fn check_weights(graph: &Graph, weights: &Weights) -> Result<(), Mode
         if !tensor.data.iter().all(|value| value.is_finite()) {
             return damaged("NaN or infinite");
         }
+        let can_be_zero = !matches!(param.role, Role::Weight | Role::RunningVariance);
+        if !can_be_zero && is_zero(&tensor.data) {
+            return damaged("0, like all those next to it, as in an incomplete copy");
+        }
         if param.role == Role::RunningVariance && tensor.data.iter().any(|&value| value < 0.0) {
             return damaged("a negative variance");
         }
     }
     Ok(())
+}
+
+/// Whether all values are 0, or [`ZEROS`] in a row.
+fn is_zero(values: &[f32]) -> bool {
+    let mut zeros = 0;
+    let mut longest = 0;
+    for value in values {
+        zeros = if *value == 0.0 { zeros + 1 } else { 0 };
+        longest = longest.max(zeros);
+    }
+    longest >= ZEROS.min(values.len())
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ impl Model {
     /// Checks that the weights are numbers that training can give; reading does this.
     ///
     /// # Errors
-    /// [`ModelError::Damaged`] for a parameter with NaN, infinite values or a negative variance.
+    /// [`ModelError::Damaged`] for a parameter with NaN, infinite values, a negative variance or a long run of zeros.
     pub fn check_weights(&self) -> Result<(), ModelError> {
         check_weights(&self.graph, &self.weights)
     }

@@ -100,7 +100,8 @@ fn read(path: &Path, dataset: &Dataset, truth: &GroundTruths) -> Result<(Vec<Det
     let (detections, notes) = resolve_results(records, &targets).with_context(name)?;
     notes.check().with_context(name)?;
     let sizes = images().map(|image| (image.id, (image.width, image.height))).collect();
-    let readings = reading_notes(&detections, &truth.objects, &truth.categories, &sizes);
+    let all = [detections.as_slice(), &notes.of_unknown_categories].concat();
+    let readings = reading_notes(&all, &truth.objects, &truth.categories, &sizes);
     for line in notes.lines().iter().chain(&readings) {
         status(&format!("picodet: {}: {line}", path.display()));
     }

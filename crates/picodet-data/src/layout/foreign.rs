@@ -12,11 +12,11 @@ use crate::walk::has_extension;
 
 /// A format that is not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Foreign {
+pub(crate) struct Foreign {
     /// Name of the format.
-    pub(super) format: &'static str,
+    pub(crate) format: &'static str,
     /// The export to choose instead.
-    pub(super) remedy: &'static str,
+    pub(crate) remedy: &'static str,
 }
 
 const CVAT: Foreign = Foreign {
@@ -80,7 +80,8 @@ fn of_folder(folder: &Path) -> Option<Foreign> {
     })
 }
 
-fn of_file(file: &Path) -> Option<Foreign> {
+/// Recognises a file of another format.
+pub(crate) fn of_file(file: &Path) -> Option<Foreign> {
     let extension = file.extension()?.to_str()?.to_ascii_lowercase();
     match extension.as_str() {
         "xml" => {

@@ -1,6 +1,6 @@
 //! Finds the dataset at a path: formats by their own files, then folders of splits, then a dataset one folder below.
 
-mod foreign;
+pub(crate) mod foreign;
 mod merge;
 mod search;
 mod split_folders;

@@ -37,6 +37,11 @@ impl FileIndex {
         Self { files, by_stem }
     }
 
+    /// Returns all files.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(String::as_str)
+    }
+
     /// Returns the file with the longest common path suffix with the stated path, among those with its name that `accept`
     /// admits. A name without an image extension matches every extension.
     pub(crate) fn find(&self, stated: &Stated, accept: &dyn Fn(&str) -> bool) -> Lookup<'_> {

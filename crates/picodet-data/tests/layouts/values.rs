@@ -13,10 +13,12 @@ fn put(path: impl AsRef<Path>, text: impl AsRef<[u8]>) {
     fs::write(path, text).unwrap();
 }
 
+/// Writes a picture whose colour depends on its name.
 fn picture(path: impl AsRef<Path>) {
     let path = path.as_ref();
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    image::RgbImage::from_pixel(200, 100, image::Rgb([9, 99, 199])).save(path).unwrap();
+    let colour = path.file_name().unwrap().as_encoded_bytes()[0];
+    image::RgbImage::from_pixel(200, 100, image::Rgb([9, 99, colour])).save(path).unwrap();
 }
 
 fn kinds(findings: &Findings) -> Vec<&'static str> {

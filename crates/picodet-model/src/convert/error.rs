@@ -105,6 +105,16 @@ pub enum WeightsError {
     /// No convolution of an exported network has the shape of a prediction.
     #[error("it holds no convolution that could be the prediction of the head")]
     NoPrediction,
+    /// The activations of an exported network are of another kind.
+    #[error(
+        "its activations are {found}, those of the network {expected}; choose the variant that it was trained as"
+    )]
+    Activations {
+        /// The kind in the file.
+        found: &'static str,
+        /// The kind in the network.
+        expected: &'static str,
+    },
     /// The structure of an exported network differs.
     #[error(transparent)]
     Structure(#[from] AlignError),

@@ -79,7 +79,20 @@ pub fn parse(text: &str, file: &str, findings: &mut Findings) -> Result<Annotati
     for node in root.children().filter(|node| node.has_tag_name("object")) {
         annotation.objects.extend(parse_object(node, line_of(node), file, findings));
     }
+    for node in root.descendants().filter(|node| is_object_elsewhere(*node, root)) {
+        let message =
+            format!("<{}> is not read; objects are <object> in <annotation>", node.tag_name().name());
+        findings.push(FindingKind::MissingField, Location::line(file, line_of(node)), message);
+    }
     Ok(annotation)
+}
+
+/// Whether an element seems to be an object, but under another name or in another element than those that are read.
+fn is_object_elsewhere(node: Node<'_, '_>, root: Node<'_, '_>) -> bool {
+    let is_box = |child: Node<'_, '_>| child.tag_name().name().eq_ignore_ascii_case("bndbox");
+    node.tag_name().name().eq_ignore_ascii_case("object")
+        && node.children().any(is_box)
+        && !(node.has_tag_name("object") && node.parent() == Some(root))
 }
 
 /// Parses one `<object>` in this line; `None` if it is left out.
@@ -90,6 +103,11 @@ pub(super) fn parse_object(
     findings: &mut Findings,
 ) -> Option<(String, Object)> {
     let location = || Location::line(file, line);
+    let boxes = node.children().filter(|child| child.has_tag_name("bndbox")).count();
+    for _ in 1..boxes {
+        let message = "an <object> with several <bndbox>; the first is read".to_string();
+        findings.push(FindingKind::MissingField, location(), message);
+    }
     let bbox = bounding_box(node);
     let (Some(name), Some(bbox)) = (file_name_of(node, "name"), bbox) else {
         let message = "an <object> without <name> or <bndbox>; left out".to_string();

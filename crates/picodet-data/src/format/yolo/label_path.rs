@@ -22,10 +22,15 @@ pub(super) fn find_label(root: &Path, image: &str) -> (String, bool) {
     // Files of Windows can have extensions in capitals.
     let existing = |label: String| {
         let capitals = || label.strip_suffix("txt").map(|stem| format!("{stem}TXT"));
-        if root.join(&label).is_file() {
+        // Reading a broken link fails, which is reported.
+        let exists = |label: &str| {
+            let path = root.join(label);
+            path.is_file() || path.is_symlink() && !path.exists()
+        };
+        if exists(&label) {
             return Some(label);
         }
-        capitals().filter(|label| root.join(label).is_file())
+        capitals().filter(|label| exists(label))
     };
     let first = label_of(image);
     if let Some(label) = existing(first.clone()) {
