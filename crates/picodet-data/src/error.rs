@@ -130,7 +130,7 @@ pub enum DataError {
     /// A repair would remove all images of a split.
     #[error(
         "the split `{name}` would be empty: all its images are in earlier splits, or cannot be read; split again with \
-         `picodet data split`, which groups equal images"
+         `picodet data split`, which groups equal images, or leave it empty with --allow-loss"
     )]
     SplitWouldBeEmpty {
         /// The split.

@@ -62,10 +62,11 @@ pub fn fix(
     let mut tally = Tally::default();
     let mut seen_elsewhere = HashMap::new();
     let mut repaired: Vec<Dataset> = Vec::new();
+    let mut emptied = None;
     for (source, facts) in checked.datasets.iter().zip(&checked.facts) {
         let mut dataset = repair(source, facts, &seen_elsewhere, &mut tally);
         if dataset.images.is_empty() && !source.images.is_empty() && !repaired.is_empty() {
-            return Err(DataError::SplitWouldBeEmpty { name: source.split_name().to_string() });
+            emptied.get_or_insert_with(|| source.split_name().to_string());
         }
         if options.crowds_as_objects {
             dataset.crowds_as_objects();
@@ -88,6 +89,9 @@ pub fn fix(
         .collect();
     if !objects.is_empty() && !options.allow_loss {
         return Err(DataError::WouldLose { path: out.to_path_buf(), losses: objects });
+    }
+    if let Some(name) = emptied.filter(|_| !options.allow_loss) {
+        return Err(DataError::SplitWouldBeEmpty { name });
     }
     let parts: Vec<Part<'_>> =
         repaired.iter().map(|dataset| Part { name: dataset.split_name(), dataset }).collect();

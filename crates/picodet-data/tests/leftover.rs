@@ -79,7 +79,7 @@ fn objects_of_an_image_in_an_earlier_split_are_not_lost_in_silence() {
     // No image of the split would remain.
     let empty = folder.path().join("empty");
     yolo(&empty, &[("train/a", 1, A), ("train/b", 2, A), ("val/a", 1, A)]);
-    let refused = fixed(&empty, &folder.path().join("empty_fixed"), true);
+    let refused = fixed(&empty, &folder.path().join("empty_fixed"), false);
     assert!(matches!(&refused, Err(DataError::SplitWouldBeEmpty { name }) if name == "val"), "{refused:?}");
 }
 
