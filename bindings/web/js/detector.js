@@ -96,9 +96,10 @@ export function detectorClass({ defaultWasm, startWorker, startThread }) {
       signal?.throwIfAborted();
       const request = { wasm: options.wasm ?? (await defaultWasm(chosen.threads)), model, options: chosen };
       if (request.wasm instanceof URL) request.wasm = request.wasm.href;
-      const runner = inWorker
-        ? await RemoteRunner.create(startWorker(options.workerUrl), request, [model.buffer], () => startThread(options.threadUrl), signal)
-        : await LocalRunner.create(request);
+      const creation = inWorker
+        ? RemoteRunner.create(startWorker(options.workerUrl), request, [model.buffer], () => startThread(options.threadUrl), signal)
+        : LocalRunner.create(request);
+      const runner = await abortable(creation, signal);
       if (signal?.aborted) runner.free();
       signal?.throwIfAborted();
       return new Detector(runner, chosen.score);

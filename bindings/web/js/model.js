@@ -40,10 +40,12 @@ async function download(response, onProgress, signal, name = response.url || "th
   const total = encoded ? null : Number(response.headers.get("content-length")) || null;
   const parts = [];
   let loaded = 0;
+  let stop;
   try {
     if (!response.body) return new Uint8Array(await response.arrayBuffer());
     const reader = response.body.getReader();
-    signal?.addEventListener("abort", () => reader.cancel().catch(() => {}), { once: true });
+    stop = () => reader.cancel().catch(() => {});
+    signal?.addEventListener("abort", stop);
     for (;;) {
       const { done, value } = await reader.read();
       signal?.throwIfAborted();
@@ -57,6 +59,8 @@ async function download(response, onProgress, signal, name = response.url || "th
     throw errorOf("model", `${name}: the download has stopped after ${loaded} bytes (${cause.message}); try again`, {
       cause,
     });
+  } finally {
+    signal?.removeEventListener("abort", stop);
   }
   const bytes = new Uint8Array(loaded);
   let at = 0;

@@ -15,5 +15,4 @@ const MODULES = {
 export const Detector = detectorClass({
   defaultWasm: () => readFile(fastest(MODULES, 1)),
   startWorker: null,
-  startThread: null,
 });

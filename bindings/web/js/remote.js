@@ -5,6 +5,8 @@ import { errorOf } from "./errors.js";
 /** Time in which the scripts of workers must have started, in milliseconds. */
 const START = 20_000;
 
+const REMEDY = "serve worker.js and the other files of the package beside the script, or pass a `workerUrl`";
+
 /** A detector in a worker of its own; the caller awaits each answer before the next request. */
 export class RemoteRunner {
   #worker;
@@ -15,8 +17,7 @@ export class RemoteRunner {
 
   constructor(worker) {
     this.#worker = worker;
-    const remedy = "serve worker.js and the other files of the package beside the script, or pass a `workerUrl`";
-    this.#start = setTimeout(() => this.#stop(errorOf("internal", `the worker has not started; ${remedy}`)), START);
+    this.#start = setTimeout(() => this.#stop(errorOf("internal", `the worker has not started; ${REMEDY}`)), START);
     worker.onmessage = ({ data }) => {
       if (data.isReady) {
         clearTimeout(this.#start);
@@ -30,7 +31,7 @@ export class RemoteRunner {
     };
     worker.onerror = (event) => {
       event.preventDefault?.();
-      const reason = event.message ? ` (${event.message})` : "; serve worker.js beside the script, or pass a `workerUrl`";
+      const reason = event.message ? ` (${event.message})` : `; ${REMEDY}`;
       this.#stop(errorOf("internal", `the worker has stopped${reason}`));
     };
     worker.onmessageerror = () => this.#stop(errorOf("internal", "the worker's answer cannot be read"));

@@ -44,15 +44,14 @@ impl Tally {
 /// Writes a repaired copy in the same format under the new or empty folder `out`.
 ///
 /// Corrected: swapped corners, boxes beyond the image, sizes, areas, duplicate ids, class ids and names, and
-/// paths. Removed: images that are also in an earlier split or twice in one, whose objects are merged, and duplicate
-/// boxes. Left out if
-/// the options allow it: boxes that are empty, outside of the image or not finite, labels of missing or
-/// undecodable images, and entries that cannot be read. Unchanged: faults that need a human decision (EXIF
-/// orientation, two classes on one box). Fields that a [`Dataset`] does not represent are kept.
+/// paths. Removed: images that are also in an earlier split, or twice in one, whose objects are merged, and
+/// duplicate boxes. Left out if the options allow it: boxes that are empty, outside of the image or not finite, labels
+/// of missing or undecodable images, other objects of images in an earlier split, and entries that cannot be read.
+/// Unchanged: faults that need a human decision (EXIF orientation, two classes on one box). Fields that a [`Dataset`] does not represent are kept.
 ///
 /// # Errors
-/// As [`write()`]; [`DataError::SplitWouldBeEmpty`] when all images of a split are in earlier ones; [`DataError::WouldLose`] when objects would be left out that the options do not allow to
-/// lose.
+/// As [`write()`]; [`DataError::WouldLose`] when objects would be left out that the options do not allow to lose,
+/// [`DataError::SplitWouldBeEmpty`] when all images of a split would.
 pub fn fix(
     checked: &Checked,
     out: impl AsRef<Path>,
@@ -60,7 +59,7 @@ pub fn fix(
 ) -> Result<FixReport, DataError> {
     let (out, options) = (out.as_ref(), options.into());
     let mut tally = Tally::default();
-    let mut seen_elsewhere = HashMap::new();
+    let mut seen_elsewhere = Seen::new();
     let mut repaired: Vec<Dataset> = Vec::new();
     let mut emptied = None;
     for (source, facts) in checked.datasets.iter().zip(&checked.facts) {
@@ -72,8 +71,9 @@ pub fn fix(
             dataset.crowds_as_objects();
         }
         for (image, facts) in source.images.iter().zip(facts) {
-            let Some(hash) = facts.hash else { continue };
-            seen_elsewhere.entry(hash).or_insert_with(HashSet::new).extend(objects_of(image, source));
+            if let Some(hash) = facts.hash {
+                seen_elsewhere.entry(hash).or_default().push((source, image));
+            }
         }
         repaired.push(dataset);
     }
@@ -103,22 +103,23 @@ pub fn fix(
     Ok(FixReport { actions: tally.actions, written })
 }
 
-/// The class and the bits of the box of an object.
-type Content = (String, [u64; 4]);
+/// The images of earlier splits by the hash of their file.
+type Seen<'a> = HashMap<[u8; 32], Vec<(&'a Dataset, &'a ImageRecord)>>;
 
-/// Returns the contents of the objects of an image.
-fn objects_of(image: &ImageRecord, dataset: &Dataset) -> Vec<Content> {
-    let class = |object: &Object| dataset.classes.get(object.class).map(|class| class.name.clone());
-    let objects = image.objects.iter();
-    objects.map(|object| (class(object).unwrap_or_default(), object.bbox.map(f64::to_bits))).collect()
+/// Returns class name and box of each object of an image.
+fn contents<'a>(
+    (dataset, image): (&'a Dataset, &'a ImageRecord),
+) -> impl Iterator<Item = (Option<&'a str>, [u64; 4])> {
+    let class = |object: &Object| dataset.classes.get(object.class).map(|class| class.name.as_str());
+    image.objects.iter().map(move |object| (class(object), bits(object.bbox)))
 }
 
-fn repair(
-    source: &Dataset,
-    facts: &[ImageFacts],
-    seen_elsewhere: &HashMap<[u8; 32], HashSet<Content>>,
-    tally: &mut Tally,
-) -> Dataset {
+/// Returns the bits of a box; those of -0 are those of 0.
+fn bits(bbox: [f64; 4]) -> [u64; 4] {
+    bbox.map(|value| (value + 0.0).to_bits())
+}
+
+fn repair(source: &Dataset, facts: &[ImageFacts], seen_elsewhere: &Seen<'_>, tally: &mut Tally) -> Dataset {
     let mut dataset = Dataset { images: Vec::new(), classes: Vec::new(), ..source.clone() };
     // Classes of the same name are merged into the first.
     let mut class_map = Vec::new();
@@ -167,8 +168,8 @@ fn repair(
         if let Some(hash) = facts.hash {
             if let Some(known) = seen_elsewhere.get(&hash) {
                 tally.done("images removed that are in an earlier split");
-                let others =
-                    objects_of(image, source).iter().filter(|object| !known.contains(*object)).count();
+                let known: HashSet<_> = known.iter().copied().flat_map(contents).collect();
+                let others = contents((source, image)).filter(|object| !known.contains(object)).count();
                 tally.lost("objects of images that are in an earlier split without them", others);
                 continue;
             }
@@ -218,11 +219,8 @@ fn clean(
     let record = &dataset.images[image];
     let (width, height) = (f64::from(record.width), f64::from(record.height));
     let options = CheckOptions::default();
-    let mut seen: HashSet<(usize, [u64; 4])> = record
-        .objects
-        .iter()
-        .map(|object| (object.class, object.bbox.map(|value| (value + 0.0).to_bits())))
-        .collect();
+    let mut seen: HashSet<(usize, [u64; 4])> =
+        record.objects.iter().map(|object| (object.class, bits(object.bbox))).collect();
     let mut kept = Vec::with_capacity(objects.len());
     for mut object in objects {
         object.class = class_map.get(object.class).copied().unwrap_or(object.class);
@@ -259,8 +257,7 @@ fn clean(
             object.stated_area = Some(w * h);
             tally.done("areas recomputed");
         }
-        let bits = object.bbox.map(|value| (value + 0.0).to_bits());
-        if !object.crowd && !seen.insert((object.class, bits)) {
+        if !object.crowd && !seen.insert((object.class, bits(object.bbox))) {
             tally.done("duplicate boxes removed");
             continue;
         }

@@ -55,7 +55,7 @@ pub use parameters::{AreaRange, Parameters, ZeroId};
 pub use picodet_format::coco::{
     DEFAULT_LIMIT, Id, ImageNames, JsonError, ResultRecords, read_result_records,
 };
-pub use readings::reading_notes;
+pub use readings::reading_note;
 pub use report::{LabelledBox, Mark, Picture, Report, render_html};
 pub use resolve::{ResultNotes, ResultTargets, resolve_results};
 pub use table::{class_table, error_table, summary_table, text_table};

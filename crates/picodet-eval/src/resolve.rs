@@ -44,7 +44,7 @@ pub struct ResultNotes {
     pub category_ids: BTreeSet<String>,
     /// The category ids of the dataset.
     pub known_category_ids: BTreeSet<i64>,
-    /// The entries of numeric categories that the dataset does not have, for [`crate::reading_notes`].
+    /// The entries of numeric categories that the dataset does not have, for [`crate::reading_note`].
     pub of_unknown_categories: Vec<Detection>,
     /// Number of boxes with a negative width or height, which are evaluated unchanged.
     pub inverted: usize,

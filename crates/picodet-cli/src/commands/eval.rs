@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use picodet::crates::data::{Dataset, Format, coco, open_lenient};
 use picodet::crates::eval::{
     DEFAULT_LIMIT, Detection, DiagnosticOptions, Diagnostics, Evaluation, Evaluator, Id, ImageNames,
-    Parameters, Picture, Report, ResultTargets, class_table, error_table, read_result_records, reading_notes,
+    Parameters, Picture, Report, ResultTargets, class_table, error_table, read_result_records, reading_note,
     render_html, resolve_results, summary_table, write_results,
 };
 use picodet::evaluate::{GroundTruths, detect_dataset};
@@ -100,9 +100,9 @@ fn read(path: &Path, dataset: &Dataset, truth: &GroundTruths) -> Result<(Vec<Det
     let (detections, notes) = resolve_results(records, &targets).with_context(name)?;
     notes.check().with_context(name)?;
     let sizes = images().map(|image| (image.id, (image.width, image.height))).collect();
-    let all = [detections.as_slice(), &notes.of_unknown_categories].concat();
-    let readings = reading_notes(&all, &truth.objects, &truth.categories, &sizes);
-    for line in notes.lines().iter().chain(&readings) {
+    let all = detections.iter().chain(&notes.of_unknown_categories);
+    let reading = reading_note(all, &truth.objects, &truth.categories, &sizes);
+    for line in notes.lines().iter().chain(&reading) {
         status(&format!("picodet: {}: {line}", path.display()));
     }
     Ok((detections, notes.malformed))

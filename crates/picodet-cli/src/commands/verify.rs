@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use picodet::crates::eval::{
     Category, DEFAULT_LIMIT, Detection, GroundTruth, ImageNames, ResultTargets, read_result_records,
-    reading_notes, resolve_results,
+    reading_note, resolve_results,
 };
 use picodet::verify::{Comparison, Tolerance};
 use picodet::{Detector, Image, ImageBox, Options, ScoredBox};
@@ -64,7 +64,9 @@ pub(crate) fn run(command: &Verify) -> Result<ExitCode> {
             let of = |side: &Side| detections(side, &image, index, command.clip);
             let (ours, theirs) = (of(&first)?, of(&second)?);
             comparison.add(&name, &ours, &theirs, &tolerance);
-            readings.add(index, image.source_size(), &ours, &theirs);
+            if matches!(second, Side::File(_)) {
+                readings.add(index, image.source_size(), &ours, &theirs);
+            }
             Ok(())
         };
         if let Err(error) = compare().with_context(|| name.clone()) {
@@ -75,10 +77,8 @@ pub(crate) fn run(command: &Verify) -> Result<ExitCode> {
     }
     bar.finish_and_clear();
     print_result(&comparison.text(&classes))?;
-    if matches!(second, Side::File(_)) {
-        for note in readings.notes(&classes) {
-            status(&format!("picodet: {}: {note}", command.second));
-        }
+    if let Some(note) = readings.note(&classes) {
+        status(&format!("picodet: {}: {note}", command.second));
     }
     let is_empty = comparison.first + comparison.second == 0;
     if is_empty {
@@ -143,10 +143,10 @@ impl Readings {
         }));
     }
 
-    fn notes(&self, classes: &[Arc<str>]) -> Vec<String> {
+    fn note(&self, classes: &[Arc<str>]) -> Option<String> {
         let category = |(id, name): (i64, &Arc<str>)| Category { id, name: name.to_string() };
         let categories: Vec<Category> = (0..).zip(classes).map(category).collect();
-        reading_notes(&self.second, &self.first, &categories, &self.sizes)
+        reading_note(&self.second, &self.first, &categories, &self.sizes)
     }
 }
 
@@ -202,12 +202,10 @@ fn results_by_image(
     // The detections of other images are compared in other runs.
     if notes.unknown_images < notes.total {
         notes.check().with_context(name)?;
+        // A comparison of some of the images of a results file is usual.
+        notes.first_unknown_image = None;
     } else if let Some((source, _)) = sources.iter().zip(ids).find(|(_, id)| id.is_none()) {
         bail!("{}: {NO_IMAGE_ID}", source.display());
-    }
-    // A comparison of some of the images of a results file is usual.
-    if notes.unknown_images < notes.total {
-        notes.first_unknown_image = None;
     }
     for line in notes.lines() {
         status(&format!("picodet: {}: {line}", path.display()));

@@ -7,11 +7,8 @@ use picodet_graph::Tensor4;
 use picodet_kernel::program::{Arena, Image, Program, Spawn};
 
 use super::outputs::{self, Outputs};
-use super::threads::{HelperPolicy, run_on_helpers};
+use super::threads::{HelperPolicy, IN_BROWSER, run_on_helpers};
 use crate::{BufferPool, Lease, Plan, RunError};
-
-/// Whether the system has a clock.
-const HAS_CLOCK: bool = !cfg!(all(target_family = "wasm", target_os = "unknown"));
 
 /// A network prepared by [`CpuEngine`](super::CpuEngine): a checked program with its packed weights, which never change.
 ///
@@ -95,9 +92,9 @@ impl CpuPlan {
     /// arena.
     fn run_in_bands(&self, arena: &mut Arena, images: &mut [Image<'_>], export: bool) {
         let workers = self.program.schedule().workers;
-        // Without a clock, as in a browser, the times cannot be compared.
-        let start = (HAS_CLOCK && workers > 1 && images.len() == 1).then(Instant::now);
-        let helped = workers > 1 && (!HAS_CLOCK || self.policy.use_helpers());
+        // Without a clock the times cannot be compared.
+        let start = (!IN_BROWSER && workers > 1 && images.len() == 1).then(Instant::now);
+        let helped = workers > 1 && (IN_BROWSER || self.policy.use_helpers());
         let spawn: Option<&Spawn> = if helped { Some(&run_on_helpers) } else { None };
         self.program.run_in_bands(arena, images, export, spawn);
         if let Some(start) = start {

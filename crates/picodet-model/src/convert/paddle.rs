@@ -23,27 +23,30 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Reads the files by the path of one of them, of their folder or of their archive; `parameters` overrides
-    /// that of the parameters.
-    pub(super) fn read(source: &Path, parameters: Option<&Path>) -> Result<Self, ConvertError> {
+    /// Reads the files by the path of one of them, whose `contents` are known, of their folder or of their archive;
+    /// `parameters` overrides that of the parameters.
+    pub(super) fn read(
+        source: &Path,
+        contents: Vec<u8>,
+        parameters: Option<&Path>,
+    ) -> Result<Self, ConvertError> {
         if source.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tar")) {
-            return Self::of_archive(source);
+            return Self::of_archive(source, &contents);
         }
         let program = program_path(source)?;
         let parameters = parameters.map_or_else(|| parameters_path(&program), Path::to_path_buf);
         let description =
             DESCRIPTIONS.iter().find_map(|name| std::fs::read_to_string(program.with_file_name(name)).ok());
         Ok(Self {
-            program: read_file(&program)?,
+            program: if program == source { contents } else { read_file(&program)? },
             parameters: read_file(&parameters)?,
             parameters_path: parameters,
             description,
         })
     }
 
-    fn of_archive(source: &Path) -> Result<Self, ConvertError> {
-        let bytes = read_file(source)?;
-        let files = tar_files(&bytes)
+    fn of_archive(source: &Path, contents: &[u8]) -> Result<Self, ConvertError> {
+        let files = tar_files(contents)
             .map_err(|error| ConvertError::Archive { path: source.to_path_buf(), source: error })?;
         let find = |name: &str| files.iter().find(|file| file.name == name);
         let no_model = || ConvertError::Folder(source.to_path_buf());

@@ -92,7 +92,7 @@ pub(super) fn read(
             exported::network(&known, &network)
         }
         Kind::Paddle => {
-            let files = paddle::Files::read(source, options.bin.as_deref())?;
+            let files = paddle::Files::read(source, bytes, options.bin.as_deref())?;
             let network = picodet_weights::paddle::read(&files.program, &files.parameters)
                 .map_err(|error| parse_pair(error, &files.parameters_path))?;
             classes = files.class_names();

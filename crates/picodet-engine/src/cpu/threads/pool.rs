@@ -13,8 +13,7 @@ use std::thread;
 
 use picodet_kernel::program::Job;
 
-/// Whether the library can neither start threads nor count cores.
-const IN_BROWSER: bool = cfg!(all(target_family = "wasm", target_os = "unknown"));
+use super::IN_BROWSER;
 
 #[derive(Default)]
 struct State {

@@ -1,0 +1,118 @@
+//! Results in other forms than COCO's are recognised, and right ones are not doubted.
+
+use std::collections::HashMap;
+
+use picodet_eval::{Category, Detection, GroundTruth, reading_note};
+
+const SIDES: [f64; 2] = [640.0, 480.0];
+const OBJECTS: [[f64; 4]; 6] = [
+    [10.0, 20.0, 60.0, 200.0],
+    [300.0, 40.0, 200.0, 90.0],
+    [0.0, 300.0, 100.0, 150.0],
+    [500.0, 350.0, 120.0, 100.0],
+    [200.0, 200.0, 40.0, 40.0],
+    [620.0, 0.0, 20.0, 50.0],
+];
+
+fn categories() -> Vec<Category> {
+    [1, 2, 5].map(|id| Category { id, name: format!("class {id}") }).into()
+}
+
+fn objects() -> Vec<GroundTruth> {
+    let ids = [1, 2, 5].into_iter().cycle();
+    (OBJECTS.into_iter().zip(ids).zip(1..))
+        .map(|((bbox, category_id), id)| {
+            let area = bbox[2] * bbox[3];
+            GroundTruth { id, image_id: 7, category_id, bbox, area, crowd: false, ignore: false }
+        })
+        .collect()
+}
+
+fn detections(change: impl Fn([f64; 4]) -> [f64; 4]) -> Vec<Detection> {
+    (objects().iter())
+        .map(|object| {
+            let bbox = change(object.bbox.map(|value| value + 1.0));
+            Detection { image_id: 7, category_id: object.category_id, bbox, score: 0.5 }
+        })
+        .collect()
+}
+
+fn notes(detections: &[Detection]) -> String {
+    let sizes = [(7, (SIDES[0] as u32, SIDES[1] as u32))].into();
+    reading_note(detections, &objects(), &categories(), &sizes).unwrap_or_default()
+}
+
+#[test]
+fn right_results_are_not_doubted() {
+    assert_eq!(notes(&detections(|bbox| bbox)), "");
+    assert_eq!(notes(&[]), "");
+    // Boxes that match no object in any form.
+    assert_eq!(notes(&detections(|_| [0.0, 0.0, 1.0, 1.0])), "");
+}
+
+type Change<'a> = &'a dyn Fn([f64; 4]) -> [f64; 4];
+
+#[test]
+fn boxes_in_other_forms_are_named() {
+    let corners = |[x, y, w, h]: [f64; 4]| [x, y, x + w, y + h];
+    let fraction = |[a, b, c, d]: [f64; 4]| [a / SIDES[0], b / SIDES[1], c / SIDES[0], d / SIDES[1]];
+    let forms: [(Change<'_>, &str); 8] = [
+        (&corners, "[left, top, right, bottom] in pixels of the image"),
+        (
+            &|[x, y, w, h]| [x + w / 2.0, y + h / 2.0, w, h],
+            "[centre x, centre y, width, height] in pixels of the image",
+        ),
+        (&fraction, "[left, top, width, height] in fractions"),
+        (&|bbox| fraction(corners(bbox)), "[left, top, right, bottom] in fractions"),
+        (&|[x, y, w, h]| [y, x, h, w], "[top, left, height, width] in pixels of the image"),
+        (&|[x, y, w, h]| [y, x, y + h, x + w], "[top, left, bottom, right] in pixels of the image"),
+        (&|bbox| fraction(bbox).map(|value| value * 416.0), "in pixels of an input of 416×416"),
+        (
+            &|[x, y, w, h]| [x, y + 80.0, w, h].map(|value| value / 2.0),
+            "in pixels of a letterboxed input of 320×320",
+        ),
+    ];
+    for (change, expected) in forms {
+        let notes = notes(&detections(change));
+        assert!(notes.contains(expected), "{expected}: {notes}");
+        assert_eq!(notes.lines().count(), 1, "{notes}");
+    }
+}
+
+#[test]
+fn category_ids_in_other_forms_and_negative_scores_are_named() {
+    let changed = |change: &dyn Fn(i64) -> i64| {
+        let mut detections = detections(|bbox| bbox);
+        detections.iter_mut().for_each(|found| found.category_id = change(found.category_id));
+        notes(&detections)
+    };
+    let zero_based = changed(&|id| [1, 2, 5].iter().position(|&other| other == id).unwrap_or(0) as i64);
+    assert!(zero_based.contains("positions in the dataset's list of categories, from 0, 6"), "{zero_based}");
+    assert!(changed(&|id| id - 1).contains("one less than the dataset's ids, 6"));
+    assert_eq!(changed(&|_| 2), "");
+}
+
+#[test]
+fn reversed_scores_and_boxes_that_match_nothing_are_named() {
+    let sizes: HashMap<i64, (u32, u32)> = (0..5).map(|id| (id, (640, 480))).collect();
+    let in_image = |id: i64, object: GroundTruth| GroundTruth { image_id: id, ..object };
+    let objects: Vec<GroundTruth> =
+        (0..5).flat_map(|id| objects().into_iter().map(move |object| in_image(id, object))).collect();
+    let notes = |right: f64, wrong: f64, shift: f64| {
+        let mut found = Vec::new();
+        for object in &objects {
+            let [x, y, w, h] = object.bbox;
+            let (image_id, category_id) = (object.image_id, object.category_id);
+            let bbox = [x + shift, y, w, h];
+            found.push(Detection { image_id, category_id, bbox, score: right });
+            found.push(Detection { image_id, category_id, bbox: [x, y, 3.0, 3.0], score: wrong });
+        }
+        reading_note(&found, &objects, &categories(), &sizes).unwrap_or_default()
+    };
+    assert_eq!(notes(0.9, 0.1, 0.0), "");
+    // Logarithms of probabilities.
+    assert_eq!(notes(-0.1, -3.0, 0.0), "");
+    assert!(notes(0.1, 0.9, 0.0).starts_with("detections that match an object have lower scores"));
+    assert!(notes(-0.9, -0.1, 0.0).starts_with("detections that match an object have lower scores"));
+    assert!(notes(0.9, 0.1, 5000.0).starts_with("the boxes match 0 of 30 objects"));
+}
