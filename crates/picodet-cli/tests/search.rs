@@ -26,6 +26,25 @@ fn succeed(folder: &Path, arguments: &str) -> String {
     text
 }
 
+/// Replaces the measured milliseconds by fixed ones, so that constraints mean the same on a busy machine.
+fn fix_latencies(table: &Path) {
+    let measured = std::fs::read_to_string(table).expect("a table");
+    let fixed = measured.lines().map(|line| {
+        let Some((name, _)) = line.split_once(" = ") else { return line.to_owned() };
+        let milliseconds = match name {
+            "scale" => 1.0,
+            "reference" => 0.3,
+            _ if !name.starts_with("\"64x64: ") => return line.to_owned(),
+            _ if name.contains("0.5") || name.contains("48") || name.contains("rest") => 0.01,
+            _ => 0.02,
+        };
+        format!("{name} = {milliseconds:?}")
+    });
+    let fixed = fixed.collect::<Vec<_>>().join("\n");
+    assert_eq!(fixed.matches(" = 0.01\n").count() + fixed.matches(" = 0.02").count(), 35, "{fixed}");
+    std::fs::write(table, fixed).expect("a table");
+}
+
 #[test]
 fn a_search_ends_with_a_network_and_finds_another_under_another_constraint() {
     let directory = tempfile::tempdir().expect("a folder");
@@ -35,6 +54,7 @@ fn a_search_ends_with_a_network_and_finds_another_under_another_constraint() {
     let table =
         succeed(folder, "search latency --space space.toml --classes 1 --output table.toml --check 2");
     assert!(table.contains("whole inference") && table.contains("sum of steps"), "{table}");
+    fix_latencies(&folder.join("table.toml"));
 
     let search = "search space.toml --data squares.json --search-share 0.5 --epochs 1 --sizes 64x64 --batch 4 \
                   --evaluations 6 --latency-table table.toml --output found";

