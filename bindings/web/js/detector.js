@@ -4,41 +4,10 @@ import { toDetections } from "./engine.js";
 import { ClosedError, errorOf } from "./errors.js";
 import { LocalRunner } from "./local.js";
 import { readModel } from "./model.js";
+import { createOptions, detectOptions } from "./options.js";
 import { RemoteRunner } from "./remote.js";
 import { prepare } from "./sources.js";
 import { streamOf } from "./stream.js";
-
-const OPTIONS = ["score", "iou", "maxDetections", "inputSize"];
-const KNOWN = [...OPTIONS, "model", "wasm", "worker", "workerUrl", "threads", "threadUrl", "onProgress", "signal"];
-
-/** Checks what JavaScript converts silently; the module checks the ranges. */
-function moduleOptions(options) {
-  for (const name of Object.keys(options)) {
-    if (!KNOWN.includes(name)) throw errorOf("option", `unknown option \`${name}\`; expected one of: ${KNOWN.join(", ")}`);
-  }
-  const chosen = {};
-  for (const name of OPTIONS) {
-    const value = options[name];
-    if (value === undefined) continue;
-    const fits = name === "inputSize" ? Array.isArray(value) && value.length === 2 && value.every(isSide)
-      : name === "maxDetections" ? isSize(value) : inUnit(value);
-    if (!fits) throw errorOf("option", `\`${name}\` is ${format(value)}; expected ${expected(name)}`);
-    chosen[name] = value;
-  }
-  return chosen;
-}
-
-/** Sides above this are no network inputs; the command has the same limit. */
-const MOST_SIDE = 4096;
-const isSide = (value) => isSize(value) && value <= MOST_SIDE && value % 32 === 0;
-const isSize = (value) => Number.isInteger(value) && value > 0 && value < 2 ** 31;
-const inUnit = (value) => typeof value === "number" && value >= 0 && value <= 1;
-const format = (value) => (typeof value === "string" ? JSON.stringify(value) : String(value));
-
-function expected(name) {
-  if (name === "inputSize") return `[height, width], multiples of 32 up to ${MOST_SIDE}`;
-  return name === "maxDetections" ? "a whole number above 0" : "a number from 0 to 1";
-}
 
 /** Whether the reason for one thread has been said. */
 let isWarned = false;
@@ -47,9 +16,6 @@ const MOST_THREADS = 4;
 
 /** Returns the number of threads of a detection: several need a worker, and a page that may share memory. */
 function threadsOf({ threads, wasm }, inWorker) {
-  if (threads !== undefined && !(isSize(threads) && threads <= 64)) {
-    throw errorOf("option", `\`threads\` is ${format(threads)}; expected a whole number from 1 to 64`);
-  }
   if (threads > 1 && !inWorker) throw errorOf("option", "`threads` above 1 are for a `worker` in a browser");
   if (globalThis.crossOriginIsolated !== true) {
     if (threads > 1 && !isWarned) {
@@ -85,19 +51,24 @@ export function detectorClass({ defaultWasm, startWorker, startThread }) {
     }
 
     static async create(options) {
-      if (options === null || typeof options !== "object") throw errorOf("option", "expected an object with `model`");
-      const chosen = { score: 0.25, ...moduleOptions(options) };
-      const { signal } = options;
+      const { all, module: chosen } = createOptions(options);
+      const { signal } = all;
       signal?.throwIfAborted();
-      const inWorker = options.worker ?? startWorker !== null;
+      const inWorker = all.worker ?? startWorker !== null;
       if (inWorker && startWorker === null) throw errorOf("option", "`worker` is for browsers; start a thread instead");
-      chosen.threads = threadsOf(options, inWorker);
-      const model = await readModel(options.model, options);
+      chosen.threads = threadsOf(all, inWorker);
+      const model = await readModel(all.model, all);
       signal?.throwIfAborted();
-      const request = { wasm: options.wasm ?? (await defaultWasm(chosen.threads)), model, options: chosen };
+      const request = { wasm: all.wasm ?? (await defaultWasm(chosen.threads)), model, options: chosen };
       if (request.wasm instanceof URL) request.wasm = request.wasm.href;
       const creation = inWorker
-        ? RemoteRunner.create(startWorker(options.workerUrl), request, [model.buffer], () => startThread(options.threadUrl), signal)
+        ? RemoteRunner.create(
+            started(startWorker, "workerUrl", all),
+            request,
+            [model.buffer],
+            () => started(startThread, "threadUrl", all),
+            signal,
+          )
         : LocalRunner.create(request);
       const runner = await abortable(creation, signal);
       if (signal?.aborted) runner.free();
@@ -106,12 +77,8 @@ export function detectorClass({ defaultWasm, startWorker, startThread }) {
     }
 
     async detect(source, options) {
-      const { score, signal } = options ?? {};
+      const { score, signal } = detectOptions(options, this.#score);
       signal?.throwIfAborted();
-      if (score !== undefined && !(inUnit(score) && score >= this.#score)) {
-        const range = `a number from ${this.#score}, the detector's own, to 1`;
-        throw errorOf("option", `\`score\` is ${format(score)}; expected ${range}`);
-      }
       this.#check();
       const prepared = await prepare(source);
       const result = this.#last.then(() => {
@@ -149,6 +116,16 @@ export function detectorClass({ defaultWasm, startWorker, startThread }) {
       if (this.#closed) throw new ClosedError("closed", "the detector has been freed; create another one");
     }
   };
+}
+
+/** Starts a worker; a browser refuses some addresses at once. */
+function started(start, option, { [option]: url }) {
+  try {
+    return start(url);
+  } catch (cause) {
+    const remedy = "it must be of the origin of the page";
+    throw errorOf("option", `\`${option}\`: the worker cannot be started (${cause.message}); ${remedy}`, { cause });
+  }
 }
 
 /** Returns the result, or the reason of the signal as soon as it is aborted. */

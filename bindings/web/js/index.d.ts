@@ -22,7 +22,7 @@ export interface Pixels {
 /** An image file (Blob or its bytes), pixels, or what the page shows. */
 export type Source =
   | Blob
-  | ArrayBuffer
+  | ArrayBufferLike
   | ArrayBufferView
   | ImageData
   | Pixels
@@ -42,7 +42,7 @@ export interface Progress {
 
 export interface CreateOptions {
   /** A native model file: its URL, a response, a Blob, or its bytes. */
-  model: string | URL | Response | Blob | ArrayBuffer | ArrayBufferView;
+  model: string | URL | Response | Blob | ArrayBufferLike | ArrayBufferView;
   /** Lower bound of the scores, 0 to 1. Default 0.25. */
   score?: number;
   /** IoU above which a box is suppressed by a better one of its class. Default 0.6. */

@@ -1,24 +1,33 @@
 // Reads the model that the page gives.
 
 import { errorOf } from "./errors.js";
+import { format } from "./options.js";
 
-const EXPECTED = "`model` must be the URL of a model file, a Response, a Blob, or its bytes";
+const EXPECTED = "expected the URL of a model file, a Response, a Blob, or its bytes";
+
+const IS_NODE = globalThis.process?.versions?.node !== undefined;
 
 /** Returns the bytes of a model file in a buffer that may be transferred. */
 export async function readModel(model, { onProgress, signal }) {
-  if (model instanceof ArrayBuffer || ArrayBuffer.isView(model)) return copy(model);
+  if (isBuffer(model) || ArrayBuffer.isView(model)) return copy(model);
   if (typeof Blob === "function" && model instanceof Blob) return new Uint8Array(await model.arrayBuffer());
   if (typeof Response === "function" && model instanceof Response) return download(model, onProgress, signal);
-  if (typeof model !== "string" && !(model instanceof URL)) throw errorOf("option", EXPECTED);
+  if (typeof model !== "string" && !(model instanceof URL)) {
+    throw errorOf("option", `\`model\` is ${format(model)}; ${EXPECTED}`);
+  }
   let response;
   try {
     response = await fetch(model, { signal });
   } catch (cause) {
     signal?.throwIfAborted();
-    throw errorOf("model", `${model}: cannot be downloaded (${cause.message}); check the URL and CORS`, { cause });
+    const remedy = IS_NODE ? "check the URL, or pass the bytes of a file (`await readFile(path)`)" : "check the URL and CORS";
+    throw errorOf("model", `${model}: cannot be downloaded (${cause.message}); ${remedy}`, { cause });
   }
   return download(response, onProgress, signal, String(model));
 }
+
+const isBuffer = (model) =>
+  model instanceof ArrayBuffer || (typeof SharedArrayBuffer === "function" && model instanceof SharedArrayBuffer);
 
 function copy(model) {
   try {

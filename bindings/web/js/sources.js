@@ -1,6 +1,7 @@
 // Turns what a page has into what a runner takes.
 
 import { errorOf } from "./errors.js";
+import { format } from "./options.js";
 
 const EXPECTED =
   "expected a Blob, ArrayBuffer, ImageData, image, canvas, ImageBitmap, VideoFrame or video element";
@@ -48,12 +49,7 @@ export async function prepare(source) {
   }
   // Node has no ImageData; an object of the same shape stands for it.
   if (source && source.data && "width" in source && "height" in source) return pixels(source);
-  throw errorOf("image", `${describe(source)} is not an image; ${EXPECTED}`);
-}
-
-function describe(source) {
-  if (source === null || typeof source !== "object") return `\`${String(source).slice(0, 60)}\``;
-  return `an object of class ${source.constructor?.name ?? "unknown"}`;
+  throw errorOf("image", `${format(source)} is not an image; ${EXPECTED}`);
 }
 
 function checked(buffer) {
@@ -69,6 +65,10 @@ function file(bytes) {
 function pixels({ data, width, height }) {
   if (!(data instanceof Uint8ClampedArray || data instanceof Uint8Array)) {
     throw errorOf("image", "the pixels must be a Uint8ClampedArray of red, green, blue, alpha");
+  }
+  // The module takes 32 bits of each.
+  if (![width, height].every((side) => Number.isInteger(side) && side >= 0 && side < 2 ** 31)) {
+    throw errorOf("image", `pixels of ${format(width)} x ${format(height)}; expected whole numbers`);
   }
   checked(data.buffer);
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice();

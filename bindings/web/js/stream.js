@@ -1,18 +1,16 @@
 // Detection in the frames of a video element.
 
 import { errorOf } from "./errors.js";
+import { streamOptions } from "./options.js";
 
 /** Time between two looks at what has no event: a stopped webcam, a freed detector. */
 const POLL = 250;
 
 /** Detects in the newest frame whenever the detector is free; the frames between are skipped. `check` throws when it is freed. */
 export async function* streamOf(detector, check, video, options) {
-  const { maxFps = Infinity, score, signal } = options ?? {};
+  const { maxFps = Infinity, score, signal } = streamOptions(options);
   if (typeof HTMLVideoElement !== "function" || !(video instanceof HTMLVideoElement)) {
     throw errorOf("image", "`stream` takes a video element; use `detect` for other sources");
-  }
-  if (!(typeof maxFps === "number" && maxFps > 0)) {
-    throw errorOf("option", `\`maxFps\` is ${maxFps}; expected a number above 0`);
   }
   const interval = 1000 / maxFps;
   let last = -Infinity;

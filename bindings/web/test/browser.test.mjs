@@ -328,6 +328,7 @@ test("errors of the page", async () => {
       model: await failed(picodet.Detector.create({ model: "/missing.safetensors" })),
       wasm: await failed(picodet.Detector.create({ model: "/expected/layout.safetensors", wasm: "/missing.wasm" })),
       worker: await failed(picodet.Detector.create({ model: "/expected/layout.safetensors", workerUrl: "/missing.js" })),
+      other: await failed(picodet.Detector.create({ model: "/expected/layout.safetensors", workerUrl: "https://example.com/worker.js" })),
       image: await failed(detector.detect(missing)),
       canvas: await failed(detector.detect(Object.assign(document.createElement("canvas"), { width: 0 }))),
       video: await failed(detector.detect(document.createElement("video"))),
@@ -350,6 +351,7 @@ test("errors of the page", async () => {
   assert.match(errors.model, /^ModelError: .*missing\.safetensors: HTTP 404.*check the URL/);
   assert.match(errors.wasm, /^InternalError: .*HTTP 404.*serve the \.wasm files/);
   assert.match(errors.worker, /^InternalError: .*worker/);
+  assert.match(errors.other, /^OptionError: `workerUrl`: the worker cannot be started .*of the origin of the page/);
   assert.match(errors.image, /^ImageError: .*missing\.png: cannot be loaded/);
   assert.match(errors.canvas, /^ImageError: the image is empty/);
   assert.match(errors.video, /^ImageError: the video has no frame yet/);

@@ -81,7 +81,9 @@ test("bad models are errors", async () => {
   await refused(layout.subarray(0, layout.length - 1), ModelError, /./);
   await refused(new TextEncoder().encode("<!doctype html>"), ModelError, /not a picodet model/);
   await refused(undefined, OptionError, /`model`/);
+  await refused({}, OptionError, /`model` is an object of class Object; expected the URL/);
   await refused("http://127.0.0.1:1/model", ModelError, /cannot be downloaded/);
+  await refused("model.safetensors", ModelError, /model.safetensors: cannot be downloaded.*`await readFile\(path\)`/);
   const transferred = new ArrayBuffer(8);
   structuredClone(transferred, { transfer: [transferred] });
   await refused(transferred, ModelError, /not a picodet model|detached/);
@@ -96,6 +98,15 @@ test("bad options are errors", async () => {
   await refused({ inputSize: [416] });
   await refused({ treshold: 0.5 });
   await refused({ worker: true });
+  await refused({ worker: "no" });
+  await refused({ threads: 1.5 });
+  await refused({ threads: null });
+  await refused({ signal: 1 });
+  await refused({ signal: { aborted: false } });
+  await refused({ onProgress: true });
+  await refused({ wasm: 7 });
+  await refused({ workerUrl: {} });
+  await refused({ score: Object.create(null) });
   await assert.rejects(Detector.create({ model: layout, inputSize: [100, 100] }), PicodetError);
   await assert.rejects(Detector.create(null), OptionError);
 });
@@ -113,7 +124,9 @@ test("bad images are errors and the detector remains usable", async () => {
   await refused(page.subarray(0, 2000), /./);
   await refused({ data: new Uint8ClampedArray(0), width: 0, height: 0 }, /empty/);
   await refused({ data: new Uint8ClampedArray(12), width: 2, height: 2 }, /must have 16 bytes/);
-  await refused({ data: new Uint8ClampedArray(16), width: -1, height: 4 }, /must have/);
+  await refused({ data: new Uint8ClampedArray(16), width: -1, height: 4 }, /pixels of -1 x 4; expected whole numbers/);
+  await refused({ data: new Uint8ClampedArray(16), width: 2 ** 32 + 2, height: 2 }, /expected whole numbers/);
+  await refused({ data: new Uint8ClampedArray(16), width: "2", height: 2 }, /pixels of "2" x 2/);
   await refused({ data: [1, 2, 3, 4], width: 1, height: 1 }, /Uint8ClampedArray/);
   for (const source of [undefined, null, 3, "page.png", {}]) await refused(source, /is not an image/);
   const transferred = page.buffer.slice(0, 100);
@@ -121,6 +134,33 @@ test("bad images are errors and the detector remains usable", async () => {
   await refused(transferred, /detached/);
   await assert.rejects(detector.detect(page, { score: 0.1 }), OptionError);
   assert.ok((await detector.detect(new Blob([page]))).length > 0);
+  detector.free();
+});
+
+test("options of detect and stream are checked", async () => {
+  const detector = await Detector.create({ model: layout });
+  const refused = (options, pattern) =>
+    assert.rejects(detector.detect(page, options), (error) => {
+      assert.ok(error instanceof OptionError, String(error));
+      assert.match(error.message, pattern);
+      return true;
+    });
+  await refused(0.5, /the options are 0.5; expected an object/);
+  await refused({ treshold: 0.5 }, /unknown option `treshold`; expected one of: score, signal/);
+  await refused({ signal: 1 }, /`signal` is 1; expected an AbortSignal/);
+  await refused({ score: "high" }, /`score` is "high"; expected a number from 0.25/);
+  await assert.rejects(detector.stream(null, { fps: 3 }).next(), /unknown option `fps`.*maxFps/);
+  await assert.rejects(detector.stream(null, { maxFps: -1 }).next(), /`maxFps` is -1; expected a number above 0/);
+  await assert.rejects(detector.stream(null).next(), ImageError);
+  assert.ok((await detector.detect(page, { score: undefined, signal: undefined })).length > 0);
+  detector.free();
+});
+
+test("a model may lie in shared memory", async () => {
+  const shared = new SharedArrayBuffer(layout.length);
+  new Uint8Array(shared).set(layout);
+  const detector = await Detector.create({ model: shared });
+  assert.equal(detector.classes.length, 10);
   detector.free();
 });
 
