@@ -132,10 +132,10 @@ fn results(folder: &Path, change: impl Fn([f64; 4], [f64; 2]) -> [f64; 4]) -> Va
         [number(&image["width"]), number(&image["height"])]
     };
     let objects = data["annotations"].as_array().expect("annotations");
-    let entries = objects.iter().map(|object| {
+    let entries = objects.iter().enumerate().map(|(index, object)| {
         let values: Vec<f64> = object["bbox"].as_array().expect("a box").iter().map(number).collect();
         let bbox = change([values[0], values[1], values[2], values[3]], sides(&object["image_id"]));
-        json!({"image_id": object["image_id"], "category_id": object["category_id"], "bbox": bbox, "score": 0.9})
+        json!({"image_id": object["image_id"], "category_id": object["category_id"], "bbox": bbox, "score": 0.9 - 0.01 * index as f64})
     });
     entries.collect()
 }
@@ -202,6 +202,97 @@ fn eval_says_in_which_form_results_would_match() {
     }
     let err = eval(&shifted);
     cases.check(format!("from 0: {err}"), err.contains("one less than the dataset's ids"));
+    let changed = |change: &dyn Fn(usize, &mut Value)| {
+        let mut found = results(folder, |bbox, _| bbox);
+        found
+            .as_array_mut()
+            .into_iter()
+            .flatten()
+            .enumerate()
+            .for_each(|(index, entry)| change(index, entry));
+        found
+    };
+    let err = eval(&changed(&|_, entry| entry["score"] = json!(1)));
+    cases.check(format!("equal scores: {err}"), err.contains("all 9 scores are 1;"));
+    let err = eval(&changed(&|index, entry| entry["score"] = json!(90 - index)));
+    cases.check(format!("percent: {err}"), err.contains("the scores are from 82 to 90"));
+    let err = eval(&changed(&|_, entry| entry["file_name"] = json!("2.jpg")));
+    cases.check(
+        format!("names: {err}"),
+        err.contains("6 of 9 detections have an `image_id` and a `file_name`"),
+    );
+    let twice: Vec<Value> = [right_results(folder), right_results(folder)].concat();
+    let err = eval(&Value::Array(twice));
+    cases.check(
+        format!("twice: {err}"),
+        err.contains("every detection is in the file twice, 18 instead of 9"),
+    );
+    cases.finish();
+}
+
+fn right_results(folder: &Path) -> Vec<Value> {
+    results(folder, |bbox, _| bbox).as_array().cloned().unwrap_or_default()
+}
+
+#[test]
+fn eval_names_shifted_image_ids_and_other_json() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    // Images with objects at different places, whose ids begin at 11.
+    let images: Vec<Value> = (11..15)
+        .map(|id| json!({"id": id, "file_name": format!("a{id}.jpg"), "width": 600, "height": 400}))
+        .collect();
+    let annotations: Vec<Value> = (0..4)
+        .map(|index| {
+            let bbox = [10 + 140 * index, 50, 100, 100];
+            json!({"id": index + 1, "image_id": index + 11, "category_id": 1, "bbox": bbox, "area": 10_000, "iscrowd": 0})
+        })
+        .collect();
+    let data = json!({"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "a"}]});
+    std::fs::write(folder.join("data.json"), data.to_string()).expect("a file");
+    let eval = |text: &str| {
+        std::fs::write(folder.join("found.json"), text).expect("a file");
+        let (code, _, err) = run(folder, &["eval", "data.json", "--detections", "found.json"]);
+        (code, err)
+    };
+    let with_ids = |first: i64| {
+        let mut found = results(folder, |bbox, _| bbox);
+        for (index, entry) in found.as_array_mut().into_iter().flatten().enumerate() {
+            entry["image_id"] = (first + index as i64).into();
+        }
+        eval(&found.to_string())
+    };
+    let mut cases = Cases::new();
+    let (code, err) = with_ids(11);
+    cases.check(format!("right: {err}"), code == 0 && !err.contains("found.json"));
+    for (first, expected) in
+        [(10, "one less than the dataset's ids, 4"), (12, "one more than the dataset's ids, 4")]
+    {
+        let (code, err) = with_ids(first);
+        cases.check(format!("{expected}: {err}"), code == 0 && err.contains(expected));
+    }
+    let (code, err) = with_ids(0);
+    let expected = "with image ids read as positions in the dataset's list, from 0, 4";
+    let is_named = err.contains("image_id 0;") && err.contains(expected) && err.lines().count() == 1;
+    cases.check(format!("from 0: {err}"), code == 2 && is_named);
+    let forms = [
+        ("null".to_owned(), "found.json: `null`; a results file is"),
+        ("{}".to_owned(), "found.json: an empty object"),
+        ("\"none\"".to_owned(), "found.json: a single text"),
+        (data.to_string(), "found.json: a COCO dataset file"),
+        (
+            r#"[{"boxes": [[1, 2, 3, 4]], "labels": [1], "scores": [0.5]}]"#.to_owned(),
+            "torchvision's outputs",
+        ),
+        ("[[[[0, 0, 5, 5, 0.5]], []]]".to_owned(), "MMDetection's lists"),
+    ];
+    for (text, expected) in forms {
+        let (code, err) = eval(&text);
+        let is_named = err.contains(expected) && err.lines().count() == 1;
+        cases.check(format!("{expected}: {err}"), code == 2 && is_named);
+    }
+    let (code, err) = eval("[]");
+    cases.check(format!("empty: {err}"), code == 0 && err.contains("the file has no detections"));
     cases.finish();
 }
 
