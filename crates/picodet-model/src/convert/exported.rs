@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use picodet_graph::{Activation, Graph, Op};
-use picodet_weights::ForeignNetwork;
+use picodet_weights::{ForeignNetwork, Imported};
 use picodet_zoo::{HeadKind, REG_CHANNELS, Variant};
 
 use super::error::WeightsError;
@@ -14,10 +14,10 @@ pub(super) fn network(variant: &Variant, network: &ForeignNetwork) -> Result<Net
     let mut problem = WeightsError::NoPrediction;
     for classes in possible_class_counts(variant, network) {
         match picodet_weights::import(&variant.architecture.graph(classes), network) {
-            Ok((graph, weights)) => {
+            Ok(Imported { graph, weights, names }) => {
                 graph.check_weights(&weights)?;
                 check_activations(&graph, network)?;
-                return Ok(Network { graph, weights, folded: true });
+                return Ok(Network { graph, weights, folded: true, names, notes: Vec::new() });
             }
             Err(error) => problem = error.into(),
         }
