@@ -168,8 +168,7 @@ pub fn reading_note<'a>(
         let of_boxes = boxes.map_or(0, |(matched, _)| matched);
         if let Some((matched, reading)) = shifted.filter(|(matched, _)| *matched > of_boxes) {
             return Some(format!(
-                "the detections match {own} of {total} objects; with image ids read as {reading}, {matched}; \
-                 write the image ids of the dataset"
+                "the detections match {own} of {total} objects; with image ids read as {reading}, {matched}"
             ));
         }
         if let Some((matched, reading)) = boxes {
@@ -194,8 +193,7 @@ pub fn reading_note<'a>(
         let best = best_of(IdReading::ALL, |reading| with(&|id| reading.read(id, &ids)));
         if let Some((matched, reading)) = best.filter(|(matched, _)| is_better(*matched, same, total)) {
             return Some(format!(
-                "the categories of the detections match {same} of {total} objects; read as {reading}, {matched}; \
-                 write the category ids of the dataset"
+                "the categories of the detections match {same} of {total} objects; read as {reading}, {matched}"
             ));
         }
     }

@@ -110,6 +110,10 @@ pub(super) fn describe(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
         Shape::Text => "a single text",
         Shape::Object(fields) if fields.is_empty() => "an empty object",
         Shape::Object(_) if shape.has(&["images", "categories"]) || shape.has(&["images", "annotations"]) => {
+            let object = shape.field("annotations").and_then(Shape::first);
+            if object.is_some_and(|object| object.has(&["score"])) {
+                return None;
+            }
             return Some(("a COCO dataset file, whose objects have no scores", RESULTS));
         }
         Shape::Object(fields) => {
@@ -129,7 +133,7 @@ pub(super) fn describe(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
 
 /// Describes an entry of a list, or a document of one image.
 fn entry(shape: &Shape) -> Option<(&'static str, &'static str)> {
-    if shape.has(&TORCHVISION) {
+    if shape.has(&TORCHVISION) && !shape.has(&["image_id"]) {
         return Some(("torchvision's outputs (boxes, labels, scores) without image_id", WRITE_CORNERS));
     }
     if shape.has(&MMDETECTION) {

@@ -178,7 +178,8 @@ pub fn read_result_records(reader: impl Read, limit: u64) -> Result<ResultRecord
     let found = parse_finite(bytes);
     let is_unusable = found.as_ref().is_ok_and(|results| results.records.is_empty() && results.grouped == 0);
     let is_other = matches!(&found, Err(JsonError::Malformed { .. } | JsonError::Entry { .. }));
-    match describe(bytes).filter(|_| is_unusable || is_other) {
+    let other = if is_unusable || is_other { describe(bytes) } else { None };
+    match other {
         Some((found, advice)) => Err(JsonError::NotResults { found, advice }),
         None => found,
     }

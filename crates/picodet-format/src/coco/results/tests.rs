@@ -211,6 +211,12 @@ fn other_json_is_named_with_advice() {
         .collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert_eq!(problem("[]"), "accepted: []");
+    // Entries in a known form with a fault have its problem.
+    let faulty = group.replacen('{', r#"{"image_id": 1, "#, 1).replace("[0.5]", "[]");
+    assert_eq!(problem(&format!("[{faulty}]")), "detection 0: 1 `boxes`, 1 `labels` and 0 `scores`");
+    let scored = annotation.replacen('{', r#"{"score": 0.5, "#, 1).replace("[0, 0, 5, 5]", "null");
+    let scored = format!(r#"{{"images": [], "annotations": [{scored}], "categories": []}}"#);
+    assert_eq!(problem(&scored), "detection 0: `bbox` is missing or null");
 }
 
 #[test]

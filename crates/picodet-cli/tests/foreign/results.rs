@@ -1,125 +1,12 @@
-//! Weights and results of other programs, as a user has them: renamed, damaged, or in another form.
+//! Results of other programs.
 
 use std::path::Path;
 use std::process::{Command as Process, Stdio};
 
-use assert_cmd::Command;
-use picodet_testing::{Cases, shared_path};
+use picodet_testing::Cases;
 use serde_json::{Value, json};
 
-const PHOTO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/coffee.jpg");
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/page.png");
-
-/// Exit code, standard output, standard error.
-fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let mut command = Command::cargo_bin("picodet").expect("the command is built");
-    let output = command.args(arguments).current_dir(folder).output().expect("the command runs");
-    let words = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    (output.status.code().unwrap_or(-1), words(output.stdout), words(output.stderr))
-}
-
-#[test]
-fn weights_are_read_by_their_contents() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let folder = folder.path();
-    let (code, _, err) =
-        run(folder, &["export", "--model", picodet::DEFAULT_MODEL, "--output", "right.onnx"]);
-    assert_eq!(code, 0, "{err}");
-    let convert = |source: &str| {
-        let arguments =
-            ["convert", source, "--variant", "legacy_s_416", "--origin", "o", "--output", "out.safetensors"];
-        let (code, _, err) = run(folder, &arguments);
-        (code, std::fs::read(folder.join("out.safetensors")).ok(), err)
-    };
-    let (code, expected, err) = convert("right.onnx");
-    assert_eq!(code, 0, "{err}");
-    for name in ["weights.pdparams", "weights.bin", "weights", "weights.safetensors", "weights.pb"] {
-        std::fs::copy(folder.join("right.onnx"), folder.join(name)).expect("a copy");
-        let (code, found, err) = convert(name);
-        assert!(code == 0 && found == expected, "{name}: {err}");
-    }
-    std::fs::copy(PHOTO, folder.join("photo.onnx")).expect("a copy");
-    let (code, _, err) = convert("photo.onnx");
-    assert!(code == 2 && err.contains("photo.onnx: an image; it has no weights"), "{err}");
-    // A network of one class, with the 80 of COCO.
-    let arguments = ["convert", "right.onnx", "--variant", "pedestrian_s_320", "--output", "p.safetensors"];
-    let (code, _, err) = run(folder, &arguments);
-    assert!(code == 0 && err.contains("the weights have 80 classes, pedestrian_s_320 has 1"), "{err}");
-}
-
-#[test]
-fn of_a_pair_of_files_the_damaged_one_is_named() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let folder = folder.path();
-    let Some(param) = shared_path("data/weights/picodet_s_416_esnet_legacy.ncnn.param") else { return };
-    let Some(other) = shared_path("data/weights/picodet_s_320_esnet_legacy.ncnn.bin") else { return };
-    std::fs::copy(&param, folder.join("m.param")).expect("a copy");
-    let bin = std::fs::read(param.with_extension("bin")).expect("the weights");
-    let convert = |weights: &[u8]| {
-        std::fs::write(folder.join("w.bin"), weights).expect("a file");
-        let arguments =
-            ["convert", "m.param", "--bin", "w.bin", "--variant", "legacy_s_416", "-o", "out.safetensors"];
-        let (code, _, err) = run(folder, &arguments);
-        (code, err)
-    };
-    assert_eq!(convert(&bin).0, 0);
-    assert_eq!(
-        convert(&std::fs::read(other).expect("the weights")).0,
-        0,
-        "the network of another input size"
-    );
-    let mut cases = Cases::new();
-    let shifted: Vec<u8> = bin[8..].to_vec();
-    let longer = [&bin[..], &[0; 12]].concat();
-    let faults: [(&[u8], &str); 5] = [
-        (&bin[..bin.len() / 2], "w.bin: tensor `"),
-        (&shifted, "w.bin: tensor `"),
-        (&longer, "12 bytes follow the weights"),
-        (b"<!DOCTYPE html><html></html>", "w.bin: an HTML page"),
-        (b"", "w.bin: an empty file"),
-    ];
-    for (weights, expected) in faults {
-        let (code, err) = convert(weights);
-        cases.check(
-            format!("{expected}: {err}"),
-            code == 2 && err.contains(expected) && !err.contains("m.param"),
-        );
-    }
-    cases.finish();
-}
-
-#[test]
-fn other_activations_and_incomplete_copies_are_refused() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let folder = folder.path();
-    let Some(param) = shared_path("data/weights/picodet_s_416_esnet_legacy.ncnn.param") else { return };
-    let text = std::fs::read_to_string(&param).expect("the network");
-    let bin = std::fs::read(param.with_extension("bin")).expect("the weights");
-    std::fs::write(folder.join("m.bin"), &bin).expect("a file");
-    let convert = |text: &str, bin: &[u8], variant: &str| {
-        std::fs::write(folder.join("m.param"), text).expect("a file");
-        std::fs::write(folder.join("m.bin"), bin).expect("a file");
-        let (code, _, err) =
-            run(folder, &["convert", "m.param", "--variant", variant, "-o", "out.safetensors"]);
-        (code, err)
-    };
-    assert_eq!(convert(&text, &bin, "legacy_s_416").0, 0);
-    let (code, err) = convert(&text, &bin, "ablation_7_esnet_416");
-    assert!(code == 2 && err.contains("its activations are hard-swish, those of the network ReLU"), "{err}");
-    let (code, err) = convert(&text.replace("HardSwish ", "ReLU "), &bin, "legacy_s_416");
-    assert!(code == 2 && err.contains("its activations are ReLU, those of the network hard-swish"), "{err}");
-    let zeros = |from: usize, to: usize| {
-        let mut copy = bin.clone();
-        copy[from..to].fill(0);
-        convert(&text, &copy, "legacy_s_416")
-    };
-    for (from, to) in
-        [(0, bin.len()), (bin.len() - 20_000, bin.len()), (bin.len() / 2, bin.len() / 2 + 500_000)]
-    {
-        let (code, err) = zeros(from, to);
-        assert!(code == 2 && err.contains("as in an incomplete copy"), "{from} to {to}: {err}");
-    }
-}
+use super::{PAGE, PHOTO, run};
 
 /// COCO results that are the objects of the data, with a slight shift.
 fn results(folder: &Path, change: impl Fn([f64; 4], [f64; 2]) -> [f64; 4]) -> Value {
