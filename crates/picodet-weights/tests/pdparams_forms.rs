@@ -3,7 +3,7 @@
 #[path = "forms/pdparams.rs"]
 mod forms;
 
-use forms::{VALUES, array, counter, dict, f32_bytes, pickle, text};
+use forms::{VALUES, array, dict, dtype, f32_bytes, pickle, text};
 use picodet_testing::Cases;
 use picodet_weights::pdparams;
 
@@ -66,6 +66,13 @@ fn a_dict_that_the_memo_repeats_does_not_take_long() {
     }
     bytes.push(b'.');
     assert!(pdparams::read(&bytes).is_err());
+}
+
+/// A 64-bit integer as an array without axes.
+fn counter() -> Vec<u8> {
+    let head = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R(K\x01)";
+    let data = [b"B", &8u32.to_le_bytes()[..], &7u64.to_le_bytes()].concat();
+    [&head[..], &dtype("i8"), b"\x89", &data, b"tb"].concat()
 }
 
 #[test]

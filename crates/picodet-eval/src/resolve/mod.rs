@@ -57,8 +57,8 @@ pub fn resolve_results(
         };
         let Some(image_id) = image else {
             notes.unknown_images += 1;
-            if let (Id::Number(image_id), Id::Number(category_id)) = (&record.image, &record.category) {
-                let (image_id, category_id) = (*image_id, category.unwrap_or(*category_id));
+            let ids = (record.image.number(), category.or(record.category.number()));
+            if let (Some(image_id), Some(category_id)) = ids {
                 let ResultRecord { bbox, score, .. } = record;
                 notes.unresolved.push(Detection { image_id, category_id, bbox, score });
             }

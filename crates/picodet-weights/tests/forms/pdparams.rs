@@ -19,13 +19,6 @@ pub(crate) fn array(element: &str, bytes: &[u8]) -> Vec<u8> {
     [&head[..], &dtype(element), b"\x89", &data, b"tb"].concat()
 }
 
-/// A 64-bit integer as an array without axes.
-pub(crate) fn counter() -> Vec<u8> {
-    let head = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R(K\x01)";
-    let data = [b"B", &8u32.to_le_bytes()[..], &7u64.to_le_bytes()].concat();
-    [&head[..], &dtype("i8"), b"\x89", &data, b"tb"].concat()
-}
-
 /// An array `[2, 2]` as protocol 1 stores it: booleans as integers in text, bytes as text.
 fn protocol_1(bytes: &[u8]) -> Vec<u8> {
     let encoded = |bytes: &[u8]| {
