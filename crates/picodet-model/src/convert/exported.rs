@@ -43,10 +43,12 @@ fn check_activations(graph: &Graph, network: &ForeignNetwork) -> Result<(), Weig
         network.nodes.iter().filter(|node| is_kind(&node.kind.to_ascii_lowercase())).count()
     };
     let swish_in_file = in_file(|kind| kind.contains("swish"));
+    // Before version 14 ONNX has no hard-swish: a hard sigmoid or clip, and products.
+    let parts_in_file = in_file(|kind| ["hardsigmoid", "hard_sigmoid", "clip"].contains(&kind));
     let relu_in_file = in_file(|kind| kind.contains("relu") && !kind.contains("relu6"));
     let dominates = |most: usize, least: usize| most >= ACTIVATIONS && most > 2 * least;
     let problem = |found, expected| Err(WeightsError::Activations { found, expected });
-    if dominates(relu_in_file, swish_in_file) && dominates(swish, relu) {
+    if dominates(relu_in_file, swish_in_file + parts_in_file) && dominates(swish, relu) {
         return problem("ReLU", "hard-swish");
     }
     if dominates(swish_in_file, relu_in_file) && dominates(relu, swish) {
