@@ -59,4 +59,4 @@ pub use readings::reading_note;
 pub use report::{LabelledBox, Mark, Picture, Report, render_html};
 pub use resolve::{ResultNotes, ResultTargets, resolve_results};
 pub use table::{class_table, error_table, summary_table, text_table};
-pub use types::{Category, Detection, GroundTruth, Notes, intersection_over_union};
+pub use types::{Category, Detection, GroundTruth, ImageSize, Notes, intersection_over_union};

@@ -43,6 +43,17 @@ pub struct Detection {
     pub score: f64,
 }
 
+/// An image of a dataset, for [`crate::reading_note`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageSize {
+    /// Its id.
+    pub id: i64,
+    /// Width in pixels; 0 if it is unknown.
+    pub width: u32,
+    /// Height in pixels; 0 if it is unknown.
+    pub height: u32,
+}
+
 /// Input that an evaluation left out, or counted in pycocotools' way where that may surprise.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]

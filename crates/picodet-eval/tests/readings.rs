@@ -1,8 +1,7 @@
 //! Results in other forms than COCO's are recognised, and right ones are not doubted.
 
-use std::collections::HashMap;
-
-use picodet_eval::{Category, Detection, GroundTruth, reading_note};
+use picodet_eval::{Category, Detection, GroundTruth, ImageSize, reading_note};
+use picodet_testing::Cases;
 
 const SIDES: [f64; 2] = [640.0, 480.0];
 const OBJECTS: [[f64; 4]; 6] = [
@@ -37,9 +36,12 @@ fn detections(change: impl Fn([f64; 4]) -> [f64; 4]) -> Vec<Detection> {
         .collect()
 }
 
+fn size(id: i64) -> ImageSize {
+    ImageSize { id, width: SIDES[0] as u32, height: SIDES[1] as u32 }
+}
+
 fn notes(detections: &[Detection]) -> String {
-    let sizes = [(7, (SIDES[0] as u32, SIDES[1] as u32))].into();
-    reading_note(detections, &objects(), &categories(), &sizes).unwrap_or_default()
+    reading_note(detections, &objects(), &categories(), &[size(7)]).unwrap_or_default()
 }
 
 #[test]
@@ -56,7 +58,7 @@ type Change<'a> = &'a dyn Fn([f64; 4]) -> [f64; 4];
 fn boxes_in_other_forms_are_named() {
     let corners = |[x, y, w, h]: [f64; 4]| [x, y, x + w, y + h];
     let fraction = |[a, b, c, d]: [f64; 4]| [a / SIDES[0], b / SIDES[1], c / SIDES[0], d / SIDES[1]];
-    let forms: [(Change<'_>, &str); 8] = [
+    let forms: [(Change<'_>, &str); 12] = [
         (&corners, "[left, top, right, bottom] in pixels of the image"),
         (
             &|[x, y, w, h]| [x + w / 2.0, y + h / 2.0, w, h],
@@ -64,6 +66,23 @@ fn boxes_in_other_forms_are_named() {
         ),
         (&fraction, "[left, top, width, height] in fractions"),
         (&|bbox| fraction(corners(bbox)), "[left, top, right, bottom] in fractions"),
+        (
+            &|bbox| fraction(corners(bbox)).map(|value| value * 100.0),
+            "[left, top, right, bottom] in percent of the image's sides",
+        ),
+        (&|bbox| fraction(bbox).map(|value| value * 100.0), "[left, top, width, height] in percent"),
+        (
+            &|bbox| fraction(corners(bbox)).map(|value| (value * 1000.0).round()),
+            "[left, top, right, bottom] in thousandths of the image's sides",
+        ),
+        (
+            &|bbox| {
+                let [left, top, right, bottom] =
+                    fraction(corners(bbox)).map(|value| (value * 1000.0).round());
+                [top, left, bottom, right]
+            },
+            "[top, left, bottom, right] in thousandths of the image's sides",
+        ),
         (&|[x, y, w, h]| [y, x, h, w], "[top, left, height, width] in pixels of the image"),
         (&|[x, y, w, h]| [y, x, y + h, x + w], "[top, left, bottom, right] in pixels of the image"),
         (&|bbox| fraction(bbox).map(|value| value * 416.0), "in pixels of an input of 416×416"),
@@ -87,14 +106,14 @@ fn category_ids_in_other_forms_and_negative_scores_are_named() {
         notes(&detections)
     };
     let zero_based = changed(&|id| [1, 2, 5].iter().position(|&other| other == id).unwrap_or(0) as i64);
-    assert!(zero_based.contains("positions in the dataset's list of categories, from 0, 6"), "{zero_based}");
+    assert!(zero_based.contains("positions in the dataset's list, from 0, 6"), "{zero_based}");
     assert!(changed(&|id| id - 1).contains("one less than the dataset's ids, 6"));
     assert_eq!(changed(&|_| 2), "");
 }
 
 #[test]
 fn reversed_scores_and_boxes_that_match_nothing_are_named() {
-    let sizes: HashMap<i64, (u32, u32)> = (0..5).map(|id| (id, (640, 480))).collect();
+    let sizes: Vec<ImageSize> = (0..5).map(size).collect();
     let in_image = |id: i64, object: GroundTruth| GroundTruth { image_id: id, ..object };
     let objects: Vec<GroundTruth> =
         (0..5).flat_map(|id| objects().into_iter().map(move |object| in_image(id, object))).collect();
@@ -115,4 +134,40 @@ fn reversed_scores_and_boxes_that_match_nothing_are_named() {
     assert!(notes(0.1, 0.9, 0.0).starts_with("detections that match an object have lower scores"));
     assert!(notes(-0.9, -0.1, 0.0).starts_with("detections that match an object have lower scores"));
     assert!(notes(0.9, 0.1, 5000.0).starts_with("the boxes match 0 of 30 objects"));
+}
+
+#[test]
+fn shifted_image_ids_are_named() {
+    // Every image has its object at another place.
+    let ids = [3, 8, 9, 20, 21, 40, 7, 50, 51, 60];
+    let (mut objects, mut found) = (Vec::new(), Vec::new());
+    for (index, image_id) in (0..).zip(ids) {
+        let bbox = [60.0 * f64::from(index), 40.0 * f64::from(index), 60.0, 40.0];
+        let id = i64::from(index) + 1;
+        let area = 2400.0;
+        objects.push(GroundTruth { id, image_id, category_id: 1, bbox, area, crowd: false, ignore: false });
+        found.push(Detection { image_id, category_id: 1, bbox, score: 0.5 });
+    }
+    let sizes = ids.map(size);
+    let notes = |change: &dyn Fn(i64) -> i64| {
+        let mut found = found.clone();
+        found.iter_mut().for_each(|found| found.image_id = change(found.image_id));
+        reading_note(&found, &objects, &categories(), &sizes).unwrap_or_default()
+    };
+    let position = |id: i64| ids.iter().position(|&other| other == id).unwrap_or_default() as i64;
+    let mut cases = Cases::new();
+    let forms: [(&dyn Fn(i64) -> i64, &str); 4] = [
+        (&position, "with image ids read as positions in the dataset's list, from 0, 10"),
+        (&|id| position(id) + 1, "with image ids read as positions in the dataset's list, from 1, 10"),
+        (&|id| id - 1, "with image ids read as one less than the dataset's ids, 10"),
+        (&|id| id + 1, "with image ids read as one more than the dataset's ids, 10"),
+    ];
+    assert_eq!(notes(&|id| id), "");
+    // Ids that are no shift.
+    assert_eq!(notes(&|id| 1000 - id), "");
+    for (change, expected) in forms {
+        let found = notes(change);
+        cases.check(format!("{expected}: {found}"), found.contains(expected));
+    }
+    cases.finish();
 }

@@ -43,7 +43,7 @@ fn every_network_is_read_back() {
             picodet_weights::import(&graph, &network).map_err(|error| error.to_string())
         });
         match outcome {
-            Ok((_, found)) if found == pass::fold_batch_norm(&graph, &weights).1 => {}
+            Ok(found) if found.weights == pass::fold_batch_norm(&graph, &weights).1 => {}
             Ok(_) => wrong.push(format!("{}: other numbers", variant.name)),
             Err(error) => wrong.push(format!("{}: {error}", variant.name)),
         }

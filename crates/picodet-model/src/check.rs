@@ -30,11 +30,12 @@ pub(crate) fn check_metadata(metadata: &Metadata) -> Result<(), ModelError> {
 /// Values of 0 in a row that only an incomplete copy has.
 const ZEROS: usize = 4096;
 
-/// Checks that all weights are finite and not a long run of zeros, and variances not negative.
-pub(crate) fn check_weights(graph: &Graph, weights: &Weights) -> Result<(), ModelError> {
+/// Checks that all weights are finite and not a long run of zeros, and variances not negative; returns the name of a damaged
+/// parameter and the kind of its value.
+pub(crate) fn check_weights(graph: &Graph, weights: &Weights) -> Result<(), (String, &'static str)> {
     for param in &graph.params {
         let Some(tensor) = weights.get(&param.name) else { continue };
-        let damaged = |what| Err(ModelError::Damaged { name: param.name.clone(), what });
+        let damaged = |what| Err((param.name.clone(), what));
         if !tensor.data.iter().all(|value| value.is_finite()) {
             return damaged("NaN or infinite");
         }

@@ -21,7 +21,7 @@ pub enum ArchitectureError {
 #[non_exhaustive]
 pub enum ModelError {
     /// The bytes are not a native model.
-    #[error("not a picodet model: {0}{remedy}", remedy = remedy(.0))]
+    #[error("{prefix}{0}{remedy}", prefix = prefix(.0), remedy = remedy(.0))]
     File(#[from] ReadError),
     /// The metadata names an unknown network.
     #[error("the model is of the unknown variant `{0}`; `picodet models` lists all")]
@@ -58,10 +58,18 @@ pub enum ModelError {
     },
 }
 
+/// Returns the beginning of the error; a damaged model is a model.
+fn prefix(error: &ReadError) -> &'static str {
+    match error {
+        ReadError::Size { .. } | ReadError::Truncated { .. } | ReadError::Tensor { .. } => "",
+        _ => "not a picodet model: ",
+    }
+}
+
 /// Returns advice about a file that is not a model, unless the error contains it.
 fn remedy(error: &ReadError) -> &'static str {
     match error {
-        ReadError::Contents { .. } => "",
-        _ => "; `picodet convert` creates one from other weights",
+        ReadError::Format { .. } => "; `picodet convert` creates one from other weights",
+        _ => "",
     }
 }

@@ -12,7 +12,7 @@ pub mod metadata;
 mod model;
 mod quantised;
 
-pub use convert::{ConvertError, ConvertOptions, WeightsError, convert};
+pub use convert::{ConvertError, ConvertOptions, WeightsError, convert, convert_with_notes};
 pub use error::{ArchitectureError, ModelError};
 pub use model::{Model, graph_of};
 

@@ -72,7 +72,7 @@ impl Model {
     /// # Errors
     /// [`ModelError::Damaged`] for a parameter with NaN, infinite values, a negative variance or a long run of zeros.
     pub fn check_weights(&self) -> Result<(), ModelError> {
-        check_weights(&self.graph, &self.weights)
+        check_weights(&self.graph, &self.weights).map_err(|(name, what)| ModelError::Damaged { name, what })
     }
 
     /// Returns all parameters by the names of the graph: `weights`, and the numbers that the integers of a quantised model

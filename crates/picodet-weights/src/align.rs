@@ -224,11 +224,22 @@ fn colours(sites: &[ConvolutionSite]) -> Vec<u64> {
     colours
 }
 
+/// A graph with the weights of an exported network.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The graph with folded batch norms.
+    pub graph: Graph,
+    /// Its parameters.
+    pub weights: Weights,
+    /// The names of the convolutions in the file by the names of the parameters.
+    pub names: BTreeMap<String, String>,
+}
+
 /// Returns the graph with folded batch norms and its weights, taken from an exported network.
 ///
 /// # Errors
 /// [`AlignError`] when the file holds a different network.
-pub fn import(graph: &Graph, network: &ForeignNetwork) -> Result<(Graph, Weights), AlignError> {
+pub fn import(graph: &Graph, network: &ForeignNetwork) -> Result<Imported, AlignError> {
     let folded = pass::fold_batch_norm_structure(graph);
     let ours = sites_of_graph(&folded);
     // Before the sites of the file, whose number of edges can be the square of its size.
@@ -236,19 +247,23 @@ pub fn import(graph: &Graph, network: &ForeignNetwork) -> Result<(Graph, Weights
     if theirs != ours.len() {
         return Err(AlignError::Count { ours: ours.len(), theirs });
     }
-    let matches = align(&ours, &sites_of_foreign(network))?;
+    let sites = sites_of_foreign(network);
+    let matches = align(&ours, &sites)?;
     let convolutions: Vec<_> = network.nodes.iter().filter_map(|node| node.convolution.as_ref()).collect();
     let convolution_of: HashMap<&str, usize> =
         ours.iter().enumerate().map(|(index, site)| (site.key.as_str(), matches[index])).collect();
-    let mut weights = Weights::new();
+    let (mut weights, mut names) = (Weights::new(), BTreeMap::new());
     for (scope, index) in convolution_of {
+        for part in ["weight", "bias"] {
+            names.insert(format!("{scope}.{part}"), sites[index].key.clone());
+        }
         let convolution = convolutions[index];
         let out = convolution.weight.shape[0];
         let bias = convolution.bias.clone().map(|bias| Tensor { shape: vec![out], data: bias.data });
         weights.insert(format!("{scope}.weight"), convolution.weight.clone());
         weights.insert(format!("{scope}.bias"), bias.unwrap_or_else(|| Tensor::full(&[out], 0.0)));
     }
-    Ok((folded, weights))
+    Ok(Imported { graph: folded, weights, names })
 }
 
 #[cfg(test)]
@@ -284,6 +299,7 @@ mod tests {
                 inputs: node.inputs.iter().map(|input| format!("value{}", input.0)).collect(),
                 outputs: vec![format!("value{index}")],
                 convolution,
+                pooling: None,
             });
         }
         network
@@ -301,7 +317,7 @@ mod tests {
             let networks =
                 [exported(&graph, |_| 0), exported(&graph, |count| count - 1), exported(&graph, random)];
             for (order, network) in networks.iter().enumerate() {
-                let (_, weights) = import(&graph, network).expect("the same network");
+                let Imported { weights, .. } = import(&graph, network).expect("the same network");
                 for (index, node) in graph.nodes.iter().enumerate() {
                     if let Op::Convolution(_) = node.op {
                         let bias = weights[&format!("{}.bias", node.scope)].data[0];

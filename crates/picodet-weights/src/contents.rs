@@ -80,6 +80,12 @@ fn recognise(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
         Some(WeightsFormat::Ncnn) => return Some((NCNN, CONVERT)),
         Some(WeightsFormat::Safetensors) | None => {}
     }
+    if starts(&[b"(dp", b"(lp", b"(d", b"}q", b"]q", b"ccollections\n", b"ccopy_reg\n", b"cnumpy"])
+        && bytes.ends_with(b".")
+    {
+        let remedy = "save it again with protocol 2 to 5, as in `pickle.dump(weights, file, protocol=4)`";
+        return Some(("a pickle of protocol 0 or 1", remedy));
+    }
     if starts(&[b"\xdd\x85\x76\0"]) {
         return Some(("the binary form of an ncnn .param", "use its text form"));
     }

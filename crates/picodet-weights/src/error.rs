@@ -15,6 +15,14 @@ pub enum ReadError {
         /// The element that was being read.
         what: &'static str,
     },
+    /// A safetensors file is shorter or longer than its header gives.
+    #[error("the file has {found} bytes, its header gives {expected}; {}", size_advice(*.found, *.expected))]
+    Size {
+        /// The size by its header, or that of the header if it is cut inside.
+        expected: u64,
+        /// Its size.
+        found: u64,
+    },
     /// The bytes are not of this format.
     #[error("not {format}: {problem}")]
     Format {
@@ -59,4 +67,15 @@ pub enum ReadError {
         /// The problem.
         problem: String,
     },
+}
+
+/// The problem of a tensor of integers where floats are expected.
+pub(crate) fn integers(dtype: &str) -> String {
+    format!(
+        "its elements are integers (`{dtype}`), which are no weights without scales; give the file before quantisation"
+    )
+}
+
+fn size_advice(found: u64, expected: u64) -> &'static str {
+    if found < expected { "it is cut: copy or download it again" } else { "copy or download it again" }
 }

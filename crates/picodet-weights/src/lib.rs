@@ -23,10 +23,10 @@ pub mod pdparams;
 mod quantised;
 mod tensors;
 
-pub use align::{AlignError, ConvolutionSite, align, import, sites_of_foreign, sites_of_graph};
+pub use align::{AlignError, ConvolutionSite, Imported, align, import, sites_of_foreign, sites_of_graph};
 pub use contents::WeightsFormat;
 pub use error::ReadError;
-pub use foreign::{ForeignConvolution, ForeignNetwork, ForeignNode};
+pub use foreign::{ForeignConvolution, ForeignNetwork, ForeignNode, ForeignPooling};
 pub use native::{Metadata, ModelFile, read, write, write_keeping};
 pub use quantised::{IntegerRows, QuantisationRecord, StoredQuantisation};
-pub use tensors::{Storage, StoredType, read_tensors, stored_types, write_tensors};
+pub use tensors::{Storage, StoredType, read_tensors, read_weights, stored_types, write_tensors};

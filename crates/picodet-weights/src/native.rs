@@ -8,7 +8,7 @@ use crate::ReadError;
 use crate::quantised::{
     MAP_SCALE_SUFFIX, MAP_ZERO_SUFFIX, QuantisationRecord, StoredQuantisation, read_maps,
 };
-use crate::tensors::{PACKED, Storage, open, values, write_stored};
+use crate::tensors::{PACKED, Storage, open, refuse_integers, values, write_stored};
 
 /// Version of the metadata.
 const FORMAT: &str = "1";
@@ -70,6 +70,7 @@ pub struct ModelFile {
 /// missing.
 pub fn read(bytes: &[u8]) -> Result<ModelFile, ReadError> {
     let (tensors, mut entries) = open(bytes)?;
+    refuse_integers(&tensors)?;
     let mut rows = BTreeMap::new();
     let mut weights = values(&tensors, entries.contains_key(QUANTISATION).then_some(&mut rows))?;
     let metadata = Metadata::from_entries(&mut entries)?;

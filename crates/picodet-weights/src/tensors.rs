@@ -8,7 +8,8 @@ use picodet_graph::{Tensor, Weights};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use crate::ReadError;
-use crate::bytes::{Views, floats, not_safetensors};
+use crate::bytes::{Views, floats, not_safetensors, refused};
+use crate::error::integers;
 use crate::int8_rows::{SCALE_SUFFIX, are_scales, quantise};
 use crate::quantised::{IntegerRows, MAP_SCALE_SUFFIX, MAP_ZERO_SUFFIX, StoredQuantisation};
 
@@ -49,10 +50,34 @@ pub fn read_tensors(bytes: &[u8]) -> Result<(Weights, BTreeMap<String, String>),
     Ok((values(&views, None)?, entries))
 }
 
+/// Reads the weights of any safetensors file as [`read_tensors`], but refuses integers that have no scales.
+///
+/// # Errors
+/// As [`read_tensors`], and for integers other than counters of one element.
+pub fn read_weights(bytes: &[u8]) -> Result<Weights, ReadError> {
+    let (views, _) = open(bytes)?;
+    refuse_integers(&views)?;
+    values(&views, None)
+}
+
+/// Checks that no tensor has integers, which other programs write for quantised weights and which mean nothing without their
+/// scales. Counters such as `num_batches_tracked`, and the rows and zero points of native files, are accepted.
+pub(crate) fn refuse_integers(views: &Views<'_>) -> Result<(), ReadError> {
+    for (name, view) in views {
+        let is_float = matches!(view.dtype(), Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::BF16);
+        let is_row = view.dtype() == Dtype::I8 && views.contains_key(&format!("{name}{SCALE_SUFFIX}"));
+        let is_counter = view.shape().iter().product::<usize>() == 1 && view.dtype() != Dtype::I8;
+        if !is_float && !is_row && !is_counter && !name.ends_with(MAP_ZERO_SUFFIX) {
+            let problem = integers(&format!("{:?}", view.dtype()));
+            return Err(ReadError::Tensor { name: name.clone(), problem });
+        }
+    }
+    Ok(())
+}
+
 /// Returns the tensors and the metadata of a safetensors file.
 pub(crate) fn open(bytes: &[u8]) -> Result<(Views<'_>, BTreeMap<String, String>), ReadError> {
-    let (length, header) =
-        SafeTensors::read_metadata(bytes).map_err(|error| not_safetensors(error).explained(bytes, None))?;
+    let (length, header) = SafeTensors::read_metadata(bytes).map_err(|error| refused(bytes, error))?;
     let mut entries: BTreeMap<String, String> =
         header.metadata().clone().unwrap_or_default().into_iter().collect();
     // Native files pack all entries into one; a damaged one is kept and refused by `Metadata::from_entries`.

@@ -70,3 +70,55 @@ fn weights_for_another_reader_are_named_and_own_ones_keep_their_error() {
         error(picodet_weights::read(b"7767517\n3 3\n").err()).starts_with("the network of an ncnn model")
     );
 }
+
+/// A safetensors file of two tensors, with the element type of the second.
+fn safetensors(dtype: &str, width: usize, name: &str, shape: &str) -> Vec<u8> {
+    let end = 8 + 2 * width;
+    let header = format!(
+        r#"{{"a":{{"dtype":"F32","shape":[2],"data_offsets":[0,8]}},"{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[8,{end}]}}}}"#
+    );
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![0; end]].concat()
+}
+
+#[test]
+fn a_cut_safetensors_file_is_named_with_both_sizes() {
+    let sound = safetensors("F32", 4, "b", "[2]");
+    let size = sound.len();
+    assert!(picodet_weights::read_weights(&sound).is_ok());
+    let error = |bytes: &[u8]| picodet_weights::read_weights(bytes).map(drop).unwrap_err().to_string();
+    let mut cases = Cases::new();
+    for cut in [size - 1, size - 16] {
+        let expected = format!(
+            "the file has {cut} bytes, its header gives {size}; it is cut: copy or download it again"
+        );
+        let found = error(&sound[..cut]);
+        cases.check(format!("{cut}: {found}"), found == expected);
+    }
+    let in_header = error(&sound[..60]);
+    let expected = format!("the file has 60 bytes, its header gives {}; it is cut", size - 16);
+    cases.check(format!("in the header: {in_header}"), in_header.starts_with(&expected));
+    let longer = error(&[&sound[..], b"abc"].concat());
+    let expected = format!("the file has {} bytes, its header gives {size}; copy", size + 3);
+    cases.check(format!("longer: {longer}"), longer.starts_with(&expected));
+    cases.finish();
+}
+
+#[test]
+fn integers_without_scales_are_no_weights() {
+    let read = |dtype: &str, width: usize, name: &str, shape: &str| {
+        let bytes = safetensors(dtype, width, name, shape);
+        picodet_weights::read_weights(&bytes).map(drop).map_err(|error| error.to_string())
+    };
+    let mut cases = Cases::new();
+    for (dtype, width) in [("I8", 1), ("U8", 1), ("I16", 2), ("I32", 4), ("I64", 8), ("BOOL", 1)] {
+        let found = read(dtype, width, "conv.weight", "[2]");
+        let expected = "tensor `conv.weight`: its elements are integers (`";
+        cases.check(format!("{dtype}: {found:?}"), found.is_err_and(|error| error.starts_with(expected)));
+    }
+    for (dtype, width) in [("F32", 4), ("F16", 2), ("BF16", 2), ("F64", 8)] {
+        cases.check(dtype, read(dtype, width, "conv.weight", "[2]").is_ok());
+    }
+    let counter = read("I32", 2, "bn.num_batches_tracked", "[]");
+    cases.check(format!("counter: {counter:?}"), counter.is_ok());
+    cases.finish();
+}

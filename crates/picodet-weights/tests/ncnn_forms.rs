@@ -52,3 +52,19 @@ fn refusals_have_a_reason() {
     }
     cases.finish();
 }
+
+#[test]
+fn poolings_have_their_windows() {
+    let param = PNNX.replace("0=1 4=1", "0=0 1=3 2=2 3=1 5=1");
+    let pooling = |param: &str| {
+        let network = ncnn::read(param.as_bytes(), &plain_bin()).expect("a sound file");
+        network.nodes.iter().find_map(|node| node.pooling).expect("a pooling")
+    };
+    let whole = pooling(PNNX);
+    assert!(whole.is_average && whole.is_global, "{whole:?}");
+    let found = pooling(&param);
+    assert!(!found.is_average && !found.is_global, "{found:?}");
+    assert_eq!((found.kernel, found.strides, found.pads), ([3; 2], [2; 2], [1; 4]));
+    let adaptive = pooling(&PNNX.replace("0=1 4=1", "0=1 7=1 8=1 18=1"));
+    assert!(adaptive.is_global, "{adaptive:?}");
+}

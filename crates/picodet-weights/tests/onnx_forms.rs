@@ -83,6 +83,23 @@ fn refusals_have_a_reason() {
     cases.finish();
 }
 
+#[test]
+fn poolings_have_their_windows() {
+    let list = |name: &str, values: &[i64]| {
+        values.iter().fold(Message::default().text(1, name), |attribute, &value| attribute.integer(8, value))
+    };
+    let pool = node("", "MaxPool", &["x"], "p")
+        .message(5, &list("kernel_shape", &[3, 3]))
+        .message(5, &list("strides", &[2, 2]))
+        .message(5, &list("pads", &[1, 1, 1, 1]));
+    let network = onnx::read(&model(&[pool, node("", "GlobalAveragePool", &["p"], "g")], &[], &["x"]));
+    let nodes = network.expect("a sound model").nodes;
+    let found = nodes[0].pooling.expect("a pooling");
+    assert!(!found.is_average && !found.is_global, "{found:?}");
+    assert_eq!((found.kernel, found.strides, found.pads), ([3; 2], [2; 2], [1; 4]));
+    assert!(nodes[1].pooling.is_some_and(|found| found.is_average && found.is_global));
+}
+
 /// A model whose weight is stored at `location`.
 fn external(location: &str, offset: usize, length: Option<usize>) -> Vec<u8> {
     let entry = |key: &str, value: &str| Message::default().text(1, key).text(2, value);

@@ -3,7 +3,7 @@
 #[path = "forms/pdparams.rs"]
 mod forms;
 
-use forms::{VALUES, array, dict, f32_bytes, pickle, text};
+use forms::{VALUES, array, dict, dtype, f32_bytes, pickle, text};
 use picodet_testing::Cases;
 use picodet_weights::pdparams;
 
@@ -33,13 +33,17 @@ fn wrapping_dicts_and_other_values_are_passed_over() {
 fn refusals_have_a_reason() {
     let weights = || dict(&[("w", array("f4", &f32_bytes()))]);
     let evaluated = [b"cbuiltins\neval\n", &text("1 + 1")[..], &dict(&[]), b"\x86R"].concat();
-    let forms = [
+    let forms: [(Vec<u8>, &str); 10] = [
         (pickle(4, &dict(&[("a", weights()), ("b", weights())])), "`a` and `b`"),
         (pickle(4, &dict(&[("epoch", b"K\x03".to_vec())])), "no arrays"),
         (pickle(4, &dict(&[("w", evaluated)])), "never run"),
         (pickle(4, &dict(&[("w", array("c8", &f32_bytes()))])), "`c8`"),
         (pickle(4, &dict(&[("w", array("f4", &[0; 12]))])), "12 bytes"),
         (b"PK\x03\x04 archive".to_vec(), "torch.save"),
+        (pickle(4, &dict(&[("w", array("i1", &[1; 4]))])), "tensor `w`: its elements are integers (`i1`)"),
+        (pickle(4, &dict(&[("w", array("i4", &[1; 16]))])), "integers (`i4`)"),
+        (b"(dp0\nVw\np1\nI3\ns.".to_vec(), "a pickle of protocol 0 or 1; save it again with protocol 2 to 5"),
+        (b"}q\x00(X\x01\x00\x00\x00wq\x01F0.5\nu.".to_vec(), "a pickle of protocol 0 or 1"),
     ];
     let mut cases = Cases::new();
     for (file, reason) in forms {
@@ -62,4 +66,56 @@ fn a_dict_that_the_memo_repeats_does_not_take_long() {
     }
     bytes.push(b'.');
     assert!(pdparams::read(&bytes).is_err());
+}
+
+/// A 64-bit integer as an array without axes.
+fn counter() -> Vec<u8> {
+    let head = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R(K\x01)";
+    let data = [b"B", &8u32.to_le_bytes()[..], &7u64.to_le_bytes()].concat();
+    [&head[..], &dtype("i8"), b"\x89", &data, b"tb"].concat()
+}
+
+#[test]
+fn counters_are_read() {
+    let file = pickle(4, &dict(&[("w", array("f4", &f32_bytes())), ("bn.num_batches_tracked", counter())]));
+    let weights = pdparams::read(&file).expect("a sound file");
+    assert_eq!(weights["bn.num_batches_tracked"].data, [7.0]);
+}
+
+#[test]
+fn an_array_may_have_several_names() {
+    // As student and teacher of a distillation with one backbone.
+    let shared = [&array("f4", &f32_bytes())[..], b"q\x07"].concat();
+    let again = b"h\x07".to_vec();
+    let names: [&[&str]; 2] = [&["student.w", "teacher.w"], &["a", "b", "c", "d"]];
+    for names in names {
+        let value = |(index, name): (usize, &&'static str)| {
+            (*name, if index == 0 { shared.clone() } else { again.clone() })
+        };
+        let entries: Vec<(&str, Vec<u8>)> = names.iter().enumerate().map(value).collect();
+        let weights = pdparams::read(&pickle(4, &dict(&entries))).expect("a sound file");
+        assert!(names.iter().all(|name| weights[*name].data == VALUES), "{weights:?}");
+    }
+    // Many times the bytes of the file.
+    let wide = array("f4", &[1; 64 * 64 * 4]);
+    let extents = wide.windows(4).position(|bytes| bytes == b"K\x02K\x02").expect("the shape");
+    let wide = [&wide[..extents], b"K\x40K\x40", &wide[extents + 4..], b"q\x07"].concat();
+    let read = |count: usize| {
+        let names: Vec<String> = (0..count).map(|index| index.to_string()).collect();
+        let mut entries = vec![("w", wide.clone())];
+        entries.extend(names.iter().map(|name| (name.as_str(), b"h\x07".to_vec())));
+        pdparams::read(&pickle(4, &dict(&entries)))
+    };
+    assert!(read(2).is_ok() && read(100).is_err());
+}
+
+#[test]
+fn a_choice_between_weights_is_reported() {
+    let weights = || dict(&[("w", array("f4", &f32_bytes()))]);
+    let notes = |entries: &[(&str, Vec<u8>)]| {
+        pdparams::read_with_notes(&pickle(4, &dict(entries))).map(|read| read.1)
+    };
+    assert_eq!(notes(&[("model", weights())]), Ok(Vec::new()));
+    let expected = "the file holds weights in `model` and `ema`; those in `ema` are read";
+    assert_eq!(notes(&[("model", weights()), ("ema", weights())]), Ok(vec![expected.to_owned()]));
 }

@@ -2,7 +2,7 @@
 
 use picodet_graph::{Graph, Weights};
 use picodet_testing::shared;
-use picodet_weights::{ForeignNetwork, import, ncnn, onnx, pdparams, read_tensors};
+use picodet_weights::{ForeignNetwork, Imported, import, ncnn, onnx, pdparams, read_tensors};
 
 fn graph(variant: &str) -> Graph {
     let variant = picodet_zoo::variant(variant).expect("a variant of the zoo");
@@ -26,7 +26,7 @@ fn pdparams_equal_the_same_weights_in_safetensors() {
 }
 
 fn imported(variant: &str, network: &ForeignNetwork) -> Weights {
-    let (graph, weights) =
+    let Imported { graph, weights, .. } =
         import(&graph(variant), network).unwrap_or_else(|error| panic!("{variant}: {error}"));
     graph.check_weights(&weights).unwrap_or_else(|error| panic!("{variant}: {error}"));
     weights

@@ -123,7 +123,7 @@ pub use picodet_image::{
     ChannelOrder, FontError, Fonts, Image, Interpolation, Limits, Packed, Pixels, Plane, RawError, RawImage,
     RawPixels, Rotation, UnknownInterpolation, YuvRange,
 };
-pub use picodet_model::{ConvertError, ConvertOptions, Model, ModelError, convert};
+pub use picodet_model::{ConvertError, ConvertOptions, Model, ModelError, convert, convert_with_notes};
 pub use picodet_weights::{Metadata, Storage};
 
 /// Reads and decodes an image file, upright, within the default [`Limits`].

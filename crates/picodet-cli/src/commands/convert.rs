@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use picodet::Storage;
 use picodet::crates::train::Experiment;
 use picodet::crates::zoo::{Variant, published, variant};
-use picodet::{ConvertOptions, convert};
+use picodet::{ConvertOptions, convert_with_notes};
 
 use crate::args::Convert;
 use crate::output::{status, write_file};
@@ -30,8 +30,10 @@ pub(crate) fn run(command: &Convert) -> Result<ExitCode> {
         licence: command.licence.clone(),
         bin: command.bin.clone(),
     };
-    let model = convert(&command.source, &variant, &options)?;
-    model.check_weights().with_context(|| command.source.display().to_string())?;
+    let (model, notes) = convert_with_notes(&command.source, &variant, &options)?;
+    for note in notes {
+        status(&format!("picodet: {}: {note}", command.source.display()));
+    }
     let bytes = model.to_bytes(if command.f16 { Storage::F16 } else { command.storage.into() });
     write_file(&command.output, &bytes)?;
     status(&format!(

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use picodet::crates::data::{Dataset, Format, coco, open_lenient};
 use picodet::crates::eval::{
     DEFAULT_LIMIT, Detection, DiagnosticOptions, Diagnostics, Evaluation, Evaluator, Id, ImageNames,
-    Parameters, Picture, Report, ResultTargets, class_table, error_table, read_result_records, reading_note,
-    render_html, resolve_results, summary_table, write_results,
+    ImageSize, Parameters, Picture, Report, ResultTargets, class_table, error_table, read_result_records,
+    reading_note, render_html, resolve_results, summary_table, write_results,
 };
 use picodet::evaluate::{GroundTruths, detect_dataset};
 use serde_json::json;
@@ -98,10 +98,16 @@ fn read(path: &Path, dataset: &Dataset, truth: &GroundTruths) -> Result<(Vec<Det
         categories: truth.categories.clone(),
     };
     let (detections, notes) = resolve_results(records, &targets).with_context(name)?;
-    notes.check().with_context(name)?;
-    let sizes = images().map(|image| (image.id, (image.width, image.height))).collect();
-    let all = detections.iter().chain(&notes.of_unknown_categories);
+    let sizes: Vec<ImageSize> =
+        images().map(|image| ImageSize { id: image.id, width: image.width, height: image.height }).collect();
+    let all = detections.iter().chain(&notes.unresolved);
     let reading = reading_note(all, &truth.objects, &truth.categories, &sizes);
+    if let Err(error) = notes.check() {
+        return Err(match reading {
+            Some(reading) => anyhow!("{}: {error}; {reading}", path.display()),
+            None => Error::new(error).context(name()),
+        });
+    }
     for line in notes.lines().iter().chain(&reading) {
         status(&format!("picodet: {}: {line}", path.display()));
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use picodet::crates::eval::{
-    Category, DEFAULT_LIMIT, Detection, GroundTruth, ImageNames, ResultTargets, read_result_records,
-    reading_note, resolve_results,
+    Category, DEFAULT_LIMIT, Detection, GroundTruth, ImageNames, ImageSize, ResultTargets,
+    read_result_records, reading_note, resolve_results,
 };
 use picodet::verify::{Comparison, Tolerance};
 use picodet::{Detector, Image, ImageBox, Options, ScoredBox};
@@ -34,13 +34,16 @@ pub(crate) fn run(command: &Verify) -> Result<ExitCode> {
     let (classes, category_ids) = (first.classes().to_vec(), first.category_ids().to_vec());
     let first = Side::Model(Box::new(first));
     let mut failures = 0usize;
+    let mut readings = Readings::new(&classes, &category_ids);
     let second = if is_results_file(&command.second)? {
         let ids = image_ids(&sources, command.annotations.as_deref())?;
         refuse_duplicates(&sources, &ids)?;
         let path = Path::new(&command.second);
-        let (found, malformed) = results_by_image(path, &sources, &ids, &classes, &category_ids)?;
-        failures += malformed;
-        Side::File(found)
+        let found = results_by_image(path, &sources, &ids, &readings.categories)?;
+        failures += found.malformed;
+        readings.unresolved = found.unresolved;
+        readings.keys = found.keys;
+        Side::File(found.by_image)
     } else {
         let second = detector(command, &command.second)?;
         if second.classes() != classes {
@@ -55,7 +58,6 @@ pub(crate) fn run(command: &Verify) -> Result<ExitCode> {
     let tolerance =
         Tolerance { score_threshold: command.score, iou: command.iou, score: command.score_tolerance };
     let mut comparison = Comparison::new();
-    let mut readings = Readings::default();
     let bar = images::progress(sources.len(), "comparing");
     for (index, source) in sources.iter().enumerate() {
         let name = source.display().to_string();
@@ -77,7 +79,7 @@ pub(crate) fn run(command: &Verify) -> Result<ExitCode> {
     }
     bar.finish_and_clear();
     print_result(&comparison.text(&classes))?;
-    if let Some(note) = readings.note(&classes) {
+    if let Some(note) = readings.note() {
         status(&format!("picodet: {}: {note}", command.second));
     }
     let is_empty = comparison.first + comparison.second == 0;
@@ -111,14 +113,32 @@ fn is_results_file(second: &str) -> Result<bool> {
 }
 
 /// The detections of both sides, for what the numbers of a results file seem to mean.
-#[derive(Default)]
 struct Readings {
+    /// The classes in their order.
+    categories: Vec<Category>,
+    /// The image id of each image.
+    keys: Vec<i64>,
     first: Vec<GroundTruth>,
     second: Vec<Detection>,
-    sizes: HashMap<i64, (u32, u32)>,
+    /// Entries of images and categories that are not compared.
+    unresolved: Vec<Detection>,
+    sizes: Vec<ImageSize>,
 }
 
 impl Readings {
+    fn new(classes: &[Arc<str>], category_ids: &[u32]) -> Self {
+        let category =
+            |(name, id): (&Arc<str>, &u32)| Category { id: i64::from(*id), name: name.to_string() };
+        Self {
+            categories: classes.iter().zip(category_ids).map(category).collect(),
+            keys: Vec::new(),
+            first: Vec::new(),
+            second: Vec::new(),
+            unresolved: Vec::new(),
+            sizes: Vec::new(),
+        }
+    }
+
     fn add(
         &mut self,
         index: usize,
@@ -127,26 +147,26 @@ impl Readings {
         second: &[ScoredBox],
     ) {
         let side = |pixels: usize| u32::try_from(pixels).unwrap_or_default();
-        let image_id = index as i64;
-        self.sizes.insert(image_id, (side(width), side(height)));
-        let numbers = |found: &ScoredBox| (found.class as i64, found.bbox.xywh().map(f64::from));
-        for found in first {
-            let (category_id, bbox) = numbers(found);
+        let image_id = self.keys.get(index).copied().unwrap_or_default();
+        self.sizes.push(ImageSize { id: image_id, width: side(width), height: side(height) });
+        let categories = &self.categories;
+        let numbers =
+            |found: &ScoredBox| Some((categories.get(found.class)?.id, found.bbox.xywh().map(f64::from)));
+        for (category_id, bbox) in first.iter().filter_map(numbers) {
             let id = self.first.len() as i64 + 1;
             let area = bbox[2] * bbox[3];
             let object = GroundTruth { id, image_id, category_id, bbox, area, crowd: false, ignore: false };
             self.first.push(object);
         }
-        self.second.extend(second.iter().map(|found| {
-            let (category_id, bbox) = numbers(found);
-            Detection { image_id, category_id, bbox, score: f64::from(found.score) }
+        self.second.extend(second.iter().filter_map(|found| {
+            let (category_id, bbox) = numbers(found)?;
+            Some(Detection { image_id, category_id, bbox, score: f64::from(found.score) })
         }));
     }
 
-    fn note(&self, classes: &[Arc<str>]) -> Option<String> {
-        let category = |(id, name): (i64, &Arc<str>)| Category { id, name: name.to_string() };
-        let categories: Vec<Category> = (0..).zip(classes).map(category).collect();
-        reading_note(&self.second, &self.first, &categories, &self.sizes)
+    fn note(&self) -> Option<String> {
+        let all = self.second.iter().chain(&self.unresolved);
+        reading_note(all, &self.first, &self.categories, &self.sizes)
     }
 }
 
@@ -171,31 +191,38 @@ fn detections(side: &Side, image: &Image, index: usize, clip: bool) -> Result<Ve
     Ok(found)
 }
 
-/// Reads COCO results of these images, with categories as class indices; returns them by the index of the
-/// image, and the number of entries that cannot be read. Entries of other images and categories are reported.
+/// COCO results of the images that are compared.
+struct Results {
+    /// By the index of the image, with class indices.
+    by_image: BTreeMap<usize, Vec<ScoredBox>>,
+    /// Entries of other images and categories.
+    unresolved: Vec<Detection>,
+    /// Number of entries that cannot be read.
+    malformed: usize,
+    /// The image id of each image; a negative number if it has none.
+    keys: Vec<i64>,
+}
+
+/// Reads COCO results of these images; `categories` are the classes. Entries of other images and categories are reported.
 fn results_by_image(
     path: &Path,
     sources: &[PathBuf],
     ids: &[Option<u64>],
-    classes: &[Arc<str>],
-    category_ids: &[u32],
-) -> Result<(BTreeMap<usize, Vec<ScoredBox>>, usize)> {
+    categories: &[Category],
+) -> Result<Results> {
     let name = || path.display().to_string();
     let file = std::fs::File::open(path).with_context(name)?;
     let records = read_result_records(file, DEFAULT_LIMIT).with_context(name)?;
     // Images without id are found by name only.
     let key =
-        |index: usize| ids[index].and_then(|id| i64::try_from(id).ok()).unwrap_or_else(|| -1 - index as i64);
-    let by_id: HashMap<i64, usize> = (0..sources.len()).map(|index| (key(index), index)).collect();
+        |(index, id): (i64, &Option<u64>)| id.and_then(|id| i64::try_from(id).ok()).unwrap_or(-1 - index);
+    let keys: Vec<i64> = (0..).zip(ids).map(key).collect();
+    let by_id: HashMap<i64, usize> = keys.iter().enumerate().map(|(index, id)| (*id, index)).collect();
     let files = by_id.iter().map(|(id, &index)| (*id, sources[index].to_string_lossy().into_owned()));
     let targets = ResultTargets {
         names: ImageNames::new(files),
         image_ids: by_id.keys().copied().collect(),
-        categories: classes
-            .iter()
-            .zip(category_ids)
-            .map(|(name, id)| Category { id: i64::from(*id), name: name.to_string() })
-            .collect(),
+        categories: categories.to_vec(),
         ..ResultTargets::default()
     };
     let (found, mut notes) = resolve_results(records, &targets).with_context(name)?;
@@ -212,11 +239,11 @@ fn results_by_image(
     }
     let mut by_image: BTreeMap<usize, Vec<ScoredBox>> = BTreeMap::new();
     for entry in found {
-        let class = category_ids.iter().position(|&id| i64::from(id) == entry.category_id);
+        let class = categories.iter().position(|category| category.id == entry.category_id);
         let (Some(class), Some(&index)) = (class, by_id.get(&entry.image_id)) else { continue };
         let [x, y, width, height] = entry.bbox;
         let bbox = ImageBox([x as f32, y as f32, (x + width) as f32, (y + height) as f32]);
         by_image.entry(index).or_default().push(ScoredBox { class, score: entry.score as f32, bbox });
     }
-    Ok((by_image, notes.malformed))
+    Ok(Results { by_image, unresolved: notes.unresolved, malformed: notes.malformed, keys })
 }

@@ -27,6 +27,14 @@ pub enum JsonError {
         /// The problem.
         problem: String,
     },
+    /// The JSON of a results file has another form.
+    #[error("{found}; {advice}")]
+    NotResults {
+        /// The form, with its article.
+        found: &'static str,
+        /// The form to write instead.
+        advice: &'static str,
+    },
     /// The input is larger than allowed.
     #[error("the input is larger than {limit} bytes; raise the limit if this is intended")]
     TooLarge {

@@ -8,6 +8,8 @@
 mod entries;
 mod error;
 mod fields;
+mod foreign_form;
+mod grouped;
 mod list;
 mod names;
 mod read;

@@ -40,6 +40,14 @@ impl ImageNames {
         names
     }
 
+    /// Whether the image of this id has the file name of `path`, regardless of folders, extension and letter case.
+    #[must_use]
+    pub fn is_named(&self, id: i64, path: &str) -> bool {
+        let path = path.replace('\\', "/");
+        let same = self.by_stem.get(&stem(file_name(&path)).to_lowercase());
+        same.into_iter().flatten().any(|&index| self.images[index].0 == id)
+    }
+
     /// Returns the id of the image whose path has the longest common suffix with `path`, which may lack its extension, have
     /// another one, or differ in letter case; `None` if no image has this file name.
     ///

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::fields::{AnyBox, Attributes, BoxValues};
+use super::grouped::{Boxes, Labels, Scores, boxes, labels, scores};
 use super::value::{Id, OddValue, Scalar, keep};
 
 /// Declares a record whose fields are converted from values of any type; values that cannot be converted are
@@ -244,4 +245,10 @@ record! {
     score: f64 = number,
     /// File name of the image.
     file_name: String = remark,
+    /// Boxes of an image, in the form of torchvision.
+    boxes: Boxes = boxes,
+    /// Category ids of these boxes.
+    labels: Labels = labels,
+    /// Scores of these boxes.
+    scores: Scores = scores,
 }

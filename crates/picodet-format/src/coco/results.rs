@@ -6,6 +6,9 @@ use std::io::{Read, Write};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use super::fields::BoxValues;
+use super::foreign_form::describe;
+use super::grouped::{boxes, labels, scores};
 use super::list::{CurrentEntry, Each};
 use super::record::{AnyResult, bbox, id, number, remark};
 use super::value::Id;
@@ -51,6 +54,8 @@ pub struct ResultRecord {
 pub struct ResultRecords {
     /// The entries with all values.
     pub records: Vec<ResultRecord>,
+    /// Number of entries with all boxes of an image, as torchvision's models return them.
+    pub grouped: usize,
     /// Number of entries that were left out because a value is missing or cannot be used.
     pub left_out: usize,
     /// Index and problem of the first of them.
@@ -58,8 +63,19 @@ pub struct ResultRecords {
 }
 
 impl ResultRecords {
-    fn add(&mut self, index: usize, found: AnyResult) {
-        match complete(index, found) {
+    fn add(&mut self, index: usize, mut found: AnyResult) {
+        match ungroup(index, &mut found) {
+            None => self.receive(index, complete(index, found)),
+            Some(Err(problem)) => self.receive(index, Err(problem)),
+            Some(Ok(records)) => {
+                self.grouped += 1;
+                records.into_iter().for_each(|record| self.receive(index, record));
+            }
+        }
+    }
+
+    fn receive(&mut self, index: usize, record: Result<ResultRecord, String>) {
+        match record {
             Ok(record) => self.records.push(record),
             Err(problem) => {
                 self.left_out += 1;
@@ -93,6 +109,36 @@ fn complete(index: usize, found: AnyResult) -> Result<ResultRecord, String> {
     Ok(record)
 }
 
+/// Returns the detections of an entry `{image_id, boxes, labels, scores}`, each or its problem; `None` for an entry in
+/// another form. The boxes are left, top, right and bottom.
+fn ungroup(index: usize, found: &mut AnyResult) -> Option<Result<Vec<Result<ResultRecord, String>>, String>> {
+    if found.bbox.is_some() || found.score.is_some() {
+        return None;
+    }
+    let file_name = found.file_name.take();
+    let image = found.image_id.take().or_else(|| file_name.as_deref().map(Id::from_text))?;
+    let boxes = found.boxes.take()?;
+    let (labels, scores) = (found.labels.take()?, found.scores.take()?);
+    if boxes.len() != labels.len() || boxes.len() != scores.len() {
+        let (labels, scores) = (labels.len(), scores.len());
+        return Some(Err(format!("{} `boxes`, {labels} `labels` and {scores} `scores`", boxes.len())));
+    }
+    let record = |((bbox, label), score): ((Result<BoxValues, String>, _), _)| {
+        let odd = |field: &str, problem: String| format!("a value of `{field}` is {problem}");
+        let bbox = bbox.map_err(|problem| odd("boxes", problem))?;
+        let [left, top, right, bottom] = bbox.four().map_err(|error| error.to_string())?;
+        Ok(ResultRecord {
+            index,
+            image: image.clone(),
+            file_name: file_name.clone(),
+            category: Result::map_err(label, |problem| odd("labels", problem))?,
+            bbox: [left, top, right - left, bottom - top],
+            score: Result::map_err(score, |problem| odd("scores", problem))?,
+        })
+    };
+    Some(Ok(boxes.into_iter().zip(labels).zip(scores).map(record).collect()))
+}
+
 /// Reads COCO results with numeric ids: a list of `{"image_id", "category_id", "bbox": [x, y, width, height],
 /// "score"}`, in any of the forms of [`read_result_records`].
 ///
@@ -117,7 +163,8 @@ pub fn read_results(reader: impl Read, limit: u64) -> Result<Vec<DetectionRecord
 
 /// Reads the results of any program: a list of detections, an object with such a list (`annotations`,
 /// `predictions`, `detections` or `results`), or one detection per line. Numbers may be texts; unknown fields
-/// are ignored. An entry without all values, or with NaN or an infinity as one of them, is left out and counted.
+/// are ignored. An entry may have all boxes of an image: `{"image_id", "boxes": [[left, top, right, bottom], …],
+/// "labels", "scores"}`. An entry without all values, or with NaN or an infinity as one of them, is left out and counted.
 ///
 /// # Errors
 /// [`JsonError`] when the input is not such JSON, and for more than `limit` bytes.
@@ -128,6 +175,18 @@ pub fn read_result_records(reader: impl Read, limit: u64) -> Result<ResultRecord
         bytes = decode(bytes).map(|decoded| decoded.text.into_bytes()).unwrap_or_default();
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    let found = parse_finite(bytes);
+    let is_unusable = found.as_ref().is_ok_and(|results| results.records.is_empty() && results.grouped == 0);
+    let is_other = matches!(&found, Err(JsonError::Malformed { .. } | JsonError::Entry { .. }));
+    let other = if is_unusable || is_other { describe(bytes) } else { None };
+    match other {
+        Some((found, advice)) => Err(JsonError::NotResults { found, advice }),
+        None => found,
+    }
+}
+
+/// Parses results, with NaN and infinities as missing values.
+fn parse_finite(bytes: &[u8]) -> Result<ResultRecords, JsonError> {
     let mut at = 0;
     let error = match parse(bytes, &mut at) {
         Err(JsonError::Malformed { element, problem, line: 1, column: 1 }) => {
@@ -212,6 +271,9 @@ impl<'de> Deserialize<'de> for Document {
                         "bbox" => single.bbox = bbox(&mut map, "bbox", odd)?,
                         "score" => single.score = number(&mut map, "score", odd)?,
                         "file_name" => single.file_name = remark(&mut map, "file_name", odd)?,
+                        "boxes" => single.boxes = boxes(&mut map, "boxes", odd)?,
+                        "labels" => single.labels = labels(&mut map, "labels", odd)?,
+                        "scores" => single.scores = scores(&mut map, "scores", odd)?,
                         _ => {
                             map.next_value::<IgnoredAny>()?;
                         }
@@ -265,178 +327,4 @@ pub fn read_all(reader: impl Read, limit: u64) -> Result<Vec<u8>, JsonError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn problem(text: &str) -> String {
-        match read_results(text.as_bytes(), DEFAULT_LIMIT) {
-            Ok(detections) => format!("accepted: {detections:?}"),
-            Err(error) => error.to_string(),
-        }
-    }
-
-    #[test]
-    fn malformed_results_are_refused_with_index_and_position() {
-        let good = r#"{"image_id": 1, "category_id": 2, "bbox": [0, 0, 1.5, 2], "score": 0.5, "segmentation": {"x": [1]}}"#;
-        assert_eq!(read_results(format!("[{good}]").as_bytes(), 1000).map(|all| all.len()).ok(), Some(1));
-        let bad_score = |score: &str| good.replace("0.5", score);
-        let cases: [(String, &[&str]); 17] = [
-            (format!("[{good},\n{}]", bad_score("NaN")), &["detection 1:", "line 2", "NaN"]),
-            (format!("[{}]", bad_score("Infinity")), &["detection 0:", "Infinity"]),
-            (format!("[{}]", bad_score("-Infinity")), &["detection 0:", "-Infinity"]),
-            (format!("[{}]", bad_score("1e999")), &["detection 0:", "out of range"]),
-            (format!("[{}]", bad_score("null")), &["detection 0:", "`score` is missing or null"]),
-            (format!("[{}]", bad_score("\"high\"")), &["detection 0:", "`score` is the text \"high\""]),
-            (format!("[{}]", good.replace("0, 0, 1.5, 2", "0, 0, 1.5")), &["detection 0:", "3 values"]),
-            (format!("[{}]", good.replace("0, 0, 1.5, 2", "0, 0, 1.5, 2, 3")), &["detection 0:"]),
-            (
-                format!("[{good}, {}]", good.replace("score", "scor")),
-                &["detection 1:", "`score` is missing or null"],
-            ),
-            (
-                format!("[{}]", good.replace("\"image_id\": 1", "\"image_id\": \"a\"")),
-                &["detection 0:", "an integer"],
-            ),
-            (format!("[{}]", good.replace("\"image_id\": 1", "\"image_id\": 1.5")), &["detection 0:", "1.5"]),
-            (format!("[{good},"), &["detection 1:", "EOF"]),
-            (format!("[{good}] x"), &["trailing"]),
-            (r#"{"images": []}"#.to_owned(), &["detection 0:", "`image_id` is missing or null"]),
-            (r#""text""#.to_owned(), &["a list with one detection per entry"]),
-            ("image_id,score\n1,0.5\n".to_owned(), &["expected value", "a results file is JSON"]),
-            (String::new(), &["EOF"]),
-        ];
-        let failures: Vec<String> = (cases.iter())
-            .filter_map(|(text, expected)| {
-                let problem = problem(text);
-                let all = expected.iter().all(|part| problem.contains(part));
-                (!all).then(|| format!("{text}\n  gave: {problem}\n  expected: {expected:?}"))
-            })
-            .collect();
-        assert!(failures.is_empty(), "{}", failures.join("\n"));
-    }
-
-    #[test]
-    fn results_in_utf_16_are_read() {
-        let text = r#"[{"image_id": 1, "category_id": 2, "bbox": [0, 0, 1.5, 2], "score": 0.5}]"#;
-        let little: Vec<u8> =
-            "\u{feff}".chars().chain(text.chars()).flat_map(|c| (c as u16).to_le_bytes()).collect();
-        let big: Vec<u8> =
-            "\u{feff}".chars().chain(text.chars()).flat_map(|c| (c as u16).to_be_bytes()).collect();
-        let expected = read_results(text.as_bytes(), 1000).expect("results");
-        for wide in [little, big] {
-            assert_eq!(read_results(&wide[..], 1000).expect("results"), expected);
-        }
-    }
-
-    #[test]
-    fn every_prefix_is_refused() {
-        let mut text = Vec::new();
-        let detection =
-            DetectionRecord { image_id: 1, category_id: 2, bbox: [0.5, 1.0, 2.0, 3.0], score: 0.25 };
-        write_results(&mut text, [detection; 2].into_iter()).unwrap();
-        let end = text.trim_ascii_end().len();
-        let accepted: Vec<usize> = (0..end).filter(|&cut| read_results(&text[..cut], 1000).is_ok()).collect();
-        assert!(accepted.is_empty(), "{accepted:?}");
-    }
-
-    #[test]
-    fn size_and_depth_are_limited() {
-        let error = read_results(&b"[          ]"[..], 4).map_err(|error| error.to_string());
-        assert_eq!(
-            error,
-            Err("the input is larger than 4 bytes; raise the limit if this is intended".to_owned())
-        );
-        let deep = format!("[{{\"extra\": {}", "[".repeat(1_000_000));
-        assert!(problem(&deep).contains("EOF"), "{}", problem(&deep));
-        let deep = deep.replace("extra", "bbox");
-        assert!(problem(&deep).contains("detection 0:"), "{}", problem(&deep));
-    }
-
-    #[test]
-    fn results_of_other_programs_are_read() {
-        let one = r#"{"image_id": "frame_a", "file_name": "frame_a.png", "category_id": "1", "bbox": ["0", 0, 1.5, 2], "score": "0.5"}"#;
-        let record = ResultRecord {
-            index: 0,
-            image: Id::Text("frame_a".into()),
-            file_name: Some("frame_a.png".to_owned()),
-            category: Id::Number(1),
-            bbox: [0.0, 0.0, 1.5, 2.0],
-            score: 0.5,
-        };
-        let two = vec![record.clone(), ResultRecord { index: 1, ..record }];
-        let forms = [
-            format!("[{one}, {one}]"),
-            format!("\u{feff}[{one}, {one}]"),
-            format!("{one}\n{one}\n"),
-            format!("{{\"annotations\": [{one}, {one}]}}"),
-            format!("{{\"info\": {{}}, \"predictions\": [{one}, {one}], \"images\": [1]}}"),
-        ];
-        for form in &forms {
-            let found = read_result_records(form.as_bytes(), 10_000).map(|results| results.records);
-            assert_eq!(found.map_err(|error| error.to_string()), Ok(two.clone()), "{form}");
-        }
-        let broken = format!("[{one}, {}, 7]", one.replace("\"0.5\"", "null"));
-        let found = read_result_records(broken.as_bytes(), 10_000).expect("one good entry");
-        let first = Some((1, "`score` is missing or null".to_owned()));
-        assert_eq!((found.records.len(), found.left_out, found.first_problem), (1, 2, first));
-        let score = |score: &str| one.replace("\"0.5\"", score);
-        let not_finite = [
-            format!("[{one}, {}, {one}]", score("NaN")),
-            format!("{one}\n{}\n{one}", score("-Infinity")),
-            format!("[{one}, {}, {one}]", one.replace("1.5", "Infinity")),
-            format!("[{one}, {}, {one}]", score("1e999")),
-        ];
-        for text in not_finite {
-            let found = read_result_records(text.as_bytes(), 10_000).expect("two good entries");
-            let (index, problem) = found.first_problem.expect("a problem");
-            assert_eq!((found.records.len(), found.left_out, index), (2, 1, 1), "{text}");
-            let is_named = problem.contains("is not a valid JSON number") || problem.contains("out of range");
-            assert!(is_named && problem.contains("line "), "{problem}");
-        }
-        let unused =
-            read_result_records(format!("[{}]", one.replacen('{', "{\"area\": NaN, ", 1)).as_bytes(), 10_000);
-        assert_eq!(unused.map(|found| (found.records.len(), found.left_out)).ok(), Some((1, 0)));
-        let float = forms[0].replace("\"frame_a\"", "1.0");
-        assert_eq!(read_results(float.as_bytes(), 10_000).map(|all| all[0].image_id).ok(), Some(1));
-    }
-
-    #[test]
-    fn non_finite_values_are_not_written() {
-        let detection = DetectionRecord { image_id: 1, category_id: 1, bbox: [0.0; 4], score: f64::NAN };
-        let mut written = Vec::new();
-        let scores = [DetectionRecord { score: 1.0, ..detection }, detection];
-        let error = write_results(&mut written, scores.into_iter());
-        assert!(matches!(error, Err(JsonError::NotFinite { index: 1, field: "score" })));
-        let infinite = [DetectionRecord { score: 1.0, bbox: [0.0, f64::INFINITY, 1.0, 1.0], ..detection }];
-        let error = write_results(&mut written, infinite.into_iter());
-        assert!(matches!(error, Err(JsonError::NotFinite { index: 0, field: "bbox" })));
-        assert!(written.is_empty());
-    }
-
-    proptest! {
-        #[test]
-        fn results_round_trip_exactly(
-            rows in prop::collection::vec((any::<i64>(), any::<i64>(), any::<[f64; 4]>(), any::<f64>()), 0..20),
-        ) {
-            let finite = |value: f64| if value.is_finite() { value } else { 0.1 };
-            let detections: Vec<DetectionRecord> = (rows.into_iter())
-                .map(|(image_id, category_id, bbox, score)| DetectionRecord {
-                    image_id,
-                    category_id,
-                    bbox: bbox.map(finite),
-                    score: finite(score),
-                })
-                .collect();
-            let mut written = Vec::new();
-            write_results(&mut written, detections.iter().copied()).unwrap();
-            prop_assert_eq!(read_results(&written[..], DEFAULT_LIMIT).unwrap(), detections);
-        }
-
-        #[test]
-        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = read_results(&bytes[..], DEFAULT_LIMIT);
-        }
-    }
-}
+mod tests;

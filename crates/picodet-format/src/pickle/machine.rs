@@ -76,7 +76,7 @@ impl<'a> Machine<'a> {
             b'0' => {
                 self.pop()?;
             }
-            b'N' | 0x88 | 0x89 | b'J' | b'K' | b'M' | 0x8a | b'G' => self.scalar(opcode, at)?,
+            b'N' | 0x88 | 0x89 | b'I' | b'J' | b'K' | b'M' | 0x8a | b'G' => self.scalar(opcode, at)?,
             0x8c | b'X' | 0x8d | b'C' | b'U' | b'B' | b'T' | 0x8e | 0x96 => self.text_or_bytes(opcode)?,
             b']' | b'}' | b')' | 0x85 | 0x86 | 0x87 | b't' | b'a' | b'e' | b's' | b'u' => {
                 self.collection(opcode)?;
@@ -94,6 +94,12 @@ impl<'a> Machine<'a> {
             b'N' => Value::None,
             0x88 => Value::Bool(true),
             0x89 => Value::Bool(false),
+            // Protocol 1 has no other booleans.
+            b'I' => match self.line()? {
+                "00" => Value::Bool(false),
+                "01" => Value::Bool(true),
+                digits => Value::Int(digits.parse().map_err(|_| invalid(at, "a line that is no integer"))?),
+            },
             b'J' => Value::Int(i32::from_le_bytes(self.array()?).into()),
             b'K' => Value::Int(self.byte()? as i64),
             b'M' => Value::Int(u16::from_le_bytes(self.array()?).into()),

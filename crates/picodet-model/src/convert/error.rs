@@ -51,6 +51,26 @@ pub enum ConvertError {
         /// The error of the parser.
         source: ReadError,
     },
+    /// A parameter has values that no training gives.
+    #[error("{}: `{name}`{} contains a value that is {what}; copy or download the file again", path.display(), own(.parameter, .name))]
+    Damaged {
+        /// The file of the weights.
+        path: PathBuf,
+        /// The name in the file.
+        name: String,
+        /// The name of the parameter.
+        parameter: String,
+        /// The kind of the value.
+        what: &'static str,
+    },
+    /// A folder or an archive holds several models.
+    #[error("{}: it holds several models: {}; give the path of one of them", path.display(), list(names))]
+    Several {
+        /// The folder or archive.
+        path: PathBuf,
+        /// The programs of the models.
+        names: Vec<String>,
+    },
     /// The architecture in the metadata of the file is not possible.
     #[error("{}: the architecture: {source}", path.display())]
     Architecture {
@@ -115,9 +135,43 @@ pub enum WeightsError {
         /// The kind in the network.
         expected: &'static str,
     },
+    /// An exported network has a layer whose effect is unknown.
+    #[error(
+        "its layer `{name}` is of the type {kind}, which no PicoDet has, so that the result would differ; give the file \
+         of the network without it"
+    )]
+    Layer {
+        /// The layer.
+        name: String,
+        /// Its type in the file.
+        kind: String,
+    },
+    /// An exported network has a pooling that the network does not have.
+    #[error(
+        "its pooling `{name}` is {found}, which the network does not have; choose the variant that it was trained as"
+    )]
+    Pooling {
+        /// The layer.
+        name: String,
+        /// Its window.
+        found: String,
+    },
+    /// An exported network has another number of poolings.
+    #[error("it has {found} poolings, the network {expected}; choose the variant that it was trained as")]
+    Poolings {
+        /// Number in the file.
+        found: usize,
+        /// Number in the network.
+        expected: usize,
+    },
     /// The structure of an exported network differs.
     #[error(transparent)]
     Structure(#[from] AlignError),
+}
+
+/// Returns our name of a parameter, if the file has another.
+fn own(parameter: &str, name: &str) -> String {
+    if parameter == name { String::new() } else { format!(" (`{parameter}`)") }
 }
 
 fn list(prefixes: &[String]) -> String {

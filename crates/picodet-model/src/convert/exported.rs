@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use picodet_graph::{Activation, Graph, Op};
-use picodet_weights::ForeignNetwork;
+use picodet_weights::{ForeignNetwork, Imported};
 use picodet_zoo::{HeadKind, REG_CHANNELS, Variant};
 
 use super::error::WeightsError;
@@ -14,10 +14,10 @@ pub(super) fn network(variant: &Variant, network: &ForeignNetwork) -> Result<Net
     let mut problem = WeightsError::NoPrediction;
     for classes in possible_class_counts(variant, network) {
         match picodet_weights::import(&variant.architecture.graph(classes), network) {
-            Ok((graph, weights)) => {
+            Ok(Imported { graph, weights, names }) => {
                 graph.check_weights(&weights)?;
                 check_activations(&graph, network)?;
-                return Ok(Network { graph, weights, folded: true });
+                return Ok(Network { graph, weights, folded: true, names, notes: Vec::new() });
             }
             Err(error) => problem = error.into(),
         }
@@ -43,10 +43,12 @@ fn check_activations(graph: &Graph, network: &ForeignNetwork) -> Result<(), Weig
         network.nodes.iter().filter(|node| is_kind(&node.kind.to_ascii_lowercase())).count()
     };
     let swish_in_file = in_file(|kind| kind.contains("swish"));
+    // Before version 14 ONNX has no hard-swish: a hard sigmoid or clip, and products.
+    let parts_in_file = in_file(|kind| ["hardsigmoid", "hard_sigmoid", "clip"].contains(&kind));
     let relu_in_file = in_file(|kind| kind.contains("relu") && !kind.contains("relu6"));
     let dominates = |most: usize, least: usize| most >= ACTIVATIONS && most > 2 * least;
     let problem = |found, expected| Err(WeightsError::Activations { found, expected });
-    if dominates(relu_in_file, swish_in_file) && dominates(swish, relu) {
+    if dominates(relu_in_file, swish_in_file + parts_in_file) && dominates(swish, relu) {
         return problem("ReLU", "hard-swish");
     }
     if dominates(swish_in_file, relu_in_file) && dominates(relu, swish) {

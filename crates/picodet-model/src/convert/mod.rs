@@ -2,6 +2,7 @@
 
 mod error;
 mod exported;
+mod layers;
 mod network;
 mod options;
 mod paddle;
@@ -13,6 +14,7 @@ use std::path::Path;
 use picodet_graph::Graph;
 use picodet_zoo::{HeadMap, Variant};
 
+use crate::check::check_weights;
 use crate::{Model, metadata};
 
 use self::network::Network;
@@ -29,14 +31,30 @@ pub use options::ConvertOptions;
 /// folded into the convolutions.
 ///
 /// # Errors
-/// See [`ConvertError`]; missing, unexpected and mis-shaped tensors are named.
+/// See [`ConvertError`]; missing, unexpected, mis-shaped and damaged tensors are named.
 pub fn convert(source: &Path, variant: &Variant, options: &ConvertOptions) -> Result<Model, ConvertError> {
-    let Source { variant, network: Network { graph, weights, folded }, classes } =
-        source::read(source, variant, options)?;
+    convert_with_notes(source, variant, options).map(|(model, _)| model)
+}
+
+/// Reads weights as [`convert`]; returns also one line for each choice between several networks in the file.
+///
+/// # Errors
+/// As [`convert`].
+pub fn convert_with_notes(
+    source: &Path,
+    variant: &Variant,
+    options: &ConvertOptions,
+) -> Result<(Model, Vec<String>), ConvertError> {
+    let Source { variant, network, classes, path } = source::read(source, variant, options)?;
+    let Network { graph, weights, folded, names, notes } = network;
+    check_weights(&graph, &weights).map_err(|(parameter, what)| {
+        let name = names.get(&parameter).cloned().unwrap_or_else(|| parameter.clone());
+        ConvertError::Damaged { path, name, parameter, what }
+    })?;
     let classes = class_names(&variant, class_count(&graph), options, classes)?;
     let file_name = source.file_name().unwrap_or_default().to_string_lossy();
     let metadata = metadata::for_conversion(&variant, classes, folded, options, &file_name);
-    Ok(Model { variant, graph, weights, metadata, quantisation: None })
+    Ok((Model { variant, graph, weights, metadata, quantisation: None }, notes))
 }
 
 /// Returns the number of classes of a graph's head.

@@ -50,7 +50,14 @@ impl Files {
             .map_err(|error| ConvertError::Archive { path: source.to_path_buf(), source: error })?;
         let find = |name: &str| files.iter().find(|file| file.name == name);
         let no_model = || ConvertError::Folder(source.to_path_buf());
-        let program = PROGRAMS.iter().find_map(|name| find(name)).ok_or_else(no_model)?;
+        let names: Vec<String> = files.iter().map(|file| file.name.to_owned()).collect();
+        let program = program_of(source, &names)?;
+        // The names lack their folders.
+        if files.iter().filter(|file| file.name == program).count() > 1 {
+            let names = vec![program.clone(); 2];
+            return Err(ConvertError::Several { path: source.to_path_buf(), names });
+        }
+        let program = find(&program).ok_or_else(no_model)?;
         let parameters = parameters_path(Path::new(program.name));
         let parameters = find(&parameters.to_string_lossy()).ok_or_else(no_model)?;
         let description = DESCRIPTIONS.iter().find_map(|name| find(name));
@@ -72,8 +79,11 @@ impl Files {
 /// Returns the path of the program.
 fn program_path(source: &Path) -> Result<PathBuf, ConvertError> {
     if source.is_dir() {
-        let existing = PROGRAMS.iter().map(|name| source.join(name)).find(|path| path.is_file());
-        return existing.ok_or_else(|| ConvertError::Folder(source.to_path_buf()));
+        let read = |error| ConvertError::Read { path: source.to_path_buf(), source: error };
+        let entries = std::fs::read_dir(source).map_err(read)?;
+        let names: Vec<String> =
+            entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+        return Ok(source.join(program_of(source, &names)?));
     }
     if source.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pdiparams")) {
         let candidates = [source.with_extension("json"), source.with_extension("pdmodel")];
@@ -84,6 +94,41 @@ fn program_path(source: &Path) -> Result<PathBuf, ConvertError> {
         return Err(ConvertError::Format(source.to_path_buf()));
     }
     Ok(source.to_path_buf())
+}
+
+/// Returns the program among the files of a folder or archive.
+fn program_of(source: &Path, files: &[String]) -> Result<String, ConvertError> {
+    let is_there = |name: &Path| files.iter().any(|file| Path::new(file) == name);
+    let is_program = |name: &&String| {
+        let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
+        let is_named =
+            extension.map_or(**name == "__model__", |extension| ["json", "pdmodel"].contains(&extension));
+        is_named && is_there(&parameters_path(Path::new(name)))
+    };
+    // Of two programs with the same parameters, Paddle 3's.
+    let rank =
+        |name: &String| PROGRAMS.iter().position(|known| name.ends_with(known)).unwrap_or(PROGRAMS.len());
+    let mut programs: Vec<&String> = files.iter().filter(is_program).collect();
+    programs.sort_by_key(|name| (rank(name), *name));
+    let mut of_parameters: Vec<PathBuf> = Vec::new();
+    programs.retain(|name| {
+        let parameters = parameters_path(Path::new(name));
+        let is_new = !of_parameters.contains(&parameters);
+        of_parameters.push(parameters);
+        is_new
+    });
+    match programs.as_slice() {
+        [program] => Ok((*program).clone()),
+        [] => {
+            // A program without its parameters: the error of the missing file has its path.
+            let known = PROGRAMS.iter().find(|name| is_there(Path::new(name)));
+            known.map(ToString::to_string).ok_or_else(|| ConvertError::Folder(source.to_path_buf()))
+        }
+        several => {
+            let names = several.iter().map(ToString::to_string).collect();
+            Err(ConvertError::Several { path: source.to_path_buf(), names })
+        }
+    }
 }
 
 /// Returns the path of the parameters of a program.
@@ -114,7 +159,33 @@ fn labels(text: &str) -> Option<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::labels;
+    use std::path::Path;
+
+    use super::{labels, program_of};
+
+    #[test]
+    fn of_several_models_in_a_folder_none_is_chosen() {
+        let program = |files: &[&str]| {
+            let files: Vec<String> = files.iter().map(ToString::to_string).collect();
+            program_of(Path::new("m"), &files).map_err(|error| error.to_string())
+        };
+        let found = |name: &str| Ok(name.to_owned());
+        assert_eq!(
+            program(&["inference.yml", "inference.json", "inference.pdiparams"]),
+            found("inference.json")
+        );
+        assert_eq!(program(&["net.pdmodel", "net.pdiparams", "notes.json"]), found("net.pdmodel"));
+        assert_eq!(program(&["__model__", "__params__"]), found("__model__"));
+        // Both forms of one program.
+        let both = ["inference.pdmodel", "inference.pdiparams", "inference.json"];
+        assert_eq!(program(&both), found("inference.json"));
+        assert_eq!(program(&["model.pdmodel"]), found("model.pdmodel"));
+        let error = program(&["model.pdmodel", "model.pdiparams", "inference.json", "inference.pdiparams"]);
+        let expected =
+            "m: it holds several models: `inference.json` and `model.pdmodel`; give the path of one of them";
+        assert_eq!(error, Err(expected.to_owned()));
+        assert!(program(&["a.txt"]).is_err_and(|error| error.contains("no Paddle inference model")));
+    }
 
     #[test]
     fn labels_are_the_items_of_their_list() {

@@ -1,5 +1,7 @@
 //! Weights with the names of the reference implementation, batch norms not folded.
 
+use std::collections::BTreeMap;
+
 use picodet_graph::{CheckError, Param, Tensor, Weights};
 use picodet_zoo::{HeadKind, REG_CHANNELS, Variant, names};
 
@@ -12,16 +14,26 @@ const PREDICTION: &str = "head.head_cls0.weight";
 
 /// Renames the tensors of the reference implementation and checks that they are those of `variant`.
 pub(super) fn network(variant: &Variant, tensors: Weights) -> Result<Network, WeightsError> {
-    let mut tensors = with_reference_names(tensors)?;
+    let (mut tensors, notes) = with_reference_names(tensors)?;
     let graph = variant.architecture.graph(class_count(variant, &tensors)?);
     let mut weights = Weights::new();
-    let mut problems = Vec::new();
+    let (mut problems, mut names) = (Vec::new(), BTreeMap::new());
     for param in &graph.params {
         let reference_name = names::reference_name(&variant.architecture, &param.name).unwrap_or_default();
         match tensors.remove(&reference_name) {
-            Some(tensor) => drop(weights.insert(param.name.clone(), with_unit_axes(tensor, param))),
+            Some(tensor) => {
+                let tensor = with_unit_axes(tensor, param);
+                if tensor.shape != param.shape {
+                    problems.push(format!(
+                        "`{reference_name}` (`{}`) has shape {:?}, not {:?}",
+                        param.name, tensor.shape, param.shape
+                    ));
+                }
+                weights.insert(param.name.clone(), tensor);
+            }
             None => problems.push(format!("`{reference_name}` is missing")),
         }
+        names.insert(param.name.clone(), reference_name);
     }
     let unexpected = tensors.keys().filter(|name| !names::is_unused(name));
     problems.extend(unexpected.map(|name| format!("unexpected tensor `{name}`")));
@@ -29,7 +41,7 @@ pub(super) fn network(variant: &Variant, tensors: Weights) -> Result<Network, We
         return Err(CheckError { problems }.into());
     }
     graph.check_weights(&weights)?;
-    Ok(Network { graph, weights, folded: false })
+    Ok(Network { graph, weights, folded: false, names, notes })
 }
 
 /// Removes the prefix that a wrapper of the network adds to every name (`model.`, `_layers.`, `module.`,
@@ -37,26 +49,29 @@ pub(super) fn network(variant: &Variant, tensors: Weights) -> Result<Network, We
 ///
 /// The prefix is the text before the name of the prediction. Of several networks in one file, such as student
 /// and teacher of a distillation, the student or the averaged one is taken.
-fn with_reference_names(tensors: Weights) -> Result<Weights, WeightsError> {
+fn with_reference_names(tensors: Weights) -> Result<(Weights, Vec<String>), WeightsError> {
     let prefix_of = |name: &String| Some(name.strip_suffix(PREDICTION)?.to_owned());
     let is_path = |prefix: &String| prefix.is_empty() || prefix.ends_with('.');
     let prefixes: Vec<String> = tensors.keys().filter_map(prefix_of).filter(is_path).collect();
     let is_preferred = |prefix: &&String| prefix.contains("student") || prefix.contains("ema");
     let preferred: Vec<&String> = prefixes.iter().filter(is_preferred).collect();
     let prefix = match (prefixes.as_slice(), preferred.as_slice()) {
-        ([], _) => return Ok(tensors),
+        ([], _) => return Ok((tensors, Vec::new())),
         ([prefix], _) => prefix,
-        (several, []) if several.iter().any(String::is_empty) => return Ok(tensors),
+        (several, []) if several.iter().any(String::is_empty) => return Ok((tensors, Vec::new())),
         (_, [prefix]) => *prefix,
         (several, _) => return Err(WeightsError::Several { prefixes: several.to_vec() }),
     };
+    let is_choice = prefixes.len() > 1;
+    let listed = || prefixes.iter().map(|prefix| format!("`{prefix}`")).collect::<Vec<_>>().join(" and ");
+    let note = is_choice.then(|| format!("the file holds the networks {}; `{prefix}` is read", listed()));
     let is_of_other = |name: &String| prefixes.iter().any(|other| other != prefix && name.starts_with(other));
     let renamed = tensors.into_iter().filter_map(|(name, tensor)| match name.strip_prefix(prefix) {
         Some(stripped) => Some((stripped.to_owned(), tensor)),
         None if is_of_other(&name) => None,
         None => Some((name, tensor)),
     });
-    Ok(renamed.collect())
+    Ok((renamed.collect(), note.into_iter().collect()))
 }
 
 fn class_count(variant: &Variant, tensors: &Weights) -> Result<usize, WeightsError> {
@@ -88,9 +103,30 @@ fn with_unit_axes(mut tensor: Tensor, param: &Param) -> Tensor {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_tensor_of_another_shape_has_both_names() {
+        let variant = picodet_zoo::variant("v2_s_320").expect("a variant");
+        let graph = variant.architecture.graph(80);
+        let reference =
+            |param: &Param| names::reference_name(&variant.architecture, &param.name).expect("a name");
+        let tensors: Weights =
+            graph.params.iter().map(|param| (reference(param), Tensor::full(&param.shape, 0.5))).collect();
+        let found = network(variant, tensors.clone()).expect("the network");
+        assert_eq!(found.names["backbone.stem.conv.weight"], "backbone.conv1.conv.weight");
+        let mut changed = tensors;
+        changed.insert("backbone.conv1.conv.weight".to_owned(), Tensor::full(&[8, 3, 1, 1], 0.5));
+        let error = network(variant, changed).map(drop).expect_err("another shape").to_string();
+        assert!(
+            error.starts_with(
+                "`backbone.conv1.conv.weight` (`backbone.stem.conv.weight`) has shape [8, 3, 1, 1], not"
+            ),
+            "{error}"
+        );
+    }
+
     fn names(of: &[&str]) -> Result<Vec<String>, WeightsError> {
         let tensors = of.iter().map(|name| ((*name).to_owned(), Tensor::full(&[1], 0.0))).collect();
-        with_reference_names(tensors).map(|tensors| tensors.into_keys().collect())
+        with_reference_names(tensors).map(|(tensors, _)| tensors.into_keys().collect())
     }
 
     #[test]
@@ -109,6 +145,10 @@ mod tests {
     fn the_student_is_taken_and_two_equals_are_refused() {
         let student = names(&["student_model.head.head_cls0.weight", "teacher_model.head.head_cls0.weight"]);
         assert_eq!(student.expect("a student"), [PREDICTION]);
+        let both = ["student.head.head_cls0.weight", "teacher.head.head_cls0.weight"];
+        let tensors = both.iter().map(|name| ((*name).to_owned(), Tensor::full(&[1], 0.0))).collect();
+        let (_, notes) = with_reference_names(tensors).expect("a student");
+        assert_eq!(notes, ["the file holds the networks `student.` and `teacher.`; `student.` is read"]);
         let error = names(&["a.head.head_cls0.weight", "b.head.head_cls0.weight"]).unwrap_err().to_string();
         assert!(error.contains("`a.`") && error.contains("`b.`"), "{error}");
     }

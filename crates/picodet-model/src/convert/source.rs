@@ -1,15 +1,15 @@
 //! Reads the network of a file, in the format that its contents or its extension show.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use picodet_weights::{ForeignNetwork, ReadError, WeightsFormat, ncnn, onnx, pdparams, read_tensors};
+use picodet_weights::{ForeignNetwork, ReadError, WeightsFormat, ncnn, onnx, pdparams, read_weights};
 use picodet_zoo::Variant;
 
 use super::error::{ConvertError, WeightsError};
 use super::network::Network;
 use super::options::ConvertOptions;
 use super::paddle::{self, read_file};
-use super::{exported, reference};
+use super::{exported, layers, reference};
 use crate::ArchitectureError;
 use crate::model::with_architecture;
 
@@ -20,6 +20,8 @@ pub(super) struct Source {
     pub(super) network: Network,
     /// Class names of a description next to the weights.
     pub(super) classes: Option<Vec<String>>,
+    /// The file of the weights: the second of a pair.
+    pub(super) path: PathBuf,
 }
 
 /// The reader that a file needs.
@@ -70,32 +72,36 @@ pub(super) fn read(
     };
     let mut known = *variant;
     let mut classes = None;
+    let mut path = source.to_path_buf();
     let bytes = if source.is_dir() { Vec::new() } else { read_file(source)? };
     let network = match Kind::of(source, &bytes) {
         Kind::Weights(WeightsFormat::Pickle) => {
-            reference::network(variant, pdparams::read(&bytes).map_err(parse)?)
+            let (tensors, notes) = pdparams::read_with_notes(&bytes).map_err(parse)?;
+            reference::network(variant, tensors)
+                .map(|network| Network { notes: [notes, network.notes].concat(), ..network })
         }
         Kind::Weights(WeightsFormat::Safetensors) => {
-            let (tensors, _) = read_tensors(&bytes).map_err(parse)?;
-            reference::network(variant, tensors)
+            reference::network(variant, read_weights(&bytes).map_err(parse)?)
         }
         Kind::Weights(WeightsFormat::Ncnn) => {
             let bin = options.bin.clone().unwrap_or_else(|| source.with_extension("bin"));
             let network = ncnn::read(&bytes, &read_file(&bin)?).map_err(|error| parse_pair(error, &bin))?;
-            exported::network(variant, &network)
+            path = bin;
+            compared(variant, &network)
         }
         Kind::Weights(WeightsFormat::Onnx) => {
             let folder = source.parent().unwrap_or(Path::new(""));
             let network = onnx::read_with_external_data(&bytes, folder).map_err(parse)?;
             known = with_own_architecture(variant, &network)
                 .map_err(|error| ConvertError::Architecture { path: source.to_path_buf(), source: error })?;
-            exported::network(&known, &network)
+            compared(&known, &network)
         }
         Kind::Paddle => {
             let files = paddle::Files::read(source, bytes, options.bin.as_deref())?;
             let network = picodet_weights::paddle::read(&files.program, &files.parameters)
                 .map_err(|error| parse_pair(error, &files.parameters_path))?;
             classes = files.class_names();
+            path = files.parameters_path;
             exported::network(variant, &network)
         }
         _ => {
@@ -103,7 +109,14 @@ pub(super) fn read(
             return Err(ReadError::of_unknown(&bytes).map_or_else(unknown, parse));
         }
     };
-    Ok(Source { variant: known, network: network.map_err(mismatch)?, classes })
+    Ok(Source { variant: known, network: network.map_err(mismatch)?, classes, path })
+}
+
+/// Returns an exported network after a comparison of its layers without weights.
+fn compared(variant: &Variant, network: &ForeignNetwork) -> Result<Network, WeightsError> {
+    let found = exported::network(variant, network)?;
+    layers::check(&found.graph, network)?;
+    Ok(found)
 }
 
 /// Returns the network with the architecture in the metadata of its export, which picodet writes.

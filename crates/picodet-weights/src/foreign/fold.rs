@@ -139,7 +139,7 @@ mod tests {
             kind: kind.to_owned(),
             inputs: vec![input.to_owned()],
             outputs: vec![output.to_owned()],
-            convolution: None,
+            ..ForeignNode::default()
         }
     }
 

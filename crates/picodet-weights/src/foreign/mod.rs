@@ -21,8 +21,23 @@ pub struct ForeignConvolution {
     pub groups: usize,
 }
 
+/// A pooling of an exported network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForeignPooling {
+    /// Whether it takes the mean instead of the maximum.
+    pub is_average: bool,
+    /// Whether its window is the whole map.
+    pub is_global: bool,
+    /// Height and width of the window.
+    pub kernel: [usize; 2],
+    /// Strides along both axes.
+    pub strides: [usize; 2],
+    /// Padding at top, left, bottom and right.
+    pub pads: [i64; 4],
+}
+
 /// One operation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ForeignNode {
     /// Its name in the file.
     pub name: String,
@@ -34,6 +49,8 @@ pub struct ForeignNode {
     pub outputs: Vec<String>,
     /// The weights, if it is a convolution.
     pub convolution: Option<ForeignConvolution>,
+    /// The window, if it is a pooling of ncnn or ONNX.
+    pub pooling: Option<ForeignPooling>,
 }
 
 /// A network in the order of its file, which is a topological one.

@@ -6,7 +6,7 @@ use picodet_graph::Tensor;
 
 use super::bin::Reader;
 use crate::foreign::{Affine, Channels, Foldable, Transform};
-use crate::{ForeignConvolution, ForeignNode, ReadError};
+use crate::{ForeignConvolution, ForeignNode, ForeignPooling, ReadError};
 
 /// Largest number of values of one weight.
 const MAX_VALUES: usize = 100_000_000;
@@ -78,6 +78,7 @@ impl<'a> Line<'a> {
             }
             _ => {}
         }
+        let pooling = if self.kind == "Pooling" { Some(self.pooling()?) } else { None };
         let has_activation = convolution.is_some() && self.is_set("9")?;
         let node = ForeignNode {
             name: self.name.to_owned(),
@@ -85,6 +86,7 @@ impl<'a> Line<'a> {
             inputs: self.inputs,
             outputs: self.outputs,
             convolution,
+            pooling,
         };
         Ok((node, Foldable { affine, has_activation }))
     }
@@ -163,6 +165,21 @@ impl<'a> Line<'a> {
         let weight = Tensor { shape, data: weights.flagged(values, self.name)? };
         let bias = self.bias("1", out, weights)?;
         Ok(ForeignConvolution { weight, bias, stride: 1, groups: 1 })
+    }
+
+    fn pooling(&self) -> Result<ForeignPooling, ReadError> {
+        let (width, stride) = (self.count("1", 0)?, self.count("2", 1)?);
+        let left = self.integer("3", 0)?;
+        let top = self.integer("13", left)?;
+        // An adaptive pooling to one value is global.
+        let is_single = self.is_set("7")? && self.count("8", 0)? == 1;
+        Ok(ForeignPooling {
+            is_average: self.is_set("0")?,
+            is_global: self.is_set("4")? || is_single,
+            kernel: [self.count("11", width)?, width],
+            strides: [self.count("12", stride)?, stride],
+            pads: [top, left, self.integer("15", top)?, self.integer("14", left)?],
+        })
     }
 
     fn bias(

@@ -10,6 +10,7 @@ mod convolution;
 mod entry;
 mod external;
 mod message;
+mod pooling;
 mod tensor;
 mod value;
 
@@ -58,6 +59,7 @@ fn read_model(bytes: &[u8], external: &mut ExternalData) -> Result<ForeignNetwor
         }
         let convolution = convolution::read(&node, &constants, &inputs, &mut weight_budget)?;
         let affine = affine(&node, &constants);
+        let pooling = pooling::read(&node);
         let has_activation = node.texts.contains_key("activation");
         let kind = if convolution.is_some() { "Conv".to_owned() } else { node.operator };
         let sum = (node.domain == MICROSOFT && kind == "Conv").then(|| node.inputs.get(3).cloned()).flatten();
@@ -72,6 +74,7 @@ fn read_model(bytes: &[u8], external: &mut ExternalData) -> Result<ForeignNetwor
                 inputs,
                 outputs: vec![product.clone()],
                 convolution,
+                pooling: None,
             });
             foldable.push(Foldable::default());
             let inputs = vec![product, sum];
@@ -80,10 +83,10 @@ fn read_model(bytes: &[u8], external: &mut ExternalData) -> Result<ForeignNetwor
                 kind: "Add".to_owned(),
                 inputs,
                 outputs,
-                convolution: None,
+                ..ForeignNode::default()
             });
         } else {
-            network.nodes.push(ForeignNode { name, kind, inputs, outputs, convolution });
+            network.nodes.push(ForeignNode { name, kind, inputs, outputs, convolution, pooling });
         }
         foldable.push(Foldable { affine, has_activation });
     }

@@ -1,10 +1,13 @@
 //! Arrays of a pickle: NumPy's `_reconstruct` with a state, or `_frombuffer` of protocol 5.
 
+use std::collections::HashSet;
+
 use half::{bf16, f16};
 use picodet_format::pickle::{Global, Object, Value};
 use picodet_graph::Tensor;
 
 use crate::ReadError;
+use crate::error::integers;
 
 /// Largest rank of an array.
 const MAX_RANK: usize = 8;
@@ -18,17 +21,42 @@ struct Parts<'a> {
     data: Value<'a>,
 }
 
+/// The bytes that arrays may take: each byte of the file once, and those that the memo repeats, as for student and teacher of a
+/// distillation with one backbone, a few times.
+pub(super) struct Budget {
+    fresh: usize,
+    repeated: usize,
+    seen: HashSet<*const u8>,
+}
+
+impl Budget {
+    /// Number of times that the whole file may be repeated.
+    const REPEATS: usize = 3;
+
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let repeated = bytes.len().saturating_mul(Self::REPEATS);
+        Self { fresh: bytes.len(), repeated, seen: HashSet::new() }
+    }
+
+    fn take(&mut self, data: &[u8]) -> Result<(), &'static str> {
+        let is_fresh = self.seen.insert(data.as_ptr());
+        let left = if is_fresh { &mut self.fresh } else { &mut self.repeated };
+        *left = left.checked_sub(data.len()).ok_or("the arrays hold more bytes than the file")?;
+        Ok(())
+    }
+}
+
 /// Whether a value is an array.
 pub(super) fn is_array(object: &Object<'_>) -> bool {
     matches!(object.global, Global::Reconstruct | Global::FromBuffer)
 }
 
-/// Converts an array; `budget` is the number of bytes that further arrays may take.
-pub(super) fn read(name: &str, object: &Object<'_>, budget: &mut usize) -> Result<Tensor, ReadError> {
+/// Converts an array; `budget` bounds the bytes of all.
+pub(super) fn read(name: &str, object: &Object<'_>, budget: &mut Budget) -> Result<Tensor, ReadError> {
     read_parts(object, budget).map_err(|problem| ReadError::Tensor { name: name.to_owned(), problem })
 }
 
-fn read_parts(object: &Object<'_>, budget: &mut usize) -> Result<Tensor, String> {
+fn read_parts(object: &Object<'_>, budget: &mut Budget) -> Result<Tensor, String> {
     let Parts { shape, dtype, fortran, data } = parts(object)?;
     let (Value::Tuple(shape), Value::Object(dtype)) = (&shape, &dtype) else {
         return Err("an array whose state has an unknown form".to_owned());
@@ -53,7 +81,11 @@ fn read_parts(object: &Object<'_>, budget: &mut usize) -> Result<Tensor, String>
     if count.and_then(|count| count.checked_mul(width)) != Some(data.len()) {
         return Err(format!("{} bytes do not match shape {shape:?} of `{dtype}`", data.len()));
     }
-    *budget = budget.checked_sub(data.len()).ok_or("the arrays hold more bytes than the file")?;
+    let is_counter = count == Some(1) && width >= 4;
+    if matches!(&*dtype, "b1" | "i1" | "u1" | "i2" | "i4" | "i8") && !is_counter {
+        return Err(integers(&dtype));
+    }
+    budget.take(data)?;
     let values = values_of(&dtype, data);
     let values = if fortran { from_fortran(&shape, &values) } else { values };
     Tensor::new(shape, values).map_err(|problem| problem.to_string())

@@ -42,6 +42,14 @@ type Dict<'a> = RcCell<Vec<(Value<'a>, Value<'a>)>>;
 /// [`ReadError`] when the file is not a pickle of a dict of arrays, or an array is damaged or of an
 /// unsupported type.
 pub fn read(bytes: &[u8]) -> Result<Weights, ReadError> {
+    read_with_notes(bytes).map(|(weights, _)| weights)
+}
+
+/// Reads the arrays as [`read`]; returns also one line for each choice between several sets of weights in the file.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with_notes(bytes: &[u8]) -> Result<(Weights, Vec<String>), ReadError> {
     let format =
         |problem: &str| ReadError::Format { format: "a .pdparams file", problem: problem.to_owned() };
     let value = load(bytes).map_err(|error| {
@@ -54,11 +62,12 @@ pub fn read(bytes: &[u8]) -> Result<Weights, ReadError> {
     let Value::Dict(dict) = &value else {
         return Err(format("the pickle is not a dict of tensors"));
     };
-    let dict = unwrap(dict.clone())?;
+    let mut notes = Vec::new();
+    let dict = unwrap(dict.clone(), &mut notes)?;
     let mut weights = Weights::new();
     // Arrays can refer to the same bytes through the memo: a small file must not expand to a large amount of
     // memory.
-    let mut budget = bytes.len();
+    let mut budget = array::Budget::of(bytes);
     for (key, value) in dict.borrow().iter() {
         let Some(name) = text(key) else {
             return Err(format("a key of the dict is not text"));
@@ -84,7 +93,7 @@ pub fn read(bytes: &[u8]) -> Result<Weights, ReadError> {
     if weights.is_empty() {
         return Err(format("the dict holds no arrays"));
     }
-    Ok(weights)
+    Ok((weights, notes))
 }
 
 /// Returns text, or bytes as text: files of protocol 2 may store names as bytes.
@@ -97,7 +106,7 @@ fn text(value: &Value<'_>) -> Option<String> {
 }
 
 /// Returns the innermost dict that holds arrays.
-fn unwrap(dict: Dict<'_>) -> Result<Dict<'_>, ReadError> {
+fn unwrap<'a>(dict: Dict<'a>, notes: &mut Vec<String>) -> Result<Dict<'a>, ReadError> {
     let mut dict = dict;
     let mut visits = MAX_VISITS;
     for _ in 0..MAX_WRAPPERS {
@@ -113,15 +122,18 @@ fn unwrap(dict: Dict<'_>) -> Result<Dict<'_>, ReadError> {
             })
             .filter(|(name, inner)| name != NAMES && holds_arrays(inner, MAX_WRAPPERS, &mut visits))
             .collect();
+        let listed = || inner.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
         let preferred = WRAPPERS.iter().find_map(|key| inner.iter().find(|(name, _)| name == key));
+        if let (Some((name, _)), [_, _, ..]) = (preferred, &inner[..]) {
+            notes.push(format!("the file holds weights in {}; those in `{name}` are read", listed()));
+        }
         let chosen = match (preferred, inner.as_slice()) {
             (Some((_, inner)), _) | (None, [(_, inner)]) => inner.clone(),
             (None, []) => return Ok(dict),
-            (None, several) => {
-                let names: Vec<String> = several.iter().map(|(name, _)| format!("`{name}`")).collect();
+            (None, _) => {
                 return Err(ReadError::Format {
                     format: "a .pdparams file of one network",
-                    problem: format!("it holds weights in {}; store one of them", names.join(" and ")),
+                    problem: format!("it holds weights in {}; store one of them", listed()),
                 });
             }
         };

@@ -19,6 +19,19 @@ pub(crate) fn array(element: &str, bytes: &[u8]) -> Vec<u8> {
     [&head[..], &dtype(element), b"\x89", &data, b"tb"].concat()
 }
 
+/// An array `[2, 2]` as protocol 1 stores it: booleans as integers in text, bytes as text.
+fn protocol_1(bytes: &[u8]) -> Vec<u8> {
+    let encoded = |bytes: &[u8]| {
+        let characters: String = bytes.iter().map(|&byte| char::from(byte)).collect();
+        [b"c_codecs\nencode\n(", &text(&characters)[..], &text("latin1"), b"tR"].concat()
+    };
+    let state = [b"(K\x03", &text("<")[..], b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"].concat();
+    let dtype = [b"cnumpy\ndtype\n(", &text("f4")[..], b"I00\nI01\ntR", &state].concat();
+    let head = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00t";
+    let shape = b"tR(K\x01(K\x02K\x02t";
+    [&head[..], &encoded(b"b"), shape, &dtype, b"I00\n", &encoded(bytes), b"tb"].concat()
+}
+
 /// An array `[2, 2]` as protocol 5 stores it; `order` is `C` or `F`.
 pub(crate) fn buffer(module: &str, element: &str, order: &str, bytes: &[u8]) -> Vec<u8> {
     let data = [b"\x96", &(bytes.len() as u64).to_le_bytes()[..], bytes].concat();
@@ -68,6 +81,7 @@ pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {
     forms
         .into_iter()
         .map(|(name, protocol, value)| (name, pickle(protocol, &dict(&[("w", value)]))))
+        .chain([("f32, protocol 1", [dict(&[("w", protocol_1(&f32))]), b".".to_vec()].concat())])
         .collect()
 }
 

@@ -1,15 +1,18 @@
 //! Assigns the entries of a results file to the images and categories of a dataset.
 
+mod notes;
+mod scores;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fmt;
 
 use picodet_format::coco::{Id, ImageNames, ResultRecord, ResultRecords};
 
 use crate::error::EvaluationError;
 use crate::types::{Category, Detection};
 
-/// Number of ids that a message lists.
-const LISTED: usize = 10;
+use notes::LISTED;
+
+pub use notes::ResultNotes;
 
 /// The images and categories that results can refer to.
 #[derive(Debug, Default)]
@@ -24,125 +27,6 @@ pub struct ResultTargets {
     pub categories: Vec<Category>,
 }
 
-/// Entries of a results file that were left out, and inverted boxes among the others.
-#[derive(Debug, Clone, Default, PartialEq)]
-#[non_exhaustive]
-pub struct ResultNotes {
-    /// Number of entries in the file.
-    pub total: usize,
-    /// Number of entries without a usable value, with index and problem of the first.
-    pub malformed: usize,
-    /// Index and problem of the first malformed entry.
-    pub first_malformed: Option<(usize, String)>,
-    /// Number of entries of images that the dataset does not have.
-    pub unknown_images: usize,
-    /// Index and image id of the first of them.
-    pub first_unknown_image: Option<(usize, Id)>,
-    /// Number of entries of categories that the dataset does not have.
-    pub unknown_categories: usize,
-    /// Their category ids.
-    pub category_ids: BTreeSet<String>,
-    /// The category ids of the dataset.
-    pub known_category_ids: BTreeSet<i64>,
-    /// The entries of numeric categories that the dataset does not have, for [`crate::reading_note`].
-    pub of_unknown_categories: Vec<Detection>,
-    /// Number of boxes with a negative width or height, which are evaluated unchanged.
-    pub inverted: usize,
-    /// Index of the first of them.
-    pub first_inverted: Option<usize>,
-}
-
-impl ResultNotes {
-    /// Checks that at least one entry is of the dataset, unless the file has none.
-    ///
-    /// # Errors
-    /// [`EvaluationError::UnknownImage`], [`EvaluationError::UnknownImageName`],
-    /// [`EvaluationError::UnknownCategories`] or [`EvaluationError::UnreadableResults`] for the reason.
-    pub fn check(&self) -> Result<(), EvaluationError> {
-        let total = self.total;
-        if self.malformed + self.unknown_images + self.unknown_categories < total || total == 0 {
-            return Ok(());
-        }
-        if let (Some((index, problem)), true) = (&self.first_malformed, self.malformed == total) {
-            return Err(EvaluationError::UnreadableResults {
-                index: *index,
-                problem: problem.clone(),
-                total,
-            });
-        }
-        if self.unknown_categories > 0 {
-            let problem = UnknownCategories(self).to_string();
-            return Err(EvaluationError::UnknownCategories { problem });
-        }
-        match &self.first_unknown_image {
-            Some((index, Id::Number(image_id))) => Err(EvaluationError::UnknownImage {
-                index: *index,
-                image_id: *image_id,
-                count: self.unknown_images,
-                total,
-            }),
-            Some((index, name)) => {
-                Err(EvaluationError::UnknownImageName { index: *index, name: name.to_string(), total })
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// One line for each reason for which entries were left out, and for inverted boxes.
-    #[must_use]
-    pub fn lines(&self) -> Vec<String> {
-        let Self { total, malformed, unknown_images, unknown_categories, .. } = self;
-        let mut lines = Vec::new();
-        if let Some(first) = self.first_inverted {
-            lines.push(format!(
-                "{} of {total} boxes have a negative width or height, the first in detection {first}; \
-                 a box is [left, top, width, height] in pixels of the image",
-                self.inverted
-            ));
-        }
-        if *total == 0 {
-            lines.push("the file has no detections".to_owned());
-        }
-        if let Some((index, problem)) = &self.first_malformed {
-            lines.push(format!(
-                "{malformed} of {total} detections cannot be read; left out; the first: detection {index}: {problem}"
-            ));
-        }
-        if let Some((index, id)) = &self.first_unknown_image {
-            lines.push(format!(
-                "{unknown_images} of {total} detections belong to images that the dataset does not have; left out; \
-                 the first: detection {index} has image_id {id}"
-            ));
-        }
-        if *unknown_categories > 0 {
-            lines.push(format!("{}; left out", UnknownCategories(self)));
-        }
-        lines
-    }
-}
-
-/// Describes the entries of unknown categories.
-struct UnknownCategories<'a>(&'a ResultNotes);
-
-impl fmt::Display for UnknownCategories<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ResultNotes { total, unknown_categories, category_ids, known_category_ids, .. } = self.0;
-        write!(
-            f,
-            "{unknown_categories} of {total} detections have category ids that the dataset does not have ({}); \
-             its ids are {}",
-            listed(category_ids.iter()),
-            listed(known_category_ids.iter())
-        )
-    }
-}
-
-fn listed<T: fmt::Display>(ids: impl ExactSizeIterator<Item = T>) -> String {
-    let more = if ids.len() > LISTED { ", …" } else { "" };
-    let ids: Vec<String> = ids.take(LISTED).map(|id| id.to_string()).collect();
-    format!("{}{more}", ids.join(", "))
-}
-
 /// Returns the detections of the images and categories of a dataset, and counts the others. Image ids are
 /// numbers, texts that are ids in the dataset, file names or their stems; category ids are numbers or names.
 ///
@@ -152,7 +36,7 @@ pub fn resolve_results(
     results: ResultRecords,
     targets: &ResultTargets,
 ) -> Result<(Vec<Detection>, ResultNotes), EvaluationError> {
-    let ResultRecords { records, left_out, first_problem, .. } = results;
+    let ResultRecords { records, left_out, first_problem, grouped, .. } = results;
     let by_name: HashMap<&str, i64> =
         targets.categories.iter().rev().map(|category| (category.name.as_str(), category.id)).collect();
     let known: BTreeSet<i64> = targets.categories.iter().map(|category| category.id).collect();
@@ -160,18 +44,24 @@ pub fn resolve_results(
         total: records.len() + left_out,
         malformed: left_out,
         first_malformed: first_problem,
+        grouped,
         known_category_ids: known,
         ..ResultNotes::default()
     };
     let mut detections = Vec::with_capacity(records.len());
     for record in records {
-        let image = image_of(&record, targets)?;
+        let image = image_of(&record, targets, &mut notes)?;
         let category = match &record.category {
             Id::Number(id) => Some(*id).filter(|id| notes.known_category_ids.contains(id)),
             Id::Text(name) => by_name.get(&**name).copied(),
         };
         let Some(image_id) = image else {
             notes.unknown_images += 1;
+            let ids = (record.image.number(), category.or(record.category.number()));
+            if let (Some(image_id), Some(category_id)) = ids {
+                let ResultRecord { bbox, score, .. } = record;
+                notes.unresolved.push(Detection { image_id, category_id, bbox, score });
+            }
             if notes.first_unknown_image.is_none() {
                 notes.first_unknown_image = Some((record.index, record.image));
             }
@@ -184,7 +74,7 @@ pub fn resolve_results(
             }
             if let Id::Number(category_id) = record.category {
                 let ResultRecord { bbox, score, .. } = record;
-                notes.of_unknown_categories.push(Detection { image_id, category_id, bbox, score });
+                notes.unresolved.push(Detection { image_id, category_id, bbox, score });
             }
             continue;
         };
@@ -194,22 +84,46 @@ pub fn resolve_results(
         }
         detections.push(Detection { image_id, category_id, bbox: record.bbox, score: record.score });
     }
+    notes.remarks = scores::remarks(&detections);
     Ok((detections, notes))
 }
 
-/// The id of the image of a result, if the dataset has it.
-fn image_of(record: &ResultRecord, targets: &ResultTargets) -> Result<Option<i64>, EvaluationError> {
+/// The id of the image of a result, if the dataset has it. A file name counts more than an image id of another image:
+/// ultralytics writes a numeric stem as number next to the file name, which need not be the id.
+fn image_of(
+    record: &ResultRecord,
+    targets: &ResultTargets,
+    notes: &mut ResultNotes,
+) -> Result<Option<i64>, EvaluationError> {
     let find = |name: &str| {
         targets
             .names
             .find(name)
             .map_err(|source| EvaluationError::AmbiguousImage { index: record.index, source })
     };
-    // Ultralytics writes a numeric stem as number next to the file name, which need not be the id.
-    if let Some(name) = &record.file_name
-        && let Ok(Some(id)) = targets.names.find(name)
-    {
-        return Ok(Some(id));
+    let id = record.image.number().filter(|id| targets.image_ids.contains(id));
+    if let Some(name) = &record.file_name {
+        let is_stem = |id: i64| stem_of(name).parse() == Ok(id);
+        match (targets.names.find(name), id) {
+            (Ok(Some(named)), id) => {
+                if let Some(id) = id.filter(|&id| id != named && !is_stem(id)) {
+                    notes.other_ids.add(record.index, id, name);
+                }
+                return Ok(Some(named));
+            }
+            (Err(_), Some(id)) if targets.names.is_named(id, name) => return Ok(Some(id)),
+            // An id that is only the stem is no other information than the name.
+            (Err(source), id) if id.is_none_or(is_stem) => {
+                return Err(EvaluationError::AmbiguousImage { index: record.index, source });
+            }
+            (_, Some(id)) => {
+                if !is_stem(id) {
+                    notes.other_names.add(record.index, id, name);
+                }
+                return Ok(Some(id));
+            }
+            _ => {}
+        }
     }
     match &record.image {
         Id::Number(id) if targets.image_ids.contains(id) => Ok(Some(*id)),
@@ -219,6 +133,12 @@ fn image_of(record: &ResultRecord, targets: &ResultTargets) -> Result<Option<i64
             None => find(text),
         },
     }
+}
+
+/// The file name of a path without its extension.
+fn stem_of(path: &str) -> &str {
+    let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
 #[cfg(test)]
@@ -241,10 +161,9 @@ mod tests {
     }
 
     fn resolved(entries: &[(&str, &str)]) -> Result<(Vec<(i64, i64)>, ResultNotes), String> {
-        let entries: Vec<String> = entries
-            .iter()
-            .map(|(image, category)| {
-                format!(r#"{{"image_id": {image}, "category_id": {category}, "bbox": [1, 2, 3, 4], "score": 0.5}}"#)
+        let entries: Vec<String> = (entries.iter().enumerate())
+            .map(|(index, (image, category))| {
+                format!(r#"{{"image_id": {image}, "category_id": {category}, "bbox": [1, 2, 3, 4], "score": 0.{index}}}"#)
             })
             .collect();
         let text = format!("[{}]", entries.join(","));
@@ -275,10 +194,42 @@ mod tests {
     }
 
     #[test]
+    fn image_ids_and_file_names_of_different_images_are_named() {
+        let lines = |entries: &[(&str, &str)]| {
+            let entry = |(index, (id, name)): (usize, &(&str, &str))| {
+                format!(
+                    r#"{{"image_id": {id}, "file_name": "{name}", "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.{index}}}"#
+                )
+            };
+            let entries = entries.iter().enumerate().map(entry);
+            let text = format!("[{}]", entries.collect::<Vec<_>>().join(","));
+            let records = read_result_records(text.as_bytes(), DEFAULT_LIMIT).expect("results");
+            let (found, notes) = resolve_results(records, &targets()).map_err(|error| error.to_string())?;
+            let ids = found.iter().map(|found| found.image_id).collect::<Vec<i64>>();
+            Ok::<_, String>((ids, notes.lines().join("\n")))
+        };
+        let sound = [("1", "cam1/a.png"), ("7", "17.jpg"), ("17", "17.jpg"), ("2", "a.png")];
+        assert_eq!(lines(&sound), Ok((vec![1, 7, 7, 2], String::new())));
+        let (ids, found) =
+            lines(&[("1", "cam1/a.png"), ("2", "cam1/a.png"), ("1", "17.jpg")]).expect("results");
+        assert_eq!(ids, [1, 1, 7]);
+        let expected = "2 of 3 detections have an `image_id` and a `file_name` of different images, the first: \
+                        detection 1 has 2 and `cam1/a.png`; the file name counts";
+        assert_eq!(found.lines().next(), Some(expected), "{found}");
+        // An ambiguous name, and one that the dataset does not have.
+        for name in ["a.png", "b.png"] {
+            let (ids, found) = lines(&[("7", name)]).expect("results");
+            assert!(ids == [7] && found.ends_with("the image id counts"), "{found}");
+        }
+        assert!(lines(&[("99", "a.png")]).is_err_and(|error| error.contains("`a.png` is ambiguous")));
+    }
+
+    #[test]
     fn inverted_boxes_and_empty_files_are_said() {
         let lines = |boxes: &[&str]| {
-            let entry =
-                |b: &&str| format!(r#"{{"image_id": 1, "category_id": 1, "bbox": [{b}], "score": 0.5}}"#);
+            let entry = |b: &&str| {
+                format!(r#"{{"image_id": 1, "category_id": 1, "bbox": [{b}], "score": 0.{}}}"#, b.len())
+            };
             let text = format!("[{}]", boxes.iter().map(entry).collect::<Vec<_>>().join(","));
             let records = read_result_records(text.as_bytes(), DEFAULT_LIMIT).expect("results");
             let (detections, notes) = resolve_results(records, &targets()).expect("resolved");

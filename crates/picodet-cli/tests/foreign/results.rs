@@ -1,125 +1,12 @@
-//! Weights and results of other programs, as a user has them: renamed, damaged, or in another form.
+//! Results of other programs.
 
 use std::path::Path;
 use std::process::{Command as Process, Stdio};
 
-use assert_cmd::Command;
-use picodet_testing::{Cases, shared_path};
+use picodet_testing::Cases;
 use serde_json::{Value, json};
 
-const PHOTO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/coffee.jpg");
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/page.png");
-
-/// Exit code, standard output, standard error.
-fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let mut command = Command::cargo_bin("picodet").expect("the command is built");
-    let output = command.args(arguments).current_dir(folder).output().expect("the command runs");
-    let words = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    (output.status.code().unwrap_or(-1), words(output.stdout), words(output.stderr))
-}
-
-#[test]
-fn weights_are_read_by_their_contents() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let folder = folder.path();
-    let (code, _, err) =
-        run(folder, &["export", "--model", picodet::DEFAULT_MODEL, "--output", "right.onnx"]);
-    assert_eq!(code, 0, "{err}");
-    let convert = |source: &str| {
-        let arguments =
-            ["convert", source, "--variant", "legacy_s_416", "--origin", "o", "--output", "out.safetensors"];
-        let (code, _, err) = run(folder, &arguments);
-        (code, std::fs::read(folder.join("out.safetensors")).ok(), err)
-    };
-    let (code, expected, err) = convert("right.onnx");
-    assert_eq!(code, 0, "{err}");
-    for name in ["weights.pdparams", "weights.bin", "weights", "weights.safetensors", "weights.pb"] {
-        std::fs::copy(folder.join("right.onnx"), folder.join(name)).expect("a copy");
-        let (code, found, err) = convert(name);
-        assert!(code == 0 && found == expected, "{name}: {err}");
-    }
-    std::fs::copy(PHOTO, folder.join("photo.onnx")).expect("a copy");
-    let (code, _, err) = convert("photo.onnx");
-    assert!(code == 2 && err.contains("photo.onnx: an image; it has no weights"), "{err}");
-    // A network of one class, with the 80 of COCO.
-    let arguments = ["convert", "right.onnx", "--variant", "pedestrian_s_320", "--output", "p.safetensors"];
-    let (code, _, err) = run(folder, &arguments);
-    assert!(code == 0 && err.contains("the weights have 80 classes, pedestrian_s_320 has 1"), "{err}");
-}
-
-#[test]
-fn of_a_pair_of_files_the_damaged_one_is_named() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let folder = folder.path();
-    let Some(param) = shared_path("data/weights/picodet_s_416_esnet_legacy.ncnn.param") else { return };
-    let Some(other) = shared_path("data/weights/picodet_s_320_esnet_legacy.ncnn.bin") else { return };
-    std::fs::copy(&param, folder.join("m.param")).expect("a copy");
-    let bin = std::fs::read(param.with_extension("bin")).expect("the weights");
-    let convert = |weights: &[u8]| {
-        std::fs::write(folder.join("w.bin"), weights).expect("a file");
-        let arguments =
-            ["convert", "m.param", "--bin", "w.bin", "--variant", "legacy_s_416", "-o", "out.safetensors"];
-        let (code, _, err) = run(folder, &arguments);
-        (code, err)
-    };
-    assert_eq!(convert(&bin).0, 0);
-    assert_eq!(
-        convert(&std::fs::read(other).expect("the weights")).0,
-        0,
-        "the network of another input size"
-    );
-    let mut cases = Cases::new();
-    let shifted: Vec<u8> = bin[8..].to_vec();
-    let longer = [&bin[..], &[0; 12]].concat();
-    let faults: [(&[u8], &str); 5] = [
-        (&bin[..bin.len() / 2], "w.bin: tensor `"),
-        (&shifted, "w.bin: tensor `"),
-        (&longer, "12 bytes follow the weights"),
-        (b"<!DOCTYPE html><html></html>", "w.bin: an HTML page"),
-        (b"", "w.bin: an empty file"),
-    ];
-    for (weights, expected) in faults {
-        let (code, err) = convert(weights);
-        cases.check(
-            format!("{expected}: {err}"),
-            code == 2 && err.contains(expected) && !err.contains("m.param"),
-        );
-    }
-    cases.finish();
-}
-
-#[test]
-fn other_activations_and_incomplete_copies_are_refused() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let folder = folder.path();
-    let Some(param) = shared_path("data/weights/picodet_s_416_esnet_legacy.ncnn.param") else { return };
-    let text = std::fs::read_to_string(&param).expect("the network");
-    let bin = std::fs::read(param.with_extension("bin")).expect("the weights");
-    std::fs::write(folder.join("m.bin"), &bin).expect("a file");
-    let convert = |text: &str, bin: &[u8], variant: &str| {
-        std::fs::write(folder.join("m.param"), text).expect("a file");
-        std::fs::write(folder.join("m.bin"), bin).expect("a file");
-        let (code, _, err) =
-            run(folder, &["convert", "m.param", "--variant", variant, "-o", "out.safetensors"]);
-        (code, err)
-    };
-    assert_eq!(convert(&text, &bin, "legacy_s_416").0, 0);
-    let (code, err) = convert(&text, &bin, "ablation_7_esnet_416");
-    assert!(code == 2 && err.contains("its activations are hard-swish, those of the network ReLU"), "{err}");
-    let (code, err) = convert(&text.replace("HardSwish ", "ReLU "), &bin, "legacy_s_416");
-    assert!(code == 2 && err.contains("its activations are ReLU, those of the network hard-swish"), "{err}");
-    let zeros = |from: usize, to: usize| {
-        let mut copy = bin.clone();
-        copy[from..to].fill(0);
-        convert(&text, &copy, "legacy_s_416")
-    };
-    for (from, to) in
-        [(0, bin.len()), (bin.len() - 20_000, bin.len()), (bin.len() / 2, bin.len() / 2 + 500_000)]
-    {
-        let (code, err) = zeros(from, to);
-        assert!(code == 2 && err.contains("as in an incomplete copy"), "{from} to {to}: {err}");
-    }
-}
+use super::{PAGE, PHOTO, run};
 
 /// COCO results that are the objects of the data, with a slight shift.
 fn results(folder: &Path, change: impl Fn([f64; 4], [f64; 2]) -> [f64; 4]) -> Value {
@@ -132,10 +19,10 @@ fn results(folder: &Path, change: impl Fn([f64; 4], [f64; 2]) -> [f64; 4]) -> Va
         [number(&image["width"]), number(&image["height"])]
     };
     let objects = data["annotations"].as_array().expect("annotations");
-    let entries = objects.iter().map(|object| {
+    let entries = objects.iter().enumerate().map(|(index, object)| {
         let values: Vec<f64> = object["bbox"].as_array().expect("a box").iter().map(number).collect();
         let bbox = change([values[0], values[1], values[2], values[3]], sides(&object["image_id"]));
-        json!({"image_id": object["image_id"], "category_id": object["category_id"], "bbox": bbox, "score": 0.9})
+        json!({"image_id": object["image_id"], "category_id": object["category_id"], "bbox": bbox, "score": 0.9 - 0.01 * index as f64})
     });
     entries.collect()
 }
@@ -202,6 +89,97 @@ fn eval_says_in_which_form_results_would_match() {
     }
     let err = eval(&shifted);
     cases.check(format!("from 0: {err}"), err.contains("one less than the dataset's ids"));
+    let changed = |change: &dyn Fn(usize, &mut Value)| {
+        let mut found = results(folder, |bbox, _| bbox);
+        found
+            .as_array_mut()
+            .into_iter()
+            .flatten()
+            .enumerate()
+            .for_each(|(index, entry)| change(index, entry));
+        found
+    };
+    let err = eval(&changed(&|_, entry| entry["score"] = json!(1)));
+    cases.check(format!("equal scores: {err}"), err.contains("all 9 scores are 1;"));
+    let err = eval(&changed(&|index, entry| entry["score"] = json!(90 - index)));
+    cases.check(format!("percent: {err}"), err.contains("the scores are from 82 to 90"));
+    let err = eval(&changed(&|_, entry| entry["file_name"] = json!("2.jpg")));
+    cases.check(
+        format!("names: {err}"),
+        err.contains("6 of 9 detections have an `image_id` and a `file_name`"),
+    );
+    let twice: Vec<Value> = [right_results(folder), right_results(folder)].concat();
+    let err = eval(&Value::Array(twice));
+    cases.check(
+        format!("twice: {err}"),
+        err.contains("every detection is in the file twice, 18 instead of 9"),
+    );
+    cases.finish();
+}
+
+fn right_results(folder: &Path) -> Vec<Value> {
+    results(folder, |bbox, _| bbox).as_array().cloned().unwrap_or_default()
+}
+
+#[test]
+fn eval_names_shifted_image_ids_and_other_json() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    // Images with objects at different places, whose ids begin at 11.
+    let images: Vec<Value> = (11..15)
+        .map(|id| json!({"id": id, "file_name": format!("a{id}.jpg"), "width": 600, "height": 400}))
+        .collect();
+    let annotations: Vec<Value> = (0..4)
+        .map(|index| {
+            let bbox = [10 + 140 * index, 50, 100, 100];
+            json!({"id": index + 1, "image_id": index + 11, "category_id": 1, "bbox": bbox, "area": 10_000, "iscrowd": 0})
+        })
+        .collect();
+    let data = json!({"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "a"}]});
+    std::fs::write(folder.join("data.json"), data.to_string()).expect("a file");
+    let eval = |text: &str| {
+        std::fs::write(folder.join("found.json"), text).expect("a file");
+        let (code, _, err) = run(folder, &["eval", "data.json", "--detections", "found.json"]);
+        (code, err)
+    };
+    let with_ids = |first: i64| {
+        let mut found = results(folder, |bbox, _| bbox);
+        for (index, entry) in found.as_array_mut().into_iter().flatten().enumerate() {
+            entry["image_id"] = (first + index as i64).into();
+        }
+        eval(&found.to_string())
+    };
+    let mut cases = Cases::new();
+    let (code, err) = with_ids(11);
+    cases.check(format!("right: {err}"), code == 0 && !err.contains("found.json"));
+    for (first, expected) in
+        [(10, "one less than the dataset's ids, 4"), (12, "one more than the dataset's ids, 4")]
+    {
+        let (code, err) = with_ids(first);
+        cases.check(format!("{expected}: {err}"), code == 0 && err.contains(expected));
+    }
+    let (code, err) = with_ids(0);
+    let expected = "with image ids read as positions in the dataset's list, from 0, 4";
+    let is_named = err.contains("image_id 0;") && err.contains(expected) && err.lines().count() == 1;
+    cases.check(format!("from 0: {err}"), code == 2 && is_named);
+    let forms = [
+        ("null".to_owned(), "found.json: `null`; a results file is"),
+        ("{}".to_owned(), "found.json: an empty object"),
+        ("\"none\"".to_owned(), "found.json: a single text"),
+        (data.to_string(), "found.json: a COCO dataset file"),
+        (
+            r#"[{"boxes": [[1, 2, 3, 4]], "labels": [1], "scores": [0.5]}]"#.to_owned(),
+            "torchvision's outputs",
+        ),
+        ("[[[[0, 0, 5, 5, 0.5]], []]]".to_owned(), "MMDetection's lists"),
+    ];
+    for (text, expected) in forms {
+        let (code, err) = eval(&text);
+        let is_named = err.contains(expected) && err.lines().count() == 1;
+        cases.check(format!("{expected}: {err}"), code == 2 && is_named);
+    }
+    let (code, err) = eval("[]");
+    cases.check(format!("empty: {err}"), code == 0 && err.contains("the file has no detections"));
     cases.finish();
 }
 

@@ -1,0 +1,266 @@
+//! Compares the layers without weights of an exported network (ncnn, ONNX) with those of a graph.
+
+use std::collections::HashSet;
+
+use picodet_graph::{Graph, Op};
+use picodet_weights::{ForeignNetwork, ForeignNode, ForeignPooling};
+
+use super::error::WeightsError;
+
+/// Types of layers that exports of a PicoDet have before a convolution: its own operations, whole or in parts, and the
+/// arithmetic of shapes.
+const KNOWN: &[&str] = &[
+    "Add",
+    "AveragePool",
+    "BatchNorm",
+    "BatchNormalization",
+    "BinaryOp",
+    "Cast",
+    "Ceil",
+    "Clip",
+    "Concat",
+    "Constant",
+    "ConstantOfShape",
+    "Conv",
+    "Convolution",
+    "ConvolutionDepthWise",
+    "Crop",
+    "Dequantize",
+    "DequantizeLinear",
+    "Div",
+    "Dropout",
+    "Eltwise",
+    "Equal",
+    "Expand",
+    "ExpandDims",
+    "Flatten",
+    "Floor",
+    "Gather",
+    "GlobalAveragePool",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "InnerProduct",
+    "Input",
+    "Interp",
+    "LeakyRelu",
+    "Max",
+    "MaxPool",
+    "MemoryData",
+    "Min",
+    "Mul",
+    "Noop",
+    "PReLU",
+    "PRelu",
+    "Packing",
+    "Pad",
+    "Padding",
+    "Permute",
+    "Pooling",
+    "Quantize",
+    "QuantizeLinear",
+    "ReLU",
+    "ReduceMean",
+    "Reduction",
+    "Relu",
+    "Reshape",
+    "Resize",
+    "Scale",
+    "Shape",
+    "ShuffleChannel",
+    "Sigmoid",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Sub",
+    "Sum",
+    "Transpose",
+    "Unsqueeze",
+    "Upsample",
+    "Where",
+];
+
+/// Largest window of a mean that is not that of a whole map.
+const LARGEST_LOCAL: usize = 4;
+
+/// Checks that the layers before the last convolutions are of known types, and that the poolings are those of the graph.
+pub(super) fn check(graph: &Graph, network: &ForeignNetwork) -> Result<(), WeightsError> {
+    let count = |is_kind: fn(&Op) -> bool| graph.nodes.iter().filter(|node| is_kind(&node.op)).count();
+    let maxima = count(|op| matches!(op, Op::MaxPool));
+    let means = count(|op| matches!(op, Op::AveragePool));
+    let mut found = [0; 2];
+    let padded: HashSet<&String> = (network.nodes.iter())
+        .filter(|node| matches!(node.kind.as_str(), "Pad" | "Padding"))
+        .flat_map(|node| &node.outputs)
+        .collect();
+    for node in before_convolutions(network) {
+        let Some(pooling) = node.pooling else {
+            if KNOWN.contains(&node.kind.as_str()) {
+                continue;
+            }
+            return Err(WeightsError::Layer { name: name_of(node), kind: node.kind.clone() });
+        };
+        let is_padded = node.inputs.iter().any(|input| padded.contains(input));
+        match place(&pooling, is_padded) {
+            Some(Place::Maximum) if maxima > 0 => found[0] += 1,
+            Some(Place::Mean) if means > 0 => found[1] += 1,
+            Some(Place::Whole) => {}
+            _ => return Err(WeightsError::Pooling { name: name_of(node), found: describe(&pooling) }),
+        }
+    }
+    if found != [maxima, means] {
+        let [found, expected] = [found.iter().sum(), maxima + means];
+        return Err(WeightsError::Poolings { found, expected });
+    }
+    Ok(())
+}
+
+/// The operation of a graph that a pooling can be.
+enum Place {
+    Maximum,
+    Mean,
+    Whole,
+}
+
+fn place(pooling: &ForeignPooling, is_padded: bool) -> Option<Place> {
+    let &ForeignPooling { is_average, is_global, kernel, strides, pads } = pooling;
+    match (is_average, is_global) {
+        (false, true) => None,
+        (true, true) => Some(Place::Whole),
+        // Some exporters pad by a separate layer.
+        (false, false) => {
+            let is_centred = pads == [1; 4] || is_padded && pads == [0; 4];
+            (kernel == [3; 2] && strides == [2; 2] && is_centred).then_some(Place::Maximum)
+        }
+        (true, false) if kernel == [2; 2] && strides == [2; 2] => Some(Place::Mean),
+        // A window of the size of the map.
+        (true, false) => kernel.iter().all(|&side| side > LARGEST_LOCAL).then_some(Place::Whole),
+    }
+}
+
+fn describe(pooling: &ForeignPooling) -> String {
+    let kind = if pooling.is_average { "a mean" } else { "a maximum" };
+    if pooling.is_global {
+        return format!("{kind} over the whole map");
+    }
+    let ([height, width], [rows, columns]) = (pooling.kernel, pooling.strides);
+    format!("{kind} over {height}x{width} with strides {rows} and {columns} and padding {:?}", pooling.pads)
+}
+
+fn name_of(node: &ForeignNode) -> String {
+    let output = node.outputs.first().map(String::as_str).unwrap_or_default();
+    if node.name.is_empty() { output.to_owned() } else { node.name.clone() }
+}
+
+/// Returns the nodes without weights that a convolution depends on: later ones decode the outputs of the head.
+fn before_convolutions(network: &ForeignNetwork) -> Vec<&ForeignNode> {
+    let mut read: HashSet<&str> = HashSet::new();
+    let mut before = Vec::new();
+    for node in network.nodes.iter().rev() {
+        let is_before = node.outputs.iter().any(|output| read.contains(output.as_str()));
+        if is_before || node.convolution.is_some() {
+            read.extend(node.inputs.iter().map(String::as_str));
+        }
+        if is_before && node.convolution.is_none() {
+            before.push(node);
+        }
+    }
+    before.reverse();
+    before
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAXIMUM: ForeignPooling =
+        ForeignPooling { is_average: false, is_global: false, kernel: [3; 2], strides: [2; 2], pads: [1; 4] };
+
+    /// The layers of the graph as a file has them, with a change of one node.
+    fn network(graph: &Graph, change: impl Fn(&mut ForeignNode)) -> ForeignNetwork {
+        let node = |(index, node): (usize, &picodet_graph::Node)| {
+            let mut foreign = ForeignNode {
+                name: node.scope.clone(),
+                kind: "Relu".to_owned(),
+                inputs: node.inputs.iter().map(|input| format!("v{}", input.0)).collect(),
+                outputs: vec![format!("v{index}")],
+                ..ForeignNode::default()
+            };
+            match node.op {
+                Op::Convolution(op) => {
+                    let weight = picodet_graph::Tensor::full(&[1, 1, 1, 1], 0.0);
+                    let convolution = picodet_weights::ForeignConvolution {
+                        weight,
+                        bias: None,
+                        stride: op.stride,
+                        groups: op.groups,
+                    };
+                    foreign.convolution = Some(convolution);
+                }
+                Op::MaxPool => foreign.pooling = Some(MAXIMUM),
+                Op::AveragePool => {
+                    let pooling =
+                        ForeignPooling { is_average: true, kernel: [2; 2], pads: [0; 4], ..MAXIMUM };
+                    foreign.pooling = Some(pooling);
+                }
+                Op::GlobalAveragePool => {
+                    foreign.pooling = Some(ForeignPooling { is_average: true, is_global: true, ..MAXIMUM });
+                }
+                _ => {}
+            }
+            change(&mut foreign);
+            foreign
+        };
+        ForeignNetwork {
+            nodes: graph.nodes.iter().enumerate().map(node).collect(),
+            ..ForeignNetwork::default()
+        }
+    }
+
+    #[test]
+    fn the_layers_of_every_variant_are_accepted_and_others_refused() {
+        for variant in picodet_zoo::variants() {
+            let graph = variant.architecture.graph(3);
+            assert!(check(&graph, &network(&graph, |_| {})).is_ok(), "{}", variant.name);
+            let unknown = |node: &mut ForeignNode| {
+                if node.pooling.is_none() && node.name.starts_with("backbone") {
+                    node.kind = "Mish".to_owned();
+                }
+            };
+            let error = check(&graph, &network(&graph, unknown)).expect_err("Mish").to_string();
+            assert!(error.contains("Mish"), "{error}");
+            let after = |node: &mut ForeignNode| {
+                if node.name.starts_with("head") && node.name.contains("prob") {
+                    node.kind = "Softplus".to_owned();
+                }
+            };
+            assert!(check(&graph, &network(&graph, after)).is_ok(), "{}", variant.name);
+        }
+    }
+
+    #[test]
+    fn changed_poolings_are_refused() {
+        let variant = picodet_zoo::variant("legacy_s_416").expect("a variant");
+        let graph = variant.architecture.graph(3);
+        let with = |pooling: Option<ForeignPooling>| {
+            let change = |node: &mut ForeignNode| {
+                if node.pooling == Some(MAXIMUM) {
+                    node.pooling = pooling;
+                }
+            };
+            check(&graph, &network(&graph, change)).map_err(|error| error.to_string())
+        };
+        assert_eq!(with(Some(MAXIMUM)), Ok(()));
+        let others = [
+            ForeignPooling { kernel: [2; 2], pads: [0; 4], ..MAXIMUM },
+            ForeignPooling { strides: [1; 2], ..MAXIMUM },
+            ForeignPooling { pads: [0; 4], ..MAXIMUM },
+            ForeignPooling { is_average: true, ..MAXIMUM },
+            ForeignPooling { is_global: true, ..MAXIMUM },
+        ];
+        for other in others {
+            assert!(with(Some(other)).is_err_and(|error| error.contains("pooling `backbone")), "{other:?}");
+        }
+        assert!(with(None).is_err_and(|error| error.contains("0 poolings, the network 1")));
+    }
+}
