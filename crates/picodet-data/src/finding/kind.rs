@@ -88,7 +88,7 @@ impl FindingKind {
             Self::FileUnreadable => "label files that cannot be read",
             Self::LabelOtherFormat => "label files of another format",
             Self::ClassNameChanged => "spaces and control characters in class names",
-            Self::LabelUnread => "labels of images in no split",
+            Self::LabelUnread => "labels of images in no split, and second labels of images",
             Self::LabelWithoutImage => "label files without image",
             _ => return None,
         })
@@ -179,7 +179,7 @@ kinds! {
     SplitMissing "split-missing" Error "A folder or list named in data.yaml does not exist." "correct the path";
     SplitAbsent "split-absent" Warning "A folder or list of test images named in data.yaml does not exist." "correct the path, or remove the entry";
     LabelOtherFormat "label-other-format" Error "An image has no label of the format that is read, but one of another format." "convert each format on its own, and merge the results";
-    LabelUnread "label-unread" Error "An image has a label of the format that is read, but is in no split." "add the image to a split, or remove it with its label";
+    LabelUnread "label-unread" Error "A label is not read, since its image is in no split, or has another label that is read." "add the image to a split, or remove the label that is not meant";
     FormatsMixed "formats-mixed" Warning "A folder has labels of several formats, of which one is read." "remove the labels that are not meant, or convert each format on its own and merge the results";
     LabelWithoutImage "label-without-image" Error "A label file has no image." "restore the image, or remove the label";
     // LabelMe.

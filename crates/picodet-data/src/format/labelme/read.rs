@@ -100,13 +100,13 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
     Ok((dataset, findings))
 }
 
-/// Number of objects in a LabelMe file, and the name of its image; `None` if it is another file.
-pub(crate) fn objects_in(path: &Path) -> Option<(usize, Option<String>)> {
+/// The objects in a LabelMe file with the names of their classes, and the name of its image; `None` if it is another file.
+pub(crate) fn objects_in(path: &Path) -> Option<(Vec<(String, Object)>, Option<String>)> {
     if json_kind(path) != JsonKind::LabelMe {
         return None;
     }
     let annotation = parse(open_regular(path).ok()?, &display(path), &mut Findings::default()).ok()?;
-    Some((annotation.objects.len(), annotation.image_path))
+    Some((annotation.objects, annotation.image_path))
 }
 
 /// The image path relative to the dataset, as in the label (`check` reports backslashes).

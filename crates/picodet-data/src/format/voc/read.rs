@@ -154,10 +154,10 @@ fn fill_sizes(dataset: &mut Dataset, findings: &mut Findings) {
     }
 }
 
-/// Number of objects in an XML file, and the name of its image; `None` if it is no annotation.
-pub(crate) fn objects_in(path: &Path) -> Option<(usize, Option<String>)> {
+/// The objects in an XML file with the names of their classes, and the name of its image; `None` if it is no annotation.
+pub(crate) fn objects_in(path: &Path) -> Option<(Vec<(String, Object)>, Option<String>)> {
     let annotation = is_voc(path).then(|| read_one(path).0).flatten()?;
-    Some((annotation.objects.len(), annotation.file_name))
+    Some((annotation.objects, annotation.file_name))
 }
 
 /// Reads one XML file; `None` if it cannot be parsed.

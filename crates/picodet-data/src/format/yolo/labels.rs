@@ -41,7 +41,7 @@ impl RowFormat {
 }
 
 /// The first column of a row.
-fn class_index(text: &str) -> Option<u32> {
+pub(super) fn class_index(text: &str) -> Option<u32> {
     let index = text.parse::<f64>().ok()?;
     (index.fract() == 0.0 && (0.0..4e9).contains(&index)).then_some(index as u32)
 }
