@@ -109,7 +109,7 @@ pub fn convert(
     // Splits can share label files and therefore their faults.
     findings.deduplicate();
     if split.is_none() {
-        findings.extend(find_unread(from, &datasets.iter().collect::<Vec<_>>()).findings);
+        findings.extend(find_unread(from, &datasets.iter().collect::<Vec<_>>()).into_findings());
     }
     if !options.allow_loss {
         refuse_faults_of_copy(&findings, from)?;

@@ -79,8 +79,14 @@ pub fn fix(
     }
     let of_reader = checked.report.findings.losses_of_copy();
     let lost = tally.lost.iter().map(|(what, count)| Loss { what: (*what).to_string(), count: *count });
-    // Categories that group others and spaces in names are no objects.
-    let harmless = [FindingKind::CategoryRoot.lost(), FindingKind::ClassNameChanged.lost()];
+    // Categories that group others, spaces in names and images without labels are no objects.
+    let harmless = [
+        FindingKind::CategoryRoot,
+        FindingKind::ClassNameChanged,
+        FindingKind::ImageUnused,
+        FindingKind::ImageUnreferenced,
+    ]
+    .map(FindingKind::lost);
     let objects: Vec<Loss> = of_reader
         .iter()
         .filter(|loss| !harmless.contains(&Some(loss.what.as_str())))

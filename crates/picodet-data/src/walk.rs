@@ -148,6 +148,21 @@ fn select(
     Ok(found)
 }
 
+/// Returns the path below a folder that a relative path means: as written, otherwise in another letter case.
+pub(crate) fn existing(root: &Path, relative: &str) -> Option<String> {
+    if root.join(relative).exists() {
+        return Some(relative.to_string());
+    }
+    let mut found = String::new();
+    for part in relative.split('/') {
+        let listing = std::fs::read_dir(root.join(&found)).ok()?.flatten();
+        let names = listing.filter_map(|entry| entry.file_name().into_string().ok());
+        let own = names.filter(|name| name.eq_ignore_ascii_case(part)).min()?;
+        found = if found.is_empty() { own } else { format!("{found}/{own}") };
+    }
+    Some(found)
+}
+
 /// Whether a name has one of the extensions, in any letter case.
 pub(crate) fn has_extension(name: &str, extensions: &[&str]) -> bool {
     name.rsplit_once('.')

@@ -191,8 +191,14 @@ pub(super) fn across(datasets: &[Dataset], facts: &[Vec<ImageFacts>], findings: 
     }
 }
 
-/// Finds image files next to labelled ones to which no label or split refers, except those that are `reported` as unread.
-pub(super) fn unreferenced(datasets: &[Dataset], reported: &HashSet<PathBuf>, findings: &mut Findings) {
+/// Finds image files next to labelled ones to which no label or split refers, except those that are `reported` as unread;
+/// returns their paths.
+pub(super) fn unreferenced(
+    datasets: &[Dataset],
+    reported: &HashSet<PathBuf>,
+    findings: &mut Findings,
+) -> HashSet<PathBuf> {
+    let mut found = HashSet::new();
     let mut by_root: BTreeMap<&Path, BTreeSet<String>> = BTreeMap::new();
     for dataset in
         datasets.iter().filter(|dataset| !handler_of(dataset.format).conventions().images_from_folders)
@@ -210,6 +216,7 @@ pub(super) fn unreferenced(datasets: &[Dataset], reported: &HashSet<PathBuf>, fi
         for file in files {
             let is_free = !used.contains(&file) && folders.contains(&folder(&file));
             if is_free && !reported.contains(&real.join(&file)) {
+                found.insert(real.join(&file));
                 let location = Location::file(display(&root.join(&file)));
                 findings.push(
                     FindingKind::ImageUnreferenced,
@@ -219,4 +226,5 @@ pub(super) fn unreferenced(datasets: &[Dataset], reported: &HashSet<PathBuf>, fi
             }
         }
     }
+    found
 }

@@ -7,6 +7,7 @@ mod options;
 mod result;
 pub(crate) mod size;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use crate::dataset::{Dataset, Loaded, display};
@@ -80,7 +81,7 @@ pub fn check_datasets(loaded: Vec<Loaded>, options: &CheckOptions) -> Checked {
 }
 
 /// Checks the splits of a dataset, of which `unread` labels are in no split.
-fn check_parts(loaded: Vec<Loaded>, unread: Unread, options: &CheckOptions) -> Checked {
+fn check_parts(loaded: Vec<Loaded>, mut unread: Unread, options: &CheckOptions) -> Checked {
     let complete = loaded.iter().all(|part| part.complete);
     let mut findings = Findings::default();
     let mut datasets = Vec::new();
@@ -94,7 +95,6 @@ fn check_parts(loaded: Vec<Loaded>, unread: Unread, options: &CheckOptions) -> C
         datasets.push(dataset);
     }
     findings.deduplicate();
-    findings.extend(unread.findings);
     let facts: Vec<Vec<ImageFacts>> =
         datasets.iter().map(|dataset| images::facts(dataset, options)).collect();
     for (dataset, facts) in datasets.iter().zip(&facts) {
@@ -110,9 +110,12 @@ fn check_parts(loaded: Vec<Loaded>, unread: Unread, options: &CheckOptions) -> C
         size::check(dataset, options, &mut findings);
     }
     images::across(&datasets, &facts, &mut findings);
+    let mut reported = HashSet::new();
     if complete {
-        images::unreferenced(&datasets, &unread.images, &mut findings);
+        reported = images::unreferenced(&datasets, &unread.images, &mut findings);
     }
+    unread.report_unused(&|image| !reported.contains(image));
+    findings.extend(unread.findings);
     classes::check(&datasets, options, &mut findings);
     findings.sort();
     let report = Report {

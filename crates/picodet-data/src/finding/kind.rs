@@ -89,6 +89,8 @@ impl FindingKind {
             Self::LabelOtherFormat => "label files of another format",
             Self::ClassNameChanged => "spaces and control characters in class names",
             Self::LabelUnread => "labels of images in no split, and second labels of images",
+            Self::ImageUnused => "images without labels that are in no split",
+            Self::ImageUnreferenced => "images that no label or split refers to",
             Self::LabelWithoutImage => "label files without image",
             _ => return None,
         })
@@ -102,6 +104,7 @@ kinds! {
     NameNotUtf8 "name-not-utf8" Warning "A file or folder name is not UTF-8." "rename it";
     LinkLoop "link-loop" Warning "A link leads to a parent folder, or many links lead to one folder." "remove the link";
     JsonNan "json-nan" Error "The JSON contains NaN or Infinity, which JSON does not allow." "write null or leave the annotation out (Python: json.dump(…, allow_nan=False))";
+    DuplicateKey "duplicate-key" Warning "A key occurs more than once in a file." "remove or rename one of them";
     MissingField "missing-field" Error "A required field is missing." "add the field, or remove the entry";
     OddValue "odd-value" Warning "A value has a type that the format does not have there; it is treated as missing." "write a value of the right type, or remove the field";
     TextId "text-id" Info "The ids of a COCO file are texts; they are numbered." "no action needed if this is intended (--fix writes numbers)";
@@ -126,6 +129,7 @@ kinds! {
     ImageTiny "image-tiny" Warning "An image is too small for detection." "remove it, or check that it is not a thumbnail";
     ImageNotRgb "image-not-rgb" Info "An image is not plain 8-bit RGB (grey, alpha, CMYK or 16-bit); it is converted." "no action needed if this is intended";
     ImageWrongExtension "image-wrong-extension" Warning "The format of an image is not the one of its extension." "rename the file";
+    ImageUnused "image-unused" Info "An image without a label is in no split." "no action needed if this is intended";
     ImageUnreferenced "image-unreferenced" Warning "An image file has no label entry and is not used." "label it, add it as a background image, or remove it";
     ImageWithoutLabel "image-without-label" Info "A YOLO image has no label file; it counts as a background image." "add an empty .txt if this is intended";
     ImageDuplicate "image-duplicate" Warning "Two images of one split have the same content." "keep one (--fix does)";
@@ -147,6 +151,7 @@ kinds! {
     ClassNameChanged "class-name-changed" Warning "A class name has spaces around it, or tabs or line ends, which are removed." "write the name without them (--fix does)";
     ClassNameEmpty "class-name-empty" Error "A class has no name." "name it";
     ClassesDiffer "classes-differ" Error "A split has classes that the first split does not have." "use one class list for all splits (--fix does)";
+    ClassListsDiffer "class-lists-differ" Warning "Two files of one dataset list other class names; one of them is read." "remove the list that is not meant, or correct it";
     ClassIdsDiffer "class-ids-differ" Warning "Two splits list the same classes with other ids, or not all of them; they are matched by name." "use one class list for all splits (--fix does)";
     AllCrowds "all-crowds" Error "All objects are crowd regions, which training skips and an evaluation ignores." "set `iscrowd` to 0, or read them as objects with --crowds-as-objects (`picodet train`, `picodet data convert`)";
     ManyCrowds "many-crowds" Warning "More than a fifth of the objects are crowd regions, which training skips and an evaluation ignores." "set `iscrowd` to 0 where a mask is of one object, or read all as objects with --crowds-as-objects (`picodet train`, `picodet data convert`)";

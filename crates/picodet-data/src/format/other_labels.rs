@@ -43,9 +43,9 @@ pub(crate) fn boxes_in(path: &Path, size: (u32, u32)) -> Vec<LabelBox> {
         objects.into_iter().map(label).collect()
     };
     match format_of_label(&path.to_string_lossy()) {
-        Some(Format::VOC) => voc::objects_in(path).map(|(objects, _)| named(objects)).unwrap_or_default(),
+        Some(Format::VOC) => voc::annotation_in(path).map(|read| named(read.objects)).unwrap_or_default(),
         Some(Format::LABELME) => {
-            labelme::objects_in(path).map(|(objects, _)| named(objects)).unwrap_or_default()
+            labelme::annotation_in(path).map(|read| named(read.objects)).unwrap_or_default()
         }
         Some(_) => {
             let rows = yolo::boxes_in(path, size).unwrap_or_default();
@@ -60,8 +60,8 @@ pub(crate) fn boxes_in(path: &Path, size: (u32, u32)) -> Vec<LabelBox> {
 pub(crate) fn label_file(path: &Path) -> Option<LabelFile> {
     let format = format_of_label(path.to_str()?).unwrap_or(Format::YOLO);
     let (objects, image) = match format {
-        Format::VOC => voc::objects_in(path).map(|(objects, image)| (objects.len(), image))?,
-        Format::LABELME => labelme::objects_in(path).map(|(objects, image)| (objects.len(), image))?,
+        Format::VOC => voc::annotation_in(path).map(|read| (read.objects.len(), read.file_name))?,
+        Format::LABELME => labelme::annotation_in(path).map(|read| (read.objects.len(), read.image_path))?,
         _ => (yolo::rows_in(path)?, None),
     };
     Some(LabelFile { format, objects, image })

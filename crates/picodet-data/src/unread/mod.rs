@@ -29,6 +29,8 @@ pub(crate) struct Unread {
     pub(crate) findings: Findings,
     /// The images.
     pub(crate) images: HashSet<PathBuf>,
+    /// Images without label that are in no split, and how they are shown.
+    pub(crate) unused: Vec<(PathBuf, Location)>,
 }
 
 /// A label that is not read, of an image without objects otherwise, or with other ones.
@@ -49,9 +51,6 @@ pub(crate) fn find_unread(path: &Path, datasets: &[&Dataset]) -> Unread {
     let extensions = ["xml", "json", "txt", "csv"];
     let mut others = walk::files(&top, &extensions, &mut Findings::default()).unwrap_or_default();
     others.retain(|label| !read.contains(&top.join(label)));
-    if others.is_empty() {
-        return unread;
-    }
     let files = walk::images(&top, &mut Findings::default()).unwrap_or_default();
     let (images, files) = (Images::of(datasets), FileIndex::new(files));
     let labels: Vec<String> =
@@ -65,10 +64,25 @@ pub(crate) fn find_unread(path: &Path, datasets: &[&Dataset]) -> Unread {
         sweep.lost_of_coco(json).into_iter().for_each(|lost| unread.add(lost));
     }
     sweep.lost_of_foreign(&others, &unread.images).into_iter().for_each(|lost| unread.add(lost));
+    unread.unused = sweep.unused(&unread.images);
     unread
 }
 
 impl Unread {
+    /// Returns the findings, with one for each unused image.
+    pub(crate) fn into_findings(mut self) -> Findings {
+        self.report_unused(&|_| true);
+        self.findings
+    }
+
+    /// Adds a finding for each unused image that `accept` admits.
+    pub(crate) fn report_unused(&mut self, accept: &dyn Fn(&Path) -> bool) {
+        for (_, location) in self.unused.drain(..).filter(|(image, _)| accept(image)) {
+            let message = "no label or split refers to it".to_string();
+            self.findings.push(FindingKind::ImageUnused, location, message);
+        }
+    }
+
     /// Adds a label, if it is the first one of its image.
     fn add(&mut self, lost: Lost) {
         if self.images.insert(lost.image) {
@@ -212,6 +226,26 @@ impl Sweep<'_> {
             return None;
         }
         Some(self.loss(format, image, label, Location::file(display(&self.shown.join(label)))))
+    }
+
+    /// Returns the images that neither a split nor a label that is reported contains.
+    fn unused(&self, reported: &HashSet<PathBuf>) -> Vec<(PathBuf, Location)> {
+        let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+        let mut unused: Vec<&str> = Vec::new();
+        for file in self.files.iter() {
+            let path = self.top.join(file);
+            if !self.images.by_path.contains_key(&path) && !reported.contains(&path) {
+                unused.push(file);
+            }
+        }
+        // A split can name an image through a link.
+        let linked: HashSet<PathBuf> = match unused.is_empty() {
+            true => HashSet::new(),
+            false => self.images.by_path.keys().map(real).collect(),
+        };
+        let located = |file: &str| (self.top.join(file), Location::file(display(&self.shown.join(file))));
+        let unused = unused.into_iter().map(located);
+        unused.filter(|(path, _)| !linked.contains(&real(path))).collect()
     }
 
     /// Returns the image of this name, with or without extension, that has the most folders in common; two, if both have.

@@ -361,6 +361,7 @@ pub(crate) fn elsewhere(root: &Path) -> Vec<Expected> {
     coco.plant(FindingKind::PathAmbiguous, &["#/images/2:", "pictures/a/1.png", "pictures/b/1.png"]);
     coco.plant(FindingKind::ImageMissing, &["#/images/2:"]);
     coco.plant(FindingKind::PathAbsolute, &["#/images/2:"]);
+    coco.plant(FindingKind::ImageUnused, &["pictures/a/1.png"]);
     coco.write(&root.join("train.json"));
     coco.expected
 }

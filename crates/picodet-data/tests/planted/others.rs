@@ -77,10 +77,15 @@ pub(crate) fn voc(root: &Path) -> Vec<Expected> {
 }
 
 pub(crate) fn yolo(root: &Path) -> Vec<Expected> {
-    let yaml = "path: .\ntrain: images/train\nval: images/val\nvalidation: images/none\ntest: images/nowhere\nnc: 5\nnames: [cat, dog]\n";
+    let yaml = "path: .\ntrain: images/train\nval: images/val\nvalidation: images/none\ntest: images/nowhere\nnc: 2\nnc: 5\nnames: [cat, dog]\n";
     put(root.join("data.yaml"), yaml);
+    put(root.join("classes.txt"), "cat\nbird\n");
+    picture(root.join("images/more/unlabelled.jpg"), 200, 100, 102);
     let mut expected = vec![
         expect(FindingKind::YoloCount, &["data.yaml", "`nc` is 5"]),
+        expect(FindingKind::DuplicateKey, &["data.yaml", "`nc`"]),
+        expect(FindingKind::ClassListsDiffer, &["classes.txt", "`bird`", "`dog`", "data.yaml"]),
+        expect(FindingKind::ImageUnused, &["images/more/unlabelled.jpg"]),
         expect(FindingKind::SplitMissing, &["data.yaml", "images/none"]),
         // The missing split has no images.
         expect(FindingKind::DatasetEmpty, &["data.yaml", "`validation`"]),

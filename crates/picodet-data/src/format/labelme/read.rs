@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
-use super::annotation::parse;
+use super::annotation::{Annotation, parse};
 use crate::class_names::{read_names, report_spaces};
 use crate::dataset::{Class, Dataset, Format, ImageRecord, Object, display};
 use crate::error::DataError;
@@ -100,13 +100,12 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
     Ok((dataset, findings))
 }
 
-/// The objects in a LabelMe file with the names of their classes, and the name of its image; `None` if it is another file.
-pub(crate) fn objects_in(path: &Path) -> Option<(Vec<(String, Object)>, Option<String>)> {
+/// Reads a LabelMe file; `None` if it is another file.
+pub(crate) fn annotation_in(path: &Path) -> Option<Annotation> {
     if json_kind(path) != JsonKind::LabelMe {
         return None;
     }
-    let annotation = parse(open_regular(path).ok()?, &display(path), &mut Findings::default()).ok()?;
-    Some((annotation.objects, annotation.image_path))
+    parse(open_regular(path).ok()?, &display(path), &mut Findings::default()).ok()
 }
 
 /// The image path relative to the dataset, as in the label (`check` reports backslashes).

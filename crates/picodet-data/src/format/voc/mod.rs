@@ -23,7 +23,7 @@ use crate::error::DataError;
 use crate::loss::Loss;
 use devkit::Devkit;
 use layout::VocLayout;
-pub(crate) use read::objects_in;
+pub(crate) use read::annotation_in;
 
 pub use annotation::{Annotation, XmlError, parse};
 pub use read::read;
@@ -111,6 +111,6 @@ impl Source for VocLayout {
 
 /// The dataset folder for a path that can be its `Annotations/`.
 fn root_of(path: &Path) -> PathBuf {
-    let inside = path.file_name().is_some_and(|name| name == "Annotations");
+    let inside = path.file_name().is_some_and(|name| name.eq_ignore_ascii_case("Annotations"));
     if inside { path.parent().unwrap_or(path).to_path_buf() } else { path.to_path_buf() }
 }

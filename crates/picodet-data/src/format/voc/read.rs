@@ -13,7 +13,7 @@ use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
 use crate::format::handler::choose_split;
 use crate::image_file::read_header;
-use crate::text::read_xml;
+use crate::text::{clip, read_xml};
 use crate::walk::{self, file_name, without_extension};
 
 /// Largest XML in bytes.
@@ -154,10 +154,9 @@ fn fill_sizes(dataset: &mut Dataset, findings: &mut Findings) {
     }
 }
 
-/// The objects in an XML file with the names of their classes, and the name of its image; `None` if it is no annotation.
-pub(crate) fn objects_in(path: &Path) -> Option<(Vec<(String, Object)>, Option<String>)> {
-    let annotation = is_voc(path).then(|| read_one(path).0).flatten()?;
-    Some((annotation.objects, annotation.file_name))
+/// Reads an XML file; `None` if it is no annotation.
+pub(crate) fn annotation_in(path: &Path) -> Option<Annotation> {
+    is_voc(path).then(|| read_one(path).0).flatten()
 }
 
 /// Reads one XML file; `None` if it cannot be parsed.
@@ -176,6 +175,22 @@ fn read_one(path: &Path) -> (Option<Annotation>, Findings) {
         Err(error) => {
             findings.push(FindingKind::FileUnreadable, Location::line(file, error.line), error.problem);
             (None, findings)
+        }
+    }
+}
+
+/// Reports the class lists with other names than the one that is read.
+fn report_other_lists(root: &Path, list: &Path, names: &[String], findings: &mut Findings) {
+    for other in CLASS_LISTS.into_iter().map(|file| root.join(file)).filter(|other| other != list) {
+        let listed = read_names(&other, &mut Findings::default()).unwrap_or_default();
+        let is_class =
+            |name: &&String| !name.is_empty() && !matches!(name.as_str(), "__ignore__" | "_background_");
+        let listed: Vec<&String> = listed.iter().filter(is_class).collect();
+        let only_here = listed.iter().find(|name| !names.contains(**name)).map(|name| (*name, "here"));
+        let only_there = names.iter().find(|name| !listed.contains(name)).map(|name| (name, "there"));
+        if let Some((name, place)) = only_here.or(only_there).filter(|_| !listed.is_empty()) {
+            let message = format!("class `{}` is only {place}, and {} is read", clip(name), display(list));
+            findings.push(FindingKind::ClassListsDiffer, Location::file(display(&other)), message);
         }
     }
 }
@@ -210,6 +225,7 @@ fn class_list(
             let message = format!("class `{name}` is not in {file}; added");
             findings.push(FindingKind::UnknownCategory, Location::file(display(&list)), message);
         }
+        report_other_lists(root, &list, &listed, findings);
         names = listed;
         break;
     }

@@ -13,7 +13,7 @@ use crate::split_name::{split_folders, subfolders};
 use crate::walk::{self, file_name};
 
 /// File names of class lists.
-const CLASS_LISTS: [&str; 7] = [
+pub(super) const CLASS_LISTS: [&str; 7] = [
     "classes.txt",
     "obj.names",
     "names.txt",
@@ -23,7 +23,7 @@ const CLASS_LISTS: [&str; 7] = [
     "_darknet.labels",
 ];
 /// Class lists that other formats have as well.
-const OTHER_LISTS: [&str; 2] = ["labels.txt", "label_list.txt"];
+pub(super) const OTHER_LISTS: [&str; 2] = ["labels.txt", "label_list.txt"];
 /// Number of images that are inspected for label files.
 const INSPECTED: usize = 50;
 

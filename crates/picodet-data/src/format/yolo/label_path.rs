@@ -68,7 +68,7 @@ pub(crate) fn boxes_in(path: &Path, (width, height): (u32, u32)) -> Option<Vec<(
         let values: Vec<f64> = columns.map(|column| column.parse()).collect::<Result<_, _>>().ok()?;
         let &[x, y, w, h] = values.first_chunk::<4>()?;
         let mut boxes = vec![[x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0]];
-        if values.len() >= 6 && values.len() % 2 == 0 {
+        if values.len() >= 6 && values.len().is_multiple_of(2) {
             boxes
                 .extend(bounds(values.iter().step_by(2).copied(), values.iter().skip(1).step_by(2).copied()));
         }

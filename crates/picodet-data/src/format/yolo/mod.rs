@@ -1,5 +1,6 @@
 //! YOLO: a data file with names and folders, and one text file per image with normalised rows.
 
+mod class_lists;
 mod darknet;
 mod data_yaml;
 mod folder;

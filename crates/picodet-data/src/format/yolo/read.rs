@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::class_lists::report_other_lists;
 use super::data_yaml::{DataYaml, load_yaml};
 use super::folder;
 use super::label_path::find_label;
@@ -100,6 +101,7 @@ fn read_splits(
         let message = format!("`{name}: {entries}` does not exist under {}", root.display());
         findings.push(FindingKind::SplitAbsent, Location::file(display(file)), message);
     }
+    report_other_lists(file, root, &data, &root_of, &mut findings);
     let files = files_of(root, file, &data, &chosen, &mut findings)?;
     let mut format = RowFormat { indices: data.indices.clone(), keypoints: data.keypoints };
     let mut labels = read_all_labels(root, &files, &format);
