@@ -150,7 +150,7 @@ fn repair(source: &Dataset, facts: &[ImageFacts], seen_elsewhere: &Seen<'_>, tal
         .flat_map(|image| &image.objects)
         .filter_map(|object| object.id)
         .fold(0i64, i64::max);
-    let mut by_file: HashMap<&str, usize> = HashMap::new();
+    let mut by_file: HashMap<&Path, usize> = HashMap::new();
     let mut hashes: HashMap<[u8; 32], usize> = HashMap::new();
     for (image, facts) in source.images.iter().zip(facts) {
         if !facts.exists {
@@ -164,7 +164,7 @@ fn repair(source: &Dataset, facts: &[ImageFacts], seen_elsewhere: &Seen<'_>, tal
             continue;
         }
         let mut record = image.clone();
-        if let Some(&first) = by_file.get(image.file.as_str()) {
+        if let Some(&first) = by_file.get(facts.real.as_path()) {
             tally.done("entries of the same file merged");
             let objects = clean(record.objects, &dataset, first, &class_map, tally);
             let target: &mut Vec<Object> = &mut dataset.images[first].objects;
@@ -194,7 +194,7 @@ fn repair(source: &Dataset, facts: &[ImageFacts], seen_elsewhere: &Seen<'_>, tal
                 (record.width, record.height) = (header.width, header.height);
             }
         }
-        by_file.insert(&image.file, dataset.images.len());
+        by_file.insert(&facts.real, dataset.images.len());
         let objects = std::mem::take(&mut record.objects);
         dataset.images.push(record);
         let index = dataset.images.len() - 1;

@@ -9,16 +9,19 @@ use crate::dataset::{Dataset, ImageRecord, display};
 use crate::finding::{FindingKind, Findings, Location};
 use crate::format::handler_of;
 use crate::image_file::{EXTENSIONS, ImageHeader, ImageSource};
+use crate::paths::{plain, turned};
 use crate::walk;
 
 /// Reads the properties of every image file, on all cores.
 pub(super) fn facts(dataset: &Dataset, options: &CheckOptions) -> Vec<ImageFacts> {
     picodet_parallel::map(0..dataset.images.len(), 0, |index| {
+        let path = dataset.image_path(index).unwrap_or_default();
+        let real = path.canonicalize().unwrap_or_else(|_| plain(&path));
         let Some(source) = dataset.image_source(index) else {
-            return ImageFacts::default();
+            return ImageFacts { real, ..ImageFacts::default() };
         };
         let embedded = matches!(source, ImageSource::Embedded(_));
-        let mut facts = ImageFacts { exists: true, embedded, ..ImageFacts::default() };
+        let mut facts = ImageFacts { exists: true, embedded, real, ..ImageFacts::default() };
         match source.header() {
             Ok(header) => {
                 facts.header = Some(header);
@@ -47,19 +50,26 @@ pub(super) fn facts(dataset: &Dataset, options: &CheckOptions) -> Vec<ImageFacts
 pub(super) fn check(
     dataset: &Dataset,
     facts: &[ImageFacts],
+    path: Option<&Path>,
     options: &CheckOptions,
     findings: &mut Findings,
 ) {
-    let mut names: HashMap<&str, usize> = HashMap::new();
+    let root = dataset.root.canonicalize().unwrap_or_else(|_| dataset.root.clone());
+    let top = path.and_then(folder_of).unwrap_or_else(|| root.clone());
+    let escapes = |file: &str| {
+        let inside = |folder: &Path| plain(&root.join(turned(file))).starts_with(folder);
+        file.split(['/', '\\']).any(|part| part == "..") && !inside(&root) && !inside(&top)
+    };
+    let mut names: HashMap<&Path, usize> = HashMap::new();
     let mut hashes: HashMap<[u8; 32], usize> = HashMap::new();
     for (index, (image, facts)) in dataset.images.iter().zip(facts).enumerate() {
         let location = || dataset.image_location(index);
-        path_faults(&image.file, &location, findings);
-        if let Some(first) = names.get(image.file.as_str()) {
+        path_faults(&image.file, &escapes, &location, findings);
+        if let Some(first) = names.get(facts.real.as_path()) {
             let message = format!("{} is already listed at {}", image.file, dataset.image_location(*first));
             findings.push(FindingKind::DuplicateFileName, location(), message);
         } else {
-            names.insert(&image.file, index);
+            names.insert(&facts.real, index);
             if let Some(hash) = facts.hash {
                 if let Some(&first) = hashes.get(&hash) {
                     let message = format!("{} has the content of {}", image.file, dataset.images[first].file);
@@ -108,12 +118,29 @@ pub(super) fn check(
     }
 }
 
-fn path_faults(file: &str, location: &dyn Fn() -> Location, findings: &mut Findings) {
+/// Returns the folder of the dataset at a path: the one above the folder of an annotation file.
+fn folder_of(path: &Path) -> Option<PathBuf> {
+    let real = path.canonicalize().ok()?;
+    if real.is_dir() {
+        return Some(real);
+    }
+    let home = real.parent()?;
+    let name = home.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let is_inner = matches!(name.as_str(), "annotations" | "annotation" | "labels" | "coco");
+    Some(if is_inner { home.parent()? } else { home }.to_path_buf())
+}
+
+fn path_faults(
+    file: &str,
+    escapes: &dyn Fn(&str) -> bool,
+    location: &dyn Fn() -> Location,
+    findings: &mut Findings,
+) {
     let drive = file.as_bytes().get(1) == Some(&b':');
     if Path::new(file).is_absolute() || file.starts_with('\\') || drive {
         findings.push(FindingKind::PathAbsolute, location(), file.to_string());
     }
-    if file.split(['/', '\\']).any(|part| part == "..") {
+    if escapes(file) {
         findings.push(FindingKind::PathEscapes, location(), file.to_string());
     }
     if file.contains('\\') {

@@ -56,7 +56,7 @@ pub fn check(
         Some(_) => Unread::default(),
         None => find_unread(path, &loaded.iter().map(|part| &part.dataset).collect::<Vec<_>>()),
     };
-    let mut checked = check_parts(loaded, unread, options);
+    let mut checked = check_parts(loaded, unread, Some(path), options);
     checked.report.path = display(path);
     checked.report.findings.extend(broken);
     checked.report.findings.sort();
@@ -77,11 +77,16 @@ fn as_finding(error: &DataError, findings: &mut Findings) -> bool {
 /// Checks datasets that belong together (the splits of one).
 #[must_use]
 pub fn check_datasets(loaded: Vec<Loaded>, options: &CheckOptions) -> Checked {
-    check_parts(loaded, Unread::default(), options)
+    check_parts(loaded, Unread::default(), None, options)
 }
 
-/// Checks the splits of a dataset, of which `unread` labels are in no split.
-fn check_parts(loaded: Vec<Loaded>, mut unread: Unread, options: &CheckOptions) -> Checked {
+/// Checks the splits of the dataset at `path`, of which `unread` labels are in no split.
+fn check_parts(
+    loaded: Vec<Loaded>,
+    mut unread: Unread,
+    path: Option<&Path>,
+    options: &CheckOptions,
+) -> Checked {
     let complete = loaded.iter().all(|part| part.complete);
     let mut findings = Findings::default();
     let mut datasets = Vec::new();
@@ -104,7 +109,7 @@ fn check_parts(loaded: Vec<Loaded>, mut unread: Unread, options: &CheckOptions) 
             findings.push(FindingKind::DatasetEmpty, Location::file(display(file)), message);
             continue;
         }
-        images::check(dataset, facts, options, &mut findings);
+        images::check(dataset, facts, path, options, &mut findings);
         boxes::check(dataset, facts, options, &mut findings);
         boxes::crowds(dataset, &mut findings);
         size::check(dataset, options, &mut findings);

@@ -83,6 +83,7 @@ impl FindingKind {
             Self::YoloRange => "rows outside of 0 to 1",
             Self::YoloSize => "label files whose image is missing or cannot be read",
             Self::ShapePoints => "shapes with the wrong number of points",
+            Self::ShapeUnknown => "shapes of an unknown type",
             Self::ShapeUnsupported => "shapes without area (points and lines)",
             Self::CategoryRoot => "categories that only group others",
             Self::FileUnreadable => "label files that cannot be read",
@@ -189,6 +190,7 @@ kinds! {
     LabelWithoutImage "label-without-image" Error "A label file has no image." "restore the image, or remove the label";
     // LabelMe.
     ShapeUnsupported "shape-unsupported" Warning "A LabelMe shape has no area (a point or a line); it is left out." "draw a rectangle, if it is an object";
+    ShapeUnknown "shape-unknown" Error "A LabelMe shape has an unknown type and no area." "draw a rectangle, if it is an object, or remove it";
     ShapePoints "shape-points" Error "A LabelMe shape has the wrong number of points." "redraw the shape";
     // The dataset as a whole.
     DatasetEmpty "dataset-empty" Error "The dataset has no images." "check the path and the split";

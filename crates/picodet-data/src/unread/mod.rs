@@ -3,7 +3,7 @@
 mod second;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::dataset::{Class, Dataset, Format, ImageRecord, display};
 use crate::finding::{FindingKind, Findings, Location};
@@ -13,7 +13,7 @@ use crate::format::other_labels::{
 };
 use crate::format::yolo::is_data_yaml;
 use crate::layout::foreign::of_file;
-use crate::paths::{FileIndex, Lookup, Stated};
+use crate::paths::{FileIndex, Lookup, Stated, plain, turned};
 use crate::sniff::{JsonKind, files_with_extension, json_kind};
 use crate::text::read_text;
 use crate::walk::{self, file_name, has_extension, without_extension};
@@ -154,26 +154,6 @@ impl<'a> Images<'a> {
     fn has_objects(&self, path: &Path) -> bool {
         self.get(path).is_some_and(|(_, image)| !image.objects.is_empty())
     }
-}
-
-/// A path with the separators of this system.
-fn turned(file: &str) -> String {
-    if file.contains('\\') { file.replace('\\', "/") } else { file.to_string() }
-}
-
-/// A path without `.` and `..`.
-fn plain(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                plain.pop();
-            }
-            other => plain.push(other),
-        }
-    }
-    plain
 }
 
 /// The parts of a text that can be names of files.

@@ -216,8 +216,8 @@ fn paths(coco: &mut Coco, root: &Path) {
     picture(root.join("absolute.png"), 200, 100, 85);
     let absolute = root.canonicalize().unwrap().join("absolute.png");
     coco.faulty(absolute.to_str().unwrap(), FindingKind::PathAbsolute, "absolute.png");
-    picture(root.join("above.png"), 200, 100, 86);
-    coco.faulty("../above.png", FindingKind::PathEscapes, "../above.png");
+    picture(root.join("../above.png"), 200, 100, 86);
+    coco.faulty("../../above.png", FindingKind::PathEscapes, "../../above.png");
     picture(train.join("sub/slash.png"), 200, 100, 87);
     coco.faulty("sub\\slash.png", FindingKind::PathBackslash, "sub\\slash.png");
 }

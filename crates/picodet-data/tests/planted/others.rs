@@ -163,12 +163,13 @@ pub(crate) fn labelme(root: &Path) -> Vec<Expected> {
     };
     let good = shape("cat", "rectangle", json!([[60, 50], [10, 10]]));
     let polygon = shape("dog", "polygon", json!([[100, 10], [150, 20], [120, 80]]));
-    for (seed, name) in ["good", "circle", "short", "nolabel"].into_iter().enumerate() {
+    for (seed, name) in ["good", "circle", "short", "nolabel", "unknown"].into_iter().enumerate() {
         picture(root.join(format!("{name}.png")), 200, 100, seed as u8 + 1);
     }
     file("good", vec![good.clone(), polygon.clone()]);
     file("circle", vec![good.clone(), shape("cat", "line", json!([[1, 1], [5, 5]]))]);
     file("short", vec![polygon, shape("cat", "rectangle", json!([[1, 1]]))]);
+    file("unknown", vec![good, shape("cat", "ellipse", json!([[1, 1], [9, 9]]))]);
     // The image of one file exists only inside of it.
     picture(root.join("inside.png"), 200, 100, 77);
     let image = base64::prelude::BASE64_STANDARD.encode(fs::read(root.join("inside.png")).unwrap());
@@ -180,6 +181,7 @@ pub(crate) fn labelme(root: &Path) -> Vec<Expected> {
     vec![
         expect(FindingKind::ShapeUnsupported, &["circle.json#/shapes/1:", "line"]),
         expect(FindingKind::ImageEmbedded, &["inside.json", "inside.png"]),
+        expect(FindingKind::ShapeUnknown, &["unknown.json#/shapes/1:", "`ellipse`"]),
         expect(FindingKind::ShapePoints, &["short.json#/shapes/1:", "1 points"]),
         expect(FindingKind::ImageUnreferenced, &["nolabel.png"]),
     ]

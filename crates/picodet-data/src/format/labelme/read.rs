@@ -1,7 +1,10 @@
 //! Reads a folder of LabelMe files.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io::BufReader;
 use std::path::Path;
+
+use picodet_format::json::NonFiniteToNull;
 
 use super::annotation::{Annotation, parse};
 use crate::class_names::{read_names, report_spaces};
@@ -33,6 +36,8 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
         let result = open_regular(&path).and_then(|reader| {
             parse(reader, &file, &mut own).map_err(|error| DataError::json(&path, &error))
         });
+        // Python writes NaN.
+        let result = result.or_else(|error| with_null(&path, &file, &mut own).ok_or(error));
         // Python on Chinese Windows writes GBK.
         let result = result.or_else(|error| match legacy_json(&path, &mut own) {
             Some(text) => {
@@ -98,6 +103,18 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
     };
     fill_sizes(&mut dataset, &mut findings, "imageWidth or imageHeight is missing");
     Ok((dataset, findings))
+}
+
+/// Reads a file with NaN or infinite values as null; `None` if it has none, or cannot be read.
+fn with_null(path: &Path, file: &str, findings: &mut Findings) -> Option<Annotation> {
+    let reader = NonFiniteToNull::new(BufReader::new(open_regular(path).ok()?));
+    let replaced = reader.replaced();
+    let mut own = Findings::default();
+    let annotation = parse(reader, file, &mut own).ok().filter(|_| replaced.get() > 0)?;
+    findings.extend(own);
+    let message = format!("{} times NaN or Infinity; read as missing values", replaced.get());
+    findings.push(FindingKind::JsonNan, Location::file(file), message);
+    Some(annotation)
 }
 
 /// Reads a LabelMe file; `None` if it is another file.

@@ -94,7 +94,13 @@ impl FormatHandler for VocHandler {
     }
 
     fn write_lists(&self, parts: &[Part<'_>], _: &[String], out: &Path) -> Result<(), DataError> {
-        write_file(&out.join("label_list.txt"), &class_lines(parts))
+        let mut text = class_lines(parts);
+        let mut classes = parts.iter().flat_map(|part| &part.dataset.classes);
+        if classes.any(|class| class.name.trim().is_empty()) {
+            let named = text.lines().map(|name| if name.trim().is_empty() { write::UNNAMED } else { name });
+            text = named.flat_map(|name| [name, "\n"]).collect();
+        }
+        write_file(&out.join("label_list.txt"), &text)
     }
 }
 

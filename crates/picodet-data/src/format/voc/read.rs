@@ -21,6 +21,9 @@ pub(super) const MAX_XML: u64 = 16 << 20;
 /// File names of class lists.
 const CLASS_LISTS: [&str; 3] = ["label_list.txt", "labels.txt", "classes.txt"];
 
+/// The list of classes and colours of segmentations.
+const LABEL_MAP: &str = "labelmap.txt";
+
 /// Reads a VOC folder; with `split`, the images of its list (`ImageSets/Main/<split>.txt`) in its order, otherwise those
 /// of all lists, or all XML files if there are no lists, in the order of their names. Classes are those of all XML files for every split, in the order of
 /// `label_list.txt` if it exists, otherwise sorted by name.
@@ -179,6 +182,27 @@ fn read_one(path: &Path) -> (Option<Annotation>, Findings) {
     }
 }
 
+/// Returns the names in a label map of CVAT or Datumaro (`name:colour:parts:actions`), except the background; empty for another
+/// file.
+fn label_map(path: &Path, findings: &mut Findings) -> Vec<String> {
+    if !path.is_file() {
+        return Vec::new();
+    }
+    let lines = read_names(path, findings).unwrap_or_default();
+    let entries: Option<Vec<&str>> = lines
+        .iter()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| line.rsplitn(4, ':').nth(3).map(str::trim))
+        .collect();
+    let mut names: Vec<String> = Vec::new();
+    for name in entries.unwrap_or_default() {
+        if !name.is_empty() && name != "background" && !names.iter().any(|other| other == name) {
+            names.push(name.to_string());
+        }
+    }
+    names
+}
+
 /// Reports the class lists with other names than the one that is read.
 fn report_other_lists(root: &Path, list: &Path, names: &[String], findings: &mut Findings) {
     for other in CLASS_LISTS.into_iter().map(|file| root.join(file)).filter(|other| other != list) {
@@ -228,6 +252,9 @@ fn class_list(
         report_other_lists(root, &list, &listed, findings);
         names = listed;
         break;
+    }
+    if names.is_empty() {
+        names = label_map(&root.join(LABEL_MAP), findings);
     }
     let listed: HashSet<&str> = names.iter().map(String::as_str).collect();
     let others: Vec<String> =
