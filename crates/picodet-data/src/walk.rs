@@ -36,6 +36,14 @@ pub(crate) fn files(
     select(root, &|name, _| has_extension(name, extensions), findings)
 }
 
+/// Returns all files below `root` as [`files`].
+///
+/// # Errors
+/// As [`files`].
+pub(crate) fn all(root: &Path) -> Result<Vec<String>, DataError> {
+    select(root, &|_, _| true, &mut Findings::default())
+}
+
 /// Returns the images below `root` as [`files`]: those with an extension of images, and files without extension that begin
 /// as an image.
 ///

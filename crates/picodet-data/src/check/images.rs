@@ -10,7 +10,8 @@ use crate::finding::{FindingKind, Findings, Location};
 use crate::format::handler_of;
 use crate::image_file::{EXTENSIONS, ImageHeader, ImageSource};
 use crate::paths::{plain, turned};
-use crate::walk;
+use crate::unsupported::{UnsupportedImages, unsupported_format};
+use crate::walk::{self, file_name, without_extension};
 
 /// Reads the properties of every image file, on all cores.
 pub(super) fn facts(dataset: &Dataset, options: &CheckOptions) -> Vec<ImageFacts> {
@@ -60,6 +61,7 @@ pub(super) fn check(
         let inside = |folder: &Path| plain(&root.join(turned(file))).starts_with(folder);
         file.split(['/', '\\']).any(|part| part == "..") && !inside(&root) && !inside(&top)
     };
+    let unsupported = UnsupportedImages::new(&dataset.root);
     let mut names: HashMap<&Path, usize> = HashMap::new();
     let mut hashes: HashMap<[u8; 32], usize> = HashMap::new();
     for (index, (image, facts)) in dataset.images.iter().zip(facts).enumerate() {
@@ -82,6 +84,18 @@ pub(super) fn check(
         if !facts.exists && handler_of(dataset.format).has_broken_image(dataset, index) {
             let message = format!("{}: it exists only in its label file, as broken base64", image.file);
             findings.push(FindingKind::ImageUndecodable, location(), message);
+            continue;
+        }
+        let unread = || match facts.exists {
+            true => {
+                unsupported_format(&image.file).map(|format| format!("{} is a {format} image", image.file))
+            }
+            false => unsupported.describe(&image.file),
+        };
+        if (!facts.exists || facts.fault.is_some())
+            && let Some(what) = unread()
+        {
+            findings.push(FindingKind::ImageUnsupported, location(), format!("{what}, which is not read"));
             continue;
         }
         if !facts.exists {
@@ -213,6 +227,29 @@ pub(super) fn across(datasets: &[Dataset], facts: &[Vec<ImageFacts>], findings: 
                     there.split_name()
                 );
                 findings.push(FindingKind::Leakage, here.image_location(index), message);
+            }
+        }
+    }
+}
+
+/// Finds images of two splits with the same name and size, but in different formats.
+pub(super) fn alike(datasets: &[Dataset], facts: &[Vec<ImageFacts>], findings: &mut Findings) {
+    let mut first: HashMap<(&str, u32, u32), (usize, usize, &str)> = HashMap::new();
+    for (part, facts) in facts.iter().enumerate() {
+        for (index, header) in facts.iter().enumerate().filter_map(|(i, f)| Some((i, f.header?))) {
+            let here = &datasets[part].images[index];
+            let key = (without_extension(file_name(&here.file)), header.width, header.height);
+            let &mut (other, twin, format) = first.entry(key).or_insert((part, index, header.format));
+            if other != part && format != header.format {
+                let (of, there) = (&datasets[other], &datasets[other].images[twin]);
+                let message = format!(
+                    "{} of `{}` has the name and size of {} of `{}`",
+                    here.file,
+                    datasets[part].split_name(),
+                    there.file,
+                    of.split_name()
+                );
+                findings.push(FindingKind::LeakagePossible, datasets[part].image_location(index), message);
             }
         }
     }

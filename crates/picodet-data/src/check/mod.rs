@@ -115,6 +115,7 @@ fn check_parts(
         size::check(dataset, options, &mut findings);
     }
     images::across(&datasets, &facts, &mut findings);
+    images::alike(&datasets, &facts, &mut findings);
     let mut reported = HashSet::new();
     if complete {
         reported = images::unreferenced(&datasets, &unread.images, &mut findings);

@@ -120,9 +120,9 @@ kinds! {
     PathElsewhere "path-elsewhere" Info "Image paths were written on another machine and are found by their end." "write the paths relative to the dataset (--fix does)";
     PathAmbiguous "path-ambiguous" Error "A path was written on another machine, and two files fit it." "write the path relative to the dataset";
     // Images.
-    ImageMissing "image-missing" Error "A labelled image does not exist." "restore the image, or remove its labels (--fix does)";
+    ImageMissing "image-missing" Error "A labelled image does not exist." "restore the image, or remove its labels (--fix with --allow-loss does)";
     ImageEmbedded "image-embedded" Info "The image exists only inside its LabelMe file, and is read from there." "no action needed; `picodet data convert` writes it as a file";
-    ImageUndecodable "image-undecodable" Error "An image cannot be decoded completely." "replace the file, or remove it with its labels (--fix does)";
+    ImageUndecodable "image-undecodable" Error "An image cannot be decoded completely." "replace the file, or remove it with its labels (--fix with --allow-loss does)";
     SizeMismatch "size-mismatch" Error "The size in the label differs from the size of the image." "correct width and height (--fix does); check that the boxes were drawn on this image";
     SizeExif "size-exif" Error "The size in the label is the one before the EXIF orientation is applied." "check in which orientation the boxes were drawn: rotate them, or remove the EXIF orientation";
     SizeUnknown "size-unknown" Warning "The label has no size, or zero." "add width and height (--fix takes them from the image)";
@@ -133,15 +133,17 @@ kinds! {
     ImageUnused "image-unused" Info "An image without a label is in no split." "no action needed if this is intended";
     ImageUnreferenced "image-unreferenced" Warning "An image file has no label entry and is not used." "label it, add it as a background image, or remove it";
     ImageWithoutLabel "image-without-label" Info "A YOLO image has no label file; it counts as a background image." "add an empty .txt if this is intended";
+    ImageUnsupported "image-unsupported" Error "An image has a format that is not read (TIFF, HEIC, AVIF and others)." "convert it to JPEG or PNG";
     ImageDuplicate "image-duplicate" Warning "Two images of one split have the same content." "keep one (--fix does)";
     ImagesWithoutObjects "images-without-objects" Info "Images without objects are kept as background images." "no action needed if this is intended";
     Leakage "leakage" Error "The same image is in two splits, so the evaluation is unreliable." "keep it in one split (--fix keeps the first), or split again with `picodet data split`, which groups equal images";
+    LeakagePossible "leakage-possible" Info "Images of two splits have the same name and size in different formats; they can be one picture." "keep it in one split, or split again with `picodet data split`, which keeps them together";
     // Ids.
-    DuplicateImageId "duplicate-image-id" Error "Two images have the same id." "renumber (--fix keeps the first)";
+    DuplicateImageId "duplicate-image-id" Error "Two images have the same id." "renumber (--fix with --allow-loss keeps the first)";
     DuplicateAnnotationId "duplicate-annotation-id" Error "Two annotations have the same id; pycocotools silently drops one." "renumber (--fix does)";
     DuplicateCategoryId "duplicate-category-id" Error "Two categories have the same id." "renumber one and its annotations";
     DuplicateFileName "duplicate-file-name" Error "Two image entries refer to the same file." "merge them (--fix does)";
-    UnknownImageId "unknown-image-id" Error "An annotation belongs to an image that is not listed." "add the image or remove the annotation (--fix removes it)";
+    UnknownImageId "unknown-image-id" Error "An annotation belongs to an image that is not listed." "add the image or remove the annotation (--fix with --allow-loss removes it)";
     UnknownCategory "unknown-category" Error "An annotation has a category that is not listed." "add the category with its name (--fix adds it, named by its id)";
     BadFlag "bad-flag" Warning "A flag is neither 0 nor 1." "write 0 or 1";
     // Classes.
@@ -158,11 +160,11 @@ kinds! {
     ManyCrowds "many-crowds" Warning "More than a fifth of the objects are crowd regions, which training skips and an evaluation ignores." "set `iscrowd` to 0 where a mask is of one object, or read all as objects with --crowds-as-objects (`picodet train`, `picodet data convert`)";
     ClassUntrained "class-untrained" Warning "A class has objects in another split but none in train." "split again with `picodet data split`, which stratifies by class";
     // Boxes.
-    BoxOutside "box-outside" Error "A box is completely outside of its image." "remove it (--fix does); check x/y order and the image's rotation";
+    BoxOutside "box-outside" Error "A box is completely outside of its image." "remove it (--fix with --allow-loss does); check x/y order and the image's rotation";
     BoxPartlyOutside "box-partly-outside" Warning "A box extends beyond its image." "clip it (--fix does)";
-    BoxEmpty "box-empty" Error "A box has no width or no height." "remove it (--fix does)";
+    BoxEmpty "box-empty" Error "A box has no width or no height." "remove it (--fix with --allow-loss does)";
     BoxInverted "box-inverted" Error "A box has its right edge left of its left edge, or its bottom above its top." "swap the corners (--fix does)";
-    BoxNotFinite "box-not-finite" Error "A box coordinate is NaN or infinite." "remove the box (--fix does)";
+    BoxNotFinite "box-not-finite" Error "A box coordinate is NaN or infinite." "remove the box (--fix with --allow-loss does)";
     BoxDuplicate "box-duplicate" Warning "The same box is labelled twice with one class." "remove one (--fix does)";
     BoxTwoClasses "box-two-classes" Warning "The same box is labelled with two classes." "keep the right one";
     BoxVanishes "box-vanishes" Warning "Boxes are smaller than one cell of the finest stride after resizing to the input size." "use a larger input size, tile the images, or drop these boxes";

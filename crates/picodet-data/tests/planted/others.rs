@@ -58,6 +58,13 @@ pub(crate) fn voc(root: &Path) -> Vec<Expected> {
     expected.push(expect(FindingKind::SplitDuplicate, &["train.txt:14:", "line 1"]));
     listed.push("nowhere".to_string());
     expected.push(expect(FindingKind::SplitUnlabelled, &["train.txt:15:", "nowhere"]));
+    listed.push("scan".to_string());
+    put(root.join("Annotations/scan.xml"), voc_xml("scan.tif", &good));
+    put(root.join("JPEGImages/scan.tif"), b"II*\0");
+    expected.push(expect(
+        FindingKind::ImageUnsupported,
+        &["scan.xml", "scan.tif is a TIFF image, which is not read"],
+    ));
     put(root.join("ImageSets/Main/train.txt"), listed.join("\n"));
     picture(root.join("JPEGImages/nolabel.png"), 200, 100, 99);
     expected.push(expect(FindingKind::ImageUnreferenced, &["nolabel.png"]));
@@ -128,6 +135,13 @@ pub(crate) fn yolo(root: &Path) -> Vec<Expected> {
     put(root.join("labels/train/damaged.txt"), good);
     expected.push(expect(FindingKind::YoloSize, &["damaged.txt", "2 rows", "cannot be read"]));
     expected.push(expect(FindingKind::ImageUndecodable, &["damaged.jpg"]));
+    picture(root.join("images/train/twin.png"), 200, 100, 103);
+    put(root.join("labels/train/twin.txt"), good);
+    add("val/twin", good.as_bytes());
+    expected.push(expect(FindingKind::LeakagePossible, &["twin.jpg", "twin.png", "`val`", "`train`"]));
+    put(root.join("images/train/scan.tif"), b"II*\0");
+    put(root.join("labels/train/scan.txt"), good);
+    expected.push(expect(FindingKind::LabelWithoutImage, &["scan.txt", "a TIFF image, which is not read"]));
     put(root.join("labels/train/orphan.txt"), good);
     expected.push(expect(FindingKind::LabelWithoutImage, &["orphan.txt"]));
     picture(root.join("images/train/nolabel.jpg"), 200, 100, 100);
