@@ -50,6 +50,6 @@ impl UnsupportedImages {
         });
         let found = by_stem.get(&fold(without_extension(file_name(file))))?;
         let format = unsupported_format(found)?;
-        Some(format!("the image {found} is a {format} image"))
+        Some(format!("the image {found} has the format {format}"))
     }
 }

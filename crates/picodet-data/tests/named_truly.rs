@@ -41,7 +41,7 @@ fn images_of_formats_that_are_not_read_are_named() {
             fs::write(root.join(image).join(format!("b.{extension}")), "pixels").unwrap();
         }
         let of_yolo = findings(&yolo);
-        let expected = format!("the image b.{extension} is a {format} image, which is not read");
+        let expected = format!("the image b.{extension} has the format {format}, which is not read");
         assert!(
             of_yolo.iter().any(|text| text.contains("label-without-image") && text.contains(&expected)),
             "{of_yolo:?}"
@@ -51,7 +51,7 @@ fn images_of_formats_that_are_not_read_are_named() {
             let of_voc = findings(&voc);
             let named = |text: &&String| {
                 text.contains("image-unsupported")
-                    && text.contains(&format!("is a {format} image, which is not read"))
+                    && text.contains(&format!("has the format {format}, which is not read"))
             };
             assert_eq!(of_voc.iter().filter(named).count(), 1, "{file}: {of_voc:?}");
             assert!(!of_voc.iter().any(|text| text.contains("image-missing")), "{of_voc:?}");
@@ -78,7 +78,7 @@ fn a_folder_that_is_no_dataset_is_described() {
         (
             &[("images/a.tif", ""), ("labels/a.txt", ROW), ("classes.txt", "cat\n")],
             &[
-                "YOLO labels, but the image images/a.tif is a TIFF image, which is not read; convert the images",
+                "YOLO labels, but the image images/a.tif has the format TIFF, which is not read; convert the images",
             ],
         ),
     ];

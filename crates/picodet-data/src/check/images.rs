@@ -87,9 +87,8 @@ pub(super) fn check(
             continue;
         }
         let unread = || match facts.exists {
-            true => {
-                unsupported_format(&image.file).map(|format| format!("{} is a {format} image", image.file))
-            }
+            true => unsupported_format(&image.file)
+                .map(|format| format!("{} has the format {format}", image.file)),
             false => unsupported.describe(&image.file),
         };
         if (!facts.exists || facts.fault.is_some())

@@ -63,7 +63,7 @@ pub(crate) fn voc(root: &Path) -> Vec<Expected> {
     put(root.join("JPEGImages/scan.tif"), b"II*\0");
     expected.push(expect(
         FindingKind::ImageUnsupported,
-        &["scan.xml", "scan.tif is a TIFF image, which is not read"],
+        &["scan.xml", "scan.tif has the format TIFF, which is not read"],
     ));
     put(root.join("ImageSets/Main/train.txt"), listed.join("\n"));
     picture(root.join("JPEGImages/nolabel.png"), 200, 100, 99);
@@ -141,7 +141,10 @@ pub(crate) fn yolo(root: &Path) -> Vec<Expected> {
     expected.push(expect(FindingKind::LeakagePossible, &["twin.jpg", "twin.png", "`val`", "`train`"]));
     put(root.join("images/train/scan.tif"), b"II*\0");
     put(root.join("labels/train/scan.txt"), good);
-    expected.push(expect(FindingKind::LabelWithoutImage, &["scan.txt", "a TIFF image, which is not read"]));
+    expected.push(expect(
+        FindingKind::LabelWithoutImage,
+        &["scan.txt", "has the format TIFF, which is not read"],
+    ));
     put(root.join("labels/train/orphan.txt"), good);
     expected.push(expect(FindingKind::LabelWithoutImage, &["orphan.txt"]));
     picture(root.join("images/train/nolabel.jpg"), 200, 100, 100);

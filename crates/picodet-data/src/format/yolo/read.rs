@@ -251,7 +251,7 @@ fn report_rows_without_size(
         let label = read[index].label.as_deref().unwrap_or_default();
         let problem = match unsupported_format(&files[index]) {
             Some(format) if root.join(&files[index]).exists() => {
-                format!("is a {format} image, which is not read")
+                format!("has the format {format}, which is not read")
             }
             None if root.join(&files[index]).exists() => "cannot be read".to_string(),
             _ => "does not exist".to_string(),
