@@ -61,7 +61,8 @@ fn images_of_formats_that_are_not_read_are_named() {
 
 #[test]
 fn a_folder_that_is_no_dataset_is_described() {
-    let cases: [(&[(&str, &str)], &[&str]); 5] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+    let cases: [Case<'_>; 5] = [
         (&[], &["the folder has no files"]),
         (
             &[("labels/a.txt", ROW), ("labels/b.txt", ROW)],
