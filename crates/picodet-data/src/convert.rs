@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::class_list::unified;
 use crate::dataset::{Dataset, Format, ImageRecord, Object, Part};
 use crate::error::DataError;
-use crate::finding::Findings;
+use crate::finding::{FindingKind, Findings};
 use crate::format::handler::{FormatHandler, SplitOutput, make_parent};
 use crate::format::handler_of;
 use crate::image_file::{ImageHeader, read_header};
@@ -15,6 +15,7 @@ use crate::image_names::{names_in, safe, stays_inside};
 use crate::image_sizes::with_image_sizes;
 use crate::loss::Loss;
 use crate::open::{open_split, refuse_faults_of_copy, splits_without_unions};
+use crate::paths::plain;
 use crate::unread::find_unread;
 
 /// Treatment of the images.
@@ -109,7 +110,7 @@ pub fn convert(
     // Splits can share label files and therefore their faults.
     findings.deduplicate();
     if split.is_none() {
-        findings.extend(find_unread(from, &datasets.iter().collect::<Vec<_>>()).findings);
+        findings.extend(find_unread(from, &datasets.iter().collect::<Vec<_>>()).into_findings());
     }
     if !options.allow_loss {
         refuse_faults_of_copy(&findings, from)?;
@@ -126,6 +127,11 @@ pub fn convert(
         datasets.iter().map(|dataset| Part { name: dataset.split_name(), dataset }).collect();
     let copy = datasets.iter().all(|dataset| dataset.format == format);
     let of_reader = if copy { findings.losses_of_copy() } else { findings.losses() };
+    let points = of_reader.iter().filter(|loss| FindingKind::ShapeUnsupported.lost() == Some(&*loss.what));
+    let points: Vec<Loss> = points.cloned().collect();
+    if !options.allow_loss && !points.is_empty() {
+        return Err(DataError::WouldLose { path: out.to_path_buf(), losses: points });
+    }
     let mut report = write(&parts, format, out, options)?;
     report.losses.splice(0..0, of_reader.into_iter().chain(not_finite));
     Ok(report)
@@ -334,6 +340,14 @@ fn losses(parts: &[Part<'_>], format: Format) -> Result<Vec<Loss>, DataError> {
         let with_ids = parts.iter().filter(|part| is_single_file(part.dataset.format));
         add("image ids (images are renumbered)", with_ids.map(|part| part.dataset.images.len()).sum());
     }
+    if handler.conventions().single_file {
+        add("annotation ids that an earlier object has (renumbered)", repeated_ids(parts));
+    }
+    if format == Format::VOC {
+        let empty =
+            |part: &Part<'_>| part.dataset.classes.iter().filter(|c| c.name.trim().is_empty()).count();
+        add("empty class names (written as `unnamed`)", parts.iter().map(empty).max().unwrap_or(0));
+    }
     for rule in handler.losses() {
         add(rule.what, count(parts, rule.applies));
     }
@@ -344,8 +358,21 @@ fn losses(parts: &[Part<'_>], format: Format) -> Result<Vec<Loss>, DataError> {
 /// Number of entries of images that an earlier entry of the same split has as well.
 fn listed_twice(parts: &[Part<'_>]) -> usize {
     let repeated = |part: &Part<'_>| {
+        let files = picodet_parallel::map(0..part.dataset.images.len(), 0, |index| {
+            let path = part.dataset.image_path(index).unwrap_or_default();
+            path.canonicalize().unwrap_or_else(|_| plain(&path))
+        });
+        files.len() - files.iter().collect::<HashSet<_>>().len()
+    };
+    parts.iter().map(repeated).sum()
+}
+
+/// Number of objects with the annotation id of an earlier object of the same split.
+fn repeated_ids(parts: &[Part<'_>]) -> usize {
+    let repeated = |part: &Part<'_>| {
         let mut seen = HashSet::new();
-        part.dataset.images.iter().filter(|image| !seen.insert(image.file.as_str())).count()
+        let objects = part.dataset.images.iter().flat_map(|image| &image.objects);
+        objects.filter_map(|object| object.id).filter(|id| !seen.insert(*id)).count()
     };
     parts.iter().map(repeated).sum()
 }

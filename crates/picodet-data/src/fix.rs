@@ -79,8 +79,14 @@ pub fn fix(
     }
     let of_reader = checked.report.findings.losses_of_copy();
     let lost = tally.lost.iter().map(|(what, count)| Loss { what: (*what).to_string(), count: *count });
-    // Categories that group others and spaces in names are no objects.
-    let harmless = [FindingKind::CategoryRoot.lost(), FindingKind::ClassNameChanged.lost()];
+    // Categories that group others, spaces in names and images without labels are no objects.
+    let harmless = [
+        FindingKind::CategoryRoot,
+        FindingKind::ClassNameChanged,
+        FindingKind::ImageUnused,
+        FindingKind::ImageUnreferenced,
+    ]
+    .map(FindingKind::lost);
     let objects: Vec<Loss> = of_reader
         .iter()
         .filter(|loss| !harmless.contains(&Some(loss.what.as_str())))
@@ -144,7 +150,7 @@ fn repair(source: &Dataset, facts: &[ImageFacts], seen_elsewhere: &Seen<'_>, tal
         .flat_map(|image| &image.objects)
         .filter_map(|object| object.id)
         .fold(0i64, i64::max);
-    let mut by_file: HashMap<&str, usize> = HashMap::new();
+    let mut by_file: HashMap<&Path, usize> = HashMap::new();
     let mut hashes: HashMap<[u8; 32], usize> = HashMap::new();
     for (image, facts) in source.images.iter().zip(facts) {
         if !facts.exists {
@@ -158,7 +164,7 @@ fn repair(source: &Dataset, facts: &[ImageFacts], seen_elsewhere: &Seen<'_>, tal
             continue;
         }
         let mut record = image.clone();
-        if let Some(&first) = by_file.get(image.file.as_str()) {
+        if let Some(&first) = by_file.get(facts.real.as_path()) {
             tally.done("entries of the same file merged");
             let objects = clean(record.objects, &dataset, first, &class_map, tally);
             let target: &mut Vec<Object> = &mut dataset.images[first].objects;
@@ -188,7 +194,7 @@ fn repair(source: &Dataset, facts: &[ImageFacts], seen_elsewhere: &Seen<'_>, tal
                 (record.width, record.height) = (header.width, header.height);
             }
         }
-        by_file.insert(&image.file, dataset.images.len());
+        by_file.insert(&facts.real, dataset.images.len());
         let objects = std::mem::take(&mut record.objects);
         dataset.images.push(record);
         let index = dataset.images.len() - 1;

@@ -39,6 +39,7 @@ mod split;
 mod split_name;
 mod text;
 mod unread;
+mod unsupported;
 mod walk;
 
 pub use check::{CheckOptions, Checked, DatasetSummary, Report, check, check_datasets, suggest_input_size};

@@ -71,7 +71,7 @@ pub fn open_lenient(path: impl AsRef<Path>, split: Option<&str>) -> Result<Loade
     let path = path.as_ref();
     let mut loaded = open_split(path, split)?;
     if split.is_none() {
-        loaded.findings.extend(find_unread(path, &[&loaded.dataset]).findings);
+        loaded.findings.extend(find_unread(path, &[&loaded.dataset]).into_findings());
     }
     Ok(loaded)
 }

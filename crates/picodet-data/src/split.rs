@@ -7,6 +7,7 @@ use crate::dataset::Dataset;
 use crate::error::DataError;
 use crate::image_names::safe;
 use crate::text::clip;
+use crate::walk::{file_name, without_extension};
 
 /// Splits `dataset` into parts with the given names and fractions, which must add up to 1.
 ///
@@ -87,7 +88,7 @@ enum Content {
     Path(PathBuf),
 }
 
-/// Groups images by content, in order of first appearance.
+/// Groups images by content, and those of the same name and size in two formats, in order of first appearance.
 fn groups(dataset: &Dataset) -> Vec<Vec<usize>> {
     let contents = picodet_parallel::map(0..dataset.images.len(), 0, |index| {
         let hash = dataset.image_source(index).and_then(|source| source.content_hash());
@@ -95,12 +96,26 @@ fn groups(dataset: &Dataset) -> Vec<Vec<usize>> {
         hash.map_or_else(|| Content::Path(path()), Content::Hash)
     });
     let mut group_of: HashMap<Content, usize> = HashMap::new();
+    // The format and the group of the first image of a name and size.
+    let mut known: HashMap<(&str, u32, u32), (&str, usize)> = HashMap::new();
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for (index, content) in contents.into_iter().enumerate() {
         let next = groups.len();
-        match *group_of.entry(content).or_insert(next) {
-            group if group < next => groups[group].push(index),
-            _ => groups.push(vec![index]),
+        let slot = group_of.entry(content).or_insert(next);
+        // A picture can be there as PNG and as JPEG.
+        if *slot == next
+            && let Some(header) = dataset.image_header(index)
+        {
+            let name = without_extension(file_name(&dataset.images[index].file));
+            let first = known.entry((name, header.width, header.height)).or_insert((header.format, next));
+            if first.0 != header.format {
+                *slot = first.1;
+            }
+        }
+        let group = *slot;
+        match groups.get_mut(group) {
+            Some(group) => group.push(index),
+            None => groups.push(vec![index]),
         }
     }
     groups

@@ -36,6 +36,14 @@ pub(crate) fn files(
     select(root, &|name, _| has_extension(name, extensions), findings)
 }
 
+/// Returns all files below `root` as [`files`].
+///
+/// # Errors
+/// As [`files`].
+pub(crate) fn all(root: &Path) -> Result<Vec<String>, DataError> {
+    select(root, &|_, _| true, &mut Findings::default())
+}
+
 /// Returns the images below `root` as [`files`]: those with an extension of images, and files without extension that begin
 /// as an image.
 ///
@@ -146,6 +154,21 @@ fn select(
     }
     found.sort_unstable();
     Ok(found)
+}
+
+/// Returns the path below a folder that a relative path means: as written, otherwise in another letter case.
+pub(crate) fn existing(root: &Path, relative: &str) -> Option<String> {
+    if root.join(relative).exists() {
+        return Some(relative.to_string());
+    }
+    let mut found = String::new();
+    for part in relative.split('/') {
+        let listing = std::fs::read_dir(root.join(&found)).ok()?.flatten();
+        let names = listing.filter_map(|entry| entry.file_name().into_string().ok());
+        let own = names.filter(|name| name.eq_ignore_ascii_case(part)).min()?;
+        found = if found.is_empty() { own } else { format!("{found}/{own}") };
+    }
+    Some(found)
 }
 
 /// Whether a name has one of the extensions, in any letter case.

@@ -294,7 +294,8 @@ fn labelme_copies_keep_shapes_and_embedded_images() {
         assert_eq!(load(json)["flags"], json!({"checked": true}));
         assert!(image.extension().unwrap() == "png" && fs::metadata(image).unwrap().len() > 100);
     }
-    let report = convert(&root, None, Format::COCO, folder.path().join("coco"), Images::Copy).unwrap();
+    let options = WriteOptions::from(Images::Copy).with_loss(true);
+    let report = convert(&root, None, Format::COCO, folder.path().join("coco"), options).unwrap();
     let lost = lost(&report);
     for expected in [
         "shapes without area (points and lines) (2 times)",

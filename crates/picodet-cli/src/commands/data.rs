@@ -3,8 +3,10 @@
 use crate::ExitCode;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-use picodet::crates::data::{Images, Part, WriteOptions, WriteReport, convert, open_lenient, split, write};
+use anyhow::{Context, Result, anyhow, bail};
+use picodet::crates::data::{
+    DataError, Images, Part, WriteOptions, WriteReport, convert, open_lenient, split, write,
+};
 
 use crate::args::{Data, DataConvert, DataSplit};
 use crate::output::status;
@@ -38,7 +40,14 @@ fn run_split(command: &DataSplit) -> Result<ExitCode> {
             fraction.trim().parse().with_context(|| format!("--parts: fraction of `{part}`"))?;
         parts.push((name.trim(), fraction));
     }
-    let loaded = open_lenient(&command.dataset, None)?;
+    let loaded = open_lenient(&command.dataset, None).map_err(|error| match error {
+        DataError::SplitNeeded { path, available } => anyhow!(
+            "{}: has the splits {} already; give the file or folder of one of them",
+            path.display(),
+            available.join(", ")
+        ),
+        error => error.into(),
+    })?;
     let losses = loaded.findings.losses_of_copy();
     let mut dataset = loaded.for_copy(&command.dataset, command.allow_loss)?;
     if command.crowds_as_objects {

@@ -9,16 +9,20 @@ use crate::dataset::{Dataset, ImageRecord, display};
 use crate::finding::{FindingKind, Findings, Location};
 use crate::format::handler_of;
 use crate::image_file::{EXTENSIONS, ImageHeader, ImageSource};
-use crate::walk;
+use crate::paths::{plain, turned};
+use crate::unsupported::{UnsupportedImages, unsupported_format};
+use crate::walk::{self, file_name, without_extension};
 
 /// Reads the properties of every image file, on all cores.
 pub(super) fn facts(dataset: &Dataset, options: &CheckOptions) -> Vec<ImageFacts> {
     picodet_parallel::map(0..dataset.images.len(), 0, |index| {
+        let path = dataset.image_path(index).unwrap_or_default();
+        let real = path.canonicalize().unwrap_or_else(|_| plain(&path));
         let Some(source) = dataset.image_source(index) else {
-            return ImageFacts::default();
+            return ImageFacts { real, ..ImageFacts::default() };
         };
         let embedded = matches!(source, ImageSource::Embedded(_));
-        let mut facts = ImageFacts { exists: true, embedded, ..ImageFacts::default() };
+        let mut facts = ImageFacts { exists: true, embedded, real, ..ImageFacts::default() };
         match source.header() {
             Ok(header) => {
                 facts.header = Some(header);
@@ -47,19 +51,27 @@ pub(super) fn facts(dataset: &Dataset, options: &CheckOptions) -> Vec<ImageFacts
 pub(super) fn check(
     dataset: &Dataset,
     facts: &[ImageFacts],
+    path: Option<&Path>,
     options: &CheckOptions,
     findings: &mut Findings,
 ) {
-    let mut names: HashMap<&str, usize> = HashMap::new();
+    let root = dataset.root.canonicalize().unwrap_or_else(|_| dataset.root.clone());
+    let top = path.and_then(folder_of).unwrap_or_else(|| root.clone());
+    let escapes = |file: &str| {
+        let inside = |folder: &Path| plain(&root.join(turned(file))).starts_with(folder);
+        file.split(['/', '\\']).any(|part| part == "..") && !inside(&root) && !inside(&top)
+    };
+    let unsupported = UnsupportedImages::new(&dataset.root);
+    let mut names: HashMap<&Path, usize> = HashMap::new();
     let mut hashes: HashMap<[u8; 32], usize> = HashMap::new();
     for (index, (image, facts)) in dataset.images.iter().zip(facts).enumerate() {
         let location = || dataset.image_location(index);
-        path_faults(&image.file, &location, findings);
-        if let Some(first) = names.get(image.file.as_str()) {
+        path_faults(&image.file, &escapes, &location, findings);
+        if let Some(first) = names.get(facts.real.as_path()) {
             let message = format!("{} is already listed at {}", image.file, dataset.image_location(*first));
             findings.push(FindingKind::DuplicateFileName, location(), message);
         } else {
-            names.insert(&image.file, index);
+            names.insert(&facts.real, index);
             if let Some(hash) = facts.hash {
                 if let Some(&first) = hashes.get(&hash) {
                     let message = format!("{} has the content of {}", image.file, dataset.images[first].file);
@@ -72,6 +84,17 @@ pub(super) fn check(
         if !facts.exists && handler_of(dataset.format).has_broken_image(dataset, index) {
             let message = format!("{}: it exists only in its label file, as broken base64", image.file);
             findings.push(FindingKind::ImageUndecodable, location(), message);
+            continue;
+        }
+        let unread = || match facts.exists {
+            true => unsupported_format(&image.file)
+                .map(|format| format!("{} has the format {format}", image.file)),
+            false => unsupported.describe(&image.file),
+        };
+        if (!facts.exists || facts.fault.is_some())
+            && let Some(what) = unread()
+        {
+            findings.push(FindingKind::ImageUnsupported, location(), format!("{what}, which is not read"));
             continue;
         }
         if !facts.exists {
@@ -108,12 +131,29 @@ pub(super) fn check(
     }
 }
 
-fn path_faults(file: &str, location: &dyn Fn() -> Location, findings: &mut Findings) {
+/// Returns the folder of the dataset at a path: the one above the folder of an annotation file.
+fn folder_of(path: &Path) -> Option<PathBuf> {
+    let real = path.canonicalize().ok()?;
+    if real.is_dir() {
+        return Some(real);
+    }
+    let home = real.parent()?;
+    let name = home.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let is_inner = matches!(name.as_str(), "annotations" | "annotation" | "labels" | "coco");
+    Some(if is_inner { home.parent()? } else { home }.to_path_buf())
+}
+
+fn path_faults(
+    file: &str,
+    escapes: &dyn Fn(&str) -> bool,
+    location: &dyn Fn() -> Location,
+    findings: &mut Findings,
+) {
     let drive = file.as_bytes().get(1) == Some(&b':');
     if Path::new(file).is_absolute() || file.starts_with('\\') || drive {
         findings.push(FindingKind::PathAbsolute, location(), file.to_string());
     }
-    if file.split(['/', '\\']).any(|part| part == "..") {
+    if escapes(file) {
         findings.push(FindingKind::PathEscapes, location(), file.to_string());
     }
     if file.contains('\\') {
@@ -191,8 +231,37 @@ pub(super) fn across(datasets: &[Dataset], facts: &[Vec<ImageFacts>], findings: 
     }
 }
 
-/// Finds image files next to labelled ones to which no label or split refers, except those that are `reported` as unread.
-pub(super) fn unreferenced(datasets: &[Dataset], reported: &HashSet<PathBuf>, findings: &mut Findings) {
+/// Finds images of two splits with the same name and size, but in different formats.
+pub(super) fn alike(datasets: &[Dataset], facts: &[Vec<ImageFacts>], findings: &mut Findings) {
+    let mut first: HashMap<(&str, u32, u32), (usize, usize, &str)> = HashMap::new();
+    for (part, facts) in facts.iter().enumerate() {
+        for (index, header) in facts.iter().enumerate().filter_map(|(i, f)| Some((i, f.header?))) {
+            let here = &datasets[part].images[index];
+            let key = (without_extension(file_name(&here.file)), header.width, header.height);
+            let &mut (other, twin, format) = first.entry(key).or_insert((part, index, header.format));
+            if other != part && format != header.format {
+                let (of, there) = (&datasets[other], &datasets[other].images[twin]);
+                let message = format!(
+                    "{} of `{}` has the name and size of {} of `{}`",
+                    here.file,
+                    datasets[part].split_name(),
+                    there.file,
+                    of.split_name()
+                );
+                findings.push(FindingKind::LeakagePossible, datasets[part].image_location(index), message);
+            }
+        }
+    }
+}
+
+/// Finds image files next to labelled ones to which no label or split refers, except those that are `reported` as unread;
+/// returns their paths.
+pub(super) fn unreferenced(
+    datasets: &[Dataset],
+    reported: &HashSet<PathBuf>,
+    findings: &mut Findings,
+) -> HashSet<PathBuf> {
+    let mut found = HashSet::new();
     let mut by_root: BTreeMap<&Path, BTreeSet<String>> = BTreeMap::new();
     for dataset in
         datasets.iter().filter(|dataset| !handler_of(dataset.format).conventions().images_from_folders)
@@ -210,6 +279,7 @@ pub(super) fn unreferenced(datasets: &[Dataset], reported: &HashSet<PathBuf>, fi
         for file in files {
             let is_free = !used.contains(&file) && folders.contains(&folder(&file));
             if is_free && !reported.contains(&real.join(&file)) {
+                found.insert(real.join(&file));
                 let location = Location::file(display(&root.join(&file)));
                 findings.push(
                     FindingKind::ImageUnreferenced,
@@ -219,4 +289,5 @@ pub(super) fn unreferenced(datasets: &[Dataset], reported: &HashSet<PathBuf>, fi
             }
         }
     }
+    found
 }

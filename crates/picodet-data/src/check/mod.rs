@@ -7,6 +7,7 @@ mod options;
 mod result;
 pub(crate) mod size;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use crate::dataset::{Dataset, Loaded, display};
@@ -55,7 +56,7 @@ pub fn check(
         Some(_) => Unread::default(),
         None => find_unread(path, &loaded.iter().map(|part| &part.dataset).collect::<Vec<_>>()),
     };
-    let mut checked = check_parts(loaded, unread, options);
+    let mut checked = check_parts(loaded, unread, Some(path), options);
     checked.report.path = display(path);
     checked.report.findings.extend(broken);
     checked.report.findings.sort();
@@ -76,11 +77,16 @@ fn as_finding(error: &DataError, findings: &mut Findings) -> bool {
 /// Checks datasets that belong together (the splits of one).
 #[must_use]
 pub fn check_datasets(loaded: Vec<Loaded>, options: &CheckOptions) -> Checked {
-    check_parts(loaded, Unread::default(), options)
+    check_parts(loaded, Unread::default(), None, options)
 }
 
-/// Checks the splits of a dataset, of which `unread` labels are in no split.
-fn check_parts(loaded: Vec<Loaded>, unread: Unread, options: &CheckOptions) -> Checked {
+/// Checks the splits of the dataset at `path`, of which `unread` labels are in no split.
+fn check_parts(
+    loaded: Vec<Loaded>,
+    mut unread: Unread,
+    path: Option<&Path>,
+    options: &CheckOptions,
+) -> Checked {
     let complete = loaded.iter().all(|part| part.complete);
     let mut findings = Findings::default();
     let mut datasets = Vec::new();
@@ -94,7 +100,6 @@ fn check_parts(loaded: Vec<Loaded>, unread: Unread, options: &CheckOptions) -> C
         datasets.push(dataset);
     }
     findings.deduplicate();
-    findings.extend(unread.findings);
     let facts: Vec<Vec<ImageFacts>> =
         datasets.iter().map(|dataset| images::facts(dataset, options)).collect();
     for (dataset, facts) in datasets.iter().zip(&facts) {
@@ -104,15 +109,19 @@ fn check_parts(loaded: Vec<Loaded>, unread: Unread, options: &CheckOptions) -> C
             findings.push(FindingKind::DatasetEmpty, Location::file(display(file)), message);
             continue;
         }
-        images::check(dataset, facts, options, &mut findings);
+        images::check(dataset, facts, path, options, &mut findings);
         boxes::check(dataset, facts, options, &mut findings);
         boxes::crowds(dataset, &mut findings);
         size::check(dataset, options, &mut findings);
     }
     images::across(&datasets, &facts, &mut findings);
+    images::alike(&datasets, &facts, &mut findings);
+    let mut reported = HashSet::new();
     if complete {
-        images::unreferenced(&datasets, &unread.images, &mut findings);
+        reported = images::unreferenced(&datasets, &unread.images, &mut findings);
     }
+    unread.report_unused(&|image| !reported.contains(image));
+    findings.extend(unread.findings);
     classes::check(&datasets, options, &mut findings);
     findings.sort();
     let report = Report {

@@ -1,5 +1,7 @@
 //! The result of a check.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
 use crate::dataset::Dataset;
@@ -66,6 +68,8 @@ impl Report {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct ImageFacts {
     pub(crate) exists: bool,
+    /// The path without links, `.` and `..`.
+    pub(crate) real: PathBuf,
     /// The image exists only inside its label file.
     pub(crate) embedded: bool,
     pub(crate) header: Option<ImageHeader>,

@@ -83,12 +83,15 @@ impl FindingKind {
             Self::YoloRange => "rows outside of 0 to 1",
             Self::YoloSize => "label files whose image is missing or cannot be read",
             Self::ShapePoints => "shapes with the wrong number of points",
+            Self::ShapeUnknown => "shapes of an unknown type",
             Self::ShapeUnsupported => "shapes without area (points and lines)",
             Self::CategoryRoot => "categories that only group others",
             Self::FileUnreadable => "label files that cannot be read",
             Self::LabelOtherFormat => "label files of another format",
             Self::ClassNameChanged => "spaces and control characters in class names",
-            Self::LabelUnread => "labels of images in no split",
+            Self::LabelUnread => "labels of images in no split, and second labels of images",
+            Self::ImageUnused => "images without labels that are in no split",
+            Self::ImageUnreferenced => "images that no label or split refers to",
             Self::LabelWithoutImage => "label files without image",
             _ => return None,
         })
@@ -102,6 +105,7 @@ kinds! {
     NameNotUtf8 "name-not-utf8" Warning "A file or folder name is not UTF-8." "rename it";
     LinkLoop "link-loop" Warning "A link leads to a parent folder, or many links lead to one folder." "remove the link";
     JsonNan "json-nan" Error "The JSON contains NaN or Infinity, which JSON does not allow." "write null or leave the annotation out (Python: json.dump(…, allow_nan=False))";
+    DuplicateKey "duplicate-key" Warning "A key occurs more than once in a file." "remove or rename one of them";
     MissingField "missing-field" Error "A required field is missing." "add the field, or remove the entry";
     OddValue "odd-value" Warning "A value has a type that the format does not have there; it is treated as missing." "write a value of the right type, or remove the field";
     TextId "text-id" Info "The ids of a COCO file are texts; they are numbered." "no action needed if this is intended (--fix writes numbers)";
@@ -116,9 +120,9 @@ kinds! {
     PathElsewhere "path-elsewhere" Info "Image paths were written on another machine and are found by their end." "write the paths relative to the dataset (--fix does)";
     PathAmbiguous "path-ambiguous" Error "A path was written on another machine, and two files fit it." "write the path relative to the dataset";
     // Images.
-    ImageMissing "image-missing" Error "A labelled image does not exist." "restore the image, or remove its labels (--fix does)";
+    ImageMissing "image-missing" Error "A labelled image does not exist." "restore the image, or remove its labels (--fix with --allow-loss does)";
     ImageEmbedded "image-embedded" Info "The image exists only inside its LabelMe file, and is read from there." "no action needed; `picodet data convert` writes it as a file";
-    ImageUndecodable "image-undecodable" Error "An image cannot be decoded completely." "replace the file, or remove it with its labels (--fix does)";
+    ImageUndecodable "image-undecodable" Error "An image cannot be decoded completely." "replace the file, or remove it with its labels (--fix with --allow-loss does)";
     SizeMismatch "size-mismatch" Error "The size in the label differs from the size of the image." "correct width and height (--fix does); check that the boxes were drawn on this image";
     SizeExif "size-exif" Error "The size in the label is the one before the EXIF orientation is applied." "check in which orientation the boxes were drawn: rotate them, or remove the EXIF orientation";
     SizeUnknown "size-unknown" Warning "The label has no size, or zero." "add width and height (--fix takes them from the image)";
@@ -126,17 +130,20 @@ kinds! {
     ImageTiny "image-tiny" Warning "An image is too small for detection." "remove it, or check that it is not a thumbnail";
     ImageNotRgb "image-not-rgb" Info "An image is not plain 8-bit RGB (grey, alpha, CMYK or 16-bit); it is converted." "no action needed if this is intended";
     ImageWrongExtension "image-wrong-extension" Warning "The format of an image is not the one of its extension." "rename the file";
+    ImageUnused "image-unused" Info "An image without a label is in no split." "no action needed if this is intended";
     ImageUnreferenced "image-unreferenced" Warning "An image file has no label entry and is not used." "label it, add it as a background image, or remove it";
     ImageWithoutLabel "image-without-label" Info "A YOLO image has no label file; it counts as a background image." "add an empty .txt if this is intended";
+    ImageUnsupported "image-unsupported" Error "An image has a format that is not read (TIFF, HEIC, AVIF and others)." "convert it to JPEG or PNG";
     ImageDuplicate "image-duplicate" Warning "Two images of one split have the same content." "keep one (--fix does)";
     ImagesWithoutObjects "images-without-objects" Info "Images without objects are kept as background images." "no action needed if this is intended";
     Leakage "leakage" Error "The same image is in two splits, so the evaluation is unreliable." "keep it in one split (--fix keeps the first), or split again with `picodet data split`, which groups equal images";
+    LeakagePossible "leakage-possible" Info "Images of two splits have the same name and size in different formats; they can be one picture." "keep it in one split, or split again with `picodet data split`, which keeps them together";
     // Ids.
-    DuplicateImageId "duplicate-image-id" Error "Two images have the same id." "renumber (--fix keeps the first)";
+    DuplicateImageId "duplicate-image-id" Error "Two images have the same id." "renumber (--fix with --allow-loss keeps the first)";
     DuplicateAnnotationId "duplicate-annotation-id" Error "Two annotations have the same id; pycocotools silently drops one." "renumber (--fix does)";
     DuplicateCategoryId "duplicate-category-id" Error "Two categories have the same id." "renumber one and its annotations";
     DuplicateFileName "duplicate-file-name" Error "Two image entries refer to the same file." "merge them (--fix does)";
-    UnknownImageId "unknown-image-id" Error "An annotation belongs to an image that is not listed." "add the image or remove the annotation (--fix removes it)";
+    UnknownImageId "unknown-image-id" Error "An annotation belongs to an image that is not listed." "add the image or remove the annotation (--fix with --allow-loss removes it)";
     UnknownCategory "unknown-category" Error "An annotation has a category that is not listed." "add the category with its name (--fix adds it, named by its id)";
     BadFlag "bad-flag" Warning "A flag is neither 0 nor 1." "write 0 or 1";
     // Classes.
@@ -147,16 +154,17 @@ kinds! {
     ClassNameChanged "class-name-changed" Warning "A class name has spaces around it, or tabs or line ends, which are removed." "write the name without them (--fix does)";
     ClassNameEmpty "class-name-empty" Error "A class has no name." "name it";
     ClassesDiffer "classes-differ" Error "A split has classes that the first split does not have." "use one class list for all splits (--fix does)";
+    ClassListsDiffer "class-lists-differ" Warning "Two files of one dataset list other class names; one of them is read." "remove the list that is not meant, or correct it";
     ClassIdsDiffer "class-ids-differ" Warning "Two splits list the same classes with other ids, or not all of them; they are matched by name." "use one class list for all splits (--fix does)";
     AllCrowds "all-crowds" Error "All objects are crowd regions, which training skips and an evaluation ignores." "set `iscrowd` to 0, or read them as objects with --crowds-as-objects (`picodet train`, `picodet data convert`)";
     ManyCrowds "many-crowds" Warning "More than a fifth of the objects are crowd regions, which training skips and an evaluation ignores." "set `iscrowd` to 0 where a mask is of one object, or read all as objects with --crowds-as-objects (`picodet train`, `picodet data convert`)";
     ClassUntrained "class-untrained" Warning "A class has objects in another split but none in train." "split again with `picodet data split`, which stratifies by class";
     // Boxes.
-    BoxOutside "box-outside" Error "A box is completely outside of its image." "remove it (--fix does); check x/y order and the image's rotation";
+    BoxOutside "box-outside" Error "A box is completely outside of its image." "remove it (--fix with --allow-loss does); check x/y order and the image's rotation";
     BoxPartlyOutside "box-partly-outside" Warning "A box extends beyond its image." "clip it (--fix does)";
-    BoxEmpty "box-empty" Error "A box has no width or no height." "remove it (--fix does)";
+    BoxEmpty "box-empty" Error "A box has no width or no height." "remove it (--fix with --allow-loss does)";
     BoxInverted "box-inverted" Error "A box has its right edge left of its left edge, or its bottom above its top." "swap the corners (--fix does)";
-    BoxNotFinite "box-not-finite" Error "A box coordinate is NaN or infinite." "remove the box (--fix does)";
+    BoxNotFinite "box-not-finite" Error "A box coordinate is NaN or infinite." "remove the box (--fix with --allow-loss does)";
     BoxDuplicate "box-duplicate" Warning "The same box is labelled twice with one class." "remove one (--fix does)";
     BoxTwoClasses "box-two-classes" Warning "The same box is labelled with two classes." "keep the right one";
     BoxVanishes "box-vanishes" Warning "Boxes are smaller than one cell of the finest stride after resizing to the input size." "use a larger input size, tile the images, or drop these boxes";
@@ -179,11 +187,12 @@ kinds! {
     SplitMissing "split-missing" Error "A folder or list named in data.yaml does not exist." "correct the path";
     SplitAbsent "split-absent" Warning "A folder or list of test images named in data.yaml does not exist." "correct the path, or remove the entry";
     LabelOtherFormat "label-other-format" Error "An image has no label of the format that is read, but one of another format." "convert each format on its own, and merge the results";
-    LabelUnread "label-unread" Error "An image has a label of the format that is read, but is in no split." "add the image to a split, or remove it with its label";
+    LabelUnread "label-unread" Error "A label is not read, since its image is in no split, or has another label that is read." "add the image to a split, or remove the label that is not meant";
     FormatsMixed "formats-mixed" Warning "A folder has labels of several formats, of which one is read." "remove the labels that are not meant, or convert each format on its own and merge the results";
     LabelWithoutImage "label-without-image" Error "A label file has no image." "restore the image, or remove the label";
     // LabelMe.
     ShapeUnsupported "shape-unsupported" Warning "A LabelMe shape has no area (a point or a line); it is left out." "draw a rectangle, if it is an object";
+    ShapeUnknown "shape-unknown" Error "A LabelMe shape has an unknown type and no area." "draw a rectangle, if it is an object, or remove it";
     ShapePoints "shape-points" Error "A LabelMe shape has the wrong number of points." "redraw the shape";
     // The dataset as a whole.
     DatasetEmpty "dataset-empty" Error "The dataset has no images." "check the path and the split";

@@ -65,6 +65,12 @@ impl Findings {
         }
     }
 
+    /// Adds one finding that stands for `count` faults of its kind.
+    pub(crate) fn push_many(&mut self, kind: FindingKind, location: Location, message: String, count: usize) {
+        self.push(kind, location, message);
+        *self.counts.entry(kind).or_default() += count.saturating_sub(1);
+    }
+
     /// Adds the findings of `other`.
     pub fn extend(&mut self, other: Findings) {
         let mut kept: BTreeMap<FindingKind, usize> = BTreeMap::new();

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::{labelme, voc, yolo};
-use crate::dataset::Format;
+use crate::dataset::{Format, Object};
 use crate::walk::{file_name, has_extension, without_extension};
 
 /// Folders of labels at the place of a folder of images.
@@ -19,19 +19,52 @@ pub(crate) struct LabelFile {
     pub(crate) image: Option<String>,
 }
 
+/// An object of a label file.
+pub(crate) struct LabelBox {
+    /// The name of the class; its index in YOLO.
+    pub(crate) class: String,
+    /// `[x1, y1, x2, y2]` in pixels; a row of YOLO can be a box or a polygon.
+    pub(crate) boxes: Vec<[f64; 4]>,
+}
+
+/// The format of files with one label, by the extension.
+pub(crate) fn format_of_label(name: &str) -> Option<Format> {
+    let formats = [("xml", Format::VOC), ("json", Format::LABELME), ("txt", Format::YOLO)];
+    formats.into_iter().find(|(extension, _)| has_extension(name, &[extension])).map(|(_, format)| format)
+}
+
+/// Reads the objects of a label of one image of `size` pixels; empty for another file.
+pub(crate) fn boxes_in(path: &Path, size: (u32, u32)) -> Vec<LabelBox> {
+    let named = |objects: Vec<(String, Object)>| {
+        let label = |(class, object): (String, Object)| LabelBox {
+            class: class.trim().to_string(),
+            boxes: vec![object.bbox],
+        };
+        objects.into_iter().map(label).collect()
+    };
+    match format_of_label(&path.to_string_lossy()) {
+        Some(Format::VOC) => voc::annotation_in(path).map(|read| named(read.objects)).unwrap_or_default(),
+        Some(Format::LABELME) => {
+            labelme::annotation_in(path).map(|read| named(read.objects)).unwrap_or_default()
+        }
+        Some(_) => {
+            let rows = yolo::boxes_in(path, size).unwrap_or_default();
+            let label = |(class, boxes): (u32, Vec<[f64; 4]>)| LabelBox { class: class.to_string(), boxes };
+            rows.into_iter().map(label).collect()
+        }
+        None => Vec::new(),
+    }
+}
+
 /// Reads a file that can be a label of one image; `None` if it is another file.
 pub(crate) fn label_file(path: &Path) -> Option<LabelFile> {
-    let name = path.to_str()?;
-    if has_extension(name, &["xml"]) {
-        let (objects, image) = voc::objects_in(path)?;
-        return Some(LabelFile { format: Format::VOC, objects, image });
-    }
-    if has_extension(name, &["json"]) {
-        let (objects, image) = labelme::objects_in(path)?;
-        return Some(LabelFile { format: Format::LABELME, objects, image });
-    }
-    let objects = yolo::rows_in(path)?;
-    Some(LabelFile { format: Format::YOLO, objects, image: None })
+    let format = format_of_label(path.to_str()?).unwrap_or(Format::YOLO);
+    let (objects, image) = match format {
+        Format::VOC => voc::annotation_in(path).map(|read| (read.objects.len(), read.file_name))?,
+        Format::LABELME => labelme::annotation_in(path).map(|read| (read.objects.len(), read.image_path))?,
+        _ => (yolo::rows_in(path)?, None),
+    };
+    Some(LabelFile { format, objects, image })
 }
 
 /// Returns the label file with objects that an image has in another format than `own`: next to it, or in a folder of labels.

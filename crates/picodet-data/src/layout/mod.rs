@@ -1,5 +1,6 @@
 //! Finds the dataset at a path: formats by their own files, then folders of splits, then a dataset one folder below.
 
+mod contents;
 pub(crate) mod foreign;
 mod merge;
 mod search;
@@ -19,14 +20,10 @@ pub(crate) use merge::{class_union, merge, with_classes};
 /// Returns the dataset at a path.
 pub(crate) fn find(path: &Path) -> Result<Box<dyn Source>, DataError> {
     let metadata = std::fs::metadata(path).map_err(|source| DataError::io(path, source))?;
-    let mut reason = if metadata.is_file() {
-        "a file that is neither .json, .yaml nor .data".to_string()
-    } else {
-        "no label files".to_string()
-    };
+    let mut reason = metadata.is_file().then(|| "a file that is neither .json, .yaml nor .data".to_string());
     match find_format(path, &[Evidence::Files, Evidence::Layout]) {
         Recognition::Found(source) => return Ok(source),
-        Recognition::Refused(problem) => reason = problem,
+        Recognition::Refused(problem) => reason = Some(problem),
         Recognition::None => {}
     }
     if metadata.is_dir() {
@@ -41,7 +38,7 @@ pub(crate) fn find(path: &Path) -> Result<Box<dyn Source>, DataError> {
         }
         match find_format(path, &[Evidence::Weak]) {
             Recognition::Found(source) => return Ok(source),
-            Recognition::Refused(problem) => reason = problem,
+            Recognition::Refused(problem) => reason = Some(problem),
             Recognition::None => {}
         }
     }
@@ -51,7 +48,7 @@ pub(crate) fn find(path: &Path) -> Result<Box<dyn Source>, DataError> {
     }
     Err(DataError::UnknownFormat {
         path: path.to_path_buf(),
-        reason,
+        reason: reason.unwrap_or_else(|| contents::describe(path)),
         expected: HANDLERS.into_iter().map(FormatHandler::description).collect(),
     })
 }

@@ -5,8 +5,10 @@
 
 mod images;
 mod index;
+mod plain;
 mod stated;
 
 pub(crate) use images::resolve_images;
 pub(crate) use index::{FileIndex, ImageFinder, Lookup};
+pub(crate) use plain::{plain, turned};
 pub(crate) use stated::{Stated, fold, is_absent};

@@ -2,16 +2,19 @@
 
 use std::path::Path;
 
-use picodet_data::{DataError, Dataset, Finding, Findings, Format, Images, convert, open_lenient, splits};
+use picodet_data::{
+    DataError, Dataset, Finding, FindingKind, Findings, Format, Images, convert, open_lenient, splits,
+};
 
 use crate::absent::{picture, put};
 
 const JSON: &str = r#"{"version": "5.0", "shapes": [{"label": "cat", "shape_type": "rectangle", "points": [[1, 2], [9, 9]]}], "imagePath": "x.png", "imageWidth": 64, "imageHeight": 48}"#;
 
-/// Kind and message of each finding, sorted.
+/// Kind and message of each finding, sorted, except the image without label.
 fn messages(findings: &Findings) -> Vec<String> {
     let message = |finding: &Finding| format!("{}: {}", finding.kind.id(), finding.message);
-    let mut messages: Vec<String> = findings.list().iter().map(message).collect();
+    let others = findings.list().iter().filter(|finding| finding.kind != FindingKind::ImageUnused);
+    let mut messages: Vec<String> = others.map(message).collect();
     messages.sort();
     messages
 }

@@ -42,9 +42,15 @@ fn rows_a_little_outside_are_kept_and_pixels_are_one_error() {
         put(root.join(format!("labels/{name}.txt")), "0 100 50 20 20\n0 90 40 20 20\n0 0.5 0.5 0.1 0.1\n");
     }
     let Loaded { findings, dataset, .. } = open_lenient(root, None).unwrap();
-    assert_eq!(findings.counts().get(&FindingKind::YoloRange), Some(&1));
+    // One finding that counts all rows.
+    assert_eq!(findings.counts().get(&FindingKind::YoloRange), Some(&4));
+    let ranges = findings.list().iter().filter(|finding| finding.kind == FindingKind::YoloRange).count();
     let text = findings.list()[0].to_string();
-    assert!(text.contains("a.txt:1") && text.contains("4 of 6 rows"), "{text}");
+    assert!(
+        text.contains("a.txt:1") && text.contains("4 of 6 rows") && text.contains("up to 100:"),
+        "{text}"
+    );
+    assert_eq!(ranges, 1);
     assert_eq!(dataset.object_count(), 2);
     // A single row among good ones is a separate finding.
     for name in ["a", "b"] {

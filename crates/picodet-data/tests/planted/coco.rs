@@ -216,8 +216,8 @@ fn paths(coco: &mut Coco, root: &Path) {
     picture(root.join("absolute.png"), 200, 100, 85);
     let absolute = root.canonicalize().unwrap().join("absolute.png");
     coco.faulty(absolute.to_str().unwrap(), FindingKind::PathAbsolute, "absolute.png");
-    picture(root.join("above.png"), 200, 100, 86);
-    coco.faulty("../above.png", FindingKind::PathEscapes, "../above.png");
+    picture(root.join("../above.png"), 200, 100, 86);
+    coco.faulty("../../above.png", FindingKind::PathEscapes, "../../above.png");
     picture(train.join("sub/slash.png"), 200, 100, 87);
     coco.faulty("sub\\slash.png", FindingKind::PathBackslash, "sub\\slash.png");
 }
@@ -361,6 +361,7 @@ pub(crate) fn elsewhere(root: &Path) -> Vec<Expected> {
     coco.plant(FindingKind::PathAmbiguous, &["#/images/2:", "pictures/a/1.png", "pictures/b/1.png"]);
     coco.plant(FindingKind::ImageMissing, &["#/images/2:"]);
     coco.plant(FindingKind::PathAbsolute, &["#/images/2:"]);
+    coco.plant(FindingKind::ImageUnused, &["pictures/a/1.png"]);
     coco.write(&root.join("train.json"));
     coco.expected
 }

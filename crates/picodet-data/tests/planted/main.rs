@@ -122,7 +122,12 @@ fn the_repaired_copy_is_clean_and_the_original_untouched() {
             "yolo",
             yolo,
             // Polygons stay in the copy.
-            &[FindingKind::ImagesWithoutObjects, FindingKind::DatasetEmpty, FindingKind::YoloPolygon],
+            &[
+                FindingKind::ImagesWithoutObjects,
+                FindingKind::DatasetEmpty,
+                FindingKind::YoloPolygon,
+                FindingKind::LeakagePossible,
+            ],
         ),
         // Points and lines stay in the copy.
         ("labelme", labelme, &[FindingKind::ShapeUnsupported]),

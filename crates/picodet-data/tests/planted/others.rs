@@ -58,6 +58,13 @@ pub(crate) fn voc(root: &Path) -> Vec<Expected> {
     expected.push(expect(FindingKind::SplitDuplicate, &["train.txt:14:", "line 1"]));
     listed.push("nowhere".to_string());
     expected.push(expect(FindingKind::SplitUnlabelled, &["train.txt:15:", "nowhere"]));
+    listed.push("scan".to_string());
+    put(root.join("Annotations/scan.xml"), voc_xml("scan.tif", &good));
+    put(root.join("JPEGImages/scan.tif"), b"II*\0");
+    expected.push(expect(
+        FindingKind::ImageUnsupported,
+        &["scan.xml", "scan.tif has the format TIFF, which is not read"],
+    ));
     put(root.join("ImageSets/Main/train.txt"), listed.join("\n"));
     picture(root.join("JPEGImages/nolabel.png"), 200, 100, 99);
     expected.push(expect(FindingKind::ImageUnreferenced, &["nolabel.png"]));
@@ -77,10 +84,15 @@ pub(crate) fn voc(root: &Path) -> Vec<Expected> {
 }
 
 pub(crate) fn yolo(root: &Path) -> Vec<Expected> {
-    let yaml = "path: .\ntrain: images/train\nval: images/val\nvalidation: images/none\ntest: images/nowhere\nnc: 5\nnames: [cat, dog]\n";
+    let yaml = "path: .\ntrain: images/train\nval: images/val\nvalidation: images/none\ntest: images/nowhere\nnc: 2\nnc: 5\nnames: [cat, dog]\n";
     put(root.join("data.yaml"), yaml);
+    put(root.join("classes.txt"), "cat\nbird\n");
+    picture(root.join("images/more/unlabelled.jpg"), 200, 100, 102);
     let mut expected = vec![
         expect(FindingKind::YoloCount, &["data.yaml", "`nc` is 5"]),
+        expect(FindingKind::DuplicateKey, &["data.yaml", "`nc`"]),
+        expect(FindingKind::ClassListsDiffer, &["classes.txt", "`bird`", "`dog`", "data.yaml"]),
+        expect(FindingKind::ImageUnused, &["images/more/unlabelled.jpg"]),
         expect(FindingKind::SplitMissing, &["data.yaml", "images/none"]),
         // The missing split has no images.
         expect(FindingKind::DatasetEmpty, &["data.yaml", "`validation`"]),
@@ -123,6 +135,16 @@ pub(crate) fn yolo(root: &Path) -> Vec<Expected> {
     put(root.join("labels/train/damaged.txt"), good);
     expected.push(expect(FindingKind::YoloSize, &["damaged.txt", "2 rows", "cannot be read"]));
     expected.push(expect(FindingKind::ImageUndecodable, &["damaged.jpg"]));
+    picture(root.join("images/train/twin.png"), 200, 100, 103);
+    put(root.join("labels/train/twin.txt"), good);
+    add("val/twin", good.as_bytes());
+    expected.push(expect(FindingKind::LeakagePossible, &["twin.jpg", "twin.png", "`val`", "`train`"]));
+    put(root.join("images/train/scan.tif"), b"II*\0");
+    put(root.join("labels/train/scan.txt"), good);
+    expected.push(expect(
+        FindingKind::LabelWithoutImage,
+        &["scan.txt", "has the format TIFF, which is not read"],
+    ));
     put(root.join("labels/train/orphan.txt"), good);
     expected.push(expect(FindingKind::LabelWithoutImage, &["orphan.txt"]));
     picture(root.join("images/train/nolabel.jpg"), 200, 100, 100);
@@ -158,12 +180,13 @@ pub(crate) fn labelme(root: &Path) -> Vec<Expected> {
     };
     let good = shape("cat", "rectangle", json!([[60, 50], [10, 10]]));
     let polygon = shape("dog", "polygon", json!([[100, 10], [150, 20], [120, 80]]));
-    for (seed, name) in ["good", "circle", "short", "nolabel"].into_iter().enumerate() {
+    for (seed, name) in ["good", "circle", "short", "nolabel", "unknown"].into_iter().enumerate() {
         picture(root.join(format!("{name}.png")), 200, 100, seed as u8 + 1);
     }
     file("good", vec![good.clone(), polygon.clone()]);
     file("circle", vec![good.clone(), shape("cat", "line", json!([[1, 1], [5, 5]]))]);
     file("short", vec![polygon, shape("cat", "rectangle", json!([[1, 1]]))]);
+    file("unknown", vec![good, shape("cat", "ellipse", json!([[1, 1], [9, 9]]))]);
     // The image of one file exists only inside of it.
     picture(root.join("inside.png"), 200, 100, 77);
     let image = base64::prelude::BASE64_STANDARD.encode(fs::read(root.join("inside.png")).unwrap());
@@ -175,6 +198,7 @@ pub(crate) fn labelme(root: &Path) -> Vec<Expected> {
     vec![
         expect(FindingKind::ShapeUnsupported, &["circle.json#/shapes/1:", "line"]),
         expect(FindingKind::ImageEmbedded, &["inside.json", "inside.png"]),
+        expect(FindingKind::ShapeUnknown, &["unknown.json#/shapes/1:", "`ellipse`"]),
         expect(FindingKind::ShapePoints, &["short.json#/shapes/1:", "1 points"]),
         expect(FindingKind::ImageUnreferenced, &["nolabel.png"]),
     ]

@@ -29,6 +29,8 @@ pub(super) struct Builder<'a> {
     image_ids: IdNumbers,
     category_ids: IdNumbers,
     annotation_ids: IdNumbers,
+    /// The lists whose first entry was received.
+    begun: Vec<&'static str>,
     findings: Findings,
 }
 
@@ -69,6 +71,19 @@ impl<'a> Builder<'a> {
 
     fn pointer(&self, pointer: String) -> Location {
         Location::pointer(self.file, pointer)
+    }
+
+    /// Reports a list that occurs again, by its first entry.
+    fn begin(&mut self, list: &'static str, index: usize) {
+        if index != 0 {
+            return;
+        }
+        if self.begun.contains(&list) {
+            let location = self.pointer(format!("/{list}"));
+            let message = format!("the key `{list}` occurs more than once; the entries of all are read");
+            self.findings.push(FindingKind::DuplicateKey, location, message);
+        }
+        self.begun.push(list);
     }
 
     /// Reports an entry that is left out because a required field is missing or cannot be used.
@@ -244,6 +259,7 @@ impl<'a> Builder<'a> {
 
 impl AnnotationSink for Builder<'_> {
     fn image(&mut self, index: usize, image: Image) -> Result<(), FieldError> {
+        self.begin("images", index);
         let Image { id: Some(id), file_name: Some(file), width, height, odd } = image else {
             self.left_out("images", index, "an image", &["id", "file_name"], &image.odd);
             return Ok(());
@@ -260,6 +276,7 @@ impl AnnotationSink for Builder<'_> {
     }
 
     fn category(&mut self, index: usize, category: Category) -> Result<(), FieldError> {
+        self.begin("categories", index);
         let Category { id: Some(id), name, supercategory, odd } = category else {
             self.left_out("categories", index, "a category", &["id"], &category.odd);
             return Ok(());
@@ -278,6 +295,7 @@ impl AnnotationSink for Builder<'_> {
     }
 
     fn annotation(&mut self, index: usize, annotation: Annotation) -> Result<(), FieldError> {
+        self.begin("annotations", index);
         let required = ["image_id", "category_id"];
         let Annotation { image_id: Some(image), category_id: Some(category), bbox, .. } = annotation else {
             self.left_out("annotations", index, "an annotation", &required, &annotation.odd);

@@ -49,7 +49,8 @@ fn read_file(path: &Path) -> Result<Built, DataError> {
         builder = Builder::new(&file);
         match read_annotations(reader, &mut builder) {
             Ok(_) if replaced.get() > 0 => {
-                not_finite = Some(format!("{} times NaN or Infinity ({error})", replaced.get()));
+                let line = error.line().map(|line| format!(", the first in line {line}")).unwrap_or_default();
+                not_finite = Some(format!("{} times NaN or Infinity{line}", replaced.get()));
             }
             _ => {
                 // Python on Chinese Windows writes GBK.

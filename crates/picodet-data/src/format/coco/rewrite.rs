@@ -77,7 +77,7 @@ struct Plan<'a> {
     other_objects: Vec<(usize, usize)>,
     /// The classes of a name, in their order; a file can list a name twice.
     classes: HashMap<&'a str, VecDeque<usize>>,
-    /// The id of each object without one, by image and object.
+    /// The id of each object without one, or with the id of another, by image and object.
     ids: HashMap<(usize, usize), i64>,
 }
 
@@ -116,7 +116,7 @@ impl<'a> Plan<'a> {
 
     fn object_id(&self, place: (usize, usize)) -> i64 {
         let object = &self.dataset.images[place.0].objects[place.1];
-        object.id.or_else(|| self.ids.get(&place).copied()).unwrap_or(0)
+        self.ids.get(&place).copied().or(object.id).unwrap_or(0)
     }
 
     fn class(&self, object: &Object) -> i64 {

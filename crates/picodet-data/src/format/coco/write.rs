@@ -1,6 +1,6 @@
 //! Writes COCO annotation files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 
 use serde::Serialize;
@@ -41,7 +41,8 @@ fn is_zero(value: &u8) -> bool {
     *value == 0
 }
 
-/// Returns the ids of the objects without one: the next free ones, by image and object.
+/// Returns the ids of the objects without one, and of those with the id of an earlier object: the next free ones, by image
+/// and object.
 pub(super) fn annotation_ids(dataset: &Dataset) -> HashMap<(usize, usize), i64> {
     let objects = || {
         let images = dataset.images.iter().enumerate();
@@ -50,7 +51,8 @@ pub(super) fn annotation_ids(dataset: &Dataset) -> HashMap<(usize, usize), i64> 
         })
     };
     let largest = objects().filter_map(|(_, object)| object.id).max().unwrap_or(0).max(0);
-    let without = objects().filter(|(_, object)| object.id.is_none());
+    let mut seen = HashSet::new();
+    let without = objects().filter(|(_, object)| object.id.is_none_or(|id| !seen.insert(id)));
     without.zip(1i64..).map(|((place, _), number)| (place, largest.saturating_add(number))).collect()
 }
 
@@ -108,7 +110,7 @@ pub fn write_to(mut out: impl Write, dataset: &Dataset) -> std::io::Result<()> {
         out.write_all(if count == 0 { b"\n" } else { b",\n" })?;
         let record = &dataset.images[position];
         let object = &record.objects[number];
-        let id = object.id.or_else(|| ids.get(&(position, number)).copied()).unwrap_or(0);
+        let id = ids.get(&(position, number)).copied().or(object.id).unwrap_or(0);
         serde_json::to_writer(&mut out, &annotation(dataset, record, object, id))?;
     }
     out.write_all(b"\n],\n\"categories\":[")?;

@@ -10,7 +10,7 @@ use picodet_format::json::{JsonGuard, MAX_TOKEN};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::shape::{Extent, extent, kind_of, number, points_of};
+use super::shape::{Extent, extent, is_known, kind_of, number, points_of};
 use crate::dataset::Object;
 use crate::finding::{FindingKind, Findings, Location};
 use crate::text::clip;
@@ -92,9 +92,15 @@ fn parse_shape(
         Extent::Box(bbox) => {
             let flags = shape.get("flags");
             let flag = |name: &str| {
-                let own = shape.get(name).filter(|value| value.is_boolean());
-                own.or_else(|| flags?.get(name)).and_then(Value::as_bool).unwrap_or(false)
+                let own = shape.get(name).filter(|value| value.is_boolean() || value.is_number());
+                let value = own.or_else(|| flags?.get(name));
+                value.is_some_and(|value| value.as_bool() == Some(true) || value.as_u64() == Some(1))
             };
+            if !is_known(&kind) {
+                let message = format!("`shape_type` is `{}`; read as a polygon", clip(&kind));
+                let pointer = format!("/shapes/{index}/shape_type");
+                findings.push(FindingKind::OddValue, Location::pointer(file, pointer), message);
+            }
             let (crowd, difficult, truncated) = (flag("crowd"), flag("difficult"), flag("truncated"));
             let source = u32::try_from(index).unwrap_or(u32::MAX);
             let object = Object { crowd, difficult, truncated, source, ..Object::new(0, bbox) };
@@ -103,6 +109,12 @@ fn parse_shape(
         Extent::WrongPoints => {
             let message = format!("a {kind} with {} points; left out", points.len());
             findings.push(FindingKind::ShapePoints, location(), message);
+            annotation.other_classes.push(label);
+        }
+        Extent::Unknown => {
+            let message =
+                format!("unknown `shape_type` `{}` with {} points; left out", clip(&kind), points.len());
+            findings.push(FindingKind::ShapeUnknown, location(), message);
             annotation.other_classes.push(label);
         }
         Extent::None => {

@@ -24,7 +24,7 @@ use crate::sniff::{JsonKind, json_files, json_kind};
 use crate::split_name::{split_folders, subfolders};
 
 pub use annotation::{Annotation, parse};
-pub(crate) use read::objects_in;
+pub(crate) use read::annotation_in;
 pub use read::read;
 pub use write::write_one;
 

@@ -1,9 +1,12 @@
 //! Reads a folder of LabelMe files.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io::BufReader;
 use std::path::Path;
 
-use super::annotation::parse;
+use picodet_format::json::NonFiniteToNull;
+
+use super::annotation::{Annotation, parse};
 use crate::class_names::{read_names, report_spaces};
 use crate::dataset::{Class, Dataset, Format, ImageRecord, Object, display};
 use crate::error::DataError;
@@ -33,6 +36,8 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
         let result = open_regular(&path).and_then(|reader| {
             parse(reader, &file, &mut own).map_err(|error| DataError::json(&path, &error))
         });
+        // Python writes NaN.
+        let result = result.or_else(|error| with_null(&path, &file, &mut own).ok_or(error));
         // Python on Chinese Windows writes GBK.
         let result = result.or_else(|error| match legacy_json(&path, &mut own) {
             Some(text) => {
@@ -100,13 +105,24 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
     Ok((dataset, findings))
 }
 
-/// Number of objects in a LabelMe file, and the name of its image; `None` if it is another file.
-pub(crate) fn objects_in(path: &Path) -> Option<(usize, Option<String>)> {
+/// Reads a file with NaN or infinite values as null; `None` if it has none, or cannot be read.
+fn with_null(path: &Path, file: &str, findings: &mut Findings) -> Option<Annotation> {
+    let reader = NonFiniteToNull::new(BufReader::new(open_regular(path).ok()?));
+    let replaced = reader.replaced();
+    let mut own = Findings::default();
+    let annotation = parse(reader, file, &mut own).ok().filter(|_| replaced.get() > 0)?;
+    findings.extend(own);
+    let message = format!("{} times NaN or Infinity; read as missing values", replaced.get());
+    findings.push(FindingKind::JsonNan, Location::file(file), message);
+    Some(annotation)
+}
+
+/// Reads a LabelMe file; `None` if it is another file.
+pub(crate) fn annotation_in(path: &Path) -> Option<Annotation> {
     if json_kind(path) != JsonKind::LabelMe {
         return None;
     }
-    let annotation = parse(open_regular(path).ok()?, &display(path), &mut Findings::default()).ok()?;
-    Some((annotation.objects.len(), annotation.image_path))
+    parse(open_regular(path).ok()?, &display(path), &mut Findings::default()).ok()
 }
 
 /// The image path relative to the dataset, as in the label (`check` reports backslashes).

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use picodet_format::json::{JsonGuard, MAX_TOKEN};
+use picodet_format::json::{JsonGuard, MAX_TOKEN, NonFiniteToNull};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -40,7 +40,7 @@ pub(super) fn rewrite_one(dataset: &Dataset, image: &ImageRecord, image_path: &s
         match found {
             // Points and lines are no objects.
             Extent::None => written.push(raw.get().to_string()),
-            Extent::WrongPoints => {}
+            Extent::WrongPoints | Extent::Unknown => {}
             Extent::Box(bbox) => {
                 let Some(index) = open.remove(&position) else { continue };
                 let object = &image.objects[index];
@@ -81,7 +81,13 @@ pub(super) fn rewrite_one(dataset: &Dataset, image: &ImageRecord, image_path: &s
 fn read(path: &Path) -> Option<RawEntry> {
     let file: File = open_regular(path).ok()?;
     let reader = BufReader::new(JsonGuard::new(file, MAX_TOKEN));
-    serde_json::from_reader(reader).ok().filter(|entry: &RawEntry| !entry.is_empty())
+    let entry: Result<RawEntry, _> = serde_json::from_reader(reader);
+    // Python writes NaN.
+    let entry = entry.or_else(|_| {
+        let file = NonFiniteToNull::new(BufReader::new(open_regular(path).map_err(std::io::Error::other)?));
+        serde_json::from_reader(BufReader::new(JsonGuard::new(file, MAX_TOKEN))).map_err(std::io::Error::from)
+    });
+    entry.ok().filter(|entry: &RawEntry| !entry.is_empty())
 }
 
 /// Whether two boxes are equal, with NaN equal to NaN.

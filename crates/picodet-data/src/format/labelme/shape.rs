@@ -13,12 +13,33 @@ pub(super) enum Extent {
     None,
     /// The number of its points is wrong for its kind.
     WrongPoints,
+    /// Its kind is unknown, and its points enclose no area.
+    Unknown,
 }
 
 /// Returns the kind of a shape in lower case; `polygon` if it is missing, as in the first versions of LabelMe.
 pub(super) fn kind_of(shape: &Value) -> String {
     let kind = shape.get("shape_type").and_then(Value::as_str).unwrap_or("polygon");
     kind.trim().chars().take(40).collect::<String>().to_lowercase()
+}
+
+/// Whether LabelMe or X-AnyLabeling has this kind of shapes.
+pub(super) fn is_known(kind: &str) -> bool {
+    let kinds = [
+        "rectangle",
+        "polygon",
+        "circle",
+        "line",
+        "point",
+        "points",
+        "linestrip",
+        "mask",
+        "rotation",
+        "quadrilateral",
+        "cuboid",
+        "oriented_rectangle",
+    ];
+    kinds.contains(&kind)
 }
 
 /// Returns the points of a shape; NaN for coordinates that are not numbers.
@@ -44,7 +65,8 @@ pub(super) fn extent(kind: &str, points: &[[f64; 2]]) -> Extent {
     };
     let has_area = || {
         let [x1, y1, x2, y2] = around();
-        x2 > x1 && y2 > y1
+        // A box with NaN is reported as such.
+        !(x2 <= x1 || y2 <= y1)
     };
     match (kind, points.len()) {
         // The corners are in any order; newer versions write all four.
@@ -55,7 +77,8 @@ pub(super) fn extent(kind: &str, points: &[[f64; 2]]) -> Extent {
         ("point" | "points" | "line", _) => Extent::None,
         // Open lines and the kinds of other tools (quadrilateral, cuboid) enclose an area, if they have one.
         (_, 3..) if has_area() => Extent::Box(around()),
-        _ => Extent::None,
+        ("linestrip" | "quadrilateral" | "cuboid" | "oriented_rectangle", _) => Extent::None,
+        _ => Extent::Unknown,
     }
 }
 
@@ -74,7 +97,7 @@ mod tests {
     fn every_shape_with_an_area_has_its_bounding_box() {
         let square = [[20.0, 130.0], [120.0, 130.0], [120.0, 210.0], [20.0, 210.0]];
         let boxed = Extent::Box([20.0, 130.0, 120.0, 210.0]);
-        let cases: [(&str, &[[f64; 2]], Extent); 15] = [
+        let cases: [(&str, &[[f64; 2]], Extent); 19] = [
             ("rectangle", &[[120.0, 210.0], [20.0, 130.0]], boxed),
             ("rectangle", &square, boxed),
             ("rectangle", &square[..1], Extent::WrongPoints),
@@ -90,6 +113,10 @@ mod tests {
             ("point", &square[..1], Extent::None),
             ("line", &square[..2], Extent::None),
             ("points", &square, Extent::None),
+            ("ellipse", &square, boxed),
+            ("ellipse", &square[..2], Extent::Unknown),
+            ("dot", &square[..1], Extent::Unknown),
+            ("quadrilateral", &square[..2], Extent::None),
         ];
         let wrong: Vec<_> = cases
             .into_iter()

@@ -9,6 +9,7 @@ use crate::error::DataError;
 use crate::format::handler::{Source, choose_split};
 use crate::layout::{class_union, merge, with_classes};
 use crate::split_name::{sort_splits, split_role, subfolders};
+use crate::walk::existing;
 
 /// A folder of VOC datasets that are read as one.
 pub(super) struct Devkit {
@@ -22,7 +23,7 @@ impl Devkit {
     pub(super) fn find(root: &Path) -> Option<Self> {
         let years: Vec<(String, VocLayout)> = subfolders(root)
             .into_iter()
-            .filter(|name| split_role(name).is_none() && root.join(name).join("Annotations").is_dir())
+            .filter(|name| split_role(name).is_none() && existing(&root.join(name), "Annotations").is_some())
             .filter_map(|name| Some((name.clone(), VocLayout::find(&root.join(&name))?)))
             .collect();
         (!years.is_empty()).then(|| Self { root: root.to_path_buf(), years })

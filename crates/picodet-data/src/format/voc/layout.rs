@@ -9,12 +9,12 @@ use crate::input::open_regular;
 use crate::sniff::files_with_extension;
 use crate::split_name::{sort_splits, split_folders, split_role, subfolders};
 use crate::text::read_text;
+use crate::walk::existing;
 
 /// Largest image list in bytes.
 const MAX_LIST: u64 = 256 << 20;
-/// Names of folders with XML files.
-const LABEL_FOLDERS: [&str; 8] =
-    ["Annotations", "annotations", "Annotation", "annotation", "labels", "xmls", "xml", "images"];
+/// Names of folders with XML files, in any letter case.
+const LABEL_FOLDERS: [&str; 6] = ["Annotations", "Annotation", "labels", "xmls", "xml", "images"];
 /// Folders with lists of splits, and whether every list in them is one.
 const LIST_FOLDERS: [(&str, bool); 4] =
     [("ImageSets/Main", true), ("ImageSets", true), ("Main", false), (".", false)];
@@ -35,21 +35,23 @@ pub(super) struct VocLayout {
 impl VocLayout {
     /// Recognises a folder with XML files in a usual subfolder, or directly in it.
     pub(super) fn find(root: &Path) -> Option<Self> {
-        let usual = LABEL_FOLDERS.into_iter().find(|folder| has_xml(&root.join(folder), DEPTH - 1));
+        let mut usual = LABEL_FOLDERS.into_iter().filter_map(|folder| existing(root, folder));
+        let usual = usual.find(|folder| has_xml(&root.join(folder), DEPTH - 1));
         // A folder of broken files is opened for the errors of the parser.
-        let broken = || !files_with_extension(&root.join("Annotations"), &["xml"]).is_empty();
-        let usual = usual.or_else(|| broken().then_some("Annotations"));
+        let is_broken = |folder: &String| !files_with_extension(&root.join(folder), &["xml"]).is_empty();
+        let usual = usual.or_else(|| existing(root, LABEL_FOLDERS[0]).filter(is_broken));
         let lists = lists(root);
         // Folders of splits are datasets, and the files next to them are in no split.
         let divided = || {
             let mut splits = split_folders(root).into_iter();
             lists.is_empty() && splits.any(|split| has_xml(&root.join(split), 1))
         };
-        let labels = usual.or_else(|| (has_xml(root, 0) && !divided()).then_some("."));
-        let listed =
-            || (lists.iter().any(|(_, list)| names_xml(list)) && has_xml(root, DEPTH)).then_some(".");
+        let labels = usual.or_else(|| (has_xml(root, 0) && !divided()).then(|| ".".to_string()));
+        let listed = || {
+            (lists.iter().any(|(_, list)| names_xml(list)) && has_xml(root, DEPTH)).then(|| ".".to_string())
+        };
         let labels = labels.or_else(listed)?;
-        Some(Self { root: root.to_path_buf(), labels: labels.to_string(), lists })
+        Some(Self { root: root.to_path_buf(), labels, lists })
     }
 
     /// Recognises a folder with XML files anywhere below.
@@ -97,6 +99,7 @@ pub(super) fn is_voc(file: &Path) -> bool {
 /// Returns the lists of the splits in the first folder that has any.
 fn lists(root: &Path) -> Vec<(String, PathBuf)> {
     for (folder, every) in LIST_FOLDERS {
+        let Some(folder) = existing(root, folder) else { continue };
         let mut lists: Vec<(String, PathBuf)> = files_with_extension(&root.join(folder), &["txt"])
             .into_iter()
             .filter_map(|list| Some((split_of_list(&list, every)?, list)))

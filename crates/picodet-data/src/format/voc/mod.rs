@@ -23,7 +23,7 @@ use crate::error::DataError;
 use crate::loss::Loss;
 use devkit::Devkit;
 use layout::VocLayout;
-pub(crate) use read::objects_in;
+pub(crate) use read::annotation_in;
 
 pub use annotation::{Annotation, XmlError, parse};
 pub use read::read;
@@ -94,7 +94,13 @@ impl FormatHandler for VocHandler {
     }
 
     fn write_lists(&self, parts: &[Part<'_>], _: &[String], out: &Path) -> Result<(), DataError> {
-        write_file(&out.join("label_list.txt"), &class_lines(parts))
+        let mut text = class_lines(parts);
+        let mut classes = parts.iter().flat_map(|part| &part.dataset.classes);
+        if classes.any(|class| class.name.trim().is_empty()) {
+            let named = text.lines().map(|name| if name.trim().is_empty() { write::UNNAMED } else { name });
+            text = named.flat_map(|name| [name, "\n"]).collect();
+        }
+        write_file(&out.join("label_list.txt"), &text)
     }
 }
 
@@ -111,6 +117,6 @@ impl Source for VocLayout {
 
 /// The dataset folder for a path that can be its `Annotations/`.
 fn root_of(path: &Path) -> PathBuf {
-    let inside = path.file_name().is_some_and(|name| name == "Annotations");
+    let inside = path.file_name().is_some_and(|name| name.eq_ignore_ascii_case("Annotations"));
     if inside { path.parent().unwrap_or(path).to_path_buf() } else { path.to_path_buf() }
 }

@@ -13,13 +13,16 @@ use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
 use crate::format::handler::choose_split;
 use crate::image_file::read_header;
-use crate::text::read_xml;
+use crate::text::{clip, read_xml};
 use crate::walk::{self, file_name, without_extension};
 
 /// Largest XML in bytes.
 pub(super) const MAX_XML: u64 = 16 << 20;
 /// File names of class lists.
 const CLASS_LISTS: [&str; 3] = ["label_list.txt", "labels.txt", "classes.txt"];
+
+/// The list of classes and colours of segmentations.
+const LABEL_MAP: &str = "labelmap.txt";
 
 /// Reads a VOC folder; with `split`, the images of its list (`ImageSets/Main/<split>.txt`) in its order, otherwise those
 /// of all lists, or all XML files if there are no lists, in the order of their names. Classes are those of all XML files for every split, in the order of
@@ -154,10 +157,9 @@ fn fill_sizes(dataset: &mut Dataset, findings: &mut Findings) {
     }
 }
 
-/// Number of objects in an XML file, and the name of its image; `None` if it is no annotation.
-pub(crate) fn objects_in(path: &Path) -> Option<(usize, Option<String>)> {
-    let annotation = is_voc(path).then(|| read_one(path).0).flatten()?;
-    Some((annotation.objects.len(), annotation.file_name))
+/// Reads an XML file; `None` if it is no annotation.
+pub(crate) fn annotation_in(path: &Path) -> Option<Annotation> {
+    is_voc(path).then(|| read_one(path).0).flatten()
 }
 
 /// Reads one XML file; `None` if it cannot be parsed.
@@ -176,6 +178,43 @@ fn read_one(path: &Path) -> (Option<Annotation>, Findings) {
         Err(error) => {
             findings.push(FindingKind::FileUnreadable, Location::line(file, error.line), error.problem);
             (None, findings)
+        }
+    }
+}
+
+/// Returns the names in a label map of CVAT or Datumaro (`name:colour:parts:actions`), except the background; empty for another
+/// file.
+fn label_map(path: &Path, findings: &mut Findings) -> Vec<String> {
+    if !path.is_file() {
+        return Vec::new();
+    }
+    let lines = read_names(path, findings).unwrap_or_default();
+    let entries: Option<Vec<&str>> = lines
+        .iter()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| line.rsplitn(4, ':').nth(3).map(str::trim))
+        .collect();
+    let mut names: Vec<String> = Vec::new();
+    for name in entries.unwrap_or_default() {
+        if !name.is_empty() && name != "background" && !names.iter().any(|other| other == name) {
+            names.push(name.to_string());
+        }
+    }
+    names
+}
+
+/// Reports the class lists with other names than the one that is read.
+fn report_other_lists(root: &Path, list: &Path, names: &[String], findings: &mut Findings) {
+    for other in CLASS_LISTS.into_iter().map(|file| root.join(file)).filter(|other| other != list) {
+        let listed = read_names(&other, &mut Findings::default()).unwrap_or_default();
+        let is_class =
+            |name: &&String| !name.is_empty() && !matches!(name.as_str(), "__ignore__" | "_background_");
+        let listed: Vec<&String> = listed.iter().filter(is_class).collect();
+        let only_here = listed.iter().find(|name| !names.contains(**name)).map(|name| (*name, "here"));
+        let only_there = names.iter().find(|name| !listed.contains(name)).map(|name| (name, "there"));
+        if let Some((name, place)) = only_here.or(only_there).filter(|_| !listed.is_empty()) {
+            let message = format!("class `{}` is only {place}, and {} is read", clip(name), display(list));
+            findings.push(FindingKind::ClassListsDiffer, Location::file(display(&other)), message);
         }
     }
 }
@@ -210,8 +249,12 @@ fn class_list(
             let message = format!("class `{name}` is not in {file}; added");
             findings.push(FindingKind::UnknownCategory, Location::file(display(&list)), message);
         }
+        report_other_lists(root, &list, &listed, findings);
         names = listed;
         break;
+    }
+    if names.is_empty() {
+        names = label_map(&root.join(LABEL_MAP), findings);
     }
     let listed: HashSet<&str> = names.iter().map(String::as_str).collect();
     let others: Vec<String> =

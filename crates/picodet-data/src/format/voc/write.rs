@@ -6,6 +6,9 @@ use picodet_report::escape;
 
 use crate::dataset::{Dataset, ImageRecord, Object};
 
+/// The name of classes without one: an empty `<name>` is not read.
+pub(super) const UNNAMED: &str = "unnamed";
+
 /// Returns the XML of one image with the file name `name`.
 #[must_use]
 pub fn write_one(dataset: &Dataset, image: &ImageRecord, name: &str) -> String {
@@ -33,6 +36,7 @@ pub fn write_one(dataset: &Dataset, image: &ImageRecord, name: &str) -> String {
 /// Adds the `<object>` of an object.
 pub(super) fn write_object(xml: &mut String, dataset: &Dataset, object: &Object) {
     let class = dataset.classes.get(object.class).map_or("", |class| class.name.as_str());
+    let class = if class.trim().is_empty() { UNNAMED } else { class };
     let [x1, y1, x2, y2] = object.bbox;
     let _ = writeln!(
         xml,

@@ -8,7 +8,7 @@ use crate::dataset::display;
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
 use crate::paths::is_absent;
-use crate::text::read_text;
+use crate::text::{clip, read_text};
 
 /// Largest `data.yaml` in bytes.
 const MAX_SIZE: u64 = 4 << 20;
@@ -39,6 +39,12 @@ pub struct DataYaml {
 /// [`DataError::Syntax`] when the text is not YAML or has no names.
 pub fn parse_data_yaml(text: &str, path: &Path, findings: &mut Findings) -> Result<DataYaml, DataError> {
     let yaml = yaml::parse(text, path)?;
+    let known = ["names", "nc", "path", "kpt_shape"];
+    for key in yaml.repeated() {
+        if known.iter().chain(&SPLITS).any(|known| known.eq_ignore_ascii_case(key)) {
+            report_repeated(key, path, findings);
+        }
+    }
     let count = yaml.get("nc").and_then(Yaml::text).map(str::trim);
     let (names, indices) = names(&yaml, count, path, findings)?;
     if let Some(count) = count
@@ -50,6 +56,11 @@ pub fn parse_data_yaml(text: &str, path: &Path, findings: &mut Findings) -> Resu
     let splits = splits(&yaml);
     let root = yaml.get("path").and_then(Yaml::text).filter(|path| !is_absent(path)).map(str::to_string);
     Ok(DataYaml { names, indices, keypoints: keypoints(&yaml), splits, path: root })
+}
+
+fn report_repeated(key: &str, path: &Path, findings: &mut Findings) {
+    let message = format!("the key `{}` occurs more than once; the last one is read", clip(key));
+    findings.push(FindingKind::DuplicateKey, Location::file(display(path)), message);
 }
 
 /// Returns the class names and their indices.
@@ -71,7 +82,9 @@ fn names(
                 let index: u32 = (key.trim().parse().ok())
                     .filter(|index| *index <= MAX_INDEX)
                     .ok_or_else(|| bad(format!("the key `{key}` of `names` is not an index")))?;
-                by_index.insert(index, name.text().unwrap_or_default().to_string());
+                if by_index.insert(index, name.text().unwrap_or_default().to_string()).is_some() {
+                    report_repeated(key, path, findings);
+                }
             }
             if let Some((expected, (index, name))) =
                 (0u32..).zip(&by_index).find(|(n, (index, _))| n != *index)
@@ -97,13 +110,18 @@ fn names(
 fn splits(yaml: &Yaml) -> BTreeMap<String, Vec<String>> {
     let own = |key: &str, value: &Yaml| value.text() == Some(format!("images/{key}").as_str());
     let Yaml::Map(entries) = yaml else { return BTreeMap::new() };
-    let chosen = entries.iter().filter(|(key, value)| SPLITS.contains(&key.as_str()) || own(key, value));
     let mut splits = BTreeMap::new();
-    for (key, value) in chosen {
+    for (key, _) in entries {
+        let known = SPLITS.into_iter().find(|split| split.eq_ignore_ascii_case(key)).unwrap_or(key);
+        let Some(value) =
+            yaml.get(known).filter(|value| known != key || SPLITS.contains(&known) || own(key, value))
+        else {
+            continue;
+        };
         let mut folders: Vec<String> = value.texts().into_iter().map(str::to_string).collect();
         folders.retain(|folder| !is_absent(folder));
         if !folders.is_empty() {
-            splits.entry(key.clone()).or_insert(folders);
+            splits.entry(known.to_string()).or_insert(folders);
         }
     }
     splits

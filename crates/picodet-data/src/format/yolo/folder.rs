@@ -10,10 +10,11 @@ use crate::error::DataError;
 use crate::finding::Findings;
 use crate::format::handler::Recognition;
 use crate::split_name::{split_folders, subfolders};
+use crate::unsupported::UnsupportedImages;
 use crate::walk::{self, file_name};
 
 /// File names of class lists.
-const CLASS_LISTS: [&str; 7] = [
+pub(super) const CLASS_LISTS: [&str; 7] = [
     "classes.txt",
     "obj.names",
     "names.txt",
@@ -23,7 +24,7 @@ const CLASS_LISTS: [&str; 7] = [
     "_darknet.labels",
 ];
 /// Class lists that other formats have as well.
-const OTHER_LISTS: [&str; 2] = ["labels.txt", "label_list.txt"];
+pub(super) const OTHER_LISTS: [&str; 2] = ["labels.txt", "label_list.txt"];
 /// Number of images that are inspected for label files.
 const INSPECTED: usize = 50;
 
@@ -42,9 +43,15 @@ pub(super) struct YoloFolder {
 pub(super) fn recognise(root: &Path) -> Option<Result<YoloFolder, Recognition>> {
     let Some(splits) = image_folders(root) else {
         let label = label_without_images(root)?;
-        return Some(Err(Recognition::Refused(format!(
-            "YOLO labels without images, the first is {label}; copy the images into `images`, or export with images"
-        ))));
+        let what = match UnsupportedImages::new(root).describe(&label) {
+            Some(what) => {
+                format!("YOLO labels, but {what}, which is not read; convert the images to JPEG or PNG")
+            }
+            None => format!(
+                "YOLO labels without images, the first is {label}; copy the images into `images`, or export with images"
+            ),
+        };
+        return Some(Err(Recognition::Refused(what)));
     };
     if lists_differ(root, &splits) {
         return None;

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::labels::MAX_LABELS;
+use super::labels::{MAX_LABELS, class_index};
 use crate::finding::Findings;
+use crate::geometry::bounds;
 use crate::text::read_text;
 use crate::walk::without_extension;
 
@@ -53,6 +54,31 @@ pub(crate) fn rows_in(path: &Path) -> Option<usize> {
     let text = read_text(path, MAX_LABELS, "a YOLO label file", &mut Findings::default()).ok()?;
     let mut rows = text.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
     is_row(rows.peek()?).then(|| rows.filter(|row| is_row(row)).count())
+}
+
+/// The class index and the box in pixels of each row of a text that can only be a label file, of an image of `size` pixels.
+/// A row of an even number of values can be a polygon as well, whose bounding box is the second one.
+pub(crate) fn boxes_in(path: &Path, (width, height): (u32, u32)) -> Option<Vec<(u32, Vec<[f64; 4]>)>> {
+    rows_in(path)?;
+    let text = read_text(path, MAX_LABELS, "a YOLO label file", &mut Findings::default()).ok()?;
+    let scale = [f64::from(width), f64::from(height)];
+    let row = |line: &str| {
+        let mut columns = line.split_whitespace();
+        let class = class_index(columns.next()?)?;
+        let values: Vec<f64> = columns.map(|column| column.parse()).collect::<Result<_, _>>().ok()?;
+        let &[x, y, w, h] = values.first_chunk::<4>()?;
+        let mut boxes = vec![[x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0]];
+        if values.len() >= 6 && values.len().is_multiple_of(2) {
+            boxes
+                .extend(bounds(values.iter().step_by(2).copied(), values.iter().skip(1).step_by(2).copied()));
+        }
+        for [x1, y1, x2, y2] in &mut boxes {
+            [x1, x2].into_iter().for_each(|x| *x *= scale[0]);
+            [y1, y2].into_iter().for_each(|y| *y *= scale[1]);
+        }
+        Some((class, boxes))
+    };
+    Some(text.lines().filter_map(row).collect())
 }
 
 /// Whether a line is a row: the index of a class and four or more other numbers, but not five, of which the last is a score.

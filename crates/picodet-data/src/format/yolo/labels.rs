@@ -41,7 +41,7 @@ impl RowFormat {
 }
 
 /// The first column of a row.
-fn class_index(text: &str) -> Option<u32> {
+pub(super) fn class_index(text: &str) -> Option<u32> {
     let index = text.parse::<f64>().ok()?;
     (index.fract() == 0.0 && (0.0..4e9).contains(&index)).then_some(index as u32)
 }
@@ -99,6 +99,8 @@ pub(super) struct Rows {
     pub(super) indices: IndexRange,
     /// Rows with values far outside of 0…1, which were left out.
     pub(super) in_pixels: Findings,
+    /// The largest of their values.
+    pub(super) largest: f64,
 }
 
 /// Parses the rows `class x y w h` of a label file; centre and size are fractions of the upright image of
@@ -133,6 +135,9 @@ pub(super) fn parse_rows(
             Row::Empty | Row::LeftOut => {}
             Row::InPixels(value) => {
                 rows.count += 1;
+                let values =
+                    line.split_whitespace().skip(1).take(4).filter_map(|text| text.parse::<f64>().ok());
+                rows.largest = values.fold(rows.largest, f64::max);
                 let message = format!("{value} is not between 0 and 1; row left out");
                 rows.in_pixels.push(FindingKind::YoloRange, location, message);
             }

@@ -73,16 +73,48 @@ impl<'a> SplitFiles<'a> {
     }
 
     /// Returns the images without repetitions, and reports paths of another machine.
-    pub(super) fn into_files(self, findings: &mut Findings) -> Vec<String> {
-        if let Some((location, example)) = self.first_moved {
+    pub(super) fn into_files(mut self, findings: &mut Findings) -> Vec<String> {
+        if let Some((location, example)) = self.first_moved.take() {
             let total = self.files.len();
             let message = format!("{} of {total} image paths, as in {example}", self.moved);
             findings.push(FindingKind::PathElsewhere, location, message);
         }
         let mut seen = HashSet::new();
-        let mut files = self.files;
+        let mut files = std::mem::take(&mut self.files);
         files.retain(|file| seen.insert(file.clone()));
-        files
+        self.without_links(files, findings)
+    }
+
+    /// Removes the images that are the file of another one under another path, unless they have labels of their own.
+    fn without_links(&self, files: Vec<String>, findings: &mut Findings) -> Vec<String> {
+        let real = picodet_parallel::map(0..files.len(), 0, |index| {
+            self.root.join(&files[index]).canonicalize().ok()
+        });
+        let label_of = |file: &str| {
+            let (label, exists) = find_label(self.root, file);
+            exists.then(|| self.root.join(label).canonicalize().ok()).flatten()
+        };
+        let mut first: HashMap<PathBuf, usize> = HashMap::new();
+        let mut kept: Vec<String> = Vec::with_capacity(files.len());
+        for (file, real) in files.into_iter().zip(real) {
+            let other = real.as_ref().and_then(|real| first.get(real)).copied();
+            let Some(other) = other else {
+                first.extend(real.map(|real| (real, kept.len())));
+                kept.push(file);
+                continue;
+            };
+            let (own, known) = (label_of(&file), label_of(&kept[other]));
+            if own.is_some() && known.is_some() && own != known {
+                kept.push(file);
+                continue;
+            }
+            let message = format!("`{file}` is the file of `{}`; read once", kept[other]);
+            findings.push(FindingKind::SplitDuplicate, Location::file(display(self.data)), message);
+            if known.is_none() && own.is_some() {
+                kept[other] = file;
+            }
+        }
+        kept
     }
 
     /// Whether an entry leads to a folder or list.
@@ -160,14 +192,14 @@ impl<'a> SplitFiles<'a> {
     /// Adds the images of a list.
     fn add_list(&mut self, list: &Path, findings: &mut Findings) -> Result<(), DataError> {
         let text = read_text(list, MAX_LIST, "an image list", findings)?;
-        let mut seen: HashMap<&str, usize> = HashMap::new();
+        let mut seen: HashMap<String, usize> = HashMap::new();
         for (number, line) in text.lines().enumerate() {
             let line = self.name_in(line);
             if line.is_empty() {
                 continue;
             }
             let location = Location::line(display(list), number as u64 + 1);
-            if let Some(first) = seen.insert(line, number + 1) {
+            if let Some(first) = seen.insert(without_dots(line), number + 1) {
                 let message = format!("`{line}` is already in line {first}");
                 findings.push(FindingKind::SplitDuplicate, location, message);
                 continue;
@@ -236,6 +268,14 @@ impl<'a> SplitFiles<'a> {
         self.moved += 1;
         self.first_moved.get_or_insert_with(|| (location, format!("`{stated}`, read as `{file}`")));
     }
+}
+
+/// A path without `.` and repeated separators.
+fn without_dots(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').collect();
+    let is_kept = |(at, part): &(usize, &str)| *part != "." && (!part.is_empty() || *at == 0);
+    let kept: Vec<&str> = parts.into_iter().enumerate().filter(is_kept).map(|(_, part)| part).collect();
+    kept.join("/")
 }
 
 /// Whether a path is in the folder of another split, by the last folder that has the name of one.

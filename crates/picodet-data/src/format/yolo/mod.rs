@@ -1,5 +1,6 @@
 //! YOLO: a data file with names and folders, and one text file per image with normalised rows.
 
+mod class_lists;
 mod darknet;
 mod data_yaml;
 mod folder;
@@ -30,7 +31,7 @@ use write::has_row;
 
 pub(crate) use data_yaml::is_data_yaml;
 pub use data_yaml::{DataYaml, parse_data_yaml};
-pub(crate) use label_path::rows_in;
+pub(crate) use label_path::{boxes_in, rows_in};
 pub(crate) use labels::is_dota;
 pub use labels::parse_labels;
 pub use read::{read, read_folder};

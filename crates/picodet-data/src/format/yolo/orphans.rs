@@ -7,6 +7,7 @@ use super::label_path::{label_of, rows_in};
 use crate::dataset::display;
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
+use crate::unsupported::UnsupportedImages;
 use crate::walk::{self, file_name, without_extension};
 
 /// Texts in folders of labels that are not labels.
@@ -22,9 +23,14 @@ pub(super) fn report_orphans(
     findings: &mut Findings,
 ) -> Result<(), DataError> {
     let stems: HashSet<&str> = images.iter().map(|file| without_extension(file)).collect();
+    let unsupported = UnsupportedImages::new(folder);
     let mut report = |labels: &Path, label: &str| {
         let location = Location::file(display(&labels.join(label)));
-        findings.push(FindingKind::LabelWithoutImage, location, "no image of this name".to_string());
+        let message = match unsupported.describe(label) {
+            Some(what) => format!("{what}, which is not read; convert it to JPEG or PNG"),
+            None => "no image of this name".to_string(),
+        };
+        findings.push(FindingKind::LabelWithoutImage, location, message);
     };
     if let Some(labels) = label_folder(folder, prefix) {
         for label in walk::files(&labels, &["txt"], &mut Findings::default())? {

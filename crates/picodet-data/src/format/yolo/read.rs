@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::class_lists::report_other_lists;
 use super::data_yaml::{DataYaml, load_yaml};
 use super::folder;
 use super::label_path::find_label;
@@ -16,6 +17,7 @@ use crate::image_file::read_header;
 use crate::paths::{Stated, is_absent};
 use crate::split_name::{sort_splits, split_role};
 use crate::text::read_text;
+use crate::unsupported::unsupported_format;
 
 /// Reads a YOLO dataset with a `data.yaml`; without `split`, all splits together.
 ///
@@ -100,6 +102,7 @@ fn read_splits(
         let message = format!("`{name}: {entries}` does not exist under {}", root.display());
         findings.push(FindingKind::SplitAbsent, Location::file(display(file)), message);
     }
+    report_other_lists(file, root, &data, &root_of, &mut findings);
     let files = files_of(root, file, &data, &chosen, &mut findings)?;
     let mut format = RowFormat { indices: data.indices.clone(), keypoints: data.keypoints };
     let mut labels = read_all_labels(root, &files, &format);
@@ -182,19 +185,21 @@ fn to_dataset(
     source: &Path,
     findings: &mut Findings,
 ) -> Dataset {
-    let (mut rows, mut in_pixels) = (0, 0);
+    let (mut rows, mut in_pixels, mut largest) = (0, 0, 0.0f64);
     for labels in &read {
+        largest = largest.max(labels.rows.largest);
         rows += labels.rows.count;
         in_pixels += labels.rows.in_pixels.errors();
     }
     // Single rows are reported one by one, a dataset in pixels once.
     let all_in_pixels = in_pixels * 2 > rows && in_pixels > 1;
     if all_in_pixels {
-        let message =
-            format!("{in_pixels} of {rows} rows have values far above 1: they are in pixels; rows left out");
+        let message = format!(
+            "{in_pixels} of {rows} rows have values far outside of 0 to 1, up to {largest}: they are in pixels; rows left out"
+        );
         let first = read.iter().find_map(|labels| labels.rows.in_pixels.list().first());
         let location = first.map_or_else(|| Location::file(display(source)), |first| first.location.clone());
-        findings.push(FindingKind::YoloRange, location, message);
+        findings.push_many(FindingKind::YoloRange, location, message, in_pixels);
     }
     report_rows_without_size(root, &files, &read, source, findings);
     let mut images = Vec::with_capacity(files.len());
@@ -239,12 +244,18 @@ fn report_rows_without_size(
             "none of the {total} images exists, the first is {}; copy the images there, or export with images",
             image.display()
         );
-        findings.push(FindingKind::YoloSize, Location::file(display(source)), message);
+        findings.push_many(FindingKind::YoloSize, Location::file(display(source)), message, lost.len());
         return;
     }
     for index in lost {
         let label = read[index].label.as_deref().unwrap_or_default();
-        let problem = if root.join(&files[index]).exists() { "cannot be read" } else { "does not exist" };
+        let problem = match unsupported_format(&files[index]) {
+            Some(format) if root.join(&files[index]).exists() => {
+                format!("has the format {format}, which is not read")
+            }
+            None if root.join(&files[index]).exists() => "cannot be read".to_string(),
+            _ => "does not exist".to_string(),
+        };
         let message = format!("{} rows, but {} {problem}", read[index].without_size, files[index]);
         findings.push(FindingKind::YoloSize, Location::file(display(&root.join(label))), message);
     }

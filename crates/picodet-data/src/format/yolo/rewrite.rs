@@ -130,7 +130,7 @@ impl Entry {
 }
 
 fn is_written(key: &str, splits: &[String]) -> bool {
-    WRITTEN.contains(&key) || splits.iter().any(|split| split == key)
+    WRITTEN.iter().any(|written| written.eq_ignore_ascii_case(key)) || splits.iter().any(|split| split == key)
 }
 
 /// Returns the text and the splits of the data file of a dataset.

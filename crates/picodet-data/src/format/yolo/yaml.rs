@@ -1,6 +1,7 @@
 //! The subset of YAML that a `data.yaml` needs, read from parser events: no aliases (hence no expansion
 //! bombs), bounded depth.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use yaml_rust2::Event;
@@ -20,12 +21,26 @@ pub(crate) enum Yaml {
 }
 
 impl Yaml {
-    /// The value of a key of a map.
+    /// The value of a key of a map: the last one of equal keys, as other programs read it, otherwise that of the key in another
+    /// letter case.
     pub(crate) fn get(&self, key: &str) -> Option<&Yaml> {
-        match self {
-            Self::Map(entries) => entries.iter().find(|(name, _)| name == key).map(|(_, v)| v),
-            _ => None,
-        }
+        let Self::Map(entries) = self else { return None };
+        let last = |fits: &dyn Fn(&str) -> bool| entries.iter().rfind(|(name, _)| fits(name));
+        let found = last(&|name| name == key).or_else(|| last(&|name| name.eq_ignore_ascii_case(key)));
+        found.map(|(_, value)| value)
+    }
+
+    /// The keys of a map that occur more than once, without regard to letter case.
+    pub(crate) fn repeated(&self) -> Vec<&str> {
+        let Self::Map(entries) = self else { return Vec::new() };
+        let mut seen: HashMap<String, usize> = HashMap::new();
+        let count = |name: &String| {
+            let count = seen.entry(name.to_ascii_lowercase()).or_default();
+            *count += 1;
+            *count == 2
+        };
+        let mut count = count;
+        entries.iter().map(|(name, _)| name).filter(|name| count(name)).map(String::as_str).collect()
     }
 
     /// The text of a scalar.

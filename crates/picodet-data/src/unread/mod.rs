@@ -1,18 +1,23 @@
 //! Finds labels below the folder of a dataset that none of its splits contains.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::{Component, Path, PathBuf};
+mod second;
 
-use crate::dataset::{Dataset, Format, display};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use crate::dataset::{Class, Dataset, Format, ImageRecord, display};
 use crate::finding::{FindingKind, Findings, Location};
 use crate::format::coco::{is_other_task, read_with_images};
-use crate::format::other_labels::{LabelFile, label_file, label_of_other_format};
+use crate::format::other_labels::{
+    LabelBox, LabelFile, boxes_in, format_of_label, label_file, label_of_other_format,
+};
 use crate::format::yolo::is_data_yaml;
 use crate::layout::foreign::of_file;
-use crate::paths::{FileIndex, Lookup, Stated};
+use crate::paths::{FileIndex, Lookup, Stated, plain, turned};
 use crate::sniff::{JsonKind, files_with_extension, json_kind};
 use crate::text::read_text;
 use crate::walk::{self, file_name, has_extension, without_extension};
+use second::{Difference, boxes_of, difference, same_bytes};
 
 /// Largest file of a format that is not read, in bytes.
 const MAX_FOREIGN: u64 = 256 << 20;
@@ -24,9 +29,11 @@ pub(crate) struct Unread {
     pub(crate) findings: Findings,
     /// The images.
     pub(crate) images: HashSet<PathBuf>,
+    /// Images without label that are in no split, and how they are shown.
+    pub(crate) unused: Vec<(PathBuf, Location)>,
 }
 
-/// A label that is not read, of an image without objects otherwise.
+/// A label that is not read, of an image without objects otherwise, or with other ones.
 struct Lost {
     kind: FindingKind,
     location: Location,
@@ -35,7 +42,7 @@ struct Lost {
 }
 
 /// Finds the labels below `path` that `datasets`, all splits of the dataset there, do not contain: label files of images
-/// that have no objects in any split. Files are read only if their image is not in a split or has no objects there.
+/// that have no objects in any split, and those of the same format whose objects differ from the ones that are read.
 pub(crate) fn find_unread(path: &Path, datasets: &[&Dataset]) -> Unread {
     let mut unread = Unread::default();
     let Some(shown) = folder_of(path, datasets) else { return unread };
@@ -44,9 +51,6 @@ pub(crate) fn find_unread(path: &Path, datasets: &[&Dataset]) -> Unread {
     let extensions = ["xml", "json", "txt", "csv"];
     let mut others = walk::files(&top, &extensions, &mut Findings::default()).unwrap_or_default();
     others.retain(|label| !read.contains(&top.join(label)));
-    if others.is_empty() {
-        return unread;
-    }
     let files = walk::images(&top, &mut Findings::default()).unwrap_or_default();
     let (images, files) = (Images::of(datasets), FileIndex::new(files));
     let labels: Vec<String> =
@@ -60,10 +64,25 @@ pub(crate) fn find_unread(path: &Path, datasets: &[&Dataset]) -> Unread {
         sweep.lost_of_coco(json).into_iter().for_each(|lost| unread.add(lost));
     }
     sweep.lost_of_foreign(&others, &unread.images).into_iter().for_each(|lost| unread.add(lost));
+    unread.unused = sweep.unused(&unread.images);
     unread
 }
 
 impl Unread {
+    /// Returns the findings, with one for each unused image.
+    pub(crate) fn into_findings(mut self) -> Findings {
+        self.report_unused(&|_| true);
+        self.findings
+    }
+
+    /// Adds a finding for each unused image that `accept` admits.
+    pub(crate) fn report_unused(&mut self, accept: &dyn Fn(&Path) -> bool) {
+        for (_, location) in self.unused.drain(..).filter(|(image, _)| accept(image)) {
+            let message = "no label or split refers to it".to_string();
+            self.findings.push(FindingKind::ImageUnused, location, message);
+        }
+    }
+
     /// Adds a label, if it is the first one of its image.
     fn add(&mut self, lost: Lost) {
         if self.images.insert(lost.image) {
@@ -100,45 +119,41 @@ fn label_files(datasets: &[&Dataset]) -> HashSet<PathBuf> {
     read
 }
 
-/// The images of datasets, and whether they have objects.
-struct Images {
-    by_path: HashMap<PathBuf, bool>,
-    names: HashSet<String>,
+/// The images of datasets.
+struct Images<'a> {
+    datasets: &'a [&'a Dataset],
+    /// The dataset and the position in it of the first entry of an image with objects, or of any entry.
+    by_path: HashMap<PathBuf, (usize, usize)>,
+    names: HashSet<&'a str>,
 }
 
-impl Images {
-    fn of(datasets: &[&Dataset]) -> Self {
-        let mut images = Self { by_path: HashMap::new(), names: HashSet::new() };
-        for dataset in datasets {
+impl<'a> Images<'a> {
+    fn of(datasets: &'a [&'a Dataset]) -> Self {
+        let mut images = Self { datasets, by_path: HashMap::new(), names: HashSet::new() };
+        for (part, dataset) in datasets.iter().enumerate() {
             let root = dataset.root.canonicalize().unwrap_or_else(|_| dataset.root.clone());
-            for image in &dataset.images {
+            for (index, image) in dataset.images.iter().enumerate() {
                 let path = plain(&root.join(turned(&image.file)));
-                *images.by_path.entry(path).or_default() |= !image.objects.is_empty();
-                images.names.insert(file_name(&image.file).to_string());
+                images.names.insert(file_name(&image.file));
+                let (of, at) = *images.by_path.entry(path.clone()).or_insert((part, index));
+                if datasets[of].images[at].objects.is_empty() && !image.objects.is_empty() {
+                    images.by_path.insert(path, (part, index));
+                }
             }
         }
         images
     }
-}
 
-/// A path with the separators of this system.
-fn turned(file: &str) -> String {
-    if file.contains('\\') { file.replace('\\', "/") } else { file.to_string() }
-}
-
-/// A path without `.` and `..`.
-fn plain(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                plain.pop();
-            }
-            other => plain.push(other),
-        }
+    /// The dataset and entry of an image.
+    fn get(&self, path: &Path) -> Option<(&'a Dataset, &'a ImageRecord)> {
+        let &(part, index) = self.by_path.get(path)?;
+        let dataset: &'a Dataset = self.datasets[part];
+        Some((dataset, &dataset.images[index]))
     }
-    plain
+
+    fn has_objects(&self, path: &Path) -> bool {
+        self.get(path).is_some_and(|(_, image)| !image.objects.is_empty())
+    }
 }
 
 /// The parts of a text that can be names of files.
@@ -146,31 +161,41 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(['"', '\'', '<', '>', ',', ';', '\t', '\r', '\n', '/', '\\']).map(str::trim)
 }
 
-struct Sweep {
+struct Sweep<'a> {
     top: PathBuf,
     /// The folder as the user writes it.
     shown: PathBuf,
     format: Format,
-    images: Images,
+    images: Images<'a>,
     files: FileIndex,
     read: HashSet<PathBuf>,
 }
 
-impl Sweep {
+impl Sweep<'_> {
     /// Returns what is lost with a label file of one image.
     fn lost(&self, label: &str) -> Option<Lost> {
         let path = self.top.join(label);
-        let mut image = self.image_of(without_extension(label));
-        let is_needed = |image: Option<&str>| image.is_some_and(|image| self.has_no_objects(image));
-        if image.is_some() && !is_needed(image) {
-            return None;
+        let mut images = self.images_of(without_extension(label));
+        let read = |images: &[&str]| images.iter().all(|image| !self.has_no_objects(image));
+        if !images.is_empty() && read(&images) {
+            return self.differing(label, &images);
         }
         let LabelFile { format, objects, image: stated } = label_file(&path)?;
-        if image.is_none() {
+        if images.is_empty() {
             let folder = label.rsplit_once('/').map_or("", |(folder, _)| folder);
-            image = stated.and_then(|stated| self.image_of(&format!("{folder}/{stated}")));
+            images = stated.map(|stated| self.images_of(&format!("{folder}/{stated}"))).unwrap_or_default();
+            if !images.is_empty() && read(&images) {
+                return self.differing(label, &images);
+            }
         }
-        let image = image.filter(|image| objects > 0 && is_needed(Some(image)))?;
+        let image = images.iter().rev().find(|image| self.has_no_objects(image)).filter(|_| objects > 0)?;
+        // Of two images of the name the label can be that of the other one.
+        if let [_, _] = images[..]
+            && !images.iter().all(|image| self.has_no_objects(image))
+            && self.differing(label, &images).is_none()
+        {
+            return None;
+        }
         let known = self.images.by_path.contains_key(&self.top.join(image));
         // The reader of YOLO has reported the images of its splits.
         if format != self.format
@@ -183,16 +208,64 @@ impl Sweep {
         Some(self.loss(format, image, label, Location::file(display(&self.shown.join(label)))))
     }
 
-    /// Returns the image of this name, with or without extension, that has the most folders in common.
-    fn image_of(&self, name: &str) -> Option<&str> {
-        match self.files.find(&Stated::with_spaces(name), &|_| true) {
-            Lookup::Found(image) => Some(image),
-            Lookup::Ambiguous(first, second) => {
-                Some(if self.has_no_objects(first) && self.has_no_objects(second) { first } else { second })
-                    .filter(|image| self.has_no_objects(image))
+    /// Returns the images that neither a split nor a label that is reported contains.
+    fn unused(&self, reported: &HashSet<PathBuf>) -> Vec<(PathBuf, Location)> {
+        let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+        let mut unused: Vec<&str> = Vec::new();
+        for file in self.files.iter() {
+            let path = self.top.join(file);
+            if !self.images.by_path.contains_key(&path) && !reported.contains(&path) {
+                unused.push(file);
             }
-            Lookup::Missing => None,
         }
+        // A split can name an image through a link.
+        let linked: HashSet<PathBuf> = match unused.is_empty() {
+            true => HashSet::new(),
+            false => self.images.by_path.keys().map(real).collect(),
+        };
+        let located = |file: &str| (self.top.join(file), Location::file(display(&self.shown.join(file))));
+        let unused = unused.into_iter().map(located);
+        unused.filter(|(path, _)| !linked.contains(&real(path))).collect()
+    }
+
+    /// Returns the image of this name, with or without extension, that has the most folders in common; two, if both have.
+    fn images_of(&self, name: &str) -> Vec<&str> {
+        match self.files.find(&Stated::with_spaces(name), &|_| true) {
+            Lookup::Found(image) => vec![image],
+            Lookup::Ambiguous(first, second) => vec![first, second],
+            Lookup::Missing => Vec::new(),
+        }
+    }
+
+    /// Returns what is lost with a second label of an image that is read with objects, or of one of two images; `None` if
+    /// the objects of an image are equal, and for labels of another format.
+    fn differing(&self, label: &str, images: &[&str]) -> Option<Lost> {
+        if format_of_label(label) != Some(self.format) {
+            return None;
+        }
+        let path = self.top.join(label);
+        let mut lost = None;
+        for image in images.iter().rev() {
+            let file = self.top.join(image);
+            let Some((dataset, record)) = self.images.get(&file) else { continue };
+            let root = dataset.root.canonicalize().unwrap_or_else(|_| dataset.root.clone());
+            let own = plain(&root.join(record.label.as_deref().unwrap_or_default()));
+            if same_bytes(&own, &path) {
+                return None;
+            }
+            let key = |class: &Class| match self.format {
+                Format::YOLO => class.id.to_string(),
+                _ => class.name.trim().to_string(),
+            };
+            let other = boxes_in(&path, (record.width, record.height));
+            if other.is_empty() {
+                return None;
+            }
+            let difference = difference(&boxes_of(dataset, record, key), &other)?;
+            let location = Location::file(display(&self.shown.join(label)));
+            lost = Some(second_label(file, image, &self.below(&own), &other, difference, location));
+        }
+        lost
     }
 
     /// Returns what is lost with files of formats that are not read: the images without objects that they name, except the
@@ -233,8 +306,13 @@ impl Sweep {
             .collect()
     }
 
+    /// A path relative to the folder of the dataset, with `/`.
+    fn below(&self, path: &Path) -> String {
+        display(path.strip_prefix(&self.top).unwrap_or(path)).replace('\\', "/")
+    }
+
     fn has_no_objects(&self, image: &str) -> bool {
-        !self.images.by_path.get(&self.top.join(image)).is_some_and(|has_objects| *has_objects)
+        !self.images.has_objects(&self.top.join(image))
     }
 
     fn loss(&self, format: Format, image: &str, label: &str, location: Location) -> Lost {
@@ -268,19 +346,47 @@ impl Sweep {
         labelled
             .filter_map(|image| {
                 let file = plain(&root.join(turned(&image.file)));
-                let known = self.images.by_path.get(&file);
+                let known = self.images.get(&file);
                 // An image that is not found can be one of the dataset under another path.
                 let elsewhere =
                     known.is_none() && self.images.names.contains(file_name(&image.file)) && !file.is_file();
-                if elsewhere || known.is_some_and(|has_objects| *has_objects) {
+                let has_objects = known.is_some_and(|(_, image)| !image.objects.is_empty());
+                if elsewhere || (has_objects && self.format != Format::COCO) {
                     return None;
                 }
-                let shown = file.strip_prefix(&self.top).unwrap_or(&file);
-                let shown = display(shown).replace('\\', "/");
+                let shown = self.below(&file);
                 let pointer = format!("/images/{}", image.source);
                 let location = Location::pointer(display(&self.shown.join(label)), pointer);
-                Some(self.loss(Format::COCO, &shown, label, location))
+                match known.filter(|_| has_objects) {
+                    Some((own, record)) => {
+                        let key = |class: &Class| class.name.trim().to_string();
+                        let other = boxes_of(&dataset, image, key);
+                        let difference = difference(&boxes_of(own, record, key), &other)?;
+                        let file_of_own = own.annotations.as_deref().unwrap_or(&own.root);
+                        let real = file_of_own.canonicalize().unwrap_or_else(|_| file_of_own.to_path_buf());
+                        Some(second_label(file, &shown, &self.below(&real), &other, difference, location))
+                    }
+                    None => Some(self.loss(Format::COCO, &shown, label, location)),
+                }
             })
             .collect()
     }
+}
+
+/// A second label of an image that is read with the objects of the label `own`.
+fn second_label(
+    path: PathBuf,
+    image: &str,
+    own: &str,
+    other: &[LabelBox],
+    difference: Difference,
+    location: Location,
+) -> Lost {
+    let Difference { only_read, only_other } = difference;
+    let differs = match only_other {
+        0 => format!("lacks {only_read} of the objects there"),
+        _ => format!("has {} objects, of which {only_other} are not there", other.len()),
+    };
+    let message = format!("{image} is read from {own}; this second label {differs}, and is not read");
+    Lost { kind: FindingKind::LabelUnread, location, message, image: path }
 }
