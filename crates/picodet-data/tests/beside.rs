@@ -1,4 +1,4 @@
-//! Files beside those that are read: images without labels, class lists, keys that occur twice, names in another letter case.
+//! Files next to those that are read: images without labels, class lists, keys that occur twice, names in another letter case.
 
 mod common;
 
@@ -235,7 +235,7 @@ fn keys_of_a_data_file_are_found_in_any_letter_case() {
     assert_eq!((report.images, report.objects), (2, 2));
     let text = fs::read_to_string(out.join("data.yaml")).unwrap();
     assert!(text.contains("lr: 1") && !text.contains("Names") && !text.contains("VAL"), "{text}");
-    // Without names the file is opened for its error.
+    // Without names the file is opened, which fails.
     put(root.join("data.yaml"), "Train: images/train\n");
     let error = open_lenient(&root, None).map(|_| ());
     assert!(matches!(error, Err(DataError::Syntax { .. })), "{error:?}");

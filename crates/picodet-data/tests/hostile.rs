@@ -10,7 +10,7 @@ use common::{picture, put};
 use picodet_data::{CheckOptions, Dataset, FindingKind, Findings, check, coco, labelme, voc, yolo};
 use proptest::prelude::*;
 
-/// Reading takes milliseconds; what takes longer than this, even on a busy machine, reads in the wrong way.
+/// Reading takes milliseconds; a reader that takes longer than this, even on a busy machine, is not linear.
 const HANG: Duration = Duration::from_secs(60);
 
 /// Writes a file of `start` and repetitions of `pattern` with this many bytes.

@@ -60,7 +60,7 @@ pub fn read_weights(bytes: &[u8]) -> Result<Weights, ReadError> {
     values(&views, None)
 }
 
-/// Checks that no tensor has integers, which other programs write for quantised weights and which mean nothing without their
+/// Checks that no tensor has integers, which other programs write for quantised weights and which have no meaning without their
 /// scales. Counters such as `num_batches_tracked`, and the rows and zero points of native files, are accepted.
 pub(crate) fn refuse_integers(views: &Views<'_>) -> Result<(), ReadError> {
     for (name, view) in views {

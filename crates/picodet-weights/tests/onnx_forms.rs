@@ -47,7 +47,7 @@ fn refusals_have_a_reason() {
     let only =
         |operator: (&str, &str)| model(&[node(operator.0, operator.1, &["x", "w"], "y")], &[weight()], &[]);
     let shared: Vec<Message> = (0..400).map(|_| conv()).collect();
-    // No values, but extents whose product before the extent of 0 is no number.
+    // No values, but extents whose product before the extent of 0 overflows.
     let order = [1, 2, 0, 3].iter().fold(Message::default().text(1, "perm"), |a, &axis| a.integer(8, axis));
     let axis = Message::default().text(1, "axis").integer(8, 3);
     let huge = model(

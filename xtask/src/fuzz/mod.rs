@@ -166,7 +166,7 @@ fn number(text: &str) -> Option<u64> {
     text.parse().ok()
 }
 
-/// Returns the first line that says what was found.
+/// Returns the first line that describes the failure.
 fn finding(lines: &[String]) -> Option<String> {
     let marks = ["panicked at", "ERROR: ", "SUMMARY: "];
     let at = lines.iter().position(|line| marks.iter().any(|mark| line.contains(mark)))?;

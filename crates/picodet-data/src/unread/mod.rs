@@ -189,7 +189,7 @@ impl Sweep<'_> {
             }
         }
         let image = images.iter().rev().find(|image| self.has_no_objects(image)).filter(|_| objects > 0)?;
-        // Of two images of the name the label can be that of the other one.
+        // With two images of this name the label can belong to the other one.
         if let [_, _] = images[..]
             && !images.iter().all(|image| self.has_no_objects(image))
             && self.differing(label, &images).is_none()

@@ -30,7 +30,7 @@ pub(super) fn same_bytes(a: &Path, b: &Path) -> bool {
     size(a).is_some() && size(a) == size(b) && read(a).is_some_and(|bytes| Some(bytes) == read(b))
 }
 
-/// Returns the objects of an image with the class as `key` names it.
+/// Returns the objects of an image with the class in the form of `key`.
 pub(super) fn boxes_of(
     dataset: &Dataset,
     image: &ImageRecord,

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// Largest number of fields of an object that are looked at.
+/// Largest number of fields of an object that are compared.
 const FIELDS: usize = 32;
 
 /// The structure of a JSON value.

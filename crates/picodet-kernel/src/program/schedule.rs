@@ -6,7 +6,7 @@ use picodet_simd::{Int8Isa, Isa};
 
 use super::operation::{Buffer, Step};
 
-/// Buffers and steps of a network at one input size.
+/// Buffers and steps of a network for an input size.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     /// The instruction set that weights are packed for.

@@ -85,7 +85,7 @@ impl<'a> SplitFiles<'a> {
         self.without_links(files, findings)
     }
 
-    /// Removes the images that are the file of another one under another path, unless they have labels of their own.
+    /// Removes the images that are the file of another one under another path, unless they have other labels.
     fn without_links(&self, files: Vec<String>, findings: &mut Findings) -> Vec<String> {
         let real = picodet_parallel::map(0..files.len(), 0, |index| {
             self.root.join(&files[index]).canonicalize().ok()
