@@ -167,9 +167,6 @@ impl DataError {
     pub(crate) fn json(path: &Path, error: &JsonError) -> Self {
         let message = match error {
             JsonError::Malformed { element, problem, column, .. } => {
-                // The parser reads the detections of models as well.
-                let problem =
-                    problem.split_once("; the model has diverged").map_or(&**problem, |(what, _)| what);
                 format!("the JSON cannot be read: {element}{problem} (column {column})")
             }
             JsonError::Io(error) => format!("the JSON cannot be read: {error}"),

@@ -51,7 +51,7 @@ impl Detector {
         Self::new(&model, &Options::default())
     }
 
-    /// Prepares a model, a quantised one in bytes unless the options differ from that.
+    /// Prepares a model; a quantised one is computed in bytes unless the options choose another precision.
     ///
     /// # Errors
     /// When an option is invalid or the engine refuses the model.

@@ -60,6 +60,9 @@ pub enum JsonError {
     },
 }
 
+/// The problem of a number that JSON does not have.
+const NO_JSON_NUMBER: &str = " is not a valid JSON number";
+
 impl JsonError {
     /// The 1-based line of the problem, if it is known.
     #[must_use]
@@ -116,11 +119,19 @@ impl JsonError {
         if let Self::Malformed { problem, line, column, .. } = &mut error
             && let Some(token) = non_finite_token(bytes, *line, *column)
         {
-            *problem = format!(
-                "{token} is not a valid JSON number; the model has diverged or its weights are damaged"
-            );
+            *problem = format!("{token}{NO_JSON_NUMBER}");
         }
         error
+    }
+
+    /// Adds the cause of NaN in the detections of a model.
+    pub(super) fn of_a_model(mut self) -> Self {
+        if let Self::Malformed { problem, .. } = &mut self
+            && problem.ends_with(NO_JSON_NUMBER)
+        {
+            problem.push_str("; the model has diverged or its weights are damaged");
+        }
+        self
     }
 }
 

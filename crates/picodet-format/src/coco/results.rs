@@ -217,8 +217,9 @@ fn parse(bytes: &[u8], at: &mut usize) -> Result<ResultRecords, JsonError> {
     if bytes.trim_ascii_start().first() == Some(&b'{') {
         let mut documents = serde_json::Deserializer::from_slice(bytes).into_iter::<Document>();
         for document in &mut documents {
-            let document =
-                document.map_err(|error| JsonError::in_slice(error, format!("detection {at}: "), bytes))?;
+            let document = document.map_err(|error| {
+                JsonError::in_slice(error, format!("detection {at}: "), bytes).of_a_model()
+            })?;
             for found in document.0 {
                 results.add(*at, found);
                 *at += 1;
@@ -239,7 +240,7 @@ fn parse(bytes: &[u8], at: &mut usize) -> Result<ResultRecords, JsonError> {
     let result = Each::new("detection", &entry, receive).deserialize(&mut deserializer);
     *at = entry.index();
     let result = result.and_then(|()| deserializer.end());
-    result.map_err(|error| JsonError::in_slice(error, entry.prefix(), bytes))?;
+    result.map_err(|error| JsonError::in_slice(error, entry.prefix(), bytes).of_a_model())?;
     Ok(results)
 }
 
