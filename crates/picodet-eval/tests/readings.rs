@@ -171,3 +171,111 @@ fn shifted_image_ids_are_named() {
     }
     cases.finish();
 }
+
+/// Twenty images with six objects each, of ten classes, and their detections.
+fn many() -> (Vec<GroundTruth>, Vec<Detection>, Vec<ImageSize>, Vec<Category>) {
+    let categories = [1, 2, 3, 4, 5, 6, 7, 10, 20, 21];
+    let (mut all, mut found) = (Vec::new(), Vec::new());
+    for image_id in 1..=20_i64 {
+        let x = image_id as f64;
+        for (index, bbox) in (0_i64..).zip(OBJECTS) {
+            let bbox = [bbox[0] + x, bbox[1] + x, bbox[2], bbox[3]];
+            let category_id = categories[((image_id + index) % 10) as usize];
+            let id = all.len() as i64 + 1;
+            let area = bbox[2] * bbox[3];
+            all.push(GroundTruth { id, image_id, category_id, bbox, area, crowd: false, ignore: false });
+            let score = 0.99 - 0.1 * index as f64;
+            found.push(Detection { image_id, category_id, bbox: bbox.map(|value| value + 1.0), score });
+        }
+    }
+    let categories = categories.map(|id| Category { id, name: format!("class {id}") }).into();
+    (all, found, (1..=20).map(size).collect(), categories)
+}
+
+#[test]
+fn parts_of_results_are_judged_by_their_images_and_detections() {
+    let (objects, found, sizes, categories) = many();
+    let parts: [(&str, &dyn Fn(&Detection) -> bool); 3] = [
+        ("one image", &|found| found.image_id == 4),
+        ("one class", &|found| found.category_id == 2),
+        ("high scores", &|found| found.score > 0.8),
+    ];
+    let corners = |[x, y, w, h]: [f64; 4]| [x, y, x + w, y + h];
+    let fractions = |[x, y, w, h]: [f64; 4]| [x / SIDES[0], y / SIDES[1], w / SIDES[0], h / SIDES[1]];
+    let forms: [(Change<'_>, &str); 3] = [
+        (&|bbox| bbox, ""),
+        (&corners, "read as [left, top, right, bottom] in pixels of the image"),
+        (&fractions, "read as [left, top, width, height] in fractions"),
+    ];
+    let mut cases = Cases::new();
+    for (part, keep) in parts {
+        for (change, expected) in forms {
+            let mut found: Vec<Detection> = found.iter().filter(|found| keep(found)).copied().collect();
+            found.iter_mut().for_each(|found| found.bbox = change(found.bbox));
+            let note = reading_note(&found, &objects, &categories, &sizes).unwrap_or_default();
+            let is_right = note.contains(expected) && note.is_empty() == expected.is_empty();
+            cases.check(format!("{part}, {expected}: {note}"), is_right);
+        }
+    }
+    cases.finish();
+}
+
+#[test]
+fn the_side_of_a_network_input_is_found() {
+    let (objects, found, sizes, categories) = many();
+    let mut cases = Cases::new();
+    let mut check = |change: Change<'_>, expected: String| {
+        let mut found = found.clone();
+        found.iter_mut().for_each(|found| found.bbox = change(found.bbox));
+        let note = reading_note(&found, &objects, &categories, &sizes).unwrap_or_default();
+        cases.check(format!("{expected}: {note}"), note.contains(&expected));
+    };
+    for side in [300.0, 800.0, 960.0, 1024.0, 1333.0] {
+        let stretched = |[x, y, w, h]: [f64; 4]| {
+            [x / SIDES[0], y / SIDES[1], w / SIDES[0], h / SIDES[1]].map(|value| value * side)
+        };
+        check(&stretched, format!("in pixels of an input of {side}×{side}"));
+    }
+    let thousandths = |[x, y, w, h]: [f64; 4]| [x / SIDES[0], y / SIDES[1], w / SIDES[0], h / SIDES[1]];
+    check(&|bbox| thousandths(bbox).map(|value| value * 1000.0), "in thousandths".to_owned());
+    check(&|bbox| bbox.map(|value| value * 800.0 / SIDES[0]), "a longer side of 800".to_owned());
+    cases.finish();
+}
+
+#[test]
+fn category_ids_of_a_part_of_the_classes_and_in_another_order_are_named() {
+    let (objects, found, sizes, categories) = many();
+    let ids: Vec<i64> = categories.iter().map(|category| category.id).collect();
+    let position = |id: i64| ids.iter().position(|&other| other == id).unwrap_or_default();
+    let note = |ids: &[i64], change: &dyn Fn(i64) -> i64| {
+        let mut found: Vec<Detection> =
+            found.iter().filter(|found| ids.contains(&found.category_id)).copied().collect();
+        found.iter_mut().for_each(|found| found.category_id = change(found.category_id));
+        reading_note(&found, &objects, &categories, &sizes).unwrap_or_default()
+    };
+    assert_eq!(note(&[7, 10, 20], &|id| id), "");
+    let of_some = note(&[7, 10, 20], &|id| position(id) as i64);
+    assert!(of_some.contains("positions in the dataset's list, from 0, 36"), "{of_some}");
+    // The last class becomes the first one, all others the next one.
+    let rotated = note(&ids[..7], &|id| id % 7 + 1);
+    assert!(rotated.ends_with("seem to be in another order than the dataset's"), "{rotated}");
+    assert!(!rotated.contains("more"), "{rotated}");
+}
+
+#[test]
+fn ids_of_coco_in_a_dataset_with_its_number_of_classes_are_named() {
+    let categories: Vec<Category> = (0..80).map(|id| Category { id, name: format!("class {id}") }).collect();
+    let gaps = [12, 26, 29, 30, 45, 66, 68, 69, 71, 83];
+    let of_coco: Vec<i64> = (1..=90).filter(|id| !gaps.contains(id)).collect();
+    let (mut objects, mut found) = (Vec::new(), Vec::new());
+    for category_id in 0..80_i64 {
+        let bbox = [7.0 * category_id as f64, 10.0, 6.0, 20.0];
+        let (id, area) = (category_id + 1, 120.0);
+        objects.push(GroundTruth { id, image_id: 1, category_id, bbox, area, crowd: false, ignore: false });
+        found.push(Detection { image_id: 1, category_id: of_coco[category_id as usize], bbox, score: 0.5 });
+    }
+    let note = reading_note(&found, &objects, &categories, &[size(1)]).unwrap_or_default();
+    assert!(note.contains("read as COCO's ids from 1 to 90, 80"), "{note}");
+    found.iter_mut().zip(0..).for_each(|(found, id)| found.category_id = id);
+    assert_eq!(reading_note(&found, &objects, &categories, &[size(1)]), None);
+}

@@ -2,121 +2,82 @@
 //! than COCO's.
 
 mod boxes;
+mod categories;
 mod ids;
+mod sample;
 
-use std::collections::HashMap;
-
-use crate::types::{Category, Detection, GroundTruth, ImageSize, intersection_over_union};
+use crate::types::{Category, Detection, GroundTruth, ImageSize};
 
 use boxes::{COCO, Reading};
 use ids::IdReading;
+use sample::{LEAST_IOU, Matches, Sample, overlap};
 
-/// Detections with the highest scores that are compared in an image.
-const PER_IMAGE: usize = 100;
-/// Images that are compared.
-const IMAGES: usize = 500;
-/// Least IoU with an object.
-const LEAST_IOU: f64 = 0.5;
-/// Least number of objects that another reading matches in addition, and its shares.
+/// Least number of objects or detections that another reading matches in addition, and its shares.
 const LEAST_GAIN: usize = 3;
 const LEAST_SHARE_GAIN: f64 = 0.15;
 const LEAST_RATIO: f64 = 1.3;
-/// Least share of the objects that a reading in a unit of many, such as pixels of an input, matches.
+/// Least share of the objects or detections that a reading in a unit of many, such as pixels of an input, matches.
 const LEAST_INPUT_SHARE: f64 = 0.4;
-/// Share of the objects below which the matched ones are reported.
+/// Factor by which such a unit matches better than a simple one.
+const INPUT_MARGIN: f64 = 1.05;
+/// Share of the objects and of the detections below which the matched ones are reported.
 const POOR_SHARE: f64 = 0.05;
+/// The same of the detections with the highest scores.
+const POOR_SUREST_SHARE: f64 = 0.15;
 /// Least number of objects and of detections for a statement on them.
 const LEAST_COUNT: usize = 20;
+/// Images with which the units of many are compared first.
+const FIRST_IMAGES: usize = 16;
+/// Share of the objects or of the detections above which boxes and image ids are not doubted.
+const SOUND_SHARE: f64 = 0.6;
 
-/// Whether a box covers an object.
-fn is_match(bbox: &[f64; 4], object: &GroundTruth) -> bool {
-    intersection_over_union(bbox, &object.bbox, false) >= LEAST_IOU
-}
-
-/// The boxes of an image.
-struct Picture<'a> {
-    sides: [f64; 2],
-    objects: Vec<&'a GroundTruth>,
-    /// With descending scores.
-    detections: Vec<&'a Detection>,
-}
-
-impl Picture<'_> {
-    /// Counts the objects that a detection matches; without `category`, of any category.
-    fn matched(&self, reading: Reading, category: Option<&dyn Fn(i64) -> Option<i64>>) -> usize {
-        let found: Vec<_> = (self.detections.iter())
-            .map(|found| {
-                let category = category.and_then(|category| category(found.category_id));
-                (category, reading.read(found.bbox, self.sides))
-            })
-            .collect();
-        let is_matched = |object: &&&GroundTruth| {
-            found.iter().any(|(id, bbox)| {
-                (category.is_none() || *id == Some(object.category_id)) && is_match(bbox, object)
-            })
-        };
-        self.objects.iter().filter(is_matched).count()
-    }
-}
-
-/// Returns the images that have objects and a size, without detections.
-fn pictures<'a>(objects: &'a [GroundTruth], images: &[ImageSize]) -> (Vec<Picture<'a>>, HashMap<i64, usize>) {
-    let sizes: HashMap<i64, &ImageSize> = images.iter().map(|image| (image.id, image)).collect();
-    let mut by_image: HashMap<i64, usize> = HashMap::new();
-    let mut pictures: Vec<Picture<'_>> = Vec::new();
-    for object in objects.iter().filter(|object| !object.crowd && !object.ignore) {
-        let size = sizes.get(&object.image_id).filter(|size| size.width > 0 && size.height > 0);
-        let Some(size) = size else { continue };
-        let next = pictures.len();
-        if next == IMAGES && !by_image.contains_key(&object.image_id) {
-            continue;
-        }
-        let index = *by_image.entry(object.image_id).or_insert(next);
-        if index == next {
-            let sides = [f64::from(size.width), f64::from(size.height)];
-            pictures.push(Picture { sides, objects: Vec::new(), detections: Vec::new() });
-        }
-        pictures[index].objects.push(object);
-    }
-    (pictures, by_image)
-}
-
-/// Replaces the detections of the images by those whose image id, as `read` returns it, is theirs.
-fn assign<'a>(
-    pictures: &mut [Picture<'a>],
-    by_image: &HashMap<i64, usize>,
-    detections: impl Iterator<Item = &'a Detection>,
-    read: impl Fn(i64) -> Option<i64>,
-) {
-    pictures.iter_mut().for_each(|picture| picture.detections.clear());
-    for detection in detections {
-        if let Some(&index) = read(detection.image_id).and_then(|id| by_image.get(&id)) {
-            pictures[index].detections.push(detection);
-        }
-    }
-    for picture in pictures {
-        picture.detections.sort_by(|a, b| b.score.total_cmp(&a.score));
-        picture.detections.truncate(PER_IMAGE);
-    }
-}
-
-/// Returns the reading that matches most objects, the first of equals, and their number.
-fn best_of<R>(readings: impl IntoIterator<Item = R>, matched: impl FnMut(&R) -> usize) -> Option<(usize, R)> {
-    let mut matched = matched;
+/// Returns the reading of the greatest value, the first of equals.
+fn best_of<R>(readings: impl IntoIterator<Item = R>, value: impl FnMut(&R) -> f64) -> Option<(f64, R)> {
+    let mut value = value;
     (readings.into_iter())
-        .map(|reading| (matched(&reading), reading))
+        .map(|reading| (value(&reading), reading))
         .reduce(|best, next| if next.0 > best.0 { next } else { best })
 }
 
+/// Whether a number of matches, of a total, is so much greater than that of COCO's reading that the other is meant.
+fn is_better((other, other_total): (usize, usize), (own, total): (usize, usize)) -> bool {
+    let share = |matched: usize, total: usize| matched as f64 / total.max(1) as f64;
+    other >= own + LEAST_GAIN
+        && other as f64 >= LEAST_RATIO * own as f64
+        && share(other, other_total) >= share(own, total) + LEAST_SHARE_GAIN
+}
+
+impl Matches {
+    fn of_objects(&self) -> (usize, usize) {
+        (self.objects, self.object_count)
+    }
+
+    fn of_hits(&self) -> (usize, usize) {
+        (self.hits, self.hit_count)
+    }
+
+    fn is_better_than(&self, own: &Self) -> bool {
+        is_better(self.of_objects(), own.of_objects()) || is_better(self.of_hits(), own.of_hits())
+    }
+
+    /// Whether another reading can be better.
+    fn can_improve(&self) -> bool {
+        let all = Self { objects: self.object_count, hits: self.hit_count, ..*self };
+        let is_sound = |matched: usize, total: usize| matched as f64 > SOUND_SHARE * total as f64;
+        all.is_better_than(self)
+            && !is_sound(self.objects, self.object_count)
+            && !is_sound(self.hits, self.hit_count)
+    }
+}
+
 /// Whether detections that match an object of their category have lower scores than the others, on average.
-fn is_reversed(pictures: &[Picture<'_>]) -> bool {
+fn is_reversed(sample: &Sample<'_>) -> bool {
     let mut sums = [(0.0, 0usize); 2];
-    for picture in pictures {
+    for picture in sample.pictures() {
         for found in &picture.detections {
-            let is_match = picture
-                .objects
-                .iter()
-                .any(|object| object.category_id == found.category_id && is_match(&found.bbox, object));
+            let is_match = (picture.objects.iter()).any(|object| {
+                object.category_id == found.category_id && overlap(&found.bbox, object) >= LEAST_IOU
+            });
             let (sum, count) = &mut sums[usize::from(is_match)];
             *sum += found.score;
             *count += 1;
@@ -127,16 +88,47 @@ fn is_reversed(pictures: &[Picture<'_>]) -> bool {
     other_count.min(match_count) >= LEAST_COUNT && mean(matches, match_count) < mean(others, other_count)
 }
 
-/// Whether a number of matched objects of `total` is so much greater than that of COCO's reading that the other is meant.
-fn is_better(other: usize, own: usize, total: usize) -> bool {
-    other >= own + LEAST_GAIN
-        && other as f64 >= LEAST_RATIO * own as f64
-        && (other - own) as f64 >= LEAST_SHARE_GAIN * total as f64
+/// Returns the reading of the boxes that fits far better than COCO's, whose matches are `own`.
+fn boxes_of(sample: &Sample<'_>, own: &Matches) -> Option<(Matches, Reading)> {
+    let quality = |reading: &Reading, images| sample.matches(*reading, images).quality;
+    let simple = best_of(Reading::simple(), |reading| quality(reading, usize::MAX));
+    let one_of_many = best_of(Reading::of_many(), |reading| quality(reading, FIRST_IMAGES))
+        .map(|(_, reading)| (quality(&reading, usize::MAX), reading));
+    let best = match (simple, one_of_many) {
+        (Some(simple), Some(other)) if other.0 > INPUT_MARGIN * simple.0 => Some(other),
+        (simple, other) => simple.or(other),
+    };
+    let matches = |(_, reading): (f64, Reading)| (sample.matches(reading, usize::MAX), reading);
+    best.map(matches).filter(|(matches, reading)| {
+        let is_enough = |matched: usize, total: usize| matched as f64 >= LEAST_INPUT_SHARE * total as f64;
+        let is_enough =
+            is_enough(matches.objects, matches.object_count) || is_enough(matches.hits, matches.hit_count);
+        matches.is_better_than(own) && (is_enough || !reading.is_one_of_many())
+    })
+}
+
+/// Returns the reading of the image ids that fits far better than the same ids, whose matches are `own`.
+fn image_ids_of<'a>(
+    sample: &mut Sample<'a>,
+    detections: impl Iterator<Item = &'a Detection> + Clone,
+    images: &[ImageSize],
+    own: &Matches,
+) -> Option<(Matches, IdReading)> {
+    let ids: Vec<i64> = images.iter().map(|image| image.id).collect();
+    let mut matches_of = |reading: IdReading| {
+        sample.assign(detections.clone(), |id| reading.read(id, &ids));
+        sample.matches(COCO, usize::MAX)
+    };
+    let best = (IdReading::ALL.into_iter())
+        .map(|reading| (matches_of(reading), reading))
+        .reduce(|best, next| if next.0.objects > best.0.objects { next } else { best });
+    best.filter(|(matches, _)| matches.is_better_than(own))
 }
 
 /// Describes in one line what seems to be meant in another way than COCO's: the boxes, image ids or categories of
 /// detections that match far more of the objects when they are read so, or scores in reverse order. `detections`
-/// may have image and category ids that the dataset does not have; `images` has the order of the dataset.
+/// may have image and category ids that the dataset does not have; `images` has the order of the dataset. Objects of
+/// images without detections do not count.
 #[must_use]
 pub fn reading_note<'a>(
     detections: impl IntoIterator<Item = &'a Detection, IntoIter: Clone>,
@@ -145,60 +137,54 @@ pub fn reading_note<'a>(
     images: &[ImageSize],
 ) -> Option<String> {
     let detections = detections.into_iter();
-    let (mut pictures, by_image) = pictures(objects, images);
-    assign(&mut pictures, &by_image, detections.clone(), Some);
-    let total: usize = pictures.iter().map(|picture| picture.objects.len()).sum();
-    let matched_in = |pictures: &[Picture<'_>], reading: Reading| -> usize {
-        pictures.iter().map(|picture| picture.matched(reading, None)).sum()
-    };
-    let own = matched_in(&pictures, COCO);
+    let mut sample = Sample::new(objects, images);
+    sample.assign(detections.clone(), Some);
+    let own = sample.matches(COCO, usize::MAX);
     // Most results are right: the others are tried only if they can be better.
-    if is_better(total, own, total) {
-        let boxes = best_of(Reading::all(), |reading| matched_in(&pictures, *reading));
-        let boxes = boxes.filter(|&(matched, reading)| {
-            let is_enough = matched as f64 >= LEAST_INPUT_SHARE * total as f64;
-            is_better(matched, own, total) && (is_enough || !reading.is_one_of_many())
-        });
-        let ids: Vec<i64> = images.iter().map(|image| image.id).collect();
-        let shifted = best_of(IdReading::ALL, |reading| {
-            assign(&mut pictures, &by_image, detections.clone(), |id| reading.read(id, &ids));
-            matched_in(&pictures, COCO)
-        });
-        let shifted = shifted.filter(|(matched, _)| is_better(*matched, own, total));
-        let of_boxes = boxes.map_or(0, |(matched, _)| matched);
-        if let Some((matched, reading)) = shifted.filter(|(matched, _)| *matched > of_boxes) {
+    if own.can_improve() || own.hit_count == 0 {
+        let boxes = boxes_of(&sample, &own);
+        let (surest, surest_count) = sample.surest(COCO);
+        let shifted = image_ids_of(&mut sample, detections.clone(), images, &own);
+        let of_boxes = boxes.as_ref().map_or(0, |(matches, _)| matches.objects);
+        if let Some((matches, reading)) = shifted.filter(|(matches, _)| matches.objects > of_boxes) {
             return Some(format!(
-                "the detections match {own} of {total} objects; with image ids read as {reading}, {matched}"
+                "the detections match {} of {} objects; with image ids read as {reading}, {} of {}",
+                own.objects, own.object_count, matches.objects, matches.object_count
             ));
         }
-        if let Some((matched, reading)) = boxes {
+        if let Some((matches, reading)) = boxes {
+            let counts = if is_better(matches.of_objects(), own.of_objects()) {
+                format!(
+                    "the boxes match {} of {} objects; read as {reading}, {}",
+                    own.objects, own.object_count, matches.objects
+                )
+            } else {
+                format!(
+                    "{} of {} boxes match an object; read as {reading}, {}",
+                    own.hits, own.hit_count, matches.hits
+                )
+            };
+            return Some(format!("{counts}; a box is {COCO}"));
+        }
+        let is_poor = |matched: usize, total: usize, share: f64| {
+            total >= LEAST_COUNT && (matched as f64) < share * total as f64
+        };
+        if is_poor(own.objects, own.object_count, POOR_SHARE)
+            && is_poor(own.hits, own.hit_count, POOR_SHARE)
+            && is_poor(surest, surest_count, POOR_SUREST_SHARE)
+        {
             return Some(format!(
-                "the boxes match {own} of {total} objects; read as {reading}, {matched}; a box is {COCO}"
+                "the boxes match {} of {} objects with an IoU of {LEAST_IOU} or more; a box is {COCO}",
+                own.objects, own.object_count
             ));
         }
-        let is_poor = (own as f64) < POOR_SHARE * total as f64;
-        if is_poor && total >= LEAST_COUNT && detections.clone().take(LEAST_COUNT).count() == LEAST_COUNT {
-            return Some(format!(
-                "the boxes match {own} of {total} objects with an IoU of {LEAST_IOU} or more; a box is {COCO}"
-            ));
-        }
-        assign(&mut pictures, &by_image, detections, Some);
+        sample.assign(detections, Some);
     }
     let ids: Vec<i64> = categories.iter().map(|category| category.id).collect();
-    let with = |category: &dyn Fn(i64) -> Option<i64>| -> usize {
-        pictures.iter().map(|picture| picture.matched(COCO, Some(category))).sum()
-    };
-    let same = with(&Some);
-    if is_better(own, same, total) {
-        let best = best_of(IdReading::ALL, |reading| with(&|id| reading.read(id, &ids)));
-        if let Some((matched, reading)) = best.filter(|(matched, _)| is_better(*matched, same, total)) {
-            return Some(format!(
-                "the categories of the detections match {same} of {total} objects; read as {reading}, {matched}"
-            ));
-        }
-    }
-    is_reversed(&pictures).then(|| {
-        "detections that match an object have lower scores than the others; the surer a detection, the higher its score"
-            .to_owned()
+    categories::note(&sample, &ids).or_else(|| {
+        is_reversed(&sample).then(|| {
+            "detections that match an object have lower scores than the others; the surer a detection, the higher its score"
+                .to_owned()
+        })
     })
 }
