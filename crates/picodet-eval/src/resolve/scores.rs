@@ -7,6 +7,8 @@ use crate::types::Detection;
 
 /// Least number of detections for a statement on their scores.
 const LEAST_COUNT: usize = 3;
+/// Least greatest score that can be in percent.
+const LEAST_PERCENT: f64 = 20.0;
 
 /// Returns one line for each property of detections that no detector gives: equal scores, scores of more than 1, and
 /// detections that are in the file more than once.
@@ -23,10 +25,26 @@ fn scores(detections: &[Detection]) -> Option<String> {
             detections.len()
         ));
     }
-    (least >= 0.0 && most > 1.0).then(|| {
-        let percent = if most <= 100.0 { "; divide scores in percent by 100" } else { "" };
-        format!("the scores are from {least} to {most}, where 0 to 1 is usual{percent}")
-    })
+    if most <= 1.0 {
+        return None;
+    }
+    let above_one = scores().filter(|score| *score > 1.0).count();
+    // Logits are smaller, and not all of them are positive.
+    let is_percent =
+        least >= 0.0 && (LEAST_PERCENT..=100.0).contains(&most) && 2 * above_one > detections.len();
+    let advice = if is_percent { ", where 0 to 1 is usual; divide scores in percent by 100" } else { "" };
+    Some(format!("the scores are from {} to {}{advice}", rounded(least), rounded(most)))
+}
+
+/// A number with three digits.
+fn rounded(value: f64) -> String {
+    let digits = if value == 0.0 { 0.0 } else { value.abs().log10().floor() };
+    let decimals = (2.0 - digits).clamp(0.0, 6.0) as usize;
+    let text = format!("{value:.decimals$}");
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
 }
 
 fn repeated(detections: &[Detection]) -> Option<String> {
@@ -78,7 +96,7 @@ mod tests {
     #[test]
     fn sound_scores_have_no_remark() {
         for sound in
-            [&[][..], &[(0.0, 0.5), (1.0, 0.5)], &[(0.0, 1.0), (1.0, 0.0)], &[(0.0, -3.0), (1.0, 2.0)]]
+            [&[][..], &[(0.0, 0.5), (1.0, 0.5)], &[(0.0, 1.0), (1.0, 0.0)], &[(0.0, -3.0), (1.0, -2.0)]]
         {
             assert_eq!(lines(sound), "", "{sound:?}");
         }
@@ -93,7 +111,12 @@ mod tests {
             percent,
             "the scores are from 3 to 97.5, where 0 to 1 is usual; divide scores in percent by 100"
         );
-        assert!(!lines(&[(0.0, 3.0), (1.0, 255.0)]).contains("percent"));
+        assert_eq!(lines(&[(0.0, 3.0), (1.0, 255.0)]), "the scores are from 3 to 255");
+        assert_eq!(lines(&[(0.0, 2.06), (1.0, 9.55)]), "the scores are from 2.06 to 9.55");
+        // Fused boxes, whose scores are sums, and logits.
+        let fused = [(0.0, 0.060096), (1.0, 0.5), (2.0, 1.1874239999999998)];
+        assert_eq!(lines(&fused), "the scores are from 0.0601 to 1.19");
+        assert_eq!(lines(&[(0.0, -3.25), (1.0, 2.0), (2.0, 1.5)]), "the scores are from -3.25 to 2");
     }
 
     #[test]
