@@ -2,30 +2,20 @@
 
 mod notes;
 mod scores;
+mod targets;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
-use picodet_format::coco::{Id, ImageNames, ResultRecord, ResultRecords};
+use picodet_format::coco::{Id, ResultRecord, ResultRecords};
 
 use crate::error::EvaluationError;
-use crate::types::{Category, Detection};
+use crate::types::Detection;
 
 use notes::LISTED;
+use targets::{CategoryNames, is_name};
 
 pub use notes::ResultNotes;
-
-/// The images and categories that results can refer to.
-#[derive(Debug, Default)]
-pub struct ResultTargets {
-    /// Ids of the images.
-    pub image_ids: HashSet<i64>,
-    /// File names of the images.
-    pub names: ImageNames,
-    /// Numbers of the image ids that are texts in the dataset.
-    pub text_ids: HashMap<String, i64>,
-    /// The categories.
-    pub categories: Vec<Category>,
-}
+pub use targets::ResultTargets;
 
 /// Returns the detections of the images and categories of a dataset, and counts the others. Image ids are
 /// numbers, texts that are ids in the dataset, file names or their stems; category ids are numbers or names.
@@ -37,8 +27,9 @@ pub fn resolve_results(
     targets: &ResultTargets,
 ) -> Result<(Vec<Detection>, ResultNotes), EvaluationError> {
     let ResultRecords { records, left_out, first_problem, grouped, .. } = results;
-    let by_name: HashMap<&str, i64> =
-        targets.categories.iter().rev().map(|category| (category.name.as_str(), category.id)).collect();
+    let by_name = CategoryNames::new(&targets.categories);
+    let by_number = targets.by_number(&records);
+    let number_note = targets.number_note(&records);
     let known: BTreeSet<i64> = targets.categories.iter().map(|category| category.id).collect();
     let mut notes = ResultNotes {
         total: records.len() + left_out,
@@ -50,10 +41,16 @@ pub fn resolve_results(
     };
     let mut detections = Vec::with_capacity(records.len());
     for record in records {
-        let image = image_of(&record, targets, &mut notes)?;
+        let image = image_of(&record, targets, &by_number, &mut notes)?;
         let category = match &record.category {
             Id::Number(id) => Some(*id).filter(|id| notes.known_category_ids.contains(id)),
-            Id::Text(name) => by_name.get(&**name).copied(),
+            Id::Text(name) => by_name.find(name).map(|(id, is_respelled)| {
+                if is_respelled {
+                    notes.respelled += 1;
+                    notes.first_respelled.get_or_insert_with(|| name.to_string());
+                }
+                id
+            }),
         };
         let Some(image_id) = image else {
             notes.unknown_images += 1;
@@ -69,6 +66,9 @@ pub fn resolve_results(
         };
         let Some(category_id) = category else {
             notes.unknown_categories += 1;
+            if is_name(&record.category) && notes.known_names.is_empty() {
+                notes.known_names = targets.categories.iter().map(|category| category.name.clone()).collect();
+            }
             if notes.category_ids.len() <= LISTED {
                 notes.category_ids.insert(record.category.to_string());
             }
@@ -84,7 +84,7 @@ pub fn resolve_results(
         }
         detections.push(Detection { image_id, category_id, bbox: record.bbox, score: record.score });
     }
-    notes.remarks = scores::remarks(&detections);
+    notes.remarks = number_note.into_iter().chain(scores::remarks(&detections)).collect();
     Ok((detections, notes))
 }
 
@@ -93,6 +93,7 @@ pub fn resolve_results(
 fn image_of(
     record: &ResultRecord,
     targets: &ResultTargets,
+    by_number: &HashMap<i64, i64>,
     notes: &mut ResultNotes,
 ) -> Result<Option<i64>, EvaluationError> {
     let find = |name: &str| {
@@ -127,7 +128,13 @@ fn image_of(
     }
     match &record.image {
         Id::Number(id) if targets.image_ids.contains(id) => Ok(Some(*id)),
-        Id::Number(id) => find(&id.to_string()),
+        Id::Number(id) => match by_number.get(id) {
+            Some(image_id) => {
+                notes.by_number += 1;
+                Ok(Some(*image_id))
+            }
+            None => find(&id.to_string()),
+        },
         Id::Text(text) => match targets.text_ids.get(&**text) {
             Some(id) => Ok(Some(*id)),
             None => find(text),
@@ -143,9 +150,10 @@ fn stem_of(path: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use picodet_format::coco::{DEFAULT_LIMIT, read_result_records};
+    use picodet_format::coco::{DEFAULT_LIMIT, ImageNames, read_result_records};
 
     use super::*;
+    use crate::types::Category;
 
     fn targets() -> ResultTargets {
         let files = [(1, "cam1/a.png".to_owned()), (2, "cam2/a.png".to_owned()), (7, "17.jpg".to_owned())];
@@ -242,6 +250,53 @@ mod tests {
         assert!(
             inverted.starts_with("1 of 2 boxes have a negative width or height, the first in detection 1;")
         );
+    }
+
+    #[test]
+    fn image_ids_may_be_the_numbers_of_the_file_names() {
+        let files = [(1, "000000011813.jpg"), (2, "000000000009.jpg"), (3, "000000000002.jpg")];
+        let targets = ResultTargets {
+            image_ids: [1, 2, 3].into(),
+            names: ImageNames::new(files.map(|(id, name)| (id, name.to_owned()))),
+            ..targets()
+        };
+        let resolved = |ids: &[&str]| {
+            let entry = |(index, id): (usize, &&str)| {
+                format!(r#"{{"image_id": {id}, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.{index}}}"#)
+            };
+            let text = format!("[{}]", ids.iter().enumerate().map(entry).collect::<Vec<_>>().join(","));
+            let records = read_result_records(text.as_bytes(), DEFAULT_LIMIT).expect("results");
+            let (found, notes) = resolve_results(records, &targets).expect("resolved");
+            (found.iter().map(|found| found.image_id).collect::<Vec<i64>>(), notes.lines().join("\n"))
+        };
+        let (ids, lines) = resolved(&["11813", "\"9\"", "\"000000000002\""]);
+        assert_eq!(ids, [1, 2, 3]);
+        assert!(
+            lines.starts_with("the image ids of 2 of 3 detections are the numbers of the file names"),
+            "{lines}"
+        );
+        // One of the numbers is an id.
+        let (_, lines) = resolved(&["11813", "2"]);
+        assert!(lines.contains("image ids seem to be the numbers of the file names: 1 of 2"), "{lines}");
+        assert_eq!(resolved(&["1", "2"]), (vec![1, 2], String::new()));
+    }
+
+    #[test]
+    fn class_names_may_be_spelled_in_another_way() {
+        let (ids, notes) = resolved(&[("1", "\"DOG\""), ("1", "\"cat\"")]).expect("resolved");
+        assert_eq!(ids, [(1, 2), (1, 1)]);
+        let lines = notes.lines().join("\n");
+        assert!(
+            lines.starts_with("the class names of 1 of 2 detections are spelled in another way"),
+            "{lines}"
+        );
+        let error = resolved(&[("1", "\"cow\"")]).err().unwrap_or_default();
+        assert!(error.contains("its classes are `cat`, `dog`"), "{error}");
+        let twins = [(1, "traffic light"), (2, "a_b"), (3, "A b")];
+        let twins = twins.map(|(id, name)| Category { id, name: name.to_owned() });
+        let names = CategoryNames::new(&twins);
+        assert_eq!(names.find("Traffic_Light"), Some((1, true)));
+        assert_eq!((names.find("a_b"), names.find("A B")), (Some((2, false)), None));
     }
 
     #[test]

@@ -54,6 +54,14 @@ pub struct ResultNotes {
     pub unknown_categories: usize,
     /// Their category ids.
     pub category_ids: BTreeSet<String>,
+    /// The names of the dataset's categories, if a result has the name of none.
+    pub known_names: Vec<String>,
+    /// Number of entries with the name of a category in another spelling.
+    pub respelled: usize,
+    /// Name of the first of them.
+    pub first_respelled: Option<String>,
+    /// Number of entries whose image id is the number of a file name.
+    pub by_number: usize,
     /// The category ids of the dataset.
     pub known_category_ids: BTreeSet<i64>,
     /// The entries with numeric ids whose image or category the dataset does not have, for [`crate::reading_note`].
@@ -106,23 +114,50 @@ impl ResultNotes {
         }
     }
 
+    /// Whether most boxes have a negative width or height.
+    #[must_use]
+    pub fn are_inverted(&self) -> bool {
+        2 * self.inverted > self.total
+    }
+
     /// One line for each reason for which entries were left out, and for inverted boxes.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let Self { total, malformed, unknown_images, unknown_categories, .. } = self;
         let mut lines = Vec::new();
-        if let Some(first) = self.first_inverted {
+        let are_sizes = self.grouped > 0 && self.are_inverted();
+        if let Some(first) = self.first_inverted.filter(|_| !are_sizes) {
             lines.push(format!(
                 "{} of {total} boxes have a negative width or height, the first in detection {first}; \
                  a box is [left, top, width, height] in pixels of the image",
                 self.inverted
             ));
         }
-        if self.grouped > 0 {
+        if are_sizes {
+            lines.push(format!(
+                "{} entries have `boxes`, `labels` and `scores` of an image, where boxes are [left, top, right, bottom]; \
+                 {} of {total} boxes end before they begin: they seem to be [left, top, width, height]",
+                self.grouped, self.inverted
+            ));
+        } else if self.grouped > 0 {
             lines.push(format!(
                 "{} entries have `boxes`, `labels` and `scores` of an image; read as torchvision's: boxes are \
                  [left, top, right, bottom], labels category ids",
                 self.grouped
+            ));
+        }
+        if self.by_number > 0 {
+            lines.push(format!(
+                "the image ids of {} of {total} detections are the numbers of the file names, not the dataset's ids; \
+                 read as such",
+                self.by_number
+            ));
+        }
+        if let Some(name) = &self.first_respelled {
+            lines.push(format!(
+                "the class names of {} of {total} detections are spelled in another way than the dataset's, the first: \
+                 `{name}`; read as the same classes",
+                self.respelled
             ));
         }
         if *total == 0 {
@@ -154,14 +189,18 @@ struct UnknownCategories<'a>(&'a ResultNotes);
 
 impl fmt::Display for UnknownCategories<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ResultNotes { total, unknown_categories, category_ids, known_category_ids, .. } = self.0;
+        let ResultNotes { total, unknown_categories, category_ids, known_category_ids, known_names, .. } =
+            self.0;
         write!(
             f,
-            "{unknown_categories} of {total} detections have category ids that the dataset does not have ({}); \
-             its ids are {}",
-            listed(category_ids.iter()),
-            listed(known_category_ids.iter())
-        )
+            "{unknown_categories} of {total} detections have category ids that the dataset does not have ({}); ",
+            listed(category_ids.iter())
+        )?;
+        if known_names.is_empty() {
+            write!(f, "its ids are {}", listed(known_category_ids.iter()))
+        } else {
+            write!(f, "its classes are {}", listed(known_names.iter().map(|name| format!("`{name}`"))))
+        }
     }
 }
 

@@ -40,6 +40,22 @@ impl ImageNames {
         names
     }
 
+    /// Returns the id of each image by the number in its file name, whose only digits are at the end of the stem. Empty
+    /// if a file name has no such number, or two have the same.
+    #[must_use]
+    pub fn by_number(&self) -> HashMap<i64, i64> {
+        let mut ids = HashMap::with_capacity(self.images.len());
+        for (id, file) in &self.images {
+            let stem = stem(file_name(file));
+            let digits = stem.trim_start_matches(|c: char| !c.is_ascii_digit());
+            match digits.parse() {
+                Ok(number) if ids.insert(number, *id).is_none() => {}
+                _ => return HashMap::new(),
+            }
+        }
+        ids
+    }
+
     /// Whether the image of this id has the file name of `path`, regardless of folders, extension and letter case.
     #[must_use]
     pub fn is_named(&self, id: i64, path: &str) -> bool {
@@ -148,6 +164,20 @@ mod tests {
         assert_eq!(found(&["a.jpg", "A.jpg"], "A.jpg"), Ok(Some(2)));
         assert_eq!(found(&["x/a.jpg", "X/a.jpg"], "d/X/a.jpg"), Ok(Some(2)));
         assert!(found(&["a.jpg", "A.jpg"], "a.png").is_err());
+    }
+
+    #[test]
+    fn numbers_of_file_names_are_unique() {
+        let numbers = |files: [&str; 2]| {
+            let images = [5, 6].into_iter().zip(files.map(str::to_owned));
+            let mut found: Vec<(i64, i64)> = ImageNames::new(images).by_number().into_iter().collect();
+            found.sort_unstable();
+            found
+        };
+        assert_eq!(numbers(["x/000012.jpg", "frame_3.jpg"]), [(3, 6), (12, 5)]);
+        for others in [["012.jpg", "12.jpg"], ["a.jpg", "1.jpg"], ["1_2.jpg", "3.jpg"]] {
+            assert_eq!(numbers(others), []);
+        }
     }
 
     #[test]
