@@ -141,6 +141,11 @@ fn entry(shape: &Shape) -> Option<(&'static str, &'static str)> {
                       category_id of the dataset, bbox [x1, y1, x2 - x1, y2 - y1], score (MMDetection: format_only)";
         return Some(("MMDetection's predictions (bboxes, labels, scores)", advice));
     }
+    if shape.has(&["pred_instances"]) {
+        let advice = "write one entry per box: image_id (`img_id`) and category_id of the dataset, bbox \
+                      [x1, y1, x2 - x1, y2 - y1], score (MMDetection: format_only)";
+        return Some(("MMDetection's outputs (img_id, pred_instances)", advice));
+    }
     if shape.has(&["box", "confidence"]) {
         let advice = "they are of one image; write COCO results with `val` and save_json=True";
         return Some(("ultralytics' detections in JSON (name, class, confidence, box)", advice));
@@ -168,6 +173,7 @@ fn lists(first: &Shape) -> Option<(&'static str, &'static str)> {
             "write one entry per box: image_id and category_id of the dataset, bbox [x1, y1, x2 - x1, y2 - y1], \
              score (MMDetection: format_only)",
         )),
+        Shape::List(Some(inner)) if entry(inner).is_some() => entry(inner),
         Shape::List(_) => Some(("a list of lists", WRITE_CORNERS)),
         _ => None,
     }

@@ -94,9 +94,10 @@ fn complete(index: usize, found: AnyResult) -> Result<ResultRecord, String> {
         });
     }
     let missing = |field: &str| format!("`{field}` is missing or null");
+    let named = || found.file_name.as_deref().map(|name| Id::Text(name.into()));
     let record = ResultRecord {
         index,
-        image: found.image_id.ok_or_else(|| missing("image_id"))?,
+        image: found.image_id.or_else(named).ok_or_else(|| missing("image_id"))?,
         file_name: found.file_name,
         category: found.category_id.ok_or_else(|| missing("category_id"))?,
         bbox: found
@@ -164,7 +165,7 @@ pub fn read_results(reader: impl Read, limit: u64) -> Result<Vec<DetectionRecord
 /// Reads the results of any program: a list of detections, an object with such a list (`annotations`,
 /// `predictions`, `detections` or `results`), or one detection per line. Numbers may be texts; unknown fields
 /// are ignored. An entry may have all boxes of an image: `{"image_id", "boxes": [[left, top, right, bottom], …],
-/// "labels", "scores"}`. An entry without all values, or with NaN or an infinity as one of them, is left out and counted.
+/// "labels", "scores"}`. A `file_name` replaces a missing `image_id`. An entry without all values, or with NaN or an infinity as one of them, is left out and counted.
 ///
 /// # Errors
 /// [`JsonError`] when the input is not such JSON, and for more than `limit` bytes.

@@ -179,7 +179,7 @@ fn other_json_is_named_with_advice() {
     let mmdetection = group.replace("boxes", "bboxes");
     let own = r#"{"detections":[{"box":[1,2,3,4],"class":4,"name":"cup","score":0.8}],"file":"a.jpg"}"#;
     let annotation = r#"{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 5, 5]}"#;
-    let cases: [(String, &str); 16] = [
+    let cases: [(String, &str); 18] = [
         ("null".to_owned(), "`null`; a results file is a list"),
         ("7".to_owned(), "a single number; a results"),
         ("{}".to_owned(), "an empty object; a results"),
@@ -201,6 +201,12 @@ fn other_json_is_named_with_advice() {
                 .to_owned(),
             "detections of Hugging Face's pipeline",
         ),
+        (
+            r#"[[{"score": 0.9, "label": "cup", "box": {"xmin": 1, "ymin": 1, "xmax": 2, "ymax": 2}}]]"#
+                .to_owned(),
+            "detections of Hugging Face's pipeline",
+        ),
+        (format!(r#"[{{"img_id": 1, "pred_instances": {mmdetection}}}]"#), "MMDetection's outputs (img_id"),
         (own.to_owned(), "the output of `picodet detect --format json`"),
         (format!("{own}\n{own}"), "the output of `picodet detect --format json`"),
     ];
@@ -240,4 +246,13 @@ fn all_boxes_of_an_image_may_be_one_entry() {
     let found = read_result_records(broken.as_bytes(), DEFAULT_LIMIT).expect("one detection");
     let first = Some((0, "2 `boxes`, 1 `labels` and 2 `scores`".to_owned()));
     assert_eq!((found.records.len(), found.left_out, found.first_problem), (1, 2, first));
+}
+
+#[test]
+fn a_file_name_replaces_the_image_id() {
+    let text = r#"[{"file_name": "val/a.jpg", "category_id": 1, "bbox": [0, 0, 1, 1], "score": 0.5}]"#;
+    let found = read_result_records(text.as_bytes(), DEFAULT_LIMIT).expect("results");
+    assert_eq!(found.records[0].image, Id::Text("val/a.jpg".into()));
+    let without = text.replace("file_name", "name");
+    assert_eq!(problem(&without), "detection 0: `image_id` is missing or null");
 }
