@@ -192,10 +192,13 @@ fn many() -> (Vec<GroundTruth>, Vec<Detection>, Vec<ImageSize>, Vec<Category>) {
     (all, found, (1..=20).map(size).collect(), categories)
 }
 
+/// Whether a detection is in a part of the results.
+type Part<'a> = &'a dyn Fn(&Detection) -> bool;
+
 #[test]
 fn parts_of_results_are_judged_by_their_images_and_detections() {
     let (objects, found, sizes, categories) = many();
-    let parts: [(&str, &dyn Fn(&Detection) -> bool); 3] = [
+    let parts: [(&str, Part<'_>); 3] = [
         ("one image", &|found| found.image_id == 4),
         ("one class", &|found| found.category_id == 2),
         ("high scores", &|found| found.score > 0.8),
