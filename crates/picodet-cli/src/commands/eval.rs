@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
-use picodet::crates::data::{Dataset, Format, coco, open_lenient};
+use picodet::crates::data::{Dataset, FindingKind, Format, Loaded, coco, open_lenient};
 use picodet::crates::eval::{
     DEFAULT_LIMIT, Detection, DiagnosticOptions, Diagnostics, Evaluation, Evaluator, Id, ImageNames,
     ImageSize, Parameters, Picture, Report, ResultTargets, class_table, error_table, read_result_records,
@@ -28,7 +28,8 @@ pub(crate) fn run(command: &Eval) -> Result<ExitCode> {
         ([_, _], Some(_)) => bail!("with --detections give only a dataset, no model"),
         _ => bail!(MISSING_INPUT),
     };
-    let loaded = open_lenient(dataset, command.split.as_deref())?;
+    let mut loaded = open_lenient(dataset, command.split.as_deref())?;
+    read_without_search(command, &mut loaded)?;
     for loss in loaded.findings.losses() {
         status(&format!("lost: {loss}"));
     }
@@ -79,6 +80,26 @@ pub(crate) fn run(command: &Eval) -> Result<ExitCode> {
     Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
+/// Reads COCO annotations again with the paths of the images as they are written, if `--images` replaces the folder in
+/// which another path was found, or the image of a path is not needed and was not found.
+fn read_without_search(command: &Eval, loaded: &mut Loaded) -> Result<()> {
+    let counts = loaded.findings.counts();
+    let is_ambiguous = counts.contains_key(&FindingKind::PathAmbiguous);
+    let is_changed = is_ambiguous || counts.contains_key(&FindingKind::PathElsewhere);
+    let is_needed =
+        if command.images.is_some() { is_changed } else { is_ambiguous && command.detections.is_some() };
+    let annotations = loaded.dataset.annotations.clone();
+    if let Some(annotations) = annotations.filter(|_| is_needed && loaded.dataset.format == Format::COCO) {
+        let folder = command.images.as_ref().unwrap_or(&loaded.dataset.root);
+        let (mut dataset, findings) = coco::read(&annotations, folder)?;
+        // With the changes of names that are reported.
+        dataset.classes = std::mem::take(&mut loaded.dataset.classes);
+        loaded.dataset = dataset;
+        loaded.findings = findings;
+    }
+    Ok(())
+}
+
 /// Reads a results file; returns the detections of the dataset and the number of entries that cannot be read.
 fn read(path: &Path, dataset: &Dataset, truth: &GroundTruths) -> Result<(Vec<Detection>, usize)> {
     let name = || path.display().to_string();
@@ -101,7 +122,10 @@ fn read(path: &Path, dataset: &Dataset, truth: &GroundTruths) -> Result<(Vec<Det
     let sizes: Vec<ImageSize> =
         images().map(|image| ImageSize { id: image.id, width: image.width, height: image.height }).collect();
     let all = detections.iter().chain(&notes.unresolved);
-    let reading = reading_note(all, &truth.objects, &truth.categories, &sizes);
+    // Inverted boxes are reported, and fit no reading.
+    let reading = (!notes.are_inverted())
+        .then(|| reading_note(all, &truth.objects, &truth.categories, &sizes))
+        .flatten();
     if let Err(error) = notes.check() {
         return Err(match reading {
             Some(reading) => anyhow!("{}: {error}; {reading}", path.display()),

@@ -191,8 +191,15 @@ fn verify_needs_detections_to_compare() {
     let compare = |second: &str, more: &[&str]| {
         run(folder, &[&["verify", model, second, "--images", PAGE], more].concat())
     };
-    let (code, _, err) = compare(model, &[]);
+    let (code, found, err) = compare(model, &[]);
     assert_eq!(code, 0, "{err}");
+    assert!(found.contains("counterparts differ by at most"), "{found}");
+    let page = json!({"images": [{"id": 1, "file_name": "page.png", "width": 600, "height": 800}], "annotations": [], "categories": []});
+    std::fs::write(folder.join("page.json"), page.to_string()).expect("a file");
+    std::fs::write(folder.join("none.json"), "[]").expect("a file");
+    let (code, found, _) =
+        run(folder, &["verify", model, "none.json", "--images", PAGE, "--annotations", "page.json"]);
+    assert!(code == 1 && found.contains("1: 0 of ") && !found.contains("counterparts differ"), "{found}");
     let (code, _, err) = compare(model, &["--score", "1"]);
     assert!(code == 1 && err.contains("no comparison; lower --score"), "{err}");
     std::fs::write(folder.join("found.csv"), "image,score\n").expect("a file");
@@ -237,4 +244,60 @@ fn files_are_written_when_the_reader_of_the_results_is_gone() {
     // The exit code is that of the check.
     std::fs::write(folder.path().join("broken.json"), "{\"images\": []}").expect("a file");
     assert_eq!(closed(&["check", "broken.json"]), Some(2));
+}
+
+#[test]
+fn eval_takes_the_images_from_the_given_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    write_data(folder);
+    for name in ["a", "b", "pictures"] {
+        std::fs::create_dir(folder.join(name)).expect("a folder");
+        std::fs::copy(PHOTO, folder.join(name).join("1.jpg")).expect("a copy");
+    }
+    let found = Value::Array(right_results(folder)).to_string();
+    std::fs::write(folder.join("found.json"), found).expect("a file");
+    for images in [&["--images", "pictures"][..], &[]] {
+        let arguments = [&["eval", "data.json", "--detections", "found.json"], images].concat();
+        let (code, out, err) = run(folder, &arguments);
+        assert!(code == 0 && out.contains("AP"), "{images:?}: {err}");
+    }
+    let (code, _, err) = run(folder, &["eval", picodet::LAYOUT_MODEL, "data.json"]);
+    assert!(code == 2 && err.contains("path-ambiguous"), "{err}");
+}
+
+#[test]
+fn eval_reads_boxes_with_a_file_name_and_refuses_to_guess_torchvision_sizes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    write_data(folder);
+    let eval = |results: Vec<Value>| {
+        std::fs::write(folder.join("found.json"), Value::Array(results).to_string()).expect("a file");
+        let (code, _, err) = run(folder, &["eval", "data.json", "--detections", "found.json"]);
+        assert_eq!(code, 0, "{err}");
+        err
+    };
+    let mut named = right_results(folder);
+    for entry in &mut named {
+        let fields = entry.as_object_mut().expect("an object");
+        let id = fields.remove("image_id").expect("an id");
+        fields.insert("file_name".to_owned(), json!(format!("{id}.jpg")));
+    }
+    let err = eval(named);
+    assert!(!err.contains("found.json"), "{err}");
+    let group = |corners: bool| -> Vec<Value> {
+        let of = |entry: &Value| {
+            let bbox: Vec<f64> =
+                entry["bbox"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
+            let [x, y, w, h] = bbox[..] else { panic!("a box") };
+            let bbox = if corners { [x, y, x + w, y + h] } else { [x, y, w, h] };
+            json!({"image_id": entry["image_id"], "boxes": [bbox], "labels": [entry["category_id"]], "scores": [entry["score"]]})
+        };
+        right_results(folder).iter().map(of).collect()
+    };
+    let sound = eval(group(true));
+    assert!(sound.contains("read as torchvision's") && sound.matches("found.json").count() == 1, "{sound}");
+    let sizes = eval(group(false));
+    let is_named = sizes.contains("they seem to be [left, top, width, height]");
+    assert!(is_named && sizes.matches("found.json").count() == 1, "{sizes}");
 }
