@@ -135,6 +135,24 @@ pub enum WeightsError {
         /// The kind in the network.
         expected: &'static str,
     },
+    /// An exported network has other numbers of activations.
+    #[error(
+        "its activations are {found}, those of the network {expected}; choose the variant that it was trained as"
+    )]
+    ActivationCounts {
+        /// The kinds in the file with their numbers.
+        found: String,
+        /// The kinds in the network with their numbers.
+        expected: String,
+    },
+    /// An activation of an exported network has other constants.
+    #[error("the activation `{name}` is {found}, which the network does not have")]
+    Activation {
+        /// Name of the operation.
+        name: String,
+        /// The activation with its constants.
+        found: String,
+    },
     /// An exported network has a layer whose effect is unknown.
     #[error(
         "its layer `{name}` is of the type {kind}, which no PicoDet has, so that the result would differ; give the file \

@@ -1,5 +1,6 @@
 //! Converts published weights (`.pdparams`, `.safetensors`, ncnn, ONNX, Paddle inference models) to models.
 
+mod activations;
 mod error;
 mod exported;
 mod layers;
