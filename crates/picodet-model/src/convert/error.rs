@@ -51,6 +51,19 @@ pub enum ConvertError {
         /// The error of the parser.
         source: ReadError,
     },
+    /// A native file of another network.
+    #[error("{}: a native model of {found}, not of {variant}", path.display())]
+    OtherNetwork {
+        /// The file.
+        path: PathBuf,
+        /// The network of the file.
+        found: &'static str,
+        /// The network that was expected.
+        variant: &'static str,
+    },
+    /// A native file of a quantised model.
+    #[error("{}: a quantised model, whose storage is fixed; convert the model before quantisation", .0.display())]
+    Quantised(PathBuf),
     /// A parameter has values that no training gives.
     #[error("{}: `{name}`{} contains a value that is {what}; copy or download the file again", path.display(), own(.parameter, .name))]
     Damaged {
