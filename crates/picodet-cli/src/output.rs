@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use picodet_format::write_atomically;
 
 use crate::host::{self, HostEvent};
@@ -51,6 +51,17 @@ pub(crate) fn report_error(error: &anyhow::Error) {
 /// When the file cannot be written.
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     write_atomically(path, bytes).with_context(|| path.display().to_string())
+}
+
+/// Checks that the file to write is not the one that is read.
+///
+/// # Errors
+/// When both paths are of the same file.
+pub(crate) fn refuse_own_source(source: &Path, output: &Path) -> Result<()> {
+    let is_same =
+        source.canonicalize().is_ok_and(|source| output.canonicalize().is_ok_and(|output| source == output));
+    ensure!(!is_same, "{}: this is the file that is read; give another one as --output", output.display());
+    Ok(())
 }
 
 /// Joins an error and its causes in one line, without causes that the text before already contains.

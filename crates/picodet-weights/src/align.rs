@@ -299,7 +299,7 @@ mod tests {
                 inputs: node.inputs.iter().map(|input| format!("value{}", input.0)).collect(),
                 outputs: vec![format!("value{index}")],
                 convolution,
-                pooling: None,
+                ..ForeignNode::default()
             });
         }
         network

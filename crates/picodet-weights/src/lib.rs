@@ -26,7 +26,7 @@ mod tensors;
 pub use align::{AlignError, ConvolutionSite, Imported, align, import, sites_of_foreign, sites_of_graph};
 pub use contents::WeightsFormat;
 pub use error::ReadError;
-pub use foreign::{ForeignConvolution, ForeignNetwork, ForeignNode, ForeignPooling};
+pub use foreign::{ForeignActivation, ForeignConvolution, ForeignNetwork, ForeignNode, ForeignPooling};
 pub use native::{Metadata, ModelFile, read, write, write_keeping};
 pub use quantised::{IntegerRows, QuantisationRecord, StoredQuantisation};
 pub use tensors::{Storage, StoredType, read_tensors, read_weights, stored_types, write_tensors};

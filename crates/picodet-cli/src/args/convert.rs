@@ -9,7 +9,7 @@ use super::shared::{INTERPOLATIONS, size};
 #[derive(Args)]
 pub(crate) struct Convert {
     /// Weights: .pdparams, .safetensors with reference names, .param (ncnn), .onnx, or a Paddle inference model
-    /// (inference.json or .pdmodel with .pdiparams, or their folder or .tar)
+    /// (inference.json or .pdmodel with .pdiparams, or their folder or .tar), or a native model, to change its storage
     pub(crate) source: PathBuf,
     /// Network that the weights belong to (see `picodet models`), or the recipe of a searched one
     #[arg(long, value_name = "NAME|FILE.toml")]
@@ -26,9 +26,9 @@ pub(crate) struct Convert {
     /// Text file with one class name per line [default: the variant's classes]
     #[arg(long, value_name = "FILE")]
     pub(crate) classes: Option<PathBuf>,
-    /// Interpolation that the model was trained with
-    #[arg(long, default_value_t = picodet::Interpolation::Cubic, value_name = INTERPOLATIONS)]
-    pub(crate) resize: picodet::Interpolation,
+    /// Interpolation that the model was trained with [default: cubic, or that of a native model]
+    #[arg(long, value_name = INTERPOLATIONS)]
+    pub(crate) resize: Option<picodet::Interpolation>,
     /// Origin of the weights, stored in the file
     #[arg(long, value_name = "TEXT")]
     pub(crate) origin: Option<String>,

@@ -10,10 +10,20 @@ use picodet::crates::zoo::{Variant, published, variant};
 use picodet::{ConvertOptions, convert_with_notes};
 
 use crate::args::Convert;
-use crate::output::{status, write_file};
+use crate::output::{refuse_own_source, status, write_file};
 
 pub(crate) fn run(command: &Convert) -> Result<ExitCode> {
     let variant = network(&command.variant)?;
+    // The second file of a pair, where the option does not give it.
+    let second = match command.source.extension().and_then(|extension| extension.to_str()) {
+        Some("param") => Some("bin"),
+        Some("json" | "pdmodel") => Some("pdiparams"),
+        _ => None,
+    };
+    let second = second.map(|extension| command.source.with_extension(extension));
+    for source in [Some(&command.source), command.bin.as_ref(), second.as_ref()].into_iter().flatten() {
+        refuse_own_source(source, &command.output)?;
+    }
     let classes = match &command.classes {
         Some(path) => {
             let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
@@ -25,7 +35,7 @@ pub(crate) fn run(command: &Convert) -> Result<ExitCode> {
     let options = ConvertOptions {
         classes,
         input_size: command.input_size,
-        resize: Some(command.resize.to_string()),
+        resize: command.resize.map(|resize| resize.to_string()),
         origin: command.origin.clone(),
         licence: command.licence.clone(),
         bin: command.bin.clone(),

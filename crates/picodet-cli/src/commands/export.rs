@@ -1,15 +1,17 @@
 //! `picodet export`: writes a model as ONNX.
 
 use crate::ExitCode;
+use std::path::Path;
 
 use anyhow::{Result, bail};
 use picodet::export::{Batch, ExportOptions, HeadOutput, options, to_onnx};
 
 use crate::args::{Export, ExportFormat, ExportHead};
 use crate::model;
-use crate::output::{status, write_file};
+use crate::output::{refuse_own_source, status, write_file};
 
 pub(crate) fn run(command: &Export) -> Result<ExitCode> {
+    refuse_own_source(Path::new(&command.model.model), &command.output)?;
     let model = model::open(&command.model)?;
     let batch = match command.batch.as_str() {
         "dynamic" => Batch::Dynamic,

@@ -96,9 +96,9 @@ fn other_activations_and_incomplete_copies_are_refused() {
     };
     assert_eq!(convert(&text, &bin, "legacy_s_416").0, 0);
     let (code, err) = convert(&text, &bin, "ablation_7_esnet_416");
-    assert!(code == 2 && err.contains("its activations are hard-swish, those of the network ReLU"), "{err}");
+    assert!(code == 2 && err.contains("its activations are 87 hard-swish, 13 ReLU"), "{err}");
     let (code, err) = convert(&text.replace("HardSwish ", "ReLU "), &bin, "legacy_s_416");
-    assert!(code == 2 && err.contains("its activations are ReLU, those of the network hard-swish"), "{err}");
+    assert!(code == 2 && err.contains("its activations are 100 ReLU, 13 hard sigmoid, those of"), "{err}");
     let zeros = |from: usize, to: usize| {
         let mut copy = bin.clone();
         copy[from..to].fill(0);
@@ -194,5 +194,60 @@ fn other_layers_of_ncnn_are_refused() {
         let (code, err) = convert(&text.replacen(from, to, 1));
         cases.check(format!("{expected}: {err}"), code == 2 && err.contains(expected));
     }
+    cases.finish();
+}
+
+#[test]
+fn single_activations_of_another_kind_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let (mut onnx, _) = export(folder);
+    let arguments = ["convert", "m.onnx", "--variant", "legacy_s_416", "--output", "out.safetensors"];
+    let at = onnx.windows(9).position(|bytes| bytes == b"HardSwish").expect("an activation");
+    // A type of the same length.
+    onnx[at..at + 9].copy_from_slice(b"LeakyRelu");
+    std::fs::write(folder.join("m.onnx"), &onnx).expect("a file");
+    let (code, _, err) = run(folder, &arguments);
+    assert!(
+        code == 2 && err.contains("its activations are") && err.contains("those of the network"),
+        "{err}"
+    );
+}
+
+#[test]
+fn native_models_change_their_storage_and_no_command_writes_over_its_source() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let (_, native) = export(folder);
+    let convert = |output: &str, more: &[&str]| {
+        let arguments = ["convert", "m.safetensors", "--variant", "legacy_s_416", "--output", output];
+        run(folder, &[&arguments[..], more].concat())
+    };
+    let (code, _, err) = convert("rows.safetensors", &["--storage", "int8-rows", "--licence", "CC0-1.0"]);
+    assert_eq!(code, 0, "{err}");
+    let rows = std::fs::read(folder.join("rows.safetensors")).expect("a file");
+    assert!(3 * rows.len() < native.len(), "{} of {}", rows.len(), native.len());
+    let (_, info, _) = run(folder, &["info", "rows.safetensors"]);
+    assert!(info.contains("CC0-1.0") && info.contains("m.onnx"), "{info}");
+    let other = ["convert", "m.safetensors", "--variant", "v2_xs_320", "--output", "x.safetensors"];
+    let (code, _, err) = run(folder, &other);
+    assert!(code == 2 && err.contains("a native model of legacy_s_416, not of v2_xs_320"), "{err}");
+
+    let mut cases = Cases::new();
+    let own: [&[&str]; 2] = [
+        &["convert", "m.safetensors", "--variant", "legacy_s_416", "--output", "./m.safetensors"],
+        &["export", "--model", "m.safetensors", "--output", "m.safetensors"],
+    ];
+    for command in own {
+        let (code, _, err) = run(folder, command);
+        cases
+            .check(format!("{command:?}: {err}"), code == 2 && err.contains("this is the file that is read"));
+    }
+    std::fs::write(folder.join("m.param"), "7767517\n").expect("a file");
+    std::fs::write(folder.join("m.bin"), "weights").expect("a file");
+    let pair = ["convert", "m.param", "--variant", "legacy_s_416", "--output", "m.bin"];
+    let (code, _, err) = run(folder, &pair);
+    cases.check(format!("pair: {err}"), code == 2 && err.contains("m.bin: this is the file that is read"));
+    assert!(std::fs::read(folder.join("m.safetensors")).expect("a file") == native);
     cases.finish();
 }

@@ -51,6 +51,19 @@ pub enum ConvertError {
         /// The error of the parser.
         source: ReadError,
     },
+    /// A native file of another network.
+    #[error("{}: a native model of {found}, not of {variant}", path.display())]
+    OtherNetwork {
+        /// The file.
+        path: PathBuf,
+        /// The network of the file.
+        found: &'static str,
+        /// The network that was expected.
+        variant: &'static str,
+    },
+    /// A native file of a quantised model.
+    #[error("{}: a quantised model, whose storage is fixed; convert the model before quantisation", .0.display())]
+    Quantised(PathBuf),
     /// A parameter has values that no training gives.
     #[error("{}: `{name}`{} contains a value that is {what}; copy or download the file again", path.display(), own(.parameter, .name))]
     Damaged {
@@ -134,6 +147,24 @@ pub enum WeightsError {
         found: &'static str,
         /// The kind in the network.
         expected: &'static str,
+    },
+    /// An exported network has other numbers of activations.
+    #[error(
+        "its activations are {found}, those of the network {expected}; choose the variant that it was trained as"
+    )]
+    ActivationCounts {
+        /// The kinds in the file with their numbers.
+        found: String,
+        /// The kinds in the network with their numbers.
+        expected: String,
+    },
+    /// An activation of an exported network has other constants.
+    #[error("the activation `{name}` is {found}, which the network does not have")]
+    Activation {
+        /// Name of the operation.
+        name: String,
+        /// The activation with its constants.
+        found: String,
     },
     /// An exported network has a layer whose effect is unknown.
     #[error(

@@ -93,7 +93,7 @@ pub(super) fn check(graph: &Graph, network: &ForeignNetwork) -> Result<(), Weigh
         .filter(|node| matches!(node.kind.as_str(), "Pad" | "Padding"))
         .flat_map(|node| &node.outputs)
         .collect();
-    for node in before_convolutions(network) {
+    for node in before_convolutions(network).into_iter().filter(|node| node.convolution.is_none()) {
         let Some(pooling) = node.pooling else {
             if KNOWN.contains(&node.kind.as_str()) {
                 continue;
@@ -147,13 +147,13 @@ fn describe(pooling: &ForeignPooling) -> String {
     format!("{kind} over {height}x{width} with strides {rows} and {columns} and padding {:?}", pooling.pads)
 }
 
-fn name_of(node: &ForeignNode) -> String {
+pub(super) fn name_of(node: &ForeignNode) -> String {
     let output = node.outputs.first().map(String::as_str).unwrap_or_default();
     if node.name.is_empty() { output.to_owned() } else { node.name.clone() }
 }
 
-/// Returns the nodes without weights that a convolution depends on: later ones decode the outputs of the head.
-fn before_convolutions(network: &ForeignNetwork) -> Vec<&ForeignNode> {
+/// Returns the nodes that a convolution depends on: later ones decode the outputs of the head.
+pub(super) fn before_convolutions(network: &ForeignNetwork) -> Vec<&ForeignNode> {
     let mut read: HashSet<&str> = HashSet::new();
     let mut before = Vec::new();
     for node in network.nodes.iter().rev() {
@@ -161,7 +161,7 @@ fn before_convolutions(network: &ForeignNetwork) -> Vec<&ForeignNode> {
         if is_before || node.convolution.is_some() {
             read.extend(node.inputs.iter().map(String::as_str));
         }
-        if is_before && node.convolution.is_none() {
+        if is_before {
             before.push(node);
         }
     }

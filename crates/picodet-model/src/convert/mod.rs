@@ -1,8 +1,10 @@
 //! Converts published weights (`.pdparams`, `.safetensors`, ncnn, ONNX, Paddle inference models) to models.
 
+mod activations;
 mod error;
 mod exported;
 mod layers;
+mod native;
 mod network;
 mod options;
 mod paddle;
@@ -27,7 +29,7 @@ pub use options::ConvertOptions;
 ///
 /// The contents select the format, or the extension where they leave it open: `.pdparams`, `.safetensors` with the names of the reference
 /// implementation, `.param` with its `.bin`, `.onnx` with its external data, or a Paddle inference model
-/// (`.json` or `.pdmodel` with its `.pdiparams`, or their folder). Batch norms of exported networks are
+/// (`.json` or `.pdmodel` with its `.pdiparams`, or their folder), or a native model, whose metadata is kept. Batch norms of exported networks are
 /// folded into the convolutions.
 ///
 /// # Errors
@@ -45,7 +47,7 @@ pub fn convert_with_notes(
     variant: &Variant,
     options: &ConvertOptions,
 ) -> Result<(Model, Vec<String>), ConvertError> {
-    let Source { variant, network, classes, path } = source::read(source, variant, options)?;
+    let Source { variant, network, classes, path, native } = source::read(source, variant, options)?;
     let Network { graph, weights, folded, names, notes } = network;
     check_weights(&graph, &weights).map_err(|(parameter, what)| {
         let name = names.get(&parameter).cloned().unwrap_or_else(|| parameter.clone());
@@ -53,7 +55,10 @@ pub fn convert_with_notes(
     })?;
     let classes = class_names(&variant, class_count(&graph), options, classes)?;
     let file_name = source.file_name().unwrap_or_default().to_string_lossy();
-    let metadata = metadata::for_conversion(&variant, classes, folded, options, &file_name);
+    let metadata = match native {
+        Some(metadata) => native::with_options(*metadata, classes, options),
+        None => metadata::for_conversion(&variant, classes, folded, options, &file_name),
+    };
     Ok((Model { variant, graph, weights, metadata, quantisation: None }, notes))
 }
 

@@ -2,14 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use picodet_weights::{ForeignNetwork, ReadError, WeightsFormat, ncnn, onnx, pdparams, read_weights};
+use picodet_weights::{
+    ForeignNetwork, Metadata, ReadError, WeightsFormat, ncnn, onnx, pdparams, read_weights,
+};
 use picodet_zoo::Variant;
 
 use super::error::{ConvertError, WeightsError};
 use super::network::Network;
 use super::options::ConvertOptions;
 use super::paddle::{self, read_file};
-use super::{exported, layers, reference};
+use super::{exported, layers, native, reference};
 use crate::ArchitectureError;
 use crate::model::with_architecture;
 
@@ -22,6 +24,8 @@ pub(super) struct Source {
     pub(super) classes: Option<Vec<String>>,
     /// The file of the weights: the second of a pair.
     pub(super) path: PathBuf,
+    /// The metadata of a native model.
+    pub(super) native: Option<Box<Metadata>>,
 }
 
 /// The reader that a file needs.
@@ -81,6 +85,9 @@ pub(super) fn read(
                 .map(|network| Network { notes: [notes, network.notes].concat(), ..network })
         }
         Kind::Weights(WeightsFormat::Safetensors) => {
+            if let Some(native) = native::read(source, &bytes, variant)? {
+                return Ok(native);
+            }
             reference::network(variant, read_weights(&bytes).map_err(parse)?)
         }
         Kind::Weights(WeightsFormat::Ncnn) => {
@@ -109,7 +116,7 @@ pub(super) fn read(
             return Err(ReadError::of_unknown(&bytes).map_or_else(unknown, parse));
         }
     };
-    Ok(Source { variant: known, network: network.map_err(mismatch)?, classes, path })
+    Ok(Source { variant: known, network: network.map_err(mismatch)?, classes, path, native: None })
 }
 
 /// Returns an exported network after a comparison of its layers without weights.

@@ -36,6 +36,35 @@ pub struct ForeignPooling {
     pub pads: [i64; 4],
 }
 
+/// An activation of an exported network.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ForeignActivation {
+    /// `x · clip(slope · x + offset, 0, 1)`.
+    HardSwish {
+        /// Factor of the value.
+        slope: f32,
+        /// The gate's value at 0.
+        offset: f32,
+    },
+    /// `clip(slope · x + offset, 0, 1)`.
+    HardSigmoid {
+        /// Factor of the value.
+        slope: f32,
+        /// The value at 0.
+        offset: f32,
+    },
+    /// `x` where positive, `slope · x` elsewhere; a slope of 0 is ReLU.
+    Relu {
+        /// Factor of negative values.
+        slope: f32,
+    },
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// Another function, or one that is computed in several operations.
+    Other,
+}
+
 /// One operation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ForeignNode {
@@ -51,6 +80,8 @@ pub struct ForeignNode {
     pub convolution: Option<ForeignConvolution>,
     /// The window, if it is a pooling of ncnn or ONNX.
     pub pooling: Option<ForeignPooling>,
+    /// The activation that it is, or that is applied to the values of the convolution, in ncnn or ONNX.
+    pub activation: Option<ForeignActivation>,
 }
 
 /// A network in the order of its file, which is a topological one.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use picodet_graph::Tensor;
 
+use super::activation;
 use super::bin::Reader;
 use crate::foreign::{Affine, Channels, Foldable, Transform};
 use crate::{ForeignConvolution, ForeignNode, ForeignPooling, ReadError};
@@ -80,6 +81,7 @@ impl<'a> Line<'a> {
         }
         let pooling = if self.kind == "Pooling" { Some(self.pooling()?) } else { None };
         let has_activation = convolution.is_some() && self.is_set("9")?;
+        let activation = activation::read(self.kind, has_activation, &self.options);
         let node = ForeignNode {
             name: self.name.to_owned(),
             kind: self.kind.to_owned(),
@@ -87,6 +89,7 @@ impl<'a> Line<'a> {
             outputs: self.outputs,
             convolution,
             pooling,
+            activation,
         };
         Ok((node, Foldable { affine, has_activation }))
     }

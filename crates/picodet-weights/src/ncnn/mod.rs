@@ -4,6 +4,7 @@
 //! folded into the convolution before them, and an `InnerProduct`, which `pnnx` writes for 1×1 convolutions
 //! after global pooling, is a 1×1 convolution.
 
+mod activation;
 mod bin;
 mod layer;
 

@@ -91,7 +91,7 @@ fn reshaped(operator: &str, x: &Constant, parameters: &[i64]) -> Option<Constant
         _ => return None,
     };
     let count = shape.iter().try_fold(1usize, |product, &extent: &usize| product.checked_mul(extent));
-    (count == Some(x.data.len())).then(|| Constant { shape, data: x.data.clone() })
+    (count == Some(x.data.len())).then(|| Constant { shape, ..x.clone() })
 }
 
 fn transposed(x: &Constant, order: &[i64]) -> Option<Constant> {
@@ -122,7 +122,7 @@ fn transposed(x: &Constant, order: &[i64]) -> Option<Constant> {
             index[axis] = 0;
         }
     }
-    Some(Constant { shape, data: data.into() })
+    Some(Constant { shape, data: data.into(), is_integer: x.is_integer })
 }
 
 /// `(x - zero_point) * scale`, with one scale or one per index of `axis`.
@@ -147,5 +147,5 @@ fn dequantised(x: &Constant, scale: &Constant, zero: Option<&Constant>, axis: i6
         Some((value - zero_of(index)?) * scale.data[index])
     };
     let data: Option<Vec<f32>> = x.data.iter().enumerate().map(value).collect();
-    Some(Constant { shape: x.shape.clone(), data: data?.into() })
+    Some(Constant::of_floats(x.shape.clone(), data?))
 }

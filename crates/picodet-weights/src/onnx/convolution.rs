@@ -41,6 +41,10 @@ pub(super) fn read(
             _ => "the weight of this convolution is not a constant".to_owned(),
         }));
     };
+    if [1, 2].into_iter().any(|input| constant(input).is_some_and(|constant| constant.is_integer)) {
+        let problem = "its weights are integers without scales; give the file before quantisation";
+        return Err(wrong(problem.to_owned()));
+    }
     *budget = budget
         .checked_sub(weight.data.len())
         .ok_or_else(|| wrong("the weights of the convolutions are larger than the file".to_owned()))?;

@@ -35,6 +35,7 @@ pub(super) struct RawNode {
     pub(super) outputs: Vec<String>,
     pub(super) integers: HashMap<String, Vec<i64>>,
     pub(super) texts: HashMap<String, String>,
+    pub(super) floats: HashMap<String, Vec<f32>>,
     pub(super) epsilon: f32,
     /// The value of a `Constant`.
     pub(super) value: Option<Constant>,
@@ -138,10 +139,11 @@ fn read_attribute(bytes: &[u8], node: &mut RawNode, external: &mut ExternalData)
     }
     match (name.as_str(), listed.first()) {
         ("epsilon", Some(&epsilon)) => node.epsilon = epsilon,
-        ("value_float", Some(_)) => node.value = Some(Constant { shape: Vec::new(), data: listed.into() }),
+        ("value_float", Some(_)) => node.value = Some(Constant::of_floats(Vec::new(), listed)),
         ("value_floats", Some(_)) => {
-            node.value = Some(Constant { shape: vec![listed.len()], data: listed.into() });
+            node.value = Some(Constant::of_floats(vec![listed.len()], listed));
         }
+        (_, Some(_)) => drop(node.floats.insert(name.clone(), listed)),
         _ => {}
     }
     node.texts.extend(word.map(|word| (name.clone(), word)));

@@ -5,6 +5,7 @@
 //! constants is folded into the convolution before it, if it is its only reader. Models that ONNX Runtime
 //! optimised up to its extended level (operators of the domain `com.microsoft`) are read as well.
 
+mod activation;
 mod constant;
 mod convolution;
 mod entry;
@@ -60,6 +61,7 @@ fn read_model(bytes: &[u8], external: &mut ExternalData) -> Result<ForeignNetwor
         let convolution = convolution::read(&node, &constants, &inputs, &mut weight_budget)?;
         let affine = affine(&node, &constants);
         let pooling = pooling::read(&node);
+        let activation = activation::read(&node);
         let has_activation = node.texts.contains_key("activation");
         let kind = if convolution.is_some() { "Conv".to_owned() } else { node.operator };
         let sum = (node.domain == MICROSOFT && kind == "Conv").then(|| node.inputs.get(3).cloned()).flatten();
@@ -74,7 +76,7 @@ fn read_model(bytes: &[u8], external: &mut ExternalData) -> Result<ForeignNetwor
                 inputs,
                 outputs: vec![product.clone()],
                 convolution,
-                pooling: None,
+                ..ForeignNode::default()
             });
             foldable.push(Foldable::default());
             let inputs = vec![product, sum];
@@ -83,10 +85,11 @@ fn read_model(bytes: &[u8], external: &mut ExternalData) -> Result<ForeignNetwor
                 kind: "Add".to_owned(),
                 inputs,
                 outputs,
+                activation,
                 ..ForeignNode::default()
             });
         } else {
-            network.nodes.push(ForeignNode { name, kind, inputs, outputs, convolution, pooling });
+            network.nodes.push(ForeignNode { name, kind, inputs, outputs, convolution, pooling, activation });
         }
         foldable.push(Foldable { affine, has_activation });
     }

@@ -39,6 +39,10 @@ impl ElementType {
         })
     }
 
+    fn is_integer(self) -> bool {
+        matches!(self, Self::UInt8 | Self::Int8 | Self::Int32 | Self::Int64)
+    }
+
     /// Size of an element in bytes.
     fn width(self) -> usize {
         match self {
@@ -129,5 +133,5 @@ pub(super) fn read_tensor(
     if data.len() != count {
         return Err(wrong(format!("{} values do not match shape {shape:?}", data.len())));
     }
-    Ok((name, Some(Constant { shape, data: data.into() })))
+    Ok((name, Some(Constant { shape, data: data.into(), is_integer: dtype.is_integer() })))
 }

@@ -9,6 +9,14 @@ use crate::foreign::Channels;
 pub(super) struct Constant {
     pub(super) shape: Vec<usize>,
     pub(super) data: Channels,
+    /// Whether its elements were integers, which are no weights.
+    pub(super) is_integer: bool,
+}
+
+impl Constant {
+    pub(super) fn of_floats(shape: Vec<usize>, data: Vec<f32>) -> Self {
+        Self { shape, data: data.into(), is_integer: false }
+    }
 }
 
 /// Constants by name.

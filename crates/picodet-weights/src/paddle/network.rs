@@ -41,7 +41,14 @@ pub(super) fn assemble(program: Program, tensors: Vec<Tensor>) -> Result<Foreign
         foldable.push(Foldable { affine: affine(&operation, &parameters), has_activation: false });
         let Operation { kind, inputs, outputs, .. } = operation;
         let name = outputs.first().cloned().unwrap_or_else(|| format!("{kind}.{index}"));
-        network.nodes.push(ForeignNode { name, kind, inputs, outputs, convolution, pooling: None });
+        network.nodes.push(ForeignNode {
+            name,
+            kind,
+            inputs,
+            outputs,
+            convolution,
+            ..ForeignNode::default()
+        });
     }
     fold(&mut network, &foldable);
     Ok(network)

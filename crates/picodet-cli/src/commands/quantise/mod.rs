@@ -5,6 +5,7 @@ mod pictures;
 mod summary;
 mod training;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -20,7 +21,7 @@ use self::pictures::Pictures;
 use self::summary::{Summary, rounded};
 use crate::ExitCode;
 use crate::args::{ModelArguments, Quantise, QuantiseMethod};
-use crate::output::{one_line, print_result, status, write_file};
+use crate::output::{one_line, print_result, refuse_own_source, status, write_file};
 use crate::{host, images, model};
 
 /// Exit code for a model that loses more than it may, or is not faster.
@@ -31,6 +32,7 @@ const MEASURING: Duration = Duration::from_secs(2);
 const FEW_DETECTIONS: f64 = 0.2;
 
 pub(crate) fn run(command: &Quantise) -> Result<ExitCode> {
+    refuse_own_source(Path::new(&command.model), &command.output)?;
     let opened = model::open_with_file(&ModelArguments::named(&command.model))?;
     let float = opened.model;
     if float.quantisation.is_some() {
