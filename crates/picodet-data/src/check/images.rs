@@ -258,9 +258,12 @@ pub(super) fn alike(datasets: &[Dataset], facts: &[Vec<ImageFacts>], findings: &
 /// returns their paths.
 pub(super) fn unreferenced(
     datasets: &[Dataset],
+    facts: &[Vec<ImageFacts>],
     reported: &HashSet<PathBuf>,
     findings: &mut Findings,
 ) -> HashSet<PathBuf> {
+    // Another file, or another folder, can refer to an image.
+    let referred: HashSet<&PathBuf> = facts.iter().flatten().map(|facts| &facts.real).collect();
     let mut found = HashSet::new();
     let mut by_root: BTreeMap<&Path, BTreeSet<String>> = BTreeMap::new();
     for dataset in
@@ -275,11 +278,14 @@ pub(super) fn unreferenced(
         let Ok(files) = walk::images(root, &mut Findings::default()) else {
             continue;
         };
-        let real = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
         for file in files {
-            let is_free = !used.contains(&file) && folders.contains(&folder(&file));
-            if is_free && !reported.contains(&real.join(&file)) {
-                found.insert(real.join(&file));
+            if used.contains(&file) || !folders.contains(&folder(&file)) {
+                continue;
+            }
+            let path = root.join(&file);
+            let real = path.canonicalize().unwrap_or(path);
+            if !referred.contains(&real) && !reported.contains(&real) {
+                found.insert(real);
                 let location = Location::file(display(&root.join(&file)));
                 findings.push(
                     FindingKind::ImageUnreferenced,

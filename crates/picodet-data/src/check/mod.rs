@@ -118,7 +118,7 @@ fn check_parts(
     images::alike(&datasets, &facts, &mut findings);
     let mut reported = HashSet::new();
     if complete {
-        reported = images::unreferenced(&datasets, &unread.images, &mut findings);
+        reported = images::unreferenced(&datasets, &facts, &unread.images, &mut findings);
     }
     unread.report_unused(&|image| !reported.contains(image));
     findings.extend(unread.findings);

@@ -1,5 +1,6 @@
 //! Finds labels below the folder of a dataset that none of its splits contains.
 
+mod real;
 mod second;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -17,6 +18,7 @@ use crate::paths::{FileIndex, Lookup, Stated, plain, turned};
 use crate::sniff::{JsonKind, files_with_extension, json_kind};
 use crate::text::read_text;
 use crate::walk::{self, file_name, has_extension, without_extension};
+use real::{Outputs, real_paths};
 use second::{Difference, boxes_of, difference, same_bytes};
 
 /// Largest file of a format that is not read, in bytes.
@@ -50,12 +52,19 @@ pub(crate) fn find_unread(path: &Path, datasets: &[&Dataset]) -> Unread {
     let read = label_files(datasets);
     let extensions = ["xml", "json", "txt", "csv"];
     let mut others = walk::files(&top, &extensions, &mut Findings::default()).unwrap_or_default();
-    others.retain(|label| !read.contains(&top.join(label)));
-    let files = walk::images(&top, &mut Findings::default()).unwrap_or_default();
-    let (images, files) = (Images::of(datasets), FileIndex::new(files));
+    let real = real_paths(&top, &others);
+    others = others.into_iter().zip(real).filter(|(_, real)| !read.contains(real)).map(|(label, _)| label).collect();
+    let mut files = walk::images(&top, &mut Findings::default()).unwrap_or_default();
+    let images = Images::of(datasets);
+    let outputs = Outputs::of(&top, &images);
+    others = outputs.without(others);
+    files = outputs.without(files);
+    let real: HashMap<String, PathBuf> = files.iter().cloned().zip(real_paths(&top, &files)).collect();
+    let files = FileIndex::new(files);
     let labels: Vec<String> =
         others.iter().filter(|label| !has_extension(label, &["csv"])).cloned().collect();
-    let sweep = Sweep { top, shown, format: first.format, images, files, read };
+    let beside = folders_of_annotations(datasets);
+    let sweep = Sweep { top, shown, format: first.format, images, files, real, beside };
     let lost = picodet_parallel::map(0..labels.len(), 0, |index| sweep.lost(&labels[index]));
     for lost in lost.into_iter().flatten() {
         unread.add(lost);
@@ -107,34 +116,47 @@ fn folder_of(path: &Path, datasets: &[&Dataset]) -> Option<PathBuf> {
     (first.format == Format::YOLO && data_files.len() == 1).then(|| first.root.clone())
 }
 
-/// The label files that the datasets contain.
+/// The label files that the datasets contain, without links.
 fn label_files(datasets: &[&Dataset]) -> HashSet<PathBuf> {
     let mut read = HashSet::new();
     for dataset in datasets {
         let root = dataset.root.canonicalize().unwrap_or_else(|_| dataset.root.clone());
-        let labels = dataset.images.iter().filter_map(|image| image.label.as_ref());
-        read.extend(labels.map(|label| plain(&root.join(label))));
+        let labels: Vec<String> = dataset.images.iter().filter_map(|image| image.label.clone()).collect();
+        read.extend(real_paths(&root, &labels));
         read.extend(dataset.annotations.iter().filter_map(|file| file.canonicalize().ok()));
     }
     read
 }
 
+/// The annotation files that are read, each in its folder without links, and as the file that a link leads to.
+fn folders_of_annotations(datasets: &[&Dataset]) -> Vec<PathBuf> {
+    let files = datasets.iter().filter_map(|dataset| dataset.annotations.as_deref());
+    files.flat_map(places).collect()
+}
+
+/// A file in its folder without links, and the file that a link leads to.
+fn places(file: &Path) -> Vec<PathBuf> {
+    let home = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let beside = home.canonicalize().ok().zip(file.file_name()).map(|(home, name)| home.join(name));
+    beside.into_iter().chain(file.canonicalize().ok()).collect()
+}
+
 /// The images of datasets.
 struct Images<'a> {
     datasets: &'a [&'a Dataset],
-    /// The dataset and the position in it of the first entry of an image with objects, or of any entry.
+    /// The dataset and the position in it of the first entry of an image with objects, or of any entry, by the path without
+    /// links.
     by_path: HashMap<PathBuf, (usize, usize)>,
-    names: HashSet<&'a str>,
 }
 
 impl<'a> Images<'a> {
     fn of(datasets: &'a [&'a Dataset]) -> Self {
-        let mut images = Self { datasets, by_path: HashMap::new(), names: HashSet::new() };
+        let mut images = Self { datasets, by_path: HashMap::new() };
         for (part, dataset) in datasets.iter().enumerate() {
             let root = dataset.root.canonicalize().unwrap_or_else(|_| dataset.root.clone());
-            for (index, image) in dataset.images.iter().enumerate() {
-                let path = plain(&root.join(turned(&image.file)));
-                images.names.insert(file_name(&image.file));
+            let files: Vec<String> = dataset.images.iter().map(|image| turned(&image.file)).collect();
+            let real = real_paths(&root, &files);
+            for (index, (image, path)) in dataset.images.iter().zip(real).enumerate() {
                 let (of, at) = *images.by_path.entry(path.clone()).or_insert((part, index));
                 if datasets[of].images[at].objects.is_empty() && !image.objects.is_empty() {
                     images.by_path.insert(path, (part, index));
@@ -168,7 +190,10 @@ struct Sweep<'a> {
     format: Format,
     images: Images<'a>,
     files: FileIndex,
-    read: HashSet<PathBuf>,
+    /// The paths of the images below the folder without links.
+    real: HashMap<String, PathBuf>,
+    /// The annotation files that are read.
+    beside: Vec<PathBuf>,
 }
 
 impl Sweep<'_> {
@@ -196,7 +221,7 @@ impl Sweep<'_> {
         {
             return None;
         }
-        let known = self.images.by_path.contains_key(&self.top.join(image));
+        let known = self.images.by_path.contains_key(&self.path_of(image));
         // The reader of YOLO has reported the images of its splits.
         if format != self.format
             && self.format == Format::YOLO
@@ -210,22 +235,15 @@ impl Sweep<'_> {
 
     /// Returns the images that neither a split nor a label that is reported contains.
     fn unused(&self, reported: &HashSet<PathBuf>) -> Vec<(PathBuf, Location)> {
-        let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
-        let mut unused: Vec<&str> = Vec::new();
-        for file in self.files.iter() {
-            let path = self.top.join(file);
-            if !self.images.by_path.contains_key(&path) && !reported.contains(&path) {
-                unused.push(file);
-            }
-        }
-        // A split can name an image through a link.
-        let linked: HashSet<PathBuf> = match unused.is_empty() {
-            true => HashSet::new(),
-            false => self.images.by_path.keys().map(real).collect(),
-        };
-        let located = |file: &str| (self.top.join(file), Location::file(display(&self.shown.join(file))));
-        let unused = unused.into_iter().map(located);
-        unused.filter(|(path, _)| !linked.contains(&real(path))).collect()
+        let located = |file: &str| (self.path_of(file), Location::file(display(&self.shown.join(file))));
+        let is_unused =
+            |path: &PathBuf| !self.images.by_path.contains_key(path) && !reported.contains(path);
+        self.files.iter().map(located).filter(|(path, _)| is_unused(path)).collect()
+    }
+
+    /// The path of an image below the folder, without links.
+    fn path_of(&self, image: &str) -> PathBuf {
+        self.real.get(image).cloned().unwrap_or_else(|| self.top.join(image))
     }
 
     /// Returns the image of this name, with or without extension, that has the most folders in common; two, if both have.
@@ -246,7 +264,7 @@ impl Sweep<'_> {
         let path = self.top.join(label);
         let mut lost = None;
         for image in images.iter().rev() {
-            let file = self.top.join(image);
+            let file = self.path_of(image);
             let Some((dataset, record)) = self.images.get(&file) else { continue };
             let root = dataset.root.canonicalize().unwrap_or_else(|_| dataset.root.clone());
             let own = plain(&root.join(record.label.as_deref().unwrap_or_default()));
@@ -271,7 +289,7 @@ impl Sweep<'_> {
     /// Returns what is lost with files of formats that are not read: the images without objects that they name, except the
     /// `reported` ones.
     fn lost_of_foreign(&self, labels: &[String], reported: &HashSet<PathBuf>) -> Vec<Lost> {
-        let is_open = |image: &&str| self.has_no_objects(image) && !reported.contains(&self.top.join(image));
+        let is_open = |image: &&str| self.has_no_objects(image) && !reported.contains(&self.path_of(image));
         let open: Vec<&str> = self.files.iter().filter(is_open).collect();
         if open.is_empty() {
             return Vec::new();
@@ -281,7 +299,9 @@ impl Sweep<'_> {
             open.iter().map(|image| (without_extension(file_name(image)), *image)).collect();
         let of_label = |label: &String| -> Vec<Lost> {
             let path = self.top.join(label);
-            let Some(foreign) = of_file(&path) else { return Vec::new() };
+            let Some(foreign) = of_file(&path).filter(|_| !self.is_other_task(&path)) else {
+                return Vec::new();
+            };
             let stem = without_extension(file_name(label));
             let own = by_name.get(stem).or_else(|| by_stem.get(stem)).copied();
             let text =
@@ -296,7 +316,7 @@ impl Sweep<'_> {
                     self.format, foreign.format, foreign.remedy
                 );
                 let location = Location::file(display(&self.shown.join(image)));
-                Lost { kind: FindingKind::LabelOtherFormat, location, message, image: self.top.join(image) }
+                Lost { kind: FindingKind::LabelOtherFormat, location, message, image: self.path_of(image) }
             };
             images.into_iter().map(lost).collect()
         };
@@ -312,12 +332,12 @@ impl Sweep<'_> {
     }
 
     fn has_no_objects(&self, image: &str) -> bool {
-        !self.images.has_objects(&self.top.join(image))
+        !self.images.has_objects(&self.path_of(image))
     }
 
     fn loss(&self, format: Format, image: &str, label: &str, location: Location) -> Lost {
         let own = self.format;
-        let known = self.images.by_path.contains_key(&self.top.join(image));
+        let known = self.images.by_path.contains_key(&self.path_of(image));
         let (kind, location, message) = if format != own {
             let location = Location::file(display(&self.shown.join(image)));
             let message = format!("{image} has no label of the format {own}, but {label}, which is not read");
@@ -329,15 +349,20 @@ impl Sweep<'_> {
             let message = format!("{image}, labelled in {label}, is in no split");
             (FindingKind::LabelUnread, location, message)
         };
-        Lost { kind, location, message, image: self.top.join(image) }
+        Lost { kind, location, message, image: self.path_of(image) }
     }
 
-    /// Returns what is lost with a COCO file: the images with objects that no split contains.
+    /// Whether a file has labels of another task for the images of an annotation file next to it, which is read.
+    fn is_other_task(&self, path: &Path) -> bool {
+        let beside = |file: &PathBuf| self.beside.iter().any(|read| read.parent() == file.parent());
+        is_other_task(path) && places(path).iter().any(beside)
+    }
+
+    /// Returns what is lost with a COCO file: the images with objects that no split contains. An entry without an image is no
+    /// loss.
     fn lost_of_coco(&self, label: &str) -> Vec<Lost> {
         let path = self.top.join(label);
-        let beside = |read: &PathBuf| read.parent() == path.parent() && has_extension(label, &["json"]);
-        let of_other_task = is_other_task(&path) && self.read.iter().any(beside);
-        if of_other_task || json_kind(&path) != JsonKind::Coco {
+        if self.is_other_task(&path) || json_kind(&path) != JsonKind::Coco {
             return Vec::new();
         }
         let Some(dataset) = read_with_images(&path) else { return Vec::new() };
@@ -346,10 +371,9 @@ impl Sweep<'_> {
         labelled
             .filter_map(|image| {
                 let file = plain(&root.join(turned(&image.file)));
+                let file = file.canonicalize().unwrap_or(file);
                 let known = self.images.get(&file);
-                // An image that is not found can be one of the dataset under another path.
-                let elsewhere =
-                    known.is_none() && self.images.names.contains(file_name(&image.file)) && !file.is_file();
+                let elsewhere = known.is_none() && !file.is_file();
                 let has_objects = known.is_some_and(|(_, image)| !image.objects.is_empty());
                 if elsewhere || (has_objects && self.format != Format::COCO) {
                     return None;

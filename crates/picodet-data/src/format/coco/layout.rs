@@ -173,6 +173,14 @@ fn coco_files(folder: &Path) -> Vec<PathBuf> {
     found.sort_unstable();
     if found.iter().any(|file| name_of(file).starts_with("instance")) {
         found.retain(|file| !is_other_task(file));
+        // Datumaro writes the labels of whole images of `instances_train.json` to `labels_train.json`.
+        let stems: Vec<String> = found.iter().map(|file| name_of(file)).collect();
+        let of_images = |file: &PathBuf| {
+            let stem = name_of(file);
+            let rest = stem.strip_prefix("labels_");
+            rest.is_some_and(|rest| stems.iter().any(|other| *other == format!("instances_{rest}")))
+        };
+        found.retain(|file| !of_images(file));
     }
     found
 }
