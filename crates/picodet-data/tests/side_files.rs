@@ -15,7 +15,8 @@ const ROW: &str = "0 0.5 0.5 0.2 0.2\n";
 
 /// A COCO file with one object per image, and one of another class for each of `more`.
 fn coco(images: &[&str], more: &[usize]) -> Value {
-    let records = |(id, name): (usize, &&str)| json!({"id": id, "file_name": name, "width": 200, "height": 100});
+    let records =
+        |(id, name): (usize, &&str)| json!({"id": id, "file_name": name, "width": 200, "height": 100});
     let object = |(id, (image, x)): (usize, (usize, i32))| json!({"id": id, "image_id": image, "category_id": 1, "bbox": [x, 10, 50, 50]});
     let objects = (0..images.len()).map(|image| (image, 10)).chain(more.iter().map(|&image| (image, 90)));
     json!({
@@ -35,7 +36,8 @@ fn found(root: &Path) -> Vec<String> {
 /// COCO as it is downloaded: instances, keypoints and captions of the same images, one of which has no instances.
 fn download(annotations: &Path, images: &Path) {
     for (number, split) in ["train2017", "val2017"].into_iter().enumerate() {
-        let (one, two, empty) = (format!("{number}1.png"), format!("{number}2.png"), format!("{number}3.png"));
+        let (one, two, empty) =
+            (format!("{number}1.png"), format!("{number}2.png"), format!("{number}3.png"));
         for (index, name) in [&one, &two, &empty].into_iter().enumerate() {
             picture(images.join(split).join(name), 200, 100, (10 * number + index) as u8);
         }

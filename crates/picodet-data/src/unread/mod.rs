@@ -1,5 +1,7 @@
 //! Finds labels below the folder of a dataset that none of its splits contains.
 
+mod formats;
+mod masks;
 mod real;
 mod second;
 
@@ -13,13 +15,16 @@ use crate::format::other_labels::{
     LabelBox, LabelFile, boxes_in, format_of_label, label_file, label_of_other_format,
 };
 use crate::format::yolo::is_data_yaml;
+use crate::input::same_bytes;
 use crate::layout::foreign::of_file;
 use crate::paths::{FileIndex, Lookup, Stated, plain, turned};
 use crate::sniff::{JsonKind, files_with_extension, json_kind};
 use crate::text::read_text;
 use crate::walk::{self, file_name, has_extension, without_extension};
+use formats::OtherFormats;
+use masks::Masks;
 use real::{Outputs, real_paths};
-use second::{Difference, boxes_of, difference, same_bytes};
+use second::{Difference, boxes_of, difference};
 
 /// Largest file of a format that is not read, in bytes.
 const MAX_FOREIGN: u64 = 256 << 20;
@@ -33,6 +38,8 @@ pub(crate) struct Unread {
     pub(crate) images: HashSet<PathBuf>,
     /// Images without label that are in no split, and how they are shown.
     pub(crate) unused: Vec<(PathBuf, Location)>,
+    /// Labels of other formats, of images that are read with objects.
+    pub(crate) formats: OtherFormats,
 }
 
 /// A label that is not read, of an image without objects otherwise, or with other ones.
@@ -53,7 +60,12 @@ pub(crate) fn find_unread(path: &Path, datasets: &[&Dataset]) -> Unread {
     let extensions = ["xml", "json", "txt", "csv"];
     let mut others = walk::files(&top, &extensions, &mut Findings::default()).unwrap_or_default();
     let real = real_paths(&top, &others);
-    others = others.into_iter().zip(real).filter(|(_, real)| !read.contains(real)).map(|(label, _)| label).collect();
+    others = others
+        .into_iter()
+        .zip(real)
+        .filter(|(_, real)| !read.contains(real))
+        .map(|(label, _)| label)
+        .collect();
     let mut files = walk::images(&top, &mut Findings::default()).unwrap_or_default();
     let images = Images::of(datasets);
     let outputs = Outputs::of(&top, &images);
@@ -70,8 +82,10 @@ pub(crate) fn find_unread(path: &Path, datasets: &[&Dataset]) -> Unread {
         unread.add(lost);
     }
     for json in labels.iter().filter(|label| has_extension(label, &["json"])) {
-        sweep.lost_of_coco(json).into_iter().for_each(|lost| unread.add(lost));
+        let lost = sweep.lost_of_coco(json, &mut unread.formats);
+        lost.into_iter().for_each(|lost| unread.add(lost));
     }
+    sweep.compare_labels(&labels, &mut unread.formats);
     sweep.lost_of_foreign(&others, &unread.images).into_iter().for_each(|lost| unread.add(lost));
     unread.unused = sweep.unused(&unread.images);
     unread
@@ -236,9 +250,17 @@ impl Sweep<'_> {
     /// Returns the images that neither a split nor a label that is reported contains.
     fn unused(&self, reported: &HashSet<PathBuf>) -> Vec<(PathBuf, Location)> {
         let located = |file: &str| (self.path_of(file), Location::file(display(&self.shown.join(file))));
-        let is_unused =
-            |path: &PathBuf| !self.images.by_path.contains_key(path) && !reported.contains(path);
-        self.files.iter().map(located).filter(|(path, _)| is_unused(path)).collect()
+        let is_unused = |path: &PathBuf| !self.images.by_path.contains_key(path) && !reported.contains(path);
+        let unused: Vec<(&str, PathBuf, Location)> = (self.files.iter().map(|file| (file, located(file))))
+            .filter(|(_, (path, _))| is_unused(path))
+            .map(|(file, (path, location))| (file, path, location))
+            .collect();
+        if unused.is_empty() {
+            return Vec::new();
+        }
+        let masks = Masks::of(&self.images);
+        let pictures = unused.into_iter().filter(|(file, path, _)| !masks.contain(file, path));
+        pictures.map(|(_, path, location)| (path, location)).collect()
     }
 
     /// The path of an image below the folder, without links.
@@ -360,7 +382,7 @@ impl Sweep<'_> {
 
     /// Returns what is lost with a COCO file: the images with objects that no split contains. An entry without an image is no
     /// loss.
-    fn lost_of_coco(&self, label: &str) -> Vec<Lost> {
+    fn lost_of_coco(&self, label: &str, formats: &mut OtherFormats) -> Vec<Lost> {
         let path = self.top.join(label);
         if self.is_other_task(&path) || json_kind(&path) != JsonKind::Coco {
             return Vec::new();
@@ -375,7 +397,11 @@ impl Sweep<'_> {
                 let known = self.images.get(&file);
                 let elsewhere = known.is_none() && !file.is_file();
                 let has_objects = known.is_some_and(|(_, image)| !image.objects.is_empty());
-                if elsewhere || (has_objects && self.format != Format::COCO) {
+                if elsewhere {
+                    return None;
+                }
+                if let Some(known) = known.filter(|_| has_objects && self.format != Format::COCO) {
+                    self.compare_coco(label, known, (&dataset, image), formats);
                     return None;
                 }
                 let shown = self.below(&file);

@@ -29,7 +29,8 @@ impl<'a> Outputs<'a> {
     /// Returns the files that are in none of the folders.
     pub(super) fn without(&self, files: Vec<String>) -> Vec<String> {
         let mut known: HashMap<String, bool> = HashMap::new();
-        let is_output = |folder: &str| !self.images.iter().any(|image| image.starts_with(self.top.join(folder)));
+        let is_output =
+            |folder: &str| !self.images.iter().any(|image| image.starts_with(self.top.join(folder)));
         let mut contain = |file: &str| {
             let ends = file.match_indices('/').map(|(at, _)| &file[..at]);
             let mut named = ends.filter(|folder| is_name(folder.rsplit('/').next().unwrap_or(folder)));
