@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::Images;
+use super::images::Images;
 use crate::walk::has_extension;
 
 /// Words in the names of folders of masks.

@@ -22,7 +22,7 @@ use crate::layout::with_classes;
 use crate::loss::Loss;
 use crate::paths::resolve_images;
 use crate::sniff::{JsonKind, json_files, json_kind};
-use crate::split_name::{split_folders, subfolders};
+use crate::split_name::{split_folders, split_role, subfolders};
 
 pub use annotation::{Annotation, parse};
 pub(crate) use read::annotation_in;
@@ -75,10 +75,11 @@ impl FormatHandler for LabelMeHandler {
             return Recognition::None;
         }
         let root = path.to_path_buf();
-        // Labels next to the folders are in no split, so the folders are none.
-        if has_labelme(path) {
-            let mut ignored = split_folders(path);
-            ignored.retain(|name| is_labelme(&path.join(name)));
+        // With labels next to the folders, and none for training, the folders are no splits.
+        let mut ignored = split_folders(path);
+        ignored.retain(|name| is_labelme(&path.join(name)));
+        let divided = ignored.iter().any(|name| split_role(name) == Some("train"));
+        if !divided && has_labelme(path) {
             return Recognition::Found(Box::new(LabelMeFolder { root, splits: Vec::new(), ignored }));
         }
         let splits = splits(path);
