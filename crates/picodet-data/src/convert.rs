@@ -248,6 +248,7 @@ fn copy_images(
     folder: &Path,
     report: &mut WriteReport,
 ) -> Result<(), DataError> {
+    let mut unreadable = 0;
     for (index, name) in names.iter().enumerate() {
         let Some(from) = dataset.image_path(index) else {
             continue;
@@ -257,6 +258,7 @@ fn copy_images(
         let stays = stays_inside(&dataset.images[index].file);
         let header = read_header(&from);
         if from.is_file() && (stays || header.is_ok()) {
+            unreadable += usize::from(header.is_err());
             let (image, header) = (&dataset.images[index], header.ok());
             let other = |header: ImageHeader| (header.width, header.height) != (image.width, image.height);
             let is_stated = image.width > 0 && image.height > 0;
@@ -268,6 +270,13 @@ fn copy_images(
             fs::write(&to, bytes).map_err(|source| DataError::io(&to, source))?;
         } else {
             report.missing.push(from);
+        }
+    }
+    if unreadable > 0 {
+        let what = "images that cannot be read (copied as they are)".to_string();
+        match report.losses.iter_mut().find(|loss| loss.what == what) {
+            Some(loss) => loss.count += unreadable,
+            None => report.losses.push(Loss { what, count: unreadable }),
         }
     }
     Ok(())
@@ -347,6 +356,13 @@ fn losses(parts: &[Part<'_>], format: Format) -> Result<Vec<Loss>, DataError> {
         let empty =
             |part: &Part<'_>| part.dataset.classes.iter().filter(|c| c.name.trim().is_empty()).count();
         add("empty class names (written as `unnamed`)", parts.iter().map(empty).max().unwrap_or(0));
+    }
+    if [Format::VOC, Format::LABELME].contains(&format) {
+        let repeated = |part: &Part<'_>| {
+            let names: HashSet<&str> = part.dataset.classes.iter().map(|class| class.name.trim()).collect();
+            part.dataset.classes.len() - names.len()
+        };
+        add("classes with the name of another class (merged)", parts.iter().map(repeated).max().unwrap_or(0));
     }
     for rule in handler.losses() {
         add(rule.what, count(parts, rule.applies));

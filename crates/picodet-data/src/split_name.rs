@@ -26,6 +26,12 @@ pub fn split_role(name: &str) -> Option<&'static str> {
     ROLES.into_iter().find(|(_, names)| names.contains(&name)).map(|(role, _)| role)
 }
 
+/// Whether a split is of test images, by its name: `test`, `test2017`, `test-dev2017`.
+pub(crate) fn is_test_split(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    split_role(&name) == Some("test") || ["test-", "test_"].iter().any(|start| name.starts_with(start))
+}
+
 /// Returns the split that a name means: the one of this name, otherwise the only one of the same role (`val` for
 /// `valid` or `val2017`).
 #[must_use]

@@ -96,7 +96,7 @@ pub(super) fn crowds(dataset: &Dataset, findings: &mut Findings) {
         _ if crowds * 5 > total => FindingKind::ManyCrowds,
         _ => return,
     };
-    let message = format!("most objects are crowds: {crowds} of {total} in `{}`", dataset.split_name());
+    let message = format!("{crowds} of {total} objects in `{}` are crowds", dataset.split_name());
     let file = dataset.annotations.as_ref().unwrap_or(&dataset.root);
     findings.push(kind, Location::file(display(file)), message);
 }

@@ -115,20 +115,6 @@ pub(super) fn check(
             header_faults(image, header, options, &location, findings);
         }
     }
-    let empty = dataset.images_without_objects();
-    let total = dataset.images.len();
-    let whole = Location::file(display(dataset.annotations.as_ref().unwrap_or(&dataset.root)));
-    if empty == total {
-        let message = format!("none of the {total} images of `{}` has objects", dataset.split_name());
-        findings.push(FindingKind::NoObjects, whole, message);
-    } else if empty > 0 {
-        let message = format!(
-            "{}: {total} images, {empty} without objects ({:.0} %)",
-            dataset.split_name(),
-            100.0 * empty as f64 / total as f64
-        );
-        findings.push(FindingKind::ImagesWithoutObjects, whole, message);
-    }
 }
 
 /// Returns the folder of the dataset at a path: the one above the folder of an annotation file.
@@ -258,14 +244,22 @@ pub(super) fn alike(datasets: &[Dataset], facts: &[Vec<ImageFacts>], findings: &
 /// returns their paths.
 pub(super) fn unreferenced(
     datasets: &[Dataset],
+    facts: &[Vec<ImageFacts>],
     reported: &HashSet<PathBuf>,
     findings: &mut Findings,
 ) -> HashSet<PathBuf> {
+    // Another file, or another folder, can refer to an image.
+    let referred: HashSet<&PathBuf> = facts.iter().flatten().map(|facts| &facts.real).collect();
     let mut found = HashSet::new();
     let mut by_root: BTreeMap<&Path, BTreeSet<String>> = BTreeMap::new();
+    // In a folder of images with their labels, the others are not labelled yet.
+    let mut beside: HashMap<&Path, HashSet<String>> = HashMap::new();
     for dataset in
         datasets.iter().filter(|dataset| !handler_of(dataset.format).conventions().images_from_folders)
     {
+        let parent = |file: &str| file.rsplit_once('/').map_or("", |(folder, _)| folder).to_string();
+        let labels = dataset.images.iter().filter_map(|image| image.label.as_deref());
+        beside.entry(&dataset.root).or_default().extend(labels.map(parent));
         let used = by_root.entry(&dataset.root).or_default();
         used.extend(dataset.images.iter().map(|image| image.file.replace('\\', "/")));
     }
@@ -275,11 +269,14 @@ pub(super) fn unreferenced(
         let Ok(files) = walk::images(root, &mut Findings::default()) else {
             continue;
         };
-        let real = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
         for file in files {
-            let is_free = !used.contains(&file) && folders.contains(&folder(&file));
-            if is_free && !reported.contains(&real.join(&file)) {
-                found.insert(real.join(&file));
+            let is_beside = beside.get(root).is_some_and(|folders| folders.contains(&folder(&file)));
+            if used.contains(&file) || !folders.contains(&folder(&file)) || is_beside {
+                continue;
+            }
+            let path = root.join(&file);
+            let real = path.canonicalize().unwrap_or(path);
+            if !referred.contains(&real) && !reported.contains(&real) && found.insert(real) {
                 let location = Location::file(display(&root.join(&file)));
                 findings.push(
                     FindingKind::ImageUnreferenced,

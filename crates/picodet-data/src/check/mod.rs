@@ -2,6 +2,7 @@
 
 pub(crate) mod boxes;
 mod classes;
+mod empty;
 mod images;
 mod options;
 mod result;
@@ -103,12 +104,7 @@ fn check_parts(
     let facts: Vec<Vec<ImageFacts>> =
         datasets.iter().map(|dataset| images::facts(dataset, options)).collect();
     for (dataset, facts) in datasets.iter().zip(&facts) {
-        if dataset.images.is_empty() {
-            let file = dataset.annotations.as_ref().unwrap_or(&dataset.root);
-            let message = format!("split `{}` has no images", dataset.split_name());
-            findings.push(FindingKind::DatasetEmpty, Location::file(display(file)), message);
-            continue;
-        }
+        empty::check(dataset, &datasets, &mut findings);
         images::check(dataset, facts, path, options, &mut findings);
         boxes::check(dataset, facts, options, &mut findings);
         boxes::crowds(dataset, &mut findings);
@@ -118,8 +114,9 @@ fn check_parts(
     images::alike(&datasets, &facts, &mut findings);
     let mut reported = HashSet::new();
     if complete {
-        reported = images::unreferenced(&datasets, &unread.images, &mut findings);
+        reported = images::unreferenced(&datasets, &facts, &unread.images, &mut findings);
     }
+    unread.formats.report(&mut findings);
     unread.report_unused(&|image| !reported.contains(image));
     findings.extend(unread.findings);
     classes::check(&datasets, options, &mut findings);

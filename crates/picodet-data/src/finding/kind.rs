@@ -185,7 +185,8 @@ kinds! {
     YoloFromOne "yolo-from-one" Warning "The class indices of YOLO rows begin at 1." "no action needed if the names are right (--fix numbers them 0, 1, 2, …)";
     YoloCount "yolo-count" Warning "`nc` is not the number of names." "remove `nc`, or correct it";
     SplitMissing "split-missing" Error "A folder or list named in data.yaml does not exist." "correct the path";
-    SplitAbsent "split-absent" Warning "A folder or list of test images named in data.yaml does not exist." "correct the path, or remove the entry";
+    SplitAbsent "split-absent" Warning "The folder of the test images, their list, or all images of the list do not exist." "correct the path, or remove the entry";
+    SplitIgnored "split-ignored" Warning "A folder or list has the name of a split, but is not read as one." "move the other labelled images into folders of splits as well, or split with `picodet data split`";
     LabelOtherFormat "label-other-format" Error "An image has no label of the format that is read, but one of another format." "convert each format on its own, and merge the results";
     LabelUnread "label-unread" Error "A label is not read, since its image is in no split, or has another label that is read." "add the image to a split, or remove the label that is not meant";
     FormatsMixed "formats-mixed" Warning "A folder has labels of several formats, of which one is read." "remove the labels that are not meant, or convert each format on its own and merge the results";
@@ -196,7 +197,8 @@ kinds! {
     ShapePoints "shape-points" Error "A LabelMe shape has the wrong number of points." "redraw the shape";
     // The dataset as a whole.
     DatasetEmpty "dataset-empty" Error "The dataset has no images." "check the path and the split";
-    NoObjects "no-objects" Error "No image of the dataset has an object." "check that labels and images belong together";
+    NoObjects "no-objects" Error "No image of a split has an object." "check that labels and images belong together";
+    SplitWithoutObjects "split-without-objects" Warning "A split other than those for training and validation has no objects, so it cannot be evaluated." "label its images; no action needed if its labels are not public";
 }
 
 impl Serialize for FindingKind {

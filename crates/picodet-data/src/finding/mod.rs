@@ -136,6 +136,12 @@ impl Findings {
         losses
     }
 
+    /// Removes all findings of a kind.
+    pub(crate) fn remove(&mut self, kind: FindingKind) {
+        self.list.retain(|finding| finding.kind != kind);
+        self.counts.remove(&kind);
+    }
+
     /// Removes duplicates among the findings kept in full.
     pub fn deduplicate(&mut self) {
         let mut seen = HashSet::new();

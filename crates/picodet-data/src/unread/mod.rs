@@ -1,26 +1,28 @@
 //! Finds labels below the folder of a dataset that none of its splits contains.
 
+mod files;
+mod formats;
+mod images;
+mod masks;
+mod outputs;
+mod paths;
 mod second;
+mod sweep;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use crate::dataset::{Class, Dataset, Format, ImageRecord, display};
+use crate::dataset::{Dataset, Format};
 use crate::finding::{FindingKind, Findings, Location};
-use crate::format::coco::{is_other_task, read_with_images};
-use crate::format::other_labels::{
-    LabelBox, LabelFile, boxes_in, format_of_label, label_file, label_of_other_format,
-};
 use crate::format::yolo::is_data_yaml;
-use crate::layout::foreign::of_file;
-use crate::paths::{FileIndex, Lookup, Stated, plain, turned};
-use crate::sniff::{JsonKind, files_with_extension, json_kind};
-use crate::text::read_text;
-use crate::walk::{self, file_name, has_extension, without_extension};
-use second::{Difference, boxes_of, difference, same_bytes};
-
-/// Largest file of a format that is not read, in bytes.
-const MAX_FOREIGN: u64 = 256 << 20;
+use crate::paths::FileIndex;
+use crate::sniff::files_with_extension;
+use crate::walk::{self, has_extension};
+use formats::OtherFormats;
+use images::Images;
+use outputs::Outputs;
+use paths::{places, real_paths};
+use sweep::{Lost, Sweep};
 
 /// Labels that are not read.
 #[derive(Debug, Default)]
@@ -31,14 +33,8 @@ pub(crate) struct Unread {
     pub(crate) images: HashSet<PathBuf>,
     /// Images without label that are in no split, and how they are shown.
     pub(crate) unused: Vec<(PathBuf, Location)>,
-}
-
-/// A label that is not read, of an image without objects otherwise, or with other ones.
-struct Lost {
-    kind: FindingKind,
-    location: Location,
-    message: String,
-    image: PathBuf,
+    /// Labels of other formats, of images that are read with objects.
+    pub(crate) formats: OtherFormats,
 }
 
 /// Finds the labels below `path` that `datasets`, all splits of the dataset there, do not contain: label files of images
@@ -50,19 +46,33 @@ pub(crate) fn find_unread(path: &Path, datasets: &[&Dataset]) -> Unread {
     let read = label_files(datasets);
     let extensions = ["xml", "json", "txt", "csv"];
     let mut others = walk::files(&top, &extensions, &mut Findings::default()).unwrap_or_default();
-    others.retain(|label| !read.contains(&top.join(label)));
-    let files = walk::images(&top, &mut Findings::default()).unwrap_or_default();
-    let (images, files) = (Images::of(datasets), FileIndex::new(files));
+    let real = real_paths(&top, &others);
+    others = others
+        .into_iter()
+        .zip(real)
+        .filter(|(_, real)| !read.contains(real))
+        .map(|(label, _)| label)
+        .collect();
+    let mut files = walk::images(&top, &mut Findings::default()).unwrap_or_default();
+    let images = Images::of(datasets);
+    let outputs = Outputs::of(&top, &images);
+    others = outputs.without(others);
+    files = outputs.without(files);
+    let real: HashMap<String, PathBuf> = files.iter().cloned().zip(real_paths(&top, &files)).collect();
+    let files = FileIndex::new(files);
     let labels: Vec<String> =
         others.iter().filter(|label| !has_extension(label, &["csv"])).cloned().collect();
-    let sweep = Sweep { top, shown, format: first.format, images, files, read };
+    let beside = folders_of_annotations(datasets);
+    let sweep = Sweep { top, shown, format: first.format, images, files, real, beside };
     let lost = picodet_parallel::map(0..labels.len(), 0, |index| sweep.lost(&labels[index]));
     for lost in lost.into_iter().flatten() {
         unread.add(lost);
     }
     for json in labels.iter().filter(|label| has_extension(label, &["json"])) {
-        sweep.lost_of_coco(json).into_iter().for_each(|lost| unread.add(lost));
+        let lost = sweep.lost_of_coco(json, &mut unread.formats);
+        lost.into_iter().for_each(|lost| unread.add(lost));
     }
+    sweep.compare_labels(&labels, &mut unread.formats);
     sweep.lost_of_foreign(&others, &unread.images).into_iter().for_each(|lost| unread.add(lost));
     unread.unused = sweep.unused(&unread.images);
     unread
@@ -107,286 +117,20 @@ fn folder_of(path: &Path, datasets: &[&Dataset]) -> Option<PathBuf> {
     (first.format == Format::YOLO && data_files.len() == 1).then(|| first.root.clone())
 }
 
-/// The label files that the datasets contain.
+/// The label files that the datasets contain, without links.
 fn label_files(datasets: &[&Dataset]) -> HashSet<PathBuf> {
     let mut read = HashSet::new();
     for dataset in datasets {
         let root = dataset.root.canonicalize().unwrap_or_else(|_| dataset.root.clone());
-        let labels = dataset.images.iter().filter_map(|image| image.label.as_ref());
-        read.extend(labels.map(|label| plain(&root.join(label))));
+        let labels: Vec<String> = dataset.images.iter().filter_map(|image| image.label.clone()).collect();
+        read.extend(real_paths(&root, &labels));
         read.extend(dataset.annotations.iter().filter_map(|file| file.canonicalize().ok()));
     }
     read
 }
 
-/// The images of datasets.
-struct Images<'a> {
-    datasets: &'a [&'a Dataset],
-    /// The dataset and the position in it of the first entry of an image with objects, or of any entry.
-    by_path: HashMap<PathBuf, (usize, usize)>,
-    names: HashSet<&'a str>,
-}
-
-impl<'a> Images<'a> {
-    fn of(datasets: &'a [&'a Dataset]) -> Self {
-        let mut images = Self { datasets, by_path: HashMap::new(), names: HashSet::new() };
-        for (part, dataset) in datasets.iter().enumerate() {
-            let root = dataset.root.canonicalize().unwrap_or_else(|_| dataset.root.clone());
-            for (index, image) in dataset.images.iter().enumerate() {
-                let path = plain(&root.join(turned(&image.file)));
-                images.names.insert(file_name(&image.file));
-                let (of, at) = *images.by_path.entry(path.clone()).or_insert((part, index));
-                if datasets[of].images[at].objects.is_empty() && !image.objects.is_empty() {
-                    images.by_path.insert(path, (part, index));
-                }
-            }
-        }
-        images
-    }
-
-    /// The dataset and entry of an image.
-    fn get(&self, path: &Path) -> Option<(&'a Dataset, &'a ImageRecord)> {
-        let &(part, index) = self.by_path.get(path)?;
-        let dataset: &'a Dataset = self.datasets[part];
-        Some((dataset, &dataset.images[index]))
-    }
-
-    fn has_objects(&self, path: &Path) -> bool {
-        self.get(path).is_some_and(|(_, image)| !image.objects.is_empty())
-    }
-}
-
-/// The parts of a text that can be names of files.
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(['"', '\'', '<', '>', ',', ';', '\t', '\r', '\n', '/', '\\']).map(str::trim)
-}
-
-struct Sweep<'a> {
-    top: PathBuf,
-    /// The folder as the user writes it.
-    shown: PathBuf,
-    format: Format,
-    images: Images<'a>,
-    files: FileIndex,
-    read: HashSet<PathBuf>,
-}
-
-impl Sweep<'_> {
-    /// Returns what is lost with a label file of one image.
-    fn lost(&self, label: &str) -> Option<Lost> {
-        let path = self.top.join(label);
-        let mut images = self.images_of(without_extension(label));
-        let read = |images: &[&str]| images.iter().all(|image| !self.has_no_objects(image));
-        if !images.is_empty() && read(&images) {
-            return self.differing(label, &images);
-        }
-        let LabelFile { format, objects, image: stated } = label_file(&path)?;
-        if images.is_empty() {
-            let folder = label.rsplit_once('/').map_or("", |(folder, _)| folder);
-            images = stated.map(|stated| self.images_of(&format!("{folder}/{stated}"))).unwrap_or_default();
-            if !images.is_empty() && read(&images) {
-                return self.differing(label, &images);
-            }
-        }
-        let image = images.iter().rev().find(|image| self.has_no_objects(image)).filter(|_| objects > 0)?;
-        // With two images of this name the label can belong to the other one.
-        if let [_, _] = images[..]
-            && !images.iter().all(|image| self.has_no_objects(image))
-            && self.differing(label, &images).is_none()
-        {
-            return None;
-        }
-        let known = self.images.by_path.contains_key(&self.top.join(image));
-        // The reader of YOLO has reported the images of its splits.
-        if format != self.format
-            && self.format == Format::YOLO
-            && known
-            && label_of_other_format(&self.top, image, self.format).is_some()
-        {
-            return None;
-        }
-        Some(self.loss(format, image, label, Location::file(display(&self.shown.join(label)))))
-    }
-
-    /// Returns the images that neither a split nor a label that is reported contains.
-    fn unused(&self, reported: &HashSet<PathBuf>) -> Vec<(PathBuf, Location)> {
-        let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
-        let mut unused: Vec<&str> = Vec::new();
-        for file in self.files.iter() {
-            let path = self.top.join(file);
-            if !self.images.by_path.contains_key(&path) && !reported.contains(&path) {
-                unused.push(file);
-            }
-        }
-        // A split can name an image through a link.
-        let linked: HashSet<PathBuf> = match unused.is_empty() {
-            true => HashSet::new(),
-            false => self.images.by_path.keys().map(real).collect(),
-        };
-        let located = |file: &str| (self.top.join(file), Location::file(display(&self.shown.join(file))));
-        let unused = unused.into_iter().map(located);
-        unused.filter(|(path, _)| !linked.contains(&real(path))).collect()
-    }
-
-    /// Returns the image of this name, with or without extension, that has the most folders in common; two, if both have.
-    fn images_of(&self, name: &str) -> Vec<&str> {
-        match self.files.find(&Stated::with_spaces(name), &|_| true) {
-            Lookup::Found(image) => vec![image],
-            Lookup::Ambiguous(first, second) => vec![first, second],
-            Lookup::Missing => Vec::new(),
-        }
-    }
-
-    /// Returns what is lost with a second label of an image that is read with objects, or of one of two images; `None` if
-    /// the objects of an image are equal, and for labels of another format.
-    fn differing(&self, label: &str, images: &[&str]) -> Option<Lost> {
-        if format_of_label(label) != Some(self.format) {
-            return None;
-        }
-        let path = self.top.join(label);
-        let mut lost = None;
-        for image in images.iter().rev() {
-            let file = self.top.join(image);
-            let Some((dataset, record)) = self.images.get(&file) else { continue };
-            let root = dataset.root.canonicalize().unwrap_or_else(|_| dataset.root.clone());
-            let own = plain(&root.join(record.label.as_deref().unwrap_or_default()));
-            if same_bytes(&own, &path) {
-                return None;
-            }
-            let key = |class: &Class| match self.format {
-                Format::YOLO => class.id.to_string(),
-                _ => class.name.trim().to_string(),
-            };
-            let other = boxes_in(&path, (record.width, record.height));
-            if other.is_empty() {
-                return None;
-            }
-            let difference = difference(&boxes_of(dataset, record, key), &other)?;
-            let location = Location::file(display(&self.shown.join(label)));
-            lost = Some(second_label(file, image, &self.below(&own), &other, difference, location));
-        }
-        lost
-    }
-
-    /// Returns what is lost with files of formats that are not read: the images without objects that they name, except the
-    /// `reported` ones.
-    fn lost_of_foreign(&self, labels: &[String], reported: &HashSet<PathBuf>) -> Vec<Lost> {
-        let is_open = |image: &&str| self.has_no_objects(image) && !reported.contains(&self.top.join(image));
-        let open: Vec<&str> = self.files.iter().filter(is_open).collect();
-        if open.is_empty() {
-            return Vec::new();
-        }
-        let by_name: HashMap<&str, &str> = open.iter().map(|image| (file_name(image), *image)).collect();
-        let by_stem: HashMap<&str, &str> =
-            open.iter().map(|image| (without_extension(file_name(image)), *image)).collect();
-        let of_label = |label: &String| -> Vec<Lost> {
-            let path = self.top.join(label);
-            let Some(foreign) = of_file(&path) else { return Vec::new() };
-            let stem = without_extension(file_name(label));
-            let own = by_name.get(stem).or_else(|| by_stem.get(stem)).copied();
-            let text =
-                || read_text(&path, MAX_FOREIGN, "labels", &mut Findings::default()).unwrap_or_default();
-            let images: BTreeSet<&str> = match own {
-                Some(image) => [image].into(),
-                None => words(&text()).filter_map(|word| by_name.get(word).copied()).collect(),
-            };
-            let lost = |image: &str| {
-                let message = format!(
-                    "{image} has no label of the format {}, but one in {label} ({}), which is not read; {}",
-                    self.format, foreign.format, foreign.remedy
-                );
-                let location = Location::file(display(&self.shown.join(image)));
-                Lost { kind: FindingKind::LabelOtherFormat, location, message, image: self.top.join(image) }
-            };
-            images.into_iter().map(lost).collect()
-        };
-        picodet_parallel::map(0..labels.len(), 0, |index| of_label(&labels[index]))
-            .into_iter()
-            .flatten()
-            .collect()
-    }
-
-    /// A path relative to the folder of the dataset, with `/`.
-    fn below(&self, path: &Path) -> String {
-        display(path.strip_prefix(&self.top).unwrap_or(path)).replace('\\', "/")
-    }
-
-    fn has_no_objects(&self, image: &str) -> bool {
-        !self.images.has_objects(&self.top.join(image))
-    }
-
-    fn loss(&self, format: Format, image: &str, label: &str, location: Location) -> Lost {
-        let own = self.format;
-        let known = self.images.by_path.contains_key(&self.top.join(image));
-        let (kind, location, message) = if format != own {
-            let location = Location::file(display(&self.shown.join(image)));
-            let message = format!("{image} has no label of the format {own}, but {label}, which is not read");
-            (FindingKind::LabelOtherFormat, location, message)
-        } else if known {
-            let message = format!("{image} has no objects in its split, but in {label}, which is not read");
-            (FindingKind::LabelUnread, location, message)
-        } else {
-            let message = format!("{image}, labelled in {label}, is in no split");
-            (FindingKind::LabelUnread, location, message)
-        };
-        Lost { kind, location, message, image: self.top.join(image) }
-    }
-
-    /// Returns what is lost with a COCO file: the images with objects that no split contains.
-    fn lost_of_coco(&self, label: &str) -> Vec<Lost> {
-        let path = self.top.join(label);
-        let beside = |read: &PathBuf| read.parent() == path.parent() && has_extension(label, &["json"]);
-        let of_other_task = is_other_task(&path) && self.read.iter().any(beside);
-        if of_other_task || json_kind(&path) != JsonKind::Coco {
-            return Vec::new();
-        }
-        let Some(dataset) = read_with_images(&path) else { return Vec::new() };
-        let root = dataset.root.canonicalize().unwrap_or_else(|_| dataset.root.clone());
-        let labelled = dataset.images.iter().filter(|image| !image.objects.is_empty());
-        labelled
-            .filter_map(|image| {
-                let file = plain(&root.join(turned(&image.file)));
-                let known = self.images.get(&file);
-                // An image that is not found can be one of the dataset under another path.
-                let elsewhere =
-                    known.is_none() && self.images.names.contains(file_name(&image.file)) && !file.is_file();
-                let has_objects = known.is_some_and(|(_, image)| !image.objects.is_empty());
-                if elsewhere || (has_objects && self.format != Format::COCO) {
-                    return None;
-                }
-                let shown = self.below(&file);
-                let pointer = format!("/images/{}", image.source);
-                let location = Location::pointer(display(&self.shown.join(label)), pointer);
-                match known.filter(|_| has_objects) {
-                    Some((own, record)) => {
-                        let key = |class: &Class| class.name.trim().to_string();
-                        let other = boxes_of(&dataset, image, key);
-                        let difference = difference(&boxes_of(own, record, key), &other)?;
-                        let file_of_own = own.annotations.as_deref().unwrap_or(&own.root);
-                        let real = file_of_own.canonicalize().unwrap_or_else(|_| file_of_own.to_path_buf());
-                        Some(second_label(file, &shown, &self.below(&real), &other, difference, location))
-                    }
-                    None => Some(self.loss(Format::COCO, &shown, label, location)),
-                }
-            })
-            .collect()
-    }
-}
-
-/// A second label of an image that is read with the objects of the label `own`.
-fn second_label(
-    path: PathBuf,
-    image: &str,
-    own: &str,
-    other: &[LabelBox],
-    difference: Difference,
-    location: Location,
-) -> Lost {
-    let Difference { only_read, only_other } = difference;
-    let differs = match only_other {
-        0 => format!("lacks {only_read} of the objects there"),
-        _ => format!("has {} objects, of which {only_other} are not there", other.len()),
-    };
-    let message = format!("{image} is read from {own}; this second label {differs}, and is not read");
-    Lost { kind: FindingKind::LabelUnread, location, message, image: path }
+/// The annotation files that are read, each in its folder without links, and as the file that a link leads to.
+fn folders_of_annotations(datasets: &[&Dataset]) -> Vec<PathBuf> {
+    let files = datasets.iter().filter_map(|dataset| dataset.annotations.as_deref());
+    files.flat_map(places).collect()
 }

@@ -1,18 +1,12 @@
 //! Compares the objects of two labels of one image.
 
-use std::path::Path;
-
 use crate::dataset::{Class, Dataset, ImageRecord};
 use crate::format::other_labels::LabelBox;
-use crate::input::open_regular;
-use crate::input::read_bounded;
 
 /// Largest difference of equal coordinates in pixels: tools round them.
 const TOLERANCE: f64 = 0.5;
 /// Number of objects above which they are compared in their order.
 const MANY: usize = 2000;
-/// Largest label file whose bytes are compared.
-const MAX_LABEL: u64 = 16 << 20;
 
 /// The number of objects that only one of two labels has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,13 +15,6 @@ pub(super) struct Difference {
     pub(super) only_read: usize,
     /// Objects of the other label.
     pub(super) only_other: usize,
-}
-
-/// Whether two files have the same bytes.
-pub(super) fn same_bytes(a: &Path, b: &Path) -> bool {
-    let size = |path: &Path| open_regular(path).ok()?.metadata().ok().map(|metadata| metadata.len());
-    let read = |path: &Path| read_bounded(path, MAX_LABEL, "a label file").ok();
-    size(a).is_some() && size(a) == size(b) && read(a).is_some_and(|bytes| Some(bytes) == read(b))
 }
 
 /// Returns the objects of an image with the class in the form of `key`.
@@ -43,12 +30,17 @@ pub(super) fn boxes_of(
 
 /// Returns the objects that only one of two labels has; `None` if they are equal, in any order.
 pub(super) fn difference(read: &[LabelBox], other: &[LabelBox]) -> Option<Difference> {
+    difference_within(read, other, TOLERANCE)
+}
+
+/// As [`difference`], with another tolerance in pixels.
+pub(super) fn difference_within(read: &[LabelBox], other: &[LabelBox], tolerance: f64) -> Option<Difference> {
     let mut used = vec![false; read.len()];
     let mut only_other = 0;
     for (position, label) in other.iter().enumerate() {
         // Lists of thousands of objects are compared in their order, which takes linear time.
         let among = if other.len() > MANY { position..read.len().min(position + 1) } else { 0..read.len() };
-        match among.into_iter().find(|&index| !used[index] && same(&read[index], label)) {
+        match among.into_iter().find(|&index| !used[index] && same(&read[index], label, tolerance)) {
             Some(index) => used[index] = true,
             None => only_other += 1,
         }
@@ -57,8 +49,8 @@ pub(super) fn difference(read: &[LabelBox], other: &[LabelBox]) -> Option<Differ
     (only_read + only_other > 0).then_some(Difference { only_read, only_other })
 }
 
-fn same(read: &LabelBox, other: &LabelBox) -> bool {
-    let near = |a: &[f64; 4], b: &[f64; 4]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= TOLERANCE);
+fn same(read: &LabelBox, other: &LabelBox, tolerance: f64) -> bool {
+    let near = |a: &[f64; 4], b: &[f64; 4]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= tolerance);
     read.class == other.class && read.boxes.iter().any(|a| other.boxes.iter().any(|b| near(a, b)))
 }
 

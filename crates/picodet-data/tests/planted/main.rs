@@ -12,7 +12,7 @@ use std::path::Path;
 
 use coco::{coco, elsewhere, odd_coco, small_coco, two_lists};
 use common::put;
-use others::{from_one, gap, labelme, voc, yolo};
+use others::{from_one, gap, ignored, labelme, test_images, voc, yolo};
 use picodet_data::{CheckOptions, FindingKind, Images, WriteOptions, check, fix};
 
 /// An expected finding: its kind, and texts that `location: message` must contain.
@@ -75,6 +75,8 @@ fn one_of_each_kind_is_found_and_nothing_else() {
     ] {
         run(kind.id(), odd_coco(&root.join(kind.id()), kind));
     }
+    run("test_images", test_images(&root.join("test_images")));
+    run("ignored", ignored(&root.join("ignored")));
     run("two_lists", two_lists(&root.join("two_lists")));
     run("imbalance", small_coco(&root.join("imbalance"), FindingKind::ClassImbalance));
     put(root.join("broken/annotations/train.json"), "{\"images\": [\n{\"id\": }]}");

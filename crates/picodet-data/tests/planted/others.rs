@@ -83,6 +83,30 @@ pub(crate) fn voc(root: &Path) -> Vec<Expected> {
     expected
 }
 
+/// Test images without labels.
+pub(crate) fn test_images(root: &Path) -> Vec<Expected> {
+    put(root.join("data.yaml"), "train: images/train\ntest: images/test\nnames: [cat]\n");
+    picture(root.join("images/train/a.png"), 200, 100, 1);
+    picture(root.join("images/test/b.png"), 200, 100, 2);
+    put(root.join("labels/train/a.txt"), "0 0.25 0.5 0.2 0.4\n");
+    let place = "b.png: images/test/b.png has no label file";
+    vec![
+        expect(FindingKind::SplitWithoutObjects, &["data.yaml", "none of the 1 images of `test`"]),
+        expect(FindingKind::ImageWithoutLabel, &[place]),
+    ]
+}
+
+/// A folder with the name of a split next to labels that are in none.
+pub(crate) fn ignored(root: &Path) -> Vec<Expected> {
+    for (place, name) in [("", "a"), ("test/", "b")] {
+        picture(root.join(format!("{place}{name}.png")), 200, 100, name.as_bytes()[0]);
+        let shape = json!({"label": "cat", "shape_type": "rectangle", "points": [[10, 10], [60, 60]]});
+        let file = json!({"shapes": [shape], "imagePath": format!("{name}.png"), "imageHeight": 100, "imageWidth": 200});
+        put(root.join(format!("{place}{name}.json")), file.to_string());
+    }
+    vec![expect(FindingKind::SplitIgnored, &["ignored/test: `test` is read as part of the whole"])]
+}
+
 pub(crate) fn yolo(root: &Path) -> Vec<Expected> {
     let yaml = "path: .\ntrain: images/train\nval: images/val\nvalidation: images/none\ntest: images/nowhere\nnc: 2\nnc: 5\nnames: [cat, dog]\n";
     put(root.join("data.yaml"), yaml);
@@ -200,6 +224,6 @@ pub(crate) fn labelme(root: &Path) -> Vec<Expected> {
         expect(FindingKind::ImageEmbedded, &["inside.json", "inside.png"]),
         expect(FindingKind::ShapeUnknown, &["unknown.json#/shapes/1:", "`ellipse`"]),
         expect(FindingKind::ShapePoints, &["short.json#/shapes/1:", "1 points"]),
-        expect(FindingKind::ImageUnreferenced, &["nolabel.png"]),
+        expect(FindingKind::ImageUnused, &["nolabel.png"]),
     ]
 }

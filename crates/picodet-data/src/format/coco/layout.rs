@@ -7,6 +7,7 @@ use super::read::read;
 use crate::dataset::{Dataset, Loaded};
 use crate::error::DataError;
 use crate::format::handler::{Evidence, Recognition, Source, choose_split, fill_sizes, unknown_split};
+use crate::input::same_bytes;
 use crate::paths::{Stated, resolve_images};
 use crate::sniff::{JsonKind, json_files, json_kind};
 use crate::split_name::{find_split, split_folders, split_of_file, split_rank, split_role, subfolders};
@@ -173,8 +174,23 @@ fn coco_files(folder: &Path) -> Vec<PathBuf> {
     found.sort_unstable();
     if found.iter().any(|file| name_of(file).starts_with("instance")) {
         found.retain(|file| !is_other_task(file));
+        // Datumaro writes the labels of whole images of `instances_train.json` to `labels_train.json`.
+        let stems: Vec<String> = found.iter().map(|file| name_of(file)).collect();
+        let of_images = |file: &PathBuf| {
+            let stem = name_of(file);
+            let rest = stem.strip_prefix("labels_");
+            rest.is_some_and(|rest| stems.iter().any(|other| *other == format!("instances_{rest}")))
+        };
+        found.retain(|file| !of_images(file));
     }
-    found
+    // A copy under another name is no second split.
+    let mut kept: Vec<PathBuf> = Vec::new();
+    for file in found {
+        if !kept.iter().any(|other| same_bytes(other, &file)) {
+            kept.push(file);
+        }
+    }
+    kept
 }
 
 /// The folder of a file.

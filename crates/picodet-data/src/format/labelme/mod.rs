@@ -14,14 +14,15 @@ use super::handler::{
     Conventions, Evidence, FormatHandler, LossRule, ObjectSource, Recognition, Source, SplitOutput,
     choose_split, class_lines, write_file,
 };
-use crate::dataset::{Dataset, Format, Loaded, Part};
+use crate::dataset::{Dataset, Format, Loaded, Part, display};
 use crate::error::DataError;
+use crate::finding::{FindingKind, Location};
 use crate::input::open_regular;
 use crate::layout::with_classes;
 use crate::loss::Loss;
 use crate::paths::resolve_images;
 use crate::sniff::{JsonKind, json_files, json_kind};
-use crate::split_name::{split_folders, subfolders};
+use crate::split_name::{split_folders, split_role, subfolders};
 
 pub use annotation::{Annotation, parse};
 pub(crate) use read::annotation_in;
@@ -73,11 +74,19 @@ impl FormatHandler for LabelMeHandler {
         if evidence != Evidence::Layout {
             return Recognition::None;
         }
+        let root = path.to_path_buf();
+        // With labels next to the folders, and none for training, the folders are no splits.
+        let mut ignored = split_folders(path);
+        ignored.retain(|name| is_labelme(&path.join(name)));
+        let divided = ignored.iter().any(|name| split_role(name) == Some("train"));
+        if !divided && has_labelme(path) {
+            return Recognition::Found(Box::new(LabelMeFolder { root, splits: Vec::new(), ignored }));
+        }
         let splits = splits(path);
         if splits.is_empty() && !is_labelme(path) {
             return Recognition::None;
         }
-        Recognition::Found(Box::new(LabelMeFolder { root: path.to_path_buf(), splits }))
+        Recognition::Found(Box::new(LabelMeFolder { root, splits, ignored: Vec::new() }))
     }
 
     fn image_folder(&self, split: &str) -> String {
@@ -119,6 +128,8 @@ impl FormatHandler for LabelMeHandler {
 struct LabelMeFolder {
     root: PathBuf,
     splits: Vec<String>,
+    /// Folders with names of splits next to labels that are in none.
+    ignored: Vec<String>,
 }
 
 impl Source for LabelMeFolder {
@@ -137,6 +148,11 @@ impl Source for LabelMeFolder {
                 (with_classes(part, &whole.classes), findings)
             }
         };
+        for name in &self.ignored {
+            let message =
+                format!("`{name}` is read as part of the whole, since there are labels next to the folder");
+            findings.push(FindingKind::SplitIgnored, Location::file(display(&self.root.join(name))), message);
+        }
         let top = dataset.root.clone();
         resolve_images(&mut dataset, &top, &mut findings);
         Ok(Loaded { dataset, findings, complete: true })
@@ -148,6 +164,11 @@ impl Source for LabelMeFolder {
 fn splits(root: &Path) -> Vec<String> {
     let names = if root.join("labels.txt").is_file() { subfolders(root) } else { split_folders(root) };
     names.into_iter().filter(|name| is_labelme(&root.join(name))).collect()
+}
+
+/// Whether one of the first JSON files directly in the folder is a LabelMe file.
+fn has_labelme(folder: &Path) -> bool {
+    json_files(folder).iter().take(INSPECTED).any(|file| json_kind(file) == JsonKind::LabelMe)
 }
 
 /// Whether one of the first JSON files in the folder, or else in the folders below, is a LabelMe file.

@@ -12,7 +12,7 @@ use crate::dataset::{Class, Dataset, Format, ImageRecord, Object, display};
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
 use crate::format::handler::fill_sizes;
-use crate::input::open_regular;
+use crate::input::{open_regular, same_bytes};
 use crate::sniff::{JsonKind, json_kind};
 use crate::text::legacy_json;
 use crate::walk::{self, without_extension};
@@ -74,16 +74,13 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
     let class_of: HashMap<&str, usize> =
         classes.iter().enumerate().map(|(index, class)| (class.name.as_str(), index)).collect();
 
+    let copies = copies(root, &labels, &parsed);
     let mut images = Vec::new();
     for (label, result) in labels.into_iter().zip(parsed) {
-        let Some((annotation, own)) = result else { continue };
+        let Some((annotation, own)) = result.filter(|_| !copies.contains(&label)) else { continue };
         findings.extend(own);
         let Some(annotation) = annotation else { continue };
-        let folder = label.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let stated = annotation
-            .image_path
-            .unwrap_or_else(|| format!("{}.jpg", walk::file_name(without_extension(&label))));
-        let file = join(folder, &stated);
+        let file = image_of(&label, &annotation);
         let [width, height] = annotation.size;
         let objects = annotation
             .objects
@@ -103,6 +100,42 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
     };
     fill_sizes(&mut dataset, &mut findings, "imageWidth or imageHeight is missing");
     Ok((dataset, findings))
+}
+
+/// The image of a label, relative to the dataset.
+fn image_of(label: &str, annotation: &Annotation) -> String {
+    let folder = label.rsplit_once('/').map_or("", |(folder, _)| folder);
+    match &annotation.image_path {
+        Some(stated) => join(folder, stated),
+        None => join(folder, &format!("{}.jpg", walk::file_name(without_extension(label)))),
+    }
+}
+
+/// Returns the labels without image that have the name and bytes of a label with one (a folder of backups).
+fn copies(
+    root: &Path,
+    labels: &[String],
+    parsed: &[Option<(Option<Annotation>, Findings)>],
+) -> HashSet<String> {
+    let read =
+        || labels.iter().zip(parsed).filter_map(|(label, read)| Some((label, read.as_ref()?.0.as_ref()?)));
+    let has_image = |label: &str, annotation: &Annotation| root.join(image_of(label, annotation)).is_file();
+    let absent: Vec<&String> = (read())
+        .filter(|(label, annotation)| label.contains('/') && !has_image(label, annotation))
+        .map(|(label, _)| label)
+        .collect();
+    let names: HashSet<&str> = absent.iter().map(|label| walk::file_name(label)).collect();
+    let mut originals: HashMap<&str, Vec<&String>> = HashMap::new();
+    for (label, annotation) in read().filter(|(label, _)| names.contains(walk::file_name(label))) {
+        if has_image(label, annotation) {
+            originals.entry(walk::file_name(label)).or_default().push(label);
+        }
+    }
+    let is_copy = |label: &&String| {
+        let originals = originals.get(walk::file_name(label)).into_iter().flatten();
+        originals.into_iter().any(|original| same_bytes(&root.join(original), &root.join(label)))
+    };
+    absent.into_iter().filter(is_copy).cloned().collect()
 }
 
 /// Reads a file with NaN or infinite values as null; `None` if it has none, or cannot be read.

@@ -27,6 +27,14 @@ impl ImageIndex {
         Self { files: FileIndex::new(files), folder }
     }
 
+    /// Returns the image with one of the names, with or without extension.
+    pub(super) fn named<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Option<String> {
+        names.into_iter().find_map(|name| match self.files.find(&Stated::with_spaces(name), &|_| true) {
+            Lookup::Found(file) => Some(file.to_string()),
+            _ => None,
+        })
+    }
+
     /// Returns the image of the XML file `label` (relative to the dataset) with the name and paths in it. Among several of
     /// the name: the one with the longest common path suffix with `<path>`, with `<filename>`, or with the XML, below the
     /// folder of the XML if there are any.

@@ -61,7 +61,7 @@ impl<'a> LabelIndex<'a> {
 
 /// Returns the candidates for the name of the XML of a line: the column with an XML, then the line as a whole, without the
 /// flag at its end, and its first column.
-fn candidates(line: &str) -> Vec<&str> {
+pub(super) fn candidates(line: &str) -> Vec<&str> {
     let is_xml = |column: &&str| has_extension(column, &["xml"]);
     let quoted = quoted_columns(line);
     if let Some(first) = quoted.first() {
@@ -107,15 +107,34 @@ enum Entry<'a> {
     Two(&'a str, &'a str),
 }
 
-/// Returns the indices of the XML files that a list names, in its order.
+/// The contents of a list.
+#[derive(Default)]
+pub(super) struct Listed {
+    /// The indices of the XML files, in the order of the list.
+    pub(super) labels: Vec<usize>,
+    /// The lines without XML, with their numbers.
+    pub(super) unlabelled: Vec<(u64, String)>,
+}
+
+impl Listed {
+    /// Reports the lines without XML.
+    pub(super) fn report_unlabelled(&self, list: &Path, findings: &mut Findings) {
+        for (number, line) in &self.unlabelled {
+            let message = format!("`{}` has no XML", clip(line.trim()));
+            findings.push(FindingKind::SplitUnlabelled, Location::line(display(list), *number), message);
+        }
+    }
+}
+
+/// Reads a list.
 pub(super) fn read_list(
     list: &Path,
     labels: &LabelIndex<'_>,
     findings: &mut Findings,
-) -> Result<Vec<usize>, DataError> {
+) -> Result<Listed, DataError> {
     let text = read_text(list, MAX_LIST, "an image list", findings)?;
     let mut seen: BTreeMap<usize, usize> = BTreeMap::new();
-    let mut chosen = Vec::new();
+    let mut listed = Listed::default();
     for (number, line) in (1..).zip(text.lines()) {
         let name = line.trim();
         if name.is_empty() {
@@ -123,10 +142,7 @@ pub(super) fn read_list(
         }
         let location = || Location::line(display(list), number as u64);
         match labels.find(line) {
-            Entry::None => {
-                let message = format!("`{}` has no XML", clip(name));
-                findings.push(FindingKind::SplitUnlabelled, location(), message);
-            }
+            Entry::None => listed.unlabelled.push((number as u64, line.to_string())),
             Entry::Two(first, second) => {
                 let message = format!("`{}` can be `{first}` or `{second}`; line left out", clip(name));
                 findings.push(FindingKind::PathAmbiguous, location(), message);
@@ -137,11 +153,11 @@ pub(super) fn read_list(
             }
             Entry::One(index) => {
                 seen.insert(index, number);
-                chosen.push(index);
+                listed.labels.push(index);
             }
         }
     }
-    Ok(chosen)
+    Ok(listed)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod read;
 mod rewrite;
 mod shape;
 mod split;
+mod unlabelled;
 mod write;
 mod xml;
 

@@ -7,6 +7,7 @@ use super::annotation::{Annotation, parse};
 use super::image_index::{Image, ImageIndex};
 use super::layout::{VocLayout, is_voc};
 use super::list::{LabelIndex, read_list};
+use super::unlabelled::{is_unlabelled_test, read_unlabelled};
 use crate::class_names::{read_names, report_spaces};
 use crate::dataset::{Class, Dataset, Format, ImageRecord, Object, display};
 use crate::error::DataError;
@@ -63,8 +64,7 @@ pub(super) fn read_layout(layout: &VocLayout, split: Option<&str>) -> Result<(Da
     let class_of: HashMap<&str, usize> =
         classes.iter().enumerate().map(|(index, class)| (class.name.as_str(), index)).collect();
 
-    let chosen = chosen(layout, split, &labels, &mut findings)?;
-    let mut records = Vec::with_capacity(chosen.len());
+    let (chosen, mut records) = chosen(layout, split, &labels, &images, &mut findings)?;
     for index in chosen {
         findings.extend(std::mem::take(&mut own_findings[index]));
         let Some(annotation) = annotations[index].take() else {
@@ -118,26 +118,37 @@ pub(super) fn read_layout(layout: &VocLayout, split: Option<&str>) -> Result<(Da
     Ok((dataset, findings))
 }
 
-/// Returns the XML files of a split: those of its list. Without a split those of all lists, or all files if there are no
-/// lists.
+/// Returns the XML files of a split: those of its list, or the images of a list of test images without XML. Without a split
+/// the XML files of all lists, or all if there are no lists.
 fn chosen(
     layout: &VocLayout,
     split: Option<&str>,
     labels: &[String],
+    images: &ImageIndex,
     findings: &mut Findings,
-) -> Result<Vec<usize>, DataError> {
+) -> Result<(Vec<usize>, Vec<ImageRecord>), DataError> {
     let index = LabelIndex::new(labels);
-    if let Some((_, list)) = layout.lists.iter().find(|(name, _)| Some(name.as_str()) == split) {
-        return read_list(list, &index, findings);
+    if let Some((name, list)) = layout.lists.iter().find(|(name, _)| Some(name.as_str()) == split) {
+        let listed = read_list(list, &index, findings)?;
+        if is_unlabelled_test(name, &listed) {
+            return Ok((Vec::new(), read_unlabelled(layout, list, listed, images, findings)));
+        }
+        listed.report_unlabelled(list, findings);
+        return Ok((listed.labels, Vec::new()));
     }
     if layout.lists.is_empty() {
-        return Ok((0..labels.len()).collect());
+        return Ok(((0..labels.len()).collect(), Vec::new()));
     }
     let mut chosen = BTreeSet::new();
-    for (_, list) in &layout.lists {
-        chosen.extend(read_list(list, &index, findings)?);
+    for (name, list) in &layout.lists {
+        let listed = read_list(list, &index, findings)?;
+        // Test images are no background images of a dataset as a whole.
+        if !is_unlabelled_test(name, &listed) {
+            listed.report_unlabelled(list, findings);
+        }
+        chosen.extend(listed.labels);
     }
-    Ok(chosen.into_iter().collect())
+    Ok((chosen.into_iter().collect(), Vec::new()))
 }
 
 /// Takes sizes that are missing in the label (0) from the image, and reports them.

@@ -23,12 +23,15 @@ const LISTS: [(&str, &str); 6] = [
 
 /// Returns the `*.data` file, or else the `*.names` file of a darknet dataset in this folder.
 pub(super) fn find(folder: &Path) -> Option<PathBuf> {
-    let data =
-        files_with_extension(folder, &["data"]).into_iter().find(|file| entries(file).contains_key("names"));
-    data.or_else(|| {
+    find_data(folder).or_else(|| {
         let names = files_with_extension(folder, &["names"]).into_iter().next()?;
         LISTS.iter().any(|(list, _)| folder.join(list).exists()).then_some(names)
     })
+}
+
+/// Returns the `*.data` file of this folder.
+pub(super) fn find_data(folder: &Path) -> Option<PathBuf> {
+    files_with_extension(folder, &["data"]).into_iter().find(|file| entries(file).contains_key("names"))
 }
 
 /// Reads a `*.data` or `*.names` file.

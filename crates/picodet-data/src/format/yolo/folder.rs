@@ -9,7 +9,10 @@ use crate::class_names::read_names;
 use crate::error::DataError;
 use crate::finding::Findings;
 use crate::format::handler::Recognition;
+use crate::image_file::EXTENSIONS;
+use crate::paths::Stated;
 use crate::split_name::{split_folders, subfolders};
+use crate::text::read_text;
 use crate::unsupported::UnsupportedImages;
 use crate::walk::{self, file_name};
 
@@ -25,6 +28,8 @@ pub(super) const CLASS_LISTS: [&str; 7] = [
 ];
 /// Class lists that other formats have as well.
 pub(super) const OTHER_LISTS: [&str; 2] = ["labels.txt", "label_list.txt"];
+/// Largest list of images in bytes.
+const MAX_LIST: u64 = 256 << 20;
 /// Number of images that are inspected for label files.
 const INSPECTED: usize = 50;
 
@@ -65,6 +70,10 @@ pub(super) fn recognise(root: &Path) -> Option<Result<YoloFolder, Recognition>> 
         .first()
         .and_then(|(name, folder)| Some(folder.strip_suffix(name)?.trim_end_matches('/').to_string()));
     let whole = whole.filter(|folder| !folder.is_empty());
+    let (splits, whole) = match (lists(root), &splits[..]) {
+        (lists, [(all, folder)]) if all == "all" && !lists.is_empty() => (lists, Some(folder.clone())),
+        _ => (splits, whole),
+    };
     Some(Ok(YoloFolder { root: root.to_path_buf(), classes, splits, whole }))
 }
 
@@ -119,6 +128,19 @@ fn image_folders(root: &Path) -> Option<Vec<(String, String)>> {
         _ => ".",
     };
     Some(vec![("all".to_string(), folder.to_string())])
+}
+
+/// Returns the lists of images in a folder that have the name of a split, with this name.
+fn lists(root: &Path) -> Vec<(String, String)> {
+    let names_images = |list: &str| {
+        let text = read_text(&root.join(list), MAX_LIST, "an image list", &mut Findings::default());
+        let text = text.unwrap_or_default();
+        let Some(line) = text.lines().map(str::trim).find(|line| !line.is_empty()) else { return false };
+        let is_file = |suffix: String| root.join(suffix).is_file();
+        walk::has_extension(line, EXTENSIONS) && Stated::new(line).suffixes().any(is_file)
+    };
+    let names = ["train", "valid", "val", "test"].map(|name| (name.to_string(), format!("{name}.txt")));
+    names.into_iter().filter(|(_, list)| names_images(list)).collect()
 }
 
 /// Whether one of the first images of a folder, or of its subfolders, has a label file.

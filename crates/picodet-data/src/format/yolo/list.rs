@@ -122,6 +122,20 @@ impl<'a> SplitFiles<'a> {
         !matches!(self.find_entry(entry, split), Found::None)
     }
 
+    /// Whether an entry leads to a list of which neither an image nor a label exists.
+    pub(super) fn is_list_without_images(&self, entry: &str, split: &str) -> bool {
+        let Found::One(found) = self.find_entry(entry, split) else { return false };
+        let list = self.root.join(found);
+        if list.is_dir() {
+            return false;
+        }
+        let mut listed = Self::new(self.root, self.data);
+        let is_absent = |file: &String| !self.root.join(file).exists() && !find_label(self.root, file).1;
+        listed.add_list(&list, &mut Findings::default()).is_ok()
+            && !listed.files.is_empty()
+            && listed.files.iter().all(is_absent)
+    }
+
     /// Finds a folder or list, relative to the root: as written, the longest suffix that exists under the root or next to
     /// the data file, then the only folder of this name that is not in the folder of another split.
     fn find_entry(&self, entry: &str, split: &str) -> Found {
@@ -129,6 +143,13 @@ impl<'a> SplitFiles<'a> {
         let written = written.strip_prefix("./").unwrap_or(written);
         if self.root.join(written).exists() {
             return Found::One(if written.is_empty() { ".".to_string() } else { written.to_string() });
+        }
+        // The paths of darknet are relative to the folder above.
+        let root = self.root.canonicalize().ok();
+        let name = root.as_deref().and_then(|root| root.file_name()?.to_str());
+        let inside = name.and_then(|name| written.strip_prefix(name)?.strip_prefix('/'));
+        if let Some(inside) = inside.filter(|inside| self.root.join(inside).is_file()) {
+            return Found::One(inside.to_string());
         }
         let stated = Stated::new(entry);
         let versions = || std::iter::once(stated.clone()).chain(stated.percent_decoded());

@@ -175,7 +175,9 @@ fn recognise_data_file(path: &Path) -> Recognition {
             ));
         }
     }
-    if let Some(file) = darknet::find(path) {
+    // Darknet runs in the folder above that of its data file.
+    let below = || ["data", "cfg"].into_iter().find_map(|name| darknet::find_data(&path.join(name)));
+    if let Some(file) = darknet::find(path).or_else(below) {
         return found(DataFile::Darknet(file));
     }
     // Other tools leave JSON or XML next to YOLO labels.

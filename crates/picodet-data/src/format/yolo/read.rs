@@ -15,7 +15,7 @@ use crate::format::handler::choose_split;
 use crate::format::other_labels::label_of_other_format;
 use crate::image_file::read_header;
 use crate::paths::{Stated, is_absent};
-use crate::split_name::{sort_splits, split_role};
+use crate::split_name::{is_test_split, sort_splits};
 use crate::text::read_text;
 use crate::unsupported::unsupported_format;
 
@@ -51,7 +51,8 @@ fn existing_below(root: &Path, file: &Path, data: &DataYaml) -> (Vec<String>, Ve
     let files = SplitFiles::new(root, file);
     let exists = |name: &String| {
         let entries = data.splits.get(name).into_iter().flatten();
-        split_role(name) != Some("test") || entries.into_iter().any(|entry| files.has(entry, name))
+        let has = |entry: &String| files.has(entry, name) && !files.is_list_without_images(entry, name);
+        !is_test_split(name) || entries.into_iter().any(has)
     };
     let (mut existing, absent): (Vec<String>, Vec<String>) = data.splits.keys().cloned().partition(exists);
     sort_splits(&mut existing);
@@ -99,7 +100,12 @@ fn read_splits(
     };
     for name in absent.iter().filter(|name| !chosen.contains(name)) {
         let entries = data.splits.get(name).map(|entries| entries.join(", ")).unwrap_or_default();
-        let message = format!("`{name}: {entries}` does not exist under {}", root.display());
+        let lists = SplitFiles::new(root, file);
+        let mut listed = data.splits.get(name).into_iter().flatten();
+        let message = match listed.any(|entry| lists.has(entry, name)) {
+            true => format!("none of the images in `{name}: {entries}` exists under {}", root.display()),
+            false => format!("`{name}: {entries}` does not exist under {}", root.display()),
+        };
         findings.push(FindingKind::SplitAbsent, Location::file(display(file)), message);
     }
     report_other_lists(file, root, &data, &root_of, &mut findings);

@@ -1,0 +1,45 @@
+//! Looks up the images that are read by their paths.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::paths::real_paths;
+use crate::dataset::{Dataset, ImageRecord};
+use crate::paths::turned;
+
+/// The images of datasets.
+pub(super) struct Images<'a> {
+    datasets: &'a [&'a Dataset],
+    /// The dataset and the position in it of the first entry of an image with objects, or of any entry, by the path without
+    /// links.
+    pub(super) by_path: HashMap<PathBuf, (usize, usize)>,
+}
+
+impl<'a> Images<'a> {
+    pub(super) fn of(datasets: &'a [&'a Dataset]) -> Self {
+        let mut images = Self { datasets, by_path: HashMap::new() };
+        for (part, dataset) in datasets.iter().enumerate() {
+            let root = dataset.root.canonicalize().unwrap_or_else(|_| dataset.root.clone());
+            let files: Vec<String> = dataset.images.iter().map(|image| turned(&image.file)).collect();
+            let real = real_paths(&root, &files);
+            for (index, (image, path)) in dataset.images.iter().zip(real).enumerate() {
+                let (of, at) = *images.by_path.entry(path.clone()).or_insert((part, index));
+                if datasets[of].images[at].objects.is_empty() && !image.objects.is_empty() {
+                    images.by_path.insert(path, (part, index));
+                }
+            }
+        }
+        images
+    }
+
+    /// The dataset and entry of an image.
+    pub(super) fn get(&self, path: &Path) -> Option<(&'a Dataset, &'a ImageRecord)> {
+        let &(part, index) = self.by_path.get(path)?;
+        let dataset: &'a Dataset = self.datasets[part];
+        Some((dataset, &dataset.images[index]))
+    }
+
+    pub(super) fn has_objects(&self, path: &Path) -> bool {
+        self.get(path).is_some_and(|(_, image)| !image.objects.is_empty())
+    }
+}
