@@ -115,11 +115,13 @@ impl Comparison {
         }
         let _ = writeln!(text, "1: {} of {} have their counterpart in 2", self.first_matched, self.first);
         let _ = writeln!(text, "2: {} of {} have their counterpart in 1", self.second_matched, self.second);
-        let (score, iou) = (self.largest_score_difference, self.least_iou);
-        let _ = writeln!(
-            text,
-            "counterparts differ by at most {score:.4} in score, and overlap by at least {iou:.4}"
-        );
+        if self.first_matched + self.second_matched > 0 {
+            let (score, iou) = (self.largest_score_difference, self.least_iou);
+            let _ = writeln!(
+                text,
+                "counterparts differ by at most {score:.4} in score, and overlap by at least {iou:.4}"
+            );
+        }
         text
     }
 }

@@ -78,11 +78,7 @@ pub(crate) fn run(command: &Verify) -> Result<ExitCode> {
         bar.inc(1);
     }
     bar.finish_and_clear();
-    let text = comparison.text(&classes);
-    let has_counterparts = comparison.first_matched + comparison.second_matched > 0;
-    // The last line is on the differences of counterparts.
-    let without_last = || text.trim_end().rsplit_once('\n').map(|(rest, _)| format!("{rest}\n"));
-    print_result(&without_last().filter(|_| !has_counterparts).unwrap_or_else(|| text.clone()))?;
+    print_result(&comparison.text(&classes))?;
     if let Some(note) = readings.note() {
         status(&format!("picodet: {}: {note}", command.second));
     }

@@ -183,10 +183,13 @@ fn coco_files(folder: &Path) -> Vec<PathBuf> {
         };
         found.retain(|file| !of_images(file));
     }
-    // A copy under another name is no second split.
+    // A copy under another name is no second split, unless both have the name of one: `val` can be equal to `train`.
+    let role = |file: &Path| split_of_file(file).and_then(|split| split_role(&split));
+    let are_splits =
+        |one: &Path, other: &Path| role(one).zip(role(other)).is_some_and(|(one, other)| one != other);
     let mut kept: Vec<PathBuf> = Vec::new();
     for file in found {
-        if !kept.iter().any(|other| same_bytes(other, &file)) {
+        if !kept.iter().any(|other| !are_splits(other, &file) && same_bytes(other, &file)) {
             kept.push(file);
         }
     }
