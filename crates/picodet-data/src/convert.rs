@@ -273,7 +273,7 @@ fn copy_images(
         }
     }
     if unreadable > 0 {
-        let what = "images that cannot be read (copied as they are)".to_string();
+        let what = "images that cannot be read (copied unchanged)".to_string();
         match report.losses.iter_mut().find(|loss| loss.what == what) {
             Some(loss) => loss.count += unreadable,
             None => report.losses.push(Loss { what, count: unreadable }),

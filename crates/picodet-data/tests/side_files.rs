@@ -33,7 +33,7 @@ fn found(root: &Path) -> Vec<String> {
     list.map(ToString::to_string).collect()
 }
 
-/// COCO as it is downloaded: instances, keypoints and captions of the same images, one of which has no instances.
+/// COCO after the download: instances, keypoints and captions of the same images, one of which has no instances.
 fn download(annotations: &Path, images: &Path) {
     for (number, split) in ["train2017", "val2017"].into_iter().enumerate() {
         let (one, two, empty) =

@@ -142,7 +142,7 @@ fn copied_images_that_cannot_be_read_are_counted() {
         let unread = report
             .losses
             .into_iter()
-            .find(|loss| loss.what == "images that cannot be read (copied as they are)");
+            .find(|loss| loss.what == "images that cannot be read (copied unchanged)");
         unread.map(|loss| loss.count)
     };
     assert_eq!(losses(), None);

@@ -80,7 +80,7 @@ pub(crate) fn run(command: &Eval) -> Result<ExitCode> {
     Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Reads COCO annotations again with the paths of the images as they are written, if `--images` replaces the folder in
+/// Reads COCO annotations again with the paths of the images in the file, if `--images` replaces the folder in
 /// which another path was found, or the image of a path is not needed and was not found.
 fn read_without_search(command: &Eval, loaded: &mut Loaded) -> Result<()> {
     let counts = loaded.findings.counts();

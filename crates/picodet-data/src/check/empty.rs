@@ -5,7 +5,7 @@ use crate::finding::{FindingKind, Findings, Location};
 use crate::split_name::{is_test_split, split_role};
 
 /// Reports a split without images, and images without objects. The labels of test images are often not public, and images
-/// without labels can be a split of their own; a dataset without any object, or without those of `train` and `val`, is a fault.
+/// without labels can be a further split; a dataset without any object, or without those of `train` and `val`, is a fault.
 pub(super) fn check(dataset: &Dataset, datasets: &[Dataset], findings: &mut Findings) {
     let (total, empty) = (dataset.images.len(), dataset.images_without_objects());
     let split = dataset.split_name();

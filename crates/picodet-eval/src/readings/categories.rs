@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::boxes::COCO;
+use super::choice::{best_of, is_better};
 use super::ids::IdReading;
 use super::sample::{LEAST_IOU, Sample, overlap};
-use super::{best_of, is_better};
 
 /// Least number of objects of a category for a statement on it.
 const LEAST_OBJECTS: usize = 3;

@@ -3,19 +3,17 @@
 
 mod boxes;
 mod categories;
+mod choice;
 mod ids;
 mod sample;
 
 use crate::types::{Category, Detection, GroundTruth, ImageSize};
 
 use boxes::{COCO, Reading};
+use choice::{best_of, is_better};
 use ids::IdReading;
 use sample::{LEAST_IOU, Matches, Sample, overlap};
 
-/// Least number of objects or detections that another reading matches in addition, and its shares.
-const LEAST_GAIN: usize = 3;
-const LEAST_SHARE_GAIN: f64 = 0.15;
-const LEAST_RATIO: f64 = 1.3;
 /// Least share of the objects or detections that a reading in a unit of many, such as pixels of an input, matches.
 const LEAST_INPUT_SHARE: f64 = 0.4;
 /// Factor by which such a unit matches better than a simple one.
@@ -30,22 +28,6 @@ const LEAST_COUNT: usize = 20;
 const FIRST_IMAGES: usize = 16;
 /// Share of the objects or of the detections above which boxes and image ids are not doubted.
 const SOUND_SHARE: f64 = 0.6;
-
-/// Returns the reading of the greatest value, the first of equals.
-fn best_of<R>(readings: impl IntoIterator<Item = R>, value: impl FnMut(&R) -> f64) -> Option<(f64, R)> {
-    let mut value = value;
-    (readings.into_iter())
-        .map(|reading| (value(&reading), reading))
-        .reduce(|best, next| if next.0 > best.0 { next } else { best })
-}
-
-/// Whether a number of matches, of a total, is so much greater than that of COCO's reading that the other is meant.
-fn is_better((other, other_total): (usize, usize), (own, total): (usize, usize)) -> bool {
-    let share = |matched: usize, total: usize| matched as f64 / total.max(1) as f64;
-    other >= own + LEAST_GAIN
-        && other as f64 >= LEAST_RATIO * own as f64
-        && share(other, other_total) >= share(own, total) + LEAST_SHARE_GAIN
-}
 
 impl Matches {
     fn of_objects(&self) -> (usize, usize) {

@@ -19,8 +19,7 @@ use picodet_zoo::{HeadMap, Variant};
 use crate::check::check_weights;
 use crate::{Model, metadata};
 
-use self::network::Network;
-use self::source::Source;
+use self::network::{Network, Source};
 
 pub use error::{ConvertError, WeightsError};
 pub use options::ConvertOptions;

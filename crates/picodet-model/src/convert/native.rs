@@ -7,9 +7,8 @@ use picodet_weights::Metadata;
 use picodet_zoo::Variant;
 
 use super::error::ConvertError;
-use super::network::Network;
+use super::network::{Network, Source};
 use super::options::ConvertOptions;
-use super::source::Source;
 use crate::Model;
 
 /// Returns the network and the metadata of a native model; `None` for other bytes.

@@ -1,8 +1,11 @@
 //! A network read from a weight file.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use picodet_graph::{Graph, Weights};
+use picodet_weights::Metadata;
+use picodet_zoo::Variant;
 
 /// A graph with its weights.
 pub(super) struct Network {
@@ -14,4 +17,17 @@ pub(super) struct Network {
     pub(super) names: BTreeMap<String, String>,
     /// One line for each choice between several networks in the file.
     pub(super) notes: Vec<String>,
+}
+
+/// The contents of a file of weights.
+pub(super) struct Source {
+    /// The network; its architecture is the one that the file gives, if it does.
+    pub(super) variant: Variant,
+    pub(super) network: Network,
+    /// Class names of a description next to the weights.
+    pub(super) classes: Option<Vec<String>>,
+    /// The file of the weights: the second of a pair.
+    pub(super) path: PathBuf,
+    /// The metadata of a native model.
+    pub(super) native: Option<Box<Metadata>>,
 }

@@ -1,32 +1,17 @@
 //! Reads the network of a file, in the format that its contents or its extension show.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use picodet_weights::{
-    ForeignNetwork, Metadata, ReadError, WeightsFormat, ncnn, onnx, pdparams, read_weights,
-};
+use picodet_weights::{ForeignNetwork, ReadError, WeightsFormat, ncnn, onnx, pdparams, read_weights};
 use picodet_zoo::Variant;
 
 use super::error::{ConvertError, WeightsError};
-use super::network::Network;
+use super::network::{Network, Source};
 use super::options::ConvertOptions;
 use super::paddle::{self, read_file};
 use super::{exported, layers, native, reference};
 use crate::ArchitectureError;
 use crate::model::with_architecture;
-
-/// The contents of a file of weights.
-pub(super) struct Source {
-    /// The network; its architecture is the one that the file gives, if it does.
-    pub(super) variant: Variant,
-    pub(super) network: Network,
-    /// Class names of a description next to the weights.
-    pub(super) classes: Option<Vec<String>>,
-    /// The file of the weights: the second of a pair.
-    pub(super) path: PathBuf,
-    /// The metadata of a native model.
-    pub(super) native: Option<Box<Metadata>>,
-}
 
 /// The reader that a file needs.
 enum Kind {
