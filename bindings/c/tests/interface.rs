@@ -205,7 +205,7 @@ fn models_are_opened_from_files_bytes_and_by_name() {
     check("an image", &|model| open_file(image, model), PICODET_ERROR_MODEL, "not a picodet model");
     let from = |bytes: &[u8], model| open_bytes(bytes.as_ptr(), bytes.len(), model);
     check("bytes", &|model| from(&bytes, model), PICODET_OK, "");
-    check("truncated", &|model| from(truncated, model), PICODET_ERROR_MODEL, "not a picodet model");
+    check("truncated", &|model| from(truncated, model), PICODET_ERROR_MODEL, "it is cut");
     check("none", &|model| from(&[], model), PICODET_ERROR_MODEL, "not a picodet model");
     let null_bytes = |model| open_bytes(null(), 5, model);
     check("NULL bytes", &null_bytes, PICODET_ERROR_ARGUMENT, "`data` is NULL");
