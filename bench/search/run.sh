@@ -4,10 +4,10 @@
 #   bench/search/run.sh step                    what a step of a supernet costs beyond the passes of its networks
 #   bench/search/run.sh glyphs DATASET          generates a dataset of letters and digits
 #   bench/search/run.sh ranking DATASET OUTPUT  whether a supernet ranks networks as training them alone does (an hour or two)
-#   bench/search/run.sh cells DATASET OUTPUT    a search from COCO weights under a constraint (an hour)
+#   bench/search/run.sh cells DATASET OUTPUT    searches from COCO weights under constraints against published networks, all trained further (three hours)
 #
-# DATASET has the splits train and val, on which networks are compared; for `ranking` also test, on which those are evaluated that
-# were trained alone. `ranking` and `cells` go on where they were interrupted.
+# DATASET has the splits train and val, on which networks are compared, and test, on which those are evaluated that were trained
+# alone. `ranking` and `cells` go on where they were interrupted.
 # The numbers of epochs, seeds and evaluations can be set by SUPERNET_EPOCHS, EPOCHS, SEEDS and EVALUATIONS.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -40,7 +40,7 @@ ranking)
     ;;
 cells)
     [ $# -eq 3 ] || usage
-    example picodet search train $here/wide.toml "$2" "$3" 0.75 "${SUPERNET_EPOCHS:-120}" "${EVALUATIONS:-400}"
+    example picodet cells train $here/wide.toml "$2" "$3" "${SUPERNET_EPOCHS:-120}" "${EVALUATIONS:-400}" "${EPOCHS:-60}" "${SEEDS:-3}"
     ;;
 *) usage ;;
 esac

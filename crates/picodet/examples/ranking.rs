@@ -15,17 +15,16 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::thread::available_parallelism;
 
+use alone::Alone;
 use latencies::predictor;
 use picodet::Precision;
-use picodet::crates::graph::pass::slice_map;
-use picodet::crates::model::graph_of;
-use picodet::crates::search::{Gene, Genome, Predictor, Space, kendall};
+use picodet::crates::search::{Gene, Genome, LatencyOptions, Predictor, Space, kendall};
 use picodet::crates::train::random::{Purpose, Stream};
-use picodet::crates::train::{Evaluation, InputSize, RunOptions};
-use picodet::crates::zoo::Variant;
+use picodet::crates::train::{InputSize, RunOptions};
 use picodet::search::{SearchFolder, SearchRequest, Searcher};
-use picodet::train::{DatasetPaths, Request, Trainer};
+use picodet::train::DatasetPaths;
 
+mod alone;
 mod latencies;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -61,8 +60,9 @@ fn main() -> Result<()> {
     request.threads = available_parallelism().map_or(1, usize::from);
     let start = Searcher::new(request.clone(), SearchFolder::new(output.join("start")))?;
 
-    let classes = start.trainer.state.progress.classes.len();
-    let predictor = predictor(&space, classes, &output.join("latency.toml"))?;
+    let mut options = LatencyOptions::default();
+    options.classes = start.trainer.state.progress.classes.len();
+    let predictor = predictor(&space, &options, &output.join("latency.toml"))?;
     let corners = corners_of_stages(&space);
     let in_band = networks_in_band(&space, &predictor);
     let genomes: Vec<Genome> = corners.iter().chain(&in_band).cloned().collect();
@@ -173,7 +173,7 @@ fn train_all(
             let next = runs.lock().map_err(|_| "a run failed")?.next();
             let Some((seed, number)) = next else { return Ok(()) };
             let folder = output.join(format!("{number}-{seed}"));
-            let accuracy = train_alone(start, &genomes[number], epochs, seed, &folder)?;
+            let accuracy = alone(start, &genomes[number], epochs, seed)?.train(&genomes[number], &folder)?;
             println!("network {number}, seed {seed}: {accuracy:.4}");
             accuracies.lock().map_err(|_| "a run failed")?[seed][number] = accuracy;
         }
@@ -186,36 +186,19 @@ fn train_all(
     Ok(accuracies.into_inner().map_err(|_| "a run failed")?)
 }
 
-/// Trains a network by itself, from its part of the weights with which the supernet began.
-fn train_alone(start: &Searcher, genome: &Genome, epochs: usize, seed: usize, folder: &Path) -> Result<f64> {
-    let path = folder.join("accuracy");
-    if let Ok(text) = std::fs::read_to_string(&path) {
-        return Ok(text.trim().parse()?);
-    }
-    let candidate = start.space.candidate(genome).ok_or("a genome of another space")?;
+/// The training of a network from its part of the weights with which the supernet began, with the supernet's recipe.
+fn alone<'a>(start: &'a Searcher, genome: &Genome, epochs: usize, seed: usize) -> Result<Alone<'a>> {
     let of_supernet = &start.trainer.state.progress;
+    let (height, width) = start.space.candidate(genome).ok_or("a genome of another space")?.input_size;
     let mut experiment = of_supernet.experiment.clone();
-    experiment.architecture =
-        Variant { architecture: candidate.architecture, ..*start.space.base() }.overrides();
     experiment.set_epochs(epochs);
-    experiment.batch.sizes = vec![InputSize::Rectangle(candidate.input_size.0, candidate.input_size.1)];
-    let mut trainer = Trainer::new(Request {
+    experiment.batch.sizes = vec![InputSize::Rectangle(height, width)];
+    Ok(Alone {
+        searcher: start,
+        weights: &start.trainer.state.weights,
         experiment,
-        paths: DatasetPaths { validation_split: Some("test".to_owned()), ..start.trainer.paths.clone() },
-        weights: None,
         batch: of_supernet.batch,
         seed: seed as u64,
-        frozen: Vec::new(),
         threads: 1,
-    })?;
-    let graph = |architecture| graph_of(architecture, of_supernet.classes.len(), false);
-    let map = slice_map(&graph(&start.space.supernet()), &graph(&candidate.architecture))?;
-    trainer.state.weights = map.gather(&start.trainer.state.weights)?;
-    trainer.make_folder(folder)?;
-    trainer.run(&RunOptions { evaluate_every: 1000, ..RunOptions::new(folder) }, "cpu", &mut |_| {})?;
-    let Some(Evaluation { map: Some(accuracy), .. }) = trainer.state.progress.last else {
-        return Err("the test images have no objects".into());
-    };
-    std::fs::write(path, accuracy.to_string())?;
-    Ok(accuracy)
+    })
 }

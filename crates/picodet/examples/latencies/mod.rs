@@ -9,17 +9,15 @@ use picodet::crates::search::{LatencyOptions, LatencyTable, Predictor, Space, me
 /// Reads the latency table of a file, or measures one and writes it there.
 pub(crate) fn predictor(
     space: &Space,
-    classes: usize,
+    options: &LatencyOptions,
     path: &Path,
 ) -> Result<Predictor, Box<dyn Error + Send + Sync>> {
     let table = if path.exists() {
         LatencyTable::from_toml(&fs::read_to_string(path)?)?
     } else {
-        let mut options = LatencyOptions::default();
-        options.classes = classes;
-        let table = measure_latency(space, &options, &mut |_, _| {})?;
+        let table = measure_latency(space, options, &mut |_, _| {})?;
         fs::write(path, table.to_toml())?;
         table
     };
-    Ok(Predictor::new(&table, space, classes)?)
+    Ok(Predictor::new(&table, space, options.classes)?)
 }
