@@ -6,13 +6,13 @@ mod targets;
 
 use std::collections::{BTreeSet, HashMap};
 
-use picodet_format::coco::{Id, ResultRecord, ResultRecords};
+use picodet_format::coco::{Id, ResultRecord, ResultRecords, file_stem};
 
 use crate::error::EvaluationError;
 use crate::types::Detection;
 
 use notes::LISTED;
-use targets::{CategoryNames, is_name};
+use targets::CategoryNames;
 
 pub use notes::ResultNotes;
 pub use targets::ResultTargets;
@@ -66,7 +66,7 @@ pub fn resolve_results(
         };
         let Some(category_id) = category else {
             notes.unknown_categories += 1;
-            if is_name(&record.category) && notes.known_names.is_empty() {
+            if record.category.number().is_none() && notes.known_names.is_empty() {
                 notes.known_names = targets.categories.iter().map(|category| category.name.clone()).collect();
             }
             if notes.category_ids.len() <= LISTED {
@@ -104,7 +104,7 @@ fn image_of(
     };
     let id = record.image.number().filter(|id| targets.image_ids.contains(id));
     if let Some(name) = &record.file_name {
-        let is_stem = |id: i64| stem_of(name).parse() == Ok(id);
+        let is_stem = |id: i64| file_stem(name).parse() == Ok(id);
         match (targets.names.find(name), id) {
             (Ok(Some(named)), id) => {
                 if let Some(id) = id.filter(|&id| id != named && !is_stem(id)) {
@@ -140,12 +140,6 @@ fn image_of(
             None => find(text),
         },
     }
-}
-
-/// The file name of a path without its extension.
-fn stem_of(path: &str) -> &str {
-    let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
-    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use picodet_format::coco::{Id, ImageNames, ResultRecord};
+use picodet_format::coco::{ImageNames, ResultRecord};
 
 use crate::types::Category;
 
@@ -78,9 +78,4 @@ impl<'a> CategoryNames<'a> {
 /// A name in lower case, with spaces for underscores and hyphens.
 fn simplified(name: &str) -> String {
     name.trim().replace(['_', '-'], " ").to_lowercase()
-}
-
-/// Whether an id of a category is a name.
-pub(super) fn is_name(id: &Id) -> bool {
-    matches!(id, Id::Text(_))
 }

@@ -69,16 +69,22 @@ pub(super) type Boxes = Vec<Result<BoxValues, String>>;
 pub(super) type Labels = Vec<Result<Id, String>>;
 pub(super) type Scores = Vec<Result<f64, String>>;
 
-const EMPTY: &str = "null";
+/// Reads a list and converts each element; null is an error of its element.
+fn list<'de, A: MapAccess<'de>, T: Deserialize<'de>, V>(
+    map: &mut A,
+    convert: impl Fn(T) -> Result<Option<V>, String>,
+) -> Result<Option<Vec<Result<V, String>>>, A::Error> {
+    let list = map.next_value::<AnyList<T>>()?.0;
+    let value = |found| convert(found).and_then(|value| value.ok_or_else(|| "null".to_owned()));
+    Ok(list.map(|list| list.into_iter().map(value).collect()))
+}
 
 pub(super) fn boxes<'de, A: MapAccess<'de>>(
     map: &mut A,
     _: &'static str,
     _: &mut Vec<OddValue>,
 ) -> Result<Option<Boxes>, A::Error> {
-    let list = map.next_value::<AnyList<AnyBox>>()?.0;
-    let value = |found: AnyBox| found.values.and_then(|values| values.ok_or_else(|| EMPTY.to_owned()));
-    Ok(list.map(|list| list.into_iter().map(value).collect()))
+    list(map, |found: AnyBox| found.values)
 }
 
 pub(super) fn labels<'de, A: MapAccess<'de>>(
@@ -86,9 +92,7 @@ pub(super) fn labels<'de, A: MapAccess<'de>>(
     _: &'static str,
     _: &mut Vec<OddValue>,
 ) -> Result<Option<Labels>, A::Error> {
-    let list = map.next_value::<AnyList<Scalar>>()?.0;
-    let value = |found: Scalar| found.id().and_then(|id| id.ok_or_else(|| EMPTY.to_owned()));
-    Ok(list.map(|list| list.into_iter().map(value).collect()))
+    list(map, Scalar::id)
 }
 
 pub(super) fn scores<'de, A: MapAccess<'de>>(
@@ -96,7 +100,5 @@ pub(super) fn scores<'de, A: MapAccess<'de>>(
     _: &'static str,
     _: &mut Vec<OddValue>,
 ) -> Result<Option<Scores>, A::Error> {
-    let list = map.next_value::<AnyList<Scalar>>()?.0;
-    let value = |found: Scalar| found.number().and_then(|value| value.ok_or_else(|| EMPTY.to_owned()));
-    Ok(list.map(|list| list.into_iter().map(value).collect()))
+    list(map, Scalar::number)
 }

@@ -20,7 +20,7 @@ mod value;
 
 pub use error::{FieldError, JsonError};
 pub use fields::{Attributes, BoxValues};
-pub use names::{AmbiguousName, ImageNames};
+pub use names::{AmbiguousName, ImageNames, file_stem};
 pub use read::{AnnotationSink, Sections, read_annotations, read_images};
 pub use record::{Annotation, Category, Image};
 pub use results::{

@@ -120,6 +120,12 @@ fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
+/// Returns the file name of a path with `/` or `\` without its extension.
+#[must_use]
+pub fn file_stem(path: &str) -> &str {
+    stem(path.rsplit(['/', '\\']).next().unwrap_or(path))
+}
+
 fn stem(name: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(stem, _)| if stem.is_empty() { name } else { stem })
 }
