@@ -1,5 +1,6 @@
 //! Latency tables: their parts, files and predictions. No test depends on the times.
 
+use picodet_engine::Precision;
 use picodet_search::{
     Gene, Genome, LatencyError, LatencyOptions, LatencyTable, Predictor, Space, check_latency,
     measure_latency,
@@ -33,6 +34,22 @@ fn a_measured_table_predicts_every_candidate_and_reads_back() {
     for check in &checked {
         assert!(check.steps > 0.0 && check.whole > 0.0);
         assert_eq!(check.predicted_steps, predictor.sum_of_steps(&check.genome));
+    }
+}
+
+#[test]
+fn quantised_networks_have_the_same_parts() {
+    let lcnet = "network = \"v2_s_320\"\nscales = [0.5, 0.75]\ninput = [64]\n";
+    for space in [space(), Space::parse(lcnet).expect("a space")] {
+        let table = |precision| {
+            let mut options = options();
+            options.precision = precision;
+            measure_latency(&space, &options, &mut |_, _| {}).expect("a table")
+        };
+        let [floats, bytes] = [Precision::F32, Precision::U8].map(table);
+        assert_eq!([&*floats.machine.precision, &*bytes.machine.precision], ["f32", "int8"]);
+        assert!(bytes.parts.keys().eq(floats.parts.keys()));
+        assert!(bytes.parts.values().all(|&time| time > 0.0), "{:?}", bytes.parts);
     }
 }
 

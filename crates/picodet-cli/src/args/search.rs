@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::ReportFormat;
-use super::shared::{Precision, at_least_one, size};
+use super::shared::{LatencyPrecision, at_least_one, size};
 use super::train::share;
 
 #[derive(Args)]
@@ -88,9 +88,9 @@ pub(crate) struct FindOptions {
     /// Threads of an inference, for the latency
     #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = at_least_one)]
     pub(crate) threads: usize,
-    /// Element type of convolution products, for latency and accuracy
-    #[arg(long, value_enum, default_value_t = Precision::F32)]
-    pub(crate) precision: Precision,
+    /// Element type of convolution products, for latency and accuracy (int8 for the latency only)
+    #[arg(long, value_enum, default_value_t = LatencyPrecision::F32)]
+    pub(crate) precision: LatencyPrecision,
     /// Number of networks to judge
     #[arg(long, default_value_t = 500, value_name = "COUNT", value_parser = at_least_one)]
     pub(crate) evaluations: usize,
@@ -120,8 +120,8 @@ pub(crate) struct Latency {
     #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = at_least_one)]
     pub(crate) threads: usize,
     /// Element type of convolution products
-    #[arg(long, value_enum, default_value_t = Precision::F32)]
-    pub(crate) precision: Precision,
+    #[arg(long, value_enum, default_value_t = LatencyPrecision::F32)]
+    pub(crate) precision: LatencyPrecision,
     /// Also measure this number of random networks, and report the errors of their predictions
     #[arg(long, default_value_t = 0, value_name = "COUNT")]
     pub(crate) check: usize,

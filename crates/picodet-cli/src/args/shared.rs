@@ -129,26 +129,39 @@ impl ModelPrecision {
     }
 }
 
-/// Precision of the convolutions of a float network.
+/// Precision of the convolutions of a network whose latency counts.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Precision {
+pub(crate) enum LatencyPrecision {
     /// 32-bit floats
     F32,
+    /// 8-bit integers, for networks that will be quantised; accuracies are those in f32
+    Int8,
     /// bf16 products with f32 sums; needs a CPU with bf16 dot products
     Bf16,
     /// f16 products and sums; needs a 64-bit ARM CPU with FEAT_FP16
     F16,
-    /// the fastest of these on this CPU
+    /// the fastest floats of these on this CPU
     Auto,
 }
 
-impl From<Precision> for picodet::Precision {
-    fn from(precision: Precision) -> Self {
+impl LatencyPrecision {
+    /// The precision in which accuracies are computed.
+    pub(crate) fn of_accuracy(self) -> picodet::Precision {
+        match self {
+            Self::Int8 => picodet::Precision::F32,
+            other => other.into(),
+        }
+    }
+}
+
+impl From<LatencyPrecision> for picodet::Precision {
+    fn from(precision: LatencyPrecision) -> Self {
         match precision {
-            Precision::F32 => Self::F32,
-            Precision::Bf16 => Self::Bf16,
-            Precision::F16 => Self::F16,
-            Precision::Auto => picodet::crates::engine::fastest_precision(),
+            LatencyPrecision::F32 => Self::F32,
+            LatencyPrecision::Int8 => Self::U8,
+            LatencyPrecision::Bf16 => Self::Bf16,
+            LatencyPrecision::F16 => Self::F16,
+            LatencyPrecision::Auto => picodet::crates::engine::fastest_precision(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Why latencies cannot be measured or predicted.
 
 use picodet_engine::{PlanError, Precision, RunError};
+use picodet_quantise::QuantiseError;
 
 /// An error in measuring or predicting latencies.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,9 @@ pub enum LatencyError {
     /// This CPU does not have the instructions of a precision.
     #[error("this CPU has no instructions for {0}")]
     Precision(Precision),
+    /// A candidate cannot be quantised.
+    #[error(transparent)]
+    Quantise(#[from] QuantiseError),
     /// The candidates of a space cannot be measured.
     #[error(transparent)]
     Plan(#[from] PlanError),

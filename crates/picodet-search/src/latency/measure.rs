@@ -3,17 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use picodet_engine::{CpuEngine, CpuPlan, Plan, Precision, StepTime};
-use picodet_graph::{Tensor4, pass};
-use picodet_model::graph_of;
+use picodet_engine::Plan;
 use picodet_train::random::{Purpose, Stream};
-use picodet_train::transfer::initial_weights;
-use picodet_zoo::Head;
 
 use super::part::Part;
+use super::prepared::{Prepared, prepare_all};
 use super::table::FORMAT;
-use super::{LatencyError, LatencyTable, Machine, Predictor, WholeRuns};
-use crate::{Candidate, Gene, Genome, Space};
+use super::{LatencyError, LatencyOptions, LatencyTable, Predictor, WholeRuns};
+use crate::{Gene, Genome, Space};
 
 /// Runs of each network in a burst, of which the median counts.
 const RUNS: usize = 7;
@@ -25,50 +22,6 @@ const MOST_WHOLE: usize = 60;
 const WHOLE: usize = 8;
 /// The share of runs that are faster than the reported time of a whole inference.
 const PERCENTILE: f64 = 0.1;
-
-/// Options of a measurement.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct LatencyOptions {
-    /// Number of classes of the networks.
-    pub classes: usize,
-    /// Threads of each inference.
-    pub threads: usize,
-    /// Precision of the convolutions.
-    pub precision: Precision,
-    /// Seconds of measuring; a slow network takes longer.
-    pub seconds: f64,
-    /// Name of this machine's processor.
-    pub processor: Option<String>,
-    /// Day of the measurement, as in `2026-01-31`.
-    pub date: String,
-}
-
-impl Default for LatencyOptions {
-    fn default() -> Self {
-        let (processor, date) = (None, String::new());
-        Self { classes: 80, threads: 1, precision: Precision::F32, seconds: 40.0, processor, date }
-    }
-}
-
-impl LatencyOptions {
-    fn engine(&self) -> Result<CpuEngine, LatencyError> {
-        let engine = CpuEngine::new().with_threads(self.threads).with_precision(self.precision);
-        engine.ok_or(LatencyError::Precision(self.precision))
-    }
-
-    /// Returns the description of this machine with these settings.
-    #[must_use]
-    pub fn machine(&self) -> Machine {
-        Machine {
-            processor: self.processor.clone(),
-            instruction_set: CpuEngine::new().isa().to_string(),
-            precision: self.precision.to_string(),
-            threads: self.threads,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        }
-    }
-}
 
 /// A candidate that was predicted and measured.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,24 +39,6 @@ pub struct LatencyCheck {
     pub whole: f64,
 }
 
-/// A candidate prepared for measurements.
-struct Prepared {
-    candidate: Candidate,
-    plan: CpuPlan,
-    image: Tensor4,
-    /// The fastest burst of each step.
-    steps: Vec<StepTime>,
-    /// Milliseconds of whole inferences.
-    whole: Vec<f64>,
-}
-
-impl Prepared {
-    /// Milliseconds of all steps.
-    fn sum_of_steps(&self) -> f64 {
-        1e3 * self.steps.iter().map(|step| step.seconds).sum::<f64>()
-    }
-}
-
 /// Measures the parts of the networks of a space. `listen` receives the number of measured input sizes and their total.
 ///
 /// # Errors
@@ -113,12 +48,11 @@ pub fn measure_latency(
     options: &LatencyOptions,
     listen: &mut dyn FnMut(usize, usize),
 ) -> Result<LatencyTable, LatencyError> {
-    let engine = options.engine()?;
     let count = sizes(space);
     let mut parts = BTreeMap::new();
     for size in 0..count {
         let genomes = profiled(space, size);
-        let mut networks = prepare_all(space, &genomes, &engine, options.classes)?;
+        let mut networks = prepare_all(space, &genomes, options)?;
         measure(&mut networks, 0.6 * options.seconds / count as f64, false)?;
         parts.extend(means(&networks));
         listen(size + 1, count + 1);
@@ -133,7 +67,7 @@ pub fn measure_latency(
         parts,
     };
     let genomes = [vec![space.published_genome()], random(space, WHOLE, 0)].concat();
-    let mut networks = prepare_all(space, &genomes, &engine, options.classes)?;
+    let mut networks = prepare_all(space, &genomes, options)?;
     measure(&mut networks, 0.4 * options.seconds, true)?;
     let pairs: Vec<[f64; 2]> =
         networks.iter().map(|network| [network.sum_of_steps(), percentile(&network.whole)]).collect();
@@ -153,10 +87,9 @@ pub fn check_latency(
     count: usize,
     seed: u64,
 ) -> Result<Vec<LatencyCheck>, LatencyError> {
-    let engine = options.engine()?;
     let predictor = Predictor::new(table, space, options.classes)?;
     let genomes = random(space, count, seed);
-    let mut networks = prepare_all(space, &genomes, &engine, options.classes)?;
+    let mut networks = prepare_all(space, &genomes, options)?;
     measure(&mut networks, options.seconds, true)?;
     let checked = genomes.into_iter().zip(&networks).map(|(genome, network)| LatencyCheck {
         predicted_steps: predictor.sum_of_steps(&genome),
@@ -179,7 +112,7 @@ pub fn measure_candidates(
     options: &LatencyOptions,
 ) -> Result<Vec<f64>, LatencyError> {
     let genomes = [genomes, &[space.published_genome()]].concat();
-    let mut networks = prepare_all(space, &genomes, &options.engine()?, options.classes)?;
+    let mut networks = prepare_all(space, &genomes, options)?;
     measure(&mut networks, options.seconds, true)?;
     Ok(networks.iter().map(|network| percentile(&network.whole)).collect())
 }
@@ -241,26 +174,6 @@ fn profiled_pairs(space: &Space, size: usize, values: usize) -> Vec<Genome> {
 fn random(space: &Space, count: usize, seed: u64) -> Vec<Genome> {
     let mut stream = Stream::new(seed, Purpose::Search, u64::MAX, 0);
     (0..count).map(|_| Genome::random(&space.counts(), &mut stream)).collect()
-}
-
-fn prepare_all(
-    space: &Space,
-    genomes: &[Genome],
-    engine: &CpuEngine,
-    classes: usize,
-) -> Result<Vec<Prepared>, LatencyError> {
-    let candidates = genomes.iter().filter_map(|genome| space.candidate(genome));
-    candidates.map(|candidate| prepare(candidate, engine, classes)).collect()
-}
-
-fn prepare(candidate: Candidate, engine: &CpuEngine, classes: usize) -> Result<Prepared, LatencyError> {
-    let graph = graph_of(&candidate.architecture, classes, false);
-    let graph = pass::keep_outputs(&graph, Head::is_detection_output);
-    let plan = engine.prepare(&graph, &initial_weights(&graph, 0), candidate.input_size)?;
-    let (height, width) = candidate.input_size;
-    let data = (0..3 * height * width).map(|i| ((i * 37 % 255) as f32 / 255.0 - 0.5) * 4.0).collect();
-    let image = Tensor4 { shape: [1, 3, height, width], data };
-    Ok(Prepared { candidate, plan, image, steps: Vec::new(), whole: Vec::new() })
 }
 
 /// Measures the steps of networks in bursts, one network after the other, so that a disturbance meets few of its bursts; with

@@ -78,7 +78,7 @@ pub(super) fn find(
     let mut settings = Find::default();
     settings.options = target.options.clone();
     settings.evaluations = command.evaluations;
-    settings.precision = command.precision.into();
+    settings.precision = command.precision.of_accuracy();
     let mut progress = Progress::new(start);
     let predict = |genome: &Genome| target.predictor.predict(genome);
     let finding = searcher.find(&settings, &predict, &mut |judged| {
