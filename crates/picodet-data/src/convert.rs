@@ -15,7 +15,7 @@ use crate::image_names::{names_in, safe, stays_inside};
 use crate::image_sizes::with_image_sizes;
 use crate::loss::Loss;
 use crate::open::{open_split, refuse_faults_of_copy, splits_without_unions};
-use crate::paths::plain;
+use crate::paths::real_paths;
 use crate::unread::find_unread;
 
 /// Treatment of the images.
@@ -374,10 +374,9 @@ fn losses(parts: &[Part<'_>], format: Format) -> Result<Vec<Loss>, DataError> {
 /// Number of entries of images that an earlier entry of the same split has as well.
 fn listed_twice(parts: &[Part<'_>]) -> usize {
     let repeated = |part: &Part<'_>| {
-        let files = picodet_parallel::map(0..part.dataset.images.len(), 0, |index| {
-            let path = part.dataset.image_path(index).unwrap_or_default();
-            path.canonicalize().unwrap_or_else(|_| plain(&path))
-        });
+        let images = 0..part.dataset.images.len();
+        let paths: Vec<_> = images.filter_map(|index| part.dataset.image_path(index)).collect();
+        let files = real_paths(&paths);
         files.len() - files.iter().collect::<HashSet<_>>().len()
     };
     parts.iter().map(repeated).sum()

@@ -7,7 +7,7 @@ use crate::dataset::{Class, Dataset, Format, ImageRecord, display};
 use crate::finding::Location;
 use crate::format::coco::read_with_images;
 use crate::format::other_labels::{LabelBox, boxes_in, format_of_label};
-use crate::paths::{plain, turned};
+use crate::paths::{plain, real, turned};
 use crate::sniff::{JsonKind, json_kind};
 use crate::walk::without_extension;
 
@@ -79,12 +79,11 @@ impl Sweep<'_> {
             return Vec::new();
         }
         let Some(dataset) = read_with_images(&path) else { return Vec::new() };
-        let root = dataset.root.canonicalize().unwrap_or_else(|_| dataset.root.clone());
+        let root = real(&dataset.root);
         let labelled = dataset.images.iter().filter(|image| !image.objects.is_empty());
         labelled
             .filter_map(|image| {
-                let file = plain(&root.join(turned(&image.file)));
-                let file = file.canonicalize().unwrap_or(file);
+                let file = real(&plain(&root.join(turned(&image.file))));
                 let known = self.images.get(&file);
                 let elsewhere = known.is_none() && !file.is_file();
                 let has_objects = known.is_some_and(|(_, image)| !image.objects.is_empty());
@@ -104,8 +103,8 @@ impl Sweep<'_> {
                         let other = boxes_of(&dataset, image, key);
                         let difference = difference(&boxes_of(own, record, key), &other)?;
                         let file_of_own = own.annotations.as_deref().unwrap_or(&own.root);
-                        let real = file_of_own.canonicalize().unwrap_or_else(|_| file_of_own.to_path_buf());
-                        Some(second_label(file, &shown, &self.below(&real), &other, difference, location))
+                        let place = real(file_of_own);
+                        Some(second_label(file, &shown, &self.below(&place), &other, difference, location))
                     }
                     None => Some(self.loss(Format::COCO, &shown, label, location)),
                 }

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::paths::real_paths;
+use super::paths::real_below;
 use crate::dataset::{Dataset, ImageRecord};
-use crate::paths::turned;
+use crate::paths::{real, turned};
 
 /// The images of datasets.
 pub(super) struct Images<'a> {
@@ -19,10 +19,10 @@ impl<'a> Images<'a> {
     pub(super) fn of(datasets: &'a [&'a Dataset]) -> Self {
         let mut images = Self { datasets, by_path: HashMap::new() };
         for (part, dataset) in datasets.iter().enumerate() {
-            let root = dataset.root.canonicalize().unwrap_or_else(|_| dataset.root.clone());
+            let root = real(&dataset.root);
             let files: Vec<String> = dataset.images.iter().map(|image| turned(&image.file)).collect();
-            let real = real_paths(&root, &files);
-            for (index, (image, path)) in dataset.images.iter().zip(real).enumerate() {
+            let paths = real_below(&root, &files);
+            for (index, (image, path)) in dataset.images.iter().zip(paths).enumerate() {
                 let (of, at) = *images.by_path.entry(path.clone()).or_insert((part, index));
                 if datasets[of].images[at].objects.is_empty() && !image.objects.is_empty() {
                     images.by_path.insert(path, (part, index));

@@ -15,7 +15,7 @@ use crate::format::other_labels::{
 };
 use crate::input::same_bytes;
 use crate::layout::foreign::of_file;
-use crate::paths::{FileIndex, Lookup, Stated, plain};
+use crate::paths::{FileIndex, Lookup, Stated, plain, real};
 use crate::text::read_text;
 use crate::walk::{file_name, without_extension};
 
@@ -126,7 +126,7 @@ impl Sweep<'_> {
         for image in images.iter().rev() {
             let file = self.path_of(image);
             let Some((dataset, record)) = self.images.get(&file) else { continue };
-            let root = dataset.root.canonicalize().unwrap_or_else(|_| dataset.root.clone());
+            let root = real(&dataset.root);
             let own = plain(&root.join(record.label.as_deref().unwrap_or_default()));
             if same_bytes(&own, &path) {
                 return None;

@@ -212,7 +212,7 @@ fn above(folder: &Path) -> PathBuf {
 }
 
 /// The folder of the whole dataset, which contains that of the annotations.
-fn dataset_folder(json: &Path) -> PathBuf {
+pub(crate) fn dataset_folder(json: &Path) -> PathBuf {
     let home = home_of(json);
     let name = home.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     if matches!(name.as_str(), "annotations" | "annotation" | "labels" | "coco") {

@@ -7,7 +7,7 @@ use std::path::Path;
 use picodet_format::json::NonFiniteToNull;
 
 use super::annotation::{Annotation, parse};
-use crate::class_names::{read_names, report_spaces};
+use crate::class_names::{is_placeholder, read_names, report_spaces};
 use crate::dataset::{Class, Dataset, Format, ImageRecord, Object, display};
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
@@ -174,6 +174,6 @@ fn class_names(root: &Path, findings: &mut Findings) -> Result<Vec<String>, Data
         return Ok(Vec::new());
     }
     let mut names = read_names(&list, findings)?;
-    names.retain(|name| !name.is_empty() && !matches!(name.as_str(), "__ignore__" | "_background_"));
+    names.retain(|name| !name.is_empty() && !is_placeholder(name));
     Ok(names)
 }
