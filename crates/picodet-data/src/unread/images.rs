@@ -1,10 +1,12 @@
 //! Looks up the images that are read by their paths.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::paths::real_below;
-use crate::dataset::{Dataset, ImageRecord};
+use crate::dataset::{Dataset, Format, ImageRecord};
+use crate::input::same_bytes;
 use crate::paths::{real, turned};
 
 /// The images of datasets.
@@ -13,11 +15,13 @@ pub(super) struct Images<'a> {
     /// The dataset and the position in it of the first entry of an image with objects, or of any entry, by the path without
     /// links.
     pub(super) by_path: HashMap<PathBuf, (usize, usize)>,
+    /// The images of LabelMe by the name of their file.
+    by_name: HashMap<OsString, Vec<PathBuf>>,
 }
 
 impl<'a> Images<'a> {
     pub(super) fn of(datasets: &'a [&'a Dataset]) -> Self {
-        let mut images = Self { datasets, by_path: HashMap::new() };
+        let mut images = Self { datasets, by_path: HashMap::new(), by_name: HashMap::new() };
         for (part, dataset) in datasets.iter().enumerate() {
             let root = real(&dataset.root);
             let files: Vec<String> = dataset.images.iter().map(|image| turned(&image.file)).collect();
@@ -29,12 +33,22 @@ impl<'a> Images<'a> {
                 }
             }
         }
+        if datasets.iter().any(|dataset| dataset.format == Format::LABELME) {
+            for path in images.by_path.keys() {
+                let name = path.file_name().unwrap_or_default().to_owned();
+                images.by_name.entry(name).or_default().push(path.clone());
+            }
+        }
         images
     }
 
-    /// The dataset and entry of an image.
+    /// The dataset and entry of an image, or of the one of which it is a copy that LabelMe's reader has reported.
     pub(super) fn get(&self, path: &Path) -> Option<(&'a Dataset, &'a ImageRecord)> {
-        let &(part, index) = self.by_path.get(path)?;
+        let &(part, index) = self.by_path.get(path).or_else(|| {
+            let originals = self.by_name.get(path.file_name()?)?;
+            let original = originals.iter().find(|original| same_bytes(original, path))?;
+            self.by_path.get(original)
+        })?;
         let dataset: &'a Dataset = self.datasets[part];
         Some((dataset, &dataset.images[index]))
     }

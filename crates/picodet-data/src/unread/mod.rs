@@ -65,7 +65,7 @@ pub(crate) fn find_unread(path: &Path, datasets: &[&Dataset]) -> Unread {
         unread.add(lost);
     }
     for json in labels.iter().filter(|label| has_extension(label, &["json"])) {
-        let lost = sweep.lost_of_coco(json, &mut unread.formats);
+        let lost = sweep.lost_of_coco(json, &mut unread.formats, &mut unread.findings);
         lost.into_iter().for_each(|lost| unread.add(lost));
     }
     sweep.compare_labels(&labels, &mut unread.formats);

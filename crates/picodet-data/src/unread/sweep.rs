@@ -88,7 +88,7 @@ impl Sweep<'_> {
     /// Returns the images that neither a split nor a label that is reported contains.
     pub(super) fn unused(&self, reported: &HashSet<PathBuf>) -> Vec<(PathBuf, Location)> {
         let located = |file: &str| (self.path_of(file), Location::file(display(&self.shown.join(file))));
-        let is_unused = |path: &PathBuf| !self.images.by_path.contains_key(path) && !reported.contains(path);
+        let is_unused = |path: &PathBuf| self.images.get(path).is_none() && !reported.contains(path);
         let unused: Vec<(&str, PathBuf, Location)> = (self.files.iter().map(|file| (file, located(file))))
             .filter(|(_, (path, _))| is_unused(path))
             .map(|(file, (path, location))| (file, path, location))

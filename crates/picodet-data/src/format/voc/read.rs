@@ -218,8 +218,7 @@ fn label_map(path: &Path, findings: &mut Findings) -> Vec<String> {
 fn report_other_lists(root: &Path, list: &Path, names: &[String], findings: &mut Findings) {
     for other in CLASS_LISTS.into_iter().map(|file| root.join(file)).filter(|other| other != list) {
         let listed = read_names(&other, &mut Findings::default()).unwrap_or_default();
-        let is_class =
-            |name: &&String| !name.is_empty() && !is_placeholder(name);
+        let is_class = |name: &&String| !name.is_empty() && !is_placeholder(name);
         let listed: Vec<&String> = listed.iter().filter(is_class).collect();
         let only_here = listed.iter().find(|name| !names.contains(**name)).map(|name| (*name, "here"));
         let only_there = names.iter().find(|name| !listed.contains(name)).map(|name| (name, "there"));
