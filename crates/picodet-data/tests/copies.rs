@@ -52,8 +52,8 @@ fn copies_of_labelme_files_with_their_images_are_read_once() {
         assert_eq!((report.images, report.objects), (2, 2));
         // The copy of the label has other objects.
         put(root.join(format!("{folder_of_set}backup/a.json")), labelme("a.png", 70));
-        assert_eq!(open_lenient(&root, split).unwrap().dataset.object_count(), 2);
-        assert_eq!(kinds(&root), ["label-unread", "label-copied"]);
+        assert_eq!(open_lenient(&root, split).unwrap().dataset.object_count(), 3);
+        assert_eq!(kinds(&root), ["image-duplicate"]);
         // Another picture of this name is no copy.
         picture(root.join(format!("{folder_of_set}backup/a.png")), 200, 100, 99);
         assert_eq!(open_lenient(&root, split).unwrap().dataset.object_count(), 3);

@@ -21,8 +21,8 @@ pub(super) struct ReadLabel<'a> {
 }
 
 /// Returns the labels that are copies of others of the same name: those without image that have the bytes of a label with
-/// one, and those whose image has the bytes of the image of a label in the folder of a split, or less deep below the dataset. The latter are
-/// reported. A copy in the folder of another split is an image of that split.
+/// one, and those with the objects of a label in the folder of a split, or less deep below the dataset, whose image has the
+/// same bytes. The latter are reported. A copy in the folder of another split is an image of that split.
 pub(super) fn copies<'a>(root: &Path, labels: &[ReadLabel<'a>], findings: &mut Findings) -> HashSet<&'a str> {
     let mut by_name: HashMap<&str, Vec<&ReadLabel<'a>>> = HashMap::new();
     for label in labels {
@@ -57,10 +57,11 @@ pub(super) fn copies<'a>(root: &Path, labels: &[ReadLabel<'a>], findings: &mut F
     found
 }
 
-/// Whether the image of a label is a copy of another one, which is not in the folder of another split.
+/// Whether a label and its image are copies of another one, which is not in the folder of another split.
 fn is_copy(root: &Path, original: &ReadLabel<'_>, label: &ReadLabel<'_>) -> bool {
     let [image, other] = [label, original].map(|label| root.join(&label.image));
-    split_of(label.label).is_none_or(|own| split_of(original.label) == Some(own))
+    original.objects == label.objects
+        && split_of(label.label).is_none_or(|own| split_of(original.label) == Some(own))
         && real(&image) != real(&other)
         && same_bytes(&image, &other)
 }
@@ -71,14 +72,8 @@ fn split_of(label: &str) -> Option<&'static str> {
 }
 
 fn report(root: &Path, original: &ReadLabel<'_>, label: &ReadLabel<'_>, findings: &mut Findings) {
-    let ReadLabel { label: read, objects, .. } = original;
-    let message = match *objects == label.objects {
-        true => format!("{} and its label are copies of those of {read}; read once", label.image),
-        false => format!(
-            "{} is a copy of the image of {read}, which is read; this label has other objects, and is not read",
-            label.image
-        ),
-    };
+    let message =
+        format!("{} and its label are copies of those of {}; read once", label.image, original.label);
     let location = Location::file(display(&root.join(label.label)));
     findings.push(FindingKind::LabelCopied, location, message);
 }
