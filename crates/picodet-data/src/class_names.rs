@@ -15,6 +15,11 @@ pub(crate) fn read_names(path: &Path, findings: &mut Findings) -> Result<Vec<Str
     Ok(text.trim_end().lines().map(|line| line.trim().to_string()).collect())
 }
 
+/// Whether a name in a class list is no class: LabelMe lists these for its tools.
+pub(crate) fn is_placeholder(name: &str) -> bool {
+    matches!(name, "__ignore__" | "_background_")
+}
+
 /// Reports the names that differ from others only in the spaces around them, which are removed.
 pub(crate) fn report_spaces<'a>(
     names: impl Iterator<Item = &'a str>,

@@ -5,17 +5,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::class_list::unified;
+use crate::contained::{real_images, without_contained};
 use crate::dataset::{Dataset, Format, ImageRecord, Object, Part};
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings};
 use crate::format::handler::{FormatHandler, SplitOutput, make_parent};
 use crate::format::handler_of;
-use crate::image_file::{ImageHeader, read_header};
+use crate::image_file::{ImageHeader, is_cut_off, read_header};
 use crate::image_names::{names_in, safe, stays_inside};
 use crate::image_sizes::with_image_sizes;
 use crate::loss::Loss;
 use crate::open::{open_split, refuse_faults_of_copy, splits_without_unions};
-use crate::paths::plain;
 use crate::unread::find_unread;
 
 /// Treatment of the images.
@@ -101,11 +101,15 @@ pub fn convert(
         },
     };
     let mut findings = Findings::default();
-    let mut datasets = Vec::new();
+    let mut loaded = Vec::new();
     for name in names {
-        let loaded = open_split(from, name.as_deref())?;
-        findings.extend(loaded.findings);
-        datasets.push(loaded.dataset);
+        loaded.push(open_split(from, name.as_deref())?);
+    }
+    let loaded = without_contained(loaded, &mut findings);
+    let mut datasets: Vec<Dataset> = Vec::new();
+    for part in loaded {
+        findings.extend(part.findings);
+        datasets.push(part.dataset);
     }
     // Splits can share label files and therefore their faults.
     findings.deduplicate();
@@ -248,7 +252,7 @@ fn copy_images(
     folder: &Path,
     report: &mut WriteReport,
 ) -> Result<(), DataError> {
-    let mut unreadable = 0;
+    let (mut unreadable, mut cut_off) = (0, 0);
     for (index, name) in names.iter().enumerate() {
         let Some(from) = dataset.image_path(index) else {
             continue;
@@ -259,6 +263,7 @@ fn copy_images(
         let header = read_header(&from);
         if from.is_file() && (stays || header.is_ok()) {
             unreadable += usize::from(header.is_err());
+            cut_off += usize::from(header.as_ref().is_ok_and(|header| is_cut_off(&from, header)));
             let (image, header) = (&dataset.images[index], header.ok());
             let other = |header: ImageHeader| (header.width, header.height) != (image.width, image.height);
             let is_stated = image.width > 0 && image.height > 0;
@@ -272,11 +277,14 @@ fn copy_images(
             report.missing.push(from);
         }
     }
-    if unreadable > 0 {
-        let what = "images that cannot be read (copied unchanged)".to_string();
+    for (what, count) in [
+        ("images that cannot be read (copied unchanged)", unreadable),
+        ("images that are cut off (copied unchanged)", cut_off),
+    ] {
         match report.losses.iter_mut().find(|loss| loss.what == what) {
-            Some(loss) => loss.count += unreadable,
-            None => report.losses.push(Loss { what, count: unreadable }),
+            _ if count == 0 => {}
+            Some(loss) => loss.count += count,
+            None => report.losses.push(Loss { what: what.to_string(), count }),
         }
     }
     Ok(())
@@ -367,20 +375,25 @@ fn losses(parts: &[Part<'_>], format: Format) -> Result<Vec<Loss>, DataError> {
     for rule in handler.losses() {
         add(rule.what, count(parts, rule.applies));
     }
-    add("files of images that are listed twice (each entry keeps its objects)", listed_twice(parts));
+    let (in_split, in_earlier) = listed_twice(parts);
+    add("files of images that are listed twice (each entry keeps its objects)", in_split);
+    add("files of images that are in two splits (each split keeps its objects)", in_earlier);
     Ok(losses)
 }
 
-/// Number of entries of images that an earlier entry of the same split has as well.
-fn listed_twice(parts: &[Part<'_>]) -> usize {
-    let repeated = |part: &Part<'_>| {
-        let files = picodet_parallel::map(0..part.dataset.images.len(), 0, |index| {
-            let path = part.dataset.image_path(index).unwrap_or_default();
-            path.canonicalize().unwrap_or_else(|_| plain(&path))
-        });
-        files.len() - files.iter().collect::<HashSet<_>>().len()
-    };
-    parts.iter().map(repeated).sum()
+/// Number of entries of images that an earlier entry of the same split has as well, and of those that an earlier split has.
+fn listed_twice(parts: &[Part<'_>]) -> (usize, usize) {
+    let mut earlier: HashSet<PathBuf> = HashSet::new();
+    let (mut in_split, mut in_earlier) = (0, 0);
+    for part in parts {
+        let files = real_images(part.dataset);
+        let total = files.len();
+        let own: HashSet<PathBuf> = files.into_iter().collect();
+        in_split += total - own.len();
+        in_earlier += own.intersection(&earlier).count();
+        earlier.extend(own);
+    }
+    (in_split, in_earlier)
 }
 
 /// Number of objects with the annotation id of an earlier object of the same split.

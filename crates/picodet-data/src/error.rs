@@ -90,6 +90,17 @@ pub enum DataError {
         /// The existing splits.
         available: Vec<String>,
     },
+    /// The folder of one split has several label files.
+    #[error(
+        "{}: several label files for one split: {}; move all but one out of the folder, or open one of them",
+        .path.display(), list(.files)
+    )]
+    SeveralFiles {
+        /// The folder.
+        path: PathBuf,
+        /// Their names.
+        files: Vec<String>,
+    },
     /// The reader had to leave out labels. `picodet check` lists all of them.
     #[error(
         "{}: {count} label faults that lose data, first: {first}; `picodet check` on it lists all, {remedy}",

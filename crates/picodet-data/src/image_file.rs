@@ -82,6 +82,31 @@ pub fn read_header(path: &Path) -> Result<ImageHeader, ImageError> {
     header_of(&bytes)
 }
 
+/// Number of bytes at the end of a file in which the end of an image is looked for.
+const END: u64 = 256;
+
+/// Whether an image ends early. It is decoded only if the usual end of its format is not at the end of the file.
+pub(crate) fn is_cut_off(path: &Path, header: &ImageHeader) -> bool {
+    let end: &[u8] = match header.format {
+        "jpeg" => &[0xFF, 0xD9],
+        "png" => b"IEND",
+        _ => return false,
+    };
+    let last = || -> std::io::Result<Vec<u8>> {
+        let mut file = std::fs::File::open(path)?;
+        let start = file.metadata()?.len().saturating_sub(END);
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        file.take(END).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    if last().is_ok_and(|bytes| bytes.windows(end.len()).any(|window| window == end)) {
+        return false;
+    }
+    let decoded = ImageSource::File(path.to_path_buf()).decode(&Limits::default());
+    decoded.is_err_and(|error| !matches!(error, ImageError::Decode(DecodeError::TooLarge { .. })))
+}
+
 /// Whether a file begins as an image of a known format.
 pub(crate) fn begins_as_image(path: &Path) -> bool {
     let mut start = [0; 12];

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::dataset::{Dataset, Format};
 use crate::format::handler_of;
 use crate::image_file::{EXTENSIONS, ImageHeader};
-use crate::walk::{has_extension, without_extension};
+use crate::walk::{file_name, has_extension, without_extension};
 
 /// Returns a relative path without `..`, drive letters, backslashes or a leading slash. Names that begin with a dot get an
 /// underscore before it: hidden files and folders are no part of a dataset.
@@ -18,6 +18,11 @@ pub(crate) fn safe(path: &str) -> String {
         .map(visible)
         .collect();
     if parts.is_empty() { "unnamed".to_string() } else { parts.join("/") }
+}
+
+/// Returns the key that one picture has in two formats: its name without folders and extension, and its size in pixels.
+pub(crate) fn picture_key<'a>(file: &'a str, header: &ImageHeader) -> (&'a str, u32, u32) {
+    (without_extension(file_name(file)), header.width, header.height)
 }
 
 /// Whether a path stays inside of its folder (ignoring links).

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use crate::dataset::{Dataset, Loaded, display};
+use crate::dataset::{Dataset, Format, Loaded, display};
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
+use crate::image_paths::ImagePaths;
 use crate::layout;
 use crate::split_name::{sort_splits, split_role};
 use crate::text::clip;
@@ -68,9 +69,23 @@ fn refuse_faults(findings: &Findings, path: &Path, remedy: &'static str) -> Resu
 /// [`DataError`] when there is no dataset at `path`, or the label file of a COCO or YOLO dataset cannot be
 /// parsed.
 pub fn open_lenient(path: impl AsRef<Path>, split: Option<&str>) -> Result<Loaded, DataError> {
+    open_lenient_with(path, split, ImagePaths::default())
+}
+
+/// Reads a dataset as [`open_lenient`], and finds its images as `paths` states. The labels below a folder are not searched for
+/// a COCO dataset whose paths stay as written.
+///
+/// # Errors
+/// As [`open_lenient`].
+pub fn open_lenient_with(
+    path: impl AsRef<Path>,
+    split: Option<&str>,
+    paths: ImagePaths,
+) -> Result<Loaded, DataError> {
     let path = path.as_ref();
-    let mut loaded = open_split(path, split)?;
-    if split.is_none() {
+    let mut loaded = open_with(path, split, paths)?;
+    let are_elsewhere = paths == ImagePaths::AsWritten && loaded.dataset.format == Format::COCO;
+    if split.is_none() && !are_elsewhere {
         loaded.findings.extend(find_unread(path, &[&loaded.dataset]).into_findings());
     }
     Ok(loaded)
@@ -78,7 +93,11 @@ pub fn open_lenient(path: impl AsRef<Path>, split: Option<&str>) -> Result<Loade
 
 /// Reads one split, or a dataset as a whole, without the search for labels that no split contains.
 pub(crate) fn open_split(path: &Path, split: Option<&str>) -> Result<Loaded, DataError> {
-    let mut loaded = layout::find(path)?.read(split)?;
+    open_with(path, split, ImagePaths::default())
+}
+
+fn open_with(path: &Path, split: Option<&str>, paths: ImagePaths) -> Result<Loaded, DataError> {
+    let mut loaded = layout::find(path)?.read(split, paths)?;
     let location = Location::file(display(loaded.dataset.annotations.as_deref().unwrap_or(path)));
     for class in &mut loaded.dataset.classes {
         // Lists of classes have one name per line, and readers remove the spaces around it.

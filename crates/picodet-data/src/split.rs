@@ -5,9 +5,8 @@ use std::path::PathBuf;
 
 use crate::dataset::Dataset;
 use crate::error::DataError;
-use crate::image_names::safe;
+use crate::image_names::{picture_key, safe};
 use crate::text::clip;
-use crate::walk::{file_name, without_extension};
 
 /// Splits `dataset` into parts with the given names and fractions, which must add up to 1.
 ///
@@ -106,8 +105,8 @@ fn groups(dataset: &Dataset) -> Vec<Vec<usize>> {
         if *slot == next
             && let Some(header) = dataset.image_header(index)
         {
-            let name = without_extension(file_name(&dataset.images[index].file));
-            let first = known.entry((name, header.width, header.height)).or_insert((header.format, next));
+            let key = picture_key(&dataset.images[index].file, &header);
+            let first = known.entry(key).or_insert((header.format, next));
             if first.0 != header.format {
                 *slot = first.1;
             }

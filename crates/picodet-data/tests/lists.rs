@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{picture, put, voc_object, voc_xml};
+use common::{picture, put, two_images, voc_object, voc_xml};
 use picodet_data::{CheckOptions, FindingKind, Format, Images, check, convert, splits};
 use serde_json::json;
 
@@ -22,10 +22,7 @@ fn kinds(root: &Path) -> Vec<&'static str> {
 fn lists_next_to_a_class_list_are_splits() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
-    for name in ["a", "b"] {
-        picture(root.join(format!("images/{name}.png")), 200, 100, name.as_bytes()[0]);
-        put(root.join(format!("labels/{name}.txt")), ROW);
-    }
+    two_images(root, ROW);
     put(root.join("classes.txt"), "cat\n");
     assert_eq!(splits(root).unwrap(), [""; 0]);
     put(root.join("train.txt"), "an essay about training\n");

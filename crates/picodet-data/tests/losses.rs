@@ -8,7 +8,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use common::{picture, put};
+use common::{picture, put, voc_object, voc_xml};
 use picodet_data::{
     CheckOptions, DataError, Dataset, Format, Images, Part, WriteOptions, WriteReport, check, convert, fix,
     open_lenient, split, write,
@@ -394,12 +394,12 @@ fn boxes_that_are_not_finite_are_lost_only_with_permission() {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("set");
     let root = source.as_path();
-    for name in ["a", "b"] {
-        picture(root.join(format!("images/{name}.png")), 200, 100, name.len() as u8);
+    let sound = voc_object("cat", ["10", "10", "60", "60"]);
+    for (name, more) in [("a", voc_object("cat", ["nan", "10", "60", "60"])), ("b", String::new())] {
+        picture(root.join(format!("JPEGImages/{name}.png")), 200, 100, name.as_bytes()[0]);
+        let xml = voc_xml(&format!("{name}.png"), &format!("{sound}{more}"));
+        put(root.join(format!("Annotations/{name}.xml")), xml);
     }
-    put(root.join("labels/a.txt"), "0 0.5 0.5 0.2 0.2\n0 nan 0.5 0.1 0.1\n");
-    put(root.join("labels/b.txt"), "0 0.5 0.5 0.2 0.2\n");
-    put(root.join("classes.txt"), "cat\n");
     for format in Format::all() {
         let out = folder.path().join(format.to_string());
         let refused = convert(root, None, format, &out, Images::Copy);

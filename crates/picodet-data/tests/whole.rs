@@ -97,6 +97,26 @@ fn masks_are_no_unused_images() {
 }
 
 #[test]
+fn pictures_with_the_name_of_another_one_are_no_masks() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    picture(root.join("JPEGImages/a.jpg"), 200, 100, 1);
+    put(root.join("Annotations/a.xml"), voc_xml("a.jpg", &voc_object("cat", ["1", "1", "50", "50"])));
+    let grey = |place: &str, width: u32| {
+        let pixels = image::GrayImage::from_fn(width, 100, |x, _| image::Luma([x as u8]));
+        std::fs::create_dir_all(root.join(place)).unwrap();
+        pixels.save(root.join(place).join("a.png")).unwrap();
+    };
+    // Grey and of the size of the picture, as a mask in a folder of any name.
+    grey("ground_truth", 200);
+    assert_eq!(found(root), []);
+    grey("crops", 50);
+    picture(root.join("second_camera/a.png"), 200, 100, 3);
+    let unused = |place: &str| ("image-unused", place.to_string());
+    assert_eq!(found(root), [unused("crops/a.png"), unused("second_camera/a.png")]);
+}
+
+#[test]
 fn images_next_to_labels_that_are_not_labelled_yet_are_unused() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();

@@ -23,7 +23,7 @@ pub(crate) struct Check {
     /// Also write a self-contained HTML report
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
-    /// Write a repaired copy into this new or empty folder
+    /// Write a repaired copy into this new or empty folder, and report what remains
     #[arg(long, value_name = "FOLDER")]
     pub(crate) fix: Option<PathBuf>,
     /// With --fix: leave out objects that cannot be repaired, instead of refusing

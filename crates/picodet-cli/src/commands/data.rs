@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use picodet::crates::data::{
-    DataError, Images, Part, WriteOptions, WriteReport, convert, open_lenient, split, write,
+    DataError, Images, Part, WriteOptions, WriteReport, convert, open_lenient, split, splits, write,
 };
 
 use crate::args::{Data, DataConvert, DataSplit};
@@ -48,6 +48,11 @@ fn run_split(command: &DataSplit) -> Result<ExitCode> {
         ),
         error => error.into(),
     })?;
+    let joined = splits(&command.dataset)?;
+    if joined.len() > 1 {
+        let (path, images) = (command.dataset.display(), loaded.dataset.images.len());
+        status(&format!("{path}: the {images} images of {} are joined and split again", joined.join(", ")));
+    }
     let losses = loaded.findings.losses_of_copy();
     let mut dataset = loaded.for_copy(&command.dataset, command.allow_loss)?;
     if command.crowds_as_objects {

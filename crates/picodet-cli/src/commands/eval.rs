@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
-use picodet::crates::data::{Dataset, FindingKind, Format, Loaded, coco, open_lenient};
+use picodet::crates::data::{Dataset, Format, ImagePaths, coco, open_lenient_with};
 use picodet::crates::eval::{
     DEFAULT_LIMIT, Detection, DiagnosticOptions, Diagnostics, Evaluation, Evaluator, Id, ImageNames,
     ImageSize, Parameters, Picture, Report, ResultTargets, class_table, error_table, read_result_records,
@@ -28,8 +28,7 @@ pub(crate) fn run(command: &Eval) -> Result<ExitCode> {
         ([_, _], Some(_)) => bail!("with --detections give only a dataset, no model"),
         _ => bail!(MISSING_INPUT),
     };
-    let mut loaded = open_lenient(dataset, command.split.as_deref())?;
-    read_without_search(command, &mut loaded)?;
+    let loaded = open_lenient_with(dataset, command.split.as_deref(), image_paths(command))?;
     for loss in loaded.findings.losses() {
         status(&format!("lost: {loss}"));
     }
@@ -80,24 +79,13 @@ pub(crate) fn run(command: &Eval) -> Result<ExitCode> {
     Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Reads COCO annotations again with the paths of the images in the file, if `--images` replaces the folder in
-/// which another path was found, or the image of a path is not needed and was not found.
-fn read_without_search(command: &Eval, loaded: &mut Loaded) -> Result<()> {
-    let counts = loaded.findings.counts();
-    let is_ambiguous = counts.contains_key(&FindingKind::PathAmbiguous);
-    let is_changed = is_ambiguous || counts.contains_key(&FindingKind::PathElsewhere);
-    let is_needed =
-        if command.images.is_some() { is_changed } else { is_ambiguous && command.detections.is_some() };
-    let annotations = loaded.dataset.annotations.clone();
-    if let Some(annotations) = annotations.filter(|_| is_needed && loaded.dataset.format == Format::COCO) {
-        let folder = command.images.as_ref().unwrap_or(&loaded.dataset.root);
-        let (mut dataset, findings) = coco::read(&annotations, folder)?;
-        // With the changes of names that are reported.
-        dataset.classes = std::mem::take(&mut loaded.dataset.classes);
-        loaded.dataset = dataset;
-        loaded.findings = findings;
+/// How the images of a COCO dataset are found: `--images` replaces their folder, and with `--detections` they are only shown.
+fn image_paths(command: &Eval) -> ImagePaths {
+    match (&command.images, &command.detections) {
+        (Some(_), _) => ImagePaths::AsWritten,
+        (None, Some(_)) => ImagePaths::Optional,
+        (None, None) => ImagePaths::Needed,
     }
-    Ok(())
 }
 
 /// Reads a results file; returns the detections of the dataset and the number of entries that cannot be read.

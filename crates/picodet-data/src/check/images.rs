@@ -7,17 +7,21 @@ use super::options::CheckOptions;
 use super::result::ImageFacts;
 use crate::dataset::{Dataset, ImageRecord, display};
 use crate::finding::{FindingKind, Findings, Location};
+use crate::format::coco::dataset_folder;
 use crate::format::handler_of;
 use crate::image_file::{EXTENSIONS, ImageHeader, ImageSource};
-use crate::paths::{plain, turned};
+use crate::image_names::picture_key;
+use crate::paths::{plain, real, real_paths, turned};
 use crate::unsupported::{UnsupportedImages, unsupported_format};
-use crate::walk::{self, file_name, without_extension};
+use crate::walk;
 
 /// Reads the properties of every image file, on all cores.
 pub(super) fn facts(dataset: &Dataset, options: &CheckOptions) -> Vec<ImageFacts> {
+    let paths: Vec<PathBuf> =
+        (0..dataset.images.len()).map(|index| dataset.image_path(index).unwrap_or_default()).collect();
+    let places = real_paths(&paths);
     picodet_parallel::map(0..dataset.images.len(), 0, |index| {
-        let path = dataset.image_path(index).unwrap_or_default();
-        let real = path.canonicalize().unwrap_or_else(|_| plain(&path));
+        let real = places[index].clone();
         let Some(source) = dataset.image_source(index) else {
             return ImageFacts { real, ..ImageFacts::default() };
         };
@@ -55,7 +59,7 @@ pub(super) fn check(
     options: &CheckOptions,
     findings: &mut Findings,
 ) {
-    let root = dataset.root.canonicalize().unwrap_or_else(|_| dataset.root.clone());
+    let root = real(&dataset.root);
     let top = path.and_then(folder_of).unwrap_or_else(|| root.clone());
     let escapes = |file: &str| {
         let inside = |folder: &Path| plain(&root.join(turned(file))).starts_with(folder);
@@ -120,13 +124,7 @@ pub(super) fn check(
 /// Returns the folder of the dataset at a path: the one above the folder of an annotation file.
 fn folder_of(path: &Path) -> Option<PathBuf> {
     let real = path.canonicalize().ok()?;
-    if real.is_dir() {
-        return Some(real);
-    }
-    let home = real.parent()?;
-    let name = home.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    let is_inner = matches!(name.as_str(), "annotations" | "annotation" | "labels" | "coco");
-    Some(if is_inner { home.parent()? } else { home }.to_path_buf())
+    Some(if real.is_dir() { real } else { dataset_folder(&real) })
 }
 
 fn path_faults(
@@ -223,7 +221,7 @@ pub(super) fn alike(datasets: &[Dataset], facts: &[Vec<ImageFacts>], findings: &
     for (part, facts) in facts.iter().enumerate() {
         for (index, header) in facts.iter().enumerate().filter_map(|(i, f)| Some((i, f.header?))) {
             let here = &datasets[part].images[index];
-            let key = (without_extension(file_name(&here.file)), header.width, header.height);
+            let key = picture_key(&here.file, &header);
             let &mut (other, twin, format) = first.entry(key).or_insert((part, index, header.format));
             if other != part && format != header.format {
                 let (of, there) = (&datasets[other], &datasets[other].images[twin]);
@@ -274,9 +272,8 @@ pub(super) fn unreferenced(
             if used.contains(&file) || !folders.contains(&folder(&file)) || is_beside {
                 continue;
             }
-            let path = root.join(&file);
-            let real = path.canonicalize().unwrap_or(path);
-            if !referred.contains(&real) && !reported.contains(&real) && found.insert(real) {
+            let place = real(&root.join(&file));
+            if !referred.contains(&place) && !reported.contains(&place) && found.insert(place) {
                 let location = Location::file(display(&root.join(&file)));
                 findings.push(
                     FindingKind::ImageUnreferenced,

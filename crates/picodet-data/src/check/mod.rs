@@ -11,6 +11,7 @@ pub(crate) mod size;
 use std::collections::HashSet;
 use std::path::Path;
 
+use crate::contained::without_contained;
 use crate::dataset::{Dataset, Loaded, display};
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
@@ -53,6 +54,7 @@ pub fn check(
             Err(error) => return Err(error),
         }
     }
+    let loaded = without_contained(loaded, &mut broken);
     let unread = match split {
         Some(_) => Unread::default(),
         None => find_unread(path, &loaded.iter().map(|part| &part.dataset).collect::<Vec<_>>()),

@@ -130,6 +130,7 @@ kinds! {
     ImageTiny "image-tiny" Warning "An image is too small for detection." "remove it, or check that it is not a thumbnail";
     ImageNotRgb "image-not-rgb" Info "An image is not plain 8-bit RGB (grey, alpha, CMYK or 16-bit); it is converted." "no action needed if this is intended";
     ImageWrongExtension "image-wrong-extension" Warning "The format of an image is not the one of its extension." "rename the file";
+    ImagesElsewhere "images-elsewhere" Info "A COCO file that is not read lists labelled images of which none exists here." "no action needed if this is intended; copy the images into the dataset to have them reported";
     ImageUnused "image-unused" Info "An image without a label is in no split." "no action needed if this is intended";
     ImageUnreferenced "image-unreferenced" Warning "An image file has no label entry and is not used." "label it, add it as a background image, or remove it";
     ImageWithoutLabel "image-without-label" Info "A YOLO image has no label file; it counts as a background image." "add an empty .txt if this is intended";
@@ -174,6 +175,7 @@ kinds! {
     // Pascal VOC.
     VocFileName "voc-file-name" Warning "The XML's `filename` is not the XML's own name." "correct `filename` (--fix does)";
     SplitUnlabelled "split-unlabelled" Error "A split lists an image that has no label file." "label it, or remove it from the list";
+    SplitContained "split-contained" Warning "The images of a COCO file are among those of another file; they are read once." "no action needed if this is intended; --split reads the part on its own";
     SplitDuplicate "split-duplicate" Warning "A split lists an image twice." "remove one line";
     // YOLO.
     YoloRange "yolo-range" Error "A YOLO coordinate is not between 0 and 1; it may be in pixels." "divide by the image's size";
@@ -195,6 +197,7 @@ kinds! {
     ShapeUnsupported "shape-unsupported" Warning "A LabelMe shape has no area (a point or a line); it is left out." "draw a rectangle, if it is an object";
     ShapeUnknown "shape-unknown" Error "A LabelMe shape has an unknown type and no area." "draw a rectangle, if it is an object, or remove it";
     ShapePoints "shape-points" Error "A LabelMe shape has the wrong number of points." "redraw the shape";
+    LabelCopied "label-copied" Warning "A LabelMe file and its image are copies of others of the same name in another folder; they are read once." "remove the copies";
     // The dataset as a whole.
     DatasetEmpty "dataset-empty" Error "The dataset has no images." "check the path and the split";
     NoObjects "no-objects" Error "No image of a split has an object." "check that labels and images belong together";

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::dataset::{Dataset, Format, ImageRecord, Loaded, Object, Part};
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings};
+use crate::image_paths::ImagePaths;
 use crate::loss::Loss;
 use crate::split_name::find_split;
 
@@ -98,11 +99,11 @@ pub(crate) trait Source {
     /// [`DataError`] when the list of splits cannot be read.
     fn splits(&self) -> Result<Vec<String>, DataError>;
 
-    /// Reads one split, or all of them.
+    /// Reads one split, or all of them; the images of COCO as `paths` states.
     ///
     /// # Errors
     /// [`DataError`]; faults of single entries are findings.
-    fn read(&self, split: Option<&str>) -> Result<Loaded, DataError>;
+    fn read(&self, split: Option<&str>, paths: ImagePaths) -> Result<Loaded, DataError>;
 }
 
 /// Properties of a format.

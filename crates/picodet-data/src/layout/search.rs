@@ -7,6 +7,7 @@ use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
 use crate::format::HANDLERS;
 use crate::format::handler::{Evidence, Recognition, Source};
+use crate::image_paths::ImagePaths;
 use crate::walk;
 
 /// A format that recognises a path.
@@ -79,7 +80,7 @@ fn labelled_images(source: &dyn Source) -> usize {
     let chosen: Vec<Option<&str>> =
         if names.is_empty() { vec![None] } else { names.iter().map(|name| Some(name.as_str())).collect() };
     let labelled = |loaded: Loaded| loaded.dataset.images.len() - loaded.dataset.images_without_objects();
-    chosen.into_iter().map(|split| source.read(split).map_or(0, labelled)).sum()
+    chosen.into_iter().map(|split| source.read(split, ImagePaths::Needed).map_or(0, labelled)).sum()
 }
 
 /// A folder with labels of several formats, of which one is read.
@@ -98,8 +99,8 @@ impl Source for Folder {
         self.source.splits()
     }
 
-    fn read(&self, split: Option<&str>) -> Result<Loaded, DataError> {
-        let mut loaded = self.source.read(split)?;
+    fn read(&self, split: Option<&str>, paths: ImagePaths) -> Result<Loaded, DataError> {
+        let mut loaded = self.source.read(split, paths)?;
         if !self.others.is_empty() {
             let mut message = format!(
                 "read as {}; labels of {} are here as well, and not read",

@@ -8,6 +8,8 @@ use crate::dataset::Loaded;
 use crate::error::DataError;
 use crate::format::handler::{Evidence, Recognition, Source, choose_split};
 use crate::format::handler_of;
+use crate::image_paths::ImagePaths;
+use crate::sniff::{JsonKind, json_files, json_kind};
 use crate::split_name::split_folders;
 
 /// Returns the dataset of a folder whose subfolders with names of splits are datasets.
@@ -31,13 +33,25 @@ struct SplitFolders {
 
 impl SplitFolders {
     /// Reads the dataset of one folder as a whole, whatever the dataset calls its split.
-    fn read_part(source: &dyn Source) -> Result<Loaded, DataError> {
+    fn read_part(source: &dyn Source, paths: ImagePaths) -> Result<Loaded, DataError> {
         let names = source.splits()?;
         match &names[..] {
-            [only] => source.read(Some(only)),
-            _ => source.read(None),
+            [only] => source.read(Some(only), paths),
+            _ => source.read(None, paths).map_err(|error| match error {
+                DataError::SplitNeeded { path, available } => several_files(path, available),
+                error => error,
+            }),
         }
     }
+}
+
+/// The error for the folder of a split with several COCO files, of which `--split` cannot choose one.
+fn several_files(path: PathBuf, names: Vec<String>) -> DataError {
+    let mut files = json_files(&path);
+    files.retain(|file| json_kind(file) == JsonKind::Coco);
+    let files: Vec<String> =
+        files.iter().filter_map(|file| Some(file.file_name()?.to_string_lossy().into_owned())).collect();
+    DataError::SeveralFiles { path, files: if files.is_empty() { names } else { files } }
 }
 
 impl Source for SplitFolders {
@@ -45,13 +59,13 @@ impl Source for SplitFolders {
         Ok(self.parts.iter().map(|(name, _)| name.clone()).collect())
     }
 
-    fn read(&self, split: Option<&str>) -> Result<Loaded, DataError> {
+    fn read(&self, split: Option<&str>, paths: ImagePaths) -> Result<Loaded, DataError> {
         let names = self.splits()?;
         let Some(split) = split else {
             let parts: Result<Vec<_>, DataError> = self
                 .parts
                 .iter()
-                .map(|(name, part)| Ok((name.clone(), Self::read_part(part.as_ref())?)))
+                .map(|(name, part)| Ok((name.clone(), Self::read_part(part.as_ref(), paths)?)))
                 .collect();
             let parts = parts?;
             let single_file = |part: &Loaded| handler_of(part.dataset.format).conventions().single_file;
@@ -66,12 +80,12 @@ impl Source for SplitFolders {
         let Some((_, part)) = self.parts.iter().find(|(name, _)| name == split) else {
             return Err(DataError::SplitNeeded { path: self.root.clone(), available: names });
         };
-        let mut chosen = Self::read_part(part.as_ref())?;
+        let mut chosen = Self::read_part(part.as_ref(), paths)?;
         // A format without a class list has the classes of all splits; COCO states the list of each.
         if !handler_of(chosen.dataset.format).conventions().single_file {
             let others = self.parts.iter().filter(|(name, _)| name != split);
             let others: Vec<Loaded> =
-                others.filter_map(|(_, part)| Self::read_part(part.as_ref()).ok()).collect();
+                others.filter_map(|(_, part)| Self::read_part(part.as_ref(), paths).ok()).collect();
             let lists = std::iter::once(&chosen).chain(&others).map(|part| &part.dataset.classes[..]);
             let classes = class_union(lists);
             chosen.dataset = with_classes(chosen.dataset, &classes);

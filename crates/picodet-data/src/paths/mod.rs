@@ -6,9 +6,11 @@
 mod images;
 mod index;
 mod plain;
+mod real;
 mod stated;
 
 pub(crate) use images::resolve_images;
 pub(crate) use index::{FileIndex, ImageFinder, Lookup};
 pub(crate) use plain::{plain, turned};
+pub(crate) use real::{real, real_paths};
 pub(crate) use stated::{Stated, fold, is_absent};

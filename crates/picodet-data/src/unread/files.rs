@@ -4,10 +4,10 @@ use super::formats::{OtherFormats, are_different};
 use super::second::{boxes_of, difference};
 use super::sweep::{Lost, Sweep, second_label};
 use crate::dataset::{Class, Dataset, Format, ImageRecord, display};
-use crate::finding::Location;
+use crate::finding::{FindingKind, Findings, Location};
 use crate::format::coco::read_with_images;
 use crate::format::other_labels::{LabelBox, boxes_in, format_of_label};
-use crate::paths::{plain, turned};
+use crate::paths::{plain, real, turned};
 use crate::sniff::{JsonKind, json_kind};
 use crate::walk::without_extension;
 
@@ -73,22 +73,31 @@ impl Sweep<'_> {
 
     /// Returns what is lost with a COCO file: the images with objects that no split contains. An entry without an image is no
     /// loss.
-    pub(super) fn lost_of_coco(&self, label: &str, formats: &mut OtherFormats) -> Vec<Lost> {
+    /// A file of which no labelled image exists is reported.
+    pub(super) fn lost_of_coco(
+        &self,
+        label: &str,
+        formats: &mut OtherFormats,
+        findings: &mut Findings,
+    ) -> Vec<Lost> {
         let path = self.top.join(label);
         if self.is_other_task(&path) || json_kind(&path) != JsonKind::Coco {
             return Vec::new();
         }
         let Some(dataset) = read_with_images(&path) else { return Vec::new() };
-        let root = dataset.root.canonicalize().unwrap_or_else(|_| dataset.root.clone());
-        let labelled = dataset.images.iter().filter(|image| !image.objects.is_empty());
-        labelled
+        let root = real(&dataset.root);
+        let labelled: Vec<&ImageRecord> =
+            dataset.images.iter().filter(|image| !image.objects.is_empty()).collect();
+        let mut absent = 0;
+        let lost = labelled
+            .iter()
             .filter_map(|image| {
-                let file = plain(&root.join(turned(&image.file)));
-                let file = file.canonicalize().unwrap_or(file);
+                let file = real(&plain(&root.join(turned(&image.file))));
                 let known = self.images.get(&file);
                 let elsewhere = known.is_none() && !file.is_file();
                 let has_objects = known.is_some_and(|(_, image)| !image.objects.is_empty());
                 if elsewhere {
+                    absent += 1;
                     return None;
                 }
                 if let Some(known) = known.filter(|_| has_objects && self.format != Format::COCO) {
@@ -104,12 +113,21 @@ impl Sweep<'_> {
                         let other = boxes_of(&dataset, image, key);
                         let difference = difference(&boxes_of(own, record, key), &other)?;
                         let file_of_own = own.annotations.as_deref().unwrap_or(&own.root);
-                        let real = file_of_own.canonicalize().unwrap_or_else(|_| file_of_own.to_path_buf());
-                        Some(second_label(file, &shown, &self.below(&real), &other, difference, location))
+                        let place = real(file_of_own);
+                        Some(second_label(file, &shown, &self.below(&place), &other, difference, location))
                     }
                     None => Some(self.loss(Format::COCO, &shown, label, location)),
                 }
             })
-            .collect()
+            .collect();
+        if let Some(first) = labelled.first().filter(|_| absent == labelled.len()) {
+            let message = format!("none of its {absent} labelled images exists, as {}; not read", first.file);
+            findings.push(
+                FindingKind::ImagesElsewhere,
+                Location::file(display(&self.shown.join(label))),
+                message,
+            );
+        }
+        lost
     }
 }

@@ -15,13 +15,13 @@ use std::path::{Path, PathBuf};
 use crate::dataset::{Dataset, Format};
 use crate::finding::{FindingKind, Findings, Location};
 use crate::format::yolo::is_data_yaml;
-use crate::paths::FileIndex;
+use crate::paths::{FileIndex, real};
 use crate::sniff::files_with_extension;
 use crate::walk::{self, has_extension};
 use formats::OtherFormats;
 use images::Images;
 use outputs::Outputs;
-use paths::{places, real_paths};
+use paths::{places, real_below};
 use sweep::{Lost, Sweep};
 
 /// Labels that are not read.
@@ -46,19 +46,15 @@ pub(crate) fn find_unread(path: &Path, datasets: &[&Dataset]) -> Unread {
     let read = label_files(datasets);
     let extensions = ["xml", "json", "txt", "csv"];
     let mut others = walk::files(&top, &extensions, &mut Findings::default()).unwrap_or_default();
-    let real = real_paths(&top, &others);
-    others = others
-        .into_iter()
-        .zip(real)
-        .filter(|(_, real)| !read.contains(real))
-        .map(|(label, _)| label)
-        .collect();
+    let places = real_below(&top, &others);
+    let unread_ones = others.into_iter().zip(places).filter(|(_, place)| !read.contains(place));
+    others = unread_ones.map(|(label, _)| label).collect();
     let mut files = walk::images(&top, &mut Findings::default()).unwrap_or_default();
     let images = Images::of(datasets);
     let outputs = Outputs::of(&top, &images);
     others = outputs.without(others);
     files = outputs.without(files);
-    let real: HashMap<String, PathBuf> = files.iter().cloned().zip(real_paths(&top, &files)).collect();
+    let real: HashMap<String, PathBuf> = files.iter().cloned().zip(real_below(&top, &files)).collect();
     let files = FileIndex::new(files);
     let labels: Vec<String> =
         others.iter().filter(|label| !has_extension(label, &["csv"])).cloned().collect();
@@ -69,7 +65,7 @@ pub(crate) fn find_unread(path: &Path, datasets: &[&Dataset]) -> Unread {
         unread.add(lost);
     }
     for json in labels.iter().filter(|label| has_extension(label, &["json"])) {
-        let lost = sweep.lost_of_coco(json, &mut unread.formats);
+        let lost = sweep.lost_of_coco(json, &mut unread.formats, &mut unread.findings);
         lost.into_iter().for_each(|lost| unread.add(lost));
     }
     sweep.compare_labels(&labels, &mut unread.formats);
@@ -121,9 +117,9 @@ fn folder_of(path: &Path, datasets: &[&Dataset]) -> Option<PathBuf> {
 fn label_files(datasets: &[&Dataset]) -> HashSet<PathBuf> {
     let mut read = HashSet::new();
     for dataset in datasets {
-        let root = dataset.root.canonicalize().unwrap_or_else(|_| dataset.root.clone());
+        let root = real(&dataset.root);
         let labels: Vec<String> = dataset.images.iter().filter_map(|image| image.label.clone()).collect();
-        read.extend(real_paths(&root, &labels));
+        read.extend(real_below(&root, &labels));
         read.extend(dataset.annotations.iter().filter_map(|file| file.canonicalize().ok()));
     }
     read

@@ -2,14 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::paths::plain;
+use crate::paths::real_paths;
 
 /// Returns the paths of files below a folder without links.
-pub(super) fn real_paths(root: &Path, files: &[String]) -> Vec<PathBuf> {
-    picodet_parallel::map(0..files.len(), 0, |index| {
-        let path = root.join(&files[index]);
-        path.canonicalize().unwrap_or_else(|_| plain(&path))
-    })
+pub(super) fn real_below(root: &Path, files: &[String]) -> Vec<PathBuf> {
+    real_paths(&files.iter().map(|file| root.join(file)).collect::<Vec<_>>())
 }
 
 /// A file in its folder without links, and the file that a link leads to.

@@ -15,7 +15,7 @@ use crate::format::other_labels::{
 };
 use crate::input::same_bytes;
 use crate::layout::foreign::of_file;
-use crate::paths::{FileIndex, Lookup, Stated, plain};
+use crate::paths::{FileIndex, Lookup, Stated, plain, real};
 use crate::text::read_text;
 use crate::walk::{file_name, without_extension};
 
@@ -88,7 +88,7 @@ impl Sweep<'_> {
     /// Returns the images that neither a split nor a label that is reported contains.
     pub(super) fn unused(&self, reported: &HashSet<PathBuf>) -> Vec<(PathBuf, Location)> {
         let located = |file: &str| (self.path_of(file), Location::file(display(&self.shown.join(file))));
-        let is_unused = |path: &PathBuf| !self.images.by_path.contains_key(path) && !reported.contains(path);
+        let is_unused = |path: &PathBuf| self.images.get(path).is_none() && !reported.contains(path);
         let unused: Vec<(&str, PathBuf, Location)> = (self.files.iter().map(|file| (file, located(file))))
             .filter(|(_, (path, _))| is_unused(path))
             .map(|(file, (path, location))| (file, path, location))
@@ -126,7 +126,7 @@ impl Sweep<'_> {
         for image in images.iter().rev() {
             let file = self.path_of(image);
             let Some((dataset, record)) = self.images.get(&file) else { continue };
-            let root = dataset.root.canonicalize().unwrap_or_else(|_| dataset.root.clone());
+            let root = real(&dataset.root);
             let own = plain(&root.join(record.label.as_deref().unwrap_or_default()));
             if same_bytes(&own, &path) {
                 return None;

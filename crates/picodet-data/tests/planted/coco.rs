@@ -300,6 +300,27 @@ pub(crate) fn two_lists(root: &Path) -> Vec<Expected> {
     vec![expect(FindingKind::ClassIdsDiffer, &["val.json", "other ids [\"b\", \"a\"]"])]
 }
 
+/// A file with a part of the images of another one, and one whose images are elsewhere.
+pub(crate) fn parts(root: &Path) -> Vec<Expected> {
+    let files = [("val2014", &["a.png", "b.png"][..]), ("minival2014", &["b.png"]), ("old", &["x.png"])];
+    for (split, images) in files {
+        let mut coco = Coco::new(root, vec![json!({"id": 1, "name": "a"})]);
+        for name in images {
+            let image = coco.image(name);
+            coco.object(image, 1, json!([10, 10, 50, 50]));
+            if split != "old" {
+                picture(root.join("val2014").join(name), 200, 100, name.as_bytes()[0]);
+            }
+        }
+        let folder = if split == "old" { "old" } else { "annotations" };
+        coco.write(&root.join(format!("{folder}/instances_{split}.json")));
+    }
+    vec![
+        expect(FindingKind::SplitContained, &["minival2014.json", "1 of the 2 images of `val2014`"]),
+        expect(FindingKind::ImagesElsewhere, &["old/instances_old.json", "1 labelled images", "x.png"]),
+    ]
+}
+
 pub(crate) fn small_coco(root: &Path, kind: FindingKind) -> Vec<Expected> {
     picture(root.join("a.png"), 200, 100, 1);
     picture(root.join("b.png"), 200, 100, 2);

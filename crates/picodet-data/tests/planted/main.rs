@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use coco::{coco, elsewhere, odd_coco, small_coco, two_lists};
+use coco::{coco, elsewhere, odd_coco, parts, small_coco, two_lists};
 use common::put;
 use others::{from_one, gap, ignored, labelme, test_images, voc, yolo};
 use picodet_data::{CheckOptions, FindingKind, Images, WriteOptions, check, fix};
@@ -78,6 +78,7 @@ fn one_of_each_kind_is_found_and_nothing_else() {
     run("test_images", test_images(&root.join("test_images")));
     run("ignored", ignored(&root.join("ignored")));
     run("two_lists", two_lists(&root.join("two_lists")));
+    run("parts", parts(&root.join("parts")));
     run("imbalance", small_coco(&root.join("imbalance"), FindingKind::ClassImbalance));
     put(root.join("broken/annotations/train.json"), "{\"images\": [\n{\"id\": }]}");
     run("broken", vec![expect(FindingKind::FileUnreadable, &["train.json:2:"])]);

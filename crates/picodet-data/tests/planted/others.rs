@@ -147,7 +147,7 @@ pub(crate) fn yolo(root: &Path) -> Vec<Expected> {
     add("train/inverted", &with("0 0.5 0.5 -0.1 0.1"));
     expected.push(expect(FindingKind::BoxInverted, &["inverted.txt:3:"]));
     add("train/nan", &with("0 nan 0.5 0.1 0.1"));
-    expected.push(expect(FindingKind::BoxNotFinite, &["nan.txt:3:"]));
+    expected.push(expect(FindingKind::BadNumber, &["nan.txt:3:", "`nan`"]));
     add("train/outside", &with("0 0.95 0.5 0.2 0.1"));
     expected.push(expect(FindingKind::BoxPartlyOutside, &["outside.txt:3:"]));
     add("train/polygon", &with("0 0.1 0.1 0.5 0.1 0.3 0.6"));
@@ -219,7 +219,11 @@ pub(crate) fn labelme(root: &Path) -> Vec<Expected> {
     let json = json!({"shapes": [circle], "imagePath": "inside.png", "imageData": image, "imageHeight": 100, "imageWidth": 200});
     put(root.join("inside.json"), json.to_string());
     put(root.join("settings.json"), "{\"theme\": \"dark\"}");
+    for name in ["good.png", "good.json"] {
+        put(root.join("backup").join(name), fs::read(root.join(name)).unwrap());
+    }
     vec![
+        expect(FindingKind::LabelCopied, &["backup/good.json", "backup/good.png"]),
         expect(FindingKind::ShapeUnsupported, &["circle.json#/shapes/1:", "line"]),
         expect(FindingKind::ImageEmbedded, &["inside.json", "inside.png"]),
         expect(FindingKind::ShapeUnknown, &["unknown.json#/shapes/1:", "`ellipse`"]),

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use super::read::read;
 use crate::dataset::{Dataset, Loaded};
 use crate::error::DataError;
+use crate::finding::FindingKind;
 use crate::format::handler::{Evidence, Recognition, Source, choose_split, fill_sizes, unknown_split};
+use crate::image_paths::ImagePaths;
 use crate::input::same_bytes;
 use crate::paths::{Stated, resolve_images};
 use crate::sniff::{JsonKind, json_files, json_kind};
@@ -68,7 +70,7 @@ impl Source for CocoFile {
     }
 
     /// The file is its only split, whose name is accepted.
-    fn read(&self, split: Option<&str>) -> Result<Loaded, DataError> {
+    fn read(&self, split: Option<&str>, paths: ImagePaths) -> Result<Loaded, DataError> {
         let own: Vec<String> = split_of_file(&self.0).into_iter().collect();
         if let Some(split) = split
             && find_split(&own, split).is_none()
@@ -76,7 +78,7 @@ impl Source for CocoFile {
             return Err(unknown_split(&self.0, split, own));
         }
         let siblings = coco_files(home_of(&self.0)).len();
-        load(&self.0, siblings <= 1)
+        load(&self.0, siblings <= 1, paths)
     }
 }
 
@@ -108,7 +110,7 @@ impl Source for CocoFolder {
         Ok(self.files.iter().map(|(name, _)| name.clone()).collect())
     }
 
-    fn read(&self, split: Option<&str>) -> Result<Loaded, DataError> {
+    fn read(&self, split: Option<&str>, paths: ImagePaths) -> Result<Loaded, DataError> {
         let available = self.splits()?;
         let chosen = match (split, &self.files[..]) {
             (None, [(_, json)]) => json,
@@ -121,22 +123,27 @@ impl Source for CocoFolder {
                 }
             }
         };
-        load(chosen, self.files.len() == 1)
+        load(chosen, self.files.len() == 1, paths)
     }
 }
 
-fn load(json: &Path, complete: bool) -> Result<Loaded, DataError> {
+fn load(json: &Path, complete: bool, paths: ImagePaths) -> Result<Loaded, DataError> {
     let (mut dataset, mut findings) = read(json, Path::new(""))?;
     dataset.split = split_of_file(json);
     dataset.root = image_root(json, &dataset);
-    resolve_images(&mut dataset, &dataset_folder(json), &mut findings);
+    if paths != ImagePaths::AsWritten {
+        resolve_images(&mut dataset, &dataset_folder(json), &mut findings);
+    }
+    if paths == ImagePaths::Optional {
+        findings.remove(FindingKind::PathAmbiguous);
+    }
     fill_sizes(&mut dataset, &mut findings, "width or height is missing");
     Ok(Loaded { dataset, findings, complete })
 }
 
 /// Reads a file and finds its images; `None` if it cannot be read.
 pub(crate) fn read_with_images(json: &Path) -> Option<Dataset> {
-    load(json, false).ok().map(|loaded| loaded.dataset)
+    load(json, false, ImagePaths::Needed).ok().map(|loaded| loaded.dataset)
 }
 
 /// Whether a file has the name of one without boxes of all classes (`captions_*`, `person_keypoints_*`).
@@ -212,7 +219,7 @@ fn above(folder: &Path) -> PathBuf {
 }
 
 /// The folder of the whole dataset, which contains that of the annotations.
-fn dataset_folder(json: &Path) -> PathBuf {
+pub(crate) fn dataset_folder(json: &Path) -> PathBuf {
     let home = home_of(json);
     let name = home.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     if matches!(name.as_str(), "annotations" | "annotation" | "labels" | "coco") {

@@ -18,7 +18,7 @@ use crate::dataset::{Format, Part};
 use crate::error::DataError;
 use crate::loss::Loss;
 
-pub(crate) use layout::{is_other_task, read_with_images};
+pub(crate) use layout::{dataset_folder, is_other_task, read_with_images};
 pub use read::{parse, read, text_ids};
 pub use write::write_to;
 

@@ -1,6 +1,8 @@
 //! LabelMe and X-AnyLabeling: one JSON per image; shapes are replaced by their bounding boxes.
 
 mod annotation;
+mod copies;
+mod list;
 mod read;
 mod rewrite;
 mod shape;
@@ -17,6 +19,7 @@ use super::handler::{
 use crate::dataset::{Dataset, Format, Loaded, Part, display};
 use crate::error::DataError;
 use crate::finding::{FindingKind, Location};
+use crate::image_paths::ImagePaths;
 use crate::input::open_regular;
 use crate::layout::with_classes;
 use crate::loss::Loss;
@@ -27,6 +30,7 @@ use crate::split_name::{split_folders, split_role, subfolders};
 pub use annotation::{Annotation, parse};
 pub(crate) use read::annotation_in;
 pub use read::read;
+use read::read_listed;
 pub use write::write_one;
 
 impl Format {
@@ -75,6 +79,10 @@ impl FormatHandler for LabelMeHandler {
             return Recognition::None;
         }
         let root = path.to_path_buf();
+        let lists = list::lists(path);
+        if !lists.is_empty() && is_labelme(path) {
+            return Recognition::Found(Box::new(LabelMeLists { root, lists }));
+        }
         // With labels next to the folders, and none for training, the folders are no splits.
         let mut ignored = split_folders(path);
         ignored.retain(|name| is_labelme(&path.join(name)));
@@ -137,7 +145,7 @@ impl Source for LabelMeFolder {
         Ok(self.splits.clone())
     }
 
-    fn read(&self, split: Option<&str>) -> Result<Loaded, DataError> {
+    fn read(&self, split: Option<&str>, _: ImagePaths) -> Result<Loaded, DataError> {
         let split = split.map(|split| choose_split(&self.root, split, &self.splits)).transpose()?;
         let (mut dataset, mut findings) = match split {
             None => read(&self.root, None)?,
@@ -156,6 +164,29 @@ impl Source for LabelMeFolder {
         let top = dataset.root.clone();
         resolve_images(&mut dataset, &top, &mut findings);
         Ok(Loaded { dataset, findings, complete: true })
+    }
+}
+
+/// A folder with lists of splits.
+struct LabelMeLists {
+    root: PathBuf,
+    /// Name and list of each split, train first.
+    lists: Vec<(String, PathBuf)>,
+}
+
+impl Source for LabelMeLists {
+    fn splits(&self) -> Result<Vec<String>, DataError> {
+        Ok(self.lists.iter().map(|(name, _)| name.clone()).collect())
+    }
+
+    fn read(&self, split: Option<&str>, _: ImagePaths) -> Result<Loaded, DataError> {
+        let names = self.splits()?;
+        let split = split.map(|split| choose_split(&self.root, split, &names)).transpose()?;
+        let chosen = self.lists.iter().filter(|(name, _)| split.is_none_or(|split| split == name));
+        let lists: Vec<PathBuf> = chosen.map(|(_, list)| list.clone()).collect();
+        let (mut dataset, mut findings) = read_listed(&self.root, split, &lists)?;
+        resolve_images(&mut dataset, &self.root, &mut findings);
+        Ok(Loaded { dataset, findings, complete: split.is_none() })
     }
 }
 

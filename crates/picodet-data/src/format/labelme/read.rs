@@ -2,20 +2,25 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::BufReader;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use picodet_format::json::NonFiniteToNull;
 
 use super::annotation::{Annotation, parse};
-use crate::class_names::{read_names, report_spaces};
+use super::copies::{ReadLabel, copies};
+use super::list::read_list;
+use crate::class_names::{is_placeholder, read_names, report_spaces};
 use crate::dataset::{Class, Dataset, Format, ImageRecord, Object, display};
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
 use crate::format::handler::fill_sizes;
-use crate::input::{open_regular, same_bytes};
+use crate::input::open_regular;
 use crate::sniff::{JsonKind, json_kind};
 use crate::text::legacy_json;
 use crate::walk::{self, without_extension};
+
+/// File names of class lists; the second one is that of PaddleX.
+const CLASS_LISTS: [&str; 2] = ["labels.txt", "label.txt"];
 
 /// Reads a folder of LabelMe files in the order of their names; JSON files of another kind are skipped.
 /// Classes are in the order of `labels.txt` if it exists (without `__ignore__` and `_background_`), otherwise
@@ -24,9 +29,18 @@ use crate::walk::{self, without_extension};
 /// # Errors
 /// [`DataError`] when the folder cannot be read; a malformed file is a finding.
 pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), DataError> {
+    read_listed(root, split, &[])
+}
+
+/// Reads the files of a folder that the lists name, in the order of one list; without lists all files.
+pub(super) fn read_listed(
+    root: &Path,
+    split: Option<&str>,
+    lists: &[PathBuf],
+) -> Result<(Dataset, Findings), DataError> {
     let mut findings = Findings::default();
     let labels = walk::files(root, &["json"], &mut findings)?;
-    let parsed = picodet_parallel::map(0..labels.len(), 0, |index| {
+    let mut parsed = picodet_parallel::map(0..labels.len(), 0, |index| {
         let path = root.join(&labels[index]);
         let mut own = Findings::default();
         let file = display(&path);
@@ -74,10 +88,29 @@ pub fn read(root: &Path, split: Option<&str>) -> Result<(Dataset, Findings), Dat
     let class_of: HashMap<&str, usize> =
         classes.iter().enumerate().map(|(index, class)| (class.name.as_str(), index)).collect();
 
-    let copies = copies(root, &labels, &parsed);
+    let mut chosen: Vec<usize> = (0..labels.len()).collect();
+    if !lists.is_empty() {
+        chosen.clear();
+        for list in lists {
+            chosen.extend(read_list(list, &labels, &mut findings)?);
+        }
+        let mut seen = HashSet::new();
+        chosen.retain(|&index| seen.insert(index));
+    }
+    let read: Vec<ReadLabel<'_>> = (chosen.iter())
+        .filter_map(|&index| {
+            let annotation = parsed[index].as_ref()?.0.as_ref()?;
+            let label = labels[index].as_str();
+            Some(ReadLabel { label, image: image_of(label, annotation), objects: &annotation.objects })
+        })
+        .collect();
+    let copies: HashSet<String> =
+        copies(root, &read, &mut findings).into_iter().map(str::to_string).collect();
     let mut images = Vec::new();
-    for (label, result) in labels.into_iter().zip(parsed) {
-        let Some((annotation, own)) = result.filter(|_| !copies.contains(&label)) else { continue };
+    for index in chosen {
+        let label = labels[index].clone();
+        let result = parsed[index].take().filter(|_| !copies.contains(&label));
+        let Some((annotation, own)) = result else { continue };
         findings.extend(own);
         let Some(annotation) = annotation else { continue };
         let file = image_of(&label, &annotation);
@@ -111,33 +144,6 @@ fn image_of(label: &str, annotation: &Annotation) -> String {
     }
 }
 
-/// Returns the labels without image that have the name and bytes of a label with one (a folder of backups).
-fn copies(
-    root: &Path,
-    labels: &[String],
-    parsed: &[Option<(Option<Annotation>, Findings)>],
-) -> HashSet<String> {
-    let read =
-        || labels.iter().zip(parsed).filter_map(|(label, read)| Some((label, read.as_ref()?.0.as_ref()?)));
-    let has_image = |label: &str, annotation: &Annotation| root.join(image_of(label, annotation)).is_file();
-    let absent: Vec<&String> = (read())
-        .filter(|(label, annotation)| label.contains('/') && !has_image(label, annotation))
-        .map(|(label, _)| label)
-        .collect();
-    let names: HashSet<&str> = absent.iter().map(|label| walk::file_name(label)).collect();
-    let mut originals: HashMap<&str, Vec<&String>> = HashMap::new();
-    for (label, annotation) in read().filter(|(label, _)| names.contains(walk::file_name(label))) {
-        if has_image(label, annotation) {
-            originals.entry(walk::file_name(label)).or_default().push(label);
-        }
-    }
-    let is_copy = |label: &&String| {
-        let originals = originals.get(walk::file_name(label)).into_iter().flatten();
-        originals.into_iter().any(|original| same_bytes(&root.join(original), &root.join(label)))
-    };
-    absent.into_iter().filter(is_copy).cloned().collect()
-}
-
 /// Reads a file with NaN or infinite values as null; `None` if it has none, or cannot be read.
 fn with_null(path: &Path, file: &str, findings: &mut Findings) -> Option<Annotation> {
     let reader = NonFiniteToNull::new(BufReader::new(open_regular(path).ok()?));
@@ -167,13 +173,11 @@ fn join(folder: &str, stated: &str) -> String {
     }
 }
 
-/// The classes of `labels.txt`; empty without it.
+/// The classes of the class list; empty without it.
 fn class_names(root: &Path, findings: &mut Findings) -> Result<Vec<String>, DataError> {
-    let list = root.join("labels.txt");
-    if !list.is_file() {
-        return Ok(Vec::new());
-    }
+    let lists = CLASS_LISTS.map(|name| root.join(name));
+    let Some(list) = lists.into_iter().find(|list| list.is_file()) else { return Ok(Vec::new()) };
     let mut names = read_names(&list, findings)?;
-    names.retain(|name| !name.is_empty() && !matches!(name.as_str(), "__ignore__" | "_background_"));
+    names.retain(|name| !name.is_empty() && !is_placeholder(name));
     Ok(names)
 }

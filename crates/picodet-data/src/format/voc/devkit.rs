@@ -7,6 +7,7 @@ use super::read::read_layout;
 use crate::dataset::Loaded;
 use crate::error::DataError;
 use crate::format::handler::{Source, choose_split};
+use crate::image_paths::ImagePaths;
 use crate::layout::{class_union, merge, with_classes};
 use crate::split_name::{sort_splits, split_role, subfolders};
 use crate::walk::existing;
@@ -44,7 +45,7 @@ impl Source for Devkit {
     }
 
     /// Reads the years that have the split; classes are those of all years.
-    fn read(&self, split: Option<&str>) -> Result<Loaded, DataError> {
+    fn read(&self, split: Option<&str>, _: ImagePaths) -> Result<Loaded, DataError> {
         let available = self.splits()?;
         let split = split.map(|split| choose_split(&self.root, split, &available)).transpose()?;
         let mut parts = Vec::new();

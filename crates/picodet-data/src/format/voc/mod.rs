@@ -21,6 +21,7 @@ use super::handler::{
 };
 use crate::dataset::{Format, Loaded, Part};
 use crate::error::DataError;
+use crate::image_paths::ImagePaths;
 use crate::loss::Loss;
 use devkit::Devkit;
 use layout::VocLayout;
@@ -110,7 +111,7 @@ impl Source for VocLayout {
         Ok(Self::splits(self))
     }
 
-    fn read(&self, split: Option<&str>) -> Result<Loaded, DataError> {
+    fn read(&self, split: Option<&str>, _: ImagePaths) -> Result<Loaded, DataError> {
         let (dataset, findings) = read::read_layout(self, split)?;
         Ok(Loaded { dataset, findings, complete: split.is_none() })
     }

@@ -8,7 +8,7 @@ use super::image_index::{Image, ImageIndex};
 use super::layout::{VocLayout, is_voc};
 use super::list::{LabelIndex, read_list};
 use super::unlabelled::{is_unlabelled_test, read_unlabelled};
-use crate::class_names::{read_names, report_spaces};
+use crate::class_names::{is_placeholder, read_names, report_spaces};
 use crate::dataset::{Class, Dataset, Format, ImageRecord, Object, display};
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
@@ -218,8 +218,7 @@ fn label_map(path: &Path, findings: &mut Findings) -> Vec<String> {
 fn report_other_lists(root: &Path, list: &Path, names: &[String], findings: &mut Findings) {
     for other in CLASS_LISTS.into_iter().map(|file| root.join(file)).filter(|other| other != list) {
         let listed = read_names(&other, &mut Findings::default()).unwrap_or_default();
-        let is_class =
-            |name: &&String| !name.is_empty() && !matches!(name.as_str(), "__ignore__" | "_background_");
+        let is_class = |name: &&String| !name.is_empty() && !is_placeholder(name);
         let listed: Vec<&String> = listed.iter().filter(is_class).collect();
         let only_here = listed.iter().find(|name| !names.contains(**name)).map(|name| (*name, "here"));
         let only_there = names.iter().find(|name| !listed.contains(name)).map(|name| (name, "there"));
@@ -249,7 +248,7 @@ fn class_list(
             continue;
         }
         let mut listed = read_names(&list, findings)?;
-        listed.retain(|name| !name.is_empty() && !matches!(name.as_str(), "__ignore__" | "_background_"));
+        listed.retain(|name| !name.is_empty() && !is_placeholder(name));
         let known: HashSet<&str> = listed.iter().map(String::as_str).collect();
         let unlisted: Vec<&str> = used.iter().copied().filter(|name| !known.contains(name)).collect();
         // Other tools' lists can be of other data; `label_list.txt` is part of the format.

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use super::data_yaml::{DataYaml, is_data_yaml, load_yaml};
 use super::folder::{CLASS_LISTS, OTHER_LISTS};
 use super::label_path::has_rows;
-use crate::class_names::read_names;
+use crate::class_names::{is_placeholder, read_names};
 use crate::dataset::display;
 use crate::finding::{FindingKind, Findings, Location};
+use crate::paths::real;
 use crate::sniff::files_with_extension;
 use crate::text::clip;
 
@@ -20,7 +21,6 @@ pub(super) fn report_other_lists(
     root_of: &dyn Fn(&Path, Option<&str>) -> PathBuf,
     findings: &mut Findings,
 ) {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     let home = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut folders = vec![home];
     if real(home) != real(root) {
@@ -47,7 +47,7 @@ pub(super) fn report_other_lists(
                 && !has_rows(&list)
                 && let Ok(mut names) = read_names(&list, &mut Findings::default())
             {
-                names.retain(|name| !matches!(name.as_str(), "__ignore__" | "_background_"));
+                names.retain(|name| !is_placeholder(name));
                 report(&list, &(0..).zip(names).collect::<Vec<_>>());
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::data_yaml::DataYaml;
+use super::data_yaml::{DataYaml, report_repeated};
 use crate::class_names::read_names;
 use crate::error::DataError;
 use crate::finding::Findings;
@@ -20,6 +20,9 @@ const LISTS: [(&str, &str); 6] = [
     ("images.txt", "all"),
     ("obj_train_data", "train"),
 ];
+
+/// Keys of splits.
+const SPLITS: [&str; 4] = ["train", "valid", "val", "test"];
 
 /// Returns the `*.data` file, or else the `*.names` file of a darknet dataset in this folder.
 pub(super) fn find(folder: &Path) -> Option<PathBuf> {
@@ -48,7 +51,8 @@ pub(super) fn load(file: &Path, findings: &mut Findings) -> Result<DataYaml, Dat
         }
     } else {
         let entries = entries(file);
-        for split in ["train", "valid", "val", "test"] {
+        report_repeated_keys(file, findings);
+        for split in SPLITS {
             if let Some(list) = entries.get(split).filter(|list| !is_absent(list)) {
                 splits.insert(split.to_string(), vec![list.clone()]);
             }
@@ -68,8 +72,23 @@ pub(super) fn load(file: &Path, findings: &mut Findings) -> Result<DataYaml, Dat
     Ok(DataYaml { names, indices, splits, ..DataYaml::default() })
 }
 
-/// The `key = value` lines of a `*.data` file; empty if it cannot be read.
+/// The last value of each key of a `*.data` file.
 fn entries(file: &Path) -> BTreeMap<String, String> {
+    lines(file).into_iter().collect()
+}
+
+/// Reports the known keys of a `*.data` file that occur more than once.
+fn report_repeated_keys(file: &Path, findings: &mut Findings) {
+    let lines = lines(file);
+    for key in SPLITS.into_iter().chain(["names", "classes"]) {
+        if lines.iter().filter(|(other, _)| other == key).count() > 1 {
+            report_repeated(key, file, findings);
+        }
+    }
+}
+
+/// The `key = value` lines of a `*.data` file; empty if it cannot be read.
+fn lines(file: &Path) -> Vec<(String, String)> {
     let text = read_text(file, 1 << 20, "a darknet data file", &mut Findings::default()).unwrap_or_default();
     let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
     lines

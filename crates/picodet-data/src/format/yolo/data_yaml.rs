@@ -58,7 +58,8 @@ pub fn parse_data_yaml(text: &str, path: &Path, findings: &mut Findings) -> Resu
     Ok(DataYaml { names, indices, keypoints: keypoints(&yaml), splits, path: root })
 }
 
-fn report_repeated(key: &str, path: &Path, findings: &mut Findings) {
+/// Reports a key that occurs more than once.
+pub(super) fn report_repeated(key: &str, path: &Path, findings: &mut Findings) {
     let message = format!("the key `{}` occurs more than once; the last one is read", clip(key));
     findings.push(FindingKind::DuplicateKey, Location::file(display(path)), message);
 }

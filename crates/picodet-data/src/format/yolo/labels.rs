@@ -127,6 +127,8 @@ pub(super) fn parse_rows(
     findings: &mut Findings,
 ) -> Rows {
     let mut rows = Rows::default();
+    // Number of polygons, with the line and the number of points of the first.
+    let mut polygons: (usize, Option<(Location, usize)>) = (0, None);
     for (number, line) in (1..).zip(text.lines()) {
         let location = Location::line(file, number);
         let index = line.split_whitespace().next().and_then(class_index);
@@ -141,12 +143,23 @@ pub(super) fn parse_rows(
                 let message = format!("{value} is not between 0 and 1; row left out");
                 rows.in_pixels.push(FindingKind::YoloRange, location, message);
             }
-            Row::Object(object) => {
+            Row::Object(object, points) => {
                 rows.count += 1;
+                if let Some(points) = points {
+                    polygons.0 += 1;
+                    polygons.1.get_or_insert((location, points));
+                }
                 let source = u32::try_from(number).unwrap_or(u32::MAX);
                 rows.objects.push(Object { source, ..object });
             }
         }
+    }
+    if let (count, Some((location, points))) = polygons {
+        let message = match count {
+            1 => format!("{points} points"),
+            _ => format!("{count} rows are polygons, the first has {points} points"),
+        };
+        findings.push(FindingKind::YoloPolygon, location, message);
     }
     rows
 }
@@ -171,7 +184,8 @@ enum Row {
     LeftOut,
     /// A value is far outside of 0…1.
     InPixels(f64),
-    Object(Object),
+    /// An object, with the number of points of its polygon.
+    Object(Object, Option<usize>),
 }
 
 fn parse_row(
@@ -213,15 +227,15 @@ fn parse_row(
     }
     // Keypoints are not read.
     let values = if polygon { &columns[1..] } else { &columns[1..5] };
-    let numbers: Result<Vec<f64>, &str> =
-        values.iter().map(|text| text.parse::<f64>().map_err(|_| *text)).collect();
+    let numbers: Result<Vec<f64>, &str> = values
+        .iter()
+        .map(|text| text.parse().ok().filter(|value: &f64| value.is_finite()).ok_or(*text))
+        .collect();
     let numbers = match numbers {
         Ok(numbers) => numbers,
         Err(text) => {
-            return leave_out(
-                FindingKind::BadNumber,
-                format!("`{}` is not a number; row left out", clip(text)),
-            );
+            let message = format!("`{}` is not a finite number; row left out", clip(text));
+            return leave_out(FindingKind::BadNumber, message);
         }
     };
     let Some(class) = format.class(columns[0]) else {
@@ -239,7 +253,6 @@ fn parse_row(
         return Row::InPixels(value);
     }
     let bbox = if polygon {
-        findings.push(FindingKind::YoloPolygon, location.clone(), format!("{} points", numbers.len() / 2));
         let xs = || numbers.iter().step_by(2).copied();
         let ys = || numbers.iter().skip(1).step_by(2).copied();
         bounds(xs(), ys())
@@ -248,5 +261,5 @@ fn parse_row(
         let [x, y, w, h] = numbers[..] else { return Row::LeftOut };
         [(x - w / 2.0) * width, (y - h / 2.0) * height, (x + w / 2.0) * width, (y + h / 2.0) * height]
     };
-    Row::Object(Object::new(class, bbox))
+    Row::Object(Object::new(class, bbox), polygon.then_some(numbers.len() / 2))
 }

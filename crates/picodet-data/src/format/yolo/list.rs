@@ -1,14 +1,14 @@
 //! Lists the images of a split: a folder, or a file with one image path per line.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::label_path::{find_label, label_of};
 use super::orphans::report_orphans;
 use crate::dataset::display;
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
-use crate::paths::{ImageFinder, Lookup, Stated, fold};
+use crate::paths::{ImageFinder, Lookup, Stated, fold, real_paths};
 use crate::split_name::split_role;
 use crate::text::{read_text, unquoted};
 use crate::walk;
@@ -87,9 +87,7 @@ impl<'a> SplitFiles<'a> {
 
     /// Removes the images that are the file of another one under another path, unless they have other labels.
     fn without_links(&self, files: Vec<String>, findings: &mut Findings) -> Vec<String> {
-        let real = picodet_parallel::map(0..files.len(), 0, |index| {
-            self.root.join(&files[index]).canonicalize().ok()
-        });
+        let real = real_paths(&files.iter().map(|file| self.root.join(file)).collect::<Vec<_>>());
         let label_of = |file: &str| {
             let (label, exists) = find_label(self.root, file);
             exists.then(|| self.root.join(label).canonicalize().ok()).flatten()
@@ -97,9 +95,8 @@ impl<'a> SplitFiles<'a> {
         let mut first: HashMap<PathBuf, usize> = HashMap::new();
         let mut kept: Vec<String> = Vec::with_capacity(files.len());
         for (file, real) in files.into_iter().zip(real) {
-            let other = real.as_ref().and_then(|real| first.get(real)).copied();
-            let Some(other) = other else {
-                first.extend(real.map(|real| (real, kept.len())));
+            let Some(&other) = first.get(&real) else {
+                first.insert(real, kept.len());
                 kept.push(file);
                 continue;
             };
@@ -213,7 +210,7 @@ impl<'a> SplitFiles<'a> {
     /// Adds the images of a list.
     fn add_list(&mut self, list: &Path, findings: &mut Findings) -> Result<(), DataError> {
         let text = read_text(list, MAX_LIST, "an image list", findings)?;
-        let mut seen: HashMap<String, usize> = HashMap::new();
+        let mut seen: HashMap<PathBuf, usize> = HashMap::new();
         for (number, line) in text.lines().enumerate() {
             let line = self.name_in(line);
             if line.is_empty() {
@@ -292,11 +289,8 @@ impl<'a> SplitFiles<'a> {
 }
 
 /// A path without `.` and repeated separators.
-fn without_dots(path: &str) -> String {
-    let parts: Vec<&str> = path.split('/').collect();
-    let is_kept = |(at, part): &(usize, &str)| *part != "." && (!part.is_empty() || *at == 0);
-    let kept: Vec<&str> = parts.into_iter().enumerate().filter(is_kept).map(|(_, part)| part).collect();
-    kept.join("/")
+fn without_dots(path: &str) -> PathBuf {
+    Path::new(path).components().filter(|part| *part != Component::CurDir).collect()
 }
 
 /// Whether a path is in the folder of another split, by the last folder that has the name of one.

@@ -23,6 +23,7 @@ use super::handler::{
 use crate::dataset::{Format, Loaded, Part};
 use crate::error::DataError;
 use crate::finding::Findings;
+use crate::image_paths::ImagePaths;
 use crate::loss::Loss;
 use crate::sniff::files_with_extension;
 use crate::split_name::split_role;
@@ -218,7 +219,7 @@ impl Source for DataFile {
         Ok(read::existing_splits(file, &data).0)
     }
 
-    fn read(&self, split: Option<&str>) -> Result<Loaded, DataError> {
+    fn read(&self, split: Option<&str>, _: ImagePaths) -> Result<Loaded, DataError> {
         let mut findings = Findings::default();
         let (file, data) = self.load(&mut findings)?;
         let (dataset, findings) = read::read_described(file, data, split, findings)?;
@@ -232,7 +233,7 @@ impl Source for YoloFolder {
         Ok(names.filter(|name| name != "all").collect())
     }
 
-    fn read(&self, split: Option<&str>) -> Result<Loaded, DataError> {
+    fn read(&self, split: Option<&str>, _: ImagePaths) -> Result<Loaded, DataError> {
         let (dataset, findings) = read::read_recognised(self, split)?;
         Ok(Loaded { dataset, findings, complete: false })
     }

@@ -34,13 +34,12 @@ impl Yaml {
     pub(crate) fn repeated(&self) -> Vec<&str> {
         let Self::Map(entries) = self else { return Vec::new() };
         let mut seen: HashMap<String, usize> = HashMap::new();
-        let count = |name: &String| {
+        let mut occurs_again = |name: &str| {
             let count = seen.entry(name.to_ascii_lowercase()).or_default();
             *count += 1;
             *count == 2
         };
-        let mut count = count;
-        entries.iter().map(|(name, _)| name).filter(|name| count(name)).map(String::as_str).collect()
+        entries.iter().map(|(name, _)| name.as_str()).filter(|name| occurs_again(name)).collect()
     }
 
     /// The text of a scalar.
