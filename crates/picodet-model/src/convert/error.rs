@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use picodet_graph::CheckError;
-use picodet_weights::{AlignError, ReadError};
+use picodet_weights::{AlignError, ChannelError, ReadError};
 
 use crate::ArchitectureError;
 
@@ -195,6 +195,9 @@ pub enum WeightsError {
         /// Number in the network.
         expected: usize,
     },
+    /// A convolution of an exported network reads other channels.
+    #[error(transparent)]
+    Channels(#[from] ChannelError),
     /// The structure of an exported network differs.
     #[error(transparent)]
     Structure(#[from] AlignError),
