@@ -1,8 +1,11 @@
 //! The channels that convolutions of files read are followed in every form in which converters write them.
 
+use picodet_format::protobuf::Message;
 use picodet_graph::{Graph, Op};
 use picodet_testing::{Cases, shared};
-use picodet_weights::{ChannelCoverage, ForeignNetwork, Imported, compare_channels, import, ncnn, onnx};
+use picodet_weights::{
+    ChannelCoverage, ForeignFlow, ForeignNetwork, Imported, compare_channels, import, ncnn, onnx,
+};
 
 fn compare(variant: &str, network: &ForeignNetwork) -> Result<(ChannelCoverage, usize), String> {
     let variant = picodet_zoo::variant(variant).expect("a variant of the zoo");
@@ -99,4 +102,64 @@ fn other_words_of_ncnn_for_the_same_layers_are_accepted() {
         cases.check(format!("{to}: {found:?}"), is_complete(&found));
     }
     cases.finish();
+}
+
+/// A shuffle whose shapes follow from those of its input at run time, as exports for any size have it.
+#[test]
+fn computed_shapes_are_followed() {
+    let mut network = Message::default();
+    let tensor = |name: &str, values: &[i64]| {
+        let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let shape = if values.len() == 1 {
+            Message::default()
+        } else {
+            Message::default().integer(1, values.len() as i64)
+        };
+        shape.integer(2, 7).text(8, name).bytes(9, &raw)
+    };
+    let node = |operator: &str, inputs: &[&str], output: &str| {
+        let node = inputs.iter().fold(Message::default(), |node, input| node.text(1, input));
+        node.text(2, output).text(4, operator)
+    };
+    let concat = |inputs: &[&str], output: &str| {
+        node("Concat", inputs, output).message(5, &Message::default().text(1, "axis").integer(3, 0))
+    };
+    let order = [0, 2, 1, 3, 4]
+        .iter()
+        .fold(Message::default().text(1, "perm"), |order, &axis| order.integer(8, axis));
+    let nodes = [
+        node("Shape", &["x"], "extents"),
+        node("Gather", &["extents", "zero"], "batch"),
+        node("Unsqueeze", &["batch", "zero"], "n"),
+        node("Slice", &["extents", "second", "fourth", "zero"], "size"),
+        concat(&["n", "split", "size"], "five"),
+        node("Reshape", &["x", "five"], "halves"),
+        node("Transpose", &["halves"], "pairs").message(5, &order),
+        concat(&["n", "rest", "size"], "four"),
+        node("Reshape", &["pairs", "four"], "y"),
+    ];
+    for node in &nodes {
+        network = network.message(1, node);
+    }
+    let constants =
+        [("zero", &[0][..]), ("second", &[2]), ("fourth", &[4]), ("split", &[2, -1]), ("rest", &[-1])];
+    for (name, values) in constants {
+        network = network.message(5, &tensor(name, values));
+    }
+    let network = network.message(11, &Message::default().text(1, "x"));
+    let file = Message::default().integer(1, 8).message(7, &network).into_bytes();
+    let flows: Vec<ForeignFlow> =
+        onnx::read(&file).expect("a sound model").nodes.into_iter().map(|node| node.flow).collect();
+    assert_eq!(flows[5], ForeignFlow::Reshape(vec![None, Some(2), None, None, None]));
+    assert_eq!(flows[6], ForeignFlow::Transpose(vec![0, 2, 1, 3, 4]));
+    assert_eq!(flows[8], ForeignFlow::Reshape(vec![None; 4]));
+}
+
+/// pnnx writes expressions of the extents of the input.
+#[test]
+fn expressions_of_ncnn_are_read() {
+    let param = "7767517\n2 2\nInput in0 0 1 in0\nReshape r 1 1 in0 out0 12=0 13=0 6=\"1,1,//(72,0n),0n\"\n";
+    let network = ncnn::read(param.as_bytes(), &[]).expect("a sound file");
+    assert_eq!(network.nodes[0].flow, ForeignFlow::Image);
+    assert_eq!(network.nodes[1].flow, ForeignFlow::Reshape(vec![Some(0), None, Some(1), Some(1)]));
 }

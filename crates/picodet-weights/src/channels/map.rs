@@ -264,18 +264,13 @@ impl Map {
         let resolved: Vec<Option<usize>> = (1..rank).map(known).collect::<Option<_>>()?;
         let others =
             resolved.iter().flatten().try_fold(1usize, |product, &extent| product.checked_mul(extent))?;
-        let mut unknown = 0;
-        let mut axes = vec![Axis::Batch];
-        for extent in &resolved {
-            axes.push(Axis::Channels(match extent {
-                Some(extent) => *extent,
-                None => {
-                    unknown += 1;
-                    self.labels.len().checked_div(others)?
-                }
-            }));
+        if resolved.iter().filter(|extent| extent.is_none()).count() > 1 {
+            return None;
         }
-        if unknown > 1 || Self::product(&axes) != self.labels.len() {
+        let rest = self.labels.len().checked_div(others)?;
+        let mut axes = vec![Axis::Batch];
+        axes.extend(resolved.into_iter().map(|extent| Axis::Channels(extent.unwrap_or(rest))));
+        if Self::product(&axes) != self.labels.len() {
             return None;
         }
         axes.extend(vec![Axis::Space; extents.len() - rank]);

@@ -2,6 +2,8 @@
 
 use picodet_graph::{Graph, pass};
 use picodet_testing::Cases;
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 use super::*;
 use crate::{ForeignFlow, ForeignPool, ForeignRange, ForeignResize, import};
@@ -120,4 +122,45 @@ fn the_work_on_a_hostile_file_is_bounded() {
     }
     let count = graph.nodes.iter().filter(|node| matches!(node.op, Op::Convolution(_))).count();
     assert_eq!(compare(&graph, &network).map(|coverage| coverage.compared), Ok(count));
+}
+
+/// Any numbers in place of axes, extents and indices.
+fn flow((kind, numbers): (u8, Vec<i64>)) -> ForeignFlow {
+    let number = |index: usize| numbers.get(index).copied().unwrap_or(1);
+    let axis = number(0);
+    match kind % 12 {
+        0 => ForeignFlow::Concat { axis },
+        1 => ForeignFlow::Split { axis, sizes: numbers[numbers.len().min(1)..].to_vec() },
+        2 => {
+            ForeignFlow::Slice(vec![ForeignRange { axis, start: number(1), end: number(2), step: number(3) }])
+        }
+        3 => ForeignFlow::Gather { axis, indices: numbers, is_removed: kind > 99 },
+        4 => ForeignFlow::Shuffle { groups: axis.unsigned_abs() as usize },
+        5 | 6 => {
+            ForeignFlow::Reshape(numbers.into_iter().map(|extent| (extent != -1).then_some(extent)).collect())
+        }
+        7 => ForeignFlow::Transpose(numbers),
+        8 => ForeignFlow::Squeeze(numbers),
+        9 => ForeignFlow::Unsqueeze(numbers),
+        10 => ForeignFlow::Flatten { axis },
+        _ => ForeignFlow::Pool(if kind > 99 { ForeignPool::Whole } else { ForeignPool::Mean }),
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_numbers_are_followed_without_panic(
+        flows in vec((any::<u8>(), vec(prop_oneof![-3i64..7, any::<i64>()], 0..6)), 1..8),
+        orders in vec(prop_oneof![Just(vec![0i64, 2, 1, 3]), Just(vec![1, 0, 2, 3]), Just(vec![0, 1, 2])], 1..8),
+    ) {
+        let mut values = vec![Follower::image()];
+        let mut follower = Follower::new();
+        let orders = orders.into_iter().map(ForeignFlow::Transpose);
+        for flow in flows.into_iter().map(flow).chain(orders) {
+            let inputs = [values.last().and_then(Option::as_ref), values.first().and_then(Option::as_ref)];
+            let count = if matches!(flow, ForeignFlow::Concat { .. }) { 2 } else { 1 };
+            let mut results = follower.results(&flow, &inputs[..count], 2);
+            values.extend(results.swap_remove(0).map(Some));
+        }
+    }
 }

@@ -78,12 +78,11 @@ impl Layer<'_> {
                 .collect()
         } else {
             // The indices between the parts.
-            let starts = std::iter::once(0).chain(indices.iter().copied());
-            let sizes: Vec<i64> = starts.zip(&indices).map(|(start, end)| end - start).collect();
-            if indices.iter().any(|&index| index < 0) || sizes.iter().any(|&size| size < 0) {
+            if !indices.is_sorted() || indices.iter().any(|&index| index < 0) {
                 return None;
             }
-            sizes.into_iter().chain([-1]).collect()
+            let starts = std::iter::once(0).chain(indices.iter().copied());
+            starts.zip(&indices).map(|(start, end)| end - start).chain([-1]).collect()
         };
         Some(ForeignFlow::Split { axis, sizes })
     }
@@ -101,7 +100,7 @@ impl Layer<'_> {
                 return None;
             }
             let range = |((axis, start), end): ((i64, i64), i64)| {
-                let axis = if axis < 0 { axis } else { axis + 1 };
+                let axis = if axis < 0 { axis } else { axis.saturating_add(1) };
                 // Ends of 0 and -233 are those of the axis.
                 let end = if end == 0 || end == REST { i64::MAX } else { end };
                 ForeignRange { axis, start: if start == REST { 0 } else { start }, end, step: 1 }
@@ -174,6 +173,9 @@ impl Layer<'_> {
 
     /// The options have the extents from the last axis on.
     fn reshape(&self) -> Option<ForeignFlow> {
+        if let Some(expression) = self.options.get("6") {
+            return reshape_of_expression(expression);
+        }
         let mut extents = vec![Some(0)];
         for key in ["2", "11", "1", "0"] {
             let extent = integer(self.options, key, REST)?;
@@ -183,6 +185,27 @@ impl Layer<'_> {
         }
         Some(ForeignFlow::Reshape(extents))
     }
+}
+
+/// Returns the reshape of a list such as `"1,1,//(72,0n),0n"`: width, height, channels and batch, each an expression of the
+/// extents of the input.
+fn reshape_of_expression(text: &str) -> Option<ForeignFlow> {
+    let (mut depth, mut parts) = (0usize, vec![String::new()]);
+    for character in text.trim_matches('"').chars() {
+        match character {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                parts.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        parts.last_mut()?.push(character);
+    }
+    let has_batch = parts.last().is_some_and(|part| part == "0n");
+    let extents = parts.iter().rev().skip(usize::from(has_batch)).map(|part| part.parse().ok());
+    Some(ForeignFlow::Reshape(std::iter::once(Some(0)).chain(extents).take(8).collect()))
 }
 
 /// Returns the axis of channels of `[n, c, h, w]`; `None` for others, whose number of axes is not known.

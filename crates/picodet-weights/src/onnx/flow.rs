@@ -2,6 +2,7 @@
 
 use super::message::RawNode;
 use super::resize;
+use super::shapes::Shapes;
 use super::value::{Constant, Constants};
 use crate::{ForeignFlow, ForeignPool, ForeignPooling, ForeignRange};
 
@@ -12,18 +13,20 @@ const MAX_INTEGERS: usize = 1 << 12;
 pub(super) fn read(
     node: &RawNode,
     constants: &Constants,
+    shapes: &Shapes,
     pooling: Option<ForeignPooling>,
     is_activation: bool,
 ) -> ForeignFlow {
     if let Some(pooling) = pooling {
         return pooling.kind().map(ForeignFlow::Pool).unwrap_or_default();
     }
-    Operands { node, constants }.flow(is_activation).unwrap_or_default()
+    Operands { node, constants, shapes }.flow(is_activation).unwrap_or_default()
 }
 
 struct Operands<'a> {
     node: &'a RawNode,
     constants: &'a Constants,
+    shapes: &'a Shapes,
 }
 
 impl Operands<'_> {
@@ -116,9 +119,12 @@ impl Operands<'_> {
     }
 
     fn reshape(&self) -> Option<ForeignFlow> {
-        let extents = self.integers("shape", 1)?;
+        let extents = match self.node.inputs.get(1) {
+            Some(name) => self.shapes.get(name, self.constants)?,
+            None => self.node.integers("shape").iter().copied().map(Some).collect(),
+        };
         let keeps_zeros = self.node.integers("allowzero").first().is_none_or(|&value| value == 0);
-        let extents = extents.into_iter().map(|extent| (extent != -1).then_some(extent)).collect();
+        let extents = extents.into_iter().map(|extent| extent.filter(|&extent| extent != -1)).collect();
         keeps_zeros.then_some(ForeignFlow::Reshape(extents))
     }
 

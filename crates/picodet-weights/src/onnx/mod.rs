@@ -14,6 +14,7 @@ mod flow;
 mod message;
 mod pooling;
 mod resize;
+mod shapes;
 mod tensor;
 mod value;
 
@@ -26,6 +27,7 @@ use crate::{ForeignFlow, ForeignNetwork, ForeignNode, ReadError};
 use constant::fold_constant;
 use external::ExternalData;
 use message::{MICROSOFT, Model, RawNode};
+use shapes::Shapes;
 use value::Constants;
 
 /// Reads a network from the bytes of an `.onnx` file with embedded weights.
@@ -56,15 +58,17 @@ fn read_model(bytes: &[u8], external: &mut ExternalData) -> Result<ForeignNetwor
     let (mut constant_budget, mut weight_budget) = (size, size);
     let mut network = ForeignNetwork { nodes: Vec::with_capacity(nodes.len()), metadata, inputs: Vec::new() };
     let mut foldable = Vec::with_capacity(nodes.len());
+    let mut shapes = Shapes::default();
     for node in nodes {
         if let Some(constant) = fold_constant(&node, &constants, &mut constant_budget)? {
             constants.extend(node.outputs.first().map(|output| (output.clone(), constant)));
         }
+        shapes.follow(&node, &constants);
         let convolution = convolution::read(&node, &constants, &inputs, &mut weight_budget)?;
         let affine = affine(&node, &constants);
         let pooling = pooling::read(&node);
         let activation = activation::read(&node);
-        let flow = flow::read(&node, &constants, pooling, activation.is_some());
+        let flow = flow::read(&node, &constants, &shapes, pooling, activation.is_some());
         let has_activation = node.texts.contains_key("activation");
         let kind = if convolution.is_some() { "Conv".to_owned() } else { node.operator };
         let sum = (node.domain == MICROSOFT && kind == "Conv").then(|| node.inputs.get(3).cloned()).flatten();

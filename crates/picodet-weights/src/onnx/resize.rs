@@ -11,12 +11,11 @@ pub(super) fn read(node: &RawNode, constants: &Constants) -> Option<ForeignFlow>
         constants.get(name).filter(|constant| !constant.data.is_empty())
     };
     // Before version 11 there is no region, and the positions of pixels are not defined.
-    let is_old = node.operator == "Upsample" || node.inputs.len() < 3;
-    let scales = match (is_old, operand(1)) {
-        (true, None) => node.floats.get("scales").map(Vec::as_slice),
-        (true, scales) => scales.map(values),
-        (false, _) => operand(2).map(values),
-    };
+    let is_old = node.operator == "Upsample"
+        || node.inputs.len() < 3 && !node.texts.contains_key("coordinate_transformation_mode");
+    let scales = operand(if is_old { 1 } else { 2 }).map(values);
+    // Version 7, and files of pnnx.
+    let scales = scales.or_else(|| node.floats.get("scales").map(Vec::as_slice));
     let factors = match scales {
         None => None,
         Some(&[1.0, 1.0, height, width]) => Some([height, width]),
