@@ -40,6 +40,14 @@ pub enum ConvertError {
         /// The damage.
         source: picodet_format::tar::TarError,
     },
+    /// The network of an ncnn model without its weights.
+    #[error("{}: its weights, `{}`, are missing; give their file with `--bin FILE`", path.display(), expected.display())]
+    NoWeights {
+        /// The network.
+        path: PathBuf,
+        /// The file of the weights that belongs to it by its name.
+        expected: PathBuf,
+    },
     /// Parameters of a Paddle inference model without its program.
     #[error("{}: no program (.json or .pdmodel) of the same name is next to these parameters", .0.display())]
     NoProgram(PathBuf),

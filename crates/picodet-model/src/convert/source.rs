@@ -77,6 +77,9 @@ pub(super) fn read(
         }
         Kind::Weights(WeightsFormat::Ncnn) => {
             let bin = options.bin.clone().unwrap_or_else(|| source.with_extension("bin"));
+            if options.bin.is_none() && !bin.exists() {
+                return Err(ConvertError::NoWeights { path: source.to_path_buf(), expected: bin });
+            }
             let network = ncnn::read(&bytes, &read_file(&bin)?).map_err(|error| parse_pair(error, &bin))?;
             path = bin;
             exported::network(variant, &network)
