@@ -3,7 +3,7 @@
 //!
 //! [`read`] and [`write()`] handle native model files (safetensors with metadata); [`pdparams`], [`ncnn`],
 //! [`onnx`] and [`paddle`] read published weights; [`import`] maps the convolutions of an exported network to
-//! the names of a graph.
+//! the names of a graph, and [`compare_channels`] checks that they read the same channels.
 //!
 //! Files are untrusted input: no content is executed, and every size is checked before memory is allocated.
 

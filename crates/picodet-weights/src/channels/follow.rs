@@ -5,8 +5,8 @@ use crate::ForeignFlow;
 use super::label::{Form, Label};
 use super::map::Map;
 
-/// Largest number of labels of one network, which bounds the work on a hostile file. The largest network of the zoo has
-/// fewer than 200,000.
+/// Largest number of labels of one network, which bounds the work on a hostile file. Every network of the zoo has fewer, which
+/// the tests of this module show.
 const MAX_LABELS: usize = 1 << 20;
 /// Channels of an image.
 const IMAGE: usize = 3;
