@@ -61,7 +61,10 @@ pub enum ModelError {
 /// Returns the beginning of the error; a damaged model is a model.
 fn prefix(error: &ReadError) -> &'static str {
     match error {
-        ReadError::Size { .. } | ReadError::Truncated { .. } | ReadError::Tensor { .. } => "",
+        ReadError::Size { .. }
+        | ReadError::Truncated { .. }
+        | ReadError::Tensor { .. }
+        | ReadError::Version { .. } => "",
         _ => "not a picodet model: ",
     }
 }

@@ -1,4 +1,5 @@
-//! The exports of every network are converted, whatever their head and version: no layer of them is unknown.
+//! The exports of every network are converted, whatever their head and version: no layer of them is unknown, and the channels
+//! of every convolution are compared.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +7,7 @@ use picodet_export::{Batch, ExportOptions, HeadOutput, to_onnx};
 use picodet_graph::{Graph, Tensor, Weights};
 use picodet_model::{ConvertOptions, convert};
 use picodet_testing::Cases;
+use picodet_weights::{ChannelCoverage, compare_channels};
 use picodet_zoo::variants;
 
 fn weights(graph: &Graph) -> Weights {
@@ -38,6 +40,12 @@ fn every_export_is_converted() {
             metadata: BTreeMap::new(),
         };
         let bytes = to_onnx(&graph, &weights(&graph), &options).expect("an export");
+        let network = picodet_weights::onnx::read(&bytes).expect("an export");
+        let imported = picodet_weights::import(&graph, &network).expect("the same network");
+        let coverage = compare_channels(&imported.graph, &network, &imported.matches);
+        let count = imported.matches.len();
+        let complete = ChannelCoverage { compared: count, exact: count, skipped: Vec::new() };
+        cases.equal(format!("{} {}", variant.name, options.opset), coverage, Ok(complete));
         std::fs::write(&path, bytes).expect("a file");
         let found = convert(&path, variant, &ConvertOptions::default()).map(drop);
         let problem = found.as_ref().map_err(ToString::to_string).err().unwrap_or_default();

@@ -233,6 +233,8 @@ pub struct Imported {
     pub weights: Weights,
     /// The names of the convolutions in the file by the names of the parameters.
     pub names: BTreeMap<String, String>,
+    /// For each convolution of the graph the index of its counterpart among those of the file.
+    pub matches: Vec<usize>,
 }
 
 /// Returns the graph with folded batch norms and its weights, taken from an exported network.
@@ -263,44 +265,31 @@ pub fn import(graph: &Graph, network: &ForeignNetwork) -> Result<Imported, Align
         weights.insert(format!("{scope}.weight"), convolution.weight.clone());
         weights.insert(format!("{scope}.bias"), bias.unwrap_or_else(|| Tensor::full(&[out], 0.0)));
     }
-    Ok(Imported { graph: folded, weights, names })
+    Ok(Imported { graph: folded, weights, names, matches })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ForeignConvolution, ForeignNode};
 
     /// Returns a network as a file holds it, its nodes in another order: of those whose inputs are known, `pick` chooses.
     /// The bias of each convolution is its index in `graph`.
     fn exported(graph: &Graph, mut pick: impl FnMut(usize) -> usize) -> ForeignNetwork {
         let mut left: Vec<usize> = (0..graph.nodes.len()).collect();
         let mut done = vec![false; graph.nodes.len()];
-        let mut network = ForeignNetwork::default();
+        let mut network = ForeignNetwork::of_graph(graph, 0.0);
+        let nodes = std::mem::take(&mut network.nodes);
         while !left.is_empty() {
             let is_ready = |&index: &usize| graph.nodes[index].inputs.iter().all(|input| done[input.0]);
             let ready: Vec<usize> = left.iter().copied().filter(is_ready).collect();
             let index = ready[pick(ready.len())];
             left.retain(|&other| other != index);
             done[index] = true;
-            let node = &graph.nodes[index];
-            let convolution = match node.op {
-                Op::Convolution(op) => {
-                    let shape = graph.params_of(node).next().expect("a weight").shape.clone();
-                    let bias = Some(Tensor::full(&shape[..1], index as f32));
-                    let weight = Tensor::full(&shape, 0.0);
-                    Some(ForeignConvolution { weight, bias, stride: op.stride, groups: op.groups })
-                }
-                _ => None,
-            };
-            network.nodes.push(ForeignNode {
-                name: format!("node{index}"),
-                kind: String::new(),
-                inputs: node.inputs.iter().map(|input| format!("value{}", input.0)).collect(),
-                outputs: vec![format!("value{index}")],
-                convolution,
-                ..ForeignNode::default()
-            });
+            let mut node = nodes[index].clone();
+            if let Some(convolution) = &mut node.convolution {
+                convolution.bias = Some(Tensor::full(&convolution.weight.shape[..1], index as f32));
+            }
+            network.nodes.push(node);
         }
         network
     }

@@ -59,6 +59,16 @@ pub enum ReadError {
         /// The problem.
         problem: String,
     },
+    /// A native model of another version of the format.
+    #[error(
+        "a model of format version {found}, which is newer than version {supported} of this program; update picodet"
+    )]
+    Version {
+        /// The version of the file.
+        found: u64,
+        /// The version that is read.
+        supported: &'static str,
+    },
     /// The metadata is missing or damaged.
     #[error("metadata `{key}`: {problem}")]
     Metadata {

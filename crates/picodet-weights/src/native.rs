@@ -146,10 +146,10 @@ impl Metadata {
         };
         let format = take("format")?;
         if format != FORMAT {
-            return Err(broken(
-                "picodet.format",
-                format!("is {format}; this version reads {FORMAT}, update picodet"),
-            ));
+            return Err(match format.parse() {
+                Ok(found) if found > 0 => ReadError::Version { found, supported: FORMAT },
+                _ => broken("picodet.format", format!("is `{format}`, expected {FORMAT}")),
+            });
         }
         let mut parsed = |key: &str| -> Result<serde_json::Value, ReadError> {
             serde_json::from_str(&take(key)?).map_err(|error| broken(key, error.to_string()))
@@ -245,6 +245,19 @@ mod tests {
         let types: Vec<_> =
             types.iter().map(|stored| (stored.name.as_str(), stored.tensors, stored.bytes)).collect();
         assert_eq!(types, [("I8", 1, 2048), ("F32", 2, 264), ("F16", 1, 4)]);
+    }
+
+    #[test]
+    fn a_newer_version_is_named() {
+        let mut entries = model().metadata.to_entries();
+        let mut error = |version: &str| {
+            entries.insert("picodet.format".to_owned(), version.to_owned());
+            read(&write_tensors(&model().weights, &entries)).unwrap_err().to_string()
+        };
+        let newer =
+            "a model of format version 2, which is newer than version 1 of this program; update picodet";
+        assert_eq!(error("2"), newer);
+        assert_eq!(error("x"), "metadata `picodet.format`: is `x`, expected 1");
     }
 
     #[test]

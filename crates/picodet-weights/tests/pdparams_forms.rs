@@ -33,7 +33,18 @@ fn wrapping_dicts_and_other_values_are_passed_over() {
 fn refusals_have_a_reason() {
     let weights = || dict(&[("w", array("f4", &f32_bytes()))]);
     let evaluated = [b"cbuiltins\neval\n", &text("1 + 1")[..], &dict(&[]), b"\x86R"].concat();
-    let forms: [(Vec<u8>, &str); 10] = [
+    let whole = pickle(4, &dict(&[("w", array("f4", &f32_bytes()))]));
+    let wide = |values: &[u16]| {
+        let bytes: Vec<u8> = values.iter().cycle().take(16).flat_map(|value| value.to_le_bytes()).collect();
+        let array = array("u2", &bytes);
+        let shape = array.windows(4).position(|bytes| bytes == b"K\x02K\x02").expect("the shape");
+        pickle(4, &dict(&[("w", [&array[..shape], b"K\x04K\x04", &array[shape + 4..]].concat())]))
+    };
+    assert!(pdparams::read(&wide(&[0x3f80, 0xbd00, 0, 1])).is_ok() && pdparams::read(&wide(&[0])).is_ok());
+    let forms: [(Vec<u8>, &str); 13] = [
+        ([&whole[..], b"more"].concat(), "4 bytes follow the pickle"),
+        (wide(&[1, 2, 3, 255]), "tensor `w`: its elements are integers (`u2`)"),
+        (wide(&[1, 20_000, 40_000, 32_000]), "integers (`u2`)"),
         (pickle(4, &dict(&[("a", weights()), ("b", weights())])), "`a` and `b`"),
         (pickle(4, &dict(&[("epoch", b"K\x03".to_vec())])), "no arrays"),
         (pickle(4, &dict(&[("w", evaluated)])), "never run"),

@@ -19,6 +19,14 @@ const MAX_LINE: usize = 1024;
 /// [`PickleError`] when the bytes end early, use an opcode or global outside of the fixed lists, or exceed a
 /// limit.
 pub fn load(bytes: &[u8]) -> Result<Value<'_>, PickleError> {
+    load_prefix(bytes).map(|(value, _)| value)
+}
+
+/// Reads the pickle at the beginning of the bytes; returns also its length.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_prefix(bytes: &[u8]) -> Result<(Value<'_>, usize), PickleError> {
     let mut machine = Machine {
         bytes,
         offset: 0,
@@ -31,7 +39,7 @@ pub fn load(bytes: &[u8]) -> Result<Value<'_>, PickleError> {
     };
     loop {
         if let Some(value) = machine.step()? {
-            return Ok(value);
+            return Ok((value, machine.offset));
         }
     }
 }

@@ -4,7 +4,7 @@
 mod machine;
 mod value;
 
-pub use machine::load;
+pub use machine::{load, load_prefix};
 pub use value::{Global, Object, RcCell, Value};
 
 /// Why a pickle is refused. Offsets are bytes from the start of the file.

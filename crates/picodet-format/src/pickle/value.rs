@@ -51,6 +51,8 @@ pub enum Global {
     NdArray,
     /// `numpy.dtype`.
     Dtype,
+    /// `ml_dtypes.bfloat16`, an element type of NumPy by another package.
+    Bfloat16,
     /// `_codecs.encode`.
     Encode,
     /// `collections.OrderedDict`.
@@ -112,6 +114,7 @@ impl Global {
             ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Some(Self::Scalar),
             ("numpy", "ndarray") => Some(Self::NdArray),
             ("numpy", "dtype") => Some(Self::Dtype),
+            ("ml_dtypes", "bfloat16") => Some(Self::Bfloat16),
             ("_codecs", "encode") => Some(Self::Encode),
             ("collections", "OrderedDict") => Some(Self::OrderedDict),
             ("builtins" | "__builtin__", "tuple") => Some(Self::Tuple),

@@ -172,39 +172,13 @@ mod tests {
     use super::*;
     use ForeignActivation::{HardSigmoid, HardSwish, Other, Relu, Sigmoid};
 
-    /// The operations of the graph as a file has them, with a change of one activation.
+    /// The operations of the graph as a file has them, with a change of each activation.
     fn network(graph: &Graph, change: impl Fn(ForeignActivation) -> ForeignActivation) -> ForeignNetwork {
-        let node = |(index, node): (usize, &picodet_graph::Node)| {
-            let convolution = match node.op {
-                Op::Convolution(op) => Some(picodet_weights::ForeignConvolution {
-                    weight: picodet_graph::Tensor::full(&[1, 1, 1, 1], 0.0),
-                    bias: None,
-                    stride: op.stride,
-                    groups: op.groups,
-                }),
-                _ => None,
-            };
-            let activation = match node.op {
-                Op::Activation(Activation::HardSwish) => Some(HardSwish { slope: 0.166_67, offset: 0.5 }),
-                Op::Activation(Activation::Relu) => Some(Relu { slope: 0.0 }),
-                Op::Activation(Activation::LeakyRelu { slope }) => Some(Relu { slope }),
-                Op::Activation(Activation::HardSigmoid { slope }) => Some(HardSigmoid { slope, offset: 0.5 }),
-                Op::Activation(Activation::Sigmoid) => Some(Sigmoid),
-                Op::Activation(Activation::Relu6) => Some(Other),
-                _ => None,
-            };
-            ForeignNode {
-                name: node.scope.clone(),
-                kind: "Node".to_owned(),
-                inputs: node.inputs.iter().map(|input| format!("v{}", input.0)).collect(),
-                outputs: vec![format!("v{index}")],
-                convolution,
-                activation: activation.map(&change),
-                ..ForeignNode::default()
-            }
-        };
-        let nodes = graph.nodes.iter().enumerate().map(node).collect();
-        ForeignNetwork { nodes, ..ForeignNetwork::default() }
+        let mut network = ForeignNetwork::of_graph(graph, 0.0);
+        for node in &mut network.nodes {
+            node.activation = node.activation.map(&change);
+        }
+        network
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use picodet_graph::CheckError;
-use picodet_weights::{AlignError, ReadError};
+use picodet_weights::{AlignError, ChannelError, ReadError};
 
 use crate::ArchitectureError;
 
@@ -39,6 +39,14 @@ pub enum ConvertError {
         path: PathBuf,
         /// The damage.
         source: picodet_format::tar::TarError,
+    },
+    /// The network of an ncnn model without its weights.
+    #[error("{}: its weights, `{}`, are missing; give their file with `--bin FILE`", path.display(), expected.display())]
+    NoWeights {
+        /// The network.
+        path: PathBuf,
+        /// The file of the weights that belongs to it by its name.
+        expected: PathBuf,
     },
     /// Parameters of a Paddle inference model without its program.
     #[error("{}: no program (.json or .pdmodel) of the same name is next to these parameters", .0.display())]
@@ -195,6 +203,9 @@ pub enum WeightsError {
         /// Number in the network.
         expected: usize,
     },
+    /// A convolution of an exported network reads other channels.
+    #[error(transparent)]
+    Channels(#[from] ChannelError),
     /// The structure of an exported network differs.
     #[error(transparent)]
     Structure(#[from] AlignError),

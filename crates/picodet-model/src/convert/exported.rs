@@ -2,22 +2,39 @@
 
 use std::collections::BTreeMap;
 
-use picodet_weights::{ForeignNetwork, Imported};
+use picodet_weights::{ForeignNetwork, Imported, compare_channels};
 use picodet_zoo::{HeadKind, REG_CHANNELS, Variant};
 
-use super::activations;
 use super::error::WeightsError;
 use super::network::Network;
+use super::{activations, layers};
 
-/// Assigns the convolutions of an exported network to those of `variant`.
+/// Assigns the convolutions of an exported network to those of `variant`, and compares the operations between them.
 pub(super) fn network(variant: &Variant, network: &ForeignNetwork) -> Result<Network, WeightsError> {
+    let Imported { graph, weights, names, matches } = imported(variant, network)?;
+    activations::check(&graph, network)?;
+    layers::check(&graph, network)?;
+    compare_channels(&graph, network, &matches)?;
+    Ok(Network { graph, weights, folded: true, names, notes: Vec::new() })
+}
+
+/// Assigns the convolutions of a network whose other operations are read without their attributes.
+pub(super) fn network_of_convolutions(
+    variant: &Variant,
+    network: &ForeignNetwork,
+) -> Result<Network, WeightsError> {
+    let Imported { graph, weights, names, .. } = imported(variant, network)?;
+    activations::check(&graph, network)?;
+    Ok(Network { graph, weights, folded: true, names, notes: Vec::new() })
+}
+
+fn imported(variant: &Variant, network: &ForeignNetwork) -> Result<Imported, WeightsError> {
     let mut problem = WeightsError::NoPrediction;
     for classes in possible_class_counts(variant, network) {
         match picodet_weights::import(&variant.architecture.graph(classes), network) {
-            Ok(Imported { graph, weights, names }) => {
-                graph.check_weights(&weights)?;
-                activations::check(&graph, network)?;
-                return Ok(Network { graph, weights, folded: true, names, notes: Vec::new() });
+            Ok(imported) => {
+                imported.graph.check_weights(&imported.weights)?;
+                return Ok(imported);
             }
             Err(error) => problem = error.into(),
         }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use picodet_graph::{Graph, Op};
-use picodet_weights::{ForeignNetwork, ForeignNode, ForeignPooling};
+use picodet_weights::{ForeignNetwork, ForeignNode, ForeignPool, ForeignPooling};
 
 use super::error::WeightsError;
 
@@ -80,9 +80,6 @@ const KNOWN: &[&str] = &[
     "Where",
 ];
 
-/// Largest window of a mean that is not that of a whole map.
-const LARGEST_LOCAL: usize = 4;
-
 /// Checks that the layers before the last convolutions are of known types, and that the poolings are those of the graph.
 pub(super) fn check(graph: &Graph, network: &ForeignNetwork) -> Result<(), WeightsError> {
     let count = |is_kind: fn(&Op) -> bool| graph.nodes.iter().filter(|node| is_kind(&node.op)).count();
@@ -102,9 +99,9 @@ pub(super) fn check(graph: &Graph, network: &ForeignNetwork) -> Result<(), Weigh
         };
         let is_padded = node.inputs.iter().any(|input| padded.contains(input));
         match place(&pooling, is_padded) {
-            Some(Place::Maximum) if maxima > 0 => found[0] += 1,
-            Some(Place::Mean) if means > 0 => found[1] += 1,
-            Some(Place::Whole) => {}
+            Some(ForeignPool::Maximum) if maxima > 0 => found[0] += 1,
+            Some(ForeignPool::Mean) if means > 0 => found[1] += 1,
+            Some(ForeignPool::Whole) => {}
             _ => return Err(WeightsError::Pooling { name: name_of(node), found: describe(&pooling) }),
         }
     }
@@ -115,27 +112,16 @@ pub(super) fn check(graph: &Graph, network: &ForeignNetwork) -> Result<(), Weigh
     Ok(())
 }
 
-/// The operation of a graph that a pooling can be.
-enum Place {
-    Maximum,
-    Mean,
-    Whole,
-}
-
-fn place(pooling: &ForeignPooling, is_padded: bool) -> Option<Place> {
-    let &ForeignPooling { is_average, is_global, kernel, strides, pads } = pooling;
-    match (is_average, is_global) {
-        (false, true) => None,
-        (true, true) => Some(Place::Whole),
-        // Some exporters pad by a separate layer.
-        (false, false) => {
-            let is_centred = pads == [1; 4] || is_padded && pads == [0; 4];
-            (kernel == [3; 2] && strides == [2; 2] && is_centred).then_some(Place::Maximum)
-        }
-        (true, false) if kernel == [2; 2] && strides == [2; 2] => Some(Place::Mean),
-        // A window of the size of the map.
-        (true, false) => kernel.iter().all(|&side| side > LARGEST_LOCAL).then_some(Place::Whole),
-    }
+/// Returns the operation of a graph that a pooling can be.
+fn place(pooling: &ForeignPooling, is_padded: bool) -> Option<ForeignPool> {
+    let &ForeignPooling { kernel, strides, pads, .. } = pooling;
+    // Some exporters pad by a separate layer.
+    let is_centred = pads == [1; 4] || is_padded && pads == [0; 4];
+    pooling.kind().filter(|kind| match kind {
+        ForeignPool::Maximum => kernel == [3; 2] && strides == [2; 2] && is_centred,
+        ForeignPool::Mean => kernel == [2; 2] && strides == [2; 2],
+        _ => true,
+    })
 }
 
 fn describe(pooling: &ForeignPooling) -> String {
@@ -176,45 +162,11 @@ mod tests {
     const MAXIMUM: ForeignPooling =
         ForeignPooling { is_average: false, is_global: false, kernel: [3; 2], strides: [2; 2], pads: [1; 4] };
 
-    /// The layers of the graph as a file has them, with a change of one node.
+    /// The layers of the graph as a file has them, with a change of each node.
     fn network(graph: &Graph, change: impl Fn(&mut ForeignNode)) -> ForeignNetwork {
-        let node = |(index, node): (usize, &picodet_graph::Node)| {
-            let mut foreign = ForeignNode {
-                name: node.scope.clone(),
-                kind: "Relu".to_owned(),
-                inputs: node.inputs.iter().map(|input| format!("v{}", input.0)).collect(),
-                outputs: vec![format!("v{index}")],
-                ..ForeignNode::default()
-            };
-            match node.op {
-                Op::Convolution(op) => {
-                    let weight = picodet_graph::Tensor::full(&[1, 1, 1, 1], 0.0);
-                    let convolution = picodet_weights::ForeignConvolution {
-                        weight,
-                        bias: None,
-                        stride: op.stride,
-                        groups: op.groups,
-                    };
-                    foreign.convolution = Some(convolution);
-                }
-                Op::MaxPool => foreign.pooling = Some(MAXIMUM),
-                Op::AveragePool => {
-                    let pooling =
-                        ForeignPooling { is_average: true, kernel: [2; 2], pads: [0; 4], ..MAXIMUM };
-                    foreign.pooling = Some(pooling);
-                }
-                Op::GlobalAveragePool => {
-                    foreign.pooling = Some(ForeignPooling { is_average: true, is_global: true, ..MAXIMUM });
-                }
-                _ => {}
-            }
-            change(&mut foreign);
-            foreign
-        };
-        ForeignNetwork {
-            nodes: graph.nodes.iter().enumerate().map(node).collect(),
-            ..ForeignNetwork::default()
-        }
+        let mut network = ForeignNetwork::of_graph(graph, 0.0);
+        network.nodes.iter_mut().for_each(change);
+        network
     }
 
     #[test]

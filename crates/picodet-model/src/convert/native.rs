@@ -3,18 +3,22 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use picodet_weights::Metadata;
+use picodet_weights::{Metadata, ReadError};
 use picodet_zoo::Variant;
 
 use super::error::ConvertError;
 use super::network::{Network, Source};
 use super::options::ConvertOptions;
-use crate::Model;
+use crate::{Model, ModelError};
 
 /// Returns the network and the metadata of a native model; `None` for other bytes.
 pub(super) fn read(path: &Path, bytes: &[u8], variant: &Variant) -> Result<Option<Source>, ConvertError> {
-    let Ok(Model { variant: own, graph, weights, metadata, quantisation }) = Model::from_bytes(bytes) else {
-        return Ok(None);
+    let Model { variant: own, graph, weights, metadata, quantisation } = match Model::from_bytes(bytes) {
+        Ok(model) => model,
+        Err(ModelError::File(source @ ReadError::Version { .. })) => {
+            return Err(ConvertError::Parse { path: path.to_path_buf(), source });
+        }
+        Err(_) => return Ok(None),
     };
     if own.name != variant.name {
         let path = path.to_path_buf();

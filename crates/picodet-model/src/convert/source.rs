@@ -9,7 +9,7 @@ use super::error::{ConvertError, WeightsError};
 use super::network::{Network, Source};
 use super::options::ConvertOptions;
 use super::paddle::{self, read_file};
-use super::{exported, layers, native, reference};
+use super::{exported, native, reference};
 use crate::ArchitectureError;
 use crate::model::with_architecture;
 
@@ -77,16 +77,19 @@ pub(super) fn read(
         }
         Kind::Weights(WeightsFormat::Ncnn) => {
             let bin = options.bin.clone().unwrap_or_else(|| source.with_extension("bin"));
+            if options.bin.is_none() && !bin.exists() {
+                return Err(ConvertError::NoWeights { path: source.to_path_buf(), expected: bin });
+            }
             let network = ncnn::read(&bytes, &read_file(&bin)?).map_err(|error| parse_pair(error, &bin))?;
             path = bin;
-            compared(variant, &network)
+            exported::network(variant, &network)
         }
         Kind::Weights(WeightsFormat::Onnx) => {
             let folder = source.parent().unwrap_or(Path::new(""));
             let network = onnx::read_with_external_data(&bytes, folder).map_err(parse)?;
             known = with_own_architecture(variant, &network)
                 .map_err(|error| ConvertError::Architecture { path: source.to_path_buf(), source: error })?;
-            compared(&known, &network)
+            exported::network(&known, &network)
         }
         Kind::Paddle => {
             let files = paddle::Files::read(source, bytes, options.bin.as_deref())?;
@@ -94,7 +97,7 @@ pub(super) fn read(
                 .map_err(|error| parse_pair(error, &files.parameters_path))?;
             classes = files.class_names();
             path = files.parameters_path;
-            exported::network(variant, &network)
+            exported::network_of_convolutions(variant, &network)
         }
         _ => {
             let unknown = || ConvertError::Format(source.to_path_buf());
@@ -102,13 +105,6 @@ pub(super) fn read(
         }
     };
     Ok(Source { variant: known, network: network.map_err(mismatch)?, classes, path, native: None })
-}
-
-/// Returns an exported network after a comparison of its layers without weights.
-fn compared(variant: &Variant, network: &ForeignNetwork) -> Result<Network, WeightsError> {
-    let found = exported::network(variant, network)?;
-    layers::check(&found.graph, network)?;
-    Ok(found)
 }
 
 /// Returns the network with the architecture in the metadata of its export, which picodet writes.

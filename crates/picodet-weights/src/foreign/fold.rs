@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use picodet_graph::Tensor;
 
-use super::{ForeignConvolution, ForeignNetwork};
+use super::{ForeignConvolution, ForeignFlow, ForeignNetwork};
 
 /// Largest number of nodes that are folded into one convolution, which bounds the work on a hostile file.
 const MAX_FOLDS: usize = 8;
@@ -102,6 +102,7 @@ pub(crate) fn fold(network: &mut ForeignNetwork, foldable: &[Foldable]) {
             let node = &mut network.nodes[index];
             node.kind = "Identity".to_owned();
             node.inputs = vec![output];
+            node.flow = ForeignFlow::SAME;
             producers.insert(node.outputs.first().cloned().unwrap_or_default(), producer);
         } else {
             for output in &network.nodes[index].outputs {
@@ -165,7 +166,7 @@ mod tests {
         let shift = Transform::Shift([10.0, 20.0].into());
         let mut foldable = vec![Foldable::default(), affine("y", norm), affine("z", shift)];
         foldable.resize(nodes.len(), Foldable::default());
-        (ForeignNetwork { nodes, metadata: BTreeMap::new() }, foldable)
+        (ForeignNetwork { nodes, metadata: BTreeMap::new(), inputs: Vec::new() }, foldable)
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! An exported network: operations named as in its format, convolutions with their weights.
 
+mod flow;
 mod fold;
 
 use std::collections::{BTreeMap, HashMap};
 
 use picodet_graph::Tensor;
 
+pub use flow::{ForeignFlow, ForeignPool, ForeignRange, ForeignResize};
 pub(crate) use fold::{Affine, Channels, Foldable, Transform, fold};
 
 /// A convolution of an exported network.
@@ -34,6 +36,24 @@ pub struct ForeignPooling {
     pub strides: [usize; 2],
     /// Padding at top, left, bottom and right.
     pub pads: [i64; 4],
+}
+
+impl ForeignPooling {
+    /// Largest window of a mean that is not that of a whole map.
+    const LARGEST_LOCAL: usize = 4;
+
+    /// Returns the kind of operation that it can be: a mean over a large window is one over the whole map. `None` for a
+    /// maximum over the whole map, which no PicoDet has.
+    #[must_use]
+    pub fn kind(&self) -> Option<ForeignPool> {
+        let is_large = self.kernel.iter().all(|&side| side > Self::LARGEST_LOCAL);
+        match (self.is_average, self.is_global) {
+            (false, true) => None,
+            (false, false) => Some(ForeignPool::Maximum),
+            (true, false) if !is_large => Some(ForeignPool::Mean),
+            (true, _) => Some(ForeignPool::Whole),
+        }
+    }
 }
 
 /// An activation of an exported network.
@@ -82,6 +102,8 @@ pub struct ForeignNode {
     pub pooling: Option<ForeignPooling>,
     /// The activation that it is, or that is applied to the values of the convolution, in ncnn or ONNX.
     pub activation: Option<ForeignActivation>,
+    /// How the channels of its results follow from those of its inputs, unless it is a convolution.
+    pub flow: ForeignFlow,
 }
 
 /// A network in the order of its file, which is a topological one.
@@ -91,6 +113,8 @@ pub struct ForeignNetwork {
     pub nodes: Vec<ForeignNode>,
     /// Key-value metadata of the file.
     pub metadata: BTreeMap<String, String>,
+    /// Names of the values that no node computes: the image.
+    pub inputs: Vec<String>,
 }
 
 impl ForeignNetwork {

@@ -6,6 +6,8 @@ use picodet_graph::Tensor;
 
 use super::activation;
 use super::bin::Reader;
+use super::flow::{self, Layer};
+use super::options::Options;
 use crate::foreign::{Affine, Channels, Foldable, Transform};
 use crate::{ForeignConvolution, ForeignNode, ForeignPooling, ReadError};
 
@@ -31,7 +33,7 @@ pub(super) struct Line<'a> {
     name: &'a str,
     inputs: Vec<String>,
     outputs: Vec<String>,
-    options: HashMap<&'a str, &'a str>,
+    options: Options<'a>,
 }
 
 impl<'a> Line<'a> {
@@ -82,6 +84,14 @@ impl<'a> Line<'a> {
         let pooling = if self.kind == "Pooling" { Some(self.pooling()?) } else { None };
         let has_activation = convolution.is_some() && self.is_set("9")?;
         let activation = activation::read(self.kind, has_activation, &self.options);
+        let size = |input: &String| constants.get(input).map(|constant| constant.data.len());
+        let flow = flow::read(&Layer {
+            kind: self.kind,
+            options: &self.options,
+            constants: self.inputs.iter().map(size).collect(),
+            pooling,
+            is_activation: activation.is_some(),
+        });
         let node = ForeignNode {
             name: self.name.to_owned(),
             kind: self.kind.to_owned(),
@@ -90,6 +100,7 @@ impl<'a> Line<'a> {
             convolution,
             pooling,
             activation,
+            flow,
         };
         Ok((node, Foldable { affine, has_activation }))
     }

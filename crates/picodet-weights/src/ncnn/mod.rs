@@ -6,7 +6,9 @@
 
 mod activation;
 mod bin;
+mod flow;
 mod layer;
+mod options;
 
 use std::collections::HashMap;
 

@@ -143,6 +143,10 @@ fn read_attribute(bytes: &[u8], node: &mut RawNode, external: &mut ExternalData)
         ("value_floats", Some(_)) => {
             node.value = Some(Constant::of_floats(vec![listed.len()], listed));
         }
+        ("value_int" | "value_ints", None) if !integers.is_empty() => {
+            let shape = if name == "value_int" { Vec::new() } else { vec![integers.len()] };
+            node.value = Some(Constant::of_integers(shape, &integers));
+        }
         (_, Some(_)) => drop(node.floats.insert(name.clone(), listed)),
         _ => {}
     }

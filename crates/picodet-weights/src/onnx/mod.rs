@@ -10,8 +10,11 @@ mod constant;
 mod convolution;
 mod entry;
 mod external;
+mod flow;
 mod message;
 mod pooling;
+mod resize;
+mod shapes;
 mod tensor;
 mod value;
 
@@ -19,11 +22,12 @@ use std::path::Path;
 
 use crate::contents::ONNX;
 use crate::foreign::{Affine, Channels, Foldable, Transform, fold};
-use crate::{ForeignNetwork, ForeignNode, ReadError};
+use crate::{ForeignFlow, ForeignNetwork, ForeignNode, ReadError};
 
 use constant::fold_constant;
 use external::ExternalData;
 use message::{MICROSOFT, Model, RawNode};
+use shapes::Shapes;
 use value::Constants;
 
 /// Reads a network from the bytes of an `.onnx` file with embedded weights.
@@ -52,16 +56,19 @@ fn read_model(bytes: &[u8], external: &mut ExternalData) -> Result<ForeignNetwor
         Model::read(bytes, external).map_err(|error| error.explained(bytes, Some(ONNX)))?;
     let size = bytes.len().saturating_add(external.bytes_read());
     let (mut constant_budget, mut weight_budget) = (size, size);
-    let mut network = ForeignNetwork { nodes: Vec::with_capacity(nodes.len()), metadata };
+    let mut network = ForeignNetwork { nodes: Vec::with_capacity(nodes.len()), metadata, inputs: Vec::new() };
     let mut foldable = Vec::with_capacity(nodes.len());
+    let mut shapes = Shapes::default();
     for node in nodes {
         if let Some(constant) = fold_constant(&node, &constants, &mut constant_budget)? {
             constants.extend(node.outputs.first().map(|output| (output.clone(), constant)));
         }
+        shapes.follow(&node, &constants);
         let convolution = convolution::read(&node, &constants, &inputs, &mut weight_budget)?;
         let affine = affine(&node, &constants);
         let pooling = pooling::read(&node);
         let activation = activation::read(&node);
+        let flow = flow::read(&node, &constants, &shapes, pooling, activation.is_some());
         let has_activation = node.texts.contains_key("activation");
         let kind = if convolution.is_some() { "Conv".to_owned() } else { node.operator };
         let sum = (node.domain == MICROSOFT && kind == "Conv").then(|| node.inputs.get(3).cloned()).flatten();
@@ -86,14 +93,26 @@ fn read_model(bytes: &[u8], external: &mut ExternalData) -> Result<ForeignNetwor
                 inputs,
                 outputs,
                 activation,
+                flow: ForeignFlow::Sum,
                 ..ForeignNode::default()
             });
         } else {
-            network.nodes.push(ForeignNode { name, kind, inputs, outputs, convolution, pooling, activation });
+            network.nodes.push(ForeignNode {
+                name,
+                kind,
+                inputs,
+                outputs,
+                convolution,
+                pooling,
+                activation,
+                flow,
+            });
         }
         foldable.push(Foldable { affine, has_activation });
     }
     fold(&mut network, &foldable);
+    network.inputs = inputs.into_iter().filter(|name| !constants.contains_key(name)).collect();
+    network.inputs.sort_unstable();
     Ok(network)
 }
 

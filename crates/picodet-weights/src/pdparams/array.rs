@@ -9,6 +9,8 @@ use picodet_graph::Tensor;
 use crate::ReadError;
 use crate::error::integers;
 
+/// The name of the element type of the package `ml_dtypes`.
+const BFLOAT16: &str = "bfloat16";
 /// Largest rank of an array.
 const MAX_RANK: usize = 8;
 
@@ -87,6 +89,9 @@ fn read_parts(object: &Object<'_>, budget: &mut Budget) -> Result<Tensor, String
     }
     budget.take(data)?;
     let values = values_of(&dtype, data);
+    if dtype == "u2" && !are_weights(&values) {
+        return Err(integers(&dtype));
+    }
     let values = if fortran { from_fortran(&shape, &values) } else { values };
     Tensor::new(shape, values).map_err(|problem| problem.to_string())
 }
@@ -113,11 +118,26 @@ fn parts<'a>(object: &Object<'a>) -> Result<Parts<'a>, String> {
     Ok(Parts { shape: shape.clone(), dtype: dtype.clone(), fortran: *fortran, data: data.clone() })
 }
 
+/// Whether 16-bit values can be the bits of bf16 weights: the bits of integers up to 3000 are numbers below 1e-30, those of
+/// larger ones include numbers above 1e30.
+fn are_weights(values: &[f32]) -> bool {
+    const LEAST: f32 = 1e-30;
+    const LARGEST: f32 = 1e30;
+    /// Below this number of values nothing can be concluded.
+    const COUNT: usize = 16;
+    let is_tiny = |value: &f32| value.abs() < LEAST;
+    let is_zero = |value: &f32| *value == 0.0;
+    let is_huge = |value: &f32| value.is_finite() && value.abs() > LARGEST;
+    values.len() < COUNT
+        || values.iter().all(is_zero)
+        || !values.iter().all(is_tiny) && !values.iter().any(is_huge)
+}
+
 /// Returns the size of a supported element type in bytes.
 fn width_of(dtype: &str) -> Option<usize> {
     match dtype {
         "b1" | "i1" | "u1" => Some(1),
-        "f2" | "u2" | "i2" => Some(2),
+        "f2" | "u2" | "i2" | BFLOAT16 => Some(2),
         "f4" | "i4" => Some(4),
         "f8" | "i8" => Some(8),
         _ => None,
@@ -131,8 +151,8 @@ fn values_of(dtype: &str, data: &[u8]) -> Vec<f32> {
     }
     match dtype {
         "f2" => each(data, |bytes| f16::from_le_bytes(bytes).to_f32()),
-        // NumPy has no bfloat16: Paddle stores its bits as 16-bit integers.
-        "u2" => each(data, |bytes| bf16::from_le_bytes(bytes).to_f32()),
+        // NumPy itself has no bfloat16: Paddle stores its bits as 16-bit integers.
+        "u2" | BFLOAT16 => each(data, |bytes| bf16::from_le_bytes(bytes).to_f32()),
         "i2" => each(data, |bytes| f32::from(i16::from_le_bytes(bytes))),
         "b1" | "u1" => each(data, |[byte]: [u8; 1]| f32::from(byte)),
         "i1" => each(data, |bytes| f32::from(i8::from_le_bytes(bytes))),
@@ -148,8 +168,10 @@ fn dtype_of(object: &Object<'_>) -> Result<String, String> {
     if object.global != Global::Dtype {
         return Err("an array without element type".to_owned());
     }
-    let Some(Value::Text(name)) = object.arguments.first() else {
-        return Err("an element type without name".to_owned());
+    let name = match object.arguments.first() {
+        Some(Value::Text(name)) => &**name,
+        Some(Value::Global(Global::Bfloat16)) => BFLOAT16,
+        _ => return Err("an element type without name".to_owned()),
     };
     let order = match &object.state {
         Some(Value::Tuple(state)) => state.get(1).cloned(),

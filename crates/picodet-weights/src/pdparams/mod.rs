@@ -5,7 +5,7 @@
 
 mod array;
 
-use picodet_format::pickle::{PickleError, RcCell, Value, load};
+use picodet_format::pickle::{PickleError, RcCell, Value, load_prefix};
 use picodet_graph::Weights;
 
 use crate::ReadError;
@@ -52,7 +52,7 @@ pub fn read(bytes: &[u8]) -> Result<Weights, ReadError> {
 pub fn read_with_notes(bytes: &[u8]) -> Result<(Weights, Vec<String>), ReadError> {
     let format =
         |problem: &str| ReadError::Format { format: "a .pdparams file", problem: problem.to_owned() };
-    let value = load(bytes).map_err(|error| {
+    let (value, length) = load_prefix(bytes).map_err(|error| {
         let error = match error {
             PickleError::Truncated { offset } => ReadError::Truncated { at: offset, what: "a pickle" },
             error => ReadError::Pickle(error),
@@ -92,6 +92,13 @@ pub fn read_with_notes(bytes: &[u8]) -> Result<(Weights, Vec<String>), ReadError
     }
     if weights.is_empty() {
         return Err(format("the dict holds no arrays"));
+    }
+    if length < bytes.len() {
+        let rest = bytes.len() - length;
+        let problem = format!(
+            "{rest} bytes follow the pickle, which ends at byte {length}; the file is damaged or several files in one"
+        );
+        return Err(format(&problem));
     }
     Ok((weights, notes))
 }

@@ -19,6 +19,13 @@ pub(crate) fn array(element: &str, bytes: &[u8]) -> Vec<u8> {
     [&head[..], &dtype(element), b"\x89", &data, b"tb"].concat()
 }
 
+/// Replaces the name of the element type `f4` by the type of another package.
+fn with_ml_dtypes(array: &[u8]) -> Vec<u8> {
+    let name = text("f4");
+    let at = array.windows(name.len()).position(|bytes| bytes == name).expect("an element type");
+    [&array[..at], b"cml_dtypes\nbfloat16\n", &array[at + name.len()..]].concat()
+}
+
 /// An array `[2, 2]` as protocol 1 stores it: booleans as integers in text, bytes as text.
 fn protocol_1(bytes: &[u8]) -> Vec<u8> {
     let encoded = |bytes: &[u8]| {
@@ -74,6 +81,12 @@ pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {
         ("f16", 4, array("f2", &f16)),
         ("bf16 as u2", 4, array("u2", &bf16)),
         ("bf16 as u2, protocol 5", 5, buffer("numpy._core.numeric", "u2", "C", &bf16)),
+        ("bf16 of ml_dtypes", 4, with_ml_dtypes(&array("f4", &bf16))),
+        (
+            "bf16 of ml_dtypes, protocol 5",
+            5,
+            with_ml_dtypes(&buffer("numpy._core.numeric", "f4", "C", &bf16)),
+        ),
         ("f64", 4, array("f8", &f64)),
         ("with an internal name", 2, named),
         ("eval of a tensor", 2, lod),
