@@ -16,7 +16,7 @@ use crate::{Error, Model, Options};
 /// the network or the input size.
 pub fn prepare(model: &Model, options: &Options) -> Result<CpuPlan, Error> {
     let precision = precision_of(model, options)?;
-    // What a quantised network does not compute in bytes it computes in f32.
+    // Steps of a quantised network that are not computed in bytes are computed in f32.
     let floats = if precision == Precision::U8 { Precision::F32 } else { precision };
     let engine = engine_of(floats, options)?;
     let size = options.input_size.unwrap_or(model.metadata.input_size);

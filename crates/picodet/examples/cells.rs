@@ -1,5 +1,5 @@
-//! Compares networks that a search recommends with the published ones: all are trained further and evaluated on images that
-//! nothing was chosen by.
+//! Compares networks that a search recommends with the published ones: all are trained further and evaluated on images by which no
+//! choice was made.
 //!
 //! ```sh
 //! cargo run --release -p picodet --features train --example cells -- SPACE.toml DATASET OUTPUT SUPERNET_EPOCHS EVALUATIONS EPOCHS SEEDS
@@ -7,7 +7,7 @@
 //!
 //! DATASET has the splits `train`, `val`, which compares candidates, and `test`, on which the trained networks are evaluated once.
 //! The supernet begins with the weights of the embedded model, whose network is `legacy_s_416`. Each network begins with its part
-//! of the trained supernet. What OUTPUT already has is not computed again.
+//! of the trained supernet. Results that OUTPUT has are not computed again.
 #![allow(clippy::print_stdout)]
 
 use std::error::Error;

@@ -31,7 +31,7 @@ impl Default for LatencyOptions {
 
 impl LatencyOptions {
     pub(super) fn engine(&self) -> Result<CpuEngine, LatencyError> {
-        // What a quantised network does not compute in bytes it computes in f32.
+        // Steps of a quantised network that are not computed in bytes are computed in f32.
         let floats = if self.precision == Precision::U8 { Precision::F32 } else { self.precision };
         let engine = CpuEngine::new().with_threads(self.threads).with_precision(floats);
         engine.ok_or(LatencyError::Precision(self.precision))

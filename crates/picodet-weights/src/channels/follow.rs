@@ -39,7 +39,7 @@ impl Follower {
         Some(())
     }
 
-    /// Returns the results of an operation without weights; `None` where they are not known.
+    /// Returns the results of an operation without weights; `None` for unknown ones.
     pub(super) fn results(
         &mut self,
         flow: &ForeignFlow,

@@ -123,7 +123,7 @@ fn parts<'a>(object: &Object<'a>) -> Result<Parts<'a>, String> {
 fn are_weights(values: &[f32]) -> bool {
     const LEAST: f32 = 1e-30;
     const LARGEST: f32 = 1e30;
-    /// Below this number of values nothing can be concluded.
+    /// Smaller arrays do not show which of the two they are.
     const COUNT: usize = 16;
     let is_tiny = |value: &f32| value.abs() < LEAST;
     let is_zero = |value: &f32| *value == 0.0;

@@ -32,8 +32,8 @@ pub(crate) struct Alone<'a> {
 }
 
 impl Alone<'_> {
-    /// Trains a network and returns its AP on the split `test`, which is evaluated once, after the last epoch. What the folder
-    /// already has is not trained again.
+    /// Trains a network and returns its AP on the split `test`, which is evaluated once, after the last epoch. A network
+    /// whose folder has a result is not trained again.
     pub(crate) fn train(self, genome: &Genome, folder: &Path) -> Result<f64> {
         let path = folder.join("accuracy");
         if let Ok(text) = fs::read_to_string(&path) {
