@@ -24,5 +24,6 @@ pub use input::Input;
 pub use instructions::{Instructions, UnknownInstructions};
 pub use nms::Nms;
 pub use options::Options;
+pub use picodet_engine::precision_name;
 pub use picodet_model::{Model, ModelError, graph_of};
-pub use prepare::{engine, network, precision_name, precision_of, prepare};
+pub use prepare::{engine, network, precision_of, prepare};

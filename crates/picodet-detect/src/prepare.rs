@@ -52,12 +52,6 @@ pub fn precision_of(model: &Model, options: &Options) -> Result<Precision, Error
     }
 }
 
-/// Returns the name of a precision in arguments and reports: `int8` for bytes.
-#[must_use]
-pub fn precision_name(precision: Precision) -> &'static str {
-    if precision == Precision::U8 { "int8" } else { precision.name() }
-}
-
 /// Returns the engine for the given options.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ use picodet_graph::{CheckError, Graph, INPUT_MULTIPLE, Tensor4, Weights};
 pub use buffer_pool::{BufferPool, Lease};
 pub use cpu::{
     CpuEngine, CpuPlan, Int8Isa, Int8Kind, Isa, IsaKind, OutputView, Outputs, Precision, StepTime,
-    fastest_precision, help_inferences,
+    fastest_precision, help_inferences, precision_name,
 };
 pub use real::{Real, convert};
 pub use reference::{QuantisedReference, QuantisedValue, ReferenceEngine, ReferencePlan};

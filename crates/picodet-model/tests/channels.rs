@@ -4,19 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use picodet_export::{Batch, ExportOptions, HeadOutput, to_onnx};
-use picodet_graph::{Graph, Op, ResizeFactor, Tensor, Weights};
+use picodet_graph::{Graph, Op, ResizeFactor};
 use picodet_model::{ConvertOptions, convert};
 use picodet_testing::Cases;
 use picodet_zoo::{Variant, variant};
 
-fn weights(graph: &Graph) -> Weights {
-    let mut noise = picodet_testing::Noise::new(1);
-    let mut tensor = |shape: &Vec<usize>| Tensor {
-        shape: shape.clone(),
-        data: (0..shape.iter().product()).map(|_| noise.uniform(0.1, 1.1)).collect(),
-    };
-    graph.params.iter().map(|param| (param.name.clone(), tensor(&param.shape))).collect()
-}
+mod common;
+
+use common::weights;
 
 fn export(variant: &Variant, graph: &Graph) -> Vec<u8> {
     let options = ExportOptions {

@@ -4,20 +4,14 @@
 use std::collections::BTreeMap;
 
 use picodet_export::{Batch, ExportOptions, HeadOutput, to_onnx};
-use picodet_graph::{Graph, Tensor, Weights};
 use picodet_model::{ConvertOptions, convert};
 use picodet_testing::Cases;
 use picodet_weights::{ChannelCoverage, compare_channels};
 use picodet_zoo::variants;
 
-fn weights(graph: &Graph) -> Weights {
-    let mut noise = picodet_testing::Noise::new(1);
-    let mut tensor = |shape: &Vec<usize>| Tensor {
-        shape: shape.clone(),
-        data: (0..shape.iter().product()).map(|_| noise.uniform(0.1, 1.1)).collect(),
-    };
-    graph.params.iter().map(|param| (param.name.clone(), tensor(&param.shape))).collect()
-}
+mod common;
+
+use common::weights;
 
 #[test]
 fn every_export_is_converted() {

@@ -15,14 +15,13 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use alone::Alone;
+use alone::{Alone, paths};
 use latencies::predictor;
 use picodet::crates::graph::Weights;
 use picodet::crates::search::{Gene, Genome, LatencyOptions, Predictor, Space};
 use picodet::crates::train::recipes::recipe;
 use picodet::crates::train::{InputSize, RunFolder, RunOptions};
 use picodet::search::{Find, SearchFolder, SearchRequest, Searcher};
-use picodet::train::DatasetPaths;
 use picodet::{Detector, Image, Model, Options, Precision};
 
 mod alone;
@@ -92,14 +91,7 @@ fn searcher(space: &str, data: &str, output: &Path, epochs: usize) -> Result<Sea
     if folder.space().exists() {
         return Ok(Searcher::resume(folder)?);
     }
-    let split = |name: &str| Some(name.to_owned());
-    let paths = DatasetPaths {
-        data: data.into(),
-        split: split("train"),
-        validation_split: split("val"),
-        ..DatasetPaths::default()
-    };
-    let mut request = SearchRequest::new(Space::parse(&std::fs::read_to_string(space)?)?, paths);
+    let mut request = SearchRequest::new(Space::parse(&std::fs::read_to_string(space)?)?, paths(data));
     request.weights = Some(picodet::default_model()?);
     request.epochs = Some(epochs);
     request.threads = available_parallelism().map_or(1, usize::from);

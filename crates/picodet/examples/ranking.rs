@@ -15,14 +15,13 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::thread::available_parallelism;
 
-use alone::Alone;
+use alone::{Alone, paths};
 use latencies::predictor;
 use picodet::Precision;
 use picodet::crates::search::{Gene, Genome, LatencyOptions, Predictor, Space, kendall};
 use picodet::crates::train::random::{Purpose, Stream};
 use picodet::crates::train::{InputSize, RunOptions};
 use picodet::search::{SearchFolder, SearchRequest, Searcher};
-use picodet::train::DatasetPaths;
 
 mod alone;
 mod latencies;
@@ -116,16 +115,6 @@ fn main() -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn paths(data: &str) -> DatasetPaths {
-    let split = |name: &str| Some(name.to_owned());
-    DatasetPaths {
-        data: data.into(),
-        split: split("train"),
-        validation_split: split("val"),
-        ..DatasetPaths::default()
-    }
 }
 
 /// Each corner of the space, and the network that differs from it by the other end of the last stage's ratios.

@@ -33,6 +33,12 @@ pub fn fastest_precision() -> DType {
     [DType::F16, DType::Bf16].into_iter().find(has).unwrap_or_default()
 }
 
+/// Returns the name of a precision in arguments and reports: `int8` for bytes.
+#[must_use]
+pub fn precision_name(precision: DType) -> &'static str {
+    if precision == DType::U8 { "int8" } else { precision.name() }
+}
+
 /// Makes buffers bf16 or f16 where the steps allow it; without weights of that type every buffer stays f32, because a
 /// conversion would have no benefit.
 pub(crate) fn assign_dtypes(buffers: &mut [Buffer], steps: &mut [Step]) {

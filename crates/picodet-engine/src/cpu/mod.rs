@@ -21,7 +21,7 @@ use picodet_graph::{Graph, Quantisation, Weights, pass};
 use picodet_kernel::program::Program;
 
 use crate::{Engine, Plan, PlanError, check_graph, check_plan};
-pub use dtype::fastest_precision;
+pub use dtype::{fastest_precision, precision_name};
 pub use outputs::{OutputView, Outputs};
 pub use picodet_simd::{Int8Isa, Int8Kind, Isa, IsaKind};
 pub use plan::CpuPlan;

@@ -1,6 +1,6 @@
 //! Options of a measurement.
 
-use picodet_engine::{CpuEngine, Precision};
+use picodet_engine::{CpuEngine, Precision, precision_name};
 
 use super::{LatencyError, Machine};
 
@@ -48,9 +48,4 @@ impl LatencyOptions {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
-}
-
-/// The name of a precision in tables and messages.
-fn precision_name(precision: Precision) -> &'static str {
-    if precision == Precision::U8 { "int8" } else { precision.name() }
 }

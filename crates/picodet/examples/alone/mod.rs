@@ -15,6 +15,17 @@ use picodet::train::{DatasetPaths, Request, Trainer};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
+/// The splits `train` and `val` of a dataset.
+pub(crate) fn paths(data: &str) -> DatasetPaths {
+    let split = |name: &str| Some(name.to_owned());
+    DatasetPaths {
+        data: data.into(),
+        split: split("train"),
+        validation_split: split("val"),
+        ..DatasetPaths::default()
+    }
+}
+
 /// The training of a network by itself.
 pub(crate) struct Alone<'a> {
     /// The search that the network is of.

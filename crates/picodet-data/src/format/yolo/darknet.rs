@@ -34,7 +34,9 @@ pub(super) fn find(folder: &Path) -> Option<PathBuf> {
 
 /// Returns the `*.data` file of this folder.
 pub(super) fn find_data(folder: &Path) -> Option<PathBuf> {
-    files_with_extension(folder, &["data"]).into_iter().find(|file| entries(file).contains_key("names"))
+    files_with_extension(folder, &["data"])
+        .into_iter()
+        .find(|file| lines(file).iter().any(|(key, _)| key == "names"))
 }
 
 /// Reads a `*.data` or `*.names` file.
@@ -50,8 +52,10 @@ pub(super) fn load(file: &Path, findings: &mut Findings) -> Result<DataYaml, Dat
             }
         }
     } else {
-        let entries = entries(file);
-        report_repeated_keys(file, findings);
+        let lines = lines(file);
+        report_repeated_keys(&lines, file, findings);
+        // Of equal keys the last one counts.
+        let entries: BTreeMap<String, String> = lines.into_iter().collect();
         for split in SPLITS {
             if let Some(list) = entries.get(split).filter(|list| !is_absent(list)) {
                 splits.insert(split.to_string(), vec![list.clone()]);
@@ -72,14 +76,8 @@ pub(super) fn load(file: &Path, findings: &mut Findings) -> Result<DataYaml, Dat
     Ok(DataYaml { names, indices, splits, ..DataYaml::default() })
 }
 
-/// The last value of each key of a `*.data` file.
-fn entries(file: &Path) -> BTreeMap<String, String> {
-    lines(file).into_iter().collect()
-}
-
 /// Reports the known keys of a `*.data` file that occur more than once.
-fn report_repeated_keys(file: &Path, findings: &mut Findings) {
-    let lines = lines(file);
+fn report_repeated_keys(lines: &[(String, String)], file: &Path, findings: &mut Findings) {
     for key in SPLITS.into_iter().chain(["names", "classes"]) {
         if lines.iter().filter(|(other, _)| other == key).count() > 1 {
             report_repeated(key, file, findings);
