@@ -1,4 +1,4 @@
-//! Training by several processes over MPI: same results as one process, common end, resume.
+//! Training and searching by several processes over MPI: same results as one process, common end, resume.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -34,6 +34,7 @@ pub(crate) fn run() -> Result<()> {
     let folder = std::env::temp_dir().join(format!("picodet-mpi-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     equal(&data, &folder).context("as one process")?;
+    searched(&data, &folder).context("a search")?;
     killed(&data, &folder).context("a process that is killed")?;
     failed(&data, &folder).context("a process that fails")?;
     stopped(&data, &folder).context("a signal to mpirun")?;
@@ -88,6 +89,29 @@ fn equal(data: &Path, folder: &Path) -> Result<()> {
             expected.len()
         );
     }
+    Ok(())
+}
+
+/// Two processes train the supernet of one process, and rank 0 searches among its networks.
+fn searched(data: &Path, folder: &Path) -> Result<()> {
+    let space = folder.join("space.toml");
+    std::fs::write(&space, "network = \"legacy_s_320\"\nneck = [48, 96]\ntower = [1, 2]\n")?;
+    let [one, two] = [1, 2].map(|processes| folder.join(format!("search_{processes}")));
+    let search = |processes: usize, output: &Path| {
+        let mut command = picodet(processes);
+        command.arg("search").arg(&space).arg("--data").arg(data).arg("--output").arg(output);
+        command.args(["--batch", "33", "--epochs", "1", "--sizes", "96x128", "--evaluations", "4"]);
+        command
+    };
+    finish(&mut search(1, &one))?;
+    finish(search(2, &two).arg("--latency-table").arg(one.join("latency.toml")))?;
+    let [expected, found] = [&one, &two].map(|folder| losses(&folder.join("supernet")));
+    let (expected, found) = (expected?, found?);
+    ensure!(found.len() == expected.len(), "{} steps instead of {}", found.len(), expected.len());
+    let off = found.iter().zip(&expected).map(|(a, b)| (a - b).abs() / b).fold(0.0, f64::max);
+    ensure!(off < LOSS, "losses differ by {off:.1e}: {found:?}, {expected:?}");
+    ensure!(two.join("report.html").exists() && two.join("front/1.safetensors").exists(), "no front");
+    println!("a supernet of 2 processes: losses within {off:.1e} in {} steps, and a front", found.len());
     Ok(())
 }
 

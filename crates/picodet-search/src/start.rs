@@ -1,8 +1,9 @@
 //! The initial weights of a supernet: random, or those of a model that is part of it.
 
-use picodet_graph::pass::slice_map;
+use picodet_graph::pass::{slice_map, sort_channels};
 use picodet_graph::{Graph, Role, Weights};
 use picodet_model::{Model, graph_of};
+use picodet_train::Objective;
 use picodet_train::loader::Batch;
 use picodet_train::transfer::{Transfer, initial_weights, transfer};
 use picodet_zoo::{Architecture, Backbone, Neck};
@@ -17,8 +18,8 @@ pub fn random_weights(space: &Space, classes: usize, seed: u64) -> Weights {
 
 /// Returns weights of the supernet with which every candidate that contains the network of `from` computes the same as it.
 ///
-/// Channels that `from` has read only such channels; the others begin at random. `batch` is a batch without augmentation,
-/// see [`transfer`].
+/// Channels that `from` has read only such channels; the others begin at random. Its channels are sorted by importance, so that
+/// narrower networks begin with those that matter most. `batch` is a batch without augmentation, see [`transfer`].
 ///
 /// # Errors
 /// [`SearchError::NotASlice`] if the network is of another kind; if it cannot be run.
@@ -33,6 +34,9 @@ pub fn weights_of(
     let graph = |architecture: &Architecture| graph_of(architecture, classes.len(), false);
     let mut known = initial_weights(&graph(&own), seed);
     let report = transfer(&graph(&own), &mut known, classes, from, batch)?;
+    let smallest = space.candidate(&space.smallest()).ok_or(SearchError::Empty)?.architecture;
+    let [own_graph, narrow] = [&own, &smallest].map(|architecture| Objective::graph(&graph(architecture)));
+    sort_channels(&own_graph, &narrow, &mut known);
     // A network with the larger value of each gene contains both.
     let supernet = space.supernet();
     let covering = graph(&larger(supernet, &own));

@@ -65,8 +65,8 @@ fn main() -> Result<()> {
     let tables = tables(&searcher, output)?;
     let mut contenders = contenders(&searcher, &tables, evaluations)?;
     let supernet = Model::from_bytes(&std::fs::read(searcher.folder().supernet())?)?;
-    for contender in &mut contenders {
-        for seed in 0..seeds {
+    for seed in 0..seeds {
+        for contender in &mut contenders {
             let folder = output.join(format!("{} {seed}", contender.name));
             let start = Instant::now();
             let accuracy =

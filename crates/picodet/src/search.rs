@@ -7,6 +7,7 @@ use picodet_detect::Model;
 use picodet_eval::EvaluationError;
 use picodet_format::write_atomically;
 use picodet_search::{Sandwich, SearchError, Space, Supernet, weights_of};
+use picodet_train::group::{ProcessGroup, SingleProcess};
 use picodet_train::recipes::recipe;
 use picodet_train::state::CheckpointError;
 use picodet_train::{Ending, Event, Experiment, InputSize, RunFolder, RunOptions};
@@ -89,6 +90,8 @@ pub struct SearchRequest {
     pub threads: usize,
     /// The networks of each training step.
     pub sandwich: Sandwich,
+    /// The processes that train the supernet together, the same as in the options of the run. Rank 0 writes the folder.
+    pub group: Arc<dyn ProcessGroup>,
 }
 
 impl SearchRequest {
@@ -96,7 +99,8 @@ impl SearchRequest {
     #[must_use]
     pub fn new(space: Space, paths: DatasetPaths) -> Self {
         let (weights, epochs, sizes, batch, sandwich) = (None, None, None, None, Sandwich::default());
-        Self { space, paths, weights, epochs, sizes, batch, seed: 0, threads: 1, sandwich }
+        let group = Arc::new(SingleProcess);
+        Self { space, paths, weights, epochs, sizes, batch, seed: 0, threads: 1, sandwich, group }
     }
 }
 
@@ -184,7 +188,8 @@ impl Searcher {
     /// # Errors
     /// If a dataset, the space or the initial weights cannot be used, or a file cannot be written.
     pub fn new(request: SearchRequest, folder: SearchFolder) -> Result<Self, SearchRunError> {
-        let SearchRequest { space, paths, weights, epochs, sizes, batch, seed, threads, sandwich } = request;
+        let SearchRequest { space, paths, weights, epochs, sizes, batch, seed, threads, sandwich, group } =
+            request;
         let base = space.base();
         let mut experiment = recipe(base.name).map_err(TrainError::from)?;
         let supernet = Variant { architecture: space.supernet(), ..*base };
@@ -218,7 +223,9 @@ impl Searcher {
         }
         let settings = Settings { sandwich, calibration: CALIBRATION };
         let searcher = Self { space, trainer, folder, settings };
-        searcher.write_start()?;
+        if group.is_first() {
+            searcher.write_start()?;
+        }
         Ok(searcher)
     }
 
@@ -255,7 +262,7 @@ impl Searcher {
     }
 
     /// Trains the supernet until all epochs are done, a limit is reached, or a signal is received. The folder of `options`
-    /// becomes that of the search.
+    /// becomes that of the search. All processes of the group of `options` call it; rank 0 writes the files.
     ///
     /// # Errors
     /// See [`TrainError`]; the last checkpoint stays valid.

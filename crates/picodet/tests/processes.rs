@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use picodet::crates::graph::{Tensor4, TensorView, Weights};
+use picodet::crates::search::Space;
 use picodet::crates::train::group::{ProcessGroup, SingleProcess, ThreadGroup};
 use picodet::crates::train::journal::{EpochRecord, Record, StepRecord, read};
 use picodet::crates::train::run::run;
@@ -16,7 +17,8 @@ use picodet::crates::train::{
     BackendError, CpuNetwork, Ending, EvaluatorError, Event, Experiment, InputSize, ModelMetrics,
     OnNonFinite, RunError, RunFolder, RunOptions, TrainingBackend,
 };
-use picodet::train::{Trainer, measure};
+use picodet::search::{SearchFolder, SearchRequest, Searcher};
+use picodet::train::{DatasetPaths, Trainer, measure};
 use shapes::{request, shapes, short};
 
 /// Images per batch, not a multiple of any group size here.
@@ -152,6 +154,39 @@ fn any_number_of_processes_trains_the_network_of_one() {
             let last = journal(&out(size)).1.pop().expect("an epoch");
             assert_eq!((last.map, last.map50), (Some(found.map), Some(found.map50)));
         }
+    }
+}
+
+/// Trains a supernet with `size` processes and returns the final state of each.
+fn train_supernet(size: usize, data: &Path, folder: &Path) -> Vec<State> {
+    const SPACE: &str = "network = \"legacy_s_320\"\nratios = [0.5, 1.0]\nneck = [48, 96]\ntower = [1, 2]\n";
+    let one = |group: Arc<dyn ProcessGroup>| {
+        let paths = DatasetPaths { data: data.to_path_buf(), ..DatasetPaths::default() };
+        let mut request = SearchRequest::new(Space::parse(SPACE).expect("a space"), paths);
+        (request.epochs, request.sizes, request.batch) = (Some(2), Some(vec![(96, 128)]), Some(BATCH));
+        request.group = Arc::clone(&group);
+        let mut searcher = Searcher::new(request, SearchFolder::new(folder)).expect("a search");
+        searcher.trainer.state.progress.experiment.rate.base *= 0.01;
+        let ending = searcher.train(&options(Path::new(""), group), &mut |_| {});
+        assert_eq!(ending.expect("a supernet"), Ending::Finished);
+        state_of(searcher.trainer)
+    };
+    if size == 1 { vec![one(Arc::new(SingleProcess))] } else { ThreadGroup::run(size, |group| one(group)) }
+}
+
+#[test]
+fn any_number_of_processes_trains_the_supernet_of_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = shapes(folder.path(), 14);
+    let out = |size: usize| folder.path().join(format!("search_{size}"));
+    let run = |size: usize| SearchFolder::new(out(size)).run();
+    train_supernet(1, &data, &out(1));
+    assert_eq!(journal(&run(1)).0.len(), 4);
+    for size in [2, 3] {
+        assert_equal(&train_supernet(size, &data, &out(size)));
+        let loss = loss_apart(&run(size), &run(1));
+        assert!(loss < LOSS, "{size} processes: losses differ by {loss:.1e}");
+        assert!(SearchFolder::new(out(size)).supernet().exists());
     }
 }
 

@@ -19,9 +19,9 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    pub(super) fn start(minutes: Option<f64>) -> Result<Self> {
+    pub(super) fn start(minutes: Option<f64>, processes: usize) -> Result<Self> {
         let time = minutes.map(|minutes| Duration::from_secs_f64(60.0 * minutes.clamp(0.0, 1e6)));
-        Ok(Self { stop: watch_signals(1)?, start: Instant::now(), time })
+        Ok(Self { stop: watch_signals(processes)?, start: Instant::now(), time })
     }
 }
 

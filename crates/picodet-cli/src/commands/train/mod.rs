@@ -27,7 +27,7 @@ use crate::{host, processes};
 /// Exit code for a file that cannot be written (EX_IOERR of sysexits.h).
 const CANNOT_WRITE: u8 = 74;
 /// Exit code of any other failure.
-const FAILED: u8 = 2;
+pub(super) const FAILED: u8 = 2;
 /// Exit code of a signal, minus its number.
 const SIGNAL: u8 = 128;
 
