@@ -131,7 +131,7 @@ pub struct ImageRecord {
     pub height: u32,
     /// Objects in the order of the label file; empty for a background image.
     pub objects: Vec<Object>,
-    /// The label file of the image relative to [`Dataset::root`] (VOC, YOLO, LabelMe).
+    /// The label file of the image relative to [`Dataset::root`] (VOC, YOLO, LabelMe; COCO if several files are joined).
     pub label: Option<String>,
     /// Index into `images` (COCO).
     pub source: u32,

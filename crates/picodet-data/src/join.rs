@@ -1,0 +1,230 @@
+//! Joins the splits of a dataset.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Component, Path, PathBuf};
+
+use crate::class_list::unified;
+use crate::contained::{real_images, without_contained};
+use crate::dataset::{Dataset, ImageRecord, Loaded, Part};
+use crate::error::DataError;
+use crate::finding::Findings;
+use crate::format::handler_of;
+use crate::loss::Loss;
+use crate::open::{open_lenient, open_split, splits, splits_without_unions};
+use crate::split_name::is_test_split;
+use crate::unread::find_unread;
+
+/// All splits of a dataset as one.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Joined {
+    /// The dataset and its faults.
+    pub loaded: Loaded,
+    /// The names of the splits that were joined; empty if there was only one.
+    pub splits: Vec<String>,
+    /// Contents of the splits that the joined dataset lacks.
+    pub losses: Vec<Loss>,
+}
+
+/// Reads a dataset of any format with all its splits, as [`open_lenient`], and joins those of several COCO files as well.
+///
+/// Classes are matched by name. Ids of classes, images and annotations that an earlier split has are replaced by the next free
+/// ones. Image paths are relative to the folder of all splits. Left out, and among the losses: test images of splits without
+/// objects, and entries of files that an earlier split lists with the same objects.
+///
+/// # Errors
+/// As [`open_lenient`]; [`DataError::BadArgument`] for splits of several formats, for classes without name in different class
+/// lists, and for fields of the files that would be confused.
+pub fn open_joined(path: impl AsRef<Path>) -> Result<Joined, DataError> {
+    let path = path.as_ref();
+    match open_lenient(path, None) {
+        Err(DataError::SplitNeeded { .. }) => join(path),
+        loaded => {
+            let mut splits = splits(path)?;
+            if splits.len() < 2 {
+                splits.clear();
+            }
+            Ok(Joined { loaded: loaded?, splits, losses: Vec::new() })
+        }
+    }
+}
+
+fn join(path: &Path) -> Result<Joined, DataError> {
+    let mut findings = Findings::default();
+    let mut loaded = Vec::new();
+    for name in splits_without_unions(path)? {
+        let mut part = open_split(path, Some(&name))?;
+        part.dataset.split = Some(name);
+        loaded.push(part);
+    }
+    let complete = loaded.iter().all(|part| part.complete);
+    let mut datasets: Vec<Dataset> = Vec::new();
+    for part in without_contained(loaded, &mut findings) {
+        findings.extend(part.findings);
+        datasets.push(part.dataset);
+    }
+    findings.deduplicate();
+    findings.extend(find_unread(path, &datasets.iter().collect::<Vec<_>>()).into_findings());
+    refuse_confusion(path, &datasets)?;
+
+    let mut losses = Vec::new();
+    let mut lose = |what: &str, count: usize| {
+        if count > 0 {
+            losses.push(Loss { what: what.to_string(), count });
+        }
+    };
+    let has_objects = |dataset: &Dataset| dataset.object_count() > 0;
+    if datasets.iter().any(has_objects) {
+        let without = |dataset: &Dataset| !has_objects(dataset) && is_test_split(dataset.split_name());
+        let unlabelled = datasets.iter().filter(|dataset| without(dataset));
+        lose("test images of splits without objects", unlabelled.map(|dataset| dataset.images.len()).sum());
+        datasets.retain(|dataset| !without(dataset));
+    }
+    let parts: Vec<Part<'_>> =
+        datasets.iter().map(|dataset| Part { name: dataset.split_name(), dataset }).collect();
+    let datasets = unified(&parts).unwrap_or_else(|| datasets.clone());
+    let splits: Vec<String> = datasets.iter().map(|dataset| dataset.split_name().to_string()).collect();
+    let files: Vec<PathBuf> = datasets.iter().filter_map(|dataset| dataset.annotations.clone()).collect();
+    let (dataset, repeated) = joined(datasets);
+    lose("entries of images that an earlier split lists with the same objects", repeated);
+    losses.extend(handler_of(dataset.format).losses_of_join(&files)?);
+    Ok(Joined { loaded: Loaded { dataset, findings, complete }, splits, losses })
+}
+
+/// Refuses splits that cannot be joined without confusion.
+fn refuse_confusion(path: &Path, datasets: &[Dataset]) -> Result<(), DataError> {
+    let bad = |what: String| Err(DataError::BadArgument { what });
+    let Some(first) = datasets.first() else { return Ok(()) };
+    if let Some(other) = datasets.iter().find(|other| other.format != first.format) {
+        return bad(format!(
+            "{}: the split `{}` is {} and `{}` is {}, and splits of different formats are not joined; \
+             `picodet data convert` writes them in one",
+            path.display(),
+            first.split_name(),
+            first.format,
+            other.split_name(),
+            other.format
+        ));
+    }
+    let list = |dataset: &Dataset| {
+        dataset.classes.iter().map(|class| (class.id, class.name.clone())).collect::<Vec<_>>()
+    };
+    let differ = datasets.iter().any(|dataset| list(dataset) != list(first));
+    let mut classes =
+        datasets.iter().flat_map(|dataset| dataset.classes.iter().map(move |class| (dataset, class)));
+    if differ && let Some((dataset, class)) = classes.find(|(_, class)| class.name.is_empty()) {
+        let file = dataset.annotations.as_ref().unwrap_or(&dataset.root);
+        return bad(format!(
+            "{}: the category with id {} has no name, and the splits are joined by the names of their classes; \
+             give it a name in each split",
+            file.display(),
+            class.id
+        ));
+    }
+    Ok(())
+}
+
+/// Joins datasets with equal class lists; also returns the number of entries that an earlier one has with the same objects.
+fn joined(datasets: Vec<Dataset>) -> (Dataset, usize) {
+    let folders = datasets.iter().flat_map(|dataset| {
+        let file = dataset.annotations.as_deref().and_then(Path::parent);
+        [Some(dataset.root.as_path()), file].into_iter().flatten()
+    });
+    let root = common_folder(&folders.collect::<Vec<_>>());
+    let mut whole =
+        Dataset { root, annotations: None, split: None, images: Vec::new(), ..datasets[0].clone() };
+    let mut image_ids = Ids::of(datasets.iter().flat_map(|dataset| &dataset.images).map(|image| image.id));
+    let objects = datasets.iter().flat_map(|dataset| &dataset.images).flat_map(|image| &image.objects);
+    let mut object_ids = Ids::of(objects.filter_map(|object| object.id));
+    let mut listed: HashMap<PathBuf, Vec<usize>> = HashMap::new();
+    let mut repeated = 0;
+    for dataset in datasets {
+        let files = real_images(&dataset);
+        let inside = |path: &Path| below(&whole.root, path);
+        let folder = inside(&dataset.root);
+        let label = dataset.annotations.as_deref().map(inside);
+        let first = whole.images.len();
+        for (mut image, file) in dataset.images.into_iter().zip(files) {
+            let entries = listed.entry(file).or_default();
+            let is_known = |&index: &usize| index < first && same_objects(&whole.images[index], &image);
+            if entries.iter().any(is_known) {
+                repeated += 1;
+                continue;
+            }
+            entries.push(whole.images.len());
+            if !folder.is_empty() && !Path::new(&image.file).is_absolute() {
+                image.file = format!("{folder}/{}", image.file);
+            }
+            image.id = image_ids.free(image.id);
+            for object in &mut image.objects {
+                object.id = object.id.map(|id| object_ids.free(id));
+            }
+            image.label.clone_from(&label);
+            whole.images.push(image);
+        }
+    }
+    (whole, repeated)
+}
+
+/// Whether two entries have the same classes, boxes and flags.
+fn same_objects(a: &ImageRecord, b: &ImageRecord) -> bool {
+    let key = |image: &ImageRecord| {
+        let mut objects: Vec<(usize, [u64; 4], bool)> = (image.objects.iter())
+            .map(|object| (object.class, object.bbox.map(f64::to_bits), object.crowd))
+            .collect();
+        objects.sort_unstable();
+        objects
+    };
+    a.objects.len() == b.objects.len() && key(a) == key(b)
+}
+
+/// Ids that are given once.
+struct Ids {
+    given: HashSet<i64>,
+    largest: i64,
+}
+
+impl Ids {
+    /// Begins above the largest of all ids.
+    fn of(all: impl Iterator<Item = i64>) -> Self {
+        Self { given: HashSet::new(), largest: all.fold(0, i64::max) }
+    }
+
+    /// Returns the id, or the next free one if it was given before.
+    fn free(&mut self, id: i64) -> i64 {
+        if self.given.insert(id) {
+            return id;
+        }
+        self.largest = self.largest.saturating_add(1);
+        self.given.insert(self.largest);
+        self.largest
+    }
+}
+
+/// Returns the folder that contains all folders, as written if the paths have a common beginning.
+fn common_folder(folders: &[&Path]) -> PathBuf {
+    let has_parent = |folder: &&Path| folder.components().any(|part| part == Component::ParentDir);
+    let common = |folders: &[PathBuf]| {
+        let first = folders.first().cloned().unwrap_or_default();
+        let is_above = |folder: &Path| folders.iter().all(|other| other.starts_with(folder));
+        first.ancestors().find(|folder| is_above(folder)).map(Path::to_path_buf).unwrap_or_default()
+    };
+    let written = common(&folders.iter().map(|folder| folder.to_path_buf()).collect::<Vec<_>>());
+    if !written.as_os_str().is_empty() && !folders.iter().any(has_parent) {
+        return written;
+    }
+    let real = |folder: &&Path| {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf())
+    };
+    common(&folders.iter().map(real).collect::<Vec<_>>())
+}
+
+/// Returns a path relative to the folder that contains it.
+fn below(root: &Path, path: &Path) -> String {
+    let inside = |path: &Path| path.strip_prefix(root).ok().map(Path::to_path_buf);
+    let real = || inside(&path.parent()?.canonicalize().ok()?.join(path.file_name()?));
+    let found = inside(path).or_else(real).or_else(|| inside(&path.canonicalize().ok()?));
+    let parts = found.as_deref().unwrap_or(path).components();
+    parts.map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
+}
