@@ -219,9 +219,9 @@ impl Dataset {
     }
 }
 
-/// Path as text for findings and reports.
+/// Path as text for findings and reports, without folders `.` inside.
 pub(crate) fn display(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
+    path.components().collect::<PathBuf>().to_string_lossy().into_owned()
 }
 
 /// A dataset with the findings of its reader.

@@ -14,6 +14,9 @@ use crate::open::{open_lenient, open_split, splits, splits_without_unions};
 use crate::split_name::is_test_split;
 use crate::unread::find_unread;
 
+/// The images of a split of test images without objects.
+const UNLABELLED: &str = "test images of splits without objects";
+
 /// All splits of a dataset as one.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -40,13 +43,46 @@ pub fn open_joined(path: impl AsRef<Path>) -> Result<Joined, DataError> {
     match open_lenient(path, None) {
         Err(DataError::SplitNeeded { .. }) => join(path),
         loaded => {
-            let mut splits = splits(path)?;
+            let (mut loaded, mut splits) = (loaded?, splits(path)?);
             if splits.len() < 2 {
                 splits.clear();
             }
-            Ok(Joined { loaded: loaded?, splits, losses: Vec::new() })
+            let losses = remove_unlabelled(path, &mut loaded.dataset, &mut splits)?;
+            Ok(Joined { loaded, splits, losses })
         }
     }
+}
+
+/// Removes the test images of splits without objects, which are no background images.
+fn remove_unlabelled(
+    path: &Path,
+    dataset: &mut Dataset,
+    splits: &mut Vec<String>,
+) -> Result<Vec<Loss>, DataError> {
+    let mut unlabelled: HashSet<PathBuf> = HashSet::new();
+    let mut names: Vec<String> = Vec::new();
+    for name in splits.iter().filter(|name| is_test_split(name)) {
+        let test = open_split(path, Some(name))?.dataset;
+        if test.object_count() == 0 {
+            unlabelled.extend(real_images(&test));
+            names.push(name.clone());
+        }
+    }
+    if unlabelled.is_empty() || dataset.object_count() == 0 {
+        return Ok(Vec::new());
+    }
+    let before = dataset.images.len();
+    let mut files = real_images(dataset).into_iter();
+    dataset.images.retain(|image| {
+        let is_test = files.next().is_some_and(|file| unlabelled.contains(&file));
+        !(is_test && image.objects.is_empty())
+    });
+    let removed = before - dataset.images.len();
+    if removed == 0 {
+        return Ok(Vec::new());
+    }
+    splits.retain(|name| !names.contains(name));
+    Ok(vec![Loss { what: UNLABELLED.to_string(), count: removed }])
 }
 
 fn join(path: &Path) -> Result<Joined, DataError> {
@@ -77,7 +113,7 @@ fn join(path: &Path) -> Result<Joined, DataError> {
     if datasets.iter().any(has_objects) {
         let without = |dataset: &Dataset| !has_objects(dataset) && is_test_split(dataset.split_name());
         let unlabelled = datasets.iter().filter(|dataset| without(dataset));
-        lose("test images of splits without objects", unlabelled.map(|dataset| dataset.images.len()).sum());
+        lose(UNLABELLED, unlabelled.map(|dataset| dataset.images.len()).sum());
         datasets.retain(|dataset| !without(dataset));
     }
     let parts: Vec<Part<'_>> =

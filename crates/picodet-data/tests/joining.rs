@@ -266,3 +266,66 @@ fn other_formats_are_read_as_before() {
     assert_eq!(joined.loaded, open_lenient(folder.path(), None).unwrap());
     assert_eq!(joined.loaded.dataset.format, Format::YOLO);
 }
+
+#[test]
+fn unlabelled_test_images_are_no_background_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for (split, seed) in [("train", 1), ("val", 2), ("test", 3)] {
+        picture(root.join(format!("images/{split}/{split}.png")), 200, 100, seed);
+        put(root.join(format!("labels/{split}/{split}.txt")), "0 0.5 0.5 0.2 0.2\n");
+    }
+    // Background images of other splits stay.
+    picture(root.join("images/val/background.png"), 200, 100, 4);
+    put(root.join("data.yaml"), "train: images/train\nval: images/val\ntest: images/test\nnames: [cat]\n");
+    let joined = open_joined(root).unwrap();
+    assert_eq!((joined.loaded.dataset.images.len(), joined.splits.len(), joined.losses.len()), (4, 3, 0));
+
+    fs::remove_file(root.join("labels/test/test.txt")).unwrap();
+    let joined = open_joined(root).unwrap();
+    let losses: Vec<String> = joined.losses.iter().map(ToString::to_string).collect();
+    assert_eq!(losses, ["test images of splits without objects (1 times)"]);
+    assert_eq!((joined.loaded.dataset.images.len(), joined.splits), (3, vec!["train".into(), "val".into()]));
+}
+
+#[test]
+fn files_of_other_encodings_keep_their_fields() {
+    let gbk = |text: &str| {
+        let characters = "\u{597d}\u{7684}\u{6570}\u{636e}\u{7ea2}\u{7eff}\u{706f}";
+        let codes = [0xBAC3u16, 0xB5C4, 0xCAFD, 0xBEDD, 0xBAEC, 0xC2CC, 0xB5C6];
+        let code = |c: char| characters.chars().position(|other| other == c).map(|index| codes[index]);
+        let bytes = |c: char| code(c).map_or(vec![c as u8], |code| code.to_be_bytes().to_vec());
+        text.chars().flat_map(bytes).collect::<Vec<u8>>()
+    };
+    let utf16 = |text: &str| {
+        let mut bytes = vec![0xFF, 0xFE];
+        bytes.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
+        bytes
+    };
+    for encode in [&gbk as &dyn Fn(&str) -> Vec<u8>, &utf16] {
+        for splits in [&["train"][..], &["train", "val"]] {
+            let folder = tempfile::tempdir().unwrap();
+            let (root, out) = (folder.path().join("set"), folder.path().join("out"));
+            for (split, seed) in splits.iter().zip([10, 50]) {
+                let names = ["a.png", "b.png", "c.png"];
+                for (name, seed) in names.into_iter().zip(seed..) {
+                    picture(root.join(split).join(name), 200, 100, seed);
+                }
+                let images: Vec<Value> = (1..).zip(names).map(|(id, name)| image(id, name)).collect();
+                let mut annotations: Vec<Value> = (1..=3).map(|id| annotation(id, id, 1, 10 * id)).collect();
+                annotations.iter_mut().for_each(|entry| entry["note"] = json!("\u{597d}\u{7684}"));
+                let classes = json!([{"id": 1, "name": "\u{7ea2}\u{7eff}\u{706f}", "colour": "red"}]);
+                let text = coco("\u{6570}\u{636e}", &images, &annotations, &classes).to_string();
+                put(root.join(format!("annotations/instances_{split}.json")), encode(&text));
+            }
+            let (_, parts) = split_again(&root, &out);
+            assert_eq!(entries(&parts, "annotations").count(), 3 * splits.len());
+            for entry in entries(&parts, "annotations") {
+                assert_eq!(entry["note"], "\u{597d}\u{7684}");
+                assert!(entry["segmentation"].is_array());
+            }
+            let class = json!({"id": 1, "name": "\u{7ea2}\u{7eff}\u{706f}", "colour": "red"});
+            assert_eq!(parts[0]["categories"], json!([class]));
+        }
+    }
+}

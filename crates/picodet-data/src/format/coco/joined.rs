@@ -68,7 +68,7 @@ pub(super) fn write_joined(
     let joined = Joined::new(heads).map_err(|error| io::Error::other(error.to_string()))?;
     out.write_all(b"{")?;
     for (name, value) in &joined.fields {
-        write!(out, "{}:{value},\n", Value::from(name.as_str()))?;
+        writeln!(out, "{}:{value},", Value::from(name.as_str()))?;
     }
     for (list, name) in [(List::Images, "images"), (List::Annotations, "annotations")] {
         write!(out, "\"{name}\":[")?;
