@@ -11,11 +11,17 @@ use crate::finding::Findings;
 use crate::format::handler_of;
 use crate::loss::Loss;
 use crate::open::{open_lenient, open_split, splits, splits_without_unions};
-use crate::split_name::is_test_split;
+use crate::split_name::{is_test_split, split_role};
 use crate::unread::find_unread;
 
-/// The images of a split of test images without objects.
-const UNLABELLED: &str = "test images of splits without objects";
+/// The images of a split without objects.
+const UNLABELLED: &str = "images of splits without objects";
+
+/// Whether images without objects of a split are unlabelled: those of training, validation and test, but not of a split of
+/// background images.
+fn must_have_objects(split: &str) -> bool {
+    is_test_split(split) || split_role(split).is_some()
+}
 
 /// All splits of a dataset as one.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +38,7 @@ pub struct Joined {
 /// Reads a dataset of any format with all its splits, as [`open_lenient`], and joins those of several COCO files as well.
 ///
 /// Classes are matched by name. Ids of classes, images and annotations that an earlier split has are replaced by the next free
-/// ones. Image paths are relative to the folder of all splits. Left out, and among the losses: test images of splits without
+/// ones. Image paths are relative to the folder of all splits. Left out, and among the losses: images of splits without
 /// objects, and entries of files that an earlier split lists with the same objects.
 ///
 /// # Errors
@@ -53,7 +59,7 @@ pub fn open_joined(path: impl AsRef<Path>) -> Result<Joined, DataError> {
     }
 }
 
-/// Removes the test images of splits without objects, which are no background images.
+/// Removes the images of splits without objects, which are no background images.
 fn remove_unlabelled(
     path: &Path,
     dataset: &mut Dataset,
@@ -61,10 +67,10 @@ fn remove_unlabelled(
 ) -> Result<Vec<Loss>, DataError> {
     let mut unlabelled: HashSet<PathBuf> = HashSet::new();
     let mut names: Vec<String> = Vec::new();
-    for name in splits.iter().filter(|name| is_test_split(name)) {
-        let test = open_split(path, Some(name))?.dataset;
-        if test.object_count() == 0 {
-            unlabelled.extend(real_images(&test));
+    for name in splits.iter().filter(|name| must_have_objects(name)) {
+        let part = open_split(path, Some(name))?.dataset;
+        if part.object_count() == 0 {
+            unlabelled.extend(real_images(&part));
             names.push(name.clone());
         }
     }
@@ -74,8 +80,8 @@ fn remove_unlabelled(
     let before = dataset.images.len();
     let mut files = real_images(dataset).into_iter();
     dataset.images.retain(|image| {
-        let is_test = files.next().is_some_and(|file| unlabelled.contains(&file));
-        !(is_test && image.objects.is_empty())
+        let is_unlabelled = files.next().is_some_and(|file| unlabelled.contains(&file));
+        !(is_unlabelled && image.objects.is_empty())
     });
     let removed = before - dataset.images.len();
     if removed == 0 {
@@ -111,7 +117,7 @@ fn join(path: &Path) -> Result<Joined, DataError> {
     };
     let has_objects = |dataset: &Dataset| dataset.object_count() > 0;
     if datasets.iter().any(has_objects) {
-        let without = |dataset: &Dataset| !has_objects(dataset) && is_test_split(dataset.split_name());
+        let without = |dataset: &Dataset| !has_objects(dataset) && must_have_objects(dataset.split_name());
         let unlabelled = datasets.iter().filter(|dataset| without(dataset));
         lose(UNLABELLED, unlabelled.map(|dataset| dataset.images.len()).sum());
         datasets.retain(|dataset| !without(dataset));

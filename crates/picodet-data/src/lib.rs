@@ -34,6 +34,7 @@ mod input;
 mod join;
 mod layout;
 mod loss;
+mod mask_folder;
 mod open;
 mod paths;
 mod report;

@@ -187,7 +187,7 @@ fn contents_that_the_joined_dataset_lacks_are_counted() {
     let joined = open_joined(&root).unwrap();
     let losses: Vec<String> = joined.losses.iter().map(ToString::to_string).collect();
     let expected = [
-        "test images of splits without objects (1 times)",
+        "images of splits without objects (1 times)",
         "entries of images that an earlier split lists with the same objects (1 times)",
         "`info` of files (that of the first split is kept) (1 times)",
         "fields of categories (those of the first split are kept) (1 times)",
@@ -284,7 +284,7 @@ fn unlabelled_test_images_are_no_background_images() {
     fs::remove_file(root.join("labels/test/test.txt")).unwrap();
     let joined = open_joined(root).unwrap();
     let losses: Vec<String> = joined.losses.iter().map(ToString::to_string).collect();
-    assert_eq!(losses, ["test images of splits without objects (1 times)"]);
+    assert_eq!(losses, ["images of splits without objects (1 times)"]);
     assert_eq!((joined.loaded.dataset.images.len(), joined.splits), (3, vec!["train".into(), "val".into()]));
 }
 

@@ -99,12 +99,12 @@ pub(super) fn read_layout(layout: &VocLayout, split: Option<&str>) -> Result<(Da
             && without_extension(named).trim() != file_name(stem).trim()
         {
             let mut message = format!("<filename> is `{named}`, the XML is `{}.xml`", file_name(stem));
-            // Files are renamed without their contents: an image with an XML of its own name belongs to this one.
+            // Files are renamed without their contents: an XML and an image of one name belong together.
             if let Some(own) = images.own(&label)
                 && own != file
                 && own_images().contains(&file)
             {
-                message += &format!("; read for `{own}`, since `{file}` has an XML of its own name");
+                message += &format!("; read for `{own}`, since there is an XML with the name of `{file}`");
                 file = own;
             }
             findings.push(FindingKind::VocFileName, Location::file(display(&root.join(&label))), message);
