@@ -11,6 +11,7 @@ use crate::finding::Findings;
 use crate::format::handler_of;
 use crate::loss::Loss;
 use crate::open::{open_lenient, open_split, splits, splits_without_unions};
+use crate::paths::{plain, real};
 use crate::split_name::{is_test_split, split_role};
 use crate::unread::find_unread;
 
@@ -173,8 +174,8 @@ fn joined(datasets: Vec<Dataset>) -> (Dataset, usize) {
         [Some(dataset.root.as_path()), file].into_iter().flatten()
     });
     let root = common_folder(&folders.collect::<Vec<_>>());
-    let mut whole =
-        Dataset { root, annotations: None, split: None, images: Vec::new(), ..datasets[0].clone() };
+    let (format, classes) = (datasets[0].format, datasets[0].classes.clone());
+    let mut whole = Dataset { format, root, annotations: None, split: None, classes, images: Vec::new() };
     let mut image_ids = Ids::of(datasets.iter().flat_map(|dataset| &dataset.images).map(|image| image.id));
     let objects = datasets.iter().flat_map(|dataset| &dataset.images).flat_map(|image| &image.objects);
     let mut object_ids = Ids::of(objects.filter_map(|object| object.id));
@@ -194,7 +195,9 @@ fn joined(datasets: Vec<Dataset>) -> (Dataset, usize) {
                 continue;
             }
             entries.push(whole.images.len());
-            if !folder.is_empty() && !Path::new(&image.file).is_absolute() {
+            if Path::new(&image.file).is_absolute() {
+                image.file = inside(Path::new(&image.file));
+            } else if !folder.is_empty() {
                 image.file = format!("{folder}/{}", image.file);
             }
             image.id = image_ids.free(image.id);
@@ -255,18 +258,26 @@ fn common_folder(folders: &[&Path]) -> PathBuf {
     if !written.as_os_str().is_empty() && !folders.iter().any(has_parent) {
         return written;
     }
-    let real = |folder: &&Path| {
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf())
-    };
-    common(&folders.iter().map(real).collect::<Vec<_>>())
+    common(&folders.iter().map(|folder| absolute(folder)).collect::<Vec<_>>())
 }
 
-/// Returns a path relative to the folder that contains it.
+/// Returns a path without `.` and `..` that begins at the root. Links stay: the images can be on another disk.
+fn absolute(path: &Path) -> PathBuf {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let begun = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let plain = plain(&begun);
+    // A folder above a link is not that above its target.
+    if real(&plain) == real(path) { plain } else { real(path) }
+}
+
+/// Returns a path relative to the folder that contains it, with `/`; unchanged if the folder does not.
 fn below(root: &Path, path: &Path) -> String {
     let inside = |path: &Path| path.strip_prefix(root).ok().map(Path::to_path_buf);
-    let real = || inside(&path.parent()?.canonicalize().ok()?.join(path.file_name()?));
-    let found = inside(path).or_else(real).or_else(|| inside(&path.canonicalize().ok()?));
-    let parts = found.as_deref().unwrap_or(path).components();
-    parts.map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
+    match inside(path).or_else(|| inside(&absolute(path))) {
+        Some(found) => {
+            let parts = found.components().map(|part| part.as_os_str().to_string_lossy());
+            parts.collect::<Vec<_>>().join("/")
+        }
+        None => path.to_string_lossy().into_owned(),
+    }
 }

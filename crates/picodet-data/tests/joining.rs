@@ -329,3 +329,54 @@ fn files_of_other_encodings_keep_their_fields() {
         }
     }
 }
+
+#[test]
+fn absolute_paths_below_the_dataset_become_relative() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, outside) = (folder.path().join("set"), folder.path().join("elsewhere/x.png"));
+    picture(&outside, 200, 100, 99);
+    for (split, seed) in [("train", 10), ("valid", 20)] {
+        let names: Vec<String> =
+            ["a", "b"].map(|name| root.join(format!("{split}/{name}.png")).display().to_string()).to_vec();
+        for (name, seed) in names.iter().zip(seed..) {
+            picture(name, 200, 100, seed);
+        }
+        let mut images: Vec<Value> = (1..).zip(&names).map(|(id, name)| image(id, name)).collect();
+        if split == "valid" {
+            images.push(image(3, outside.to_str().unwrap()));
+        }
+        let annotations: Vec<Value> = (1..=2).map(|id| annotation(id, id, 1, 10)).collect();
+        let file = coco("x", &images, &annotations, &json!([{"id": 1, "name": "cat"}]));
+        put(root.join(split).join("_annotations.coco.json"), file.to_string());
+    }
+    let dataset = open_joined(&root).unwrap().loaded.dataset;
+    let files: Vec<&str> = dataset.images.iter().map(|image| image.file.as_str()).collect();
+    let outside = outside.to_str().unwrap();
+    assert_eq!(files, ["train/a.png", "train/b.png", "valid/a.png", "valid/b.png", outside]);
+}
+
+#[test]
+#[cfg(unix)]
+fn links_to_images_on_another_disk_stay_below_the_dataset() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, out) = (folder.path().join("set"), folder.path().join("out"));
+    two_files(&root);
+    let disk = folder.path().join("disk/images");
+    fs::create_dir_all(disk.parent().unwrap()).unwrap();
+    fs::rename(root.join("train2017"), &disk).unwrap();
+    std::os::unix::fs::symlink(&disk, root.join("train2017")).unwrap();
+    for path in [
+        root.clone(),
+        folder.path().join("disk/../set"),
+        root.join("annotations/.."),
+        root.join("annotations"),
+    ] {
+        let dataset = open_joined(&path).unwrap().loaded.dataset;
+        let folders: BTreeSet<&str> =
+            dataset.images.iter().map(|image| image.file.split('/').next().unwrap()).collect();
+        assert_eq!(folders.into_iter().collect::<Vec<_>>(), ["train2017", "val2017"], "{}", path.display());
+        let there = (0..10).filter(|&index| dataset.image_path(index).unwrap().is_file());
+        assert_eq!(there.count(), 10);
+    }
+    assert_eq!(entries(&split_again(&folder.path().join("disk/../set"), &out).1, "images").count(), 10);
+}

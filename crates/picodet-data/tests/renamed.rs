@@ -56,7 +56,7 @@ fn the_stated_name_counts_for_other_images() {
     for (seed, name) in (1..).zip(["a", "b", "x"]) {
         picture(root.join(format!("JPEGImages/{name}.png")), 200, 100, seed);
     }
-    // `x.png` has no XML of its own name, and `1.xml` no image of its own name.
+    // There is no `x.xml` and no `1.png`.
     xml(root, "Annotations/a.xml", "x.png", "cat");
     xml(root, "Annotations/1.xml", "b.png", "dog");
     xml(root, "Annotations/b.xml", "a.png", "cow");
