@@ -248,17 +248,21 @@ impl Ids {
 
 /// Returns the folder that contains all folders, as written if the paths have a common beginning.
 fn common_folder(folders: &[&Path]) -> PathBuf {
-    let has_parent = |folder: &&Path| folder.components().any(|part| part == Component::ParentDir);
     let common = |folders: &[PathBuf]| {
         let first = folders.first().cloned().unwrap_or_default();
         let is_above = |folder: &Path| folders.iter().all(|other| other.starts_with(folder));
         first.ancestors().find(|folder| is_above(folder)).map(Path::to_path_buf).unwrap_or_default()
     };
     let written = common(&folders.iter().map(|folder| folder.to_path_buf()).collect::<Vec<_>>());
-    if !written.as_os_str().is_empty() && !folders.iter().any(has_parent) {
+    if !written.as_os_str().is_empty() && !folders.iter().any(|folder| has_parent(folder)) {
         return written;
     }
     common(&folders.iter().map(|folder| absolute(folder)).collect::<Vec<_>>())
+}
+
+/// Whether a path has a component `..`.
+fn has_parent(path: &Path) -> bool {
+    path.components().any(|part| part == Component::ParentDir)
 }
 
 /// Returns a path without `.` and `..` that begins at the root. Links stay: the images can be on another disk.
@@ -273,7 +277,7 @@ fn absolute(path: &Path) -> PathBuf {
 /// Returns a path relative to the folder that contains it, with `/`; unchanged if the folder does not.
 fn below(root: &Path, path: &Path) -> String {
     let inside = |path: &Path| path.strip_prefix(root).ok().map(Path::to_path_buf);
-    match inside(path).or_else(|| inside(&absolute(path))) {
+    match inside(path).filter(|found| !has_parent(found)).or_else(|| inside(&absolute(path))) {
         Some(found) => {
             let parts = found.components().map(|part| part.as_os_str().to_string_lossy());
             parts.collect::<Vec<_>>().join("/")
