@@ -201,6 +201,7 @@ pub fn write(
             split: &split,
             image_names: &names,
             out,
+            parts,
         })?;
         report.images += part.dataset.images.len();
         report.objects += part.dataset.object_count();

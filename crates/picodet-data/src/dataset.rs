@@ -131,7 +131,7 @@ pub struct ImageRecord {
     pub height: u32,
     /// Objects in the order of the label file; empty for a background image.
     pub objects: Vec<Object>,
-    /// The label file of the image relative to [`Dataset::root`] (VOC, YOLO, LabelMe).
+    /// The label file of the image relative to [`Dataset::root`] (VOC, YOLO, LabelMe; COCO if several files are joined).
     pub label: Option<String>,
     /// Index into `images` (COCO).
     pub source: u32,
@@ -219,9 +219,9 @@ impl Dataset {
     }
 }
 
-/// Path as text for findings and reports.
+/// Path as text for findings and reports, without folders `.` inside.
 pub(crate) fn display(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
+    path.components().collect::<PathBuf>().to_string_lossy().into_owned()
 }
 
 /// A dataset with the findings of its reader.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use picodet_format::coco::JsonError;
 
-use crate::finding::Finding;
+use crate::finding::{Finding, Location};
 use crate::loss::Loss;
 
 /// An error that stops a dataset operation.
@@ -170,6 +170,19 @@ pub enum DataError {
 }
 
 impl DataError {
+    /// The position of a fault in the file `file`, and its description without it.
+    pub(crate) fn in_file(&self, file: &str) -> (Location, String) {
+        let (line, message) = match self {
+            Self::Syntax { line, message, .. } => (*line, message.clone()),
+            Self::Io { source, .. } => (None, format!("cannot be read: {source}")),
+            Self::TooLarge { what, size, limit, .. } => {
+                (None, format!("{size} bytes is more than the {limit} bytes allowed for {what}"))
+            }
+            error => (None, error.to_string()),
+        };
+        (Location { line, ..Location::file(file) }, message)
+    }
+
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
         Self::Io { path: path.to_path_buf(), source }
     }

@@ -240,3 +240,62 @@ fn exif_data_of_png_files_counts_before_and_behind_the_pixels() {
         }
     }
 }
+
+/// A text of EXIF data as ImageMagick writes it.
+fn raw_profile(name: &str, data: &[u8]) -> Vec<u8> {
+    let lines: Vec<String> = data
+        .chunks(36)
+        .map(|line| line.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n")
+        .collect();
+    format!("\n{name}\n{:8}\n{}", data.len(), lines.concat()).into_bytes()
+}
+
+/// The data of zlib in one block without compression.
+fn zlib_stored(data: &[u8]) -> Vec<u8> {
+    let length = (data.len() as u16).to_le_bytes();
+    let (mut a, mut b) = (1u32, 0u32);
+    for &byte in data {
+        a = (a + u32::from(byte)) % 65_521;
+        b = (b + a) % 65_521;
+    }
+    let checksum = (b << 16 | a).to_be_bytes();
+    [&[0x78, 0x01, 0x01][..], &length, &length.map(|byte| !byte), data, &checksum].concat()
+}
+
+#[test]
+fn exif_data_in_texts_of_png_files_counts() {
+    let file = encode_png(&Image::new(3, 2, (0..18).collect()).expect("six pixels"));
+    let size = |chunks: &[Vec<u8>]| {
+        let file = [&file[..33], &chunks.concat(), &file[33..]].concat();
+        let image = decode(&file, &Limits::default()).expect("a picture");
+        assert_eq!(dimensions(&file, &Limits::default()).ok(), Some((image.width(), image.height())));
+        (image.width(), image.height())
+    };
+    let text = |keyword: &str, text: &[u8]| png_chunk(b"tEXt", &[keyword.as_bytes(), &[0], text].concat());
+    let packed =
+        |keyword: &str, data: &[u8]| png_chunk(b"zTXt", &[keyword.as_bytes(), &[0, 0], data].concat());
+    for (keyword, name) in [("Raw profile type exif", "exif"), ("Raw profile type APP1", "generic")] {
+        for data in [exif(6), [&b"Exif\0\0"[..], &exif(6)].concat()] {
+            let profile = raw_profile(name, &data);
+            assert_eq!(size(&[text(keyword, &profile)]), (2, 3));
+            assert_eq!(size(&[packed(keyword, &zlib_stored(&profile))]), (2, 3));
+            // The chunk of EXIF data comes first.
+            assert_eq!(size(&[text(keyword, &profile), png_chunk(b"eXIf", &exif(1))]), (3, 2));
+        }
+    }
+    // Texts without EXIF data, and damaged ones.
+    let profile = raw_profile("exif", &exif(6));
+    let cut = &profile[..profile.len() - 9];
+    let bomb = vec![b'\n'; 60_000];
+    for chunks in [
+        vec![text("Comment", &profile)],
+        vec![text("Raw profile type iptc", &profile)],
+        vec![text("Raw profile type exif", cut)],
+        vec![text("Raw profile type exif", b"\nexif\n 2\nzz\n")],
+        vec![packed("Raw profile type exif", &zlib_stored(&profile)[..20])],
+        vec![packed("Raw profile type exif", &zlib_stored(&bomb))],
+        vec![packed("Raw profile type exif", b"")],
+    ] {
+        assert_eq!(size(&chunks), (3, 2));
+    }
+}

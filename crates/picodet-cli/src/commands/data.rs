@@ -3,9 +3,9 @@
 use crate::ExitCode;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use picodet::crates::data::{
-    DataError, Images, Part, WriteOptions, WriteReport, convert, open_lenient, split, splits, write,
+    Images, Joined, Loss, Part, WriteOptions, WriteReport, convert, open_joined, split, write,
 };
 
 use crate::args::{Data, DataConvert, DataSplit};
@@ -40,20 +40,12 @@ fn run_split(command: &DataSplit) -> Result<ExitCode> {
             fraction.trim().parse().with_context(|| format!("--parts: fraction of `{part}`"))?;
         parts.push((name.trim(), fraction));
     }
-    let loaded = open_lenient(&command.dataset, None).map_err(|error| match error {
-        DataError::SplitNeeded { path, available } => anyhow!(
-            "{}: has the splits {} already; give the file or folder of one of them",
-            path.display(),
-            available.join(", ")
-        ),
-        error => error.into(),
-    })?;
-    let joined = splits(&command.dataset)?;
-    if joined.len() > 1 {
+    let Joined { loaded, splits, losses, .. } = open_joined(&command.dataset)?;
+    if splits.len() > 1 {
         let (path, images) = (command.dataset.display(), loaded.dataset.images.len());
-        status(&format!("{path}: the {images} images of {} are joined and split again", joined.join(", ")));
+        status(&format!("{path}: the {images} images of {} are joined and split again", splits.join(", ")));
     }
-    let losses = loaded.findings.losses_of_copy();
+    let losses: Vec<Loss> = loaded.findings.losses_of_copy().into_iter().chain(losses).collect();
     let mut dataset = loaded.for_copy(&command.dataset, command.allow_loss)?;
     if command.crowds_as_objects {
         dataset.crowds_as_objects();

@@ -104,7 +104,6 @@ const DATA: &[Case] = &[
     ("error-dataset-faulty", "data split yolo_row --output out"),
     ("error-data-output", "data convert squares --to yolo --output nothing"),
     ("error-data-inside", "data convert squares --to yolo --output squares/out"),
-    ("error-split-splits", "data split splits --output out"),
     ("error-split-part", "data split squares --parts train --output out"),
     ("error-split-number", "data split squares --parts train=most --output out"),
     ("error-split-sum", "data split squares --parts train=0.5,val=0.2 --output out"),

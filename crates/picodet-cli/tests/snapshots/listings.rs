@@ -57,6 +57,7 @@ fn datasets() {
         ("data-convert-lossy", "data convert squares_faulty --to voc --output voc_out"),
         ("data-split", "data split squares --parts train=0.5,val=0.5 --output parts"),
         ("data-convert-splits", "data convert parts --to yolo --output parts_yolo"),
+        ("data-split-joined-coco", "data split parts --parts train=0.5,val=0.5 --output parts_coco"),
         ("data-split-joined", "data split parts_yolo --parts train=0.5,val=0.5 --output parts_again"),
         ("eval-detections", "eval squares --detections results.json"),
         ("eval-detections-json", "eval squares --detections results.json --format json"),

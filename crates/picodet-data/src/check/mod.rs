@@ -14,7 +14,7 @@ use std::path::Path;
 use crate::contained::without_contained;
 use crate::dataset::{Dataset, Loaded, display};
 use crate::error::DataError;
-use crate::finding::{FindingKind, Findings, Location};
+use crate::finding::{FindingKind, Findings};
 use crate::open::{open_split, splits_without_unions};
 use crate::unread::{Unread, find_unread};
 
@@ -68,12 +68,9 @@ pub fn check(
 
 /// Adds an error of opening that is a fault of the data as a finding; returns whether it is one.
 fn as_finding(error: &DataError, findings: &mut Findings) -> bool {
-    let location = match error {
-        DataError::Syntax { path, line, .. } => Location { file: display(path), line: *line, pointer: None },
-        DataError::TooLarge { path, .. } => Location::file(display(path)),
-        _ => return false,
-    };
-    findings.push(FindingKind::FileUnreadable, location, error.to_string());
+    let (DataError::Syntax { path, .. } | DataError::TooLarge { path, .. }) = error else { return false };
+    let (location, message) = error.in_file(&display(path));
+    findings.push(FindingKind::FileUnreadable, location, message);
     true
 }
 

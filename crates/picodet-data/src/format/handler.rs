@@ -1,7 +1,7 @@
 //! The interface between dataset operations and formats.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::dataset::{Dataset, Format, ImageRecord, Loaded, Object, Part};
 use crate::error::DataError;
@@ -52,6 +52,15 @@ pub(crate) trait FormatHandler: Sync {
     /// Whether the label file of an image contains an image that cannot be read from it.
     fn has_broken_image(&self, _dataset: &Dataset, _image: usize) -> bool {
         false
+    }
+
+    /// Counts the contents of label files of whole datasets that are lost when these are joined; empty for formats with a
+    /// label file per image.
+    ///
+    /// # Errors
+    /// [`DataError::Io`]; [`DataError::BadArgument`] for contents that would be confused.
+    fn losses_of_join(&self, _files: &[PathBuf]) -> Result<Vec<Loss>, DataError> {
+        Ok(Vec::new())
     }
 
     /// Writes the labels of one split. A dataset that was read in this format keeps what its label files
@@ -152,6 +161,8 @@ pub(crate) struct SplitOutput<'a> {
     pub(crate) image_names: &'a [String],
     /// The output folder.
     pub(crate) out: &'a Path,
+    /// All splits that are written.
+    pub(crate) parts: &'a [Part<'a>],
 }
 
 impl SplitOutput<'_> {

@@ -98,6 +98,9 @@ impl Dataset {
             (Some(annotations), _) if handler_of(self.format).conventions().single_file => {
                 Location::pointer(display(annotations), format!("/images/{}", record.source))
             }
+            (None, Some(label)) if handler_of(self.format).conventions().single_file => {
+                Location::pointer(display(&self.root.join(label)), format!("/images/{}", record.source))
+            }
             (_, Some(label)) => Location::file(display(&self.root.join(label))),
             _ => Location::file(display(&self.root.join(&record.file))),
         }

@@ -131,3 +131,9 @@ impl<'de> Deserialize<'de> for RawEntry {
         deserializer.deserialize_any(EntryVisitor)
     }
 }
+
+/// Whether a JSON value is more than a default: null, false, 0, or an empty text, list or object.
+pub(crate) fn has_content(value: &str) -> bool {
+    let inner = value.trim_matches(|c: char| c.is_whitespace() || "[]{}\"".contains(c));
+    !matches!(inner, "" | "null" | "false" | "0")
+}

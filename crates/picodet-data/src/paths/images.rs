@@ -7,8 +7,10 @@ use super::index::{ImageFinder, Lookup};
 use super::stated::Stated;
 use crate::dataset::Dataset;
 use crate::finding::{FindingKind, Findings};
+use crate::image_file::EXTENSIONS;
+use crate::mask_folder::is_mask_folder;
 use crate::split_name::split_role;
-use crate::walk::{file_name, without_extension};
+use crate::walk::{file_name, has_extension, without_extension};
 
 /// Looks up every image that does not exist as written: below the image folder if some image is there, otherwise below
 /// `top`, the folder of the whole dataset. Changed paths are relative to the dataset, which moves to `top` if needed.
@@ -37,6 +39,8 @@ pub(crate) fn resolve_images(dataset: &mut Dataset, top: &Path, findings: &mut F
     };
     let finder = ImageFinder::new(&base);
     let (mut turned, mut moved) = (Tally::default(), Tally::default());
+    let mut missing: Vec<usize> = Vec::new();
+    let mut there = exists.clone();
     for index in (0..exists.len()).filter(|&index| !exists[index]) {
         let image = &dataset.images[index];
         let stated = Stated::new(&image.file);
@@ -44,6 +48,7 @@ pub(crate) fn resolve_images(dataset: &mut Dataset, top: &Path, findings: &mut F
         if image.file.contains('\\') && !plain.is_empty() && base.join(&plain).is_file() {
             turned.add(index, &image.file, &plain);
             dataset.images[index].file = plain;
+            there[index] = true;
             continue;
         }
         let mut lookup = finder.index().find(&stated, &accept);
@@ -55,10 +60,11 @@ pub(crate) fn resolve_images(dataset: &mut Dataset, top: &Path, findings: &mut F
             lookup = finder.index().find(&beside, &|file| accept(file) && beside_label(file, label));
         }
         match lookup {
-            Lookup::Missing => {}
+            Lookup::Missing => missing.push(index),
             Lookup::Found(file) => {
                 moved.add(index, &image.file, file);
                 dataset.images[index].file = file.to_string();
+                there[index] = true;
             }
             Lookup::Ambiguous(first, second) => {
                 let message = format!(
@@ -67,6 +73,27 @@ pub(crate) fn resolve_images(dataset: &mut Dataset, top: &Path, findings: &mut F
                 );
                 findings.push(FindingKind::PathAmbiguous, dataset.image_location(index), message);
             }
+        }
+    }
+    // Images that were converted to another format, in the folders of the images that are there.
+    let folder = |file: &str| file[..file.len() - file_name(file).len()].to_string();
+    let files =
+        (0..exists.len()).filter(|&index| there[index]).map(|index| dataset.images[index].file.clone());
+    let used: HashSet<String> = files.collect();
+    let known: HashSet<String> = used.iter().map(|file| folder(file)).collect();
+    let fits = |file: &str| {
+        let folder = folder(file);
+        accept(file)
+            && !used.contains(file)
+            && if known.is_empty() { !is_mask_folder(&folder) } else { known.contains(&folder) }
+    };
+    for index in missing {
+        let stated = Stated::new(&dataset.images[index].file).joined();
+        if has_extension(&stated, EXTENSIONS)
+            && let Lookup::Found(file) = finder.index().find(&Stated::new(without_extension(&stated)), &fits)
+        {
+            moved.add(index, &dataset.images[index].file, file);
+            dataset.images[index].file = file.to_string();
         }
     }
     if !some_exist && (turned.count > 0 || moved.count > 0) {

@@ -6,11 +6,8 @@ use std::path::Path;
 
 use super::images::Images;
 use crate::input::open_regular;
+use crate::mask_folder::is_mask_folder;
 use crate::walk::has_extension;
-
-/// Words in the names of folders of masks.
-const WORDS: [&str; 9] =
-    ["mask", "segm", "panoptic", "trimap", "stuff", "semantic", "annotation", "label", "depth"];
 
 /// The pictures of a dataset and their sizes by their names without extension.
 pub(super) struct Masks<'a>(HashMap<&'a str, (&'a Path, (u32, u32))>);
@@ -31,8 +28,8 @@ impl<'a> Masks<'a> {
         let Some((picture, size)) = picture.filter(|(picture, _)| picture.parent() != path.parent()) else {
             return false;
         };
-        let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder).to_ascii_lowercase();
-        WORDS.iter().any(|word| folder.contains(word))
+        let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+        is_mask_folder(folder)
             || (!has_extension(&picture.to_string_lossy(), &["png"])
                 && size_without_colours(path) == Some(*size))
     }

@@ -4,6 +4,15 @@ use image::metadata::Orientation;
 
 use super::orientation::of_exif;
 
+/// The keywords of texts with EXIF data, with the zero behind them.
+const PROFILES: [&[u8]; 2] = [b"Raw profile type exif\0", b"Raw profile type APP1\0"];
+/// Largest text in bytes: a JPEG segment of 64 KiB, with two digits per byte and the ends of lines.
+const MAX_PROFILE: usize = 1 << 18;
+/// Length of the signature and the chunk `IHDR`.
+const HEADER: usize = 33;
+/// An empty chunk `IDAT`.
+const DATA: [u8; 12] = [0, 0, 0, 0, b'I', b'D', b'A', b'T', 0x35, 0xaf, 0x06, 0x1e];
+
 /// A chunk, of which the end may be missing.
 pub(super) struct Chunk<'a> {
     pub(super) kind: [u8; 4],
@@ -29,10 +38,39 @@ pub(super) fn of(bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     })
 }
 
-/// Returns the orientation that the EXIF data states, which may come before or behind the pixels.
+/// Returns the orientation that the EXIF data states, which may come before or behind the pixels. Programs from before the
+/// chunk `eXIf` (2017) write the data as a text of hexadecimal digits.
 pub(super) fn orientation(bytes: &[u8]) -> Option<Orientation> {
-    let exif = |chunk: &Chunk<'_>| &chunk.kind == b"eXIf" && chunk.is_whole;
-    of(bytes).take_while(|chunk| &chunk.kind != b"IEND").find(exif).and_then(|chunk| of_exif(chunk.data))
+    let chunks = || of(bytes).take_while(|chunk| &chunk.kind != b"IEND").filter(|chunk| chunk.is_whole);
+    let exif = chunks().find(|chunk| &chunk.kind == b"eXIf").and_then(|chunk| of_exif(chunk.data));
+    exif.or_else(|| chunks().find_map(|chunk| of_profile(&profile(bytes, &chunk)?)))
+}
+
+/// Returns the text of a chunk with EXIF data as text.
+fn profile(bytes: &[u8], chunk: &Chunk<'_>) -> Option<String> {
+    let text = PROFILES.iter().find_map(|keyword| chunk.data.strip_prefix(*keyword))?;
+    match &chunk.kind {
+        b"tEXt" => Some(String::from_utf8_lossy(text).into_owned()),
+        b"zTXt" => {
+            let own = bytes.get(chunk.end.checked_sub(chunk.data.len() + 12)?..chunk.end)?;
+            let file = [bytes.get(..HEADER)?, own, &DATA].concat();
+            let reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().ok()?;
+            let mut text = reader.info().compressed_latin1_text.first()?.clone();
+            text.decompress_text_with_limit(MAX_PROFILE).ok()?;
+            text.get_text().ok()
+        }
+        _ => None,
+    }
+}
+
+/// Returns the orientation in a text of a name, the number of bytes, and their hexadecimal digits in lines.
+fn of_profile(text: &str) -> Option<Orientation> {
+    let mut words = text.split_ascii_whitespace().skip(1);
+    let length: usize = words.next()?.parse().ok()?;
+    let digits: Vec<u8> = words.flat_map(str::bytes).collect();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let data: Option<Vec<u8>> = digits.chunks(2).map(byte).collect();
+    data.filter(|data| data.len() == length).and_then(|data| of_exif(&data))
 }
 
 /// Returns a file with an `IEND` if it has none and all of its data chunks are whole.

@@ -162,7 +162,8 @@ impl<'a> Builder<'a> {
             };
             let Some(&class) = self.class_of.get(&category) else { continue };
             if self.missing_boxes.contains(&object.source) {
-                let message = "an annotation without `bbox` and segmentation; left out".to_string();
+                let message =
+                    "an annotation without `bbox` or a segmentation that can be read; left out".to_string();
                 self.findings.push(FindingKind::MissingField, location(), message);
                 continue;
             }

@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 
-use picodet_format::json::{JsonGuard, MAX_TOKEN, NonFiniteToNull};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::joined::joined_files;
+use super::reading::Reading;
 use crate::dataset::Part;
 use crate::error::DataError;
-use crate::format::raw_entry::RawEntry;
-use crate::input::open_regular;
+use crate::format::raw_entry::{RawEntry, has_content};
 use crate::loss::Loss;
 
 /// Fields that a dataset represents, or that others imply.
@@ -38,22 +38,24 @@ const KNOWN: [(&str, &[&str]); 3] = [
 pub(super) fn extras(parts: &[Part<'_>]) -> Result<Vec<Loss>, DataError> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for part in parts {
-        let Some(path) = &part.dataset.annotations else { continue };
-        let images: HashSet<u32> = part.dataset.images.iter().map(|image| image.source).collect();
-        let objects = part.dataset.images.iter().flat_map(|image| &image.objects);
-        let objects: HashSet<u32> = objects.map(|object| object.source).collect();
-        for not_finite in [false, true] {
-            let reader = BufReader::new(open_regular(path)?);
-            let mut found = Counts { images: &images, objects: &objects, counts: BTreeMap::new() };
-            let result = match not_finite {
-                false => visit(reader, &mut found),
-                true => visit(NonFiniteToNull::new(reader), &mut found),
-            };
-            if result.is_ok() {
-                for (what, count) in found.counts {
-                    *counts.entry(what).or_default() += count;
+        let own = part.dataset.annotations.iter().map(|path| (path.clone(), None));
+        let joined = joined_files(std::slice::from_ref(part)).into_iter();
+        for (path, label) in own.chain(joined.map(|(path, label)| (path, Some(label)))) {
+            let of_file =
+                || part.dataset.images.iter().filter(|image| label.is_none() || image.label == label);
+            let images: HashSet<u32> = of_file().map(|image| image.source).collect();
+            let objects: HashSet<u32> =
+                of_file().flat_map(|image| &image.objects).map(|object| object.source).collect();
+            for reading in Reading::ALL {
+                let reader = reading.open(&path).map_err(|source| DataError::io(&path, source))?;
+                let mut found = Counts { images: &images, objects: &objects, counts: BTreeMap::new() };
+                let reader = BufReader::with_capacity(1 << 18, reader);
+                if serde_json::Deserializer::from_reader(reader).deserialize_map(&mut found).is_ok() {
+                    for (what, count) in found.counts {
+                        *counts.entry(what).or_default() += count;
+                    }
+                    break;
                 }
-                break;
             }
         }
         let grouped = part.dataset.classes.iter().filter_map(|class| class.supercategory.as_deref());
@@ -63,11 +65,6 @@ pub(super) fn extras(parts: &[Part<'_>]) -> Result<Vec<Loss>, DataError> {
         }
     }
     Ok(counts.into_iter().map(|(what, count)| Loss { what, count }).collect())
-}
-
-fn visit(reader: impl Read, counts: &mut Counts<'_>) -> Result<(), serde_json::Error> {
-    let reader = BufReader::with_capacity(1 << 18, JsonGuard::new(reader, MAX_TOKEN));
-    serde_json::Deserializer::from_reader(reader).deserialize_map(counts)
 }
 
 struct Counts<'a> {
@@ -151,10 +148,4 @@ impl<'de> Visitor<'de> for Entries<'_, '_> {
         }
         Ok(())
     }
-}
-
-/// Whether a JSON value is more than a default: null, false, 0, or an empty text, list or object.
-fn has_content(value: &str) -> bool {
-    let inner = value.trim_matches(|c: char| c.is_whitespace() || "[]{}\"".contains(c));
-    !matches!(inner, "" | "null" | "false" | "0")
 }

@@ -3,13 +3,15 @@
 mod builder;
 mod extras;
 mod ids;
+mod joined;
 mod layout;
 mod read;
+mod reading;
 mod rewrite;
 mod split;
 mod write;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::handler::{
     Conventions, Evidence, FormatHandler, LossRule, ObjectSource, Recognition, SplitOutput,
@@ -63,6 +65,10 @@ impl FormatHandler for CocoHandler {
 
     fn extras(&self, parts: &[Part<'_>]) -> Result<Vec<Loss>, DataError> {
         extras::extras(parts)
+    }
+
+    fn losses_of_join(&self, files: &[PathBuf]) -> Result<Vec<Loss>, DataError> {
+        joined::losses(files)
     }
 
     fn write_split(&self, output: &SplitOutput<'_>) -> Result<(), DataError> {

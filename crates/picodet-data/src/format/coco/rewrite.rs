@@ -3,47 +3,74 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::path::Path;
 
 use picodet_format::coco::Attributes;
-use picodet_format::json::{JsonGuard, MAX_TOKEN, NonFiniteToNull};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::builder::placed_box;
+use super::reading::Reading;
 use super::write::{annotation, annotation_ids, category, image};
 use crate::dataset::{Class, Dataset, ImageRecord, Object};
-use crate::error::DataError;
 use crate::format::raw_entry::RawEntry;
-use crate::input::open_regular;
 
 /// Writes a dataset that was read from the COCO file `source` to `out`, with the fields of the file that the
 /// dataset does not represent. Entries of the file that are not in the dataset are left out; images and
 /// objects of the dataset that are not in the file are added. Returns `false` if the file does not parse.
 ///
 /// # Errors
-/// [`DataError::Io`] for `source`, and the errors of `out`.
+/// The errors of `source` and of `out`.
 pub(super) fn rewrite(
     source: &Path,
     dataset: &Dataset,
     mut out: impl Write,
-    not_finite: bool,
+    reading: Reading,
 ) -> Result<bool, std::io::Error> {
-    let opened = || {
-        open_regular(source).map_err(|error| match error {
-            DataError::Io { source, .. } => source,
-            error => std::io::Error::other(error.to_string()),
-        })
-    };
-    let reader = BufReader::with_capacity(1 << 18, opened()?);
-    let mut plan = Plan::new(dataset);
+    let mut plan = Plan::new(dataset, None);
     let mut failure = None;
     let file = File { plan: &mut plan, out: &mut out, failure: &mut failure };
-    let parsed = match not_finite {
-        false => visit(JsonGuard::new(reader, MAX_TOKEN), file),
-        true => visit(JsonGuard::new(NonFiniteToNull::new(reader), MAX_TOKEN), file),
-    };
+    let parsed = visit(source, reading, file)?;
+    let done = finished(failure, parsed)?;
+    out.flush()?;
+    Ok(done)
+}
+
+/// Writes the entries of one list of the COCO file `source`, edited as `plan` states, and then those of the plan that the
+/// file lacks; `first` is whether none was written before. Returns `false` if the file does not parse.
+///
+/// # Errors
+/// As [`rewrite`].
+pub(super) fn copy_list(
+    (source, reading): (&Path, Reading),
+    plan: &mut Plan<'_>,
+    list: List,
+    out: &mut impl Write,
+    first: &mut bool,
+) -> Result<bool, std::io::Error> {
+    let mut failure = None;
+    let file = File { plan, out, failure: &mut failure };
+    let parsed = visit(source, reading, OneList { file, list, first })?;
+    finished(failure, parsed)
+}
+
+/// Reads a file; the inner error is that of the JSON or of the visitor.
+fn visit<V: for<'de> Visitor<'de, Value = ()>>(
+    source: &Path,
+    reading: Reading,
+    visitor: V,
+) -> Result<Result<(), serde_json::Error>, std::io::Error> {
+    let reader = BufReader::with_capacity(1 << 18, reading.open(source)?);
+    let mut deserializer = serde_json::Deserializer::from_reader(reader);
+    Ok(deserializer.deserialize_map(visitor).and_then(|()| deserializer.end()))
+}
+
+/// Returns whether the file was parsed.
+fn finished(
+    failure: Option<std::io::Error>,
+    parsed: Result<(), serde_json::Error>,
+) -> Result<bool, std::io::Error> {
     match (failure, parsed) {
         (Some(error), _) => Err(error),
         (None, Err(error))
@@ -51,22 +78,12 @@ pub(super) fn rewrite(
         {
             Err(error.into())
         }
-        (None, Err(_)) => Ok(false),
-        (None, Ok(())) => {
-            out.flush()?;
-            Ok(true)
-        }
+        (None, parsed) => Ok(parsed.is_ok()),
     }
 }
 
-fn visit<W: Write>(reader: impl Read, file: File<'_, '_, W>) -> Result<(), serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 18, reader));
-    deserializer.deserialize_map(file)?;
-    deserializer.end()
-}
-
 /// The images, objects and classes of the dataset that have not been written.
-struct Plan<'a> {
+pub(super) struct Plan<'a> {
     dataset: &'a Dataset,
     /// Index of an image by its position in the file.
     images: HashMap<u32, usize>,
@@ -82,7 +99,8 @@ struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    fn new(dataset: &'a Dataset) -> Self {
+    /// The images of `dataset` with this label file; `None` if it was read from one file.
+    pub(super) fn new(dataset: &'a Dataset, label: Option<&str>) -> Self {
         let mut plan = Self {
             dataset,
             images: HashMap::new(),
@@ -92,7 +110,8 @@ impl<'a> Plan<'a> {
             classes: HashMap::new(),
             ids: annotation_ids(dataset),
         };
-        for (index, record) in dataset.images.iter().enumerate() {
+        let images = dataset.images.iter().enumerate();
+        for (index, record) in images.filter(|(_, record)| record.label.as_deref() == label) {
             match plan.images.entry(record.source) {
                 Entry::Occupied(_) => plan.other_images.push(index),
                 Entry::Vacant(entry) => {
@@ -126,7 +145,7 @@ impl<'a> Plan<'a> {
 
 /// The lists that are edited.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum List {
+pub(super) enum List {
     Images,
     Annotations,
     Categories,
@@ -157,7 +176,7 @@ impl<W: Write> File<'_, '_, W> {
         self.put(entry.to_json().as_bytes())
     }
 
-    /// Writes the remaining entries of a list and its end.
+    /// Writes the remaining entries of a list.
     fn finish<E: serde::de::Error>(&mut self, list: List, first: &mut bool) -> Result<(), E> {
         let dataset = self.plan.dataset;
         let mut rest: Vec<RawEntry> = Vec::new();
@@ -189,6 +208,19 @@ impl<W: Write> File<'_, '_, W> {
         for entry in rest {
             self.put_entry(&entry, first)?;
         }
+        Ok(())
+    }
+
+    /// Writes a list whose entries `add` writes.
+    fn list<E: serde::de::Error>(
+        &mut self,
+        list: List,
+        add: impl FnOnce(&mut Self, &mut bool) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut first = true;
+        self.put(b"[")?;
+        add(self, &mut first)?;
+        self.finish(list, &mut first)?;
         self.put(b"\n]")
     }
 }
@@ -218,7 +250,7 @@ impl<'de, W: Write> Visitor<'de> for File<'_, '_, W> {
             match list {
                 Some(list) => {
                     written.push(list);
-                    map.next_value_seed(Entries { file: &mut self, list })?;
+                    self.list(list, |file, first| map.next_value_seed(Entries { file, list, first }))?;
                 }
                 None => {
                     let value = map.next_value::<Box<RawValue>>()?;
@@ -229,10 +261,39 @@ impl<'de, W: Write> Visitor<'de> for File<'_, '_, W> {
         for (list, name) in LISTS.into_iter().filter(|(list, _)| !written.contains(list)) {
             self.put(if first { b"" } else { b",\n" })?;
             first = false;
-            self.put(format!("\"{name}\":[").as_bytes())?;
-            self.finish(list, &mut true)?;
+            self.put(format!("\"{name}\":").as_bytes())?;
+            self.list(list, |_, _| Ok(()))?;
         }
         self.put(b"}\n")
+    }
+}
+
+/// The entries of one list in the object at the top level.
+struct OneList<'e, 'f, 'a, W> {
+    file: File<'f, 'a, W>,
+    list: List,
+    first: &'e mut bool,
+}
+
+impl<'de, W: Write> Visitor<'de> for OneList<'_, '_, '_, W> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with `images`, `annotations` and `categories`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { mut file, list, first } = self;
+        let mut found = false;
+        while let Some(key) = map.next_key::<String>()? {
+            if !found && LISTS.contains(&(list, key.as_str())) {
+                found = true;
+                map.next_value_seed(Entries { file: &mut file, list, first: &mut *first })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        file.finish(list, first)
     }
 }
 
@@ -240,6 +301,7 @@ impl<'de, W: Write> Visitor<'de> for File<'_, '_, W> {
 struct Entries<'e, 'f, 'a, W> {
     file: &'e mut File<'f, 'a, W>,
     list: List,
+    first: &'e mut bool,
 }
 
 impl<'de, W: Write> DeserializeSeed<'de> for Entries<'_, '_, '_, W> {
@@ -259,14 +321,11 @@ impl<'de, W: Write> Visitor<'de> for Entries<'_, '_, '_, W> {
 
     /// Treats null as an empty list.
     fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
-        self.file.put(b"[")?;
-        self.file.finish(self.list, &mut true)
+        Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        let Self { file, list } = self;
-        file.put(b"[")?;
-        let mut first = true;
+        let Self { file, list, first } = self;
         for position in 0u32.. {
             let wanted = match list {
                 List::Images => file.plan.images.contains_key(&position),
@@ -286,10 +345,10 @@ impl<'de, W: Write> Visitor<'de> for Entries<'_, '_, '_, W> {
                 List::Categories => edit_category(&mut entry, file.plan),
             };
             if kept {
-                file.put_entry(&entry, &mut first)?;
+                file.put_entry(&entry, first)?;
             }
         }
-        file.finish(list, &mut first)
+        Ok(())
     }
 }
 

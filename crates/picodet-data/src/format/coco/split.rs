@@ -1,5 +1,7 @@
 //! Writes the files of one split.
 
+use super::joined::{joined_files, write_joined};
+use super::reading::Reading;
 use super::rewrite::rewrite;
 use super::write::write_to;
 use crate::dataset::{Format, ImageRecord};
@@ -8,8 +10,8 @@ use crate::format::handler::{SplitOutput, make_parent};
 use std::fs;
 use std::io::BufWriter;
 
-/// Writes `annotations/instances_<split>.json`. A dataset that was read from a COCO file keeps the fields of
-/// this file that the dataset does not represent.
+/// Writes `annotations/instances_<split>.json`. A dataset that was read from COCO files keeps the fields of
+/// these files that the dataset does not represent.
 pub(super) fn write_split(output: &SplitOutput<'_>) -> Result<(), DataError> {
     let path = output.out.join(format!("annotations/instances_{}.json", output.split));
     make_parent(&path)?;
@@ -26,12 +28,15 @@ pub(super) fn write_split(output: &SplitOutput<'_>) -> Result<(), DataError> {
     if let Some(source) = &renamed.annotations
         && renamed.format == Format::COCO
     {
-        // Python writes NaN, which is replaced by null in the second attempt.
-        for not_finite in [false, true] {
-            if rewrite(source, &renamed, create()?, not_finite).map_err(failed)? {
+        for reading in Reading::ALL {
+            if rewrite(source, &renamed, create()?, reading).map_err(failed)? {
                 return Ok(());
             }
         }
+    }
+    let files = joined_files(output.parts);
+    if !files.is_empty() {
+        return write_joined(&files, &renamed, create()?).map_err(failed);
     }
     write_to(create()?, &renamed).map_err(failed)
 }

@@ -62,7 +62,8 @@ pub(super) fn read_listed(
         match result {
             Ok(annotation) => Some((Some(annotation), own)),
             Err(error) => {
-                own.push(FindingKind::FileUnreadable, Location::file(file), error.to_string());
+                let (location, message) = error.in_file(&file);
+                own.push(FindingKind::FileUnreadable, location, message);
                 Some((None, own))
             }
         }

@@ -35,6 +35,11 @@ impl ImageIndex {
         })
     }
 
+    /// Returns the image with the name of the XML file `label`, if one fits best.
+    pub(super) fn own(&self, label: &str) -> Option<String> {
+        self.named([without_extension(label)])
+    }
+
     /// Returns the image of the XML file `label` (relative to the dataset) with the name and paths in it. Among several of
     /// the name: the one with the longest common path suffix with `<path>`, with `<filename>`, or with the XML, below the
     /// folder of the XML if there are any.

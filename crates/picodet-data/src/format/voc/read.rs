@@ -1,5 +1,6 @@
 //! Reads a folder of XML annotations, with or without lists of splits.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
@@ -64,6 +65,13 @@ pub(super) fn read_layout(layout: &VocLayout, split: Option<&str>) -> Result<(Da
     let class_of: HashMap<&str, usize> =
         classes.iter().enumerate().map(|(index, class)| (class.name.as_str(), index)).collect();
 
+    // The images with the name of an XML.
+    let own_images = OnceCell::new();
+    let own_images = || {
+        own_images.get_or_init(|| {
+            labels.iter().filter_map(|label| images.own(&format!("{prefix}{label}"))).collect::<HashSet<_>>()
+        })
+    };
     let (chosen, mut records) = chosen(layout, split, &labels, &images, &mut findings)?;
     for index in chosen {
         findings.extend(std::mem::take(&mut own_findings[index]));
@@ -74,7 +82,7 @@ pub(super) fn read_layout(layout: &VocLayout, split: Option<&str>) -> Result<(Da
         let stem = without_extension(&labels[index]);
         let named = annotation.file_name.as_deref().map(|name| name.replace('\\', "/"));
         let stated: Vec<&str> = annotation.path.as_deref().into_iter().chain(named.as_deref()).collect();
-        let file = match images.find(&label, &stated) {
+        let mut file = match images.find(&label, &stated) {
             Image::One(file) => file,
             Image::Two(first, second) => {
                 let message =
@@ -90,7 +98,15 @@ pub(super) fn read_layout(layout: &VocLayout, split: Option<&str>) -> Result<(Da
         if let Some(named) = named.as_deref().map(file_name)
             && without_extension(named).trim() != file_name(stem).trim()
         {
-            let message = format!("<filename> is `{named}`, the XML is `{}.xml`", file_name(stem));
+            let mut message = format!("<filename> is `{named}`, the XML is `{}.xml`", file_name(stem));
+            // Files are renamed without their contents: an XML and an image of one name belong together.
+            if let Some(own) = images.own(&label)
+                && own != file
+                && own_images().contains(&file)
+            {
+                message += &format!("; read for `{own}`, since there is an XML with the name of `{file}`");
+                file = own;
+            }
             findings.push(FindingKind::VocFileName, Location::file(display(&root.join(&label))), message);
         }
         let mut objects: Vec<Object> = Vec::with_capacity(annotation.objects.len());
@@ -180,7 +196,8 @@ fn read_one(path: &Path) -> (Option<Annotation>, Findings) {
     let text = match read_xml(path, MAX_XML, "a VOC XML", &mut findings) {
         Ok(text) => text,
         Err(error) => {
-            findings.push(FindingKind::FileUnreadable, Location::file(file), error.to_string());
+            let (location, message) = error.in_file(&file);
+            findings.push(FindingKind::FileUnreadable, location, message);
             return (None, findings);
         }
     };

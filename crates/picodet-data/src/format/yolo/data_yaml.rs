@@ -103,6 +103,10 @@ fn names(
             findings.push(FindingKind::YoloCount, Location::file(display(path)), message);
             Ok(((0..count).map(|index| index.to_string()).collect(), (0..count).collect()))
         }
+        Some(Yaml::Text(text)) if !is_absent(text) => Err(bad(format!(
+            "`names` is the text `{}`; write a list (`names: [{0}]`), or a map from index to name",
+            clip(text)
+        ))),
         _ => Err(bad("`names` is missing (a list, or a map from index to name)".to_string())),
     }
 }

@@ -11,6 +11,7 @@ use crate::finding::Findings;
 use crate::format::handler::Recognition;
 use crate::image_file::EXTENSIONS;
 use crate::paths::Stated;
+use crate::sniff::files_with_extension;
 use crate::split_name::{split_folders, subfolders};
 use crate::text::read_text;
 use crate::unsupported::UnsupportedImages;
@@ -195,10 +196,22 @@ fn class_list(root: &Path, splits: &[(String, String)]) -> Option<PathBuf> {
             .flat_map(|folder| lists.iter().map(move |list| folder.join(list)))
             .find(|path| path.is_file())
     };
+    // `Classes.txt`, or a list of darknet under another name (`coco.names`).
+    let otherwise = || {
+        let in_other_case = |folder: &PathBuf| {
+            let names = CLASS_LISTS.iter().find_map(|list| walk::existing(folder, list))?;
+            Some(folder.join(names)).filter(|path| path.is_file())
+        };
+        let of_darknet = |folder: &PathBuf| match &files_with_extension(folder, &["names"])[..] {
+            [only] => Some(only.clone()),
+            _ => None,
+        };
+        folders.iter().find_map(in_other_case).or_else(|| folders.iter().find_map(of_darknet))
+    };
     let parent = || {
         let is_split = root.file_name()?.to_str().and_then(crate::split_name::split_role).is_some();
         let list = root.parent()?.join("classes.txt");
         (is_split && list.is_file()).then_some(list)
     };
-    in_folders(&CLASS_LISTS).or_else(|| in_folders(&OTHER_LISTS)).or_else(parent)
+    in_folders(&CLASS_LISTS).or_else(|| in_folders(&OTHER_LISTS)).or_else(otherwise).or_else(parent)
 }

@@ -34,7 +34,8 @@ pub(super) fn report_orphans(
     };
     if let Some(labels) = label_folder(folder, prefix) {
         for label in walk::files(&labels, &["txt"], &mut Findings::default())? {
-            if !SPECIAL.contains(&file_name(&label)) && !stems.contains(without_extension(&label)) {
+            let is_special = SPECIAL.iter().any(|name| name.eq_ignore_ascii_case(file_name(&label)));
+            if !is_special && !stems.contains(without_extension(&label)) {
                 report(&labels, &label);
             }
         }

@@ -292,7 +292,10 @@ fn read_labels(root: &Path, file: &str, format: &RowFormat) -> Labels {
     let mut rows = Rows::default();
     let mut without_size = 0;
     match read_text(&path, MAX_LABELS, "a YOLO label file", &mut findings) {
-        Err(error) => findings.push(FindingKind::FileUnreadable, location, error.to_string()),
+        Err(error) => {
+            let (location, message) = error.in_file(&location.file);
+            findings.push(FindingKind::FileUnreadable, location, message);
+        }
         Ok(text) => {
             if text.trim().is_empty()
                 && let Some(other) = label_of_other_format(root, file, Format::YOLO)

@@ -155,7 +155,14 @@ pub(super) fn extras(parts: &[Part<'_>]) -> Vec<Loss> {
         let images = &part.dataset.images;
         let found = picodet_parallel::map(0..images.len(), 0, |index| {
             let text = source(part.dataset, &images[index]).unwrap_or_default();
-            text.lines().filter(|line| line.split_whitespace().take(6).count() > 5).count()
+            let lines: Vec<&str> = text.lines().collect();
+            // Rows that were left out are no objects.
+            let row =
+                |object: &&Object| (object.source as usize).checked_sub(1).and_then(|line| lines.get(line));
+            let is_longer = |object: &&Object| {
+                row(object).is_some_and(|line| line.split_whitespace().take(6).count() > 5)
+            };
+            images[index].objects.iter().filter(is_longer).count()
         });
         let total: usize = found.into_iter().sum();
         let what = if pose { "keypoints of objects" } else { "polygons (their bounding boxes are kept)" };
