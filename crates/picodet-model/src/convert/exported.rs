@@ -1,4 +1,4 @@
-//! Weights of an exported network (ncnn, ONNX), matched by structure, batch norms folded.
+//! Weights of an exported network (ncnn, ONNX, Paddle), matched by structure, batch norms folded.
 
 use std::collections::BTreeMap;
 
@@ -15,16 +15,6 @@ pub(super) fn network(variant: &Variant, network: &ForeignNetwork) -> Result<Net
     activations::check(&graph, network)?;
     layers::check(&graph, network)?;
     compare_channels(&graph, network, &matches)?;
-    Ok(Network { graph, weights, folded: true, names, notes: Vec::new() })
-}
-
-/// Assigns the convolutions of a network whose other operations are read without their attributes.
-pub(super) fn network_of_convolutions(
-    variant: &Variant,
-    network: &ForeignNetwork,
-) -> Result<Network, WeightsError> {
-    let Imported { graph, weights, names, .. } = imported(variant, network)?;
-    activations::check(&graph, network)?;
     Ok(Network { graph, weights, folded: true, names, notes: Vec::new() })
 }
 
