@@ -66,6 +66,8 @@ fn of_file(network: &ForeignNetwork) -> Option<Vec<(&ForeignNode, ForeignActivat
             Some(ForeignActivation::HardSigmoid { slope, offset }) if is_gate_of_input(node, network) => {
                 (node, ForeignActivation::HardSwish { slope, offset })
             }
+            // No activation of a network; its layer is refused by its type.
+            Some(ForeignActivation::SquareRoot) => continue,
             Some(activation) => (node, activation),
             None => continue,
         });

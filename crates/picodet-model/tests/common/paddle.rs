@@ -28,7 +28,7 @@ pub(crate) struct Operation {
 }
 
 impl Operation {
-    fn new(kinds: [&'static str; 2], inputs: &[String], output: String) -> Self {
+    pub(crate) fn new(kinds: [&'static str; 2], inputs: &[String], output: String) -> Self {
         Self {
             kinds,
             inputs: inputs.iter().map(|input| ("X", input.clone())).collect(),
@@ -38,12 +38,12 @@ impl Operation {
         }
     }
 
-    fn with(mut self, name: &'static str, value: Attribute) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: Attribute) -> Self {
         self.attributes.push((name, value));
         self
     }
 
-    fn with_operand(mut self, name: &'static str, values: &[i64]) -> Self {
+    pub(crate) fn with_operand(mut self, name: &'static str, values: &[i64]) -> Self {
         self.operands.push((name, values.to_vec()));
         self
     }

@@ -2,7 +2,7 @@
 
 use super::operation::Operation;
 use super::values::Values;
-use crate::ForeignActivation::{self, HardSigmoid, HardSwish, Other, Relu, Sigmoid};
+use crate::ForeignActivation::{self, HardSigmoid, HardSwish, Other, Relu, Sigmoid, SquareRoot};
 use crate::ForeignPooling;
 
 /// Returns the activation of an operation.
@@ -27,6 +27,7 @@ pub(super) fn activation(operation: &Operation) -> Option<ForeignActivation> {
             Relu { slope }
         }
         "sigmoid" => Sigmoid,
+        "sqrt" => SquareRoot,
         "relu6" | "swish" | "silu" | "mish" | "gelu" | "prelu" | "elu" | "selu" | "celu" | "softplus"
         | "tanh" | "clip" | "brelu" | "softsign" | "hard_shrink" | "soft_relu" => Other,
         _ => return None,
