@@ -106,7 +106,13 @@ pub fn compare_head(
     comparison.finish()
 }
 
+/// Largest number of channels of inputs that are compared, which bounds the work on a hostile file; networks have fewer than a
+/// hundredth of it.
+const MAX_CHANNELS: usize = 1 << 24;
+
 struct Comparison {
+    /// Number of channels that may still be compared.
+    budget: usize,
     /// Roles by the fingerprints of channels.
     roles: HashMap<u64, HeadRole>,
     /// Fingerprints of the image.
@@ -140,6 +146,7 @@ impl Comparison {
             index += 1;
         });
         Self {
+            budget: MAX_CHANNELS,
             roles,
             image,
             classes,
@@ -168,7 +175,21 @@ impl Comparison {
         results: &[Option<Map>],
     ) -> Result<(), HeadError> {
         use HeadRole::{Alignment, Box, Class};
+        let channels = inputs.iter().flatten().map(|map| map.labels().len()).sum();
+        let left = self.budget.checked_sub(channels);
+        let Some(left) = left else { return Ok(()) };
+        self.budget = left;
         if node.convolution.is_some() {
+            // ONNX Runtime and ncnn merge activations into convolutions.
+            let results = results.iter().flatten().flat_map(Map::labels).filter_map(source);
+            let results = results.filter(|part| self.roles.contains_key(part));
+            if node.activation == Some(ForeignActivation::Sigmoid) {
+                let results: Vec<u64> = results.collect();
+                if results.iter().any(|part| self.roles.get(part) == Some(&Box)) {
+                    return Err(HeadError::SigmoidOfBoxes(name_of(node)));
+                }
+                self.with_sigmoid.extend(results);
+            }
             return Ok(());
         }
         let reads = |role: HeadRole| inputs.iter().any(|map| self.has(*map, role));

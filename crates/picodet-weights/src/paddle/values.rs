@@ -25,8 +25,12 @@ impl Values {
     /// Returns the integers of several values, one list after the other.
     pub(super) fn all(&self, names: &[String]) -> Option<Vec<Option<i64>>> {
         let mut all = Vec::new();
+        if names.len() > MAX_LENGTH {
+            return None;
+        }
         for name in names {
             match self.lists.get(name) {
+                Some(names) if names.len() > MAX_LENGTH => return None,
                 Some(names) => {
                     for name in names {
                         all.extend_from_slice(self.integers(name)?);
