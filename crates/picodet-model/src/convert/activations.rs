@@ -14,8 +14,7 @@ const TOLERANCE: f32 = 1e-3;
 
 /// Checks that the activations before the last convolutions are those of the graph.
 ///
-/// Where the file computes one in several operations, or its format is read without activations, only most of them are
-/// compared, by their names.
+/// Where the file computes one in several operations, only most of them are compared, by their names.
 pub(super) fn check(graph: &Graph, network: &ForeignNetwork) -> Result<(), WeightsError> {
     let (Some(expected), Some(found)) = (of_graph(graph), of_file(network)) else {
         return check_names(graph, network);
