@@ -12,7 +12,7 @@ use crate::{ForeignActivation, ForeignFlow, ForeignNetwork, ForeignNode};
 
 use super::label::{Aspect, Label};
 use super::map::Map;
-use super::{walk_graph, walk_network};
+use super::walk::{walk_graph, walk_network};
 
 /// The meaning of a map of the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

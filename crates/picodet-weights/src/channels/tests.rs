@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{ForeignActivation, ForeignFlow, ForeignPool, ForeignRange, ForeignResize, import};
+use crate::{ForeignActivation, ForeignFlow, ForeignNode, ForeignPool, ForeignRange, ForeignResize, import};
 
 fn graph(variant: &str) -> Graph {
     pass::fold_batch_norm_structure(&picodet_zoo::variant(variant).expect("a variant").architecture.graph(3))
