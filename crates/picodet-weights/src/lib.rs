@@ -25,7 +25,10 @@ mod quantised;
 mod tensors;
 
 pub use align::{AlignError, ConvolutionSite, Imported, align, import, sites_of_foreign, sites_of_graph};
-pub use channels::{ChannelCoverage, ChannelDifference, ChannelError, compare_channels};
+pub use channels::{
+    ChannelCoverage, ChannelDifference, ChannelError, HeadError, HeadReading, HeadRole, compare_channels,
+    compare_head,
+};
 pub use contents::WeightsFormat;
 pub use error::ReadError;
 pub use foreign::{

@@ -59,8 +59,19 @@ fn refusals_have_a_reason() {
         &[tensor("q0", &[0, 1 << 40, 1 << 40, 2], 3, &[]), tensor("scale", &[2], 1, &raw(&[0.5; 2])), bias()],
         &["x"],
     );
+    let inner = Message::default().text(1, "then_branch").message(6, &Message::default().message(1, &conv()));
+    let branches =
+        model(&[node("", "If", &["condition"], "y").message(5, &inner)], &[weight(), bias()], &["x"]);
+    let function = Message::default().text(1, "Block").message(7, &conv());
+    let functions = [
+        model(&[node("local", "Block", &["x"], "y")], &[weight(), bias()], &["x"]),
+        Message::default().message(25, &function).into_bytes(),
+    ]
+    .concat();
     let mut cases = Cases::new();
     for (file, reason) in [
+        (branches, "its convolutions are in an inner graph of the operator `If`"),
+        (functions, "its convolutions are in functions"),
         (huge, "only square"),
         (model(&[conv()], &[bias()], &["x", "w"]), "`w` is an input of the graph without a value"),
         (model(&[conv()], &[bias()], &["x"]), "not a constant"),

@@ -29,6 +29,20 @@ fn wrapping_dicts_and_other_values_are_passed_over() {
     cases.finish();
 }
 
+/// A training state: weights in a dict next to a learning rate that is an array.
+#[test]
+fn an_array_next_to_wrapped_weights_is_not_the_network() {
+    let array = || array("f4", &f32_bytes());
+    let weights = dict(&[("v", array()), ("w", array())]);
+    let file = pickle(4, &dict(&[("model", weights), ("rate", array())]));
+    let names: Vec<String> = pdparams::read(&file).expect("weights").into_keys().collect();
+    assert_eq!(names, ["v", "w"]);
+    // As many arrays in an inner dict: that of an optimiser.
+    let file = pickle(4, &dict(&[("w", array()), ("master_weights", dict(&[("w", array())]))]));
+    let names: Vec<String> = pdparams::read(&file).expect("weights").into_keys().collect();
+    assert_eq!(names, ["w"]);
+}
+
 #[test]
 fn refusals_have_a_reason() {
     let weights = || dict(&[("w", array("f4", &f32_bytes()))]);

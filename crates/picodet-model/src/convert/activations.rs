@@ -14,8 +14,7 @@ const TOLERANCE: f32 = 1e-3;
 
 /// Checks that the activations before the last convolutions are those of the graph.
 ///
-/// Where the file computes one in several operations, or its format is read without activations, only most of them are
-/// compared, by their names.
+/// Where the file computes one in several operations, only most of them are compared, by their names.
 pub(super) fn check(graph: &Graph, network: &ForeignNetwork) -> Result<(), WeightsError> {
     let (Some(expected), Some(found)) = (of_graph(graph), of_file(network)) else {
         return check_names(graph, network);
@@ -66,6 +65,8 @@ fn of_file(network: &ForeignNetwork) -> Option<Vec<(&ForeignNode, ForeignActivat
             Some(ForeignActivation::HardSigmoid { slope, offset }) if is_gate_of_input(node, network) => {
                 (node, ForeignActivation::HardSwish { slope, offset })
             }
+            // No activation of a network; its layer is refused by its type.
+            Some(ForeignActivation::SquareRoot) => continue,
             Some(activation) => (node, activation),
             None => continue,
         });

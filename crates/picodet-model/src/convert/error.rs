@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use picodet_graph::CheckError;
-use picodet_weights::{AlignError, ChannelError, ReadError};
+use picodet_weights::{AlignError, ChannelError, HeadError, ReadError};
 
 use crate::ArchitectureError;
 
@@ -206,6 +206,9 @@ pub enum WeightsError {
     /// A convolution of an exported network reads other channels.
     #[error(transparent)]
     Channels(#[from] ChannelError),
+    /// An exported network computes its outputs in another way.
+    #[error(transparent)]
+    Head(#[from] HeadError),
     /// The structure of an exported network differs.
     #[error(transparent)]
     Structure(#[from] AlignError),

@@ -1,9 +1,10 @@
-//! Weights of an exported network (ncnn, ONNX), matched by structure, batch norms folded.
+//! Weights of an exported network (ncnn, ONNX, Paddle), matched by structure, batch norms folded.
 
 use std::collections::BTreeMap;
 
-use picodet_weights::{ForeignNetwork, Imported, compare_channels};
-use picodet_zoo::{HeadKind, REG_CHANNELS, Variant};
+use picodet_graph::{Graph, NodeId};
+use picodet_weights::{ForeignNetwork, HeadReading, HeadRole, Imported, compare_channels, compare_head};
+use picodet_zoo::{HeadKind, HeadMap, REG_CHANNELS, Variant};
 
 use super::error::WeightsError;
 use super::network::Network;
@@ -15,17 +16,41 @@ pub(super) fn network(variant: &Variant, network: &ForeignNetwork) -> Result<Net
     activations::check(&graph, network)?;
     layers::check(&graph, network)?;
     compare_channels(&graph, network, &matches)?;
-    Ok(Network { graph, weights, folded: true, names, notes: Vec::new() })
+    let HeadReading { of_image, .. } = compare_head(&graph, network, &matches, &head_maps(variant, &graph))?;
+    let notes = note_of_image(&of_image).into_iter().collect();
+    Ok(Network { graph, weights, folded: true, names, notes })
 }
 
-/// Assigns the convolutions of a network whose other operations are read without their attributes.
-pub(super) fn network_of_convolutions(
-    variant: &Variant,
-    network: &ForeignNetwork,
-) -> Result<Network, WeightsError> {
-    let Imported { graph, weights, names, .. } = imported(variant, network)?;
-    activations::check(&graph, network)?;
-    Ok(Network { graph, weights, folded: true, names, notes: Vec::new() })
+/// Returns the maps of the head with their roles.
+fn head_maps(variant: &Variant, graph: &Graph) -> Vec<(NodeId, HeadRole)> {
+    let roles = [
+        (HeadMap::ClassLogit, HeadRole::Class),
+        (HeadMap::Box, HeadRole::Box),
+        (HeadMap::AlignLogit, HeadRole::Alignment),
+        (HeadMap::Score, HeadRole::Score),
+    ];
+    let is_of_two = variant.architecture.head.kind == HeadKind::PicoHeadV2;
+    // The scores of the first generation have the channels of its class logits.
+    let roles = roles.into_iter().filter(|(_, role)| *role != HeadRole::Score || is_of_two);
+    let levels = 0..variant.architecture.levels();
+    let of_level = |(map, role): (HeadMap, HeadRole)| {
+        levels.clone().filter_map(move |level| Some((graph.output(&map.name(level))?, role)))
+    };
+    roles.flat_map(of_level).collect()
+}
+
+/// Returns the note about layers in front of the first convolution.
+fn note_of_image(layers: &[String]) -> Option<String> {
+    const SHOWN: usize = 4;
+    let names: Vec<String> = layers.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    let more = if layers.len() > SHOWN { " and others" } else { "" };
+    let list = names.join(", ");
+    (!layers.is_empty()).then(|| {
+        format!(
+            "the file changes the values of the image in its layers {list}{more}, which are not converted: picodet divides \
+             by 255 and subtracts and divides by its own mean and standard deviation"
+        )
+    })
 }
 
 fn imported(variant: &Variant, network: &ForeignNetwork) -> Result<Imported, WeightsError> {

@@ -1,8 +1,8 @@
-//! Compares the layers without weights of an exported network (ncnn, ONNX) with those of a graph.
+//! Compares the layers without weights of an exported network (ncnn, ONNX, Paddle) with those of a graph.
 
 use std::collections::HashSet;
 
-use picodet_graph::{Graph, Op};
+use picodet_graph::{Activation, Graph, Op};
 use picodet_weights::{ForeignNetwork, ForeignNode, ForeignPool, ForeignPooling};
 
 use super::error::WeightsError;
@@ -80,11 +80,65 @@ const KNOWN: &[&str] = &[
     "Where",
 ];
 
+/// The same in Paddle programs, without the `_` of operations in place.
+const KNOWN_OF_PADDLE: &[&str] = &[
+    "add",
+    "assign",
+    "batch_norm",
+    "builtin_slice",
+    "builtin_split",
+    "cast",
+    "channel_shuffle",
+    "combine",
+    "concat",
+    "conv2d",
+    "data",
+    "depthwise_conv2d",
+    "dropout",
+    "elementwise_add",
+    "elementwise_mul",
+    "feed",
+    "flatten",
+    "flatten_contiguous_range",
+    "hard_sigmoid",
+    "hard_swish",
+    "hardsigmoid",
+    "hardswish",
+    "leaky_relu",
+    "mean",
+    "multiply",
+    "nearest_interp",
+    "nearest_interp_v2",
+    "bilinear_interp",
+    "bilinear_interp_v2",
+    "reduce_mean",
+    "relu",
+    "reshape",
+    "reshape2",
+    "scale",
+    "share_data",
+    "shuffle_channel",
+    "sigmoid",
+    "slice",
+    "split",
+    "split_with_num",
+    "squeeze",
+    "squeeze2",
+    "strided_slice",
+    "transpose",
+    "transpose2",
+    "unsqueeze",
+    "unsqueeze2",
+];
+/// Paddle's name of an activation that has one operation there, and several in other formats.
+const RELU6: &str = "relu6";
+
 /// Checks that the layers before the last convolutions are of known types, and that the poolings are those of the graph.
 pub(super) fn check(graph: &Graph, network: &ForeignNetwork) -> Result<(), WeightsError> {
     let count = |is_kind: fn(&Op) -> bool| graph.nodes.iter().filter(|node| is_kind(&node.op)).count();
     let maxima = count(|op| matches!(op, Op::MaxPool));
     let means = count(|op| matches!(op, Op::AveragePool));
+    let has_relu6 = count(|op| matches!(op, Op::Activation(Activation::Relu6))) > 0;
     let mut found = [0; 2];
     let padded: HashSet<&String> = (network.nodes.iter())
         .filter(|node| matches!(node.kind.as_str(), "Pad" | "Padding"))
@@ -92,7 +146,10 @@ pub(super) fn check(graph: &Graph, network: &ForeignNetwork) -> Result<(), Weigh
         .collect();
     for node in before_convolutions(network).into_iter().filter(|node| node.convolution.is_none()) {
         let Some(pooling) = node.pooling else {
-            if KNOWN.contains(&node.kind.as_str()) {
+            let is_known = KNOWN.contains(&node.kind.as_str())
+                || KNOWN_OF_PADDLE.contains(&node.kind.trim_end_matches('_'))
+                || node.kind == RELU6 && has_relu6;
+            if is_known {
                 continue;
             }
             return Err(WeightsError::Layer { name: name_of(node), kind: node.kind.clone() });

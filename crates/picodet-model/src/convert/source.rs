@@ -97,7 +97,7 @@ pub(super) fn read(
                 .map_err(|error| parse_pair(error, &files.parameters_path))?;
             classes = files.class_names();
             path = files.parameters_path;
-            exported::network_of_convolutions(variant, &network)
+            exported::network(variant, &network)
         }
         _ => {
             let unknown = || ConvertError::Format(source.to_path_buf());

@@ -5,8 +5,8 @@ use std::fmt;
 /// A convolution of a file reads other channels than its counterpart in the network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the convolution `{name}` (`{scope}`) reads {difference}, so that the result would differ; choose the variant that it \
-     was trained as"
+    "the convolution `{name}` (`{scope}`) reads {difference}, so that the result would differ; {}",
+    .difference.advice()
 )]
 pub struct ChannelError {
     /// Its name in the file.
@@ -30,6 +30,8 @@ pub enum ChannelDifference {
     },
     /// The same channels in another order.
     Order,
+    /// The colours of the image in another order.
+    Colours,
     /// Other channels.
     Channels {
         /// Index of the first one that differs.
@@ -49,6 +51,15 @@ pub enum ChannelDifference {
     Interpolation,
 }
 
+impl ChannelDifference {
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Colours => "give the file of the network without the layer that reorders them",
+            _ => "choose the variant that it was trained as",
+        }
+    }
+}
+
 impl fmt::Display for ChannelDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -59,6 +70,7 @@ impl fmt::Display for ChannelDifference {
                 return write!(f, "other channels than in the network, from channel {first} on");
             }
             Self::Order => "its channels in another order than in the network",
+            Self::Colours => "the colours of the image in another order than red, green, blue",
             Self::Sum => "a sum where the network has a product",
             Self::Product => "a product where the network has a sum",
             Self::Arithmetic => "a map whose sums and products are not those of the network",

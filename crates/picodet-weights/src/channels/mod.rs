@@ -9,23 +9,25 @@
 mod error;
 mod follow;
 mod graph;
+mod head;
 mod label;
 mod map;
-
-use std::collections::HashMap;
+mod walk;
 
 use picodet_graph::{Graph, Op};
 
-use crate::{ForeignNetwork, ForeignNode};
+use crate::ForeignNetwork;
 
 use follow::Follower;
 use label::{ASPECTS, Aspect, Form, Label};
 use map::Map;
+use walk::{walk_graph, walk_network};
 
 #[cfg(test)]
 mod tests;
 
 pub use error::{ChannelDifference, ChannelError};
+pub use head::{HeadError, HeadReading, HeadRole, compare_head};
 
 /// Which convolutions were compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,14 +50,18 @@ pub fn compare_channels(
     network: &ForeignNetwork,
     matches: &[usize],
 ) -> Result<ChannelCoverage, ChannelError> {
-    let ours = inputs_of_graph(graph);
-    let mut site_of = vec![None; matches.len()];
-    for (site, &index) in matches.iter().enumerate() {
-        if let Some(entry) = site_of.get_mut(index) {
-            *entry = Some(site);
+    let mut ours = Vec::new();
+    walk_graph(graph, |node, inputs, _| {
+        if matches!(node.op, Op::Convolution(_)) {
+            ours.push((node.scope.as_str(), inputs.first().copied().flatten().cloned()));
         }
-    }
-    let theirs = inputs_of_network(network, &site_of);
+    });
+    let mut theirs = Vec::new();
+    walk_network(network, matches, |node, inputs, _| {
+        if node.convolution.is_some() {
+            theirs.push((node, inputs.first().copied().flatten().cloned()));
+        }
+    });
     let mut coverage = ChannelCoverage::default();
     for ((scope, expected), &index) in ours.iter().zip(matches) {
         let Some((node, found)) = theirs.get(index) else { continue };
@@ -75,59 +81,6 @@ pub fn compare_channels(
     Ok(coverage)
 }
 
-/// Returns the scopes of the convolutions of a graph, each with its input.
-fn inputs_of_graph(graph: &Graph) -> Vec<(&str, Option<Map>)> {
-    let mut follower = Follower::new();
-    let mut values: Vec<Option<Map>> = Vec::with_capacity(graph.nodes.len());
-    let mut found = Vec::new();
-    for node in &graph.nodes {
-        let inputs: Vec<Option<&Map>> = node.inputs.iter().map(|input| values[input.0].as_ref()).collect();
-        let value = if let Op::Convolution(op) = node.op {
-            let input = inputs.first().copied().flatten().cloned();
-            let value = follower.convolved(found.len(), op.out_channels, input.as_ref());
-            found.push((node.scope.as_str(), input));
-            value
-        } else {
-            follower.results(&graph::flow(&node.op), &inputs, 1).pop().flatten()
-        };
-        values.push(value);
-    }
-    found
-}
-
-/// Returns the convolutions of a file, each with its input; `site_of` has the number of its counterpart for each.
-fn inputs_of_network<'a>(
-    network: &'a ForeignNetwork,
-    site_of: &[Option<usize>],
-) -> Vec<(&'a ForeignNode, Option<Map>)> {
-    let mut follower = Follower::new();
-    let mut values: HashMap<&str, Map> = HashMap::new();
-    for input in &network.inputs {
-        values.extend(Follower::image().map(|image| (input.as_str(), image)));
-    }
-    let mut found = Vec::new();
-    for node in &network.nodes {
-        let inputs: Vec<Option<&Map>> = node.inputs.iter().map(|input| values.get(input.as_str())).collect();
-        let results = if let Some(convolution) = &node.convolution {
-            let input = inputs.first().copied().flatten().cloned();
-            let site = site_of.get(found.len()).copied().flatten();
-            let channels = convolution.weight.shape.first().copied().unwrap_or(0);
-            let value = site.and_then(|site| follower.convolved(site, channels, input.as_ref()));
-            found.push((node, input));
-            vec![value]
-        } else {
-            follower.results(&node.flow, &inputs, node.outputs.len())
-        };
-        for (output, result) in node.outputs.iter().zip(results) {
-            match result {
-                Some(map) => drop(values.insert(output, map)),
-                None => drop(values.remove(output.as_str())),
-            }
-        }
-    }
-    found
-}
-
 /// Returns the first difference between two lists of channels.
 fn difference(found: &[Label], expected: &[Label]) -> Option<ChannelDifference> {
     if found.len() != expected.len() {
@@ -145,7 +98,9 @@ fn difference(found: &[Label], expected: &[Label]) -> Option<ChannelDifference> 
                     parts.sort_unstable();
                     parts
                 };
+                let is_image = Follower::image().is_some_and(|image| image.labels() == expected);
                 match sorted(found) == sorted(expected) {
+                    true if is_image => ChannelDifference::Colours,
                     true => ChannelDifference::Order,
                     false => ChannelDifference::Channels { first },
                 }

@@ -1,12 +1,13 @@
 //! Networks of the zoo as a file has them, with changes of single operations.
 
-use picodet_graph::{Graph, pass};
+use picodet_graph::{Graph, NodeId, pass};
 use picodet_testing::Cases;
+use picodet_zoo::HeadMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{ForeignFlow, ForeignPool, ForeignRange, ForeignResize, import};
+use crate::{ForeignActivation, ForeignFlow, ForeignNode, ForeignPool, ForeignRange, ForeignResize, import};
 
 fn graph(variant: &str) -> Graph {
     pass::fold_batch_norm_structure(&picodet_zoo::variant(variant).expect("a variant").architecture.graph(3))
@@ -122,6 +123,84 @@ fn the_work_on_a_hostile_file_is_bounded() {
     }
     let count = graph.nodes.iter().filter(|node| matches!(node.op, Op::Convolution(_))).count();
     assert_eq!(compare(&graph, &network).map(|coverage| coverage.compared), Ok(count));
+    // Copies of a value are followed without labels of their own.
+    let wide = network.nodes.iter().rposition(|node| matches!(node.flow, ForeignFlow::Concat { .. }));
+    let wide = network.nodes[wide.expect("a concatenation")].outputs[0].clone();
+    network.nodes.extend((0..100_000).map(|index| ForeignNode {
+        inputs: vec![wide.clone()],
+        outputs: vec![format!("c{index}")],
+        flow: ForeignFlow::SAME,
+        ..ForeignNode::default()
+    }));
+    assert_eq!(head(&graph, &network, &[(NodeId(1), HeadRole::Class)]), Ok(HeadReading::default()));
+}
+
+/// A network of the second generation, whose scores have a square root, with the nodes of its head.
+fn second_generation() -> (Graph, ForeignNetwork, Vec<(NodeId, HeadRole)>) {
+    let graph = graph("v2_xs_320");
+    let mut network = ForeignNetwork::of_graph(&graph, 0.0);
+    let roles = [
+        (HeadMap::ClassLogit, HeadRole::Class),
+        (HeadMap::Box, HeadRole::Box),
+        (HeadMap::AlignLogit, HeadRole::Alignment),
+        (HeadMap::Score, HeadRole::Score),
+    ];
+    let node = |map: HeadMap, level| graph.output(&map.name(level)).expect("an output");
+    let maps = (0..4).flat_map(|level| roles.map(|(map, role)| (node(map, level), role))).collect();
+    for level in 0..4 {
+        network.nodes.push(ForeignNode {
+            inputs: vec![format!("v{}", node(HeadMap::Score, level).0)],
+            outputs: vec![format!("root {level}")],
+            activation: Some(ForeignActivation::SquareRoot),
+            flow: ForeignFlow::SAME,
+            ..ForeignNode::default()
+        });
+    }
+    (graph, network, maps)
+}
+
+fn head(
+    graph: &Graph,
+    network: &ForeignNetwork,
+    maps: &[(NodeId, HeadRole)],
+) -> Result<HeadReading, HeadError> {
+    let matches = import(graph, network).expect("the same convolutions").matches;
+    compare_head(graph, network, &matches, maps)
+}
+
+#[test]
+fn sigmoids_that_are_merged_into_convolutions_are_those_of_the_head() {
+    let (graph, mut network, maps) = second_generation();
+    assert_eq!(head(&graph, &network, &maps), Ok(HeadReading::default()));
+    let of_role =
+        |role: HeadRole| maps.iter().filter(move |(_, other)| *other == role).map(|(node, _)| node.0);
+    let logits: Vec<usize> = of_role(HeadRole::Class).chain(of_role(HeadRole::Alignment)).collect();
+    for node in &mut network.nodes {
+        let reads_logits = logits.iter().any(|logit| node.inputs.contains(&format!("v{logit}")));
+        if node.activation == Some(ForeignActivation::Sigmoid) && reads_logits {
+            node.activation = None;
+        }
+    }
+    let without = head(&graph, &network, &maps);
+    assert!(matches!(without, Err(HeadError::NoSigmoid(_))), "{without:?}");
+    for &logit in &logits {
+        network.nodes[logit].activation = Some(ForeignActivation::Sigmoid);
+    }
+    assert_eq!(head(&graph, &network, &maps), Ok(HeadReading::default()));
+    let first = of_role(HeadRole::Box).next().expect("a map of boxes");
+    network.nodes[first].activation = Some(ForeignActivation::Sigmoid);
+    let of_boxes = head(&graph, &network, &maps);
+    assert!(matches!(of_boxes, Err(HeadError::SigmoidOfBoxes(_))), "{of_boxes:?}");
+}
+
+#[test]
+fn layers_that_are_not_followed_leave_the_head_open() {
+    let (graph, mut network, maps) = second_generation();
+    for node in network.nodes.iter_mut().filter(|node| node.activation == Some(ForeignActivation::SquareRoot))
+    {
+        (node.activation, node.flow) = (None, ForeignFlow::Unknown);
+    }
+    assert!(head(&graph, &network, &maps).is_ok());
 }
 
 /// Any numbers in place of axes, extents and indices.

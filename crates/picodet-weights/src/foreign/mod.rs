@@ -81,6 +81,8 @@ pub enum ForeignActivation {
     },
     /// `1 / (1 + exp(-x))`.
     Sigmoid,
+    /// The square root, as in the scores of the second generation.
+    SquareRoot,
     /// Another function, or one that is computed in several operations.
     Other,
 }
@@ -98,9 +100,9 @@ pub struct ForeignNode {
     pub outputs: Vec<String>,
     /// The weights, if it is a convolution.
     pub convolution: Option<ForeignConvolution>,
-    /// The window, if it is a pooling of ncnn or ONNX.
+    /// The window, if it is a pooling.
     pub pooling: Option<ForeignPooling>,
-    /// The activation that it is, or that is applied to the values of the convolution, in ncnn or ONNX.
+    /// The activation that it is, or that is applied to the values of the convolution.
     pub activation: Option<ForeignActivation>,
     /// How the channels of its results follow from those of its inputs, unless it is a convolution.
     pub flow: ForeignFlow,

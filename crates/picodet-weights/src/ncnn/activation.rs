@@ -1,10 +1,13 @@
 //! Activations of ncnn: layers, and those that its optimiser merges into convolutions.
 
 use super::options::{Options, list, number};
-use crate::ForeignActivation::{self, HardSigmoid, HardSwish, Other, Relu, Sigmoid};
+use crate::ForeignActivation::{self, HardSigmoid, HardSwish, Other, Relu, Sigmoid, SquareRoot};
 
 /// Slope and offset that ncnn's layers have without options.
 const DEFAULT: [f32; 2] = [0.2, 0.5];
+
+/// The square root among the operators of `UnaryOp`.
+const SQUARE_ROOT: &str = "5";
 
 /// Returns the activation of a layer; `is_merged` states that it is a convolution with one.
 pub(super) fn read(kind: &str, is_merged: bool, options: &Options<'_>) -> Option<ForeignActivation> {
@@ -17,6 +20,7 @@ pub(super) fn read(kind: &str, is_merged: bool, options: &Options<'_>) -> Option
         "HardSigmoid" => gate().map_or(Other, |(slope, offset)| HardSigmoid { slope, offset }),
         "ReLU" => number(options, "0", 0.0).map_or(Other, |slope| Relu { slope }),
         "Sigmoid" => Sigmoid,
+        "UnaryOp" if options.get("0") == Some(&SQUARE_ROOT) => SquareRoot,
         "Clip" | "PReLU" | "Mish" | "Swish" | "TanH" | "ELU" | "GELU" | "SELU" => Other,
         _ => return None,
     })

@@ -1,7 +1,7 @@
 //! Activations of an ONNX graph: operators, and those that ONNX Runtime merges into convolutions.
 
 use super::message::RawNode;
-use crate::ForeignActivation::{self, HardSigmoid, HardSwish, Other, Relu, Sigmoid};
+use crate::ForeignActivation::{self, HardSigmoid, HardSwish, Other, Relu, Sigmoid, SquareRoot};
 
 /// Slope and offset of ONNX's hard-swish, which has no attributes.
 const SWISH: [f32; 2] = [1.0 / 6.0, 0.5];
@@ -31,6 +31,7 @@ pub(super) fn read(node: &RawNode) -> Option<ForeignActivation> {
         "Relu" => Relu { slope: 0.0 },
         "LeakyRelu" => Relu { slope: parameter(0, "alpha", LEAKY) },
         "Sigmoid" => Sigmoid,
+        "Sqrt" => SquareRoot,
         "Clip" | "PRelu" | "Min" | "Max" | "Tanh" | "Elu" | "Selu" | "Softplus" | "Mish" | "Gelu" => Other,
         _ if merged.is_some() => Other,
         _ => return None,

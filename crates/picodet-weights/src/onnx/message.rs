@@ -23,6 +23,8 @@ pub(super) struct Model {
     /// Names of the inputs of the graph.
     pub(super) inputs: HashSet<String>,
     pub(super) metadata: BTreeMap<String, String>,
+    /// Whether it has functions, whose operations are not those of the graph.
+    pub(super) has_functions: bool,
 }
 
 /// A node with its attributes.
@@ -37,6 +39,8 @@ pub(super) struct RawNode {
     pub(super) texts: HashMap<String, String>,
     pub(super) floats: HashMap<String, Vec<f32>>,
     pub(super) epsilon: f32,
+    /// Whether it has other graphs, as the branches of an `If`.
+    pub(super) has_graph: bool,
     /// The value of a `Constant`.
     pub(super) value: Option<Constant>,
 }
@@ -58,6 +62,7 @@ impl Model {
             match (number, field) {
                 (7, Field::Bytes(bytes)) => graph = Some(bytes),
                 (2, Field::Bytes(bytes)) => drop(model.metadata.insert("producer".to_owned(), text(bytes))),
+                (25, Field::Bytes(_)) => model.has_functions = true,
                 (14, Field::Bytes(bytes)) => model.metadata.extend([read_entry(bytes)?]),
                 _ => {}
             }
@@ -133,6 +138,7 @@ fn read_attribute(bytes: &[u8], node: &mut RawNode, external: &mut ExternalData)
             (7, Field::Bytes(bytes)) => listed.extend(floats(bytes)),
             (3 | 8, field) => push_integers(field, &mut integers)?,
             (4, Field::Bytes(bytes)) => word = Some(text(bytes)),
+            (6 | 11, Field::Bytes(_)) => node.has_graph = true,
             (5, Field::Bytes(bytes)) => node.value = read_tensor(bytes, external)?.1,
             _ => {}
         }

@@ -52,8 +52,9 @@ fn read_model(bytes: &[u8], external: &mut ExternalData) -> Result<ForeignNetwor
         let problem = "a model in ONNX Runtime's own format (.ort); give the original .onnx file";
         return Err(ReadError::Format { format: "an ONNX file", problem: problem.to_owned() });
     }
-    let Model { nodes, mut constants, inputs, metadata } =
+    let Model { nodes, mut constants, inputs, metadata, has_functions } =
         Model::read(bytes, external).map_err(|error| error.explained(bytes, Some(ONNX)))?;
+    let inner = nodes.iter().find(|node| node.has_graph).map(|node| node.operator.clone());
     let size = bytes.len().saturating_add(external.bytes_read());
     let (mut constant_budget, mut weight_budget) = (size, size);
     let mut network = ForeignNetwork { nodes: Vec::with_capacity(nodes.len()), metadata, inputs: Vec::new() };
@@ -109,6 +110,14 @@ fn read_model(bytes: &[u8], external: &mut ExternalData) -> Result<ForeignNetwor
             });
         }
         foldable.push(Foldable { affine, has_activation });
+    }
+    if network.nodes.iter().all(|node| node.convolution.is_none()) && (has_functions || inner.is_some()) {
+        let place = match inner {
+            Some(operator) => format!("an inner graph of the operator `{operator}`"),
+            None => "functions".to_owned(),
+        };
+        let problem = format!("its convolutions are in {place}; export the model without, or simplify it");
+        return Err(ReadError::Format { format: "a supported ONNX file", problem });
     }
     fold(&mut network, &foldable);
     network.inputs = inputs.into_iter().filter(|name| !constants.contains_key(name)).collect();

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::operation::{MAX_OPERATIONS, Operation, Parameter, Program};
+use super::operation::{MAX_OPERATIONS, Operation, Parameter, Program, is_resize};
 use crate::ReadError;
 
 fn wrong(problem: impl Into<String>) -> ReadError {
@@ -28,8 +28,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Program, ReadError> {
     for operation in operations {
         let kind =
             operation.get("#").and_then(Value::as_str).ok_or_else(|| wrong("an operation without name"))?;
-        // The dialect before the point is abbreviated to a number.
-        let kind = kind.rsplit('.').next().unwrap_or(kind);
+        let kind = kind_of(kind);
         if kind == "p" || kind == "parameter" {
             let name = operation.pointer("/A/3").and_then(Value::as_str);
             let value = operation.get("O").and_then(value_name);
@@ -48,8 +47,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Program, ReadError> {
                 .filter_map(value_name)
                 .collect()
         };
-        let mut read = Operation::new(kind.to_owned());
+        let mut read = Operation::new(kind);
         (read.inputs, read.outputs) = (values("I"), values("O"));
+        move_to_slots(&mut read);
         for attribute in operation.get("A").and_then(Value::as_array).into_iter().flatten() {
             set_attribute(attribute, &mut read);
         }
@@ -63,19 +63,55 @@ fn value_name(value: &Value) -> Option<String> {
     Some(format!("%{}", value.get("%")?.as_i64()?))
 }
 
+/// The value that takes the place of an optional operand.
+const ABSENT: &str = "%0";
+
+/// Returns the kind of an operation: the dialect before the point is abbreviated to a number.
+fn kind_of(name: &str) -> String {
+    match name.split_once('.') {
+        // The dialect of lists has operations of the same names as that of tensors.
+        Some(("0" | "builtin", kind @ ("split" | "slice"))) => format!("builtin_{kind}"),
+        Some((_, kind)) => kind.to_owned(),
+        None => name.to_owned(),
+    }
+}
+
+/// Moves the operands that are attributes in a protocol buffer to their slots.
+fn move_to_slots(operation: &mut Operation) {
+    let slots: &[&str] = match operation.kind.trim_end_matches('_') {
+        "concat" | "split_with_num" => &["AxisTensor"],
+        "split" => &["SectionsTensorList", "AxisTensor"],
+        "slice" => &["StartsTensor", "EndsTensor"],
+        "strided_slice" => &["StartsTensor", "EndsTensor", "StridesTensor"],
+        "reshape" => &["Shape"],
+        "squeeze" | "unsqueeze" => &["AxesTensor"],
+        "pool2d" => &["Ksize"],
+        "scale" => &["ScaleTensor"],
+        kind if is_resize(kind) => &["OutSize", "SizeTensor", "Scale"],
+        _ => return,
+    };
+    let others = operation.inputs.split_off(operation.inputs.len().min(1));
+    let given = slots.iter().zip(others).filter(|(_, value)| value != ABSENT);
+    operation.slots.extend(given.map(|(slot, value)| ((*slot).to_owned(), vec![value])));
+}
+
 fn set_attribute(attribute: &Value, operation: &mut Operation) {
     let Some(name) = attribute.get("N").and_then(Value::as_str) else { return };
     let Some(data) = attribute.pointer("/AT/D") else { return };
+    let number = |value: &Value| match value {
+        Value::Bool(value) => Some(f64::from(u8::from(*value))),
+        value => value.as_f64(),
+    };
     match data {
         Value::String(text) => operation.set_text(name, text.clone()),
         Value::Array(items) => {
-            let integers = items.iter().filter_map(|item| item.get("D").unwrap_or(item).as_i64()).collect();
-            operation.set_integers(name, integers);
+            let numbers = items.iter().filter_map(|item| number(item.get("D").unwrap_or(item)));
+            operation.set_numbers(name, numbers.collect());
         }
-        Value::Number(number) if name == "epsilon" => {
-            operation.epsilon = number.as_f64().unwrap_or_default() as f32;
+        value => {
+            if let Some(number) = number(value) {
+                operation.set_numbers(name, vec![number]);
+            }
         }
-        Value::Number(number) => operation.set_integers(name, number.as_i64().into_iter().collect()),
-        _ => {}
     }
 }

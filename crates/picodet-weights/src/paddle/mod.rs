@@ -3,11 +3,14 @@
 //! The program is a protocol buffer (`.pdmodel`, Paddle 1 and 2) or JSON (`inference.json`, Paddle 3 and
 //! PaddleX). The parameters (`.pdiparams`) follow each other in the alphabetical order of their names.
 
+mod activation;
+mod flow;
 mod json;
 mod network;
 mod operation;
 mod program;
 mod tensors;
+mod values;
 
 use crate::contents::JSON;
 use crate::{ForeignNetwork, ReadError};

@@ -4,9 +4,15 @@ use std::collections::HashMap;
 
 use picodet_graph::Tensor;
 
+use super::activation::{activation, pooling};
+use super::flow::{self, Splits, Surroundings};
 use super::operation::{Operation, Program, is_batch_norm, is_convolution};
+use super::values::Values;
 use crate::foreign::{Affine, Channels, Foldable, Transform, fold};
 use crate::{ForeignConvolution, ForeignNetwork, ForeignNode, ReadError};
+
+/// Epsilon of a batch norm without the attribute.
+const EPSILON: f32 = 1e-5;
 
 /// Parameters by the name of their value.
 type Parameters = HashMap<String, Parameter>;
@@ -18,26 +24,46 @@ struct Parameter {
     data: Channels,
 }
 
+/// Largest number of inputs that lists of tensors add to the operations that read them.
+const MAX_LISTED: usize = 1_000_000;
+
 /// Assigns the tensors to the parameters of the program, and builds its network.
 pub(super) fn assemble(program: Program, tensors: Vec<Tensor>) -> Result<ForeignNetwork, ReadError> {
     let mut parameters = assign(&program, tensors)?;
     let mut budget: usize = parameters.values().map(|parameter| parameter.data.len()).sum();
     let mut network = ForeignNetwork::default();
     let mut foldable = Vec::with_capacity(program.operations.len());
-    for (index, operation) in program.operations.into_iter().enumerate() {
+    let (mut values, mut splits, mut listed) = (Values::default(), Splits::new(), MAX_LISTED);
+    for (index, mut operation) in program.operations.into_iter().enumerate() {
         pass_through(&operation, &mut parameters);
         let convolution = match is_convolution(&operation.kind) {
             true => Some(convolution(index, &operation, &parameters, &mut budget)?),
             false => None,
         };
-        if convolution.is_none() && operation.kind.contains("conv2d") && !operation.kind.contains("transpose")
-        {
+        let is_other = operation.kind.contains("conv2d") && !operation.kind.contains("transpose");
+        if convolution.is_none() && is_other || has_fused_activation(&operation) {
             return Err(wrong(
                 index,
                 &operation,
                 "a fused or quantised convolution; export the model again without",
             ));
         }
+        values.follow(&operation);
+        if let Some(list) = operation.inputs.first().and_then(|input| values.list(input)) {
+            listed = listed.checked_sub(list.len()).ok_or_else(|| {
+                wrong(index, &operation, "its list of tensors is too long; the file is damaged")
+            })?;
+            operation.inputs = list.to_vec();
+        }
+        let (activation, pooling) = (activation(&operation), pooling(&operation, &values));
+        let size = |input: &String| parameters.get(input).map(|parameter| parameter.data.len());
+        let around = Surroundings {
+            values: &values,
+            constants: operation.inputs.iter().map(size).collect(),
+            pooling,
+            is_activation: activation.is_some(),
+        };
+        let flow = flow::read(&operation, &around, &mut splits);
         foldable.push(Foldable { affine: affine(&operation, &parameters), has_activation: false });
         let Operation { kind, inputs, outputs, .. } = operation;
         let name = outputs.first().cloned().unwrap_or_else(|| format!("{kind}.{index}"));
@@ -47,11 +73,22 @@ pub(super) fn assemble(program: Program, tensors: Vec<Tensor>) -> Result<Foreign
             inputs,
             outputs,
             convolution,
-            ..ForeignNode::default()
+            pooling,
+            activation,
+            flow,
         });
     }
     fold(&mut network, &foldable);
     Ok(network)
+}
+
+/// Whether an optimiser has merged an activation into a convolution.
+fn has_fused_activation(operation: &Operation) -> bool {
+    let is_fused = |name| !matches!(operation.text(name), "" | "identity");
+    is_convolution(&operation.kind)
+        && (is_fused("fuse_activation")
+            || operation.is_set("fuse_relu")
+            || operation.is_set("fuse_relu_before_depthwise_conv"))
 }
 
 /// The stream of tensors has the order of the sorted names.
@@ -100,24 +137,26 @@ fn convolution(
     let &[out, _, kernel, width] = weight.shape.as_slice() else {
         return Err(wrong("its weight does not have rank 4"));
     };
-    let stride = operation.strides.first().map_or(Ok(1), |&stride| usize::try_from(stride)).unwrap_or(0);
-    let groups = usize::try_from(operation.groups).unwrap_or(0);
+    let strides = operation.integers("strides");
+    let stride = strides.first().map_or(Ok(1), |&stride| usize::try_from(stride)).unwrap_or(0);
+    let groups =
+        operation.integers("groups").first().map_or(Ok(1), |&groups| usize::try_from(groups)).unwrap_or(0);
+    let paddings = operation.integers("paddings");
     let padding = kernel.saturating_sub(1) as i64 / 2;
-    let is_centred = match operation.padding_algorithm.as_str() {
+    let is_centred = match operation.text("padding_algorithm") {
         "" | "EXPLICIT" => {
-            operation.paddings.iter().all(|&side| side == padding)
-                && (kernel == 1 || !operation.paddings.is_empty())
+            paddings.iter().all(|&side| side == padding) && (kernel == 1 || !paddings.is_empty())
         }
         "SAME" => stride == 1 && kernel % 2 == 1,
         _ => kernel == 1,
     };
     let is_square = kernel == width
-        && operation.dilations.iter().all(|&dilation| dilation == 1)
-        && operation.strides.iter().all(|&other| usize::try_from(other) == Ok(stride));
+        && operation.numbers("dilations").iter().all(|&dilation| dilation == 1.0)
+        && strides.iter().all(|&other| usize::try_from(other) == Ok(stride));
     if kernel == 0 || !is_square || !is_centred || stride == 0 || groups == 0 {
         return Err(wrong("only square, centred, undilated convolutions are supported"));
     }
-    if operation.data_format == "NHWC" {
+    if operation.data_format() == "NHWC" {
         return Err(wrong("only maps in the order NCHW are supported"));
     }
     *budget = budget
@@ -144,7 +183,7 @@ fn affine(operation: &Operation, parameters: &Parameters) -> Option<Affine> {
             variance: vector(2)?,
             gamma: vector(3)?,
             beta: vector(4)?,
-            epsilon: operation.epsilon,
+            epsilon: operation.number("epsilon").map_or(EPSILON, |value| value as f32),
         };
         return Some(Affine { input, transform });
     }

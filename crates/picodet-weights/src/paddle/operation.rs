@@ -1,5 +1,7 @@
 //! The operations of a program.
 
+use std::collections::HashMap;
+
 /// Largest number of operations and of variables.
 pub(super) const MAX_OPERATIONS: usize = 100_000;
 
@@ -27,38 +29,57 @@ pub(super) struct Operation {
     pub(super) kind: String,
     pub(super) inputs: Vec<String>,
     pub(super) outputs: Vec<String>,
-    pub(super) strides: Vec<i64>,
-    pub(super) paddings: Vec<i64>,
-    pub(super) dilations: Vec<i64>,
-    pub(super) groups: i64,
-    pub(super) epsilon: f32,
-    pub(super) padding_algorithm: String,
-    pub(super) data_format: String,
+    /// Values that take the place of attributes, by the name of their slot in a protocol buffer: `AxisTensor`.
+    pub(super) slots: HashMap<String, Vec<String>>,
+    /// Attributes that are numbers, truth values (0 or 1) or lists of these.
+    numbers: HashMap<String, Vec<f64>>,
+    texts: HashMap<String, String>,
 }
 
 impl Operation {
     pub(super) fn new(kind: String) -> Self {
-        Self { kind, groups: 1, epsilon: 1e-5, ..Self::default() }
+        Self { kind, ..Self::default() }
     }
 
-    /// Sets a list of integers by the name of its attribute.
-    pub(super) fn set_integers(&mut self, name: &str, values: Vec<i64>) {
-        match name {
-            "strides" => self.strides = values,
-            "paddings" => self.paddings = values,
-            "dilations" => self.dilations = values,
-            "groups" => self.groups = values.first().copied().unwrap_or(1),
-            _ => {}
-        }
+    /// Sets a list of numbers by the name of its attribute.
+    pub(super) fn set_numbers(&mut self, name: &str, values: Vec<f64>) {
+        self.numbers.insert(name.to_owned(), values);
     }
 
     /// Sets a text by the name of its attribute.
     pub(super) fn set_text(&mut self, name: &str, value: String) {
-        match name {
-            "padding_algorithm" => self.padding_algorithm = value,
-            "data_format" | "data_layout" => self.data_format = value,
-            _ => {}
-        }
+        self.texts.insert(name.to_owned(), value);
+    }
+
+    /// Returns the numbers of an attribute; empty if it is absent.
+    pub(super) fn numbers(&self, name: &str) -> &[f64] {
+        self.numbers.get(name).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Returns the first number of an attribute.
+    pub(super) fn number(&self, name: &str) -> Option<f64> {
+        self.numbers(name).first().copied()
+    }
+
+    /// Returns an attribute as integers; empty if it is absent.
+    pub(super) fn integers(&self, name: &str) -> Vec<i64> {
+        self.numbers(name).iter().map(|&value| value as i64).collect()
+    }
+
+    /// Whether an attribute is a number other than 0.
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        self.number(name).is_some_and(|value| value != 0.0)
+    }
+
+    /// Returns the text of an attribute; empty if it is absent.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.texts.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    /// Returns the order of axes; empty if it is absent.
+    pub(super) fn data_format(&self) -> &str {
+        let layout = self.text("data_layout");
+        if layout.is_empty() { self.text("data_format") } else { layout }
     }
 }
 
@@ -70,4 +91,9 @@ pub(super) fn is_batch_norm(kind: &str) -> bool {
 /// Whether a kind of operation is a convolution; its inputs are x and weight.
 pub(super) fn is_convolution(kind: &str) -> bool {
     matches!(kind, "conv2d" | "depthwise_conv2d")
+}
+
+/// Whether a kind of operation is a resize.
+pub(super) fn is_resize(kind: &str) -> bool {
+    kind.ends_with("_interp") || kind.ends_with("_interp_v2")
 }

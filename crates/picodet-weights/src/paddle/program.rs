@@ -4,11 +4,32 @@ use std::collections::HashMap;
 
 use picodet_format::protobuf::{Field, ProtobufError, Reader, push_integers};
 
-use super::operation::{MAX_OPERATIONS, Operation, Parameter, Program, is_batch_norm, is_convolution};
+use super::operation::{
+    MAX_OPERATIONS, Operation, Parameter, Program, is_batch_norm, is_convolution, is_resize,
+};
 use crate::ReadError;
 
 /// The variable type of a tensor (`VarType.LOD_TENSOR`); others are feeds, fetches and readers.
 const TENSOR: u64 = 7;
+
+/// Slots of values that take the place of attributes.
+const EXTRAS: &[&str] = &[
+    "AxesTensor",
+    "AxesTensorList",
+    "AxisTensor",
+    "EndsTensor",
+    "EndsTensorList",
+    "OutSize",
+    "ScaleTensor",
+    "SectionsTensorList",
+    "Shape",
+    "ShapeTensor",
+    "SizeTensor",
+    "StartsTensor",
+    "StartsTensorList",
+    "StridesTensor",
+    "StridesTensorList",
+];
 
 /// Reads the first block of a program.
 pub(super) fn read(bytes: &[u8]) -> Result<Program, ReadError> {
@@ -109,10 +130,15 @@ fn operation(
     } else {
         &["X", "Y"]
     };
+    let is_extra = |slot: &str| EXTRAS.contains(&slot) || slot == "Scale" && is_resize(&operation.kind);
+    let current = |name: String| versions.get(&name).cloned().unwrap_or(name);
+    let (extras, mut inputs): (Vec<_>, Vec<_>) = inputs.into_iter().partition(|(slot, _)| is_extra(slot));
+    let given = extras.into_iter().filter(|(_, names)| !names.is_empty());
+    let given = given.map(|(slot, names)| (slot, names.into_iter().map(current).collect()));
+    operation.slots = given.collect();
     // The known slots in their order, then the others.
     let position = |slot: &str| slots.iter().position(|known| *known == slot).unwrap_or(slots.len());
     inputs.sort_by_key(|(slot, _)| position(slot));
-    let current = |name: String| versions.get(&name).cloned().unwrap_or(name);
     operation.inputs = inputs.into_iter().flat_map(|(_, names)| names).map(current).collect();
     // A batch norm also writes its own mean and variance.
     if is_batch_norm(&operation.kind) {
@@ -141,21 +167,27 @@ fn arguments(bytes: &[u8]) -> Result<(String, Vec<String>), ProtobufError> {
 }
 
 fn read_attribute(bytes: &[u8], operation: &mut Operation) -> Result<(), ProtobufError> {
-    let (mut name, mut integers, mut word, mut number_value) = (String::new(), Vec::new(), None, None);
+    let (mut name, mut integers, mut numbers, mut word) = (String::new(), Vec::new(), Vec::new(), None);
     let mut message = Reader::new(bytes);
     while let Some((number, field)) = message.next_field()? {
         match (number, field) {
             (1, Field::Bytes(bytes)) => name = text(bytes),
-            (3 | 6 | 13 | 15, field) => push_integers(field, &mut integers)?,
-            (4, Field::Fixed32(bytes)) => number_value = Some(f32::from_le_bytes(bytes)),
+            // One or several integers, truth values, 64-bit integers.
+            (3 | 6 | 10 | 11 | 13 | 15, field) => push_integers(field, &mut integers)?,
+            (4 | 7, Field::Fixed32(bytes)) => numbers.push(f64::from(f32::from_le_bytes(bytes))),
+            (7, Field::Bytes(bytes)) => {
+                let values = bytes.as_chunks::<4>().0.iter().map(|chunk| f32::from_le_bytes(*chunk));
+                numbers.extend(values.map(f64::from));
+            }
+            (16 | 19, Field::Fixed64(bytes)) => numbers.push(f64::from_le_bytes(bytes)),
             (5, Field::Bytes(bytes)) => word = Some(text(bytes)),
             _ => {}
         }
     }
-    match (name.as_str(), word, number_value) {
-        (name, Some(word), _) => operation.set_text(name, word),
-        ("epsilon", None, Some(value)) => operation.epsilon = value,
-        (name, None, _) => operation.set_integers(name, integers),
+    if let Some(word) = word {
+        operation.set_text(&name, word);
     }
+    numbers.extend(integers.into_iter().map(|value| value as f64));
+    operation.set_numbers(&name, numbers);
     Ok(())
 }

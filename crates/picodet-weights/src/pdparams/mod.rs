@@ -117,9 +117,7 @@ fn unwrap<'a>(dict: Dict<'a>, notes: &mut Vec<String>) -> Result<Dict<'a>, ReadE
     let mut dict = dict;
     let mut visits = MAX_VISITS;
     for _ in 0..MAX_WRAPPERS {
-        if has_arrays(&dict) {
-            return Ok(dict);
-        }
+        let own = array_count(&dict);
         let inner: Vec<(String, Dict<'_>)> = dict
             .borrow()
             .iter()
@@ -128,6 +126,8 @@ fn unwrap<'a>(dict: Dict<'a>, notes: &mut Vec<String>) -> Result<Dict<'a>, ReadE
                 _ => None,
             })
             .filter(|(name, inner)| name != NAMES && holds_arrays(inner, MAX_WRAPPERS, &mut visits))
+            // Next to wrapped weights there can be single arrays: a learning rate, a step.
+            .filter(|(_, inner)| own == 0 || array_count(inner) > own)
             .collect();
         let listed = || inner.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
         let preferred = WRAPPERS.iter().find_map(|key| inner.iter().find(|(name, _)| name == key));
@@ -151,13 +151,22 @@ fn unwrap<'a>(dict: Dict<'a>, notes: &mut Vec<String>) -> Result<Dict<'a>, ReadE
 
 /// Whether a value of the dict is an array.
 fn has_arrays(dict: &Dict<'_>) -> bool {
-    dict.borrow().iter().any(|(_, value)| match value {
+    dict.borrow().iter().any(|(_, value)| is_array(value))
+}
+
+/// Number of values of the dict that are arrays.
+fn array_count(dict: &Dict<'_>) -> usize {
+    dict.borrow().iter().filter(|(_, value)| is_array(value)).count()
+}
+
+fn is_array(value: &Value<'_>) -> bool {
+    match value {
         Value::Object(object) => array::is_array(&object.borrow()),
         Value::Tuple(pair) => {
             matches!(pair.get(1), Some(Value::Object(object)) if array::is_array(&object.borrow()))
         }
         _ => false,
-    })
+    }
 }
 
 /// Whether the dict or a dict in it, up to a depth, has arrays. `visits` bounds the work: the memo of a
