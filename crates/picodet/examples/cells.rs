@@ -119,16 +119,23 @@ fn tables(searcher: &Searcher, output: &Path) -> Result<Vec<Table>> {
 /// Latencies under one setting.
 type Table = (&'static str, Predictor);
 
-/// The networks that are compared: the largest, the published one, one with the smallest ratios, and those that the searches
-/// recommend. Also prints what other latencies would recommend.
+/// The networks that are compared: the largest, the published one, those with the smallest ratios and two convolutions for several
+/// necks, and those that the searches recommend. Also prints what other latencies would recommend.
 fn contenders(searcher: &Searcher, tables: &[Table], evaluations: usize) -> Result<Vec<Contender>> {
     let space = &searcher.space;
     let largest = space.largest();
-    let narrow = space.genes().iter().zip(&largest.0);
-    let narrow = narrow.map(|((gene, _), value)| if matches!(gene, Gene::Ratio(_)) { 0 } else { *value });
-    let narrow = Genome(narrow.collect());
-    let names = ["ratio 1", "published", "ratio 0.5"].map(str::to_owned);
-    let genomes = [largest, space.published_genome(), narrow];
+    let narrow = |channels: f64| {
+        let index = |(gene, values): &(Gene, Vec<f64>), largest: u8| match gene {
+            Gene::Ratio(_) => 0,
+            Gene::Neck => values.iter().position(|&value| value == channels).map_or(largest, |at| at as u8),
+            _ => largest,
+        };
+        let genes = space.genes().iter().zip(&largest.0);
+        Genome(genes.map(|(gene, &largest)| index(gene, largest)).collect())
+    };
+    let names =
+        ["ratio 1", "published", "ratio 0.5", "ratio 0.5, neck 80", "ratio 0.5, neck 64"].map(str::to_owned);
+    let genomes = [largest.clone(), space.published_genome(), narrow(96.0), narrow(80.0), narrow(64.0)];
     let accuracies = searcher.judge(&genomes, Precision::F32)?;
     let accuracies = accuracies.into_iter().map(|found| found.accuracy);
     let mut networks: Vec<(String, Genome, f64)> = names
