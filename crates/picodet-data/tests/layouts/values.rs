@@ -378,7 +378,7 @@ fn labelled_images_beside_a_folder_of_labelled_images_are_read_and_written() {
         convert(&root, None, format, &out, Images::Copy).unwrap();
         assert_eq!(counts(&out), (None, vec![1, 2, 3, 4]), "{format}");
     }
-    // Without labels of its own, the folder around them is not read.
+    // Without labels, the folder around them is not read.
     for name in ["a.txt", "b.txt"] {
         fs::remove_file(root.join(name)).unwrap();
     }

@@ -19,7 +19,7 @@ type Label = (usize, usize);
 /// The importance of a channel is the sum of the absolute weights that read it, times its magnitude by the batch norm before.
 /// Channels keep their order where they are outputs, halves of a split, or are added to channels in another order.
 ///
-/// Returns the number of convolutions whose channels were sorted. Weights that are absent or of another shape are left alone.
+/// Returns the number of convolutions whose channels were sorted. Weights of another shape do not change.
 pub fn sort_channels(graph: &Graph, narrow: &Graph, weights: &mut Weights) -> usize {
     let flow = Flow::of(graph);
     let orders = flow.orders(graph, narrow, weights);
