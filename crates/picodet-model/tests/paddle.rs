@@ -57,6 +57,14 @@ fn of(operation: &mut Operation, kind: &str, change: impl FnOnce(&mut Operation)
     operation.kinds[1] == kind && change(operation)
 }
 
+/// Makes an operation of a kind one of other kinds, those in both forms.
+fn renamed(operation: &mut Operation, kind: &str, kinds: [&'static str; 2]) -> bool {
+    of(operation, kind, |operation| {
+        operation.kinds = kinds;
+        true
+    })
+}
+
 /// Changes one integer of a list.
 fn replaced(operation: &mut Operation, name: &str, values: &[i64]) -> bool {
     operation.list(name).is_some_and(|list| {
@@ -107,10 +115,7 @@ const CHANGES: &[(&str, &str, &str, Change)] = &[
         of(o, "bilinear_interp", |o| o.set("align_corners", &Attribute::Flag(true)))
     }),
     ("sum", "legacy_s_320", "a sum where the network has a product", |o| {
-        of(o, "multiply", |o| {
-            o.kinds = ["elementwise_add", "add"];
-            true
-        })
+        renamed(o, "multiply", ["elementwise_add", "add"])
     }),
     ("product", "r18vd_640", "a product where the network has a sum", |o| {
         let is_residual = o.kinds[1] == "add" && o.inputs.iter().all(|(_, name)| !name.ends_with(".bias"));
@@ -119,23 +124,12 @@ const CHANGES: &[(&str, &str, &str, Change)] = &[
         }
         is_residual
     }),
-    ("activation", "legacy_s_320", "its activations are ", |o| {
-        of(o, "hardswish", |o| {
-            o.kinds = ["relu"; 2];
-            true
-        })
-    }),
+    ("activation", "legacy_s_320", "its activations are ", |o| renamed(o, "hardswish", ["relu"; 2])),
     ("unknown activation", "legacy_s_320", "is of the type mish, which no PicoDet has", |o| {
-        of(o, "hardswish", |o| {
-            o.kinds = ["mish"; 2];
-            true
-        })
+        renamed(o, "hardswish", ["mish"; 2])
     }),
     ("ReLU6", "legacy_s_320", "is of the type relu6, which no PicoDet has", |o| {
-        of(o, "hardswish", |o| {
-            o.kinds = ["relu6"; 2];
-            true
-        })
+        renamed(o, "hardswish", ["relu6"; 2])
     }),
     ("slope", "legacy_s_320", "a hard sigmoid with the slope 0.2", |o| {
         of(o, "hardsigmoid", |o| o.set("slope", &Attribute::Floats(vec![0.2])))

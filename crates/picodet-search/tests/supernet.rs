@@ -1,7 +1,7 @@
 //! Steps of the supernet, and its start from a model.
 
 use picodet_engine::{Engine, ReferenceEngine};
-use picodet_graph::pass::slice_map;
+use picodet_graph::pass::{slice_map, sort_channels};
 use picodet_graph::{Graph, Tensor, Tensor4, Weights};
 use picodet_model::Model;
 use picodet_search::{Genome, Sandwich, Space, Supernet, weights_of};
@@ -210,6 +210,10 @@ fn candidates_that_contain_the_start_compute_the_same() {
     let classes = CLASSES.map(str::to_owned);
     let (weights, report) = weights_of(&space, &classes, 3, &from, &batch()).expect("a start");
     assert_eq!(report.classes.len(), 3);
+    let smallest = space.candidate(&space.smallest()).expect("of the space").architecture;
+    let [own, narrow] = [&from.graph, &smallest.graph(4)].map(Objective::graph);
+    let sorted = sort_channels(&own, &narrow, &mut from.weights.clone());
+    assert!(sorted > 0, "the start has no channels that can be sorted");
     let detection = |graph: &Graph| picodet_graph::pass::keep_outputs(graph, Head::is_detection_output);
     let whole = space.supernet().graph(CLASSES.len());
     let mut noise = Noise::new(2);

@@ -115,21 +115,17 @@ impl Flow {
                 self.join(input, node.inputs[1].0);
                 self.labels[input].clone()
             }
-            Op::Concat => node.inputs.iter().flat_map(|input| self.labels[input.0].clone()).collect(),
-            Op::Slice { start, len } => self.labels[input][start..start + len].to_vec(),
-            Op::ChannelShuffle => {
-                let half = channels / 2;
-                let from = |position: usize| position / 2 + position % 2 * half;
-                (0..channels).map(|position| self.labels[input][from(position)]).collect()
-            }
-            Op::BatchNorm
+            Op::Concat
+            | Op::Slice { .. }
+            | Op::ChannelShuffle
+            | Op::BatchNorm
             | Op::Activation(_)
             | Op::MaxPool
             | Op::AveragePool
             | Op::GlobalAveragePool
             | Op::UpsampleNearest
             | Op::ResizeBilinear(_)
-            | Op::Dropout { .. } => self.labels[input].clone(),
+            | Op::Dropout { .. } => moved(node, &self.labels),
         }
     }
 
@@ -237,6 +233,20 @@ impl Flow {
     }
 }
 
+/// The values of the channels of a node that only moves or keeps the channels of its inputs, given those of all earlier nodes.
+fn moved<T: Copy>(node: &Node, values: &[Vec<T>]) -> Vec<T> {
+    let input = |number: usize| &values[node.inputs[number].0];
+    match node.op {
+        Op::Concat => node.inputs.iter().flat_map(|input| values[input.0].iter().copied()).collect(),
+        Op::Slice { start, len } => input(0)[start..start + len].to_vec(),
+        Op::ChannelShuffle => {
+            let half = node.shape.channels / 2;
+            (0..2 * half).map(|place| input(0)[place / 2 + place % 2 * half]).collect()
+        }
+        _ => input(0).clone(),
+    }
+}
+
 /// The magnitude of each channel of each map: that of the last batch norm, 1 before the first.
 fn magnitudes(graph: &Graph, weights: &Weights) -> Vec<Vec<f64>> {
     let mut found: Vec<Vec<f64>> = Vec::with_capacity(graph.nodes.len());
@@ -258,12 +268,7 @@ fn magnitudes(graph: &Graph, weights: &Weights) -> Vec<Vec<f64>> {
                 vec![1.0; channels]
             }
             Op::Add => input(0).iter().zip(input(1)).map(|(a, b)| a.hypot(*b)).collect(),
-            Op::Concat => node.inputs.iter().flat_map(|input| found[input.0].clone()).collect(),
-            Op::Slice { start, len } => input(0)[start..start + len].to_vec(),
-            Op::ChannelShuffle => {
-                (0..channels).map(|place| input(0)[place / 2 + place % 2 * (channels / 2)]).collect()
-            }
-            _ => input(0).clone(),
+            _ => moved(node, &found),
         };
         // A parameter of another length belongs to another network.
         found.push(if magnitude.len() == channels { magnitude } else { vec![1.0; channels] });
