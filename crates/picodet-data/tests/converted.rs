@@ -65,6 +65,51 @@ fn masks_and_images_of_other_entries_are_no_converted_images() {
 }
 
 #[test]
+fn a_path_stands_for_a_missing_file_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let image = |id, path| json!({"id": id, "path": path, "width": 200, "height": 100});
+    let images = [image(1, "/datasets/set/images/a.png"), image(2, "images/b.png"), image(3, "")];
+    let boxes = [1, 2].map(|id| json!({"id": id, "image_id": id, "category_id": 1, "bbox": [1, 1, 50, 50]}));
+    let file = json!({"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "cat"}]});
+    put(root.join("annotations/instances_train.json"), file.to_string());
+    for (seed, file) in (1..).zip(["images/a.png", "images/b.png"]) {
+        picture(root.join(file), 200, 100, seed);
+    }
+    assert_eq!(found(root), (["images/a.png", "images/b.png"].map(str::to_string).to_vec(), 1));
+}
+
+#[test]
+fn listed_images_with_another_extension_are_found_in_a_folder_of_the_same_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    put(root.join("data.yaml"), "train: train.txt\nval: val.txt\nnames: [cat]\n");
+    // `b.jpg` of the list is in no folder `train`; `c.jpg` is `c.png`, which is listed as well.
+    put(
+        root.join("train.txt"),
+        "/data/set/images/train/a.jpg\nimages/train/b.jpg\nimages/train/c.jpg\nimages/train/c.png\n",
+    );
+    put(root.join("val.txt"), "images/val/b.png\n");
+    for (seed, file) in
+        (1..).zip(["images/train/a.png", "images/train/c.png", "images/val/b.png", "masks/b.png"])
+    {
+        picture(root.join(file), 200, 100, seed);
+    }
+    for file in ["train/a", "train/c", "val/b"] {
+        put(root.join(format!("labels/{file}.txt")), "0 0.5 0.5 0.2 0.2\n");
+    }
+    let data = root.join("data.yaml");
+    let loaded = open_lenient(&data, Some("train")).unwrap();
+    let files: Vec<&str> = loaded.dataset.images.iter().map(|image| image.file.as_str()).collect();
+    assert_eq!(
+        files,
+        ["images/train/a.png", "images/train/b.jpg", "images/train/c.jpg", "images/train/c.png"]
+    );
+    assert_eq!(loaded.dataset.images[0].objects.len(), 1);
+    assert_eq!(loaded.findings.counts().get(&FindingKind::PathElsewhere), Some(&1));
+}
+
+#[test]
 fn rows_that_are_left_out_are_not_counted_as_polygons() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("set");

@@ -57,7 +57,9 @@ fn decode_declared(bytes: Vec<u8>, declared: Option<&'static Encoding>) -> Resul
     if let Some(offset) = bytes.iter().position(|&byte| byte == 0) {
         return Err(NotText { offset });
     }
-    if let Some(encoding) = declared.filter(|&encoding| encoding != UTF_8)
+    // Programs declare ISO-8859-1 in files that they write as UTF-8. No text in such an encoding is valid UTF-8 by accident.
+    let is_utf8 = |encoding: &'static Encoding| encoding.is_single_byte() && std::str::from_utf8(&bytes).is_ok();
+    if let Some(encoding) = declared.filter(|&encoding| encoding != UTF_8 && !is_utf8(encoding))
         && let Some(text) = encoding.decode_without_bom_handling_and_without_replacement(&bytes)
     {
         return Ok(Text { text: text.into_owned(), encoding: encoding.name(), guessed: false });
@@ -335,6 +337,10 @@ mod tests {
         let latin = "<?xml version='1.0' encoding='ISO-8859-1'?><a>caf\u{e9}</a>";
         let bytes = WINDOWS_1252.encode(latin).0.into_owned();
         assert_eq!(decode_xml(bytes).unwrap().text, latin);
+        for label in ["ISO-8859-1", "windows-1251", "latin1"] {
+            let text = decode_xml(body(label).into_bytes()).unwrap();
+            assert_eq!((text.text, text.encoding, text.guessed), (body(label), "UTF-8", false));
+        }
         // .NET declares UTF-16 in files that it writes as UTF-8.
         let wrong = body("utf-16");
         assert_eq!(decode_xml(wrong.clone().into_bytes()).unwrap().text, wrong);

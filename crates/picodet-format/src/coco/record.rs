@@ -190,6 +190,8 @@ record! {
     id: Id = id,
     /// Path relative to the image folder.
     file_name: String = text,
+    /// Path that some programs write besides or instead of `file_name`.
+    path: String = remark,
     /// Width in pixels.
     width: f64 = number,
     /// Height in pixels.

@@ -261,8 +261,9 @@ impl<'a> Builder<'a> {
 impl AnnotationSink for Builder<'_> {
     fn image(&mut self, index: usize, image: Image) -> Result<(), FieldError> {
         self.begin("images", index);
-        let Image { id: Some(id), file_name: Some(file), width, height, odd } = image else {
-            self.left_out("images", index, "an image", &["id", "file_name"], &image.odd);
+        let Image { id, file_name, path, width, height, odd } = image;
+        let (Some(id), Some(file)) = (id, file_name.or(path.filter(|path| !path.is_empty()))) else {
+            self.left_out("images", index, "an image", &["id", "file_name"], &odd);
             return Ok(());
         };
         self.odd_values("images", index, &odd);

@@ -8,10 +8,12 @@ use super::orphans::report_orphans;
 use crate::dataset::display;
 use crate::error::DataError;
 use crate::finding::{FindingKind, Findings, Location};
+use crate::image_file::EXTENSIONS;
+use crate::mask_folder::is_mask_folder;
 use crate::paths::{ImageFinder, Lookup, Stated, fold, real_paths};
 use crate::split_name::split_role;
 use crate::text::{read_text, unquoted};
-use crate::walk;
+use crate::walk::{self, has_extension, without_extension};
 
 /// Largest image list in bytes.
 const MAX_LIST: u64 = 1 << 30;
@@ -25,6 +27,8 @@ pub(super) struct SplitFiles<'a> {
     data: &'a Path,
     finder: ImageFinder,
     files: Vec<String>,
+    /// Paths of lists that are not found: their places in `files`, and their lines.
+    missing: Vec<(usize, Location)>,
     /// Paths of lists that are found elsewhere: their number, and the first with its line.
     moved: usize,
     first_moved: Option<(Location, String)>,
@@ -34,7 +38,7 @@ impl<'a> SplitFiles<'a> {
     /// Starts without images.
     pub(super) fn new(root: &'a Path, data: &'a Path) -> Self {
         let finder = ImageFinder::new(root);
-        Self { root, data, finder, files: Vec::new(), moved: 0, first_moved: None }
+        Self { root, data, finder, files: Vec::new(), missing: Vec::new(), moved: 0, first_moved: None }
     }
 
     /// Adds the images of one entry of the data file.
@@ -74,6 +78,7 @@ impl<'a> SplitFiles<'a> {
 
     /// Returns the images without repetitions, and reports paths of another machine.
     pub(super) fn into_files(mut self, findings: &mut Findings) -> Vec<String> {
+        self.find_converted();
         if let Some((location, example)) = self.first_moved.take() {
             let total = self.files.len();
             let message = format!("{} of {total} image paths, as in {example}", self.moved);
@@ -83,6 +88,34 @@ impl<'a> SplitFiles<'a> {
         let mut files = std::mem::take(&mut self.files);
         files.retain(|file| seen.insert(file.clone()));
         self.without_links(files, findings)
+    }
+
+    /// Finds listed images that were converted to another format: files with the same name but for the extension, in a folder
+    /// with the same name.
+    fn find_converted(&mut self) {
+        let missing = std::mem::take(&mut self.missing);
+        if missing.is_empty() {
+            return;
+        }
+        let used: HashSet<String> = self.files.iter().cloned().collect();
+        for (place, location) in missing {
+            let stated = self.files[place].clone();
+            if !has_extension(&stated, EXTENSIONS) {
+                continue;
+            }
+            let plain = Stated::new(without_extension(&stated));
+            let folder = plain.components.iter().rev().nth(1).map(|folder| fold(folder));
+            let is_converted = |file: &str| {
+                let own = file.rsplit('/').nth(1).unwrap_or_default();
+                let fits = folder.as_ref().map_or(!is_mask_folder(own), |folder| *folder == fold(own));
+                fits && !used.contains(file)
+            };
+            if let Lookup::Found(file) = self.finder.index().find(&plain, &is_converted) {
+                let file = file.to_string();
+                self.note(&stated, &file, location);
+                self.files[place] = file;
+            }
+        }
     }
 
     /// Removes the images that are the file of another one under another path, unless they have other labels.
@@ -268,6 +301,7 @@ impl<'a> SplitFiles<'a> {
                 // The labels of a missing image are at the place where it should be.
                 let labelled = stated.suffixes().find(|suffix| find_label(self.root, suffix).1);
                 let written = if line.contains('\\') { normal } else { plain.to_string() };
+                self.missing.push((self.files.len(), location));
                 self.files.push(labelled.unwrap_or(written));
             }
             Lookup::Found(file) => {
