@@ -58,7 +58,8 @@ fn decode_declared(bytes: Vec<u8>, declared: Option<&'static Encoding>) -> Resul
         return Err(NotText { offset });
     }
     // Programs declare ISO-8859-1 in files that they write as UTF-8. No text in such an encoding is valid UTF-8 by accident.
-    let is_utf8 = |encoding: &'static Encoding| encoding.is_single_byte() && std::str::from_utf8(&bytes).is_ok();
+    let is_utf8 =
+        |encoding: &'static Encoding| encoding.is_single_byte() && std::str::from_utf8(&bytes).is_ok();
     if let Some(encoding) = declared.filter(|&encoding| encoding != UTF_8 && !is_utf8(encoding))
         && let Some(text) = encoding.decode_without_bom_handling_and_without_replacement(&bytes)
     {

@@ -10,8 +10,8 @@ const CORNER: u64 = 1;
 /// Second position of the stream of the first gene's orders.
 const ORDER: u64 = 2;
 
-/// Which networks a step trains besides the largest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// Which networks a step trains besides the largest, and what they learn from it.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Sandwich {
     /// Whether the smallest network is trained in every step.
@@ -20,19 +20,27 @@ pub struct Sandwich {
     pub corner: bool,
     /// Number of random networks.
     pub random: usize,
+    /// Number of steps at the beginning that train the largest network only.
+    #[serde(default)]
+    pub warm_up: usize,
+    /// Share of the loss of the other networks that is the difference to the predictions of the largest instead of to the
+    /// labels, 0 to 1.
+    #[serde(default)]
+    pub distillation: f64,
 }
 
 impl Default for Sandwich {
     fn default() -> Self {
-        Self { smallest: true, corner: true, random: 2 }
+        Self { smallest: true, corner: true, random: 2, warm_up: 0, distillation: 0.0 }
     }
 }
 
 impl Sandwich {
     /// Only the largest network, as in ordinary training.
-    pub const LARGEST: Self = Self { smallest: false, corner: false, random: 0 };
+    pub const LARGEST: Self =
+        Self { smallest: false, corner: false, random: 0, warm_up: 0, distillation: 0.0 };
 
-    /// Returns the number of networks that each step trains.
+    /// Returns the number of networks that each step after the warm-up trains.
     #[must_use]
     pub fn networks(&self, space: &Space) -> usize {
         match space.corners().len() {
@@ -41,13 +49,19 @@ impl Sandwich {
         }
     }
 
+    /// Returns the number of networks that the first `steps` steps train, together.
+    #[must_use]
+    pub fn passes(&self, space: &Space, steps: usize) -> usize {
+        steps.min(self.warm_up) + steps.saturating_sub(self.warm_up) * self.networks(space)
+    }
+
     /// Returns the networks of a step, the largest first. They depend only on the seed and the step; genes of the input
     /// have their largest value.
     #[must_use]
     pub fn genomes(&self, space: &Space, seed: u64, step: usize) -> Vec<Genome> {
         let corners = space.corners();
         let mut genomes = vec![space.largest()];
-        if corners.len() == 1 {
+        if corners.len() == 1 || step < self.warm_up {
             return genomes;
         }
         if self.smallest {
@@ -137,5 +151,17 @@ mod tests {
             assert_eq!((sandwich.networks(&space), sandwich.genomes(&space, 1, 7).len()), (count, count));
         }
         assert_eq!(Sandwich::LARGEST.genomes(&of("ratios = [0.5, 1.0]"), 1, 7).len(), 1);
+    }
+
+    #[test]
+    fn the_first_steps_train_the_largest_network_only() {
+        let space = Space::parse(WIDE).expect("a space");
+        let sandwich = Sandwich { warm_up: 3, ..Sandwich::default() };
+        let counts: Vec<usize> = (0..5).map(|step| sandwich.genomes(&space, 1, step).len()).collect();
+        assert_eq!(counts, [1, 1, 1, 5, 5]);
+        for steps in 0..5 {
+            assert_eq!(sandwich.passes(&space, steps), counts[..steps].iter().sum::<usize>());
+        }
+        assert_eq!(sandwich.genomes(&space, 1, 4), Sandwich::default().genomes(&space, 1, 4));
     }
 }

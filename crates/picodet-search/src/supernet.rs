@@ -8,15 +8,15 @@ use picodet_graph::{Graph, TensorView, Weights};
 use picodet_train::group::ProcessGroup;
 use picodet_train::state::Progress;
 use picodet_train::{
-    BackendError, CpuNetwork, HeadGradients, Learner, Objective, StepInput, StepOutput, TrainingBackend,
-    learn,
+    BackendError, CpuNetwork, HeadGradients, Learner, Objective, Predictions, StepInput, StepOutput, Teacher,
+    TrainingBackend, learn, learn_from, level_maps,
 };
 
 use crate::sandwich::Sandwich;
 use crate::{Genome, SearchError, Space};
 
 /// The networks of a space in training. The gradient of a step is the mean of the gradients of its networks, which share
-/// the batch; the loss and the statistics of batch norms are those of the largest.
+/// the batch; the loss and the statistics of batch norms are those of the largest, whose predictions the others may learn.
 #[derive(Debug)]
 pub struct Supernet {
     space: Space,
@@ -31,6 +31,9 @@ pub struct Supernet {
     selected: Genome,
     statistics: Vec<(String, Vec<f32>)>,
     head: HeadGradients,
+    /// The predictions of the largest network for the batch, if the others learn them.
+    teacher: Option<Predictions<'static>>,
+    distance: HeadGradients,
 }
 
 /// A network of the space with its part of the supernet's parameters.
@@ -52,13 +55,24 @@ impl Supernet {
         let smallest = training_graph(&space, &space.smallest(), classes).ok_or(SearchError::Empty)?;
         slice_map(&graph, &smallest)?;
         // Dropout counts the passes.
-        let first = progress.step * sandwich.networks(&space);
+        let first = sandwich.passes(&space, progress.step);
         let network = CpuNetwork::new(&graph, progress.threads, &progress.frozen, progress.seed, first)
             .map_err(BackendError::from)?;
-        let head = HeadGradients::default();
-        let (seed, statistics) = (progress.seed, Vec::new());
         let corners = space.corners().into_iter().map(|corner| (corner, None)).collect();
-        Ok(Self { space, sandwich, classes, seed, network, graph, corners, selected, statistics, head })
+        Ok(Self {
+            space,
+            sandwich,
+            classes,
+            seed: progress.seed,
+            network,
+            graph,
+            corners,
+            selected,
+            statistics: Vec::new(),
+            head: HeadGradients::default(),
+            teacher: None,
+            distance: HeadGradients::default(),
+        })
     }
 
     /// Joins a process group, see [`CpuNetwork::join`].
@@ -92,7 +106,10 @@ impl Supernet {
         let own = map.gather(weights)?;
         self.network.select(graph)?;
         self.selected.clone_from(genome);
-        let found = learn(&mut self.network, &own, step, &mut self.head)?;
+        let share = self.sandwich.distillation;
+        let gradients = &mut self.distance;
+        let teacher = self.teacher.as_ref().map(|predictions| Teacher { predictions, share, gradients });
+        let found = learn_from(&mut self.network, &own, step, teacher, &mut self.head)?;
         for param in &map.params {
             if let (Some(own), Some(sum)) = (found.gradients.get(param.name()), sums.get_mut(param.source()))
             {
@@ -112,6 +129,10 @@ impl Learner for Supernet {
         }
         let mut found = learn(&mut self.network, weights, step, &mut self.head)?;
         self.statistics = self.network.statistics();
+        if self.sandwich.distillation > 0.0 && genomes.len() > 1 {
+            let levels = level_maps(|name| self.network.output(name), step.strides);
+            self.teacher = Some(Predictions::new(&levels).copied());
+        }
         for genome in &genomes[1..] {
             self.add(genome, weights, step, &mut found.gradients)?;
         }

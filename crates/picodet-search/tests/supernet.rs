@@ -13,7 +13,8 @@ use picodet_train::recipes::recipe;
 use picodet_train::state::Progress;
 use picodet_train::transfer::initial_weights;
 use picodet_train::{
-    CpuNetwork, HeadGradients, Learner, Objective, StepInput, StepOutput, TrainingBackend, Truth, learn,
+    CpuNetwork, HeadGradients, Learner, Objective, Predictions, StepInput, StepOutput, Teacher,
+    TrainingBackend, Truth, learn_from, level_maps,
 };
 use picodet_zoo::Head;
 
@@ -21,6 +22,7 @@ const WIDE: &str = "network = \"legacy_s_320\"\nratios = [0.5, 0.625, 0.75, 0.87
 const CLASSES: [&str; 3] = ["a", "b", "c"];
 const SIZE: usize = 96;
 const THREADS: usize = 2;
+const STRIDES: [usize; 4] = [8, 16, 32, 64];
 
 fn space() -> Space {
     Space::parse(WIDE).expect("a space")
@@ -74,7 +76,7 @@ fn step_of(
         epoch: 0,
         batch,
         objective: &objective,
-        strides: &[8, 16, 32, 64],
+        strides: &STRIDES,
         group,
         threads: THREADS,
         clock: &SystemClock::default(),
@@ -82,12 +84,21 @@ fn step_of(
     learner.learn(weights, &input).expect("a step")
 }
 
-/// A single network, as in ordinary training.
-struct Alone(CpuNetwork, HeadGradients);
+/// A single network, as in ordinary training, or with a teacher.
+struct Alone {
+    network: CpuNetwork,
+    head: HeadGradients,
+    teacher: Option<(Predictions<'static>, f64)>,
+}
 
 impl Alone {
     fn new(graph: &Graph) -> Self {
-        Self(CpuNetwork::new(graph, THREADS, &[], 5, 0).expect("a network"), HeadGradients::default())
+        let network = CpuNetwork::new(graph, THREADS, &[], 5, 0).expect("a network");
+        Self { network, head: HeadGradients::default(), teacher: None }
+    }
+
+    fn predictions(&self) -> Predictions<'static> {
+        Predictions::new(&level_maps(|name| self.network.output(name), &STRIDES)).copied()
     }
 }
 
@@ -97,15 +108,22 @@ impl Learner for Alone {
         weights: &Weights,
         step: &StepInput<'_>,
     ) -> Result<StepOutput, picodet_train::BackendError> {
-        learn(&mut self.0, weights, step, &mut self.1)
+        let mut gradients = HeadGradients::default();
+        let teacher = self.teacher.as_ref();
+        let teacher = teacher.map(|(predictions, share)| Teacher {
+            predictions,
+            share: *share,
+            gradients: &mut gradients,
+        });
+        learn_from(&mut self.network, weights, step, teacher, &mut self.head)
     }
 
     fn output(&self, name: &str) -> Option<picodet_graph::TensorView<'_>> {
-        self.0.output(name)
+        self.network.output(name)
     }
 
     fn statistics(&self) -> Vec<(String, Vec<f32>)> {
-        self.0.statistics()
+        self.network.statistics()
     }
 }
 
@@ -125,10 +143,27 @@ fn a_step_of_the_largest_network_is_a_step_of_training() {
 
 #[test]
 fn a_step_is_the_mean_of_the_gradients_of_its_networks() {
+    check_mean(Sandwich::default());
+}
+
+#[test]
+fn the_other_networks_learn_the_predictions_of_the_largest() {
+    let shared = [0.4, 1.0].map(|share| check_mean(distilled(share)));
+    assert_ne!(shared[0], shared[1]);
+    assert_ne!(shared[0], check_mean(distilled(0.0)));
+}
+
+fn distilled(share: f64) -> Sandwich {
+    let mut sandwich = Sandwich::default();
+    sandwich.distillation = share;
+    sandwich
+}
+
+/// Compares the gradients of a step with the mean of those of its networks, and returns them.
+fn check_mean(sandwich: Sandwich) -> Weights {
     let space = space();
     let whole = graph(&space, &space.largest());
     let weights = initial_weights(&whole, 3);
-    let sandwich = Sandwich::default();
     let mut supernet = Supernet::new(space.clone(), sandwich, &progress()).expect("a supernet");
     // The second step runs on a tape that has run other networks.
     step(&mut supernet, &weights, 0);
@@ -137,10 +172,15 @@ fn a_step_is_the_mean_of_the_gradients_of_its_networks() {
         found.gradients.iter().map(|(name, sum)| (name.clone(), Tensor::full(&sum.shape, 0.0))).collect();
     let genomes = sandwich.genomes(&space, 5, 1);
     assert_eq!(genomes.len(), 5);
+    let mut teacher = None;
     for genome in &genomes {
         let graph = graph(&space, genome);
         let map = slice_map(&whole, &graph).expect("a slice");
-        let own = step(&mut Alone::new(&graph), &map.gather(&weights).expect("all weights"), 1).gradients;
+        let mut alone = Alone { teacher: teacher.clone(), ..Alone::new(&graph) };
+        let own = step(&mut alone, &map.gather(&weights).expect("all weights"), 1).gradients;
+        if teacher.is_none() && sandwich.distillation > 0.0 {
+            teacher = Some((alone.predictions(), sandwich.distillation));
+        }
         for param in &map.params {
             let Some(gradient) = own.get(param.name()) else { continue };
             let share: Vec<f32> = gradient.data.iter().map(|value| value / genomes.len() as f32).collect();
@@ -154,13 +194,14 @@ fn a_step_is_the_mean_of_the_gradients_of_its_networks() {
         let size = norm(&mut expected.data.iter().copied());
         assert!(off <= 1e-6 * size, "{name}: {off:e} of {size:e}");
     }
+    found.gradients
 }
 
 #[test]
 fn processes_share_a_step() {
     let space = space();
     let weights = initial_weights(&graph(&space, &space.largest()), 3);
-    let new = || Supernet::new(space.clone(), Sandwich::default(), &progress()).expect("a supernet");
+    let new = || Supernet::new(space.clone(), distilled(0.5), &progress()).expect("a supernet");
     let expected = step(&mut new(), &weights, 1).gradients;
     let whole = batch();
     let shards = ThreadGroup::run(2, |group| {

@@ -131,7 +131,7 @@ impl Objective {
 ///
 /// # Panics
 /// When a level lacks an output.
-pub(crate) fn level_maps<'a>(
+pub fn level_maps<'a>(
     output: impl Fn(&str) -> Option<TensorView<'a>>,
     strides: &[usize],
 ) -> Vec<LevelMaps<'a>> {

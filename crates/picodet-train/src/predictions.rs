@@ -55,6 +55,12 @@ impl<'a> Map<'a> {
         Rows { data, stride: self.stride, channels: self.channels, count: self.plane }
     }
 
+    /// A copy of the values of `images` images.
+    fn copied(&self, images: usize) -> Map<'static> {
+        let end = (images * self.plane).checked_sub(1).map_or(0, |last| last * self.stride + self.channels);
+        Map { data: Cow::Owned(self.data[..end].to_vec()), ..*self }
+    }
+
     /// The channels of one position of one image.
     fn row(&self, image: usize, position: usize) -> &[f32] {
         &self.data[(image * self.plane + position) * self.stride..][..self.channels]
@@ -114,6 +120,26 @@ impl<'a> Predictions<'a> {
         };
         let levels = levels.iter().map(collect).collect();
         Self { images, classes, anchors, levels }
+    }
+
+    /// Returns a copy, which does not borrow the memory of the network.
+    #[must_use]
+    pub fn copied(&self) -> Predictions<'static> {
+        let map = |map: &Map<'_>| map.copied(self.images);
+        let level = |level: &Level<'_>| Level {
+            first: level.first,
+            size: level.size,
+            cls: map(&level.cls),
+            reg: map(&level.reg),
+            align: level.align.as_ref().map(map),
+        };
+        let levels = self.levels.iter().map(level).collect();
+        Predictions { images: self.images, classes: self.classes, anchors: self.anchors.clone(), levels }
+    }
+
+    /// Whether all levels have an alignment output.
+    pub(crate) fn has_alignment(&self) -> bool {
+        self.levels.iter().all(|level| level.align.is_some())
     }
 
     /// Returns the level of an anchor and its position there.
@@ -236,6 +262,15 @@ impl HeadGradients {
 
     /// Adds the gradients of another loss of the same predictions, times `factor`.
     pub(crate) fn add(&mut self, other: &Self, factor: f32) {
+        self.combine(other, |sum, value| sum + factor * value);
+    }
+
+    /// Replaces a share of the gradients by that of another loss of the same predictions.
+    pub(crate) fn blend(&mut self, other: &Self, share: f32) {
+        self.combine(other, |own, value| own + share * (value - own));
+    }
+
+    fn combine(&mut self, other: &Self, combined: impl Fn(f32, f32) -> f32) {
         for (level, other) in self.levels.iter_mut().zip(&other.levels) {
             let maps = [
                 (&mut level.cls, &other.cls),
@@ -243,7 +278,7 @@ impl HeadGradients {
                 (&mut level.align, &other.align),
             ];
             for (sum, values) in maps {
-                sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += factor * value);
+                sum.iter_mut().zip(values).for_each(|(sum, &value)| *sum = combined(*sum, value));
             }
         }
     }

@@ -6,9 +6,11 @@ use picodet_graph::{TensorView, Weights};
 
 use crate::backend::{BackendError, TrainingBackend};
 use crate::clock::Clock;
+use crate::distillation::distil;
 use crate::group::ProcessGroup;
 use crate::loader::Batch;
-use crate::{HeadGradients, LossOutput, Objective};
+use crate::objective::level_maps;
+use crate::{HeadGradients, LossOutput, Objective, Predictions};
 
 /// The inputs that the loss and the gradients of a step depend on.
 #[derive(Clone, Copy, Debug)]
@@ -67,11 +69,43 @@ pub fn learn(
     step: &StepInput<'_>,
     head: &mut HeadGradients,
 ) -> Result<StepOutput, BackendError> {
+    learn_from(backend, weights, step, None, head)
+}
+
+/// The predictions of another network for a batch, which a network learns besides the labels.
+#[derive(Debug)]
+pub struct Teacher<'a> {
+    /// The predictions.
+    pub predictions: &'a Predictions<'a>,
+    /// Their share of the loss, 0 to 1; the rest is that of the labels.
+    pub share: f64,
+    /// Keeps its memory from step to step.
+    pub gradients: &'a mut HeadGradients,
+}
+
+/// As [`learn`]; part of the loss is the difference to the predictions of a teacher, see [`distil`].
+///
+/// # Errors
+/// If the network does not take the batch, or the device fails.
+pub fn learn_from(
+    backend: &mut dyn TrainingBackend,
+    weights: &Weights,
+    step: &StepInput<'_>,
+    teacher: Option<Teacher<'_>>,
+    head: &mut HeadGradients,
+) -> Result<StepOutput, BackendError> {
     backend.forward(weights, step.batch.view())?;
     let start = step.clock.now();
     let by = (step.group, step.threads);
     let output = |name: &str| backend.output(name);
-    let loss = step.objective.compute_loss(output, step.strides, &step.batch.truths, step.epoch, by, head);
+    let mut loss =
+        step.objective.compute_loss(output, step.strides, &step.batch.truths, step.epoch, by, head);
+    if let Some(Teacher { predictions, share, gradients }) = teacher {
+        let own = Predictions::new(&level_maps(output, step.strides));
+        let distance = distil(&own, predictions, by, gradients);
+        head.blend(gradients, share as f32);
+        loss.loss = loss.loss.blended(distance, share);
+    }
     let loss_time = step.clock.now() - start;
     let gradients = backend.backward(&head.outputs())?;
     Ok(StepOutput { loss, loss_time, gradients })

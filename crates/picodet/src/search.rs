@@ -51,6 +51,14 @@ pub enum SearchRunError {
         /// The error in it.
         source: picodet_model::ModelError,
     },
+    /// No epoch is left for the other networks than the largest.
+    #[error("{warm_up} epochs of the largest network alone leave none of {epochs} epochs for the others")]
+    WarmUp {
+        /// Epochs of the largest network.
+        warm_up: usize,
+        /// All epochs.
+        epochs: usize,
+    },
     /// The folder has no trained supernet.
     #[error("{} has no trained supernet yet; `picodet search --resume {}` trains it to the end", .0.display(), .0.display())]
     NotTrained(PathBuf),
@@ -90,6 +98,8 @@ pub struct SearchRequest {
     pub threads: usize,
     /// The networks of each training step.
     pub sandwich: Sandwich,
+    /// Number of epochs at the beginning that train the largest network only; sets the steps of `sandwich`.
+    pub warm_up: usize,
     /// The processes that train the supernet together, the same as in the options of the run. Rank 0 writes the folder.
     pub group: Arc<dyn ProcessGroup>,
 }
@@ -100,7 +110,8 @@ impl SearchRequest {
     pub fn new(space: Space, paths: DatasetPaths) -> Self {
         let (weights, epochs, sizes, batch, sandwich) = (None, None, None, None, Sandwich::default());
         let group = Arc::new(SingleProcess);
-        Self { space, paths, weights, epochs, sizes, batch, seed: 0, threads: 1, sandwich, group }
+        let (seed, threads, warm_up) = (0, 1, 0);
+        Self { space, paths, weights, epochs, sizes, batch, seed, threads, sandwich, warm_up, group }
     }
 }
 
@@ -188,8 +199,19 @@ impl Searcher {
     /// # Errors
     /// If a dataset, the space or the initial weights cannot be used, or a file cannot be written.
     pub fn new(request: SearchRequest, folder: SearchFolder) -> Result<Self, SearchRunError> {
-        let SearchRequest { space, paths, weights, epochs, sizes, batch, seed, threads, sandwich, group } =
-            request;
+        let SearchRequest {
+            space,
+            paths,
+            weights,
+            epochs,
+            sizes,
+            batch,
+            seed,
+            threads,
+            mut sandwich,
+            warm_up,
+            group,
+        } = request;
         let base = space.base();
         let mut experiment = recipe(base.name).map_err(TrainError::from)?;
         let supernet = Variant { architecture: space.supernet(), ..*base };
@@ -200,6 +222,9 @@ impl Searcher {
         };
         let length = LENGTHS[usize::from(weights.is_none())];
         let epochs = epochs.unwrap_or((experiment.epochs as f64 * length).round() as usize);
+        if warm_up > 0 && warm_up >= epochs {
+            return Err(SearchRunError::WarmUp { warm_up, epochs });
+        }
         experiment.scale_phases(epochs as f64 / experiment.epochs as f64);
         experiment.set_epochs(epochs);
         experiment.optimiser.clip = Some(CLIP);
@@ -221,6 +246,8 @@ impl Searcher {
             progress.origin = format!("{} ({})", model.metadata.variant, model.metadata.origin);
             progress.licence.clone_from(&model.metadata.licence);
         }
+        let sampler = trainer.state.sampler(trainer.dataset.images.len());
+        sandwich.warm_up = warm_up * sampler.batches_per_epoch();
         let settings = Settings { sandwich, calibration: CALIBRATION };
         let searcher = Self { space, trainer, folder, settings };
         if group.is_first() {

@@ -30,6 +30,8 @@ fn request(data: &Path) -> SearchRequest {
     request.batch = Some(5);
     request.seed = 5;
     request.threads = 2;
+    request.warm_up = 1;
+    request.sandwich.distillation = 0.5;
     request
 }
 
@@ -139,6 +141,18 @@ fn sandwiches_are_kept_with_the_search() {
     let resumed = Searcher::resume(named).expect("a search to resume");
     assert_eq!(resumed.trainer.state, new.trainer.state);
     assert_eq!(resumed.space.counts(), new.space.counts());
+}
+
+#[test]
+fn a_warm_up_leaves_epochs_for_the_other_networks() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = shapes(folder.path(), 10);
+    let mut request = request(&data);
+    request.warm_up = 2;
+    let error =
+        Searcher::new(request, SearchFolder::new(folder.path().join("run"))).expect_err("no epoch is left");
+    let error = error.to_string();
+    assert!(error.contains("2 epochs of the largest network alone leave none of 2 epochs"), "{error}");
 }
 
 /// Mean and variance of each batch norm by name.

@@ -36,7 +36,7 @@ pub(crate) struct Search {
     pub(crate) output: PathBuf,
     /// Resume the search in this folder
     #[arg(long, value_name = "FOLDER", conflicts_with_all = [
-        "space", "data", "split", "search_split", "weights", "epochs", "batch", "sizes",
+        "space", "data", "split", "search_split", "weights", "epochs", "batch", "sizes", "warm", "distillation",
     ])]
     pub(crate) resume: Option<PathBuf>,
     /// Number of epochs of the supernet [default: 1.5 times those of one network, 2 times from random weights]
@@ -48,11 +48,25 @@ pub(crate) struct Search {
     /// Network input sizes in training [default: those of the recipe and of the space]
     #[arg(long, value_parser = size, value_name = "HxW", value_delimiter = ',')]
     pub(crate) sizes: Vec<(usize, usize)>,
+    /// Number of epochs, of those of the supernet, that train the largest network only at the beginning
+    #[arg(long, value_name = "EPOCHS", default_value_t = 0)]
+    pub(crate) warm: usize,
+    /// Share of the loss of smaller networks that compares them with the largest one instead of with the labels
+    #[arg(long, value_name = "0..1", value_parser = share_or_none, default_value_t = 0.0)]
+    pub(crate) distillation: f64,
     /// Time of training and search together; the supernet gets two thirds of it
     #[arg(long, value_name = "MINUTES")]
     pub(crate) time_limit: Option<f64>,
     #[command(flatten)]
     pub(crate) find: FindOptions,
+}
+
+/// Parses a share that may be 0 or 1.
+fn share_or_none(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("expected a fraction from 0 to 1, such as 0.5".to_owned()),
+    }
 }
 
 #[derive(Subcommand)]

@@ -27,6 +27,16 @@ impl Loss {
     pub fn total(&self) -> f64 {
         self.cls + self.bbox + self.dfl
     }
+
+    /// Replaces a share of the loss by that of another one.
+    pub(crate) fn blended(&self, other: Self, share: f64) -> Self {
+        let blend = |own: f64, other: f64| own + share * (other - own);
+        Self {
+            cls: blend(self.cls, other.cls),
+            bbox: blend(self.bbox, other.bbox),
+            dfl: blend(self.dfl, other.dfl),
+        }
+    }
 }
 
 /// A batch with its assignments, as every loss takes it.

@@ -3,8 +3,9 @@
 use picodet_gradient::{GradientError, Tape};
 use picodet_graph::{TensorView, Weights};
 
-use super::{QuantisedNetwork, QuantisedTraining, distil};
+use super::{QuantisedNetwork, QuantisedTraining};
 use crate::backend::BackendError;
+use crate::distillation::distil;
 use crate::objective::level_maps;
 use crate::step::{Learner, StepInput, StepOutput};
 use crate::{Assignment, HeadGradients, LossOutput, Predictions};
@@ -55,8 +56,8 @@ impl Learner for QuantisedLearner {
         let start = step.clock.now();
         let by = (step.group, step.threads);
         let student = |name: &str| self.quantised.output(name);
-        let found = level_maps(student, step.strides);
-        let aims = level_maps(|name| self.float.output(name), step.strides);
+        let found = Predictions::new(&level_maps(student, step.strides));
+        let aims = Predictions::new(&level_maps(|name| self.float.output(name), step.strides));
         let mut loss = distil(&found, &aims, by, &mut self.gradients);
         let (mut assignments, anchors) = match self.settings.labels {
             weight if weight > 0.0 => {
@@ -70,7 +71,7 @@ impl Learner for QuantisedLearner {
                 loss.dfl += weight * output.loss.dfl;
                 (output.assignments, output.anchors)
             }
-            _ => (Vec::new(), Predictions::new(&aims).anchors),
+            _ => (Vec::new(), aims.anchors),
         };
         assignments.resize_with(step.batch.truths.len(), || Assignment::background(anchors.centres.len()));
         let loss_time = step.clock.now() - start;

@@ -1,15 +1,13 @@
 //! Training with quantisation: every step computes the network with the integers and scales that it will be run with.
 //!
 //! [`QuantisedNetwork`] is the network as a function of the parameters that training changes, [`QuantisedLearner`] computes
-//! their gradients, and [`distil`] is the loss against the float network, which needs no labels.
+//! their gradients by the predictions of the float network, which need no labels.
 
-mod distillation;
 mod learner;
 mod network;
 mod settings;
 mod stored;
 
-pub use distillation::distil;
 pub use learner::QuantisedLearner;
 pub use network::QuantisedNetwork;
 pub use settings::QuantisedTraining;

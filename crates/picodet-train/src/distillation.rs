@@ -3,10 +3,10 @@
 
 use picodet_zoo::BINS;
 
+use crate::HeadGradients;
 use crate::group::ProcessGroup;
 use crate::loss::{Loss, Score};
 use crate::predictions::{LevelGradients, Predictions};
-use crate::{HeadGradients, LevelMaps};
 
 /// Smallest probability whose logarithm is taken.
 const SMALLEST: f64 = 1e-12;
@@ -20,15 +20,14 @@ const BOX_WEIGHT: f64 = 1.0;
 /// # Panics
 /// If the outputs of the two have different shapes.
 pub fn distil(
-    student: &[LevelMaps<'_>],
-    teacher: &[LevelMaps<'_>],
+    student: &Predictions<'_>,
+    teacher: &Predictions<'_>,
     (group, threads): (&dyn ProcessGroup, usize),
     gradients: &mut HeadGradients,
 ) -> Loss {
-    let is_aligned = teacher.iter().all(|level| level.align.is_some());
-    let [student, teacher] = [student, teacher].map(Predictions::new);
+    let is_aligned = teacher.has_alignment();
     assert_eq!((student.images, student.classes), (teacher.images, teacher.classes), "networks of one kind");
-    gradients.reset(&student);
+    gradients.reset(student);
     let anchors = teacher.anchors.centres.len();
     let classes = teacher.classes;
     let aims = picodet_parallel::map(0..teacher.images, threads.max(1), |image| {
@@ -59,10 +58,10 @@ pub fn distil(
                 let anchor = first + position;
                 let scores = &aim.0[anchor * classes..][..classes];
                 let by_align = align.next();
-                sums[0] += class_terms(&student, (image, anchor), scores, normaliser, cls, by_align);
+                sums[0] += class_terms(student, (image, anchor), scores, normaliser, cls, by_align);
                 let weight = BOX_WEIGHT * f64::from(aim.1[anchor]);
                 let aim = teacher.bin_probabilities(image, anchor);
-                sums[1] += bin_terms(&student, (image, anchor), &aim, weight / normaliser, reg);
+                sums[1] += bin_terms(student, (image, anchor), &aim, weight / normaliser, reg);
             }
             sums
         });
@@ -138,4 +137,99 @@ fn score(logit: f32, align: Option<f64>) -> Score {
 
 fn entropy(aim: f64, p: f64) -> f64 {
     if aim > SMALLEST { aim * (aim / p).ln() } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use picodet_graph::TensorView;
+    use picodet_zoo::REG_CHANNELS;
+
+    use super::*;
+    use crate::LevelMaps;
+    use crate::group::SingleProcess;
+
+    const CLASSES: usize = 3;
+    /// Height, width and stride of each level.
+    const LEVELS: [(usize, usize, usize); 2] = [(3, 4, 8), (2, 2, 16)];
+
+    /// The head's outputs of two images, one after the other.
+    fn outputs(seed: usize, has_alignment: bool) -> Vec<Vec<f32>> {
+        let noise = |count: usize| {
+            (0..count).map(|i| (((i + 31 * seed) * 7919) % 2003) as f32 / 400.0 - 2.5).collect::<Vec<f32>>()
+        };
+        let channels = [CLASSES, REG_CHANNELS, usize::from(has_alignment)];
+        LEVELS.iter().flat_map(|(h, w, _)| channels.map(|channels| noise(2 * channels * h * w))).collect()
+    }
+
+    fn level(maps: &[Vec<f32>], (height, width, stride): (usize, usize, usize)) -> LevelMaps<'_> {
+        let view =
+            |index: usize, channels| TensorView::channels_last(&maps[index], [2, channels, height, width]);
+        LevelMaps {
+            cls: view(0, CLASSES).expect("a map"),
+            reg: view(1, REG_CHANNELS).expect("a map"),
+            align: view(2, 1).filter(|_| !maps[2].is_empty()),
+            stride,
+        }
+    }
+
+    fn predictions(outputs: &[Vec<f32>]) -> Predictions<'_> {
+        let levels: Vec<LevelMaps<'_>> =
+            outputs.chunks(3).zip(LEVELS).map(|(maps, size)| level(maps, size)).collect();
+        Predictions::new(&levels)
+    }
+
+    fn distance(student: &[Vec<f32>], teacher: &[Vec<f32>], gradients: &mut HeadGradients) -> Loss {
+        distil(&predictions(student), &predictions(teacher), (&SingleProcess, 2), gradients)
+    }
+
+    #[test]
+    fn gradients_equal_finite_differences() {
+        for has_alignment in [false, true] {
+            let [student, teacher] = [1, 2].map(|seed| outputs(seed, has_alignment));
+            let mut gradients = HeadGradients::default();
+            distance(&student, &teacher, &mut gradients);
+            let mut count = 0;
+            for (map, values) in student.iter().enumerate() {
+                for index in (0..values.len()).step_by(7) {
+                    let at = |step: f32| {
+                        let mut moved = student.clone();
+                        moved[map][index] += step;
+                        distance(&moved, &teacher, &mut HeadGradients::default()).total()
+                    };
+                    let step = 1.0 / 128.0;
+                    let expected = (at(step) - at(-step)) / (2.0 * f64::from(step));
+                    let level = &gradients.levels[map / 3];
+                    let found = f64::from([&level.cls, &level.reg, &level.align][map % 3][index]);
+                    assert!(
+                        (found - expected).abs() <= 1e-4 * (1.0 + expected.abs()),
+                        "{map} {index}: {found}, not {expected}"
+                    );
+                    count += 1;
+                }
+            }
+            assert!(count > 100);
+        }
+    }
+
+    #[test]
+    fn equal_predictions_have_no_distance() {
+        let outputs = outputs(3, true);
+        let mut gradients = HeadGradients::default();
+        let loss = distance(&outputs, &outputs, &mut gradients);
+        assert!(loss.total().abs() < 1e-6, "{loss:?}");
+        let all =
+            gradients.levels.iter().flat_map(|level| level.cls.iter().chain(&level.reg).chain(&level.align));
+        assert!(all.map(|value| value.abs()).fold(0.0, f32::max) < 1e-6);
+    }
+
+    #[test]
+    fn a_copy_predicts_the_same() {
+        let outputs = outputs(3, false);
+        let whole = predictions(&outputs);
+        let copy = whole.copied();
+        for (image, anchor) in [(0, 0), (1, 11), (1, 15)] {
+            assert_eq!(copy.class_logits(image, anchor), whole.class_logits(image, anchor));
+            assert_eq!(copy.box_in_pixels(image, anchor), whole.box_in_pixels(image, anchor));
+        }
+    }
 }
