@@ -15,7 +15,8 @@ pub(super) const MIN_API: u32 = 24;
 const PROFILE: &str = "web";
 /// Headers of the C library, for any processor: only declarations are used.
 const HEADERS: &str = "/usr/aarch64-linux-gnu/include";
-/// Segments for devices with pages of 16 KB; no undefined symbols but those of the stubs; a table that is there since API 23.
+/// Segments for devices with pages of 16 KB; no undefined symbols but those of the stubs; a table that is there since API 23; equal
+/// functions are stored once.
 const LINKER_OPTIONS: [&str; 4] = ["-zmax-page-size=16384", "-zdefs", "--hash-style=gnu", "--icf=all"];
 
 /// A kind of processor.
