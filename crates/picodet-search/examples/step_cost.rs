@@ -41,11 +41,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let progress = Progress { threads, classes, ..Progress::new(experiment) };
     let weights = random_weights(&space, CLASSES, 3);
     let sandwich = if only == Some("largest") { Sandwich::LARGEST } else { Sandwich::default() };
-    let mut supernet = Supernet::new(space.clone(), sandwich, &progress)?;
+    let mut supernet = Supernet::new(space.clone(), sandwich, &progress, steps + 1)?;
     let batch = images_and_objects(batch, size);
     let mut own = Own { space, weights: weights.clone(), threads, known: HashMap::new() };
     let input = StepInput {
         number: 0,
+        of_steps: steps + 1,
         epoch: 0,
         batch: &batch,
         objective: &progress.experiment.objective(),
@@ -64,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             continue;
         }
         let mut sum = Time::default();
-        for genome in sandwich.genomes(&own.space.clone(), progress.seed, number) {
+        for genome in sandwich.genomes(&own.space.clone(), progress.seed, number, steps + 1) {
             let pass = own.pass(&genome, &input)?;
             sum = Time { wall: sum.wall + pass.wall, processor: sum.processor + pass.processor };
         }

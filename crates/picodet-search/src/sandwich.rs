@@ -1,5 +1,7 @@
 //! The networks of a training step: the largest, the smallest, a corner of the space, and random ones.
 
+use std::ops::Range;
+
 use picodet_train::random::{Purpose, Stream};
 
 use crate::Genome;
@@ -20,9 +22,9 @@ pub struct Sandwich {
     pub corner: bool,
     /// Number of random networks.
     pub random: usize,
-    /// Number of steps at the beginning that train the largest network only.
+    /// Share of the steps, at the beginning, that train the largest network only, 0 to 1.
     #[serde(default)]
-    pub warm_up: usize,
+    pub largest_first: f64,
     /// Share of the loss of the other networks that is the difference to the predictions of the largest instead of to the
     /// labels, 0 to 1.
     #[serde(default)]
@@ -31,16 +33,16 @@ pub struct Sandwich {
 
 impl Default for Sandwich {
     fn default() -> Self {
-        Self { smallest: true, corner: true, random: 2, warm_up: 0, distillation: 0.0 }
+        Self { smallest: true, corner: true, random: 2, largest_first: 0.0, distillation: 0.0 }
     }
 }
 
 impl Sandwich {
     /// Only the largest network, as in ordinary training.
     pub const LARGEST: Self =
-        Self { smallest: false, corner: false, random: 0, warm_up: 0, distillation: 0.0 };
+        Self { smallest: false, corner: false, random: 0, largest_first: 0.0, distillation: 0.0 };
 
-    /// Returns the number of networks that each step after the warm-up trains.
+    /// Returns the number of networks that each step trains after those of the largest alone.
     #[must_use]
     pub fn networks(&self, space: &Space) -> usize {
         match space.corners().len() {
@@ -49,19 +51,26 @@ impl Sandwich {
         }
     }
 
-    /// Returns the number of networks that the first `steps` steps train, together.
+    /// Returns the number of steps that train the largest network only, in a run of `of_steps` steps.
     #[must_use]
-    pub fn passes(&self, space: &Space, steps: usize) -> usize {
-        steps.min(self.warm_up) + steps.saturating_sub(self.warm_up) * self.networks(space)
+    pub fn steps_alone(&self, of_steps: usize) -> usize {
+        (self.largest_first * of_steps as f64).round() as usize
     }
 
-    /// Returns the networks of a step, the largest first. They depend only on the seed and the step; genes of the input
-    /// have their largest value.
+    /// Returns the number of networks that some steps of a run of `of_steps` steps train, together.
     #[must_use]
-    pub fn genomes(&self, space: &Space, seed: u64, step: usize) -> Vec<Genome> {
+    pub fn passes(&self, space: &Space, steps: Range<usize>, of_steps: usize) -> usize {
+        let alone = self.steps_alone(of_steps).clamp(steps.start, steps.end.max(steps.start));
+        (alone - steps.start) + steps.end.saturating_sub(alone) * self.networks(space)
+    }
+
+    /// Returns the networks of a step in a run of `of_steps` steps, the largest first. They depend only on the seed, the step
+    /// and the length of the run; genes of the input have their largest value.
+    #[must_use]
+    pub fn genomes(&self, space: &Space, seed: u64, step: usize, of_steps: usize) -> Vec<Genome> {
         let corners = space.corners();
         let mut genomes = vec![space.largest()];
-        if corners.len() == 1 || step < self.warm_up {
+        if corners.len() == 1 || step < self.steps_alone(of_steps) {
             return genomes;
         }
         if self.smallest {
@@ -112,7 +121,7 @@ mod tests {
     fn each_value_is_trained_equally_often() {
         let space = Space::parse(WIDE).expect("a space");
         let sandwich = Sandwich::default();
-        let steps: Vec<Vec<Genome>> = (0..50).map(|step| sandwich.genomes(&space, 3, step)).collect();
+        let steps: Vec<Vec<Genome>> = (0..50).map(|step| sandwich.genomes(&space, 3, step, 50)).collect();
         assert!(steps.iter().all(|genomes| genomes.len() == 5 && genomes[0] == space.largest()));
         assert!(steps.iter().all(|genomes| genomes[1].0 == [vec![0; 15], vec![1]].concat()));
         let random: Vec<&Genome> = steps.iter().flat_map(|genomes| &genomes[3..]).collect();
@@ -126,14 +135,14 @@ mod tests {
         let blocks: std::collections::HashSet<_> =
             random.iter().map(|genome| genome.0[..13].to_vec()).collect();
         assert!(blocks.len() > 95, "genes are drawn independently");
-        assert_ne!(steps[1], sandwich.genomes(&space, 4, 1));
+        assert_ne!(steps[1], sandwich.genomes(&space, 4, 1, 50));
     }
 
     #[test]
     fn corners_are_those_that_largest_and_smallest_do_not_cover() {
         let space = Space::parse(WIDE).expect("a space");
         let corners: std::collections::BTreeSet<Genome> =
-            (0..60).map(|step| Sandwich::default().genomes(&space, 0, step).remove(2)).collect();
+            (0..60).map(|step| Sandwich::default().genomes(&space, 0, step, 60).remove(2)).collect();
         assert_eq!(corners.len(), 6, "{corners:?}");
         for Genome(genes) in &corners {
             assert!(genes[..13] == [0; 13] || genes[..13] == [4; 13]);
@@ -148,20 +157,24 @@ mod tests {
             [("ratios = [0.5, 1.0]", 4), ("neck = [48, 96]\ntower = [1, 2]", 5), ("input = [256, 320]", 1)];
         for (text, count) in cases {
             let (space, sandwich) = (of(text), Sandwich::default());
-            assert_eq!((sandwich.networks(&space), sandwich.genomes(&space, 1, 7).len()), (count, count));
+            assert_eq!((sandwich.networks(&space), sandwich.genomes(&space, 1, 7, 8).len()), (count, count));
         }
-        assert_eq!(Sandwich::LARGEST.genomes(&of("ratios = [0.5, 1.0]"), 1, 7).len(), 1);
+        assert_eq!(Sandwich::LARGEST.genomes(&of("ratios = [0.5, 1.0]"), 1, 7, 8).len(), 1);
     }
 
     #[test]
     fn the_first_steps_train_the_largest_network_only() {
         let space = Space::parse(WIDE).expect("a space");
-        let sandwich = Sandwich { warm_up: 3, ..Sandwich::default() };
-        let counts: Vec<usize> = (0..5).map(|step| sandwich.genomes(&space, 1, step).len()).collect();
-        assert_eq!(counts, [1, 1, 1, 5, 5]);
-        for steps in 0..5 {
-            assert_eq!(sandwich.passes(&space, steps), counts[..steps].iter().sum::<usize>());
+        let sandwich = Sandwich { largest_first: 0.3, ..Sandwich::default() };
+        let counts = |of: usize| -> Vec<usize> {
+            (0..of).map(|step| sandwich.genomes(&space, 1, step, of).len()).collect()
+        };
+        assert_eq!(counts(5), [1, 1, 5, 5, 5]);
+        assert_eq!(counts(10), [1, 1, 1, 5, 5, 5, 5, 5, 5, 5]);
+        for (start, end) in [(0, 0), (0, 2), (0, 5), (1, 4), (3, 5), (4, 4)] {
+            let sum = counts(5)[start..end].iter().sum::<usize>();
+            assert_eq!(sandwich.passes(&space, start..end, 5), sum, "{start}..{end}");
         }
-        assert_eq!(sandwich.genomes(&space, 1, 4), Sandwich::default().genomes(&space, 1, 4));
+        assert_eq!(sandwich.genomes(&space, 1, 4, 5), Sandwich::default().genomes(&space, 1, 4, 5));
     }
 }

@@ -1,6 +1,7 @@
 //! The supernet in training: each step adds up the gradients of several of its networks.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use picodet_graph::pass::{SliceMap, slice_map};
@@ -44,18 +45,31 @@ struct Part {
 }
 
 impl Supernet {
-    /// Prepares the supernet for the steps after `progress`.
+    /// Prepares the supernet for the steps after `progress`, in a run of `of_steps` steps.
     ///
     /// # Errors
     /// If the networks of the space cannot be trained.
-    pub fn new(space: Space, sandwich: Sandwich, progress: &Progress) -> Result<Self, SearchError> {
+    pub fn new(
+        space: Space,
+        sandwich: Sandwich,
+        progress: &Progress,
+        of_steps: usize,
+    ) -> Result<Self, SearchError> {
         let classes = progress.classes.len();
         let selected = space.largest();
         let graph = training_graph(&space, &selected, classes).ok_or(SearchError::Empty)?;
         let smallest = training_graph(&space, &space.smallest(), classes).ok_or(SearchError::Empty)?;
         slice_map(&graph, &smallest)?;
         // Dropout counts the passes.
-        let first = sandwich.passes(&space, progress.step);
+        let first = match progress.plan {
+            None => sandwich.passes(&space, 0..progress.step, of_steps),
+            // The steps before the plan are those of the whole run.
+            Some(plan) => {
+                let planned = plan.at_step.min(progress.step);
+                sandwich.passes(&space, 0..planned, plan.of_steps)
+                    + sandwich.passes(&space, planned..progress.step, plan.steps)
+            }
+        };
         let network = CpuNetwork::new(&graph, progress.threads, &progress.frozen, progress.seed, first)
             .map_err(BackendError::from)?;
         let corners = space.corners().into_iter().map(|corner| (corner, None)).collect();
@@ -122,7 +136,7 @@ impl Supernet {
 
 impl Learner for Supernet {
     fn learn(&mut self, weights: &Weights, step: &StepInput<'_>) -> Result<StepOutput, BackendError> {
-        let genomes = self.sandwich.genomes(&self.space, self.seed, step.number);
+        let genomes = self.sandwich.genomes(&self.space, self.seed, step.number, step.of_steps);
         if self.selected != genomes[0] {
             self.network.select(&self.graph)?;
             self.selected.clone_from(&genomes[0]);
@@ -149,6 +163,10 @@ impl Learner for Supernet {
 
     fn statistics(&self) -> Vec<(String, Vec<f32>)> {
         self.statistics.clone()
+    }
+
+    fn passes(&self, steps: Range<usize>, of_steps: usize) -> usize {
+        self.sandwich.passes(&self.space, steps, of_steps)
     }
 }
 

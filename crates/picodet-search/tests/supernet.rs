@@ -22,6 +22,8 @@ const WIDE: &str = "network = \"legacy_s_320\"\nratios = [0.5, 0.625, 0.75, 0.87
 const CLASSES: [&str; 3] = ["a", "b", "c"];
 const SIZE: usize = 96;
 const THREADS: usize = 2;
+/// Steps of the runs.
+const STEPS: usize = 10;
 const STRIDES: [usize; 4] = [8, 16, 32, 64];
 
 fn space() -> Space {
@@ -73,6 +75,7 @@ fn step_of(
     let objective = recipe("legacy_s_320").expect("a recipe").objective();
     let input = StepInput {
         number,
+        of_steps: STEPS,
         epoch: 0,
         batch,
         objective: &objective,
@@ -132,7 +135,7 @@ fn a_step_of_the_largest_network_is_a_step_of_training() {
     let space = space();
     let graph = graph(&space, &space.largest());
     let weights = initial_weights(&graph, 3);
-    let mut supernet = Supernet::new(space, Sandwich::LARGEST, &progress()).expect("a supernet");
+    let mut supernet = Supernet::new(space, Sandwich::LARGEST, &progress(), STEPS).expect("a supernet");
     let mut alone = Alone::new(&graph);
     for number in 0..2 {
         let (found, expected) = (step(&mut supernet, &weights, number), step(&mut alone, &weights, number));
@@ -164,13 +167,13 @@ fn check_mean(sandwich: Sandwich) -> Weights {
     let space = space();
     let whole = graph(&space, &space.largest());
     let weights = initial_weights(&whole, 3);
-    let mut supernet = Supernet::new(space.clone(), sandwich, &progress()).expect("a supernet");
+    let mut supernet = Supernet::new(space.clone(), sandwich, &progress(), STEPS).expect("a supernet");
     // The second step runs on a tape that has run other networks.
     step(&mut supernet, &weights, 0);
     let found = step(&mut supernet, &weights, 1);
     let mut expected: Weights =
         found.gradients.iter().map(|(name, sum)| (name.clone(), Tensor::full(&sum.shape, 0.0))).collect();
-    let genomes = sandwich.genomes(&space, 5, 1);
+    let genomes = sandwich.genomes(&space, 5, 1, STEPS);
     assert_eq!(genomes.len(), 5);
     let mut teacher = None;
     for genome in &genomes {
@@ -201,7 +204,7 @@ fn check_mean(sandwich: Sandwich) -> Weights {
 fn processes_share_a_step() {
     let space = space();
     let weights = initial_weights(&graph(&space, &space.largest()), 3);
-    let new = || Supernet::new(space.clone(), distilled(0.5), &progress()).expect("a supernet");
+    let new = || Supernet::new(space.clone(), distilled(0.5), &progress(), STEPS).expect("a supernet");
     let expected = step(&mut new(), &weights, 1).gradients;
     let whole = batch();
     let shards = ThreadGroup::run(2, |group| {
@@ -284,7 +287,7 @@ fn candidates_that_contain_the_start_compute_the_same() {
     }
     let at_least: Vec<Genome> = (0..3)
         .map(|seed| {
-            let random = &Sandwich::default().genomes(&space, seed, 0)[3];
+            let random = &Sandwich::default().genomes(&space, seed, 0, STEPS)[3];
             Genome(base.0.iter().zip(&random.0).map(|(&own, &other)| own.max(other)).collect())
         })
         .collect();

@@ -19,11 +19,14 @@ pub struct TimePlan {
     pub steps: usize,
     /// Steps of the run without a time limit.
     pub of_steps: usize,
+    /// Finished steps when the run was planned.
+    #[serde(default)]
+    pub at_step: usize,
     /// Steps per epoch.
     pub steps_per_epoch: usize,
     /// The time limit in seconds.
     pub limit: f64,
-    /// Mean duration of a step in seconds.
+    /// Mean duration of the steps after that, in seconds.
     pub step_seconds: f64,
     /// Duration of an evaluation in seconds.
     pub evaluation_seconds: f64,
@@ -42,12 +45,12 @@ impl TimePlan {
 pub(crate) struct StepCosts {
     steps: usize,
     seconds: f64,
-    /// Sum of the sizes of the network input, each relative to the mean size of the run.
+    /// Sum of the sizes of the network input, each relative to the mean size of the run, times the passes of its step.
     sizes: f64,
 }
 
 impl StepCosts {
-    /// Adds a step with the size of its network input, relative to the mean size of the run.
+    /// Adds a step with the size of its network input, relative to the mean size of the run, times its passes.
     pub(crate) fn add(&mut self, seconds: f64, size: f64) {
         self.steps += 1;
         self.seconds += seconds;
@@ -60,7 +63,7 @@ impl StepCosts {
             || self.steps >= LEAST_MEASURED_STEPS && elapsed >= MEASURED_SHARE * limit
     }
 
-    /// Returns the mean duration of a step in seconds; larger inputs take longer in proportion.
+    /// Returns the mean duration of a pass in seconds; larger inputs take longer in proportion.
     pub(crate) fn mean(&self) -> f64 {
         self.seconds / self.sizes.max(f64::MIN_POSITIVE)
     }
@@ -81,13 +84,19 @@ pub(crate) struct Position {
     pub(crate) steps_per_evaluation: usize,
 }
 
-/// Plans the longest run that ends within `limit` seconds with its evaluations, at least one further step.
-pub(crate) fn fit(at: Position, limit: f64, step_seconds: f64, evaluation_seconds: f64) -> TimePlan {
+/// Plans the longest run that ends within `limit` seconds with its evaluations, at least one further step. `passes` gives
+/// the passes that a run of some steps takes after those that are finished, and increases with the steps.
+pub(crate) fn fit(
+    at: Position,
+    limit: f64,
+    [pass_seconds, evaluation_seconds]: [f64; 2],
+    passes: &dyn Fn(usize) -> usize,
+) -> TimePlan {
     let left = PLANNED_SHARE * limit - at.elapsed;
     let evaluations = |steps: usize| steps.div_ceil(at.steps_per_evaluation);
     let before = at.step / at.steps_per_evaluation;
     let seconds = |steps: usize| {
-        (steps - at.step) as f64 * step_seconds + (evaluations(steps) - before) as f64 * evaluation_seconds
+        passes(steps) as f64 * pass_seconds + (evaluations(steps) - before) as f64 * evaluation_seconds
     };
     // The last number of steps that fits; the duration grows with the number.
     let (mut fits, mut too_long) = (at.step + 1, at.of_steps + 1);
@@ -96,9 +105,12 @@ pub(crate) fn fit(at: Position, limit: f64, step_seconds: f64, evaluation_second
         if seconds(middle) <= left { fits = middle } else { too_long = middle }
     }
     let steps = fits.min(at.of_steps);
+    let left = steps.saturating_sub(at.step);
+    let step_seconds = passes(steps) as f64 / left.max(1) as f64 * pass_seconds;
     TimePlan {
         steps,
         of_steps: at.of_steps,
+        at_step: at.step,
         steps_per_epoch: at.steps_per_epoch,
         limit,
         step_seconds,
@@ -113,10 +125,15 @@ mod tests {
     const AT: Position =
         Position { elapsed: 10.0, step: 20, of_steps: 3000, steps_per_epoch: 10, steps_per_evaluation: 50 };
 
+    /// One pass a step.
+    fn every(steps: usize) -> usize {
+        steps - AT.step
+    }
+
     #[test]
     fn the_longest_run_that_fits_is_planned() {
         // 950 - 10 seconds are left: 85 s for 50 steps and an evaluation.
-        let plan = fit(AT, 1000.0, 1.5, 10.0);
+        let plan = fit(AT, 1000.0, [1.5, 10.0], &every);
         let cost = |steps: usize| {
             (20..steps).map(|step| 1.5 + if (step + 1) % 50 == 0 { 10.0 } else { 0.0 }).sum::<f64>()
                 + if steps.is_multiple_of(50) { 0.0 } else { 10.0 }
@@ -127,9 +144,18 @@ mod tests {
 
     #[test]
     fn a_run_is_never_longer_than_its_recipe_and_has_a_step_left() {
-        assert_eq!(fit(AT, 1e9, 1.5, 10.0).steps, 3000);
-        assert_eq!(fit(AT, 11.0, 1.5, 10.0).steps, 21);
-        assert_eq!(fit(Position { step: 3000, ..AT }, 1e9, 1.5, 10.0).steps, 3000);
+        assert_eq!(fit(AT, 1e9, [1.5, 10.0], &every).steps, 3000);
+        assert_eq!(fit(AT, 11.0, [1.5, 10.0], &every).steps, 21);
+        assert_eq!(fit(Position { step: 3000, ..AT }, 1e9, [1.5, 10.0], &|_| 0).steps, 3000);
+    }
+
+    #[test]
+    fn cheaper_steps_at_the_beginning_do_not_make_the_run_too_long() {
+        // The first half of the steps takes one pass each, the rest three; 20 are over.
+        let passes = |steps: usize| steps / 2 + (steps - steps / 2) * 3 - 20;
+        let plan = fit(AT, 1000.0, [1.5, 0.0], &passes);
+        assert_eq!((plan.steps, plan.at_step), (322, 20));
+        assert!((plan.step_seconds - 1.5 * 624.0 / 302.0).abs() < 1e-12, "{plan:?}");
     }
 
     #[test]

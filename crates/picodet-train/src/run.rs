@@ -109,6 +109,7 @@ pub fn run_learner(
         // Forward, assign, loss, backward.
         let input = StepInput {
             number: step,
+            of_steps: course.last_step,
             epoch,
             batch: &batch,
             objective: &course.objective,
@@ -166,8 +167,10 @@ pub fn run_learner(
         // Plan the length of the run.
         let mut is_planned = false;
         if let Some(measured) = &mut time_limit {
-            measured.add(&batch, step_time.as_secs_f64());
-            if let Some(plan) = measured.plan(state, variant, steps_per_epoch, options, evaluator)? {
+            measured.add(&batch, step_time.as_secs_f64(), learner.passes(step..step + 1, course.last_step));
+            if let Some(plan) =
+                measured.plan(state, variant, steps_per_epoch, options, (learner, evaluator))?
+            {
                 listen(&Event::Planned(&plan));
                 state.follow(plan);
                 course = Course::of(state, steps_per_epoch);

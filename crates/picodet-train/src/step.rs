@@ -1,5 +1,6 @@
 //! Forward, assignment, loss and backward of a batch.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use picodet_graph::{TensorView, Weights};
@@ -17,6 +18,8 @@ use crate::{HeadGradients, LossOutput, Objective, Predictions};
 pub struct StepInput<'a> {
     /// The step, counted from 0.
     pub number: usize,
+    /// The steps of the run.
+    pub of_steps: usize,
     /// The epoch, counted from 0.
     pub epoch: usize,
     /// The images and objects of this process.
@@ -57,6 +60,12 @@ pub trait Learner {
 
     /// Returns mean and biased variance of the last batch at each batch norm, by the names of the running statistics.
     fn statistics(&self) -> Vec<(String, Vec<f32>)>;
+
+    /// Returns the number of passes through networks that some steps of a run of `of_steps` steps take.
+    fn passes(&self, steps: Range<usize>, of_steps: usize) -> usize {
+        let _ = of_steps;
+        steps.len()
+    }
 }
 
 /// Computes loss and gradients of one network. `head` keeps its memory from step to step.

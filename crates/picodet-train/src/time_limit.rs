@@ -8,6 +8,7 @@ use crate::loader::Batch;
 use crate::options::RunOptions;
 use crate::plan::{Position, StepCosts, TimePlan, fit};
 use crate::state::State;
+use crate::step::Learner;
 
 /// The measurements of a run whose length is not planned yet.
 #[derive(Debug)]
@@ -36,11 +37,11 @@ impl TimeLimit {
         Some(Self { limit, mean_pixels: pixels / count, costs: StepCosts::default(), is_warm: false })
     }
 
-    /// Adds a step.
-    pub(crate) fn add(&mut self, batch: &Batch, seconds: f64) {
+    /// Adds a step of `passes` passes through networks.
+    pub(crate) fn add(&mut self, batch: &Batch, seconds: f64, passes: usize) {
         if self.is_warm {
             let pixels = (batch.shape[2] * batch.shape[3]) as f64;
-            self.costs.add(seconds, pixels / self.mean_pixels);
+            self.costs.add(seconds, pixels / self.mean_pixels * passes as f64);
         }
         self.is_warm = true;
     }
@@ -56,7 +57,7 @@ impl TimeLimit {
         variant: &Variant,
         steps_per_epoch: usize,
         options: &RunOptions,
-        evaluator: &mut dyn Evaluator,
+        (learner, evaluator): (&dyn Learner, &mut dyn Evaluator),
     ) -> Result<Option<TimePlan>, RunError> {
         let elapsed = state.progress.seconds;
         let mut is_ready = [f64::from(elapsed < self.limit && self.costs.is_enough(elapsed, self.limit))];
@@ -70,14 +71,16 @@ impl TimeLimit {
         let evaluation_seconds = (options.clock.now() - start).as_secs_f64();
         let mut measured = [elapsed + evaluation_seconds, self.costs.mean(), evaluation_seconds];
         options.group.broadcast(&mut measured);
-        let [elapsed, step_seconds, evaluation_seconds] = measured;
+        let [elapsed, pass_seconds, evaluation_seconds] = measured;
+        let step = state.progress.step;
         let at = Position {
             elapsed,
-            step: state.progress.step,
+            step,
             of_steps: state.steps(steps_per_epoch),
             steps_per_epoch,
             steps_per_evaluation: options.evaluate_every.max(1) * steps_per_epoch,
         };
-        Ok(Some(fit(at, self.limit, step_seconds, evaluation_seconds)))
+        let passes = |steps| learner.passes(step..steps, steps);
+        Ok(Some(fit(at, self.limit, [pass_seconds, evaluation_seconds], &passes)))
     }
 }

@@ -51,13 +51,13 @@ pub enum SearchRunError {
         /// The error in it.
         source: picodet_model::ModelError,
     },
-    /// No epoch is left for the other networks than the largest.
-    #[error("{warm_up} epochs of the largest network alone leave none of {epochs} epochs for the others")]
-    WarmUp {
-        /// Epochs of the largest network.
-        warm_up: usize,
-        /// All epochs.
-        epochs: usize,
+    /// The largest network alone has no valid share of the steps, or all of them.
+    #[error(
+        "the largest network alone has a share of {share} of the steps; expected from 0 to less than 1, in fewer epochs than those of the run"
+    )]
+    LargestFirst {
+        /// The share.
+        share: f64,
     },
     /// The folder has no trained supernet.
     #[error("{} has no trained supernet yet; `picodet search --resume {}` trains it to the end", .0.display(), .0.display())]
@@ -98,8 +98,8 @@ pub struct SearchRequest {
     pub threads: usize,
     /// The networks of each training step.
     pub sandwich: Sandwich,
-    /// Number of epochs at the beginning that train the largest network only; sets the steps of `sandwich`.
-    pub warm_up: usize,
+    /// Number of epochs at the beginning that train the largest network only; `None` for the share of `sandwich`.
+    pub warm_up: Option<usize>,
     /// The processes that train the supernet together, the same as in the options of the run. Rank 0 writes the folder.
     pub group: Arc<dyn ProcessGroup>,
 }
@@ -110,7 +110,7 @@ impl SearchRequest {
     pub fn new(space: Space, paths: DatasetPaths) -> Self {
         let (weights, epochs, sizes, batch, sandwich) = (None, None, None, None, Sandwich::default());
         let group = Arc::new(SingleProcess);
-        let (seed, threads, warm_up) = (0, 1, 0);
+        let (seed, threads, warm_up) = (0, 1, None);
         Self { space, paths, weights, epochs, sizes, batch, seed, threads, sandwich, warm_up, group }
     }
 }
@@ -222,8 +222,12 @@ impl Searcher {
         };
         let length = LENGTHS[usize::from(weights.is_none())];
         let epochs = epochs.unwrap_or((experiment.epochs as f64 * length).round() as usize);
-        if warm_up > 0 && warm_up >= epochs {
-            return Err(SearchRunError::WarmUp { warm_up, epochs });
+        if let Some(alone) = warm_up {
+            sandwich.largest_first = alone as f64 / epochs as f64;
+        }
+        let share = sandwich.largest_first;
+        if !(0.0..1.0).contains(&share) {
+            return Err(SearchRunError::LargestFirst { share });
         }
         experiment.scale_phases(epochs as f64 / experiment.epochs as f64);
         experiment.set_epochs(epochs);
@@ -246,8 +250,6 @@ impl Searcher {
             progress.origin = format!("{} ({})", model.metadata.variant, model.metadata.origin);
             progress.licence.clone_from(&model.metadata.licence);
         }
-        let sampler = trainer.state.sampler(trainer.dataset.images.len());
-        sandwich.warm_up = warm_up * sampler.batches_per_epoch();
         let settings = Settings { sandwich, calibration: CALIBRATION };
         let searcher = Self { space, trainer, folder, settings };
         if group.is_first() {
@@ -304,7 +306,9 @@ impl Searcher {
         let run = RunFolder::new(self.folder.run());
         let options = RunOptions { folder: run.clone(), ..options.clone() };
         let progress = &self.trainer.state.progress;
-        let mut supernet = Supernet::new(self.space.clone(), self.settings.sandwich, progress)?;
+        let sampler = self.trainer.state.sampler(self.trainer.dataset.images.len());
+        let of_steps = self.trainer.state.steps(sampler.batches_per_epoch());
+        let mut supernet = Supernet::new(self.space.clone(), self.settings.sandwich, progress, of_steps)?;
         supernet.join(Arc::clone(&options.group), progress.batch);
         let ending = self.trainer.run_learner(&mut supernet, &options, listen)?;
         if ending == Ending::Finished && options.group.is_first() {

@@ -75,6 +75,7 @@ fn learn(learner: &mut QuantisedLearner, trainer: &Trainer, parameters: &Weights
     let experiment = &trainer.state.progress.experiment;
     let step = StepInput {
         number: 0,
+        of_steps: 1,
         epoch: 0,
         batch: &batch,
         objective: &experiment.objective(),

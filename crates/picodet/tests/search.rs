@@ -30,7 +30,7 @@ fn request(data: &Path) -> SearchRequest {
     request.batch = Some(5);
     request.seed = 5;
     request.threads = 2;
-    request.warm_up = 1;
+    request.warm_up = Some(1);
     request.sandwich.distillation = 0.5;
     request
 }
@@ -144,15 +144,17 @@ fn sandwiches_are_kept_with_the_search() {
 }
 
 #[test]
-fn a_warm_up_leaves_epochs_for_the_other_networks() {
+fn the_largest_network_leaves_steps_for_the_others() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = shapes(folder.path(), 10);
     let mut request = request(&data);
-    request.warm_up = 2;
-    let error =
-        Searcher::new(request, SearchFolder::new(folder.path().join("run"))).expect_err("no epoch is left");
-    let error = error.to_string();
-    assert!(error.contains("2 epochs of the largest network alone leave none of 2 epochs"), "{error}");
+    request.warm_up = None;
+    for share in [1.0, -0.5, f64::NAN] {
+        request.sandwich.largest_first = share;
+        let folder = SearchFolder::new(folder.path().join("run"));
+        let error = Searcher::new(request.clone(), folder).expect_err("no step is left").to_string();
+        assert!(error.contains(&format!("a share of {share} of the steps")), "{error}");
+    }
 }
 
 /// Mean and variance of each batch norm by name.

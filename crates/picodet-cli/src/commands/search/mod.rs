@@ -104,7 +104,7 @@ fn new_search(command: &Search, group: &Arc<dyn ProcessGroup>) -> Result<Searche
     request.batch = command.batch;
     request.sizes = (!command.sizes.is_empty()).then(|| command.sizes.clone());
     request.seed = command.find.seed;
-    request.warm_up = command.warm;
+    request.warm_up = Some(command.warm);
     request.sandwich.distillation = command.distillation;
     request.threads = picodet_parallel::cores();
     request.group = Arc::clone(group);
