@@ -42,7 +42,7 @@ impl Sandwich {
     pub const LARGEST: Self =
         Self { smallest: false, corner: false, random: 0, largest_first: 0.0, distillation: 0.0 };
 
-    /// Returns the number of networks that each step trains after those of the largest alone.
+    /// Returns the number of networks that each step trains after the steps of the largest.
     #[must_use]
     pub fn networks(&self, space: &Space) -> usize {
         match space.corners().len() {

@@ -26,7 +26,7 @@ use crate::options::{Ending, Event, OnNonFinite, RunOptions};
 use crate::state::State;
 use crate::statistics::update_running_statistics;
 use crate::step::{Learner, SingleNetwork, StepInput, StepOutput};
-use crate::stop::{StopRequest, agree_on_stop};
+use crate::stop::agree_on_stop;
 use crate::time_limit::TimeLimit;
 use crate::writer::RunWriter;
 use crate::{Objective, Schedule, clip_to_norm};
@@ -195,11 +195,7 @@ pub fn run_learner(
         }
 
         // Checkpoint.
-        match agree_on_stop(stop_request(options, stopwatch.start), group) {
-            StopRequest::None => {}
-            StopRequest::Signal(signal) => ending = Some(Ending::Signal(signal)),
-            StopRequest::TimeLimit => ending = ending.or(Some(Ending::TimeLimit)),
-        }
+        ending = agree_on_stop(stop_request(options, stopwatch.start), group).or(ending);
         if writer.write_checkpoint(state, is_epoch_end || is_planned || ending.is_some())? {
             listen(&Event::Checkpoint(state.progress.step));
         }
@@ -320,13 +316,13 @@ fn measure(
 }
 
 /// Returns this process's request to end the run; `start` is when the run started.
-fn stop_request(options: &RunOptions, start: Duration) -> StopRequest {
+fn stop_request(options: &RunOptions, start: Duration) -> Option<Ending> {
     match options.stop.load(Ordering::Relaxed) {
         0 if options.time_limit.is_some_and(|limit| options.clock.now() - start >= limit) => {
-            StopRequest::TimeLimit
+            Some(Ending::TimeLimit)
         }
-        0 => StopRequest::None,
-        signal => StopRequest::Signal(signal),
+        0 => None,
+        signal => Some(Ending::Signal(signal)),
     }
 }
 

@@ -1,31 +1,21 @@
 //! Agreement of a process group on the end of a run.
 
 use crate::group::ProcessGroup;
+use crate::options::Ending;
 
-/// A request of a process to end the run after a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StopRequest {
-    /// The run continues.
-    None,
-    /// The process has received a signal with this number.
-    Signal(usize),
-    /// The time limit is reached.
-    TimeLimit,
-}
-
-/// Combines the requests of all processes to the same result in each: a signal of any process ends the run; only the
-/// clock of rank 0 counts.
-pub(crate) fn agree_on_stop(own: StopRequest, group: &dyn ProcessGroup) -> StopRequest {
+/// Combines the reasons of all processes to end the run after a step to the same result in each: a signal of any process
+/// ends the run; only the clock of rank 0 counts.
+pub(crate) fn agree_on_stop(own: Option<Ending>, group: &dyn ProcessGroup) -> Option<Ending> {
     let code = match own {
-        StopRequest::Signal(signal) => signal as f64,
-        StopRequest::TimeLimit if group.is_first() => -1.0,
-        StopRequest::TimeLimit | StopRequest::None => 0.0,
+        Some(Ending::Signal(signal)) => signal as f64,
+        Some(Ending::TimeLimit) if group.is_first() => -1.0,
+        _ => 0.0,
     };
     let codes = group.all_gather_f64(code);
     match codes.iter().copied().find(|&code| code > 0.0) {
-        Some(signal) => StopRequest::Signal(signal as usize),
-        None if codes[0] < 0.0 => StopRequest::TimeLimit,
-        None => StopRequest::None,
+        Some(signal) => Some(Ending::Signal(signal as usize)),
+        None if codes[0] < 0.0 => Some(Ending::TimeLimit),
+        None => None,
     }
 }
 
@@ -36,17 +26,17 @@ mod tests {
 
     #[test]
     fn any_signal_counts_and_the_clock_of_rank_0() {
-        use StopRequest::{None, Signal, TimeLimit};
-        let together = |requests: [StopRequest; 3]| {
+        let (signal, limit) = (|number| Some(Ending::Signal(number)), Some(Ending::TimeLimit));
+        let together = |requests: [Option<Ending>; 3]| {
             let found = ThreadGroup::run(3, |group| agree_on_stop(requests[group.rank()], &*group));
             assert!(found.iter().all(|request| *request == found[0]), "{found:?}");
             found[0]
         };
-        assert_eq!(together([None, None, Signal(15)]), Signal(15));
-        assert_eq!(together([TimeLimit, Signal(2), None]), Signal(2));
-        assert_eq!(together([TimeLimit, None, None]), TimeLimit);
-        assert_eq!(together([None, TimeLimit, TimeLimit]), None);
-        for request in [None, TimeLimit, Signal(2)] {
+        assert_eq!(together([None, None, signal(15)]), signal(15));
+        assert_eq!(together([limit, signal(2), None]), signal(2));
+        assert_eq!(together([limit, None, None]), limit);
+        assert_eq!(together([None, limit, limit]), None);
+        for request in [None, limit, signal(2)] {
             assert_eq!(agree_on_stop(request, &SingleProcess), request);
         }
     }
