@@ -5,6 +5,7 @@
 #   bench/search/run.sh glyphs DATASET          generates a dataset of letters and digits
 #   bench/search/run.sh ranking DATASET OUTPUT  whether a supernet ranks networks as training them alone does (an hour or two)
 #   bench/search/run.sh cells DATASET OUTPUT    searches from COCO weights under constraints against published networks, all trained further (three hours)
+#   bench/search/run.sh kept DATASET OUTPUT     whether recommended networks keep the constraint, in other processes (a quarter of an hour)
 #
 # DATASET has the splits train and val, on which networks are compared, and test, on which those are evaluated that were trained
 # alone. `ranking` and `cells` go on where they were interrupted.
@@ -14,7 +15,7 @@ cd "$(dirname "$0")/../.."
 here=bench/search
 
 usage() {
-    sed -n '2,11p' "$0"
+    sed -n '2,12p' "$0"
     exit 2
 }
 
@@ -41,6 +42,17 @@ ranking)
 cells)
     [ $# -eq 3 ] || usage
     example picodet cells train $here/wide.toml "$2" "$3" "${SUPERNET_EPOCHS:-120}" "${EVALUATIONS:-400}" "${EPOCHS:-60}" "${SEEDS:-3}"
+    ;;
+kept)
+    [ $# -eq 3 ] || usage
+    cargo build --release --locked --quiet
+    picodet="${CARGO_TARGET_DIR:-target}/release/picodet"
+    # The supernet is hardly trained: latencies do not depend on weights.
+    [ -e "$3/search/supernet.safetensors" ] || "$picodet" search $here/wide.toml --data "$2" --split train --search-split val \
+        --weights coco_s_416 --epochs 1 --batch 8 --sizes 320x320 --evaluations 10 -o "$3/search"
+    [ -e "$3/published/last.safetensors" ] || "$picodet" train legacy_s_320 --data "$2" --split train --weights coco_s_416 \
+        --epochs 1 -o "$3/published"
+    python3 $here/kept.py "$picodet" "$3/search" "$3/published/last.safetensors" "${EVALUATIONS:-30}"
     ;;
 *) usage ;;
 esac
