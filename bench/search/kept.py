@@ -1,6 +1,6 @@
 """Searches under 20 constraints, and measures each recommended network in processes of its own, in turns with the published one.
 
-kept.py PICODET SEARCH PUBLISHED [EVALUATIONS]: the command, the folder of a trained search, and a model of the published network with
+kept.py PICODET SEARCH PUBLISHED EVALUATIONS: the command, the folder of a trained search, and a model of the published network with
 the same classes. Prints a line per search: the constraint as a fraction of the published latency, the median of the ratios of five
 pairs of measurements, and by how much it is above the constraint. Goal: at most 2 % in all searches.
 """
@@ -20,8 +20,7 @@ def run(*words):
 
 
 def main():
-    picodet, search, published = sys.argv[1:4]
-    evaluations = sys.argv[4] if len(sys.argv) > 4 else "30"
+    picodet, search, published, evaluations = sys.argv[1:]
 
     def milliseconds(model):
         found = run(picodet, "bench", "--model", model, "--all-outputs", "--runs", "100", "--format", "json")

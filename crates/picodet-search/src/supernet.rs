@@ -60,16 +60,10 @@ impl Supernet {
         let graph = training_graph(&space, &selected, classes).ok_or(SearchError::Empty)?;
         let smallest = training_graph(&space, &space.smallest(), classes).ok_or(SearchError::Empty)?;
         slice_map(&graph, &smallest)?;
-        // Dropout counts the passes.
-        let first = match progress.plan {
-            None => sandwich.passes(&space, 0..progress.step, of_steps),
-            // The steps before the plan are those of the whole run.
-            Some(plan) => {
-                let planned = plan.at_step.min(progress.step);
-                sandwich.passes(&space, 0..planned, plan.of_steps)
-                    + sandwich.passes(&space, planned..progress.step, plan.steps)
-            }
-        };
+        // Dropout counts the passes. Steps before the run was planned are those of a run without a time limit.
+        let (planned, whole) = progress.plan.map_or((0, 0), |plan| (plan.at_step, plan.of_steps));
+        let first = sandwich.passes(&space, 0..planned, whole)
+            + sandwich.passes(&space, planned..progress.step, of_steps);
         let network = CpuNetwork::new(&graph, progress.threads, &progress.frozen, progress.seed, first)
             .map_err(BackendError::from)?;
         let corners = space.corners().into_iter().map(|corner| (corner, None)).collect();

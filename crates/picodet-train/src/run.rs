@@ -195,7 +195,8 @@ pub fn run_learner(
         }
 
         // Checkpoint.
-        ending = agree_on_stop(stop_request(options, stopwatch.start), group).or(ending);
+        let stop = agree_on_stop(stop_request(options, stopwatch.start), group);
+        ending = stop.filter(|stop| matches!(stop, Ending::Signal(_))).or(ending).or(stop);
         if writer.write_checkpoint(state, is_epoch_end || is_planned || ending.is_some())? {
             listen(&Event::Checkpoint(state.progress.step));
         }

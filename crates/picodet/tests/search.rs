@@ -148,9 +148,10 @@ fn the_largest_network_leaves_steps_for_the_others() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = shapes(folder.path(), 10);
     let mut request = request(&data);
-    request.warm_up = None;
-    for share in [1.0, -0.5, f64::NAN] {
-        request.sandwich.largest_first = share;
+    // All of its two epochs.
+    for (warm_up, share) in [(Some(2), 1.0), (None, 1.0), (None, -0.5), (None, f64::NAN)] {
+        request.warm_up = warm_up;
+        request.sandwich.largest_first = if warm_up.is_some() { 0.0 } else { share };
         let folder = SearchFolder::new(folder.path().join("run"));
         let error = Searcher::new(request.clone(), folder).expect_err("no step is left").to_string();
         assert!(error.contains(&format!("a share of {share} of the steps")), "{error}");
