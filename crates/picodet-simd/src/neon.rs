@@ -156,6 +156,7 @@ macro_rules! simd_neon {
         impl Simd for $Token {
             type F32 = F32x4;
             type I32 = I32x4;
+            type Bytes16 = uint8x16_t;
             type Half = Self;
             const KIND: IsaKind = IsaKind::Neon;
             const REGISTERS: usize = 32;
@@ -208,6 +209,20 @@ macro_rules! simd_neon {
                     let words = vmovl_u8(vcreate_u8(u64::from(u32::from_le_bytes(four))));
                     vcvtq_f32_u32(vmovl_u16(vget_low_u16(words)))
                 })
+            }
+            #[inline(always)]
+            unsafe fn load_bytes16(self, from: *const u8) -> uint8x16_t {
+                // SAFETY: `from` is valid for sixteen bytes.
+                unsafe { vld1q_u8(from) }
+            }
+            #[inline(always)]
+            unsafe fn store_bytes16(self, bytes: uint8x16_t, to: *mut u8) {
+                // SAFETY: `to` is valid for sixteen bytes.
+                unsafe { vst1q_u8(to, bytes) }
+            }
+            #[inline(always)]
+            fn max_bytes16(self, first: uint8x16_t, second: uint8x16_t) -> uint8x16_t {
+                unsafe { vmaxq_u8(first, second) }
             }
             #[inline(always)]
             unsafe fn tile_f32<const ROWS: usize, const VECTORS: usize>(

@@ -156,6 +156,7 @@ impl IntVector for PortableI32 {
 impl Simd for Portable {
     type F32 = PortableF32;
     type I32 = PortableI32;
+    type Bytes16 = [u8; 16];
     type Half = Self;
     const KIND: IsaKind = IsaKind::Portable;
     const REGISTERS: usize = 16;
@@ -191,6 +192,20 @@ impl Simd for Portable {
     unsafe fn load_i32(self, from: *const i32) -> PortableI32 {
         // SAFETY: `from` is valid for four values; an array of i32 is as aligned as an i32.
         PortableI32(unsafe { *from.cast() })
+    }
+    #[inline(always)]
+    unsafe fn load_bytes16(self, from: *const u8) -> [u8; 16] {
+        // SAFETY: `from` is valid for sixteen bytes.
+        unsafe { *from.cast() }
+    }
+    #[inline(always)]
+    unsafe fn store_bytes16(self, bytes: [u8; 16], to: *mut u8) {
+        // SAFETY: `to` is valid for sixteen bytes.
+        unsafe { *to.cast() = bytes }
+    }
+    #[inline(always)]
+    fn max_bytes16(self, first: [u8; 16], second: [u8; 16]) -> [u8; 16] {
+        std::array::from_fn(|i| first[i].max(second[i]))
     }
 }
 

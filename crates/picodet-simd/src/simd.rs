@@ -47,6 +47,8 @@ pub trait Simd: Copy + Debug + Send + Sync + 'static + Sealed {
     type F32: Vector<I32 = Self::I32>;
     /// The i32 vector.
     type I32: IntVector<F32 = Self::F32>;
+    /// Sixteen bytes.
+    type Bytes16: Copy + Debug;
     /// The instruction set with vectors of half the length, or the same one if there is none.
     type Half: Simd;
     /// The instruction set.
@@ -115,6 +117,19 @@ pub trait Simd: Copy + Debug + Send + Sync + 'static + Sealed {
     /// # Safety
     /// `from` is valid for reads of `LEN` values; any alignment of an i32 will do.
     unsafe fn load_i32(self, from: *const i32) -> Self::I32;
+
+    /// Loads sixteen bytes.
+    ///
+    /// # Safety
+    /// `from` is valid for reads of sixteen bytes.
+    unsafe fn load_bytes16(self, from: *const u8) -> Self::Bytes16;
+    /// Stores sixteen bytes.
+    ///
+    /// # Safety
+    /// `to` is valid for writes of sixteen bytes.
+    unsafe fn store_bytes16(self, bytes: Self::Bytes16, to: *mut u8);
+    /// Returns the larger of each two bytes.
+    fn max_bytes16(self, first: Self::Bytes16, second: Self::Bytes16) -> Self::Bytes16;
 
     /// As [`crate::Dot::tile`], of f32.
     ///

@@ -197,6 +197,7 @@ impl IntVector for I32x4 {
 impl Simd for Simd128 {
     type F32 = F32x4;
     type I32 = I32x4;
+    type Bytes16 = v128;
     type Half = Self;
     const KIND: IsaKind = IsaKind::Simd128;
     // Engines compile for processors of 16 registers (x86) as well as of 32; larger tiles would spill on the
@@ -239,6 +240,20 @@ impl Simd for Simd128 {
     unsafe fn load_i32(self, from: *const i32) -> I32x4 {
         // SAFETY: `from` is valid for four values.
         I32x4(unsafe { v128_load(from.cast()) })
+    }
+    #[inline(always)]
+    unsafe fn load_bytes16(self, from: *const u8) -> v128 {
+        // SAFETY: `from` is valid for sixteen bytes.
+        unsafe { v128_load(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn store_bytes16(self, bytes: v128, to: *mut u8) {
+        // SAFETY: `to` is valid for sixteen bytes.
+        unsafe { v128_store(to.cast(), bytes) }
+    }
+    #[inline(always)]
+    fn max_bytes16(self, first: v128, second: v128) -> v128 {
+        u8x16_max(first, second)
     }
     #[inline(always)]
     unsafe fn load_u8_part(self, from: *const u8, count: usize) -> F32x4 {

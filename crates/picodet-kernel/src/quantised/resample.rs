@@ -33,61 +33,68 @@ pub unsafe fn pool_row(isa: Isa, args: &PoolRow<'_>) {
 impl Kernel for &PoolRow<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        for x in 0..self.width.div_ceil(2) {
-            let columns = [(2 * x).saturating_sub(1), 2 * x, (2 * x + 1).min(self.width - 1)];
-            for range in self.ranges {
-                let mut done = 0;
-                // SAFETY: the columns are in the rows, the pixel is in the row of the result, and `PART` channels of
-                // the range remain.
-                unsafe {
-                    while range.len - done >= 32 {
-                        self.most::<32>(columns, x, (range.source + done, range.destination + done));
-                        done += 32;
-                    }
-                    while range.len - done >= 16 {
-                        self.most::<16>(columns, x, (range.source + done, range.destination + done));
-                        done += 16;
-                    }
-                    while range.len - done >= 8 {
-                        self.most::<8>(columns, x, (range.source + done, range.destination + done));
-                        done += 8;
-                    }
-                    while done < range.len {
-                        self.most::<1>(columns, x, (range.source + done, range.destination + done));
-                        done += 1;
-                    }
+    fn run<S: Simd>(self, s: S) {
+        for range in self.ranges {
+            // SAFETY: the channels are in the range, which all pixels have.
+            unsafe {
+                for done in (0..range.len / VECTOR * VECTOR).step_by(VECTOR) {
+                    self.vector(s, range.source + done, range.destination + done);
+                }
+                for done in range.len / VECTOR * VECTOR..range.len {
+                    self.channel(range.source + done, range.destination + done);
                 }
             }
         }
     }
 }
 
+/// Channels of a vector.
+const VECTOR: usize = 16;
+
 impl PoolRow<'_> {
-    /// Stores the maxima of `PART` channels of a window's columns at pixel `x`; the compiler vectorises the loop over them.
+    /// Pools [`VECTOR`] channels. Explicit vectors: whether the compiler vectorises a loop over bytes depends on the program.
     ///
     /// # Safety
-    /// The columns and channels exist in the rows and in the result.
+    /// All pixels of rows and result have the channels.
     #[inline(always)]
-    unsafe fn most<const PART: usize>(
-        &self,
-        columns: [usize; 3],
-        x: usize,
-        (source, destination): (usize, usize),
-    ) {
-        let mut most = [0u8; PART];
-        for row in self.rows {
-            for column in columns {
-                // SAFETY: the pixel has these channels.
-                let pixel: [u8; PART] =
-                    unsafe { row.add(column * self.stride + source).cast::<[u8; PART]>().read() };
-                for i in 0..PART {
-                    most[i] = most[i].max(pixel[i]);
-                }
+    unsafe fn vector<S: Simd>(&self, s: S, source: usize, destination: usize) {
+        // SAFETY: the columns are below the width, and each pixel has the channels.
+        unsafe {
+            let [top, middle, bottom] = self.rows.map(|row| row.add(source));
+            let most = |column: usize| {
+                let at = column * self.stride;
+                let pair = s.max_bytes16(s.load_bytes16(top.add(at)), s.load_bytes16(middle.add(at)));
+                s.max_bytes16(pair, s.load_bytes16(bottom.add(at)))
+            };
+            // The last column of a window is the first one of the next.
+            let mut last = most(0);
+            for x in 0..self.width.div_ceil(2) {
+                let next = most((2 * x + 1).min(self.width - 1));
+                let pixel = s.max_bytes16(s.max_bytes16(last, most(2 * x)), next);
+                s.store_bytes16(pixel, self.out.add(x * self.out_stride + destination));
+                last = next;
             }
         }
-        // SAFETY: the pixel of the result has these channels.
-        unsafe { self.out.add(x * self.out_stride + destination).cast::<[u8; PART]>().write(most) }
+    }
+
+    /// Pools one channel.
+    ///
+    /// # Safety
+    /// All pixels of rows and result have the channel.
+    unsafe fn channel(&self, source: usize, destination: usize) {
+        // SAFETY: the columns are below the width, and each pixel has the channel.
+        unsafe {
+            let most = |column: usize| {
+                let [top, middle, bottom] = self.rows.map(|row| *row.add(column * self.stride + source));
+                top.max(middle).max(bottom)
+            };
+            for x in 0..self.width.div_ceil(2) {
+                let pixel = most((2 * x).saturating_sub(1))
+                    .max(most(2 * x))
+                    .max(most((2 * x + 1).min(self.width - 1)));
+                *self.out.add(x * self.out_stride + destination) = pixel;
+            }
+        }
     }
 }
 

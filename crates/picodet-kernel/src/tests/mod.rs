@@ -12,6 +12,7 @@ mod focal;
 mod gemm;
 mod int8;
 mod maps;
+mod pool;
 
 const MARK: f32 = 12_288.0;
 

@@ -161,6 +161,7 @@ macro_rules! simd256 {
         impl $crate::simd::Simd for $Token {
             type F32 = $crate::x86::F32x8;
             type I32 = $crate::x86::I32x8;
+            type Bytes16 = __m128i;
             type Half = Self;
             const KIND: $crate::isa::IsaKind = $crate::isa::IsaKind::Avx2;
             const REGISTERS: usize = 16;
@@ -206,6 +207,20 @@ macro_rules! simd256 {
             unsafe fn load_i32(self, from: *const i32) -> Self::I32 {
                 // SAFETY: `from` is valid for eight values.
                 $crate::x86::I32x8(unsafe { _mm256_loadu_si256(from.cast()) })
+            }
+            #[inline(always)]
+            unsafe fn load_bytes16(self, from: *const u8) -> __m128i {
+                // SAFETY: `from` is valid for sixteen bytes.
+                unsafe { _mm_loadu_si128(from.cast()) }
+            }
+            #[inline(always)]
+            unsafe fn store_bytes16(self, bytes: __m128i, to: *mut u8) {
+                // SAFETY: `to` is valid for sixteen bytes.
+                unsafe { _mm_storeu_si128(to.cast(), bytes) }
+            }
+            #[inline(always)]
+            fn max_bytes16(self, first: __m128i, second: __m128i) -> __m128i {
+                unsafe { _mm_max_epu8(first, second) }
             }
             #[inline(always)]
             unsafe fn transpose(self, from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {

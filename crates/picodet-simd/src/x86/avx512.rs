@@ -171,6 +171,7 @@ macro_rules! simd512 {
         impl $crate::simd::Simd for $Token {
             type F32 = $crate::x86::F32x16;
             type I32 = $crate::x86::I32x16;
+            type Bytes16 = __m128i;
             type Half = $crate::x86::Avx2;
             const KIND: $crate::isa::IsaKind = $crate::isa::IsaKind::Avx512;
             const REGISTERS: usize = 32;
@@ -222,6 +223,20 @@ macro_rules! simd512 {
             unsafe fn load_i32(self, from: *const i32) -> Self::I32 {
                 // SAFETY: `from` is valid for sixteen values.
                 $crate::x86::I32x16(unsafe { _mm512_loadu_si512(from.cast()) })
+            }
+            #[inline(always)]
+            unsafe fn load_bytes16(self, from: *const u8) -> __m128i {
+                // SAFETY: `from` is valid for sixteen bytes.
+                unsafe { _mm_loadu_si128(from.cast()) }
+            }
+            #[inline(always)]
+            unsafe fn store_bytes16(self, bytes: __m128i, to: *mut u8) {
+                // SAFETY: `to` is valid for sixteen bytes.
+                unsafe { _mm_storeu_si128(to.cast(), bytes) }
+            }
+            #[inline(always)]
+            fn max_bytes16(self, first: __m128i, second: __m128i) -> __m128i {
+                unsafe { _mm_max_epu8(first, second) }
             }
             #[inline(always)]
             unsafe fn transpose(self, from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
