@@ -72,11 +72,7 @@ fn main() {
             plan.arena_bytes() as f64 / 1e6
         );
     }
-    let Some((label, plan)) =
-        plans.iter().find(|(label, _)| label.starts_with("int8") && label.contains(&set))
-    else {
-        return;
-    };
+    let Some((label, plan)) = plans.iter().find(|(label, _)| label.contains(&set)) else { return };
     let mut steps = plan.profile(&image, 100).expect("an image of this size");
     let total: f64 = steps.iter().map(|step| step.seconds).sum();
     println!("\nsteps of {label}, {:.3} ms", 1e3 * total);

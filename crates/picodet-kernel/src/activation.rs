@@ -12,7 +12,8 @@ pub fn activate<V: Vector>(x: V, act: Option<Activation>) -> V {
         None => x,
         Some(Activation::HardSwish) => {
             let gate = x.mul_add(x.splat(1.0 / 6.0), x.splat(0.5));
-            x * x.splat(1.0).min(zero.max(gate))
+            // Where the gate is NaN, x is as well.
+            x * gate.clamp_number(zero, x.splat(1.0))
         }
         Some(Activation::Relu) => zero.max(x),
         Some(Activation::Relu6) => x.splat(6.0).min(zero.max(x)),

@@ -206,7 +206,10 @@ unsafe fn tile<S: Simd, const P: usize, const NV: usize>(
             }
         }
         let mut weights = args.weights.as_ptr().add(first * CHANNELS * KERNEL * KERNEL);
-        for row in rows {
+        // WebAssembly's instructions have no order besides that of their operands: without a loop, all products of a sum come
+        // one after the other, each waiting for the one before.
+        let count = if tuning::rolls::<S>() { std::hint::black_box(rows.len()) } else { rows.len() };
+        for row in rows.iter().take(count) {
             let source = row.add(offset);
             for column in 0..KERNEL {
                 let mut right = [s.splat(0.0); NV];

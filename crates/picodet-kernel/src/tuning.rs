@@ -42,6 +42,11 @@ pub(crate) const fn compact<S: Simd>() -> bool {
     matches!(S::KIND, IsaKind::Portable) && cfg!(target_arch = "x86_64")
 }
 
+/// Whether loops of known length should remain loops.
+pub(crate) const fn rolls<S: Simd>() -> bool {
+    matches!(S::KIND, IsaKind::Simd128)
+}
+
 /// Whether depthwise convolutions go through strips of columns, which takes 32 registers and pays off for
 /// long vectors.
 pub(crate) const fn strips<S: Simd>() -> bool {

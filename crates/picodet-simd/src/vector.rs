@@ -49,6 +49,11 @@ pub trait Vector:
     fn clamp_magnitude(self, most: f32) -> Self {
         self.splat(most).min(self.splat(-most).max(self))
     }
+    /// Clamps each lane to `low..=high`; where it is NaN, the result is any value.
+    #[inline(always)]
+    fn clamp_number(self, low: Self, high: Self) -> Self {
+        high.min(low.max(self))
+    }
     /// Returns the larger value per lane; NaN where either is NaN (IEEE 754-2019 `maximum`).
     fn maximum(self, other: Self) -> Self;
     /// Returns the square root per lane.
@@ -109,6 +114,12 @@ pub trait Vector:
                 self.store_part(to.as_mut_ptr(), to.len());
             }
         }
+    }
+    /// Stores the first lanes, at most `to.len()`, as [`Vector::store_u8_part`] does.
+    #[inline(always)]
+    fn store_u8_slice(self, to: &mut [u8]) {
+        // SAFETY: the count is at most the length of the slice and at most `LEN`.
+        unsafe { self.store_u8_part(to.as_mut_ptr(), to.len().min(Self::LEN)) }
     }
     /// Returns the lanes, zeros after the last one.
     #[inline(always)]

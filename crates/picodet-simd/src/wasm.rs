@@ -75,6 +75,11 @@ impl Vector for F32x4 {
         #[cfg(not(target_feature = "relaxed-simd"))]
         Self(f32x4_pmin(other.0, self.0))
     }
+    #[cfg(target_feature = "relaxed-simd")]
+    #[inline(always)]
+    fn clamp_number(self, low: Self, high: Self) -> Self {
+        Self(f32x4_relaxed_min(f32x4_relaxed_max(self.0, low.0), high.0))
+    }
     #[inline(always)]
     fn maximum(self, other: Self) -> Self {
         Self(f32x4_max(self.0, other.0))
