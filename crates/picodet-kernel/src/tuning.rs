@@ -42,6 +42,11 @@ pub(crate) const fn compact<S: Simd>() -> bool {
     matches!(S::KIND, IsaKind::Portable) && cfg!(target_arch = "x86_64")
 }
 
+/// Whether one call computes all tiles of a panel, one below the other: calls are dear in WebAssembly.
+pub(crate) const fn tiles_at_once<S: Simd>() -> bool {
+    matches!(S::KIND, IsaKind::Simd128)
+}
+
 /// Whether loops of known length should remain loops.
 pub(crate) const fn rolls<S: Simd>() -> bool {
     matches!(S::KIND, IsaKind::Simd128)

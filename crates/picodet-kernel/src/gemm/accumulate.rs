@@ -206,7 +206,7 @@ impl Product {
             let lhs = Lhs { start, stride: self.lhs.row, ranges: &ranges, prefetched: false };
             let rhs = self.rhs.data.cast_const().add(column);
             let at = (row, column);
-            let operands = Operands { dot: DotF32(s), layout, lhs, rhs, at, epilogue: &epilogue };
+            let operands = Operands { dot: DotF32(s), layout, lhs, rhs, at, tiles: 1, epilogue: &epilogue };
             tile::<_, _, _, MR, NV>(&operands);
         }
         MR

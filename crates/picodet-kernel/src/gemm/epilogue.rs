@@ -168,6 +168,16 @@ impl<'a, D: FloatDot> Epilogue<D> for Activate<'a> {
                 });
                 return;
             }
+            // Elsewhere the call below costs less than the further code.
+            if tuning::tiles_at_once::<D::Simd>() && whole && self.act.is_none() && !bf16 {
+                unrolled!(i < MR, {
+                    for j in 0..NV {
+                        let to = self.out.add((row + i) * self.out_stride + first + j * len);
+                        dot.float(sums[i][j]).store(to);
+                    }
+                });
+                return;
+            }
             // The sums leave the registers here, all at once: an epilogue that kept them there would make the
             // compiler keep them in memory during the loop as well.
             let mut stored = [0.0f32; MOST];

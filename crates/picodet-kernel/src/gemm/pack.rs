@@ -15,6 +15,10 @@ pub fn panels(columns: usize, lanes: usize) -> impl Iterator<Item = (usize, usiz
             0 => return None,
             1 => 1,
             3 => 3,
+            2 | 4 => 2,
+            // Engines of WebAssembly load the operands of a step before its products, in fifteen registers: tiles of three rows
+            // by three vectors have the most products.
+            _ if cfg!(target_arch = "wasm32") => 3,
             _ => 2,
         };
         let panel = (first, vectors);

@@ -147,13 +147,15 @@ pub(super) unsafe fn panel<D: Dot, E: Epilogue<D>, const NV: usize>(
     let mut done = 0;
     while done < rows {
         let height = tuning::height::<D::Simd>(rows - done, NV);
-        // SAFETY: rows `done..done + height` are below `rows`, and `height` is at most `most`.
+        let tiles = if tuning::tiles_at_once::<D::Simd>() { (rows - done) / height } else { 1 };
+        // SAFETY: rows `done..done + tiles * height` are below `rows`, and `height` is at most `most`.
         unsafe {
             let lhs = Lhs { start: lhs.start.add(done * lhs.stride), ..lhs };
-            let operands = Operands { dot, layout: Packed, lhs, rhs, at: (row + done, first), epilogue };
+            let operands =
+                Operands { dot, layout: Packed, lhs, rhs, at: (row + done, first), tiles, epilogue };
             of_height!(height, tile::<D, E, _, NV>(&operands));
         }
-        done += height;
+        done += tiles * height;
     }
 }
 
@@ -165,6 +167,8 @@ pub(super) struct Operands<'a, D: Dot, E, L> {
     pub(super) rhs: *const D::Unit,
     /// First row and column in the result.
     pub(super) at: (usize, usize),
+    /// Number of tiles, one below the other; more than one only with [`tuning::tiles_at_once`].
+    pub(super) tiles: usize,
     pub(super) epilogue: &'a E,
 }
 
@@ -189,7 +193,30 @@ impl<D: Dot, E: Epilogue<D>, L: Layout, const MR: usize, const NV: usize> Outlin
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let &Operands { dot, layout, lhs, rhs, at: (row, first), epilogue } = self.0;
+        let &Operands { tiles, lhs, at: (row, first), .. } = self.0;
+        if const { !tuning::tiles_at_once::<D::Simd>() } {
+            // SAFETY: the caller vouches for the tile.
+            unsafe { self.one(lhs, (row, first)) }
+            return;
+        }
+        for tile in 0..tiles {
+            // SAFETY: the caller vouches for the rows of all tiles.
+            unsafe {
+                let lhs = Lhs { start: lhs.start.add(tile * MR * lhs.stride), ..lhs };
+                self.one(lhs, (row + tile * MR, first));
+            }
+        }
+    }
+}
+
+impl<D: Dot, E: Epilogue<D>, L: Layout, const MR: usize, const NV: usize> Tile<'_, D, E, L, MR, NV> {
+    /// Computes one tile.
+    ///
+    /// # Safety
+    /// As [`tile`].
+    #[inline(always)]
+    unsafe fn one(&self, lhs: Lhs<'_, D::Unit>, (row, first): (usize, usize)) {
+        let &Operands { dot, layout, rhs, epilogue, .. } = self.0;
         let len = D::LEN;
         let (along, across) = (layout.lhs_along(), layout.lhs_across(lhs.stride));
         // SAFETY: `rhs` is valid for the rows and `lhs` for the units that the loops step through; prefetched
