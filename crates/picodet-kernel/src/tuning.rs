@@ -47,6 +47,11 @@ pub(crate) const fn tiles_at_once<S: Simd>() -> bool {
     matches!(S::KIND, IsaKind::Simd128)
 }
 
+/// Whether left rows of a matrix product that are in several places are copied first: WebAssembly cannot prefetch them.
+pub(crate) const fn copies_rows<S: Simd>() -> bool {
+    matches!(S::KIND, IsaKind::Simd128)
+}
+
 /// Whether loops of known length should remain loops.
 pub(crate) const fn rolls<S: Simd>() -> bool {
     matches!(S::KIND, IsaKind::Simd128)

@@ -15,7 +15,9 @@ mod pack;
 mod requantise;
 mod tile;
 
-use picodet_simd::{DotF32, Isa, Kernel, Simd, dispatch};
+use std::mem::MaybeUninit;
+
+use picodet_simd::{DotF32, Isa, Kernel, Simd, Vector, dispatch};
 
 pub use accumulate::{Matrix, Sums, multiply};
 pub use bf16::{GemmBf16, gemm_bf16, scratch_len};
@@ -28,9 +30,14 @@ pub use pack::{pack, pack_bf16, pack_column_int8, pack_f16, pack_int8, panels};
 pub use requantise::Requantise;
 use tile::{Lhs, block};
 
+use crate::tuning;
+
 /// Bytes of the left-hand matrix that all panels are applied to before the next rows are read: a part of a
 /// level-2 cache.
 const BLOCK_BYTES: usize = 192 << 10;
+
+/// Bytes of copies of left rows: a part of a level-1 cache.
+const COPIED_BYTES: usize = 20 << 10;
 
 /// Arguments of [`gemm`].
 #[derive(Clone, Copy, Debug)]
@@ -69,11 +76,48 @@ pub unsafe fn gemm(isa: Isa, args: &Gemm<'_>) {
     dispatch(isa, args);
 }
 
+impl Gemm<'_> {
+    /// Multiplies copies of the left rows, whose `k` columns are neighbours there.
+    #[inline(always)]
+    fn copied<S: Simd>(&self, s: S, k: usize) {
+        let mut copies = [const { MaybeUninit::<f32>::uninit() }; COPIED_BYTES / 4];
+        let copies: *mut f32 = copies.as_mut_ptr().cast();
+        let count = COPIED_BYTES / 4 / k / 24 * 24;
+        for start in (0..self.rows).step_by(count) {
+            let rows = count.min(self.rows - start);
+            // SAFETY: rows `start..start + rows` are below `self.rows`, for which `gemm`'s caller vouches, and the copies have
+            // room for them; `gemm` has checked the lengths of weights and bias.
+            unsafe {
+                for row in 0..rows {
+                    let mut to = copies.add(row * k);
+                    for &(first, len) in self.ranges {
+                        let from = self.a.add((start + row) * self.a_stride + first);
+                        let whole = len / S::LEN * S::LEN;
+                        for i in (0..whole).step_by(S::LEN) {
+                            s.load(from.add(i)).store(to.add(i));
+                        }
+                        for i in whole..len {
+                            *to.add(i) = *from.add(i);
+                        }
+                        to = to.add(len);
+                    }
+                }
+                let ranges = [(0, k)];
+                let lhs = Lhs { start: copies.cast_const(), stride: k, ranges: &ranges, prefetched: false };
+                block(DotF32(s), lhs, self.b, self.epilogue.columns, (start, rows), &self.epilogue);
+            }
+        }
+    }
+}
+
 impl Kernel for &Gemm<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let k: usize = self.ranges.iter().map(|range| range.1).sum();
+        if tuning::copies_rows::<S>() && self.ranges.len() > 1 && (1..=COPIED_BYTES / 4 / 24).contains(&k) {
+            return self.copied(s, k);
+        }
         let rows = (BLOCK_BYTES / 4 / k.max(1)).max(24) / 24 * 24;
         let mut start = 0;
         while start < self.rows {
