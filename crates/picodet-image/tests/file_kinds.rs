@@ -28,7 +28,7 @@ fn tiff(tags: &[u16]) -> Vec<u8> {
     bytes
 }
 
-/// The module for browsers names them; elsewhere they are read.
+/// The module for browsers names them instead of reading them.
 #[test]
 fn pictures_that_browsers_decode_are_recognised() {
     for bytes in [&b"GIF89a\x01\0"[..], b"BM\x46\0", b"RIFF\x24\0\0\0WEBPVP8 "] {

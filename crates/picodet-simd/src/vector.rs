@@ -49,7 +49,7 @@ pub trait Vector:
     fn clamp_magnitude(self, most: f32) -> Self {
         self.splat(most).min(self.splat(-most).max(self))
     }
-    /// Clamps each lane to `low..=high`; where it is NaN, the result is any value.
+    /// Clamps each lane to `low..=high`; NaN gives any value.
     #[inline(always)]
     fn clamp_number(self, low: Self, high: Self) -> Self {
         high.min(low.max(self))

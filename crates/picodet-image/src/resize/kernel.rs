@@ -182,7 +182,7 @@ mod tests {
         for weights in
             [[0.5, 0.25, 0.25, 0.0], [-0.09375, 0.59375, 0.59375, -0.09375], [-0.1, 0.7, 0.45, -0.05]]
         {
-            // Bytes, of which many sums are ties, and values just beside them.
+            // Bytes, whose sums are often ties, and values that differ from them by little.
             let mut row = || -> Vec<f32> {
                 let value = |_| noise.uniform(0.0, 255.0).round() + noise.uniform(-1.0, 1.0).powi(15) * 1e-4;
                 (0..len).map(value).collect()

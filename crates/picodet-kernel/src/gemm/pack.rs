@@ -98,7 +98,7 @@ pub fn pack_int8(isa: Int8Isa, k: usize, columns: usize, at: impl Fn(usize, usiz
     }
 }
 
-/// Puts the units of two rows of a column beside each other, in each vector of `lanes` columns of `steps` pairs of rows.
+/// Interleaves the units of two rows of a column in each vector of `lanes` columns of `steps` pairs of rows.
 fn pair_units(packed: &mut [u32], steps: usize, columns: usize, lanes: usize) {
     let mut rest = packed;
     for (_, vectors) in panels(columns, lanes) {

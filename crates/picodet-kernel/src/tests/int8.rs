@@ -314,7 +314,7 @@ fn elementwise_functions_of_bytes_equal_their_definition() {
                     let at = pixel * channels + c;
                     let (found, expected) = match kind {
                         ByteKind::Dequantise => (out[at], q * scale[c]),
-                        // It has a test of its own.
+                        // It has its own test.
                         ByteKind::Quantise => continue,
                         ByteKind::Scale { .. } => {
                             let value = q.mul_add(factors[c] * scale[c], out_zero[c]);
