@@ -174,14 +174,24 @@ impl<'a, T: Real> Scan<'a, T> {
     fn line(&mut self, line: &[T], position: impl Fn(usize) -> (usize, usize)) {
         /// Values that are tested at once; usually none of them is high.
         const BLOCK: usize = 16;
-        for (block, values) in line.chunks(BLOCK).enumerate() {
-            if !values.iter().fold(false, |any, value| any | (*value > self.least)) {
-                continue;
+        let (blocks, rest) = line.as_chunks::<BLOCK>();
+        for (index, block) in blocks.iter().enumerate() {
+            // A count over an array of known length is vectorised; a loop that ends at the first one is not.
+            let high: u32 = block.iter().map(|value| u32::from(*value > self.least)).sum();
+            if high > 0 {
+                self.collect(block, |i| position(index * BLOCK + i));
             }
-            for (i, &value) in values.iter().enumerate() {
+        }
+        self.collect(rest, |i| position(blocks.len() * BLOCK + i));
+    }
+
+    /// Collects the values that are above the threshold.
+    fn collect(&mut self, values: &[T], position: impl Fn(usize) -> (usize, usize)) {
+        for (i, &value) in values.iter().enumerate() {
+            if value > self.least {
                 let score = if self.score_is_logit { sigmoid(value) } else { value };
-                if value > self.least && score > self.threshold {
-                    let (class, anchor) = position(block * BLOCK + i);
+                if score > self.threshold {
+                    let (class, anchor) = position(i);
                     self.found.push(Candidate { class: class as u32, anchor: anchor as u32, score });
                 }
             }

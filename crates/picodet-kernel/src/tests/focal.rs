@@ -53,6 +53,9 @@ fn every_logit_has_the_loss_and_slope_of_the_definition() {
 fn rows_with_gaps_equal_single_logits() {
     for isa in Isa::available() {
         for (channels, gap) in [(1, 0), (3, 2), (16, 0), (17, 3), (80, 0), (80, 16)] {
+            if cfg!(miri) && channels > 17 {
+                continue;
+            }
             let count = 5;
             let stride = channels + gap;
             let value = |i: usize| ((i * 7919) % 2003) as f32 / 300.0 - 5.0;
