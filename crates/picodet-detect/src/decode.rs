@@ -135,15 +135,15 @@ pub fn candidates<T: Real>(levels: &[HeadLevel<'_, T>], n: usize, threshold: T) 
         if level.score.strides()[1] == 1 {
             for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
                 let anchor = first_anchor + y * width + x;
-                scan.line(level.score.pixel(n, y, x).unwrap_or_default(), |class| (class, anchor));
+                scan.line(level.score.pixel(n, y, x).unwrap_or_default(), (0, anchor), (1, 0));
             }
         } else {
             for (class, y) in (0..classes).flat_map(|class| (0..height).map(move |y| (class, y))) {
                 let anchor = first_anchor + y * width;
                 match level.score.row(n, class, y) {
-                    Some(row) => scan.line(row, |x| (class, anchor + x)),
+                    Some(row) => scan.line(row, (class, anchor), (0, 1)),
                     None => (0..width).for_each(|x| {
-                        scan.line(&[level.score[[n, class, y, x]]], |_| (class, anchor + x));
+                        scan.line(&[level.score[[n, class, y, x]]], (class, anchor + x), (0, 0));
                     }),
                 }
             }
@@ -169,9 +169,9 @@ impl<'a, T: Real> Scan<'a, T> {
         Self { score_is_logit: level.score_is_logit, threshold, least, found }
     }
 
-    /// Scans values that are adjacent in memory; `position` gives the class and the anchor of each.
-    #[inline]
-    fn line(&mut self, line: &[T], position: impl Fn(usize) -> (usize, usize)) {
+    /// Scans values that are adjacent in memory; `first` is the class and the anchor of the first one, `step` the difference to
+    /// those of the next.
+    fn line(&mut self, line: &[T], first: (usize, usize), step: (usize, usize)) {
         /// Values that are tested at once; usually none of them is high.
         const BLOCK: usize = 16;
         let (blocks, rest) = line.as_chunks::<BLOCK>();
@@ -179,20 +179,22 @@ impl<'a, T: Real> Scan<'a, T> {
             // A count over an array of known length is vectorised; a loop that ends at the first one is not.
             let high: u32 = block.iter().map(|value| u32::from(*value > self.least)).sum();
             if high > 0 {
-                self.collect(block, |i| position(index * BLOCK + i));
+                self.collect(block, index * BLOCK, first, step);
             }
         }
-        self.collect(rest, |i| position(blocks.len() * BLOCK + i));
+        self.collect(rest, blocks.len() * BLOCK, first, step);
     }
 
-    /// Collects the values that are above the threshold.
-    fn collect(&mut self, values: &[T], position: impl Fn(usize) -> (usize, usize)) {
+    /// Collects the values that are above the threshold; `done` is the number of those before them in the line.
+    #[inline(never)]
+    fn collect(&mut self, values: &[T], done: usize, first: (usize, usize), step: (usize, usize)) {
         for (i, &value) in values.iter().enumerate() {
             if value > self.least {
                 let score = if self.score_is_logit { sigmoid(value) } else { value };
                 if score > self.threshold {
-                    let (class, anchor) = position(i);
-                    self.found.push(Candidate { class: class as u32, anchor: anchor as u32, score });
+                    let class = (first.0 + (done + i) * step.0) as u32;
+                    let anchor = (first.1 + (done + i) * step.1) as u32;
+                    self.found.push(Candidate { class, anchor, score });
                 }
             }
         }

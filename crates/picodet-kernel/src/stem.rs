@@ -243,12 +243,13 @@ unsafe fn tile<S: Simd, const P: usize, const NV: usize>(
                 sums[p][j].store(stored.as_mut_ptr().add((p * NV + j) * S::LEN));
             }
         }
-        for p in 0..P {
-            for j in 0..NV {
-                let count = (args.columns - first).saturating_sub(j * S::LEN).min(S::LEN);
-                let sum = s.load(stored.as_ptr().add((p * NV + j) * S::LEN));
-                activate(sum, args.act).store_part(out.wrapping_add(p * args.out_stride + j * S::LEN), count);
-            }
+        // One loop keeps the code of all activations short where loops remain.
+        let vectors = if tuning::rolls::<S>() { std::hint::black_box(P * NV) } else { P * NV };
+        for i in 0..vectors {
+            let (p, j) = (i / NV, i % NV);
+            let count = (args.columns - first).saturating_sub(j * S::LEN).min(S::LEN);
+            let sum = s.load(stored.as_ptr().add(i * S::LEN));
+            activate(sum, args.act).store_part(out.wrapping_add(p * args.out_stride + j * S::LEN), count);
         }
     }
 }

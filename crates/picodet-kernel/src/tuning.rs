@@ -19,7 +19,7 @@ pub(crate) const fn has_height<S: Simd>(vectors: usize, height: usize) -> bool {
     let most = tile_rows::<S>()[vectors - 1];
     match S::KIND {
         IsaKind::Neon => height <= 4 || height == 8 || height == most,
-        IsaKind::Simd128 => height == 1 || height == 4 && vectors == 1 || height == most,
+        IsaKind::Simd128 => height == 1 || height == most,
         _ => height <= most,
     }
 }

@@ -85,6 +85,11 @@ mod tests {
                     if again.as_ref() != Ok(&experiment) {
                         problems.push(format!("{name}: written and read again it is {again:?}"));
                     }
+                    // A recipe copied from another network's would train that one.
+                    let network = picodet_zoo::variant(name);
+                    if network.is_some_and(|network| network.name != experiment.model) {
+                        problems.push(format!("{name}: `model` is {}", experiment.model));
+                    }
                 }
             }
             if !text.lines().next().unwrap_or_default().contains("published")

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use picodet_graph::Activation;
 use picodet_simd::{Outlined, Simd, Vector};
 
 use super::arguments::{Depthwise, tile_width};
@@ -124,8 +125,29 @@ unsafe fn channels<S: Simd, const K: usize, const STRIDE: usize, const P: usize>
                             }
                         }
                     }
-                    for (p, &acc) in acc.iter().enumerate() {
-                        activate(acc, args.act).store(out.add(p * args.out_stride + to));
+                    const HARD_SWISH: Option<Activation> = Some(Activation::HardSwish);
+                    match args.act {
+                        None => {
+                            for (p, acc) in acc.iter().enumerate() {
+                                acc.store(out.add(p * args.out_stride + to));
+                            }
+                        }
+                        HARD_SWISH => {
+                            for (p, &acc) in acc.iter().enumerate() {
+                                activate(acc, HARD_SWISH).store(out.add(p * args.out_stride + to));
+                            }
+                        }
+                        act => {
+                            // One loop: the code of the other activations is here once, not once per pixel.
+                            let mut sums = [0.0f32; 8 * 16];
+                            for (p, acc) in acc.iter().enumerate() {
+                                acc.store(sums.as_mut_ptr().add(p * S::LEN));
+                            }
+                            for p in 0..std::hint::black_box(P) {
+                                let sum = activate(s.load(sums.as_ptr().add(p * S::LEN)), act);
+                                sum.store(out.add(p * args.out_stride + to));
+                            }
+                        }
                     }
                 } else if S::LEN == 16 {
                     let mut acc = [s.load_part(args.bias.as_ptr().add(to), count); P];
