@@ -129,7 +129,8 @@ impl Map {
         let inner = Self::product(&self.axes[axis + 1..]);
         let outer = Self::product(&self.axes[..axis]);
         let total = indices.len().checked_mul(inner)?.checked_mul(outer)?;
-        if total > MAX_CHANNELS || indices.iter().any(|&index| index >= extent) {
+        // Nothing is left of a map without channels, whose other extents could be any.
+        if total == 0 || total > MAX_CHANNELS || indices.iter().any(|&index| index >= extent) {
             return None;
         }
         let mut labels = Vec::with_capacity(total);
@@ -264,7 +265,8 @@ impl Map {
         let resolved: Vec<Option<usize>> = (1..rank).map(known).collect::<Option<_>>()?;
         let others =
             resolved.iter().flatten().try_fold(1usize, |product, &extent| product.checked_mul(extent))?;
-        if resolved.iter().filter(|extent| extent.is_none()).count() > 1 {
+        let is_large = resolved.iter().flatten().any(|&extent| extent > MAX_CHANNELS);
+        if is_large || resolved.iter().filter(|extent| extent.is_none()).count() > 1 {
             return None;
         }
         let rest = self.labels.len().checked_div(others)?;

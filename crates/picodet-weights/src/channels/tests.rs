@@ -226,6 +226,18 @@ fn flow((kind, numbers): (u8, Vec<i64>)) -> ForeignFlow {
     }
 }
 
+#[test]
+fn a_map_without_channels_has_no_large_extents() {
+    let mut follower = Follower::new();
+    let image = Follower::image();
+    let mut one =
+        |flow: &ForeignFlow, map: Option<&super::map::Map>| follower.results(flow, &[map], 2).swap_remove(0);
+    let slice = ForeignFlow::Slice(vec![ForeignRange { axis: 1, start: 3, end: 3, step: 1 }]);
+    assert!(one(&slice, image.as_ref()).is_none());
+    let reshape = ForeignFlow::Reshape(vec![None, Some(0), Some(i64::MAX / 2), None, None]);
+    assert!(one(&reshape, image.as_ref()).is_none());
+}
+
 proptest! {
     #[test]
     fn any_numbers_are_followed_without_panic(
