@@ -68,6 +68,25 @@ pub(crate) fn sysroot() -> Result<PathBuf> {
     Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
 }
 
+/// Unpacks Debian's packages for 64-bit ARM into a folder, unless `file` of them is there; false where this cannot be done.
+pub(crate) fn fetch_arm_packages(root: &Path, packages: &[&str], file: &str) -> Result<bool> {
+    if root.join(file).is_file() {
+        return Ok(true);
+    }
+    let archives = root.join("packages");
+    std::fs::create_dir_all(&archives)?;
+    let mut download = Command::new("apt-get");
+    download.args(["download", "-qq"]).args(packages.iter().map(|package| format!("{package}:arm64")));
+    if !download.current_dir(&archives).status().is_ok_and(|status| status.success()) {
+        return Ok(false);
+    }
+    for archive in std::fs::read_dir(&archives)? {
+        run(Command::new("dpkg").arg("-x").arg(archive?.path()).arg(root))?;
+    }
+    std::fs::remove_dir_all(&archives)?;
+    Ok(root.join(file).is_file())
+}
+
 /// Returns the files in a folder and the folders in it, sorted.
 pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();

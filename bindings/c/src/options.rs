@@ -11,6 +11,8 @@ pub const PICODET_PRECISION_F32: i32 = 0;
 pub const PICODET_PRECISION_BF16: i32 = 1;
 /// Precision of convolutions: f16; on 64-bit ARM processors with arithmetic in it.
 pub const PICODET_PRECISION_F16: i32 = 2;
+/// Precision of convolutions: the fastest of these on this processor.
+pub const PICODET_PRECISION_AUTO: i32 = 3;
 
 /// Maximum number of threads of an inference.
 const MAX_THREADS: u32 = 1024;
@@ -35,7 +37,8 @@ pub struct Options {
     pub input_width: u32,
     /// Height of the network input in pixels, a multiple of 32; 0 for both sides: the model's own. Default: 0.
     pub input_height: u32,
-    /// One of PICODET_PRECISION_. Default: PICODET_PRECISION_F32.
+    /// One of PICODET_PRECISION_; a quantised model is computed in bytes, unless one of 16 bits is asked for, which is an error.
+    /// Default: PICODET_PRECISION_F32.
     pub precision: i32,
     /// Must be 0.
     pub reserved: u32,
@@ -111,7 +114,7 @@ impl Options {
         }
         let precision = match self.precision {
             // The model's own, which is int8 for a quantised one.
-            PICODET_PRECISION_F32 => None,
+            PICODET_PRECISION_F32 | PICODET_PRECISION_AUTO => None,
             PICODET_PRECISION_BF16 => Some(Precision::Bf16),
             PICODET_PRECISION_F16 => Some(Precision::F16),
             other => return wrong("options.precision", other.to_string(), "one of PICODET_PRECISION_"),
@@ -137,11 +140,12 @@ impl Options {
             max_detections: self.max_detections as usize,
             ..Nms::default()
         };
-        Ok(picodet::Options::new()
+        let options = picodet::Options::new()
             .with_nms(nms)
             .with_threads(self.threads as usize)
             .with_input_size(input_size)
             .with_precision(precision)
-            .with_limits(Limits::new(self.max_pixels)))
+            .with_limits(Limits::new(self.max_pixels));
+        Ok(if self.precision == PICODET_PRECISION_AUTO { options.with_fastest_precision() } else { options })
     }
 }

@@ -267,6 +267,7 @@ fn options_out_of_their_range_are_refused() {
     check("threads", &|options| options.threads = u32::MAX, Err(threads));
     let sides = "`options.input_width x input_height` is 33 x 32; expected multiples of 32 from 32 to 4096, or 0 for both";
     check("sides", &|options| (options.input_width, options.input_height) = (33, 32), Err(sides));
+    check("the fastest precision", &|options| options.precision = PICODET_PRECISION_AUTO, Ok(()));
     let precision = "`options.precision` is 7; expected one of PICODET_PRECISION_";
     check("precision", &|options| options.precision = 7, Err(precision));
     check("reserved", &|options| options.reserved = 1, Err("`options.reserved` is 1; expected 0"));

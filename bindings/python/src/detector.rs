@@ -40,13 +40,14 @@ impl Detector {
         resize: Option<&str>,
         max_pixels: Option<u64>,
     ) -> PyResult<Self> {
+        let is_auto = precision == "auto";
         let precision = match precision {
             // The model's own, which is int8 for a quantised one.
-            "f32" => None,
+            "f32" | "auto" => None,
             "bf16" => Some(Precision::Bf16),
             "f16" => Some(Precision::F16),
             other => {
-                let problem = format!("unknown precision `{other}`; expected one of: f32, bf16, f16");
+                let problem = format!("unknown precision `{other}`; expected one of: auto, f32, bf16, f16");
                 return Err(PyValueError::new_err(problem));
             }
         };
@@ -62,6 +63,7 @@ impl Detector {
             .with_threads(threads)
             .with_precision(precision)
             .with_limits(limits);
+        let options = if is_auto { options.with_fastest_precision() } else { options };
         let prepare = |model: Model| {
             let detector = picodet::Detector::new(&model, &options).map_err(exception)?;
             Ok(Self { detector, limits, metadata: model.metadata })

@@ -1,4 +1,4 @@
-"""Training, evaluation, checks, export and conversion as functions."""
+"""Training, evaluation, checks, quantisation, export and conversion as functions."""
 
 from __future__ import annotations
 
@@ -138,6 +138,21 @@ def test_exports_and_conversions(tmp_path: Path) -> None:
     assert (again(PAGE).boxes.data == model(PAGE).boxes.data).all()
     smaller = picodet.convert(raw, tmp_path / "small.safetensors", "layout_cdla", storage="f16")
     assert smaller.stat().st_size < 0.6 * converted.stat().st_size and len(picodet.Model(smaller)(PAGE)) > 5
+
+
+def test_a_quantised_model_detects_what_the_float_model_detects(tiny: Path, tmp_path: Path) -> None:
+    options = {"images": 4, "judge": tiny, "any_speed": True, "min_fidelity": 0, "max_drop": 100, "threads": 2}
+    output = tmp_path / "small.safetensors"
+    small = picodet.quantise("layout_cdla", tiny, output, method="minmax", progress=False, **options)  # type: ignore[arg-type]
+    assert small.path == output and output.stat().st_size < 2_000_000
+    assert small.fidelity > 50 and {"int8", "f32"} <= set(small.milliseconds) and "signal to noise" in small.report
+    assert any("scales from 4 images" in line for line in small.messages)
+    found, expected = picodet.Model(output)(PAGE), picodet.Model("layout_cdla")(PAGE)
+    assert abs(len(found) - len(expected)) <= 2 and found.names == expected.names
+    with pytest.raises(picodet.Error, match="The file is kept"):
+        picodet.quantise("layout_cdla", tiny, output, method="minmax", progress=False, **{**options, "min_fidelity": 100})  # type: ignore[arg-type]
+    with pytest.raises(picodet.Error, match="quantised already"):
+        picodet.quantise(output, tiny, tmp_path / "again", progress=False)
 
 
 def test_errors_are_exceptions_of_one_line(tiny: Path, tmp_path: Path) -> None:

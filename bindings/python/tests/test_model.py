@@ -52,6 +52,8 @@ def test_options_change_what_is_found(layout: picodet.Model, page: Pixels) -> No
     assert len(picodet.Model("layout_cdla", score=0.05, iou=0.1)(page)) < len(
         picodet.Model("layout_cdla", score=0.05, iou=0.9)(page)
     )
+    fastest = picodet.Model("layout_cdla", precision="auto")(page)
+    assert abs(len(fastest) - count) <= 1 and abs(fastest.boxes.conf[0] - layout(page).boxes.conf[0]) < 0.05
     small = picodet.Model("layout_cdla", input_size=(320, 256), resize="area", max_pixels=10_000_000)
     assert small.input_size == (320, 256) and len(small(page)) > 0
 

@@ -23,6 +23,9 @@ pub struct Options {
     pub threads: usize,
     /// Precision of the convolutions; by default f32, and bytes for a quantised model.
     pub precision: Option<Precision>,
+    /// Whether a model that is not quantised is computed in the fastest precision of the processor, where `precision` is
+    /// `None`.
+    pub fastest: bool,
     /// Instruction set instead of the best one of the processor.
     pub instructions: Option<Instructions>,
     /// Limits on the images that the detector decodes.
@@ -71,6 +74,13 @@ impl Options {
     #[must_use]
     pub fn with_precision(self, precision: impl Into<Option<Precision>>) -> Self {
         Self { precision: precision.into(), ..self }
+    }
+
+    /// Chooses bytes for a quantised model, and for others the fastest precision of the processor: bf16 or f16 where it has such
+    /// products, else f32.
+    #[must_use]
+    pub fn with_fastest_precision(self) -> Self {
+        Self { precision: None, fastest: true, ..self }
     }
 
     /// Sets the instruction set; `None` is the best one of the processor.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use picodet_engine::{CpuEngine, CpuPlan, Precision};
+use picodet_engine::{CpuEngine, CpuPlan, Precision, fastest_precision};
 use picodet_graph::{Graph, Weights, pass};
 use picodet_zoo::Head;
 
@@ -32,8 +32,8 @@ pub fn prepare(model: &Model, options: &Options) -> Result<CpuPlan, Error> {
     })
 }
 
-/// Returns the precision in which a model is computed: that of the options, else bytes ([`Precision::U8`]) for a quantised model
-/// and f32 for others.
+/// Returns the precision in which a model is computed: that of the options, else bytes ([`Precision::U8`]) for a quantised model,
+/// and for others f32 or, if the options want it, the fastest one of the processor.
 ///
 /// # Errors
 /// [`Error::Option`] for bytes of a model that is not quantised, and for 16-bit floats of one that is.
@@ -41,7 +41,7 @@ pub fn precision_of(model: &Model, options: &Options) -> Result<Precision, Error
     let refused = |problem: String| Err(Error::Option(problem));
     match (options.precision, model.quantisation.is_some()) {
         (None, true) => Ok(Precision::U8),
-        (None, false) => Ok(Precision::F32),
+        (None, false) => Ok(precision_of_floats(options)),
         (Some(Precision::U8), false) => {
             refused("the model is not quantised; `picodet quantise` writes one for int8".to_owned())
         }
@@ -57,7 +57,13 @@ pub fn precision_of(model: &Model, options: &Options) -> Result<Precision, Error
 /// # Errors
 /// When this processor has no instructions for the precision.
 pub fn engine(options: &Options) -> Result<CpuEngine, Error> {
-    engine_of(options.precision.unwrap_or_default(), options)
+    engine_of(precision_of_floats(options), options)
+}
+
+/// The precision of a model that is not quantised.
+fn precision_of_floats(options: &Options) -> Precision {
+    let default = if options.fastest { fastest_precision() } else { Precision::F32 };
+    options.precision.unwrap_or(default)
 }
 
 fn engine_of(precision: Precision, options: &Options) -> Result<CpuEngine, Error> {

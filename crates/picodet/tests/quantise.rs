@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use picodet::crates::detect::precision_of;
+use picodet::crates::engine::fastest_precision;
 use picodet::crates::graph::{Tensor4, Weights};
 use picodet::quantise::{
     Gate, Judge, JudgeError, Latencies, Method, Miss, MixedError, Options, Scales, Verdict, mixed,
@@ -145,6 +147,18 @@ fn a_model_without_the_numbers_of_its_integers_detects_the_same() {
         });
         assert!(!expected.is_empty() && found == expected, "{precision:?}: {found:?}");
     }
+}
+
+#[test]
+fn the_fastest_precision_is_that_of_the_integers_or_of_the_processor() {
+    let options = DetectorOptions::new().with_precision(Some(Precision::F32)).with_fastest_precision();
+    let precision = |model: &Model| precision_of(model, &options).expect("a precision of this processor");
+    assert_eq!(precision(&quantised()), Precision::U8);
+    assert_eq!(precision(&model()), fastest_precision());
+    let detector = Detector::new(&model(), &options).expect("a sound model");
+    assert!(!detector.detect(page()).expect("the page").is_empty());
+    let f32 = options.with_precision(Some(Precision::F32));
+    assert_eq!(precision_of(&quantised(), &f32).ok(), Some(Precision::F32));
 }
 
 fn float_size(weights: &Weights) -> usize {

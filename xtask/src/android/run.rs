@@ -43,7 +43,7 @@ impl Machine {
     /// Returns a virtual machine for 64-bit ARM with a library for Android; `None` where the tools cannot be had.
     pub(super) fn arm(work: &Path, library: &Path) -> Result<Option<Self>> {
         let Some(compiler) = cross::program(&["aarch64-linux-gnu-gcc"]) else { return Ok(None) };
-        if !fetch_arm_java(&work.join("arm"))? {
+        if !cross::fetch_arm_packages(&work.join("arm"), &PACKAGES, ARM_JAVA)? {
             return Ok(None);
         }
         place_with_shim(library, &work.join("emulated"), &compiler)?;
@@ -135,23 +135,4 @@ fn place_with_shim(library: &Path, folder: &Path, compiler: &Path) -> Result<()>
         cross::run(&mut command)?;
     }
     Ok(())
-}
-
-/// Unpacks a Java for 64-bit ARM into a folder, with Debian's tools; false where they cannot.
-fn fetch_arm_java(root: &Path) -> Result<bool> {
-    if root.join(ARM_JAVA).is_file() {
-        return Ok(true);
-    }
-    let packages = root.join("packages");
-    std::fs::create_dir_all(&packages)?;
-    let mut download = Command::new("apt-get");
-    download.args(["download", "-qq"]).args(PACKAGES.map(|package| format!("{package}:arm64")));
-    if !download.current_dir(&packages).status().is_ok_and(|status| status.success()) {
-        return Ok(false);
-    }
-    for package in std::fs::read_dir(&packages)? {
-        cross::run(Command::new("dpkg").arg("-x").arg(package?.path()).arg(root))?;
-    }
-    std::fs::remove_dir_all(&packages)?;
-    Ok(root.join(ARM_JAVA).is_file())
 }

@@ -5,6 +5,7 @@ mod build;
 mod first;
 mod sbom;
 mod test;
+mod wheel;
 
 use std::path::PathBuf;
 

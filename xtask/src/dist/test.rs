@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use super::archive::{CHECKSUMS, files, unpack};
 use super::build::COMPLETIONS;
+use super::wheel;
 use crate::cross;
-use crate::python::Environment;
 
 /// The picture of all tests, and what is found in it.
-const PICTURE: &str = "examples/coffee.jpg";
-const OBJECT: &str = "\"cup\"";
+pub(super) const PICTURE: &str = "examples/coffee.jpg";
+pub(super) const OBJECT: &str = "\"cup\"";
 pub(super) const MODEL: &str = "crates/picodet/models/coco_s_416.safetensors";
 
 /// Tests all files.
@@ -33,7 +33,7 @@ pub(super) fn run(folder: &Path) -> Result<()> {
         } else if name.ends_with("-linux.tar.gz") {
             program(&unpack(&file, &unpacked)?, &name)?;
         } else if name.ends_with(".whl") {
-            wheel(&file, &work)?;
+            wheel::test(&file, &work)?;
         } else if name.ends_with(".tgz") {
             npm(&unpack(&file, &unpacked)?, &work)?;
         } else if name.ends_with(".aar") {
@@ -83,27 +83,6 @@ fn program(content: &Path, name: &str) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Installs the wheel into a new environment and detects.
-fn wheel(file: &Path, work: &Path) -> Result<()> {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    if !name.contains("abi3-manylinux") {
-        bail!("{name} is not for all versions of Python and Linux");
-    }
-    if !name.contains(std::env::consts::ARCH) {
-        println!("SKIPPED: no Python for this processor");
-        return Ok(());
-    }
-    let folder = work.join("python");
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder)?;
-    }
-    let environment = Environment::create(&folder)?;
-    environment.install(&[&file.display().to_string()])?;
-    let program = "import json, picodet, sys; print(picodet.Model()(sys.argv[1]).to_json())";
-    found(environment.command().args(["-c", program, PICTURE]), OBJECT)?;
-    found(environment.program("picodet").args(["detect", PICTURE, "--format", "json"]), OBJECT)
 }
 
 /// Detects with the npm package in Node.

@@ -21,7 +21,19 @@ from .results import Boxes, Detection, Results
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .commands import Check, Evaluation, Event, Training, check, convert, evaluate, export, train
+    from .commands import (
+        Check,
+        Evaluation,
+        Event,
+        Quantisation,
+        Training,
+        check,
+        convert,
+        evaluate,
+        export,
+        quantise,
+        train,
+    )
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -34,6 +46,7 @@ __all__ = [
     "ImageError",
     "Model",
     "ModelError",
+    "Quantisation",
     "Results",
     "Training",
     "__version__",
@@ -42,11 +55,26 @@ __all__ = [
     "evaluate",
     "export",
     "open_image",
+    "quantise",
     "train",
 ]
 
 # Loaded when they are used: detection starts faster without them.
-_LAZY = frozenset(["Check", "Evaluation", "Event", "Training", "check", "convert", "evaluate", "export", "train"])
+_LAZY = frozenset(
+    [
+        "Check",
+        "Evaluation",
+        "Event",
+        "Quantisation",
+        "Training",
+        "check",
+        "convert",
+        "evaluate",
+        "export",
+        "quantise",
+        "train",
+    ]
+)
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""Training, evaluation, dataset checks, export and conversion: the commands of ``picodet`` as functions.
+"""Training, evaluation, dataset checks, quantisation, export and conversion: the commands of ``picodet`` as functions.
 
 They report their progress in a terminal and in a notebook; ``progress=False`` keeps them silent, and a function receives the
 :class:`Event` objects instead. Ctrl-C stops them: training writes a checkpoint first.
@@ -19,7 +19,19 @@ from .progress import Event, Listener, display
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Check", "Evaluation", "Event", "Training", "check", "convert", "evaluate", "export", "train"]
+__all__ = [
+    "Check",
+    "Evaluation",
+    "Event",
+    "Quantisation",
+    "Training",
+    "check",
+    "convert",
+    "evaluate",
+    "export",
+    "quantise",
+    "train",
+]
 
 StrPath: TypeAlias = str | os.PathLike[str]
 #: Whether to show the progress, or a function that receives it.
@@ -87,6 +99,26 @@ class Check:
     def ok(self) -> bool:
         """Whether there are no errors."""
         return self.errors == 0
+
+
+@dataclass(frozen=True)
+class Quantisation:
+    """A model in 8 bits and what was measured of it."""
+
+    #: The model file.
+    path: Path
+    #: AP in percent, with the detections of the float model as the truth.
+    fidelity: float
+    #: AP in percent with the labels; ``None`` without labels.
+    ap: float | None
+    #: The same of the float model.
+    ap_float: float | None
+    #: Milliseconds of the network on one thread, by precision; ``"int8"`` is that of this model.
+    milliseconds: dict[str, float]
+    #: The report, as ``picodet quantise`` prints it.
+    report: str = field(repr=False)
+    #: The lines of status, such as images that could not be read.
+    messages: list[str] = field(repr=False)
 
 
 def train(
@@ -295,6 +327,74 @@ def check(
     }
     report = json.loads(_Command(progress).run("check", [data], options))
     return Check(report["errors"], report["warnings"], report["counts"], report["findings"], report)
+
+
+def quantise(
+    model: StrPath,
+    data: StrPath,
+    output: StrPath,
+    *,
+    split: str | None = None,
+    images: int | None = None,
+    judge: StrPath | None = None,
+    method: str | None = None,
+    scales: str | None = None,
+    mixed: float | str | None = None,
+    time_limit: float | None = None,
+    min_fidelity: float | None = None,
+    max_drop: float | None = None,
+    any_speed: bool = False,
+    threads: int | None = None,
+    max_pixels: int | None = None,
+    progress: Progress = True,
+) -> Quantisation:
+    """Writes a model in 8 bits, computed from a float model and some images, and judges it.
+
+    Args:
+        model: The float model: a file, the name of a model, or an https URL.
+        data: Images of the kind that the model is for: a dataset, a folder, or a glob pattern. Labels are not needed.
+        output: The file to write.
+        images: The number of images that the scales are computed from; 128 by default.
+        judge: Images that the result is judged on; by default others of ``data``.
+        method: ``"closed-form"`` (the default), ``"minmax"``, or ``"train"``.
+        scales: ``"channel"`` (the default), or ``"map"`` for one scale per map.
+        mixed: Milliseconds that steps in f32 may cost, or ``"auto"``: the steps that lose most are computed in f32.
+        time_limit: Minutes of training with ``method="train"``.
+        min_fidelity: The smallest fidelity, 90 by default.
+        max_drop: The largest loss of AP in percent points, 0.5 by default.
+        any_speed: Whether to accept a model that is slower than the float model on this CPU.
+
+    Raises:
+        picodet.ModelError: The model does not exist.
+        picodet.Error: The images cannot be read, or the result misses a limit; the message says which, and the file is kept.
+    """
+    options = {
+        "split": split,
+        "images": images,
+        "judge": judge,
+        "method": method,
+        "scales": scales,
+        "mixed": mixed,
+        "time_limit": time_limit,
+        "min_fidelity": min_fidelity,
+        "max_drop": max_drop,
+        "any_speed": any_speed,
+        "threads": threads,
+        "max_pixels": max_pixels,
+        "output": output,
+    }
+    command = _Command(progress)
+    report = command.run("quantise", [model], {"data": data, **options})
+    measured = json.loads(_Command(False).run("info", [output], {"json": True}))["quantisation"]
+    return Quantisation(
+        Path(output),
+        measured["fidelity"],
+        measured["ap_quantised"],
+        measured["ap_float"],
+        measured["milliseconds"],
+        report,
+        command.messages,
+    )
 
 
 def export(

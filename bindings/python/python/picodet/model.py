@@ -42,7 +42,8 @@ class Model:
         max_detections: The maximum number of detections per image.
         threads: The number of threads of each detection; ``None`` for one, with results bitwise identical to the command's.
             Other numbers change the order of sums, and with it the last bits. Lists of images always use all cores.
-        precision: ``"f32"``, or ``"bf16"`` or ``"f16"`` on processors with such products.
+        precision: ``"f32"``, or ``"bf16"`` or ``"f16"`` on processors with such products; ``"auto"`` for the fastest of these. A
+            quantised model is computed in bytes.
         input_size: Height and width of the network input, multiples of 32; ``None`` for the model's own.
         resize: The interpolation of the resize (nearest, linear, cubic, area, lanczos4); ``None`` for the model's own.
         max_pixels: The maximum number of pixels of an image file; larger JPEG pictures are decoded at a reduced size.

@@ -79,9 +79,12 @@ pub(crate) struct Computing {
 
 impl Computing {
     /// Sets the precision and the instructions of the options for a model.
-    pub(crate) fn set(&self, options: picodet::Options, model: &picodet::Model) -> picodet::Options {
-        let precision = self.precision.and_then(|precision| precision.of(model));
-        options.with_precision(precision).with_instructions(self.isa)
+    pub(crate) fn set(&self, options: picodet::Options) -> picodet::Options {
+        let options = options.with_instructions(self.isa);
+        match self.precision {
+            Some(ModelPrecision::Auto) => options.with_fastest_precision(),
+            precision => options.with_precision(precision.and_then(ModelPrecision::named)),
+        }
     }
 }
 
@@ -96,7 +99,7 @@ impl Detection {
         };
         let options =
             picodet::Options::new().with_nms(nms).with_input_size(self.input_size).with_resize(self.resize);
-        self.computing.set(options, model)
+        self.computing.set(options)
     }
 }
 
@@ -116,15 +119,14 @@ pub(crate) enum ModelPrecision {
 }
 
 impl ModelPrecision {
-    /// The precision for a model; `None` for the model's own.
-    pub(crate) fn of(self, model: &picodet::Model) -> Option<picodet::Precision> {
+    /// The precision of this name; `None` for `auto`.
+    fn named(self) -> Option<picodet::Precision> {
         match self {
             Self::F32 => Some(picodet::Precision::F32),
             Self::Int8 => Some(picodet::Precision::U8),
             Self::Bf16 => Some(picodet::Precision::Bf16),
             Self::F16 => Some(picodet::Precision::F16),
-            Self::Auto if model.quantisation.is_some() => None,
-            Self::Auto => Some(picodet::crates::engine::fastest_precision()),
+            Self::Auto => None,
         }
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
         None => noise(),
     };
     let options = Options::new().with_input_size(command.input_size).with_threads(command.threads);
-    let options = command.computing.set(options, &model);
+    let options = command.computing.set(options);
     let (warmup, runs) = (command.warmup, command.runs.max(1));
     let timed = if command.all_outputs { 1 } else { runs };
     let measured = measure(&model, &options, &bytes, warmup, timed);

@@ -176,7 +176,7 @@ fn detector(command: &Verify, name: &str) -> Result<Detector> {
     let score_threshold = (command.score - command.score_tolerance).clamp(0.0, 1.0);
     let options = Options::new().with_score_threshold(score_threshold).with_resize(command.resize);
     let model = model::open(&arguments)?;
-    Detector::new(&model, &command.computing.set(options, &model)).with_context(|| name.to_owned())
+    Detector::new(&model, &command.computing.set(options)).with_context(|| name.to_owned())
 }
 
 fn detections(side: &Side, image: &Image, index: usize, clip: bool) -> Result<Vec<ScoredBox>> {
