@@ -7,9 +7,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// Packages that every run needs: the build, the checkers, and the libraries that most users have.
-const PACKAGES: [&str; 8] =
-    ["maturin", "mypy", "pytest", "numpy", "Pillow", "opencv-python-headless", "supervision", "pyarrow"];
+/// Packages that every run needs: the build, the checkers, and numpy.
+const PACKAGES: [&str; 4] = ["maturin", "mypy", "pytest", "numpy"];
+/// Libraries that most users have. Some do not exist for a free-threaded Python.
+const LIBRARIES: [&str; 4] = ["Pillow", "opencv-python-headless", "supervision", "pyarrow"];
 /// Large packages, whose tests are skipped without them.
 const LARGE_PACKAGES: [&str; 4] = ["fiftyone", "pandas", "pyspark", "ray[data]"];
 /// The folder of the package.
@@ -22,13 +23,13 @@ const PACKAGE: &str = "bindings/python";
 pub(crate) fn test(all: bool) -> Result<()> {
     let environment = Environment::create(&crate::build::target_folder()?.join("python"))?;
     environment.install(&PACKAGES)?;
+    if environment.is_free_threaded()? {
+        environment.install_available(&LIBRARIES);
+    } else {
+        environment.install(&LIBRARIES)?;
+    }
     if all {
-        for package in LARGE_PACKAGES {
-            // Not every package is there for every version of Python; its tests are skipped.
-            if environment.install(&[package]).is_err() {
-                println!("{package} cannot be installed");
-            }
-        }
+        environment.install_available(&LARGE_PACKAGES);
     }
     let package = crate::build::root()?.join(PACKAGE);
     environment.install_wheel(&package)?;
@@ -54,9 +55,13 @@ pub(crate) struct Environment {
 impl Environment {
     /// Creates the environment with the Python of `PICODET_PYTHON`, by default `python3`, or opens an earlier one.
     pub(crate) fn create(folder: &Path) -> Result<Self> {
+        Self::create_with(folder, &std::env::var_os("PICODET_PYTHON").unwrap_or_else(|| "python3".into()))
+    }
+
+    /// Creates the environment with this Python, or opens an earlier one.
+    pub(crate) fn create_with(folder: &Path, system: &OsStr) -> Result<Self> {
         let python = folder.join(if cfg!(windows) { "venv/Scripts/python.exe" } else { "venv/bin/python" });
         if !python.exists() {
-            let system = std::env::var_os("PICODET_PYTHON").unwrap_or_else(|| "python3".into());
             run(Command::new(system).args(["-m", "venv"]).arg(folder.join("venv")))?;
         }
         Ok(Self { folder: folder.to_owned(), python })
@@ -89,11 +94,30 @@ impl Environment {
         run(self.module("pip").args(["install", "--quiet", "--disable-pip-version-check"]).args(packages))
     }
 
+    /// Installs those packages that exist for this version of Python; the tests of the others are skipped.
+    fn install_available(&self, packages: &[&str]) {
+        for package in packages {
+            if self.install(&["--only-binary=:all:", package]).is_err() {
+                println!("{package} cannot be installed");
+            }
+        }
+    }
+
+    /// Whether threads of this Python run without a global lock.
+    fn is_free_threaded(&self) -> Result<bool> {
+        let program = "import sysconfig; print(sysconfig.get_config_var('Py_GIL_DISABLED'))";
+        let output = self.command().args(["-c", program]).output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim() == "1")
+    }
+
     /// Builds the wheel of the package in `source` and installs it.
     fn install_wheel(&self, source: &Path) -> Result<()> {
         let wheels = self.folder.join("wheels");
         let _ = std::fs::remove_dir_all(&wheels);
-        run(self.module("maturin").arg("build").arg("--out").arg(&wheels).current_dir(source))?;
+        let mut build = self.module("maturin");
+        // A free-threaded Python has wheels of its own.
+        build.arg("build").arg("--interpreter").arg(&self.python).arg("--out").arg(&wheels);
+        run(build.current_dir(source))?;
         let wheel = std::fs::read_dir(&wheels)?.next().context("maturin has written no wheel")??.path();
         let arguments =
             ["install", "--quiet", "--disable-pip-version-check", "--force-reinstall", "--no-deps"];

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from importlib import metadata
 from pathlib import Path
 
@@ -44,6 +45,12 @@ def test_numpy_is_the_only_dependency() -> None:
 def test_errors_have_the_usual_bases() -> None:
     assert issubclass(picodet.ModelError, picodet.Error) and issubclass(picodet.ImageError, picodet.Error)
     assert issubclass(picodet.ImageError, ValueError) and picodet.Error.__module__ == "picodet"
+
+
+@pytest.mark.skipif(sysconfig.get_config_var("Py_GIL_DISABLED") != 1, reason="a Python with a global lock")
+def test_a_free_threaded_python_stays_so() -> None:
+    script = f"import picodet, sys; picodet.Model('layout_cdla')({str(PAGE)!r}).boxes; sys.exit(sys._is_gil_enabled())"
+    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)
 
 
 def test_the_command_of_the_wheel(tmp_path: Path) -> None:

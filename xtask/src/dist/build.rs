@@ -13,6 +13,8 @@ use crate::{android, c, cross, web};
 const PROCESSORS: [&str; 2] = ["x86_64", "aarch64"];
 /// Packages of PyPI for the build.
 const TOOLS: [&str; 3] = ["ziglang>=0.13,<0.18", "cargo-zigbuild", "maturin>=1.9,<2"];
+/// The variable with the path of a free-threaded Python of this machine.
+pub(super) const FREE_THREADED: &str = "PICODET_FREE_THREADED_PYTHON";
 /// Shells with completions, and the names of their files.
 pub(super) const COMPLETIONS: [(&str, &str); 3] =
     [("bash", "picodet.bash"), ("zsh", "_picodet"), ("fish", "picodet.fish")];
@@ -73,7 +75,8 @@ impl Release {
         Ok(())
     }
 
-    /// Builds the wheels for Linux, on the oldest C library that Rust supports.
+    /// Builds the wheels for Linux, on the oldest C library that Rust supports. A free-threaded Python, which cannot load them, has
+    /// one of its own, if [`FREE_THREADED`] names it.
     pub(super) fn wheels(&self) -> Result<()> {
         let tools = self.tools()?;
         for processor in PROCESSORS {
@@ -82,13 +85,22 @@ impl Release {
                 bail!("the target is not installed; run `rustup target add {target}`");
             }
             // A program, not a module: with the PATH of the environment it finds zig.
-            let mut command = tools.program("maturin");
-            command.args(["build", "--zig", "--compatibility", "manylinux2014", "--locked"]);
-            command.args(["--profile", &self.profile, "--target", &target, "--target-dir"]).arg(&self.work);
-            command.arg("--out").arg(&self.folder).current_dir("bindings/python");
-            cross::run(&mut command)?;
+            cross::run(&mut self.wheel(&tools, &target))?;
+        }
+        if let Some(python) = std::env::var_os(FREE_THREADED) {
+            let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+            cross::run(self.wheel(&tools, &target).arg("--interpreter").arg(python))?;
         }
         Ok(())
+    }
+
+    /// The command that builds a wheel.
+    fn wheel(&self, tools: &Environment, target: &str) -> Command {
+        let mut command = tools.program("maturin");
+        command.args(["build", "--zig", "--compatibility", "manylinux2014", "--locked"]);
+        command.args(["--profile", &self.profile, "--target", target, "--target-dir"]).arg(&self.work);
+        command.arg("--out").arg(&self.folder).current_dir("bindings/python");
+        command
     }
 
     /// Builds the npm package.

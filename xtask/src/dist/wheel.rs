@@ -1,10 +1,12 @@
 //! The wheels of a release, installed and used: with this machine's Python, and with a Python for 64-bit ARM under emulation.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use super::build::FREE_THREADED;
 use super::test::{OBJECT, PICTURE, found};
 use crate::cross;
 use crate::python::Environment;
@@ -19,11 +21,18 @@ const LIBRARIES: [&str; 6] = ["libc6", "libexpat1", "libffi8", "libgcc-s1", "lib
 /// Tests a wheel.
 pub(super) fn test(file: &Path, work: &Path) -> Result<()> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
+    if name.contains("t-manylinux") {
+        let Some(python) = std::env::var_os(FREE_THREADED) else {
+            println!("SKIPPED: {FREE_THREADED} names no Python");
+            return Ok(());
+        };
+        return on_this_machine(file, &work.join("python-free-threaded"), &python);
+    }
     if !name.contains("abi3-manylinux") {
         bail!("{name} is not for all versions of Python and Linux");
     }
     if name.contains(std::env::consts::ARCH) {
-        return on_this_machine(file, &work.join("python"));
+        return on_this_machine(file, &work.join("python"), OsStr::new("python3"));
     }
     if !name.contains("aarch64") {
         bail!("{name}: there is no test for this processor");
@@ -32,9 +41,9 @@ pub(super) fn test(file: &Path, work: &Path) -> Result<()> {
 }
 
 /// Installs the wheel into a new environment and detects, in Python and with the command.
-fn on_this_machine(file: &Path, folder: &Path) -> Result<()> {
+fn on_this_machine(file: &Path, folder: &Path, python: &OsStr) -> Result<()> {
     clear(folder)?;
-    let environment = Environment::create(folder)?;
+    let environment = Environment::create_with(folder, python)?;
     environment.install(&[&file.display().to_string()])?;
     found(environment.command().args(["-c", PROGRAM, PICTURE]), OBJECT)?;
     found(environment.program("picodet").args(["detect", PICTURE, "--format", "json"]), OBJECT)
