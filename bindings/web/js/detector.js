@@ -38,6 +38,8 @@ export function detectorClass({ defaultWasm, startWorker, startThread }) {
     #score;
     /** The end of the last request: requests run one after the other. */
     #last = Promise.resolve();
+    /** The copy of the last request's pixels; without elements where the worker has got it. */
+    #spare = { bytes: null };
 
     constructor(runner, score) {
       this.#runner = runner;
@@ -80,7 +82,7 @@ export function detectorClass({ defaultWasm, startWorker, startThread }) {
       const { score, signal } = detectOptions(options, this.#score);
       signal?.throwIfAborted();
       this.#check();
-      const prepared = await prepare(source);
+      const prepared = await prepare(source, this.#spare);
       const result = this.#last.then(() => {
         if (signal?.aborted) {
           prepared.picture?.close();
@@ -89,7 +91,10 @@ export function detectorClass({ defaultWasm, startWorker, startThread }) {
         this.#check();
         return this.#runner.detect(prepared);
       });
-      this.#last = result.catch(() => {});
+      const end = () => {
+        if (prepared.kind === "pixels" && !this.#closed) this.#spare.bytes = prepared.bytes;
+      };
+      this.#last = result.then(end, end);
       const values = await abortable(result, signal);
       return toDetections(values, this.classes, score);
     }
@@ -105,6 +110,7 @@ export function detectorClass({ defaultWasm, startWorker, startThread }) {
     free() {
       if (this.#closed) return;
       this.#closed = true;
+      this.#spare.bytes = null;
       this.#runner.free();
     }
 

@@ -23,10 +23,13 @@ function isDetached(buffer) {
   }
 }
 
-/** Copies what the caller keeps, so that it may change or transfer it afterwards. */
-export async function prepare(source) {
+/**
+ * Copies what the caller keeps, so that it may change or transfer it afterwards. Pixels are copied to `spare.bytes`, if these
+ * are there and as many: new memory for each frame takes longer than the copy.
+ */
+export async function prepare(source, spare = {}) {
   if (is(source, "Blob")) return { kind: "blob", blob: source };
-  if (is(source, "ImageData")) return pixels(source);
+  if (is(source, "ImageData")) return pixels(source, spare);
   if (source instanceof ArrayBuffer || is(source, "SharedArrayBuffer")) return file(new Uint8Array(checked(source)));
   if (ArrayBuffer.isView(source)) {
     checked(source.buffer);
@@ -48,7 +51,7 @@ export async function prepare(source) {
     return picture(await bitmapOf(source, source.width, source.height));
   }
   // Node has no ImageData; an object of the same shape stands for it.
-  if (source && source.data && "width" in source && "height" in source) return pixels(source);
+  if (source && source.data && "width" in source && "height" in source) return pixels(source, spare);
   throw errorOf("image", `${format(source)} is not an image; ${EXPECTED}`);
 }
 
@@ -62,7 +65,7 @@ function file(bytes) {
   return { kind: "bytes", bytes: copy, transfer: [copy.buffer] };
 }
 
-function pixels({ data, width, height }) {
+function pixels({ data, width, height }, spare) {
   if (!(data instanceof Uint8ClampedArray || data instanceof Uint8Array)) {
     throw errorOf("image", "the pixels must be a Uint8ClampedArray of red, green, blue, alpha");
   }
@@ -71,7 +74,11 @@ function pixels({ data, width, height }) {
     throw errorOf("image", `pixels of ${format(width)} x ${format(height)}; expected whole numbers`);
   }
   checked(data.buffer);
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice();
+  const view = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const isReused = view.length > 0 && spare.bytes?.length === view.length;
+  const bytes = isReused ? spare.bytes : new Uint8Array(view.length);
+  spare.bytes = null;
+  bytes.set(view);
   return { kind: "pixels", bytes, width, height, transfer: [bytes.buffer] };
 }
 

@@ -1,6 +1,6 @@
 //! A detector with the buffers through which JavaScript exchanges data with it.
 
-use picodet::{Detections, Detector, Image, Model};
+use picodet::{ChannelOrder, Detections, Detector, Model, Pixels};
 use serde::Serialize;
 
 use crate::request::{CreateOptions, Failure};
@@ -22,6 +22,8 @@ pub struct Session {
     detector: Option<Detector>,
     /// Bytes from JavaScript.
     pub(crate) input: Vec<u8>,
+    /// The pixels of the last call, red, green and blue.
+    rgb: Vec<u8>,
     /// Bytes for JavaScript: JSON, or detections of six `f32` values.
     pub(crate) output: Vec<u8>,
 }
@@ -30,7 +32,7 @@ impl Session {
     /// Returns a session without a detector.
     #[must_use]
     pub const fn new() -> Self {
-        Self { detector: None, input: Vec::new(), output: Vec::new() }
+        Self { detector: None, input: Vec::new(), rgb: Vec::new(), output: Vec::new() }
     }
 
     /// Creates the detector: the input holds `options` bytes of JSON and then the model file. The output becomes the
@@ -84,12 +86,13 @@ impl Session {
             return Err(size);
         }
         let (pixels, _) = self.input.as_chunks::<4>();
-        let mut rgb = vec![0; 3 * pixels.len()];
-        for (to, &[red, green, blue, _]) in rgb.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
+        // The memory of the last call: pictures of a video are of one size.
+        self.rgb.resize(3 * pixels.len(), 0);
+        for (to, &[red, green, blue, _]) in self.rgb.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
             *to = [red, green, blue];
         }
-        let image = Image::new(width as usize, height as usize, rgb).ok_or(size)?;
-        let found = detector.detect(&image)?;
+        let image = Pixels::new(width as usize, height as usize, &self.rgb, ChannelOrder::Rgb).ok_or(size)?;
+        let found = detector.detect(image)?;
         self.write(&found);
         Ok(())
     }

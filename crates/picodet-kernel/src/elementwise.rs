@@ -8,6 +8,7 @@ use picodet_simd::{Isa, Kernel, Simd, Vector, dispatch};
 
 use crate::activation::activate;
 use crate::map::ChannelRange;
+use crate::tuning;
 
 /// The computation on each vector.
 #[derive(Clone, Copy, Debug)]
@@ -189,6 +190,10 @@ unsafe fn max_pool_row<S: Simd>(s: S, args: &Elementwise<'_>, y: usize) {
             // run remain.
             unsafe {
                 if n == S::LEN {
+                    if tuning::prefers_numbers::<S>() && max_pool_numbers(s, args, [top, middle, bottom], out)
+                    {
+                        continue;
+                    }
                     let column = |x: usize| {
                         let x = x * args.source_stride;
                         s.load(middle.add(x)).maximum(s.load(top.add(x))).maximum(s.load(bottom.add(x)))
@@ -214,6 +219,41 @@ unsafe fn max_pool_row<S: Simd>(s: S, args: &Elementwise<'_>, y: usize) {
                 }
             }
         }
+    }
+}
+
+/// Computes a vector of channels of one row of a max pool from rows without NaN; returns false, and leaves a wrong result, where
+/// they may have some.
+///
+/// # Safety
+/// The rows are valid for a vector in each of the source's columns, `out` in each of the result's.
+#[inline(always)]
+unsafe fn max_pool_numbers<S: Simd>(
+    s: S,
+    args: &Elementwise<'_>,
+    [top, middle, bottom]: [*const f32; 3],
+    out: *mut f32,
+) -> bool {
+    let width = args.size.1;
+    // SAFETY: columns are at most `width - 1`; the array holds a vector.
+    unsafe {
+        // The largest values of a column, and their sum, which is NaN if one of them is.
+        let column = |x: usize| {
+            let x = x * args.source_stride;
+            let [a, b, c] = [top, middle, bottom].map(|row| s.load(row.add(x)));
+            (a.max_number(b).max_number(c), a + b + c)
+        };
+        let mut last = column(0).0;
+        let mut sums = s.splat(0.0);
+        for x in 0..args.out_width {
+            let ((this, sum), (next, next_sum)) = (column(2 * x), column((2 * x + 1).min(width - 1)));
+            last.max_number(this).max_number(next).store(out.add(x * args.out_stride));
+            last = next;
+            sums = sums + (sum + next_sum);
+        }
+        let mut lanes = [0.0f32; 16];
+        sums.store(lanes.as_mut_ptr());
+        !lanes.iter().any(|sum| sum.is_nan())
     }
 }
 

@@ -211,7 +211,8 @@ unsafe fn tile<S: Simd, const P: usize, const NV: usize>(
         let count = if tuning::rolls::<S>() { std::hint::black_box(rows.len()) } else { rows.len() };
         for row in rows.iter().take(count) {
             let source = row.add(offset);
-            for column in 0..KERNEL {
+            let columns = if tuning::rolls_columns::<S>() { std::hint::black_box(KERNEL) } else { KERNEL };
+            for column in 0..columns {
                 let mut right = [s.splat(0.0); NV];
                 for (j, right) in right.iter_mut().enumerate() {
                     *right = s.load(weights.add((column * NV + j) * S::LEN));

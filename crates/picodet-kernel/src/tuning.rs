@@ -52,9 +52,21 @@ pub(crate) const fn copies_rows<S: Simd>() -> bool {
     matches!(S::KIND, IsaKind::Simd128)
 }
 
+/// Whether a maximum that keeps NaN takes much longer than one of numbers: on x86-64 engines of WebAssembly need eight instructions
+/// for it.
+pub(crate) const fn prefers_numbers<S: Simd>() -> bool {
+    matches!(S::KIND, IsaKind::Simd128)
+}
+
 /// Whether loops of known length should remain loops.
 pub(crate) const fn rolls<S: Simd>() -> bool {
     matches!(S::KIND, IsaKind::Simd128)
+}
+
+/// Whether the columns of a convolution's window should remain a loop: engines of WebAssembly load the operands of all columns
+/// first, which the registers do not hold. Without fused products it is slower, since these need registers too.
+pub(crate) const fn rolls_columns<S: Simd>() -> bool {
+    matches!(S::KIND, IsaKind::Simd128) && cfg!(target_feature = "relaxed-simd")
 }
 
 /// Whether depthwise convolutions go through strips of columns, which takes 32 registers and pays off for

@@ -54,6 +54,11 @@ pub trait Vector:
     fn clamp_number(self, low: Self, high: Self) -> Self {
         high.min(low.max(self))
     }
+    /// Returns the larger number per lane, either of two zeros; NaN gives any value.
+    #[inline(always)]
+    fn max_number(self, other: Self) -> Self {
+        self.max(other)
+    }
     /// Returns the larger value per lane; NaN where either is NaN (IEEE 754-2019 `maximum`).
     fn maximum(self, other: Self) -> Self;
     /// Returns the square root per lane.

@@ -80,6 +80,11 @@ impl Vector for F32x4 {
     fn clamp_number(self, low: Self, high: Self) -> Self {
         Self(f32x4_relaxed_min(f32x4_relaxed_max(self.0, low.0), high.0))
     }
+    #[cfg(target_feature = "relaxed-simd")]
+    #[inline(always)]
+    fn max_number(self, other: Self) -> Self {
+        Self(f32x4_relaxed_max(self.0, other.0))
+    }
     #[inline(always)]
     fn maximum(self, other: Self) -> Self {
         Self(f32x4_max(self.0, other.0))

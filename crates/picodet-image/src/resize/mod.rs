@@ -12,6 +12,7 @@ mod kernel;
 #[cfg(target_arch = "x86_64")]
 mod planes;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -159,12 +160,9 @@ pub(crate) fn resize_into_planes(
     check(source.len(), from, 3, to);
     assert_eq!(tensor.len(), 3 * to.0 * to.1, "the tensor has not three planes of {to:?}");
     if interpolation != Interpolation::Cubic || from == to {
-        let resized = resize_u8(source, from, 3, to, interpolation);
-        resized
-            .chunks_exact(to.1 * 3)
-            .enumerate()
-            .for_each(|(y, row)| look_up(row, tables, tensor, y * to.1));
-        return;
+        let resized: Cow<'_, [u8]> =
+            if from == to { source.into() } else { resize_u8(source, from, 3, to, interpolation).into() };
+        return look_up(&resized, tables, tensor, 0);
     }
     #[cfg(target_arch = "x86_64")]
     if planes::resize(source, from, to, tables, tensor) {
@@ -173,7 +171,7 @@ pub(crate) fn resize_into_planes(
     cubic::resize(source, from, to, |y, row| look_up(row, tables, tensor, y * to.1));
 }
 
-/// Writes a row of pixels to three planes, `first` values after their beginnings.
+/// Writes rows of pixels to three planes, `first` values after their beginnings.
 fn look_up(row: &[u8], [red, green, blue]: &[[f32; 256]; 3], tensor: &mut [f32], first: usize) {
     let plane = tensor.len() / 3;
     let (reds, rest) = tensor.split_at_mut(plane);

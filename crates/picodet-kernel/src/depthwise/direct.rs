@@ -117,8 +117,10 @@ unsafe fn channels<S: Simd, const K: usize, const STRIDE: usize, const P: usize>
                 let weight = args.weights.as_ptr().add(to);
                 if count == S::LEN {
                     let mut acc = [s.load(args.bias.as_ptr().add(to)); P];
+                    let side =
+                        if tuning::rolls_columns::<S>() && K > 3 { std::hint::black_box(K) } else { K };
                     for ky in window.clone() {
-                        for kx in 0..K {
+                        for kx in 0..side {
                             let weight = s.load(weight.add((ky * K + kx) * channels));
                             for (p, acc) in acc.iter_mut().enumerate() {
                                 *acc = s.load(at(ky, p * STRIDE + kx).add(from)).mul_add(weight, *acc);

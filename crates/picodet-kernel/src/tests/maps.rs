@@ -186,12 +186,15 @@ fn activations_equal_their_definition_and_keep_nan() {
 }
 
 #[test]
-fn a_pool_keeps_nan() {
+fn a_pool_keeps_nan_and_infinities() {
     let mut wrong = Vec::new();
     for isa in Isa::available() {
         for place in 0..9 {
             let mut source = [1.0f32; 9 * 5];
             source[place * 5 + 3] = f32::NAN;
+            // Their sum is NaN, their maximum is not.
+            source[place * 5 + 2] = f32::INFINITY;
+            source[(place + 1) % 9 * 5 + 2] = f32::NEG_INFINITY;
             let ranges = [ChannelRange { source: 0, other: 0, destination: 0, len: 5 }];
             let mut out = vec![0.0; 4 * 5];
             let args = Elementwise {
@@ -211,7 +214,8 @@ fn a_pool_keeps_nan() {
             for (cell, values) in out.chunks(5).enumerate() {
                 let (y, x) = (2 * (cell / 2), 2 * (cell % 2));
                 let reads = (place / 3).abs_diff(y) <= 1 && (place % 3).abs_diff(x) <= 1;
-                if values[3].is_nan() != reads || values[2].is_nan() {
+                let largest = if reads { f32::INFINITY } else { 1.0 };
+                if values[3].is_nan() != reads || values[2] != largest {
                     wrong.push(format!("{isa} NaN at {place}, cell {cell}: {values:?}"));
                 }
             }
