@@ -9,6 +9,7 @@ mod blocks;
 mod build;
 mod c;
 mod check;
+mod clip;
 mod conformance;
 mod cross;
 mod cycles;

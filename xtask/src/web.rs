@@ -193,7 +193,7 @@ pub(crate) fn test(all: bool) -> Result<()> {
         command.arg("--test").arg(folders.source("test").join(file));
         command.env("PICODET_PACKAGE", folders.package()).env("PICODET_EXPECTED", &expected);
         command.env("PICODET_NODE_MODULES", &tools).env("PICODET_REPOSITORY", &folders.root);
-        command.envs(clip.as_ref().map(|clip| ("PICODET_CLIP", clip)));
+        command.env("PICODET_CLIP", &clip);
         cross::run(&mut command)
     };
     run("core.test.mjs")?;
@@ -232,16 +232,19 @@ fn check_types(folders: &Folders, tools: &Path) -> Result<()> {
     cross::run(command.args(["--lib", "es2022,dom,dom.iterable", "types.ts"]).current_dir(tools))
 }
 
-/// Converts a video of the reference data for the fake camera of Chromium, if both it and ffmpeg are there.
-fn clip(folders: &Folders) -> Result<Option<PathBuf>> {
+/// Makes a video for the fake camera of Chromium: one of the reference data, if both it and ffmpeg are there, else from a photo.
+fn clip(folders: &Folders) -> Result<PathBuf> {
     let clip = folders.web.join("clip.y4m");
     if clip.is_file() {
-        return Ok(Some(clip));
+        return Ok(clip);
     }
     let video = picodet_testing::shared_path("data/video/pedestrians_a.mp4");
-    let (Some(video), Some(ffmpeg)) = (video, cross::program(&["ffmpeg"])) else { return Ok(None) };
+    let (Some(video), Some(ffmpeg)) = (video, cross::program(&["ffmpeg"])) else {
+        crate::clip::write(&folders.root.join("examples/coffee.jpg"), &clip)?;
+        return Ok(clip);
+    };
     let mut command = Command::new(ffmpeg);
     command.args(["-loglevel", "error", "-y", "-i"]).arg(video);
     cross::run(command.args(["-vf", "scale=640:-2,fps=25", "-t", "6", "-pix_fmt", "yuv420p"]).arg(&clip))?;
-    Ok(Some(clip))
+    Ok(clip)
 }
