@@ -40,6 +40,11 @@
 #define PICODET_PRECISION_F16 2
 
 /**
+ * Precision of convolutions: the fastest of these on this processor.
+ */
+#define PICODET_PRECISION_AUTO 3
+
+/**
  * Red, green, blue.
  */
 #define PICODET_FORMAT_RGB 0
@@ -214,7 +219,8 @@ typedef struct picodet_options {
      */
     uint32_t input_height;
     /**
-     * One of PICODET_PRECISION_. Default: PICODET_PRECISION_F32.
+     * One of PICODET_PRECISION_; a quantised model is computed in bytes, unless one of 16 bits is asked for, which is an error.
+     * Default: PICODET_PRECISION_F32.
      */
     int32_t precision;
     /**
