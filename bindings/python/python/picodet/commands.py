@@ -389,8 +389,8 @@ def quantise(
     return Quantisation(
         Path(output),
         measured["fidelity"],
-        measured["ap_quantised"],
-        measured["ap_float"],
+        measured.get("ap_quantised"),
+        measured.get("ap_float"),
         measured["milliseconds"],
         report,
         command.messages,
