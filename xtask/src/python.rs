@@ -21,7 +21,7 @@ const PACKAGE: &str = "bindings/python";
 /// # Errors
 /// When a program is missing, or a check or a test fails.
 pub(crate) fn test(all: bool) -> Result<()> {
-    let environment = Environment::create(&crate::build::target_folder()?.join("python"))?;
+    let environment = Environment::create(&crate::build::target_folder()?.join(folder_name()))?;
     environment.install(&PACKAGES)?;
     if environment.is_free_threaded()? {
         environment.install_available(&LIBRARIES);
@@ -44,6 +44,13 @@ pub(crate) fn test(all: bool) -> Result<()> {
         "stubtest.txt",
     ]))?;
     at(&mut environment.module("pytest"))
+}
+
+/// The folder of the environment: each chosen Python has its own.
+fn folder_name() -> String {
+    let chosen = std::env::var_os("PICODET_PYTHON").map(PathBuf::from);
+    let name = chosen.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    name.map_or_else(|| "python".to_owned(), |name| format!("python-{name}"))
 }
 
 /// A virtual environment.
