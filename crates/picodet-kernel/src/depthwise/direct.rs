@@ -12,6 +12,9 @@ use super::arguments::{Depthwise, tile_width};
 use crate::activation::activate;
 use crate::tuning;
 
+/// Numbers in the largest tile.
+const MOST: usize = 8 * 16;
+
 /// Convolves with a window of side `K`; `IN` is the number of source columns below eight pixels: `7 · STRIDE
 /// + K`.
 ///
@@ -69,7 +72,7 @@ impl<S: Simd, const K: usize, const STRIDE: usize, const P: usize, const IN: usi
         // row of zeros, each valid for `source_stride` elements.
         unsafe {
             let out = args.out.wrapping_add((y * args.out_width + x) * args.out_stride);
-            if inside && !tuning::compact::<S>() {
+            if inside && !(tuning::compact::<S>() || (P == 1 && tuning::rolls::<S>())) {
                 let first = args
                     .source
                     .add((y * STRIDE + above - pad) * width * stride + (x * STRIDE - pad) * stride);
@@ -140,15 +143,12 @@ unsafe fn channels<S: Simd, const K: usize, const STRIDE: usize, const P: usize>
                             }
                         }
                         act => {
-                            // One loop: the code of the other activations is here once, not once per pixel.
-                            let mut sums = [0.0f32; 8 * 16];
+                            let mut sums = [0.0f32; MOST];
                             for (p, acc) in acc.iter().enumerate() {
                                 acc.store(sums.as_mut_ptr().add(p * S::LEN));
                             }
-                            for p in 0..std::hint::black_box(P) {
-                                let sum = activate(s.load(sums.as_ptr().add(p * S::LEN)), act);
-                                sum.store(out.add(p * args.out_stride + to));
-                            }
+                            let to = (out.add(to), args.out_stride);
+                            s.outlined(Finish { s, act, pixels: P, count, sums: &sums, to });
                         }
                     }
                 } else if S::LEN == 16 {
@@ -163,7 +163,7 @@ unsafe fn channels<S: Simd, const K: usize, const STRIDE: usize, const P: usize>
                         }
                     }
                     // The code of the activation is here once, not once per pixel.
-                    let mut sums = [0.0f32; 8 * 16];
+                    let mut sums = [0.0f32; MOST];
                     for (p, &acc) in acc.iter().enumerate() {
                         acc.store(sums.as_mut_ptr().add(p * S::LEN));
                     }
@@ -174,6 +174,7 @@ unsafe fn channels<S: Simd, const K: usize, const STRIDE: usize, const P: usize>
                 } else {
                     // Published networks have no such rest where vectors are short, so this code should be
                     // short as well.
+                    let mut sums = [0.0f32; MOST];
                     for p in 0..std::hint::black_box(P) {
                         let mut acc = s.load_part(args.bias.as_ptr().add(to), count);
                         for ky in window.clone() {
@@ -183,11 +184,40 @@ unsafe fn channels<S: Simd, const K: usize, const STRIDE: usize, const P: usize>
                                 acc = value.mul_add(weight, acc);
                             }
                         }
-                        activate(acc, args.act).store_part(out.add(p * args.out_stride + to), count);
+                        acc.store(sums.as_mut_ptr().add(p * S::LEN));
                     }
+                    let to = (out.add(to), args.out_stride);
+                    s.outlined(Finish { s, act: args.act, pixels: P, count, sums: &sums, to });
                 }
             }
             done += count;
+        }
+    }
+}
+
+/// Activates and stores the sums of a vector of channels of some pixels: one function for the activations and numbers of channels
+/// that are rare.
+struct Finish<'a, S> {
+    s: S,
+    act: Option<Activation>,
+    pixels: usize,
+    /// Number of channels.
+    count: usize,
+    sums: &'a [f32; MOST],
+    /// The first pixel's channels, and elements to the next pixel.
+    to: (*mut f32, usize),
+}
+
+impl<S: Simd> Outlined for Finish<'_, S> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        // SAFETY: `sums` holds a vector for each pixel, and `count` channels of the pixels exist.
+        unsafe {
+            for p in 0..self.pixels {
+                let sum = self.s.load(self.sums.as_ptr().add(p * S::LEN));
+                activate(sum, self.act).store_part(self.to.0.wrapping_add(p * self.to.1), self.count);
+            }
         }
     }
 }
