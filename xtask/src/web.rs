@@ -134,7 +134,7 @@ fn copy_demo(folders: &Folders) -> Result<()> {
         let entry = entry?;
         fs::copy(entry.path(), demo.join(entry.file_name()))?;
     }
-    let model = folders.root.join("crates/picodet/models/layout_cdla.safetensors");
+    let model = folders.root.join("crates/picodet/models/coco_s_416.safetensors");
     fs::copy(model, demo.join("model.safetensors"))?;
     Ok(())
 }

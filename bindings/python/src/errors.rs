@@ -3,7 +3,7 @@
 use picodet::Error;
 use picodet_cli::{CommandError, ErrorKind};
 use pyo3::PyErr;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyOSError, PyValueError};
 
 pub(crate) use self::base::Error as PicodetError;
 
@@ -17,9 +17,14 @@ pyo3::import_exception!(picodet, ModelError);
 pub(crate) fn exception(error: Error) -> PyErr {
     let message = error.to_string();
     match error {
-        Error::Read { source, .. } | Error::Write { source, .. } => {
-            std::io::Error::new(source.kind(), message).into()
-        }
+        Error::Read { path, source } | Error::Write { path, source } => match source.raw_os_error() {
+            Some(code) => {
+                let text = source.to_string();
+                let text = text.split(" (os error").next().unwrap_or_default().to_owned();
+                PyOSError::new_err((code, text, path))
+            }
+            None => std::io::Error::new(source.kind(), message).into(),
+        },
         Error::Model(_) | Error::Metadata(_) | Error::Plan(_) => ModelError::new_err(message),
         Error::Decode(_) | Error::DecodeFile { .. } | Error::Run(_) => ImageError::new_err(message),
         Error::Option(_) => PyValueError::new_err(message),

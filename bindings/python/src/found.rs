@@ -10,7 +10,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyByteArray;
 
-use crate::errors::exception;
+use crate::errors::{ImageError, exception};
 use crate::input::{Source, to_array};
 
 /// The detections of one image: boxes `[n, 4]` of f32, scores `[n]` of f32 and classes `[n]` of i64 as bytes, height and width of
@@ -81,23 +81,24 @@ pub fn to_coco(columns: Columns, image_id: u64, category_ids: Vec<u32>) -> PyRes
     Ok(serde_json::Value::from(coco(&result, &category_ids)).to_string())
 }
 
-/// Returns a copy of an image with the detections drawn in.
+/// Returns a copy of an image with the detections drawn in. `shape` is the height and width of the image that they were found in.
 #[pyfunction]
-#[pyo3(signature = (columns, source, *, bgr = false, max_pixels = None))]
+#[pyo3(signature = (columns, source, *, bgr = false, max_pixels = None, shape = None))]
 pub fn draw<'py>(
     py: Python<'py>,
     columns: Columns,
     source: &Bound<'py, PyAny>,
     bgr: bool,
     max_pixels: Option<u64>,
+    shape: Option<(usize, usize)>,
 ) -> PyResult<Bound<'py, PyArray3<u8>>> {
-    let drawing = drawing(py, columns, source, bgr, max_pixels)?;
+    let drawing = drawing(py, columns, source, bgr, max_pixels, shape)?;
     to_array(py, drawing.into_image(), bgr)
 }
 
 /// Writes a copy of an image with the detections drawn in; `.jpg` and `.jpeg` are JPEG, everything else is PNG.
 #[pyfunction]
-#[pyo3(signature = (columns, source, path, *, bgr = false, max_pixels = None))]
+#[pyo3(signature = (columns, source, path, *, bgr = false, max_pixels = None, shape = None))]
 pub fn save_drawing(
     py: Python<'_>,
     columns: Columns,
@@ -105,8 +106,9 @@ pub fn save_drawing(
     path: PathBuf,
     bgr: bool,
     max_pixels: Option<u64>,
+    shape: Option<(usize, usize)>,
 ) -> PyResult<()> {
-    let drawing = drawing(py, columns, source, bgr, max_pixels)?;
+    let drawing = drawing(py, columns, source, bgr, max_pixels, shape)?;
     py.detach(|| drawing.save(path)).map_err(exception)
 }
 
@@ -116,11 +118,20 @@ fn drawing(
     source: &Bound<'_, PyAny>,
     bgr: bool,
     max_pixels: Option<u64>,
+    shape: Option<(usize, usize)>,
 ) -> PyResult<Drawing> {
     let detections = columns.detections()?;
     let source = Source::new(source, bgr)?;
     let input = source.input()?;
     let limits = max_pixels.map_or_else(Limits::default, Limits::new);
-    let draw = || input.read_within(&limits).map(Cow::into_owned).map(|image| detections.draw(&image));
-    py.detach(draw).map_err(exception)
+    let image = py.detach(|| input.read_within(&limits).map(Cow::into_owned)).map_err(exception)?;
+    let (width, height) = image.source_size();
+    match shape {
+        Some(expected) if expected != (height, width) => Err(ImageError::new_err(format!(
+            "the file is an image of {width}x{height} pixels now, not of {}x{} as when objects were detected in it; \
+             pass the image",
+            expected.1, expected.0
+        ))),
+        _ => Ok(py.detach(|| detections.draw(&image))),
+    }
 }

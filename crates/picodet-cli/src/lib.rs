@@ -1,8 +1,8 @@
 //! The `picodet` command as a library: parses arguments and calls the functions of the crate `picodet`.
 //!
 //! Exit codes: 0 success, 1 some inputs failed (each is reported), 2 failure. `check` exits with 0 for a clean dataset, 1
-//! for warnings and 2 for errors; `quantise` with 3 for a model that loses more than it may; `train` with 130 or 143 after SIGINT or SIGTERM, and with 74 when a file cannot be
-//! written.
+//! for warnings and 2 for errors; `quantise` with 3 for a model that loses more than it may; `train` with 130 or 143 after SIGINT
+//! or SIGTERM, and with 74 when a file cannot be written.
 
 #![forbid(unsafe_code)]
 

@@ -147,3 +147,20 @@ fn the_time_for_steps_in_f32_is_milliseconds() {
         assert!(err.contains("expected auto or milliseconds such as 0.5"), "{wrong}: {err}");
     }
 }
+
+#[test]
+fn labels_of_other_classes_are_not_used() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::copy(PAGE, folder.path().join("page.png")).expect("the page");
+    let labels = r#"{"images": [{"id": 1, "file_name": "page.png", "width": 1216, "height": 1600}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 30, 40], "area": 1200, "iscrowd": 0}],
+        "categories": [{"id": 1, "name": "bee"}]}"#;
+    let data = folder.path().join("labels.json");
+    std::fs::write(&data, labels).expect("written");
+    let file = folder.path().join("s8.safetensors");
+    let judge = ["--judge", data.to_str().expect("text"), "--min-fidelity", "0", "--any-speed"];
+    let (code, out, err) = quantise(&file, &judge);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(err.contains("no class in common") && err.contains("AP is not measured"), "{err}");
+    assert!(out.contains("fidelity") && !out.contains("AP  "), "{out}");
+}

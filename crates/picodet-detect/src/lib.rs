@@ -23,7 +23,7 @@ pub use error::Error;
 pub use input::Input;
 pub use instructions::{Instructions, UnknownInstructions};
 pub use nms::Nms;
-pub use options::Options;
+pub use options::{MAX_INPUT_SIDE, Options};
 pub use picodet_engine::precision_name;
 pub use picodet_model::{Model, ModelError, graph_of};
 pub use prepare::{engine, network, precision_of, prepare};

@@ -5,6 +5,9 @@ use picodet_image::{Interpolation, Limits};
 
 use crate::{Error, Instructions, Nms};
 
+/// The longest side of the network input in pixels. Time and memory grow with the number of pixels.
+pub const MAX_INPUT_SIDE: usize = 4096;
+
 /// The settings of a detector; the default is the model's own input size, interpolation and precision, and one thread.
 ///
 /// ```
@@ -51,7 +54,7 @@ impl Options {
         Self { nms: Nms { score_threshold, ..self.nms }, ..self }
     }
 
-    /// Sets height and width of the network input, multiples of 32; `None` is the model's own size.
+    /// Sets height and width of the network input, multiples of 32 up to [`MAX_INPUT_SIDE`]; `None` is the model's own size.
     #[must_use]
     pub fn with_input_size(self, input_size: impl Into<Option<(usize, usize)>>) -> Self {
         Self { input_size: input_size.into(), ..self }
@@ -96,13 +99,17 @@ impl Options {
         Self { limits, ..self }
     }
 
-    /// Checks the thresholds.
+    /// Checks the thresholds and the input size.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let in_unit = |value: f32| (0.0..=1.0).contains(&value);
-        if in_unit(self.nms.score_threshold) && in_unit(self.nms.iou_threshold) {
-            Ok(())
-        } else {
-            Err(Error::Option("score and IoU thresholds must be between 0 and 1".to_owned()))
+        if !in_unit(self.nms.score_threshold) || !in_unit(self.nms.iou_threshold) {
+            return Err(Error::Option("score and IoU thresholds must be between 0 and 1".to_owned()));
+        }
+        match self.input_size {
+            Some((height, width)) if height.max(width) > MAX_INPUT_SIDE => Err(Error::Option(format!(
+                "the sides of the network input must be at most {MAX_INPUT_SIDE} pixels, not {height}x{width}"
+            ))),
+            _ => Ok(()),
         }
     }
 }

@@ -64,7 +64,14 @@ impl Release {
             let name = format!("picodet-{VERSION}-{processor}-linux");
             let content = self.work.join("content").join(&name);
             copy(&self.work.join(target).join(profile).join("picodet"), &content.join("picodet"))?;
-            for text in ["LICENSE", "NOTICE", "README.md", "README.zh-CN.md"] {
+            for text in [
+                "LICENSE",
+                "NOTICE",
+                "README.md",
+                "README.zh-CN.md",
+                "examples/coffee.jpg",
+                "examples/page.png",
+            ] {
                 copy(Path::new(text), &content.join(text))?;
             }
             for page in cross::files(&manual)? {

@@ -59,7 +59,12 @@ def open_image(
     source: _Source, *, bgr: bool = False, max_pixels: int | None = None
 ) -> npt.NDArray[np.uint8]: ...
 def draw(
-    columns: Columns, source: _Source, *, bgr: bool = False, max_pixels: int | None = None
+    columns: Columns,
+    source: _Source,
+    *,
+    bgr: bool = False,
+    max_pixels: int | None = None,
+    shape: tuple[int, int] | None = None,
 ) -> npt.NDArray[np.uint8]: ...
 def save_drawing(
     columns: Columns,
@@ -68,6 +73,7 @@ def save_drawing(
     *,
     bgr: bool = False,
     max_pixels: int | None = None,
+    shape: tuple[int, int] | None = None,
 ) -> None: ...
 def to_json(columns: Columns, file: str, size: tuple[int, int]) -> str: ...
 def to_coco(columns: Columns, image_id: int, category_ids: list[int]) -> str: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 
 from . import _picodet
@@ -26,6 +27,8 @@ else:
 
 # Images per worker between two looks at Ctrl-C.
 _CHUNK = 8
+# The longest side of the network input in pixels.
+_MOST = 4096
 
 
 class Model:
@@ -44,7 +47,7 @@ class Model:
             Other numbers change the order of sums, and with it the last bits. Lists of images always use all cores.
         precision: ``"f32"``, or ``"bf16"`` or ``"f16"`` on processors with such products; ``"auto"`` for the fastest of these. A
             quantised model is computed in bytes.
-        input_size: Height and width of the network input, multiples of 32; ``None`` for the model's own.
+        input_size: Height and width of the network input, or one number for both, multiples of 32; ``None`` for the model's own.
         resize: The interpolation of the resize (nearest, linear, cubic, area, lanczos4); ``None`` for the model's own.
         max_pixels: The maximum number of pixels of an image file; larger JPEG pictures are decoded at a reduced size.
 
@@ -77,7 +80,7 @@ class Model:
         max_detections: int = 100,
         threads: int | None = None,
         precision: str = "f32",
-        input_size: int | tuple[int, int] | None = None,
+        input_size: int | Sequence[int] | None = None,
         resize: str | None = None,
         max_pixels: int | None = None,
     ) -> None:
@@ -92,15 +95,13 @@ class Model:
         for name, value in [("threads", threads), ("max_detections", max_detections)]:
             if value < 1:
                 raise ValueError(f"{name}={value}: must be at least 1")
-        if isinstance(input_size, int):
-            input_size = (input_size, input_size)
         options: dict[str, Any] = {
             "score": score,
             "iou": iou,
             "max_detections": max_detections,
             "threads": threads,
             "precision": precision,
-            "input_size": input_size,
+            "input_size": None if input_size is None else _sides(input_size),
             "resize": resize,
             "max_pixels": max_pixels,
         }
@@ -177,6 +178,8 @@ class Model:
         """
         import numpy as np
 
+        if isinstance(batch, str | bytes | os.PathLike):
+            raise TypeError(f"a batch is an array or a sequence of images, not {type(batch).__name__}; use [image]")
         if is_array(batch) and getattr(batch, "ndim", 0) != 4:
             from .errors import ImageError
 
@@ -253,6 +256,17 @@ def _restore(kind: type[Model], model: str | bytes, digest: str | None, options:
     restored = Model.__new__(kind)
     restored._open(model, options)
     return restored
+
+
+def _sides(size: int | Sequence[int]) -> tuple[int, int]:
+    """Returns height and width of the network input."""
+    sides = tuple(size) if isinstance(size, list | tuple) or is_array(size) else (size, size)
+    if len(sides) != 2:
+        raise ValueError(f"input_size={size!r}: expected one side, or height and width")
+    height, width = (operator.index(side) for side in sides)
+    if not all(32 <= side <= _MOST and side % 32 == 0 for side in (height, width)):
+        raise ValueError(f"input_size={size!r}: expected multiples of 32 from 32 to {_MOST}")
+    return height, width
 
 
 def _cores() -> int:

@@ -157,11 +157,20 @@ class Boxes:
         return len(scores) // 4 if isinstance(scores, bytearray) else len(scores)
 
     def __getitem__(self, index: Any) -> Boxes:
-        """Returns the boxes of an index, a slice, or an array of indices or of truth values; always with rows."""
+        """Returns the boxes of an index, a slice, or an array of indices or of truth values; always with rows.
+
+        >>> [float(box.conf) > 0.4 for box in model("page.png").boxes][:2]
+        [True, True]
+        """
         if isinstance(index, int):
             if not -len(self) <= index < len(self):
                 raise IndexError(f"box {index} of {len(self)}")
-            index = [index]
+            from .columns import Column
+
+            rows = slice(index, index + 1 or None)
+            ids = None if self.id is None else self.id[rows].view(Column)
+            columns = self.conf[rows].view(Column), self.class_id[rows].view(Column)
+            return Boxes(self.xyxy[rows], *columns, self.orig_shape, ids)
         ids = None if self.id is None else self.id[index]
         return Boxes(self.xyxy[index], self.conf[index], self.class_id[index], self.orig_shape, ids)
 
@@ -291,27 +300,41 @@ class Results:
         return boxes.xyxy.tolist(), boxes.conf.tolist(), boxes.class_id.tolist(), names
 
     def plot(self, image: Image | None = None) -> npt.NDArray[np.uint8]:
-        """Returns a copy of the image with the detections drawn in, ``(h, w, 3)`` in the channel order of the input.
+        """Returns a copy of the image with the detections drawn in, ``(h, w, 3)`` in the channel order of the input; a file is
+        read again, and drawn in RGB.
 
         Args:
             image: Draw into this image instead.
+
+        Raises:
+            ImageError: The file is an image of another size now.
+            OSError: The file cannot be read any more.
 
         >>> model("page.png").plot().shape
         (1600, 1216, 3)
         """
         source, bgr, max_pixels = self._picture(image)
-        return _picodet.draw(self._columns(), source, bgr=bgr, max_pixels=max_pixels)
+        shape = self.orig_shape if image is None else None
+        return _picodet.draw(self._columns(), source, bgr=bgr, max_pixels=max_pixels, shape=shape)
 
     def save(self, path: str | os.PathLike[str], image: Image | None = None) -> str:
         """Writes a copy of the image with the detections drawn in, and returns its path; ``.jpg`` and ``.jpeg`` are JPEG,
         everything else is PNG.
+
+        Raises:
+            ValueError: The path is that of the image itself.
+            ImageError, OSError: As :meth:`plot`.
 
         >>> model("page.png").save("drawn.jpg")
         'drawn.jpg'
         """
         source, bgr, max_pixels = self._picture(image)
         path = os.fsdecode(path)
-        _picodet.save_drawing(self._columns(), source, path, bgr=bgr, max_pixels=max_pixels)
+        for original in (self.path, source):
+            if isinstance(original, str) and _is_same_file(original, path):
+                raise ValueError(f"{path}: is the image itself, which would be lost; save to another path")
+        shape = self.orig_shape if image is None else None
+        _picodet.save_drawing(self._columns(), source, path, bgr=bgr, max_pixels=max_pixels, shape=shape)
         return path
 
     def _picture(self, image: Image | None) -> tuple[Any, bool, int | None]:
@@ -395,3 +418,10 @@ class Results:
         for column, name in enumerate(["x1", "y1", "x2", "y2"]):
             columns[name] = pyarrow.array(boxes.xyxy[:, column], pyarrow.float32())
         return pyarrow.table(columns)
+
+
+def _is_same_file(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False

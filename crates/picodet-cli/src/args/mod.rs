@@ -30,7 +30,8 @@ pub(crate) use self::train::{Batch, OnNan, Train};
     name = "picodet",
     version,
     max_term_width = 100,
-    after_help = "Exit codes: 0 success, 1 some inputs failed (each is reported), 2 failure.\n\
+    after_help = "Exit codes: 0 success, 1 some inputs failed (each is reported), 2 failure,\n\
+                  3 a quantised model that misses a limit.\n\
                   Run `picodet COMMAND --help` for the options of a command."
 )]
 pub(crate) struct Arguments {

@@ -89,8 +89,8 @@ impl Computing {
 }
 
 impl Detection {
-    /// The detector's options for a model and a score threshold.
-    pub(crate) fn options(&self, model: &picodet::Model, score: f32) -> picodet::Options {
+    /// The options of a detector with a score threshold.
+    pub(crate) fn options(&self, score: f32) -> picodet::Options {
         let nms = picodet::Nms {
             score_threshold: score,
             iou_threshold: self.nms_iou,

@@ -130,7 +130,7 @@ fn read(path: &Path, dataset: &Dataset, truth: &GroundTruths) -> Result<(Vec<Det
 fn detect(command: &Eval, name: &str, dataset: &Dataset) -> Result<(Vec<Detection>, usize)> {
     let arguments = ModelArguments::named(name);
     let model = model::open_integers(&arguments)?;
-    let options = command.detection.options(&model, command.score).with_limits(command.limits.limits());
+    let options = command.detection.options(command.score).with_limits(command.limits.limits());
     let bar = images::progress(dataset.images.len(), "detecting");
     let start = Instant::now();
     let report = host::progress("detecting", dataset.images.len());

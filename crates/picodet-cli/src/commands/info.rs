@@ -22,6 +22,8 @@ struct Subject {
     architecture: Option<String>,
     graph: Graph,
     input_size: (usize, usize),
+    /// `None` without weights.
+    input: Option<Preprocessing>,
     classes: Vec<String>,
     origin: String,
     licence: String,
@@ -33,6 +35,15 @@ struct Subject {
     weights: Option<Weights>,
     /// Size and element types of the native file, if there is one.
     file: Option<StoredFile>,
+}
+
+/// What is done to an image before the network.
+struct Preprocessing {
+    /// Interpolation of the resize.
+    resize: String,
+    /// Of red, green and blue, from 0 to 1.
+    mean: [f32; 3],
+    std: [f32; 3],
 }
 
 /// Size of a native file in bytes, and its element types.
@@ -68,6 +79,7 @@ fn find(name: &str) -> Result<Subject> {
             architecture: None,
             graph: variant.architecture.graph(variant.classes.len()),
             input_size: variant.input_size,
+            input: None,
             classes: variant.classes.iter().map(ToString::to_string).collect(),
             origin: "network definition, no weights".to_owned(),
             licence: "-".to_owned(),
@@ -83,6 +95,7 @@ fn find(name: &str) -> Result<Subject> {
             architecture: None,
             graph: variant.classifier.graph(1000),
             input_size: (224, 224),
+            input: None,
             classes: Vec::new(),
             origin: "network definition, no weights".to_owned(),
             licence: "-".to_owned(),
@@ -101,6 +114,11 @@ fn find(name: &str) -> Result<Subject> {
         architecture: model.metadata.architecture,
         graph: model.graph,
         input_size: model.metadata.input_size,
+        input: Some(Preprocessing {
+            resize: model.metadata.resize,
+            mean: model.metadata.mean,
+            std: model.metadata.std,
+        }),
         classes: model.metadata.classes,
         origin: model.metadata.origin,
         licence: model.metadata.licence,
@@ -192,6 +210,9 @@ fn summary_json(subject: &Subject) -> String {
         "network": subject.name,
         "architecture": architecture,
         "input_size": [subject.input_size.0, subject.input_size.1],
+        "resize": subject.input.as_ref().map(|input| &input.resize),
+        "mean": subject.input.as_ref().map(|input| input.mean),
+        "std": subject.input.as_ref().map(|input| input.std),
         "parameters": cost.parameters,
         "macs": cost.macs,
         "classes": subject.classes,

@@ -32,7 +32,7 @@ pub(crate) fn run(command: &Detect) -> Result<ExitCode> {
     let limits = command.limits.limits();
     let mut first_image = read_in_background(&sources[0], limits);
     let model = model::open_integers(&command.model)?;
-    let options = command.detection.options(&model, command.score).with_threads(command.threads);
+    let options = command.detection.options(command.score).with_threads(command.threads);
     let detector = Detector::new(&model, &options)?;
     drop(model);
     let drawings = |folder: &PathBuf| Drawings::new(folder, command.font.as_deref(), detector.classes());

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use picodet::bench::processor;
+use picodet::crates::data::Dataset;
 use picodet::crates::graph::Tensor4;
 use picodet::evaluate::{GroundTruths, match_classes};
 use picodet::quantise::{
@@ -84,12 +85,7 @@ pub(crate) fn run(command: &Quantise) -> Result<ExitCode> {
         None => (quantised, Vec::new()),
     };
 
-    let truth = match &judged.dataset {
-        Some(dataset) if dataset.object_count() > 0 => {
-            Some((GroundTruths::of(dataset), match_classes(&float, dataset)?))
-        }
-        _ => None,
-    };
+    let truth = labels(&float, judged.dataset.as_ref());
     let truth = truth.as_ref().map(|(truth, categories)| (truth, categories.clone()));
     let judge = Judge::new(&float, &judged.files, truth, command.limits.limits(), command.threads)?;
     judge.failures().iter().for_each(|(path, problem)| {
@@ -128,6 +124,19 @@ pub(crate) fn run(command: &Quantise) -> Result<ExitCode> {
     }
     status(&format!("picodet: {}: {}", command.output.display(), summary.refusal(&misses, command.method)));
     Ok(ExitCode::from(MISSED))
+}
+
+/// Returns the labels, and the category id of each class of the model, if there are labels of such classes. A pretrained model may
+/// well be quantised with images whose labels are of other classes.
+fn labels(model: &Model, dataset: Option<&Dataset>) -> Option<(GroundTruths, Vec<Option<i64>>)> {
+    let dataset = dataset.filter(|dataset| dataset.object_count() > 0)?;
+    match match_classes(model, dataset) {
+        Ok(categories) => Some((GroundTruths::of(dataset), categories)),
+        Err(problem) => {
+            status(&format!("{problem}; AP is not measured"));
+            None
+        }
+    }
 }
 
 /// Reads the images that the scales are computed from, and warns if they give poor ones. Files that cannot be read are reported
