@@ -104,8 +104,9 @@ def test_broken_files_are_image_errors(layout: picodet.Model, tmp_path: Path) ->
             layout(path)
         with pytest.raises(picodet.ImageError):
             layout(data)
-    with pytest.raises(FileNotFoundError, match="no-such"):
+    with pytest.raises(FileNotFoundError, match="no-such") as missing:
         layout(tmp_path / "no-such.jpg")
+    assert missing.value.errno == 2 and missing.value.filename == str(tmp_path / "no-such.jpg")
     with pytest.raises(OSError):
         layout(tmp_path)
     with pytest.raises(picodet.ImageError):

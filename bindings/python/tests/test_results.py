@@ -143,3 +143,26 @@ def test_results_can_be_copied(layout: picodet.Model, copied: object) -> None:
     other = copied(results)
     assert (other.boxes.data == results.boxes.data).all() and other.to_json() == results.to_json()
     assert list(other) == list(results) and other.boxes.id is None
+
+
+def test_a_single_box_has_numbers(layout: picodet.Model) -> None:
+    boxes = layout(PAGE).boxes
+    for box, score, class_id in zip(boxes, boxes.conf.tolist(), boxes.class_id.tolist(), strict=True):
+        assert float(box.conf) == score and int(box.cls) == class_id and box.xyxy.shape == (1, 4)
+        assert box.conf.shape == (1,) and pickle.loads(pickle.dumps(box)).conf == score
+    assert (boxes[-1].xyxy == boxes.xyxy[-1:]).all() and type(boxes.conf) is np.ndarray
+
+
+def test_an_image_is_not_written_over(layout: picodet.Model, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.png"
+    mine.write_bytes(PAGE.read_bytes())
+    results = layout(mine)
+    with pytest.raises(ValueError, match="is the image itself"):
+        results.save(tmp_path / "." / "mine.png")
+    assert mine.read_bytes() == PAGE.read_bytes() and results.save(tmp_path / "drawn.png")
+    # Another picture under the path, as cameras write it.
+    layout(PAGE)[:0].save(mine, np.zeros((64, 96, 3), np.uint8))
+    for draw in (results.plot, lambda: results.save(tmp_path / "again.png")):
+        with pytest.raises(picodet.ImageError, match="96x64 pixels now, not of 1216x1600"):
+            draw()
+    assert results.plot(PAGE).shape == (1600, 1216, 3)

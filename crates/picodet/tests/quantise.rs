@@ -153,12 +153,12 @@ fn a_model_without_the_numbers_of_its_integers_detects_the_same() {
 fn the_fastest_precision_is_that_of_the_integers_or_of_the_processor() {
     let options = DetectorOptions::new().with_precision(Some(Precision::F32)).with_fastest_precision();
     let precision = |model: &Model| precision_of(model, &options).expect("a precision of this processor");
-    assert_eq!(precision(&quantised()), Precision::U8);
+    assert_eq!(precision(quantised()), Precision::U8);
     assert_eq!(precision(&model()), fastest_precision());
     let detector = Detector::new(&model(), &options).expect("a sound model");
     assert!(!detector.detect(page()).expect("the page").is_empty());
     let f32 = options.with_precision(Some(Precision::F32));
-    assert_eq!(precision_of(&quantised(), &f32).ok(), Some(Precision::F32));
+    assert_eq!(precision_of(quantised(), &f32).ok(), Some(Precision::F32));
 }
 
 fn float_size(weights: &Weights) -> usize {

@@ -258,9 +258,9 @@ def _restore(kind: type[Model], model: str | bytes, digest: str | None, options:
     return restored
 
 
-def _sides(size: int | Sequence[int]) -> tuple[int, int]:
+def _sides(size: Any) -> tuple[int, int]:
     """Returns height and width of the network input."""
-    sides = tuple(size) if isinstance(size, list | tuple) or is_array(size) else (size, size)
+    sides = (size, size) if hasattr(size, "__index__") and not getattr(size, "shape", ()) else tuple(size)
     if len(sides) != 2:
         raise ValueError(f"input_size={size!r}: expected one side, or height and width")
     height, width = (operator.index(side) for side in sides)
