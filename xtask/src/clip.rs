@@ -1,4 +1,4 @@
-//! A video for the fake camera of Chromium, where there is no ffmpeg: a window that moves over a photo.
+//! A video for the fake camera of Chromium, without ffmpeg: a window that moves over a photo.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;

@@ -219,8 +219,8 @@ typedef struct picodet_options {
      */
     uint32_t input_height;
     /**
-     * One of PICODET_PRECISION_; a quantised model is computed in bytes, unless one of 16 bits is asked for, which is an error.
-     * Default: PICODET_PRECISION_F32.
+     * One of PICODET_PRECISION_; a quantised model is computed in bytes, and BF16 and F16 are errors for it. Default:
+     * PICODET_PRECISION_F32.
      */
     int32_t precision;
     /**

@@ -37,8 +37,8 @@ pub struct Options {
     pub input_width: u32,
     /// Height of the network input in pixels, a multiple of 32; 0 for both sides: the model's own. Default: 0.
     pub input_height: u32,
-    /// One of PICODET_PRECISION_; a quantised model is computed in bytes, unless one of 16 bits is asked for, which is an error.
-    /// Default: PICODET_PRECISION_F32.
+    /// One of PICODET_PRECISION_; a quantised model is computed in bytes, and BF16 and F16 are errors for it. Default:
+    /// PICODET_PRECISION_F32.
     pub precision: i32,
     /// Must be 0.
     pub reserved: u32,

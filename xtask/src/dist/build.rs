@@ -82,8 +82,8 @@ impl Release {
         Ok(())
     }
 
-    /// Builds the wheels for Linux, on the oldest C library that Rust supports. A free-threaded Python, which cannot load them, has
-    /// one of its own, if [`FREE_THREADED`] names it.
+    /// Builds the wheels for Linux, on the oldest C library that Rust supports. A free-threaded Python cannot load them; if
+    /// [`FREE_THREADED`] gives its path, a further wheel is built for it.
     pub(super) fn wheels(&self) -> Result<()> {
         let tools = self.tools()?;
         for processor in PROCESSORS {

@@ -3,6 +3,7 @@
 mod archive;
 mod build;
 mod first;
+mod found;
 mod sbom;
 mod test;
 mod wheel;

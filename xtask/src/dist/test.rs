@@ -8,12 +8,10 @@ use serde_json::Value;
 
 use super::archive::{CHECKSUMS, files, unpack};
 use super::build::COMPLETIONS;
+use super::found::{OBJECT, PICTURE, found, text};
 use super::wheel;
 use crate::cross;
 
-/// The picture of all tests, and what is found in it.
-pub(super) const PICTURE: &str = "examples/coffee.jpg";
-pub(super) const OBJECT: &str = "\"cup\"";
 pub(super) const MODEL: &str = "crates/picodet/models/coco_s_416.safetensors";
 
 /// Tests all files.
@@ -146,22 +144,4 @@ fn bill(file: &Path) -> Result<()> {
         Some(component) => bail!("no licence: {component}"),
         None => Ok(()),
     }
-}
-
-/// Checks that a command finds an object.
-pub(super) fn found(command: &mut Command, object: &str) -> Result<()> {
-    let output = text(command)?;
-    if !output.contains(object) {
-        bail!("{command:?} finds no {object}:\n{output}");
-    }
-    Ok(())
-}
-
-/// Returns what a command prints.
-pub(super) fn text(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("{command:?}"))?;
-    if !output.status.success() {
-        bail!("{command:?} failed\n{}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(String::from_utf8(output.stdout)?)
 }

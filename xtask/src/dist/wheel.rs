@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::build::FREE_THREADED;
-use super::test::{OBJECT, PICTURE, found};
+use super::found::{OBJECT, PICTURE, found};
 use crate::cross;
 use crate::python::Environment;
 
@@ -15,7 +15,7 @@ use crate::python::Environment;
 const PROGRAM: &str = "import json, picodet, sys; print(picodet.Model()(sys.argv[1]).to_json())";
 /// Versions of Python that Debian has, oldest first.
 const VERSIONS: [&str; 3] = ["3.11", "3.12", "3.13"];
-/// Debian's packages that Python and numpy need, beside those of the version.
+/// Debian's packages that Python and numpy need besides those of the version.
 const LIBRARIES: [&str; 6] = ["libc6", "libexpat1", "libffi8", "libgcc-s1", "libstdc++6", "zlib1g"];
 
 /// Tests a wheel.

@@ -37,7 +37,7 @@ struct Subject {
     file: Option<StoredFile>,
 }
 
-/// What is done to an image before the network.
+/// The steps between an image and the network.
 struct Preprocessing {
     /// Interpolation of the resize.
     resize: String,

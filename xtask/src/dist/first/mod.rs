@@ -11,7 +11,8 @@ use anyhow::{Context, Result};
 
 use self::step::{OBJECT, Step, block, step};
 use super::archive::{files, unpack};
-use super::test::{found, pkg_config_flags};
+use super::found::found;
+use super::test::pkg_config_flags;
 use crate::blocks::named_file;
 use crate::python::Environment;
 use crate::{android, cross};

@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 
 use super::step::{OBJECT, Step, block, step};
 use crate::cross;
-use crate::dist::test::{MODEL, text};
+use crate::dist::found::text;
+use crate::dist::test::MODEL;
 
 /// Serves the page, opens it and chooses the photo.
 const SCRIPT: &str = "xtask/src/dist/first/page.mjs";
