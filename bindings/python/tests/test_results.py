@@ -150,6 +150,7 @@ def test_a_single_box_has_numbers(layout: picodet.Model) -> None:
     for box, score, class_id in zip(boxes, boxes.conf.tolist(), boxes.class_id.tolist(), strict=True):
         assert float(box.conf) == score and int(box.cls) == class_id and box.xyxy.shape == (1, 4)
         assert box.conf.shape == (1,) and pickle.loads(pickle.dumps(box)).conf == score
+    assert boxes[np.int64(1)].xyxy.shape == (1, 4) and layout(PAGE)[np.argmax(boxes.conf)].score == boxes.conf.max()
     assert (boxes[-1].xyxy == boxes.xyxy[-1:]).all() and type(boxes.conf) is np.ndarray
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 
 from . import _picodet
@@ -162,7 +163,8 @@ class Boxes:
         >>> [float(box.conf) > 0.4 for box in model("page.png").boxes][:2]
         [True, True]
         """
-        if isinstance(index, int):
+        if _is_number(index):
+            index = operator.index(index)
             if not -len(self) <= index < len(self):
                 raise IndexError(f"box {index} of {len(self)}")
             from .columns import Column
@@ -264,7 +266,7 @@ class Results:
             yield Detection(class_id, self.names[class_id], score, tuple(xyxy))
 
     def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, int):
+        if _is_number(index):
             return next(iter(self._with(self.boxes[index])))
         return self._with(self.boxes[index])
 
@@ -418,6 +420,11 @@ class Results:
         for column, name in enumerate(["x1", "y1", "x2", "y2"]):
             columns[name] = pyarrow.array(boxes.xyxy[:, column], pyarrow.float32())
         return pyarrow.table(columns)
+
+
+def _is_number(index: Any) -> bool:
+    """Whether an index is one integer, also one of numpy."""
+    return hasattr(index, "__index__") and not getattr(index, "shape", ()) and not isinstance(index, bool)
 
 
 def _is_same_file(one: str, other: str) -> bool:
