@@ -62,6 +62,10 @@ export function detectorClass({ defaultWasm, startWorker, startThread }) {
       const model = await readModel(all.model, all);
       signal?.throwIfAborted();
       const request = { wasm: all.wasm ?? (await defaultWasm(chosen.threads)), model, options: chosen };
+      // As the model, relative to the page: a worker would take it as relative to its script.
+      if (typeof request.wasm === "string" && globalThis.location) {
+        request.wasm = new URL(request.wasm, globalThis.document?.baseURI ?? globalThis.location.href);
+      }
       if (request.wasm instanceof URL) request.wasm = request.wasm.href;
       const creation = inWorker
         ? RemoteRunner.create(

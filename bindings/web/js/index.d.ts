@@ -43,7 +43,7 @@ export interface Progress {
 export interface CreateOptions {
   /** A native model file: its URL, a response, a Blob, or its bytes. */
   model: string | URL | Response | Blob | ArrayBufferLike | ArrayBufferView;
-  /** Lower bound of the scores, 0 to 1. Default 0.25. */
+  /** Lower bound of the scores, 0 to 1. Default 0.4. */
   score?: number;
   /** IoU above which a box is suppressed by a better one of its class. Default 0.6. */
   iou?: number;

@@ -48,7 +48,7 @@ const STREAM = { ...DETECT, maxFps: [(value) => typeof value === "number" && val
 export function createOptions(options) {
   if (options === null || typeof options !== "object") throw errorOf("option", "expected an object with `model`");
   const all = checked(options, CREATE);
-  const module = { score: 0.25 };
+  const module = { score: 0.4 };
   for (const name of MODULE) if (all[name] !== undefined) module[name] = all[name];
   return { all, module };
 }

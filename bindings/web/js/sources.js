@@ -40,7 +40,8 @@ export async function prepare(source, spare = {}) {
     return picture(source.clone());
   }
   if (is(source, "HTMLImageElement")) {
-    await decoded(source);
+    // A loaded image is copied at once: the page may give the element another one after this call.
+    if (!source.complete || source.naturalWidth === 0) await decoded(source);
     return picture(await bitmapOf(source, source.naturalWidth, source.naturalHeight));
   }
   if (is(source, "HTMLVideoElement")) {

@@ -148,7 +148,7 @@ test("options of detect and stream are checked", async () => {
   await refused(0.5, /the options are 0.5; expected an object/);
   await refused({ treshold: 0.5 }, /unknown option `treshold`; expected one of: score, signal/);
   await refused({ signal: 1 }, /`signal` is 1; expected an AbortSignal/);
-  await refused({ score: "high" }, /`score` is "high"; expected a number from 0.25/);
+  await refused({ score: "high" }, /`score` is "high"; expected a number from 0.4/);
   await assert.rejects(detector.stream(null, { fps: 3 }).next(), /unknown option `fps`.*maxFps/);
   await assert.rejects(detector.stream(null, { maxFps: -1 }).next(), /`maxFps` is -1; expected a number above 0/);
   await assert.rejects(detector.stream(null).next(), ImageError);
