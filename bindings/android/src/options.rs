@@ -1,14 +1,14 @@
 //! The options of a detector as Java passes them.
 
 use jni::sys::{jfloat, jint};
-use picodet::{Nms, Options};
+use picodet::{MAX_INPUT_SIDE, Nms, Options};
 
 use crate::failure::Failure;
 
 /// Maximum number of threads of an inference.
 const MAX_THREADS: jint = 1024;
 /// Maximum side of the network input in pixels.
-const MAX_SIDE: jint = 4096;
+const MAX_SIDE: jint = MAX_INPUT_SIDE as jint;
 
 /// Checks the options and returns those of the library. `input` is (width, height), 0 for both: the model's own.
 pub(crate) fn options(

@@ -1,6 +1,6 @@
 //! The options of a detector.
 
-use picodet::{Limits, Nms, Precision};
+use picodet::{Limits, MAX_INPUT_SIDE, Nms, Precision};
 
 use crate::pointer::reference;
 use crate::status::Failure;
@@ -112,17 +112,19 @@ impl Options {
         if self.reserved != 0 {
             return wrong("options.reserved", self.reserved.to_string(), "0");
         }
-        let precision = match self.precision {
+        let options = picodet::Options::new();
+        let options = match self.precision {
             // The model's own, which is int8 for a quantised one.
-            PICODET_PRECISION_F32 | PICODET_PRECISION_AUTO => None,
-            PICODET_PRECISION_BF16 => Some(Precision::Bf16),
-            PICODET_PRECISION_F16 => Some(Precision::F16),
+            PICODET_PRECISION_F32 => options,
+            PICODET_PRECISION_BF16 => options.with_precision(Precision::Bf16),
+            PICODET_PRECISION_F16 => options.with_precision(Precision::F16),
+            PICODET_PRECISION_AUTO => options.with_fastest_precision(),
             other => return wrong("options.precision", other.to_string(), "one of PICODET_PRECISION_"),
         };
         let input_size = match (self.input_height as usize, self.input_width as usize) {
             (0, 0) => None,
             (height, width) => {
-                let is_side = |side: usize| (32..=4096).contains(&side) && side.is_multiple_of(32);
+                let is_side = |side: usize| (32..=MAX_INPUT_SIDE).contains(&side) && side.is_multiple_of(32);
                 if !is_side(height) || !is_side(width) {
                     let expected = "multiples of 32 from 32 to 4096, or 0 for both";
                     return wrong(
@@ -140,12 +142,10 @@ impl Options {
             max_detections: self.max_detections as usize,
             ..Nms::default()
         };
-        let options = picodet::Options::new()
+        Ok(options
             .with_nms(nms)
             .with_threads(self.threads as usize)
             .with_input_size(input_size)
-            .with_precision(precision)
-            .with_limits(Limits::new(self.max_pixels));
-        Ok(if self.precision == PICODET_PRECISION_AUTO { options.with_fastest_precision() } else { options })
+            .with_limits(Limits::new(self.max_pixels)))
     }
 }

@@ -40,12 +40,13 @@ impl Detector {
         resize: Option<&str>,
         max_pixels: Option<u64>,
     ) -> PyResult<Self> {
-        let is_auto = precision == "auto";
-        let precision = match precision {
+        let options = Options::new();
+        let options = match precision {
             // The model's own, which is int8 for a quantised one.
-            "f32" | "auto" => None,
-            "bf16" => Some(Precision::Bf16),
-            "f16" => Some(Precision::F16),
+            "f32" => options,
+            "bf16" => options.with_precision(Precision::Bf16),
+            "f16" => options.with_precision(Precision::F16),
+            "auto" => options.with_fastest_precision(),
             other => {
                 let problem = format!("unknown precision `{other}`; expected one of: auto, f32, bf16, f16");
                 return Err(PyValueError::new_err(problem));
@@ -56,14 +57,12 @@ impl Detector {
             .map_err(|error: picodet::UnknownInterpolation| PyValueError::new_err(error.to_string()))?;
         let limits = max_pixels.map_or_else(Limits::default, Limits::new);
         let nms = Nms { score_threshold: score, iou_threshold: iou, max_detections, ..Nms::default() };
-        let options = Options::new()
+        let options = options
             .with_nms(nms)
             .with_input_size(input_size)
             .with_resize(resize)
             .with_threads(threads)
-            .with_precision(precision)
             .with_limits(limits);
-        let options = if is_auto { options.with_fastest_precision() } else { options };
         let prepare = |model: Model| {
             let detector = picodet::Detector::new(&model, &options).map_err(exception)?;
             Ok(Self { detector, limits, metadata: model.metadata })

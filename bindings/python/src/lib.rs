@@ -30,6 +30,7 @@ mod _picodet {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("DEFAULT_MODEL", picodet::DEFAULT_MODEL)?;
+        module.add("MAX_INPUT_SIDE", picodet::MAX_INPUT_SIDE)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -76,7 +76,7 @@ impl Options {
     /// which the numbers that its integers stand for are computed.
     #[must_use]
     pub fn with_precision(self, precision: impl Into<Option<Precision>>) -> Self {
-        Self { precision: precision.into(), ..self }
+        Self { precision: precision.into(), fastest: false, ..self }
     }
 
     /// Chooses bytes for a quantised model, and for others the fastest precision of the processor: bf16 or f16 where it has such

@@ -113,8 +113,8 @@ pub use embedded::{
 };
 #[cfg(feature = "detect")]
 pub use picodet_detect::{
-    Detection, Detections, Detector, Drawing, Error, ImageBox, Input, Instructions, Nms, Options, ScoredBox,
-    StageTimes, UnknownInstructions,
+    Detection, Detections, Detector, Drawing, Error, ImageBox, Input, Instructions, MAX_INPUT_SIDE, Nms,
+    Options, ScoredBox, StageTimes, UnknownInstructions,
 };
 #[cfg(feature = "detect")]
 pub use picodet_engine::Precision;

@@ -142,7 +142,7 @@ impl State {
             stride: source.number() as usize,
             format: source.code(&[0, 1, 2, 3, 4, 5, 6, 7, 8]),
             orientation: source.code(&[0, 90, 180, 270]),
-            range: source.code(&[0, 1, 3]),
+            range: source.code(&[0, 1]),
             reserved: source.code(&[0]) as u32,
             chroma: [pointer(source), if source.byte() < 200 { null() } else { pointer(source) }],
             chroma_size: size(source),

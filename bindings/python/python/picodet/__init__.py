@@ -60,21 +60,7 @@ __all__ = [
 ]
 
 # Loaded when they are used: detection starts faster without them.
-_LAZY = frozenset(
-    [
-        "Check",
-        "Evaluation",
-        "Event",
-        "Quantisation",
-        "Training",
-        "check",
-        "convert",
-        "evaluate",
-        "export",
-        "quantise",
-        "train",
-    ]
-)
+_LAZY = frozenset(name for name in __all__ if name not in globals())
 
 
 def __getattr__(name: str) -> object:

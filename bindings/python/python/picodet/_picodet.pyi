@@ -12,10 +12,12 @@ Columns: TypeAlias = tuple[list[list[float]], list[float], list[int], list[str]]
 _Source: TypeAlias = npt.NDArray[np.uint8] | bytes | str | os.PathLike[str]
 
 DEFAULT_MODEL: str
+MAX_INPUT_SIDE: int
 __version__: str
 __all__ = [
     "DEFAULT_MODEL",
     "Detector",
+    "MAX_INPUT_SIDE",
     "__version__",
     "after_fork_in_child",
     "after_fork_in_parent",

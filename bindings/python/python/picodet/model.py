@@ -27,8 +27,6 @@ else:
 
 # Images per worker between two looks at Ctrl-C.
 _CHUNK = 8
-# The longest side of the network input in pixels.
-_MOST = 4096
 
 
 class Model:
@@ -264,8 +262,9 @@ def _sides(size: Any) -> tuple[int, int]:
     if len(sides) != 2:
         raise ValueError(f"input_size={size!r}: expected one side, or height and width")
     height, width = (operator.index(side) for side in sides)
-    if not all(32 <= side <= _MOST and side % 32 == 0 for side in (height, width)):
-        raise ValueError(f"input_size={size!r}: expected multiples of 32 from 32 to {_MOST}")
+    most = _picodet.MAX_INPUT_SIDE
+    if not all(32 <= side <= most and side % 32 == 0 for side in (height, width)):
+        raise ValueError(f"input_size={size!r}: expected multiples of 32 from 32 to {most}")
     return height, width
 
 

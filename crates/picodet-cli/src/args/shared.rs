@@ -78,12 +78,16 @@ pub(crate) struct Computing {
 }
 
 impl Computing {
-    /// Sets the precision and the instructions of the options for a model.
+    /// Sets the precision and the instructions of the options of a model.
     pub(crate) fn set(&self, options: picodet::Options) -> picodet::Options {
         let options = options.with_instructions(self.isa);
         match self.precision {
+            None => options,
+            Some(ModelPrecision::F32) => options.with_precision(picodet::Precision::F32),
+            Some(ModelPrecision::Int8) => options.with_precision(picodet::Precision::U8),
+            Some(ModelPrecision::Bf16) => options.with_precision(picodet::Precision::Bf16),
+            Some(ModelPrecision::F16) => options.with_precision(picodet::Precision::F16),
             Some(ModelPrecision::Auto) => options.with_fastest_precision(),
-            precision => options.with_precision(precision.and_then(ModelPrecision::named)),
         }
     }
 }
@@ -116,19 +120,6 @@ pub(crate) enum ModelPrecision {
     F16,
     /// int8 for a quantised model, else the fastest of the others on this CPU
     Auto,
-}
-
-impl ModelPrecision {
-    /// The precision of this name; `None` for `auto`.
-    fn named(self) -> Option<picodet::Precision> {
-        match self {
-            Self::F32 => Some(picodet::Precision::F32),
-            Self::Int8 => Some(picodet::Precision::U8),
-            Self::Bf16 => Some(picodet::Precision::Bf16),
-            Self::F16 => Some(picodet::Precision::F16),
-            Self::Auto => None,
-        }
-    }
 }
 
 /// Precision of the convolutions of a network whose latency counts.
@@ -185,11 +176,11 @@ pub(super) fn size(text: &str) -> Result<(usize, usize), String> {
         Some((height, width)) => (side(height)?, side(width)?),
         None => (side(text)?, side(text)?),
     };
-    let fits = |side: usize| (32..=4096).contains(&side) && side.is_multiple_of(32);
+    let fits = |side: usize| (32..=picodet::MAX_INPUT_SIDE).contains(&side) && side.is_multiple_of(32);
     if fits(size.0) && fits(size.1) {
         Ok(size)
     } else {
-        Err("sides must be multiples of 32 between 32 and 4096".to_owned())
+        Err(format!("sides must be multiples of 32 between 32 and {}", picodet::MAX_INPUT_SIDE))
     }
 }
 
